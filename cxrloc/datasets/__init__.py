@@ -1,0 +1,1 @@
+"""From a folder to `Record`s: data sets, box lists and synthetic radiographs."""

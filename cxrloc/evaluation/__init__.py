@@ -1,0 +1,1 @@
+"""From claims and truth to numbers."""

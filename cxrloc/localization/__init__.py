@@ -1,0 +1,1 @@
+"""From features to heatmaps, and from heatmaps to boxes."""

@@ -1,0 +1,1 @@
+"""From numbers and images to pictures."""

@@ -1,0 +1,1 @@
+"""From the text of radiology reports to labels."""

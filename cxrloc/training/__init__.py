@@ -1,0 +1,1 @@
+"""From `Record`s to weights."""

@@ -1,0 +1,196 @@
+"""The nouns that rooms hand to each other: frozen values, no methods that do work.
+
+A file becomes a `Radiograph`, a tensor, score maps, `Heatmap`s, `Box`es and at last a report.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+
+class CxrlocError(Exception):
+    """An input that cannot be used: the message names file, tag or row, and the rule it breaks.
+
+    The command line prints it on one line and goes on with the other inputs.
+    """
+
+
+class View(StrEnum):
+    """Projection of a chest radiograph (DICOM View Position, 0018,5101)."""
+
+    PA = "PA"
+    AP = "AP"
+    LATERAL = "LATERAL"
+
+
+class Sex(StrEnum):
+    """Patient's sex as data sets and DICOM (0010,0040) record it."""
+
+    FEMALE = "F"
+    MALE = "M"
+
+
+class Label(IntEnum):
+    """What a report says of a finding, in CheXpert's coding; an absent key is "not mentioned"."""
+
+    POSITIVE = 1
+    NEGATIVE = 0
+    UNCERTAIN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A map of the plane, `x' = xx x + xy y + x0` and `y' = yx x + yy y + y0`.
+
+    Coordinates are continuous: the pixel in row r and column c covers [c, c+1) x [r, r+1), so its
+    centre is (c + 0.5, r + 0.5) and an image of C columns spans x from 0 to C.
+    """
+
+    xx: float = 1.0
+    xy: float = 0.0
+    x0: float = 0.0
+    yx: float = 0.0
+    yy: float = 1.0
+    y0: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """Grey levels of one image, larger is brighter, and what its file says about it.
+
+    Attributes:
+        pixels: grey levels in [0, 1] as float32, with at least the depth that was stored.
+        bits_stored: significant bits per stored pixel (DICOM 0028,0101; 8 or 16 for PNG, JPEG).
+        spacing_mm: distance between pixel centres, (row, column); None where missing or 0.
+        view: projection, None where unknown.
+        age_years: patient's age; None where missing.
+        sex: patient's sex; None where missing or other.
+        patient_orientation: directions of rows and columns (DICOM 0020,0020), empty if missing.
+        laterality: "L", "R" or empty (DICOM 0020,0062 or 0020,0060).
+        photometric_interpretation: as read (0028,0004), before any inversion.
+        intensity: how stored values became grey levels, in words.
+        file_format: "DICOM", "PNG" or "JPEG".
+        warnings: what a reader of any result should know.
+    """
+
+    pixels: Float[np.ndarray, "row col"]
+    bits_stored: int
+    spacing_mm: tuple[float, float] | None = None
+    view: View | None = None
+    age_years: float | None = None
+    sex: Sex | None = None
+    patient_orientation: tuple[str, ...] = ()
+    laterality: str = ""
+    photometric_interpretation: str = "MONOCHROME2"
+    intensity: str = ""
+    file_format: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in original pixels: x right, y down, half-open, area above 0.
+
+    Raises:
+        ValueError: a coordinate is not finite, or the area is not positive.
+
+    >>> Box(x_min=2.0, y_min=1.0, x_max=5.0, y_max=3.0)
+    Box(x_min=2.0, y_min=1.0, x_max=5.0, y_max=3.0)
+    """
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.x_min, self.y_min, self.x_max, self.y_max))):
+            raise ValueError(f"a box needs finite coordinates, got {self}")
+        if not (self.x_min < self.x_max and self.y_min < self.y_max):
+            raise ValueError(f"a box needs x_min < x_max and y_min < y_max, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Truth: an expert drew this box for this finding."""
+
+    image_id: str
+    finding: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A claim: a heatmap gave this box at this threshold (0 to 255), with this score.
+
+    A box of another tool has no threshold (None).
+    """
+
+    image_id: str
+    finding: str
+    box: Box
+    threshold: float | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a data set; its pixels are not read yet.
+
+    Attributes:
+        image_id: the file's stem, unique in the data set.
+        patient_id: the unit of every split and of every bootstrap.
+        study_id: images taken together; the image_id where a data set has no studies.
+        path: the image file, None where it is not on this disk.
+        view: projection, None where unknown.
+        age_years: patient's age; None where missing.
+        sex: patient's sex; None where missing.
+        labels: image-level label per finding; an absent finding was not mentioned.
+        annotations: the expert's boxes.
+    """
+
+    image_id: str
+    patient_id: str
+    study_id: str
+    path: Path | None
+    view: View | None = None
+    age_years: float | None = None
+    sex: Sex | None = None
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """Raw scores of one finding on one image, at the resolution of the features.
+
+    Attributes:
+        image_id: the image.
+        finding: the finding.
+        scores: unscaled; larger speaks more for the finding.
+        to_image: grid coordinates (cell in row i, column j covers [j, j+1) x [i, i+1)) to
+            coordinates of the original image.
+        rows: height of the original image in pixels.
+        columns: width of the original image in pixels.
+    """
+
+    image_id: str
+    finding: str
+    scores: Float[np.ndarray, "row col"]
+    to_image: Affine
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Probabilities of a classifier: the only input of ranking, agreement and ensembles."""
+
+    image_ids: tuple[str, ...]
+    findings: tuple[str, ...]
+    probabilities: Float[np.ndarray, "image finding"]
