@@ -1,0 +1,152 @@
+"""Resize, crop and letterbox as one affine map that also takes boxes there and back.
+
+Coordinates are those of `cxrloc.types.Affine`: the pixel in row r and column c covers
+[c, c+1) x [r, r+1), so resizing is a pure scaling, without an offset of half a pixel.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+
+from cxrloc.types import Affine
+
+
+def compose(first: Affine, then: Affine) -> Affine:
+    """The map that does `first`, then `then`.
+
+    >>> compose(Affine(x0=3.0), Affine(xx=2.0, yy=2.0))
+    Affine(xx=2.0, xy=0.0, x0=6.0, yx=0.0, yy=2.0, y0=0.0)
+    """
+    return Affine(
+        xx=then.xx * first.xx + then.xy * first.yx,
+        xy=then.xx * first.xy + then.xy * first.yy,
+        x0=then.xx * first.x0 + then.xy * first.y0 + then.x0,
+        yx=then.yx * first.xx + then.yy * first.yx,
+        yy=then.yx * first.xy + then.yy * first.yy,
+        y0=then.yx * first.x0 + then.yy * first.y0 + then.y0,
+    )
+
+
+def inverse(affine: Affine) -> Affine:
+    """The map back.
+
+    Raises:
+        ValueError: the map flattens the plane (its determinant is 0).
+
+    >>> back = inverse(Affine(xx=2.0, x0=6.0, yy=4.0))
+    >>> back.xx, back.x0, back.yy
+    (0.5, -3.0, 0.25)
+    """
+    determinant = affine.xx * affine.yy - affine.xy * affine.yx
+    if determinant == 0:
+        raise ValueError(f"{affine} has no inverse: its determinant is 0")
+    xx, xy = affine.yy / determinant, -affine.xy / determinant
+    yx, yy = -affine.yx / determinant, affine.xx / determinant
+    return Affine(
+        xx=xx,
+        xy=xy,
+        x0=-(xx * affine.x0 + xy * affine.y0),
+        yx=yx,
+        yy=yy,
+        y0=-(yx * affine.x0 + yy * affine.y0),
+    )
+
+
+def transform_boxes(affine: Affine, boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
+    """The boxes around the mapped boxes (exact unless the map rotates or shears).
+
+    Args:
+        affine: the map.
+        boxes: x_min, y_min, x_max, y_max.
+
+    >>> transform_boxes(Affine(xx=-1.0, x0=10.0), np.array([[2.0, 1.0, 5.0, 3.0]]))
+    array([[5., 1., 8., 3.]])
+    """
+    x, y = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]  # n 4: the corners, clockwise
+    corners = np.stack(
+        [
+            affine.xx * x + affine.xy * y + affine.x0,
+            affine.yx * x + affine.yy * y + affine.y0,
+        ],
+        axis=-1,
+    )  # n 4 2
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+
+def resize_affine(rows: int, columns: int, out_rows: int, out_columns: int) -> Affine:
+    """The resize of a whole image to another shape ("squash" where the aspect ratio changes).
+
+    >>> resize_affine(rows=100, columns=200, out_rows=50, out_columns=50)
+    Affine(xx=0.25, xy=0.0, x0=0.0, yx=0.0, yy=0.5, y0=0.0)
+    """
+    return Affine(xx=out_columns / columns, yy=out_rows / rows)
+
+
+def letterbox_affine(rows: int, columns: int, size: int) -> Affine:
+    """The whole image in the middle of a square, aspect ratio kept.
+
+    >>> letterbox_affine(rows=100, columns=200, size=50)
+    Affine(xx=0.25, xy=0.0, x0=0.0, yx=0.0, yy=0.25, y0=12.5)
+    """
+    return _centred(rows, columns, size, scale=size / max(rows, columns))
+
+
+def crop_affine(rows: int, columns: int, size: int) -> Affine:
+    """The middle square of the image, aspect ratio kept.
+
+    >>> crop_affine(rows=100, columns=200, size=50)
+    Affine(xx=0.5, xy=0.0, x0=-25.0, yx=0.0, yy=0.5, y0=0.0)
+    """
+    return _centred(rows, columns, size, scale=size / min(rows, columns))
+
+
+def _centred(rows: int, columns: int, size: int, scale: float) -> Affine:
+    x0, y0 = (size - columns * scale) / 2, (size - rows * scale) / 2
+    return Affine(xx=scale, x0=x0, yy=scale, y0=y0)
+
+
+def resample(
+    pixels: Float[np.ndarray, "row col"], affine: Affine, out_rows: int, out_columns: int
+) -> Float[np.ndarray, "out_row out_col"]:
+    """The image after a resize, crop or pad, anti-aliased where it shrinks.
+
+    Each output pixel is the mean of the input under a triangle around the place it comes from,
+    as wide as the output pixels lie apart and at least as the input's do: bilinear interpolation
+    where the image grows, the identity (exactly) where it stays. Both axes are separate, so the
+    image is multiplied from both sides by a sparse matrix of a few weights per row.
+
+    Args:
+        pixels: the image.
+        affine: input coordinates to output coordinates; no rotation, no shear.
+        out_rows: rows of the output.
+        out_columns: columns of the output; pixels whose centre is outside the input are 0.
+
+    Raises:
+        ValueError: the map rotates or shears.
+
+    >>> image = np.array([[0.0, 7.0, 0.0, 0.0]])  # weights 3 3 1 0 and 0 1 3 3, over 7
+    >>> resample(image, resize_affine(1, 4, 1, 2), out_rows=1, out_columns=2)
+    array([[3., 1.]])
+    """
+    if affine.xy != 0 or affine.yx != 0:
+        raise ValueError(f"resample scales, shifts and flips only; {affine} does more")
+    rows, columns = pixels.shape
+    down = _triangle_weights(rows, out_rows, affine.yy, affine.y0).astype(pixels.dtype)
+    across = _triangle_weights(columns, out_columns, affine.xx, affine.x0).astype(pixels.dtype)
+    narrowed = np.ascontiguousarray((down @ pixels).T)  # col out_row
+    return np.ascontiguousarray((across @ narrowed).T)  # out_row out_col
+
+
+def _triangle_weights(size: int, out_size: int, scale: float, shift: float) -> sparse.csr_array:
+    """Weights of the inputs (columns) in each output (row), along one axis."""
+    reach = max(1.0, 1.0 / abs(scale))
+    centres = (np.arange(out_size) + 0.5 - shift) / scale
+    taps = np.floor(centres - reach)[:, None] + np.arange(np.ceil(2 * reach) + 1)  # out tap
+    weights = np.maximum(0.0, 1.0 - np.abs(taps + 0.5 - centres[:, None]) / reach)
+    weights[(taps < 0) | (taps >= size)] = 0.0
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    weights[(centres < 0) | (centres > size)] = 0.0
+    out, tap = np.nonzero(weights)
+    return sparse.csr_array(
+        (weights[out, tap], (out, taps[out, tap].astype(np.int32))), shape=(out_size, size)
+    )
