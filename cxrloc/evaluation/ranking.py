@@ -1,0 +1,195 @@
+"""How well scores order images and findings: ROC and precision-recall curves, rankings per image.
+
+Three quantities go by the name "AP" in this field. Here they have three names:
+`pr_average_precision` (area under a finding's precision-recall curve), `image_ranking_precision`
+(Dong et al. 2017: how far up one image's own findings stand in its list of findings) and
+`detection_average_precision` (boxes; not in this module).
+
+A number that one class alone cannot give is None ("not defined"), never 0 or 0.5.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import rankdata
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roc:
+    """An ROC curve from (0, 0) to (1, 1), one point per distinct score.
+
+    Attributes:
+        thresholds: a unit is positive when its score >= threshold; falling, the first is infinite.
+        false_positive_rate: share of the negatives called positive.
+        sensitivity: share of the positives called positive.
+    """
+
+    thresholds: Float[np.ndarray, " point"]
+    false_positive_rate: Float[np.ndarray, " point"]
+    sensitivity: Float[np.ndarray, " point"]
+
+
+def roc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) -> Roc | None:
+    """The ROC curve of one finding; equal scores move together, so ties give a diagonal.
+
+    >>> curve = roc(np.array([True, False, True]), np.array([0.9, 0.5, 0.5]))
+    >>> curve.false_positive_rate, curve.sensitivity
+    (array([0., 0., 1.]), array([0. , 0.5, 1. ]))
+    """
+    positives = int(truth.sum())
+    negatives = truth.size - positives
+    if not positives or not negatives:
+        return None
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    last_of_ties = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    true_positives = np.cumsum(truth[order])[last_of_ties]
+    false_positives = last_of_ties + 1 - true_positives
+    return Roc(
+        thresholds=np.concatenate([[np.inf], falling[last_of_ties]]),
+        false_positive_rate=np.concatenate([[0.0], false_positives / negatives]),
+        sensitivity=np.concatenate([[0.0], true_positives / positives]),
+    )
+
+
+def auc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) -> float | None:
+    """Area under the ROC curve: the chance that a positive outscores a negative, ties count half.
+
+    Mann-Whitney: AUC = (R - m (m + 1) / 2) / (m n), with R the sum of the midranks of the m
+    positives among all scores, n the number of negatives. None without both classes.
+
+    >>> auc(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.4, 0.1]))
+    0.875
+    >>> auc(np.array([True, True]), np.array([0.9, 0.4])) is None
+    True
+    """
+    positives = int(truth.sum())
+    negatives = truth.size - positives
+    if not positives or not negatives:
+        return None
+    rank_sum = float(rankdata(scores)[truth].sum())
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def pr_average_precision(
+    truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]
+) -> float | None:
+    """Area under a finding's precision-recall curve as a step function, without interpolation.
+
+    AP = sum over distinct scores of (recall_k - recall_(k-1)) precision_k. It depends on the
+    finding's prevalence, which is the value that random scores reach. None without positives or
+    without negatives.
+
+    >>> pr_average_precision(np.array([True, False, True]), np.array([0.9, 0.5, 0.1]))
+    0.8333333333333333
+    """
+    curve = roc(truth, scores)
+    if curve is None:
+        return None
+    positives = int(truth.sum())
+    true_positives = curve.sensitivity[1:] * positives
+    called = true_positives + curve.false_positive_rate[1:] * (truth.size - positives)
+    return float(np.sum(np.diff(curve.sensitivity) * true_positives / called))
+
+
+def image_ranking_precision(
+    truth: Bool[np.ndarray, "unit finding"],
+    scores: Float[np.ndarray, "unit finding"],
+    threshold: float | None = None,
+) -> Float[np.ndarray, " labelled"]:
+    """Dong's average precision of each image's list of findings.
+
+    Source: Dong et al. 2017, section V.D and figure 7. An image with m findings that stand at
+    ranks r_1 < ... < r_m of its list, sorted by falling probability: AP = (1/m) sum_i i / r_i.
+    Ties count against: a finding's rank is the number of findings with its score or more, and
+    i the number of true ones among them, as in scikit-learn's label ranking average precision.
+    Images without any finding have no AP: they are left out of the result.
+
+    Args:
+        truth: findings that the image has.
+        scores: one per finding.
+        threshold: the list holds scores above it only, and a true finding that is not on the
+            list adds 0 (the paper's task 3). None: all findings are on the list.
+
+    >>> scores = np.array([[0.9, 0.7, 0.5, 0.3, 0.0]])
+    >>> image_ranking_precision(np.array([[True, True, False, True, False]]), scores).round(4)
+    array([0.9167])
+    """
+    labelled = truth.any(axis=1)
+    truth, scores = truth[labelled], scores[labelled]
+    at_least = scores[:, None, :] >= scores[:, :, None]  # unit finding other
+    precision = (at_least & truth[:, None, :]).sum(axis=2) / at_least.sum(axis=2)
+    if threshold is not None:
+        precision = np.where(scores > threshold, precision, 0.0)
+    return np.sum(precision * truth, axis=1) / truth.sum(axis=1)
+
+
+def cumulative_shares(
+    values: Float[np.ndarray, " n"],
+) -> tuple[Float[np.ndarray, " distinct"], Float[np.ndarray, " distinct"]]:
+    """The distinct values in rising order and the share of values at or below each (figure 8).
+
+    >>> cumulative_shares(np.array([0.5, 1.0, 0.5, 0.25]))
+    (array([0.25, 0.5 , 1.  ]), array([0.25, 0.75, 1.  ]))
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    return distinct, np.cumsum(counts) / values.size
+
+
+def in_top(
+    scores: Float[np.ndarray, "unit finding"], k: int
+) -> tuple[Bool[np.ndarray, "unit finding"], Bool[np.ndarray, "unit finding"]]:
+    """Whether a finding is among an image's k highest: surely, and possibly (if ties favour it).
+
+    Source: Dong et al. 2017, section V.A (top-3 sensitivity; k = 1 is their table II's decision).
+    Ties count against a model: it is credited with what is surely in, charged with what is
+    possibly in. So a constant score has sensitivity 0 and specificity 0.
+
+    >>> in_top(np.array([[0.6, 0.3, 0.3, 0.1]]), k=2)
+    (array([[ True, False, False, False]]), array([[ True,  True,  True, False]]))
+    """
+    rising = np.sort(scores, axis=1)
+    findings = scores.shape[1]
+    if k >= findings:
+        everywhere = np.ones(scores.shape, dtype=bool)
+        return everywhere, everywhere
+    return scores > rising[:, findings - k - 1, None], scores >= rising[:, findings - k, None]
+
+
+def points_under_roc(
+    curve: Roc,
+    false_positive_rate: Float[np.ndarray, " reader"],
+    sensitivity: Float[np.ndarray, " reader"],
+) -> Bool[np.ndarray, " reader"]:
+    """Which operating points lie strictly below an ROC curve.
+
+    Source: Pham et al. 2019, section 4.6: the model is better than the readers whose points it
+    leaves below; averaged over findings ("2.6 out of 3 radiologists"). Between its points the
+    curve is straight; where it rises vertically its upper end counts.
+
+    >>> curve = roc(np.array([True, False, True, False]), np.array([0.9, 0.6, 0.5, 0.1]))
+    >>> points_under_roc(curve, np.array([0.0, 0.5, 0.25]), np.array([0.5, 0.9, 0.6]))
+    array([False,  True, False])
+    """
+    x, y = curve.false_positive_rate, curve.sensitivity
+    left = np.searchsorted(x, false_positive_rate, side="right") - 1
+    right = np.minimum(left + 1, x.size - 1)
+    width = x[right] - x[left]
+    share = np.divide(
+        false_positive_rate - x[left], width, out=np.zeros_like(width), where=width > 0
+    )
+    return sensitivity < y[left] + share * (y[right] - y[left])
+
+
+def reader_points(
+    truth: Bool[np.ndarray, " unit"], readings: Bool[np.ndarray, "reader unit"]
+) -> tuple[Float[np.ndarray, " reader"], Float[np.ndarray, " reader"]]:
+    """Operating points of radiologists who call each unit positive or not.
+
+    Source: Pham et al. 2019, section 4.6. False positive rate and sensitivity; needs both classes.
+
+    >>> reader_points(np.array([True, True, False]), np.array([[True, False, True]]))
+    (array([1.]), array([0.5]))
+    """
+    return readings[:, ~truth].mean(axis=1), readings[:, truth].mean(axis=1)

@@ -1,0 +1,187 @@
+"""What is scored: images, studies or patients, with the truth and the scores of each.
+
+Predictions of images become scores of units here, and nowhere else, so that every number
+downstream can say what its unit was.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
+
+Unit = Literal["image", "study", "patient"]
+Aggregation = Literal["max", "mean"]
+AGE_EDGES = (18, 40, 65)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredUnits:
+    """Truth and scores of the units that a classifier is judged on.
+
+    Attributes:
+        unit: "image", "study" or "patient".
+        aggregation: how the images of a unit became its score: "max" or "mean".
+        unit_ids: one per unit, in the order of the predictions.
+        patient_ids: one per unit; what bootstrap and splits go by.
+        findings: columns of the arrays.
+        scores: probability per unit and finding.
+        truth: whether the unit has the finding; False where it is not known.
+        known: False where the label is uncertain: the pair is left out.
+        groups: "view", "sex" and "age" of each unit in words; "" where unknown.
+    """
+
+    unit: str
+    aggregation: str
+    unit_ids: tuple[str, ...]
+    patient_ids: tuple[str, ...]
+    findings: tuple[str, ...]
+    scores: Float[np.ndarray, "unit finding"]
+    truth: Bool[np.ndarray, "unit finding"]
+    known: Bool[np.ndarray, "unit finding"]
+    groups: Mapping[str, tuple[str, ...]]
+
+
+def _view_label(record: Record) -> Label | None:
+    if record.view not in (View.AP, View.PA):
+        return None
+    return Label.POSITIVE if record.view == View.AP else Label.NEGATIVE
+
+
+def _sex_label(record: Record) -> Label | None:
+    if record.sex is None:
+        return None
+    return Label.POSITIVE if record.sex == Sex.MALE else Label.NEGATIVE
+
+
+ATTRIBUTES: dict[str, Callable[[Record], Label | None]] = {
+    "View AP": _view_label,
+    "Sex M": _sex_label,
+}
+"""Outputs that are judged against what a record says of the patient instead of a finding.
+
+Source: Baltruschat et al. 2019, section 3: AP is true and PA false. `Open:` the sex that is true.
+"""
+
+
+def score_units(
+    predictions: Predictions,
+    records: Sequence[Record],
+    unit: Unit = "image",
+    aggregation: Aggregation = "max",
+) -> ScoredUnits:
+    """Truth and scores per image, study or patient.
+
+    A unit's score is the maximum (default) or the mean over its images (`Open:` Pham et al. 2019
+    score studies and do not say how). A unit has a finding when one of its images has it; otherwise the finding is
+    uncertain when one image says so. A finding that a record does not mention is negative
+    (`Open:` Pham et al. 2019 read blanks as 0), an uncertain one is left out. An output named in
+    `ATTRIBUTES` is judged against the record's view or sex.
+
+    Raises:
+        CxrlocError: an image is predicted twice, has no record, or a score is not finite.
+    """
+    table = _records_of(predictions, records)
+    if not np.isfinite(predictions.probabilities).all():
+        row, column = np.argwhere(~np.isfinite(predictions.probabilities))[0]
+        raise CxrlocError(
+            f"image {predictions.image_ids[row]}: the score of {predictions.findings[column]} "
+            "is not finite; leave the image out or predict it again"
+        )
+    unit_ids = [getattr(record, f"{unit}_id") for record in table]
+    rank = np.array([[_truth_rank(r, f) for f in predictions.findings] for r in table])
+    scores = pd.DataFrame(predictions.probabilities).groupby(unit_ids, sort=False)
+    ranks = pd.DataFrame(rank).groupby(unit_ids, sort=False).max()
+    members: dict[str, list[Record]] = {}
+    for unit_id, record in zip(unit_ids, table, strict=True):
+        members.setdefault(unit_id, []).append(record)
+    return ScoredUnits(
+        unit=unit,
+        aggregation=aggregation,
+        unit_ids=tuple(members),
+        patient_ids=tuple(images[0].patient_id for images in members.values()),
+        findings=predictions.findings,
+        scores=(scores.max() if aggregation == "max" else scores.mean()).to_numpy(float),
+        truth=ranks.to_numpy() == 2,
+        known=ranks.to_numpy() != 1,
+        groups={
+            "view": tuple(_views(images) for images in members.values()),
+            "sex": tuple(_sex(images) for images in members.values()),
+            "age": tuple(_age_group(images) for images in members.values()),
+        },
+    )
+
+
+def select_units(units: ScoredUnits, chosen: Bool[np.ndarray, " unit"]) -> ScoredUnits:
+    """Some of the units, in the same order."""
+    index = np.flatnonzero(chosen)
+    return replace(
+        units,
+        unit_ids=tuple(units.unit_ids[i] for i in index),
+        patient_ids=tuple(units.patient_ids[i] for i in index),
+        scores=units.scores[index],
+        truth=units.truth[index],
+        known=units.known[index],
+        groups={name: tuple(words[i] for i in index) for name, words in units.groups.items()},
+    )
+
+
+def refuse_shared_patients(tuning: ScoredUnits, judged: ScoredUnits, what: str) -> None:
+    """Raise where a choice would be judged on patients that it was made on.
+
+    Raises:
+        CxrlocError: a patient is in both parts.
+    """
+    shared = set(tuning.patient_ids) & set(judged.patient_ids)
+    if shared:
+        raise CxrlocError(
+            f"{what} must be fitted on other patients, but {len(shared)} patients are in both "
+            "parts: split them by patient"
+        )
+
+
+def _records_of(predictions: Predictions, records: Sequence[Record]) -> list[Record]:
+    twice = [name for name, n in Counter(predictions.image_ids).items() if n > 1]
+    if twice:
+        raise CxrlocError(f"image {twice[0]} is predicted twice: keep one row per image")
+    by_image = {record.image_id: record for record in records}
+    unknown = [name for name in predictions.image_ids if name not in by_image]
+    if unknown:
+        raise CxrlocError(
+            f"image {unknown[0]} and {len(unknown) - 1} others are predicted but not in the data "
+            "set: give the data set that was predicted"
+        )
+    return [by_image[name] for name in predictions.image_ids]
+
+
+def _truth_rank(record: Record, finding: str) -> int:
+    """0 negative or not mentioned, 1 uncertain, 2 positive: the maximum over images is a unit's."""
+    if finding in ATTRIBUTES:
+        label = ATTRIBUTES[finding](record)
+        return 1 if label is None else 2 * label
+    return {Label.POSITIVE: 2, Label.UNCERTAIN: 1}.get(record.labels.get(finding), 0)  # type: ignore[arg-type]
+
+
+def _views(images: Sequence[Record]) -> str:
+    return "+".join(sorted({image.view for image in images if image.view is not None}))
+
+
+def _sex(images: Sequence[Record]) -> str:
+    return next((image.sex.value for image in images if image.sex is not None), "")
+
+
+def _age_group(images: Sequence[Record]) -> str:
+    """Years of age at the earliest of the images, in the groups between `AGE_EDGES`."""
+    ages = [image.age_years for image in images if image.age_years is not None]
+    if not ages:
+        return ""
+    index = int(np.searchsorted(AGE_EDGES, min(ages), side="right"))
+    if index == len(AGE_EDGES):
+        return f"{AGE_EDGES[-1]}+"
+    low = AGE_EDGES[index - 1] if index else 0
+    return f"{low}-{AGE_EDGES[index] - 1}"
