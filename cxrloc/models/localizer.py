@@ -1,0 +1,138 @@
+"""Wang's network: backbone, transition layer, global pooling, prediction layer."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.models.backbones import (
+    BACKBONES,
+    NATIVE_STRIDE,
+    set_input_channels,
+    set_output_stride,
+)
+from cxrloc.models.pooling import POOLINGS
+from cxrloc.types import CxrlocError
+
+OUTPUT_STRIDES = (8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizerConfig:
+    """What a `Localizer` is built from.
+
+    Attributes:
+        backbone: a name of `BACKBONES`.
+        findings: names of the outputs, in order.
+        input_channels: 1 (grey) or 3.
+        output_stride: input pixels per cell of the S x S grid: 8, 16, 32, 64 or 128.
+        transition_channels: depth D of the transition layer; None: the backbone's own depth;
+            0: no transition layer, for networks other than Wang's.
+        pooling: a name of `POOLINGS`.
+        lse_r: sharpness r of the pooling "lse".
+
+    Raises:
+        CxrlocError: a value is not one of those.
+    """
+
+    backbone: str
+    findings: tuple[str, ...]
+    input_channels: int = 1
+    output_stride: int = 32
+    transition_channels: int | None = None
+    pooling: str = "average"
+    lse_r: float = 10.0
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("backbone", self.backbone, BACKBONES),
+            ("pooling", self.pooling, POOLINGS),
+            ("output_stride", self.output_stride, OUTPUT_STRIDES),
+            ("input_channels", self.input_channels, (1, 3)),
+        ):
+            if value not in known:
+                raise CxrlocError(
+                    f"{what} {value!r} is unknown: choose one of {', '.join(map(str, known))}"
+                )
+        if self.lse_r <= 0:
+            raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
+        if self.output_stride > NATIVE_STRIDE and self.transition_channels == 0:
+            raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
+
+
+class LocalizingNetwork(Protocol):
+    """What the toolkit asks of a network; a user's own `nn.Module` that has it works everywhere.
+
+    `forward` gives logits and the features they come from, with
+    `logits = prediction(pool(features))`.
+    """
+
+    prediction: nn.Linear
+
+    def pool(self, features: Tensor, /) -> Tensor:
+        """[batch depth row col] -> [batch depth]."""
+
+    def __call__(self, images: Tensor, /) -> tuple[Tensor, Tensor]:
+        """[batch channel row col] -> [batch finding], [batch depth row col]."""
+
+
+class Localizer(nn.Module):
+    """Backbone -> transition layer -> global pooling -> prediction layer.
+
+    Wang et al. 2017, section 3 and Fig. 4. The paper says of the transition layer only that it
+    gives S x S x D; Open: here it is a 1 x 1 convolution, batch normalisation and ReLU, behind an
+    average pooling where the grid is to be coarser than the backbone's.
+
+    >>> config = LocalizerConfig("resnet18", ("Mass", "Nodule"), output_stride=16)
+    >>> logits, features = Localizer(config).eval()(torch.zeros(1, 1, 256, 256))
+    >>> logits.shape, features.shape
+    (torch.Size([1, 2]), torch.Size([1, 512, 16, 16]))
+    """
+
+    def __init__(self, config: LocalizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = BACKBONES[config.backbone]()
+        set_input_channels(self.backbone, config.input_channels)
+        set_output_stride(self.backbone, config.output_stride)
+        depth = _depth(self.backbone)
+        self.transition = _transition(depth, config)
+        self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
+        self.prediction = nn.Linear(
+            depth if config.transition_channels == 0 else config.transition_channels or depth,
+            len(config.findings),
+        )
+
+    def forward(
+        self, images: Float[Tensor, "batch channel row col"]
+    ) -> tuple[
+        Float[Tensor, "batch finding"], Float[Tensor, "batch depth feature_row feature_col"]
+    ]:
+        """Logits of all findings, and the features behind them, in one pass."""
+        features = self.transition(self.backbone(images))  # batch depth S S
+        return self.prediction(self.pool(features)), features
+
+
+def _depth(layers: nn.Module) -> int:
+    """Channels that come out, found by a blank image; normalisation statistics stay as they are."""
+    first = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
+    with torch.no_grad():
+        depth = layers.eval()(torch.zeros(1, first.in_channels, 64, 64)).shape[1]
+    layers.train()
+    return depth
+
+
+def _transition(depth: int, config: LocalizerConfig) -> nn.Module:
+    if config.transition_channels == 0:
+        return nn.Identity()
+    channels = config.transition_channels or depth
+    coarser = config.output_stride // NATIVE_STRIDE
+    return nn.Sequential(
+        nn.AvgPool2d(coarser) if coarser > 1 else nn.Identity(),
+        nn.Conv2d(depth, channels, kernel_size=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )

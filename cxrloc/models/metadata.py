@@ -1,0 +1,74 @@
+"""Frozen dataclasses to and from plain values: JSON inside weights, TOML in recipes."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from cxrloc.types import CxrlocError
+
+T = TypeVar("T")
+
+
+def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass out of a table of plain values; lists become tuples, tables dataclasses.
+
+    Args:
+        cls: the dataclass; may hold other dataclasses.
+        values: its fields by name; those with a default may be absent.
+        where: file and section, for the error's message.
+
+    Raises:
+        CxrlocError: a key is unknown or missing, or a value is refused; the message names it.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Size:
+    ...     rows: int
+    ...     columns: int = 2
+    >>> from_plain(Size, {"rows": 3}, "a.toml")
+    Size(rows=3, columns=2)
+    >>> from_plain(Size, {"row": 3}, "a.toml")
+    Traceback (most recent call last):
+    cxrloc.types.CxrlocError: a.toml: unknown key 'row'; known are rows, columns
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise CxrlocError(f"{where}: unknown key {key!r}; known are {', '.join(fields)}")
+    for name, field in fields.items():
+        optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if name not in values and not optional:
+            raise CxrlocError(f"{where}: the key {name!r} is missing")
+    arguments = {
+        key: _from_plain(hints[key], value, f"{where}: {key}") for key, value in values.items()
+    }
+    try:
+        return cls(**arguments)
+    except (CxrlocError, ValueError, TypeError) as error:
+        raise CxrlocError(f"{where}: {error}") from error
+
+
+def _from_plain(hint: Any, value: Any, where: str) -> Any:
+    """One field's value, checked against its annotation."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        (hint,) = (argument for argument in arguments if argument is not type(None))
+        return _from_plain(hint, value, where)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise CxrlocError(f"{where}: expected a table, got {value!r}")
+        return from_plain(hint, value, where)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_from_plain(arguments[0], item, where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = origin or hint
+    if isinstance(plain, type) and (
+        not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool)
+    ):
+        raise CxrlocError(f"{where}: expected {plain.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,219 @@
+"""Weights on disk: one safetensors file that says all that is needed to use them rightly."""
+
+import dataclasses
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.metadata import from_plain
+from cxrloc.types import CxrlocError
+
+MODELS = {"phantom-v1": Path(__file__).parent / "embedded" / "phantom-v1.safetensors"}
+"""Models inside the package: name -> file."""
+
+DEFAULT_MODEL = "phantom-v1"
+"""The model of a command that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Where a model comes from and what it is good for.
+
+    Attributes:
+        name: as printed in every output.
+        trained_on: data set and number of images, in words.
+        findings: names of the outputs, in order.
+        views: projections among the training images (`View` values); others give a warning.
+        operating_points: probability from which a finding counts as present.
+        training_patients: `hashed_patient` of everyone whose image trained it.
+        training_images: how many images did.
+        limits: one sentence for every picture.
+        recipe: the TOML text it was trained by.
+    """
+
+    name: str
+    trained_on: str
+    findings: tuple[str, ...]
+    views: tuple[str, ...] = ()
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+    training_patients: tuple[str, ...] = ()
+    training_images: int = 0
+    limits: str = ""
+    recipe: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network with what belongs to its weights.
+
+    Attributes:
+        network: a `Localizer` in evaluation mode, or one's own `LocalizingNetwork`.
+        config: what the network was built from; None for one's own network.
+        preprocessing: how it wants its images.
+        card: origin, findings, views, limits.
+        sha256: of the file, in hexadecimal; empty for one's own network.
+    """
+
+    network: nn.Module
+    config: LocalizerConfig | None
+    preprocessing: Preprocessing
+    card: ModelCard
+    sha256: str = ""
+
+
+def hashed_patient(patient_id: str) -> str:
+    """A patient's id as weights carry it: enough to recognise, not to read.
+
+    >>> hashed_patient("00000032")
+    'd6163f2399e9f31e'
+    """
+    return hashlib.sha256(f"cxrloc training patient {patient_id}".encode()).hexdigest()[:16]
+
+
+def write_model(
+    path: Path, network: Localizer, preprocessing: Preprocessing, card: ModelCard
+) -> None:
+    """Write weights in half precision with everything that belongs to them.
+
+    Biases and normalisation statistics (one axis; few) stay as they are, which keeps small
+    variances exact.
+
+    Raises:
+        CxrlocError: the card's findings are not the network's, or a weight is not finite in
+            half precision.
+    """
+    if card.findings != network.config.findings:
+        raise CxrlocError(f"{path}: the card's findings differ from the network's outputs")
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        tensor = tensor.detach().cpu()
+        tensors[name] = (tensor.half() if tensor.ndim > 1 else tensor).contiguous()
+        if not tensors[name].isfinite().all():
+            raise CxrlocError(f"{path}: weight {name} is not finite in half precision")
+    metadata = {
+        "config": json.dumps(dataclasses.asdict(network.config)),
+        "preprocessing": json.dumps(dataclasses.asdict(preprocessing)),
+        "card": json.dumps(dataclasses.asdict(card)),
+    }
+    unfinished = path.with_name(path.name + ".part")
+    safetensors.torch.save_file(tensors, unfinished, metadata)
+    unfinished.replace(path)
+
+
+def read_model(name_or_path: str | Path) -> Model:
+    """A model by its name in `MODELS`, or from a file that `write_model` wrote.
+
+    Weights are float32 in memory; the network is in evaluation mode, on the CPU.
+
+    Raises:
+        CxrlocError: no such name or file, not a safetensors file of this package, or weights
+            that do not fit the network it describes.
+    """
+    path = MODELS.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise CxrlocError(
+            f"{name_or_path}: neither a file nor a model of this package "
+            f"({', '.join(MODELS) or 'there is none'})"
+        )
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
+    config = _part(LocalizerConfig, "config", metadata, path)
+    return Model(
+        network=_filled(config, tensors, path),
+        config=config,
+        preprocessing=_part(Preprocessing, "preprocessing", metadata, path),
+        card=_part(ModelCard, "card", metadata, path),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
+    """One dataclass out of the file's metadata."""
+    if key not in metadata:
+        raise CxrlocError(
+            f"{path}: its metadata has no {key!r}; only files written by cxrloc can be used"
+        )
+    try:
+        values = json.loads(metadata[key])
+    except json.JSONDecodeError as error:
+        raise CxrlocError(f"{path}: {key!r} in its metadata is not JSON ({error})") from error
+    return from_plain(cls, values, f"{path}: {key}")
+
+
+def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Localizer:
+    """The network with its weights in float32; each must be there, and none be left over."""
+    with torch.device("meta"):  # no memory and no random numbers for weights to be replaced
+        network = Localizer(config)
+    weights = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise CxrlocError(f"{path}: weights do not fit the network: {first}") from error
+    return network.eval()
+
+
+def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
+    """Give the backbone weights trained on ImageNet, in place.
+
+    Args:
+        network: its backbone is filled; with one input channel, the first convolution gets the
+            sum over red, green and blue.
+        file: weights under torchvision's names, safetensors or a `torch.save`d state dict
+            (read without executing anything); None: torchvision's own (IMAGENET1K_V1), from its
+            cache or the network.
+
+    Raises:
+        CxrlocError: the file or the download cannot be had, or does not fit the backbone.
+    """
+    name = network.config.backbone
+    source = file or f"torchvision's weights of {name}"
+    given = {key.removeprefix("features."): tensor for key, tensor in _imagenet(name, file).items()}
+    own = network.backbone.state_dict()
+    first = next(iter(own))
+    if network.config.input_channels == 1 and first in given:
+        given[first] = given[first].sum(dim=1, keepdim=True)
+    for key, tensor in own.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        if key not in given or given[key].shape != tensor.shape:
+            found = tuple(given[key].shape) if key in given else "nothing"
+            raise CxrlocError(
+                f"{source}: no weights for {name}: {key} must be {tuple(tensor.shape)}, "
+                f"found {found}"
+            )
+        tensor.copy_(given[key])
+
+
+def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
+    """A whole classifier's state dict."""
+    try:
+        if file is None:
+            return torchvision.models.get_model(backbone, weights="IMAGENET1K_V1").state_dict()
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CxrlocError(f"{file or backbone}: ImageNet weights not to be had: {error}") from error
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CxrlocError(f"{file}: not a file of weights ({reason})") from error

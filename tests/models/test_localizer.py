@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import nn
+
+from cxrloc.models.backbones import BACKBONES, set_input_channels, set_output_stride
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.types import CxrlocError
+
+FINDINGS = ("Mass", "Nodule")
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_every_backbone_reaches_wangs_grids_from_one_input_size(backbone, side):
+    with torch.device("meta"):
+        network = Localizer(LocalizerConfig(backbone, FINDINGS, output_stride=256 // side))
+        logits, features = network(torch.zeros(1, 1, 256, 256))
+    assert logits.shape == (1, 2)
+    assert features.shape[2:] == (side, side)
+
+
+def test_a_transition_layer_coarsens_what_a_backbone_can_not():
+    with torch.device("meta"):
+        config = LocalizerConfig("resnet18", FINDINGS, output_stride=128, transition_channels=64)
+        _, features = Localizer(config)(torch.zeros(1, 1, 1024, 1024))
+    assert features.shape == (1, 64, 8, 8)
+
+
+def test_without_transition_layer_the_features_are_the_backbones():
+    network = Localizer(LocalizerConfig("mobilenet_v2", FINDINGS, transition_channels=0)).eval()
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(network(image)[1], network.backbone(image))
+
+
+def test_dilation_keeps_the_values_that_the_coarse_grid_had():
+    coarse, fine = BACKBONES["resnet18"]().eval(), BACKBONES["resnet18"]().eval()
+    fine.load_state_dict(coarse.state_dict())
+    set_output_stride(fine, 8)
+    image = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(fine(image)[:, :, ::4, ::4], coarse(image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "googlenet", "densenet121", "alexnet"])
+def test_a_pooling_without_stride_leaves_a_blank_image_blank(backbone):
+    """Padding must not darken the border: maxima ignore it, averages do not count it."""
+    layers = BACKBONES[backbone]().eval()
+    set_output_stride(layers, 8)
+    pools = [m for m in layers.modules() if isinstance(m, nn.MaxPool2d | nn.AvgPool2d)]
+    assert any(pool.stride == 1 for pool in pools)
+    for pool in pools:
+        assert (pool(-torch.ones(1, 1, 32, 32)) == -1).all()
+
+
+def test_one_grey_channel_is_three_equal_ones():
+    colour, grey = BACKBONES["resnet18"]().eval(), BACKBONES["resnet18"]().eval()
+    grey.load_state_dict(colour.state_dict())
+    set_input_channels(grey, 1)
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(grey(image), colour(image.expand(-1, 3, -1, -1)))
+
+
+def test_a_new_network_has_seen_nothing():
+    """Finding its depth must not touch the statistics of normalisation layers."""
+    network = Localizer(LocalizerConfig("resnet18", FINDINGS))
+    assert network.training
+    assert all(m.training for m in network.modules())
+    assert network.backbone.bn1.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "resnet51"}, "alexnet, googlenet"),
+        ({"pooling": "mean"}, "average, max, lse"),
+        ({"output_stride": 4}, "8, 16, 32"),
+        ({"input_channels": 2}, "1, 3"),
+        ({"lse_r": 0.0}, "above 0"),
+        ({"output_stride": 64, "transition_channels": 0}, "transition layer"),
+    ],
+)
+def test_an_impossible_network_is_refused_with_what_is_possible(change, message):
+    with pytest.raises(CxrlocError, match=message):
+        LocalizerConfig(**({"backbone": "resnet50", "findings": FINDINGS} | change))

@@ -1,0 +1,156 @@
+import dataclasses
+import hashlib
+
+import pytest
+import safetensors.torch
+import torch
+
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.weights import (
+    ModelCard,
+    hashed_patient,
+    read_model,
+    start_from_imagenet,
+    write_model,
+)
+from cxrloc.types import CxrlocError
+
+CONFIG = LocalizerConfig("resnet18", ("Mass", "Nodule"), transition_channels=16, pooling="lse")
+CARD = ModelCard(
+    name="test",
+    trained_on="nothing",
+    findings=CONFIG.findings,
+    views=("PA",),
+    operating_points={"Mass": 0.25},
+    training_patients=(hashed_patient("1"),),
+    training_images=3,
+    limits="none good",
+)
+PREPROCESSING = Preprocessing(size=64, fit="letterbox", mean=(0.4,), std=(0.2,))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    network = Localizer(CONFIG).eval()
+    write_model(path, network, PREPROCESSING, CARD)
+    return path, network
+
+
+def test_everything_that_belongs_to_a_network_comes_back(written):
+    path, network = written
+    model = read_model(path)
+    assert (model.config, model.preprocessing, model.card) == (CONFIG, PREPROCESSING, CARD)
+    assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not model.network.training
+    assert {p.dtype for p in model.network.parameters()} == {torch.float32}
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(model.network(image)[0], network(image)[0], rtol=0.02, atol=0.02)
+
+
+def test_weights_are_half_precision_on_disk_and_statistics_exact(written):
+    path, network = written
+    stored = safetensors.torch.load_file(path)
+    assert stored["prediction.weight"].dtype == torch.float16
+    assert torch.equal(stored["backbone.bn1.running_var"], network.backbone.bn1.running_var)
+
+
+def test_reading_a_model_draws_no_random_numbers(written):
+    before = torch.get_rng_state()
+    read_model(written[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def rewrite(path, out, change_tensors=lambda tensors: None, change_metadata=lambda metadata: None):
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = safetensors.torch.load_file(path)
+    change_tensors(tensors)
+    change_metadata(metadata)
+    safetensors.torch.save_file(tensors, out, metadata)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "message"),
+    [
+        (lambda t: t.pop("prediction.bias"), None, "weights do not fit the network: Missing key"),
+        (
+            lambda t: t.update({"prediction.bias": torch.zeros(3)}),
+            None,
+            r"weights do not fit the network: size mismatch for prediction.bias",
+        ),
+        (None, lambda m: m.pop("card"), "its metadata has no 'card'"),
+        (None, lambda m: m.update(config="{"), "'config' in its metadata is not JSON"),
+        (None, lambda m: m.update(config='{"size": 3}'), "config: unknown key 'size'"),
+        (None, lambda m: m.update(preprocessing="{}"), "preprocessing: the key 'size' is missing"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused_by_name(written, tmp_path, tensors, metadata, message):
+    ignore = lambda _: None  # noqa: E731
+    path = rewrite(written[0], tmp_path / "bad.safetensors", tensors or ignore, metadata or ignore)
+    with pytest.raises(CxrlocError, match=message) as raised:
+        read_model(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_truncated_file_and_an_unknown_name_are_refused(written, tmp_path):
+    path = tmp_path / "short.safetensors"
+    path.write_bytes(written[0].read_bytes()[:1000])
+    with pytest.raises(CxrlocError, match="not a whole safetensors file"):
+        read_model(path)
+    with pytest.raises(CxrlocError, match=r"resnet999: neither a file nor a model .*phantom-v1"):
+        read_model("resnet999")
+
+
+def test_a_card_for_other_findings_is_not_written(written, tmp_path):
+    card = dataclasses.replace(CARD, findings=("Nodule", "Mass"))
+    with pytest.raises(CxrlocError, match="findings differ"):
+        write_model(tmp_path / "x.safetensors", written[1], PREPROCESSING, card)
+
+
+def test_a_weight_beyond_half_precision_is_not_written(tmp_path):
+    network = Localizer(CONFIG)
+    torch.nn.init.constant_(network.prediction.weight, 1e5)
+    with pytest.raises(CxrlocError, match=r"prediction\.weight is not finite"):
+        write_model(tmp_path / "x.safetensors", network, PREPROCESSING, CARD)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_imagenet_weights_come_from_a_local_file_and_grey_sums_the_colours(tmp_path, suffix):
+    import torchvision
+
+    classifier = torchvision.models.resnet18()
+    path = tmp_path / f"resnet18{suffix}"
+    save = torch.save if suffix == ".pt" else safetensors.torch.save_file
+    save(classifier.state_dict(), path)
+    network = Localizer(CONFIG)
+    start_from_imagenet(network, path)
+    assert torch.equal(network.backbone.layer4[1].conv2.weight, classifier.layer4[1].conv2.weight)
+    torch.testing.assert_close(
+        network.backbone.conv1.weight, classifier.conv1.weight.sum(dim=1, keepdim=True)
+    )
+
+
+def test_imagenet_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"features.0.weight": torch.zeros(1)}, path)
+    with pytest.raises(CxrlocError, match=r"other\.pt: no weights for resnet18: conv1\.weight"):
+        start_from_imagenet(Localizer(CONFIG), path)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    path = tmp_path / "evil.pt"
+    torch.save({"conv1.weight": print}, path)
+    with pytest.raises(CxrlocError, match=r"evil\.pt: not a file of weights"):
+        start_from_imagenet(Localizer(CONFIG), path)
+
+
+def test_real_imagenet_weights_of_mobilenet_fit(shared):
+    network = Localizer(LocalizerConfig("mobilenet_v2", ("Mass",), transition_channels=0))
+    start_from_imagenet(network, shared / "weights" / "mobilenet_v2_imagenet.pt")
+    _, features = network.eval()(torch.zeros(1, 1, 64, 64))
+    assert features.isfinite().all()
