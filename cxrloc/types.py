@@ -20,6 +20,10 @@ class CxrlocError(Exception):
     """
 
 
+class UsageError(CxrlocError):
+    """An option that names nothing that exists; the message says what may be named."""
+
+
 class View(StrEnum):
     """Projection of a chest radiograph (DICOM View Position, 0018,5101)."""
 
@@ -152,6 +156,8 @@ class Record:
         sex: patient's sex; None where missing.
         labels: image-level label per finding; an absent finding was not mentioned.
         annotations: the expert's boxes.
+        annotation_frame: rows and columns of the image that the boxes were drawn on; a copy of
+            another size has other coordinates. None where no file says it.
     """
 
     image_id: str
@@ -163,6 +169,7 @@ class Record:
     sex: Sex | None = None
     labels: Mapping[str, Label] = field(default_factory=dict)
     annotations: tuple[Annotation, ...] = ()
+    annotation_frame: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,3 +201,124 @@ class Predictions:
     image_ids: tuple[str, ...]
     findings: tuple[str, ...]
     probabilities: Float[np.ndarray, "image finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRule:
+    """When a detection is correct: its overlap with the truth is above (strictly) the threshold.
+
+    Attributes:
+        criterion: "iobb" (intersection over the detected box) or "iou".
+        threshold: in [0, 1).
+    """
+
+    criterion: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalizationReport:
+    """Localization numbers with the counts and divisors behind them; `tables.py` prints.
+
+    The last column is the "mean" over the findings: counts add up, rates are averaged, each
+    finding with the same weight. Counts of a control are means over its draws, so not whole.
+
+    Attributes:
+        population: which (image, finding) pairs gave boxes (`box_accuracy.POPULATIONS`).
+        images: images scored.
+        patients: patients scored, the unit of the bootstrap.
+        left_out: detections on pairs outside the population, which count nowhere.
+        divisor: annotated boxes of all findings, by which the paper divides false positives.
+        rules: one row per criterion and threshold.
+        findings: one column per finding with annotated boxes, then "mean".
+        annotated: annotated boxes.
+        heatmaps: scored (image, finding) pairs.
+        detections: boxes on scored pairs.
+        hit: annotated boxes hit by at least one correct box.
+        false_positives: boxes that are not correct.
+        accuracy: hit / annotated.
+        accuracy_low: lower end of its 95 % interval, NaN where no interval was asked for.
+        accuracy_high: upper end.
+        afp: false_positives / divisor, the paper's average false positives.
+        false_positives_per_heatmap: false_positives / heatmaps, NaN where there are none.
+    """
+
+    population: str
+    images: int
+    patients: int
+    left_out: int
+    divisor: int
+    rules: tuple[MatchRule, ...]
+    findings: tuple[str, ...]
+    annotated: Float[np.ndarray, " finding"]
+    heatmaps: Float[np.ndarray, " finding"]
+    detections: Float[np.ndarray, " finding"]
+    hit: Float[np.ndarray, "rule finding"]
+    false_positives: Float[np.ndarray, "rule finding"]
+    accuracy: Float[np.ndarray, "rule finding"]
+    accuracy_low: Float[np.ndarray, "rule finding"]
+    accuracy_high: Float[np.ndarray, "rule finding"]
+    afp: Float[np.ndarray, "rule finding"]
+    false_positives_per_heatmap: Float[np.ndarray, "rule finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number of a classifier: a row of `classification.csv`.
+
+    Attributes:
+        finding: finding, or "mean" over the findings on which the metric is defined.
+        group: "all", or a part of the units: "view PA", "sex F", "age 18-39".
+        metric: what the number is (`classification.METRICS`).
+        value: the number; None where it is not defined, and `note` says why.
+        low: lower end of its interval; None where there is none.
+        high: upper end of its interval.
+        n: units that the number comes from.
+        positives: those of them with the finding.
+        divisor: what was divided by: pairs, positives, negatives, units or findings.
+        threshold: operating point of a decision; None for other numbers.
+        chosen_on: the patients the operating point was chosen on.
+        note: what a reader must know of this number.
+    """
+
+    finding: str
+    group: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    positives: int
+    divisor: int
+    threshold: float | None = None
+    chosen_on: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationReport:
+    """Numbers of a classifier on one set of units, and how they were made.
+
+    Attributes:
+        unit: "image", "study" or "patient".
+        aggregation: how a unit's score came from its images: "max" or "mean".
+        findings: findings scored.
+        units: units scored.
+        patients: patients scored, the unit of the bootstrap.
+        resamples: bootstrap resamples behind each interval.
+        seed: of the bootstrap.
+        level: coverage of the intervals.
+        interval: "percentile" or "bca".
+        measurements: every number, each with its counts and divisor.
+    """
+
+    unit: str
+    aggregation: str
+    findings: tuple[str, ...]
+    units: int
+    patients: int
+    resamples: int
+    seed: int
+    level: float
+    interval: str
+    measurements: tuple[Measurement, ...]

@@ -1,0 +1,41 @@
+"""Image files of a data set: their ids, and where they lie."""
+
+import os
+from pathlib import Path
+
+from cxrloc.types import CxrlocError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+IMAGE_FOLDERS = ("images", "images_*", "images_*/images", "JPEGImages")
+
+
+def image_id_of(name: str) -> str:
+    """The id of an image: its file name without a known image suffix.
+
+    >>> image_id_of("images/00000001_000.png"), image_id_of("1.2.840.113619")
+    ('00000001_000', '1.2.840.113619')
+    """
+    file_name = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
+    stem, dot, suffix = file_name.rpartition(".")
+    return stem if (dot + suffix).lower() in IMAGE_SUFFIXES else file_name
+
+
+def find_image_files(folder: Path) -> dict[str, Path]:
+    """Files by image id: those of a folder and of its image folders, not below them.
+
+    Raises:
+        CxrlocError: two files have the same id.
+    """
+    found: dict[str, Path] = {}
+    matches = {match for pattern in IMAGE_FOLDERS for match in folder.glob(pattern)}
+    for place in [folder, *sorted(match for match in matches if match.is_dir())]:
+        with os.scandir(place) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
+        for name in names:
+            path, image_id = place / name, image_id_of(name)
+            if image_id in found:
+                raise CxrlocError(
+                    f"{path} and {found[image_id]} are both image {image_id}: keep one of them"
+                )
+            found[image_id] = path
+    return found

@@ -1,0 +1,159 @@
+"""ChestX-ray14's folder, whole, in part, and as published."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
+from cxrloc.datasets.records import count_records
+from cxrloc.findings import CHESTXRAY8
+from cxrloc.types import CxrlocError, Label, Record, Sex, View
+
+FIRST_EDITION = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],\n"
+    "00000001_000.png,Cardiomegaly|Effusion,0,1,058Y,M,PA,2682,2749,0.143,0.143,\n"
+    "00000002_000.png,No Finding,0,2,011M,F,AP,2682,2749,0.143,0.143,\n"
+    "00000002_001.png,No Finding,1,2,414Y,F,AP,2682,2749,0.143,0.143,\n"
+)
+LATER_EDITION = FIRST_EDITION.replace("058Y", "57").replace("011M", "0").replace("414Y", "14")
+BOXES = (
+    "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+    "00000001_000.png,Cardiomegaly,300,400,500,300\n"
+    "00000009_003.png,Infiltrate,100.5,200,50,60\n"
+)
+
+
+def write_set(folder: Path, entries: str | None = FIRST_EDITION, boxes: str | None = BOXES) -> Path:
+    if entries:
+        (folder / "Data_Entry_2017.csv").write_text(entries)
+    if boxes:
+        (folder / "BBox_List_2017.csv").write_text(boxes)
+    return folder
+
+
+def by_id(records: list[Record]) -> dict[str, Record]:
+    return {record.image_id: record for record in records}
+
+
+def test_a_record_holds_what_its_row_says(tmp_path: Path) -> None:
+    record = by_id(read_chestxray14(write_set(tmp_path)))["00000001_000"]
+    assert (record.patient_id, record.view, record.sex) == ("1", View.PA, Sex.MALE)
+    assert {name for name, label in record.labels.items() if label is Label.POSITIVE} == {
+        "Cardiomegaly",
+        "Effusion",
+    }
+    assert record.labels["Hernia"] is Label.NEGATIVE
+    assert record.annotation_frame == (1024, 1024)
+    assert record.annotations[0].box.x_max == 800.0
+
+
+@pytest.mark.parametrize(
+    ("entries", "ages"),
+    [
+        (FIRST_EDITION, [58.0, 11 / 12, None]),  # 414 years is a typo
+        (LATER_EDITION, [57.0, 0.0, 14.0]),
+    ],
+    ids=["first edition", "later edition"],
+)
+def test_ages_of_both_editions(tmp_path: Path, entries: str, ages: list[float | None]) -> None:
+    records = read_chestxray14(write_set(tmp_path, entries, boxes=None))
+    assert [record.age_years for record in records] == ages
+    assert count_records(records).ages_unknown == ages.count(None)
+
+
+def test_the_later_of_two_editions_is_read(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text(LATER_EDITION)
+    assert read_chestxray14(tmp_path)[0].age_years == 57.0
+
+
+def test_a_box_on_an_image_without_labels_is_kept(tmp_path: Path) -> None:
+    record = by_id(read_chestxray14(write_set(tmp_path)))["00000009_003"]
+    assert (record.patient_id, record.path) == ("9", None)
+    assert record.labels == {"Infiltration": Label.POSITIVE}
+    assert record.annotations[0].finding == "Infiltration"
+
+
+def test_a_box_list_alone_is_a_data_set_and_stands_for_its_folder(tmp_path: Path) -> None:
+    write_set(tmp_path, entries=None)
+    records = read_dataset(tmp_path / "BBox_List_2017.csv")
+    assert records == read_dataset(tmp_path)
+    assert [record.annotation_frame for record in records] == [(1024, 1024)] * 2
+
+
+@pytest.mark.parametrize("folder", ["images", "images_001/images", "images_012/images"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".dcm"])
+def test_images_are_found_by_stem_and_missing_ones_counted(
+    tmp_path: Path, folder: str, suffix: str
+) -> None:
+    write_set(tmp_path)
+    image = tmp_path / folder / f"00000001_000{suffix}"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    records = read_chestxray14(tmp_path)
+    counts = count_records(records)
+    assert by_id(records)["00000001_000"].path == image
+    assert (counts.images, counts.images_missing) == (4, 3)
+    assert (counts.boxed_images, counts.boxed_images_missing) == (2, 1)
+    assert (counts.annotations, counts.annotations_missing) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("entries", "boxes", "message"),
+    [
+        (None, None, "neither Data_Entry_2017"),
+        (FIRST_EDITION.replace("058Y", "old"), None, "'old' is not a number of years"),
+        (FIRST_EDITION.replace("Patient ID", "Patient"), None, "label file"),
+        (FIRST_EDITION.replace("00000002_001", "00000001_000"), None, "row 4"),
+        (None, BOXES + "00000009_003.png,Mass,1,2,x,4\n", "row 4: width is 'x'"),
+    ],
+)
+def test_a_bad_list_is_named(
+    tmp_path: Path, entries: str | None, boxes: str | None, message: str
+) -> None:
+    with pytest.raises(CxrlocError, match=message):
+        read_chestxray14(write_set(tmp_path, entries, boxes))
+
+
+def test_the_official_split_is_by_list_and_complete(tmp_path: Path) -> None:
+    records = read_chestxray14(write_set(tmp_path, boxes=None))
+    (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n")
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n00000002_001.png")
+    split = official_split(tmp_path, records)
+    assert [len(part) for part in split.values()] == [1, 2]
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n")
+    with pytest.raises(CxrlocError, match="00000002_001 is in neither"):
+        official_split(tmp_path, records)
+
+
+@pytest.fixture(scope="module")
+def published(shared: Path) -> list[Record]:
+    return read_dataset(shared / "data" / "chestxray14")
+
+
+def test_the_published_files_have_their_known_counts(published: list[Record]) -> None:
+    counts = count_records(published)
+    assert (counts.images, counts.patients) == (112_120, 30_805)
+    assert (counts.boxed_images, counts.annotations) == (880, 984)
+    assert counts.boxed_images - counts.boxed_images_missing == 530
+    boxed = [record for record in published if record.annotations]
+    assert len({record.patient_id for record in boxed}) == 726
+    boxes = Counter(box.finding for record in boxed for box in record.annotations)
+    assert [boxes[finding] for finding in CHESTXRAY8] == [180, 146, 153, 123, 85, 79, 120, 98]
+    views = Counter(record.view for record in boxed for _ in record.annotations)
+    assert (views[View.PA], views[View.AP]) == (529, 455)
+    labelled = [record.labels[name] for record in boxed for name in CHESTXRAY8]
+    assert labelled.count(Label.POSITIVE) == 1705
+
+
+def test_the_official_split_shares_no_patient_and_tests_on_every_boxed_image(
+    shared: Path, published: list[Record]
+) -> None:
+    split = official_split(shared / "data" / "chestxray14", published)
+    assert (len(split["train_val"]), len(split["test"])) == (86_524, 25_596)
+    train, test = ({record.patient_id for record in part} for part in split.values())
+    assert train.isdisjoint(test)
+    assert sum(bool(record.annotations) for record in split["test"]) == 880
