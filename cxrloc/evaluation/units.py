@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
@@ -29,6 +29,7 @@ class ScoredUnits:
         aggregation: how the images of a unit became its score: "max" or "mean".
         unit_ids: one per unit, in the order of the predictions.
         patient_ids: one per unit; what bootstrap and splits go by.
+        patient: the same as numbers from 0, without gaps.
         findings: columns of the arrays.
         scores: probability per unit and finding.
         truth: whether the unit has the finding; False where it is not known.
@@ -40,6 +41,7 @@ class ScoredUnits:
     aggregation: str
     unit_ids: tuple[str, ...]
     patient_ids: tuple[str, ...]
+    patient: Int[np.ndarray, " unit"]
     findings: tuple[str, ...]
     scores: Float[np.ndarray, "unit finding"]
     truth: Bool[np.ndarray, "unit finding"]
@@ -78,10 +80,10 @@ def score_units(
     """Truth and scores per image, study or patient.
 
     A unit's score is the maximum (default) or the mean over its images (`Open:` Pham et al. 2019
-    score studies and do not say how). A unit has a finding when one of its images has it; otherwise the finding is
-    uncertain when one image says so. A finding that a record does not mention is negative
-    (`Open:` Pham et al. 2019 read blanks as 0), an uncertain one is left out. An output named in
-    `ATTRIBUTES` is judged against the record's view or sex.
+    score studies and do not say how). A unit has a finding when one of its images has it;
+    otherwise the finding is uncertain when one image says so. Uncertain pairs are left out. A
+    finding that a record does not mention is negative (`Open:` the papers do not say). An output
+    named in `ATTRIBUTES` is judged against the record's view or sex.
 
     Raises:
         CxrlocError: an image is predicted twice, has no record, or a score is not finite.
@@ -100,11 +102,13 @@ def score_units(
     members: dict[str, list[Record]] = {}
     for unit_id, record in zip(unit_ids, table, strict=True):
         members.setdefault(unit_id, []).append(record)
+    patient_ids = tuple(images[0].patient_id for images in members.values())
     return ScoredUnits(
         unit=unit,
         aggregation=aggregation,
         unit_ids=tuple(members),
-        patient_ids=tuple(images[0].patient_id for images in members.values()),
+        patient_ids=patient_ids,
+        patient=np.unique(patient_ids, return_inverse=True)[1],
         findings=predictions.findings,
         scores=(scores.max() if aggregation == "max" else scores.mean()).to_numpy(float),
         truth=ranks.to_numpy() == 2,
@@ -117,18 +121,52 @@ def score_units(
     )
 
 
-def select_units(units: ScoredUnits, chosen: Bool[np.ndarray, " unit"]) -> ScoredUnits:
-    """Some of the units, in the same order."""
-    index = np.flatnonzero(chosen)
+def select_units(units: ScoredUnits, index: Int[np.ndarray, " chosen"]) -> ScoredUnits:
+    """Some of the units, in the order of the index."""
     return replace(
         units,
         unit_ids=tuple(units.unit_ids[i] for i in index),
         patient_ids=tuple(units.patient_ids[i] for i in index),
+        patient=np.unique(units.patient[index], return_inverse=True)[1],
         scores=units.scores[index],
         truth=units.truth[index],
         known=units.known[index],
         groups={name: tuple(words[i] for i in index) for name, words in units.groups.items()},
     )
+
+
+def aligned(runs: Sequence[ScoredUnits]) -> list[ScoredUnits]:
+    """The runs cut to the units and findings that all of them have, in the first one's order.
+
+    Raises:
+        CxrlocError: the runs have no unit or no finding in common, or other kinds of units.
+    """
+    first = runs[0]
+    if any((run.unit, run.aggregation) != (first.unit, first.aggregation) for run in runs):
+        raise CxrlocError("runs to compare must be scored by the same unit and aggregation")
+    shared = set(first.unit_ids).intersection(*(run.unit_ids for run in runs))
+    findings = [f for f in first.findings if all(f in run.findings for run in runs)]
+    if not shared or not findings:
+        raise CxrlocError(
+            f"the runs have {len(shared)} {first.unit}s and {len(findings)} findings in common: "
+            "predict the same data set with models that share findings"
+        )
+    order = [unit_id for unit_id in first.unit_ids if unit_id in shared]
+    cut = []
+    for run in runs:
+        place = {unit_id: index for index, unit_id in enumerate(run.unit_ids)}
+        chosen = select_units(run, np.array([place[unit_id] for unit_id in order]))
+        columns = [run.findings.index(finding) for finding in findings]
+        cut.append(
+            replace(
+                chosen,
+                findings=tuple(findings),
+                scores=chosen.scores[:, columns],
+                truth=chosen.truth[:, columns],
+                known=chosen.known[:, columns],
+            )
+        )
+    return cut
 
 
 def refuse_shared_patients(tuning: ScoredUnits, judged: ScoredUnits, what: str) -> None:

@@ -1,0 +1,111 @@
+"""How far models agree: rank correlations, spread over splits, where two disagree most."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import rankdata
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Mean, standard deviation and range of values over re-samplings of the data.
+
+    `sd` divides by the number of splits minus 1, and is 0 for one split.
+    """
+
+    mean: Float[np.ndarray, " value"]
+    sd: Float[np.ndarray, " value"]
+    low: Float[np.ndarray, " value"]
+    high: Float[np.ndarray, " value"]
+    splits: int
+
+
+def spread_over_splits(values: Float[np.ndarray, "split value"]) -> Spread:
+    """What re-splitting the data does to a number.
+
+    Source: Baltruschat et al. 2019, table 4 (mean and standard deviation of AUCs over five
+    re-samplings) and figure 5 (minimum and maximum as error bars). `Open:` which divisor their
+    standard deviation has.
+
+    >>> spread = spread_over_splits(np.array([[0.80], [0.84], [0.82]]))
+    >>> spread.mean.round(3), spread.sd.round(3), spread.low, spread.high
+    (array([0.82]), array([0.02]), array([0.8]), array([0.84]))
+    """
+    splits = values.shape[0]
+    sd = values.std(axis=0, ddof=1) if splits > 1 else np.zeros(values.shape[1])
+    return Spread(values.mean(axis=0), sd, values.min(axis=0), values.max(axis=0), splits)
+
+
+def rank_correlations(
+    scores: Float[np.ndarray, "model unit finding"],
+) -> tuple[Float[np.ndarray, "model model"], Bool[np.ndarray, " finding"]]:
+    """Spearman's rank correlation between all pairs of models, averaged over findings.
+
+    Source: Baltruschat et al. 2019, table 5. `Open:` whether they rank each finding on its own;
+    here yes, so that a model's order of findings does not count as agreement.
+    A finding on which a model gives one score to all units has no correlation: it is left out
+    for all models, and False in the second result.
+
+    >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.9], [0.6]])
+    >>> rank_correlations(np.array([a, b]))
+    (array([[1. , 0.5],
+           [0.5, 1. ]]), array([ True]))
+    """
+    defined = (np.ptp(scores, axis=1) > 0).all(axis=0)
+    ranks = rankdata(scores[:, :, defined], axis=1)
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    ranks = ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
+    per_finding = np.einsum("auf,buf->fab", ranks, ranks)
+    return per_finding.sum(axis=0) / max(int(defined.sum()), 1), defined
+
+
+def rank_correlations_over_folds(
+    folds: Sequence[Float[np.ndarray, "model _ finding"]],
+) -> Float[np.ndarray, "model model"]:
+    """The mean of the folds' matrices (Baltruschat et al. 2019, table 5: five splits).
+
+    >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.9], [0.6]])
+    >>> rank_correlations_over_folds([np.array([a, b]), np.array([a, a])])
+    array([[1.  , 0.75],
+           [0.75, 1.  ]])
+    """
+    return np.mean([rank_correlations(scores)[0] for scores in folds], axis=0)
+
+
+def absolute_error(
+    predicted: Float[np.ndarray, " unit"], actual: Float[np.ndarray, " unit"]
+) -> tuple[float, float]:
+    """Mean absolute error and its standard deviation over units, in the unit of the inputs.
+
+    Source: Baltruschat et al. 2019, section 3: age, 9.13 +- 7.05 years.
+
+    >>> absolute_error(np.array([50.0, 63.0]), np.array([51.0, 60.0]))
+    (2.0, 1.0)
+    """
+    errors = np.abs(predicted - actual)
+    return float(errors.mean()), float(errors.std())
+
+
+def disagreements(
+    scores: Float[np.ndarray, "model unit finding"], most: int
+) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
+    """The (unit, finding) pairs on whose rank models differ most, the largest difference first.
+
+    Probabilities of two models need not share a scale, so each score is replaced by the share of
+    units ranked below it (ties half), and a pair's disagreement is the largest minus the smallest
+    share among the models: 0 for equal places, near 1 where one model's top is another's bottom.
+
+    Returns:
+        Index of the unit, index of the finding, disagreement.
+
+    >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.9], [0.6], [0.5]])
+    >>> disagreements(np.array([a, b]), most=2)
+    (array([0, 2]), array([0, 0]), array([0.66666667, 0.66666667]))
+    """
+    shares = (rankdata(scores, axis=1) - 0.5) / scores.shape[1]
+    difference = np.ptp(shares, axis=0)
+    order = np.argsort(-difference, axis=None, kind="stable")[:most]
+    unit, finding = np.unravel_index(order, difference.shape)
+    return unit, finding, difference[unit, finding]

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error
+
+from cxrloc.evaluation.agreement import (
+    absolute_error,
+    disagreements,
+    rank_correlations,
+    rank_correlations_over_folds,
+    spread_over_splits,
+)
+
+
+@given(st.integers(0, 10_000))
+def test_rank_correlations_are_those_of_scipy_averaged_over_findings(seed):
+    scores = np.random.default_rng(seed).integers(0, 6, (3, 15, 4)).astype(float)  # tied
+    matrix, defined = rank_correlations(scores)
+    want = np.mean([spearmanr(scores[:, :, f].T).statistic for f in np.flatnonzero(defined)], 0)
+    np.testing.assert_allclose(matrix, want, atol=1e-12)
+
+
+def test_a_constant_model_leaves_the_finding_out():
+    scores = np.random.default_rng(0).random((2, 10, 2))
+    scores[1, :, 0] = 0.5
+    matrix, defined = rank_correlations(scores)
+    assert defined.tolist() == [False, True]
+    assert matrix[0, 1] == pytest.approx(spearmanr(scores[0, :, 1], scores[1, :, 1]).statistic)
+
+
+def test_folds_may_differ_in_size():
+    generator = np.random.default_rng(1)
+    folds = [generator.random((2, n, 3)) for n in (8, 12)]
+    want = (rank_correlations(folds[0])[0] + rank_correlations(folds[1])[0]) / 2
+    np.testing.assert_allclose(rank_correlations_over_folds(folds), want)
+
+
+def test_one_split_has_no_spread():
+    spread = spread_over_splits(np.array([[0.7, 0.8]]))
+    assert (spread.sd.tolist(), spread.splits) == ([0.0, 0.0], 1)
+    assert spread.low.tolist() == spread.high.tolist() == [0.7, 0.8]
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1))
+def test_absolute_error_is_that_of_scikit_learn(ages):
+    predicted, actual = np.array(ages).T
+    assert absolute_error(predicted, actual)[0] == pytest.approx(
+        mean_absolute_error(actual, predicted)
+    )
+
+
+def test_models_on_other_scales_agree_when_their_order_does():
+    scores = np.array([[[0.1], [0.5], [0.9]], [[0.01], [0.02], [0.03]]])
+    assert disagreements(scores, most=3)[2].tolist() == [0, 0, 0]
+
+
+def test_the_pair_that_one_ranks_first_and_the_other_last_comes_first():
+    first = np.array([[0.9, 0.1], [0.5, 0.2], [0.4, 0.3], [0.3, 0.4]])
+    second = np.array([[0.1, 0.1], [0.5, 0.2], [0.4, 0.3], [0.3, 0.4]])
+    unit, finding, value = disagreements(np.array([first, second]), most=1)
+    assert (unit.tolist(), finding.tolist(), value.tolist()) == ([0], [0], [0.75])
