@@ -1,0 +1,142 @@
+"""A DICOM file's radiograph."""
+
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from pydicom import Dataset, dcmread, uid
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from cxrloc.images.dicom_header import (
+    HEADER_TAGS,
+    age_years_of,
+    header_warnings,
+    laterality_of,
+    patient_orientation_of,
+    sex_of,
+    spacing_mm_of,
+    view_of,
+)
+from cxrloc.images.dicom_pixels import PIXEL_TAGS, stored_words
+from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render
+from cxrloc.images.intensity import grey_levels, looks_inverted
+from cxrloc.types import CxrlocError, Radiograph
+
+# What pydicom raises on bytes that are no DICOM file, or a damaged one.
+PARSING_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_WARNINGS = threading.Lock()
+"""Python's record of warnings is one per process, so one thread at a time keeps it."""
+
+
+def read_dicom(path: Path, data: bytes, voi: int = 0) -> Radiograph:
+    """Grey levels and header facts of a DICOM file; of several frames the first.
+
+    Args:
+        path: names the file in errors.
+        data: its bytes.
+        voi: which of the file's VOI views, see `cxrloc.images.dicom_rendering.voi_views`.
+
+    Raises:
+        CxrlocError: not a DICOM file that can be read, or none with this view.
+    """
+    # pydicom's complaints of header values quote them, names included: they stay here.
+    with recorded_warnings():
+        dataset = _parse(path, data)
+    with recorded_warnings() as complaints:
+        words = stored_words(path, dataset)
+    with recorded_warnings():
+        try:
+            rendering = render(dataset, words, voi)
+            return _radiograph(dataset, grey_levels(words, rendering.table), rendering, complaints)
+        except CxrlocError as error:
+            raise CxrlocError(f"{path}: {error}") from error
+        except PARSING_ERRORS as error:
+            raise _damaged(path, error) from error
+
+
+@contextmanager
+def recorded_warnings() -> Iterator[list[str]]:
+    """Python warnings of this block as a list of lines, not raised and not printed."""
+    lines: list[str] = []
+    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield lines
+        lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+
+
+def _parse(path: Path, data: bytes) -> Dataset:
+    """The tags that are needed, and a transfer syntax also where the file does not name one."""
+    tags = [*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS]
+    try:
+        dataset = dcmread(BytesIO(data), force=True, specific_tags=tags)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            implicit, little = dataset.original_encoding
+            dataset.file_meta.TransferSyntaxUID = (
+                uid.ExplicitVRBigEndian
+                if little is False
+                else uid.ImplicitVRLittleEndian
+                if implicit
+                else uid.ExplicitVRLittleEndian
+            )
+        return dataset
+    except PARSING_ERRORS as error:
+        raise _damaged(path, error) from error
+
+
+def _radiograph(
+    dataset: Dataset,
+    pixels: Float32[np.ndarray, "row col"],
+    rendering: Rendering,
+    complaints: list[str],
+) -> Radiograph:
+    photometric = str(dataset.PhotometricInterpretation)
+    polarity: tuple[str, ...] = ()
+    if looks_inverted(pixels):
+        polarity = (
+            f"PhotometricInterpretation (0028,0004) is {photometric}, but so shown the image looks "
+            "inverted (middle darker than lungs and air)",
+        )
+    return Radiograph(
+        pixels=pixels,
+        bits_stored=int(dataset.BitsStored),
+        spacing_mm=spacing_mm_of(dataset),
+        view=view_of(dataset),
+        age_years=age_years_of(dataset),
+        sex=sex_of(dataset),
+        patient_orientation=patient_orientation_of(dataset),
+        laterality=laterality_of(dataset),
+        photometric_interpretation=photometric,
+        intensity=rendering.intensity,
+        file_format="DICOM",
+        warnings=(*header_warnings(dataset), *rendering.warnings, *polarity, *complaints),
+    )
+
+
+def _damaged(path: Path, error: Exception) -> CxrlocError:
+    # The error's text may quote the header, so only its kind is told.
+    return CxrlocError(
+        f"{path}: a damaged DICOM file ({type(error).__name__} while reading its header)"
+    )
