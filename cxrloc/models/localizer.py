@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -63,6 +63,7 @@ class LocalizerConfig:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
 
 
+@runtime_checkable
 class LocalizingNetwork(Protocol):
     """What the toolkit asks of a network; a user's own `nn.Module` that has it works everywhere.
 

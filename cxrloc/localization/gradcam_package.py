@@ -1,0 +1,133 @@
+"""Heatmap methods of the grad-cam package, with its traps closed.
+
+The package (1.5.7) clips a map at 0, scales it to its extremes and enlarges it, twice; sums one
+target over a batch of three images without a word; swallows an `IndexError` in its `with`
+block; leaves the model in evaluation mode and clears its gradients; draws progress bars. Here
+the raw map is taken before it is clipped, images and findings go in one by one, no `with` is
+used, the head is a copy, and modes are put back.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.models.localizer import LocalizingNetwork
+
+MASKS_IMAGES = ("ScoreCAM",)
+"""Classes that run the whole network on altered images; the others only need its head."""
+
+
+class _Head(nn.Module):
+    """Features to logits, with a layer that the package can watch and replace."""
+
+    def __init__(self, network: LocalizingNetwork) -> None:
+        super().__init__()
+        self.features = nn.Identity()
+        self.pool, self.prediction = copy.deepcopy((network.pool, network.prediction))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.prediction(self.pool(self.features(features)))
+
+
+class _Whole(nn.Module):
+    """Images to logits, likewise."""
+
+    def __init__(self, network: LocalizingNetwork) -> None:
+        super().__init__()
+        self.features = nn.Identity()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.prediction(self.network.pool(self.features(self.network(images)[1])))
+
+
+def package_heatmap(
+    method: str,
+    network: LocalizingNetwork,
+    images: Float[Tensor, "batch channel height width"],
+    findings: Sequence[int] | None = None,
+) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding row col"]]:
+    """Raw maps of a class of the grad-cam package, one image and one finding at a time.
+
+    All but ScoreCAM start from the features and run the head only. Ablation-CAM divides by the
+    score, which must be positive: it gets the probability, the others get the logit. EigenCAM,
+    KPCA-CAM and FEM do not depend on the finding; the sign of EigenCAM's, EigenGradCAM's and
+    KPCA-CAM's maps is arbitrary. Slow: ScoreCAM runs the network once per feature, image and
+    finding.
+
+    Args:
+        method: a class of `pytorch_grad_cam`.
+        network: see `LocalizingNetwork`.
+        images: as the network takes them.
+        findings: columns of the logits; all by default.
+    """
+    import pytorch_grad_cam  # here, because it loads OpenCV and more
+
+    with torch.no_grad():
+        logits, features = network(images)
+    columns = range(logits.shape[1]) if findings is None else findings
+    masks_images = method in MASKS_IMAGES
+    model = _Whole(network) if masks_images else _Head(network)
+    inputs = images if masks_images else features.to(network.prediction.weight.dtype)
+    score = _probability if method == "AblationCAM" else _logit
+    with torch.inference_mode(False), torch.enable_grad(), _modes_restored(model):
+        maps = [
+            [_raw_map(getattr(pytorch_grad_cam, method), model, one, score(c)) for c in columns]
+            for one in inputs.clone().split(1)
+        ]
+    return logits, torch.from_numpy(np.array(maps, dtype=np.float32)).to(images.device)
+
+
+def _logit(column: int) -> Callable[[Tensor], Tensor]:
+    return lambda logits: logits[column]
+
+
+def _probability(column: int) -> Callable[[Tensor], Tensor]:
+    return lambda logits: logits[column].sigmoid()
+
+
+def _raw_map(
+    method: Callable[..., Any], model: nn.Module, one: Tensor, target: Callable[[Tensor], Tensor]
+) -> Float[np.ndarray, "row col"]:
+    """The map of one image and one target as it is before the package clips and scales it."""
+    explainer = method(model, [model.features])
+    raw: list[np.ndarray] = []
+    unpatched = explainer.get_cam_image
+
+    def get_cam_image(*arguments: Any) -> np.ndarray:
+        raw.append(unpatched(*arguments))
+        return raw[0]
+
+    explainer.get_cam_image = get_cam_image
+    try:
+        with _no_progress_bar(method.__module__):
+            explainer(one.detach().requires_grad_(), [target])
+    finally:
+        explainer.activations_and_grads.release()
+    return raw[0][0]
+
+
+@contextmanager
+def _modes_restored(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def _no_progress_bar(module: str) -> Iterator[None]:
+    silent = SimpleNamespace(tqdm=lambda steps: steps)
+    with mock.patch.object(sys.modules[module], "tqdm", silent, create=True):
+        yield

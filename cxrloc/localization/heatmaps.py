@@ -1,0 +1,211 @@
+"""Raw heatmaps of all findings out of one forward pass.
+
+A heatmap method takes a network, images and, optionally, which findings (columns of the logits);
+it gives the logits of all findings and raw maps `[batch, finding, row, col]` on the network's
+device: unscaled, not clipped, larger speaks more for the finding. The network runs in the mode
+it is in: put it in evaluation mode first. Parameters and their gradients are left alone.
+
+The gradient methods differentiate the head, `prediction(pool(features))`, once per finding and
+never the backbone. They are named after the modules of the grad-cam package; those not written
+here run through that package.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from cxrloc.localization.gradcam_package import package_heatmap
+from cxrloc.models.localizer import LocalizingNetwork
+
+Images = Float[Tensor, "batch channel height width"]
+Logits = Float[Tensor, "batch all_finding"]
+Maps = Float[Tensor, "batch finding row col"]
+Features = Float[Tensor, "batch depth row col"]
+Map = Float[Tensor, "batch row col"]
+
+
+def cam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """Class activation maps: the features weighted by the prediction layer.
+
+    Wang et al. 2017, section 3.2 (Zhou et al. 2016): M_c(i, j) = sum_d w_cd f_d(i, j).
+    With average pooling, the mean of a map over its cells plus the bias is the logit. With max
+    or LSE pooling there is no such identity.
+    """
+    logits, features = _forward(network, images)
+    weight = _weight(network, findings)
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        return logits, torch.einsum("bdhw,cd->bchw", features, weight)
+
+
+def grad_cam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """Grad-CAM: features weighted by the mean gradient of the logit over the grid.
+
+    Selvaraju et al. 2017, Eq. 1 and 2: sum_d mean_ij(dy_c / df_d) f_d.
+    With average pooling it is `cam` divided by the number of cells.
+    Departs: no ReLU, so that a map of a finding that is absent keeps its order.
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        return _weighted(features, gradient.mean(dim=(2, 3)))
+
+    return _from_gradients(network, images, findings, scores)
+
+
+def grad_cam_plus_plus(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """Grad-CAM++: positive gradients, each weighted by how alone it stands.
+
+    Chattopadhay et al. 2018, Eq. 19: w_d = sum_ij alpha_d(i, j) relu(g_d(i, j)) with
+    alpha = g^2 / (2 g^2 + g^3 sum_ab f_d(a, b)), g = dy_c / df_d.
+    Departs: divided through by g^2; an epsilon in the denominator would swallow the gradients of
+    average pooling, which are 1/S^2 of the weights. No ReLU on the map.
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        gradient = gradient.clamp(min=0)
+        total = features.sum(dim=(2, 3), keepdim=True)
+        return _weighted(features, (gradient / (2 + total * gradient)).sum(dim=(2, 3)))
+
+    return _from_gradients(network, images, findings, scores)
+
+
+def xgrad_cam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """XGrad-CAM: gradients averaged with the features as weights.
+
+    Fu et al. 2020, Eq. 8: w_d = sum_ij g_d(i, j) f_d(i, j) / sum_ab f_d(a, b).
+    A feature whose sum is 0 has weight 0.
+    Departs: no ReLU on the map.
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        total = features.sum(dim=(2, 3))
+        weights = (gradient * features).sum(dim=(2, 3)) / total
+        return _weighted(features, torch.where(total == 0, 0, weights))
+
+    return _from_gradients(network, images, findings, scores)
+
+
+def hirescam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """HiResCAM: gradient times feature, cell by cell.
+
+    Draelos & Carin 2020, Eq. 4: sum_d g_d(i, j) f_d(i, j).
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        return (gradient * features).sum(dim=1)
+
+    return _from_gradients(network, images, findings, scores)
+
+
+def layer_cam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """LayerCAM: positive gradient times feature, cell by cell.
+
+    Jiang et al. 2021, Eq. 6 and 7: sum_d relu(g_d(i, j)) f_d(i, j).
+    Departs: no ReLU on the map.
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        return (gradient.clamp(min=0) * features).sum(dim=1)
+
+    return _from_gradients(network, images, findings, scores)
+
+
+def grad_cam_elementwise(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """The positive part of gradient times feature, cell by cell: sum_d relu(g_d f_d).
+
+    Source: `GradCAMElementWise` of the grad-cam package.
+    """
+
+    def scores(features: Features, gradient: Features) -> Map:
+        return (gradient * features).clamp(min=0).sum(dim=1)
+
+    return _from_gradients(network, images, findings, scores)
+
+
+HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "cam": cam,
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "xgrad_cam": xgrad_cam,
+    "hirescam": hirescam,
+    "layer_cam": layer_cam,
+    "grad_cam_elementwise": grad_cam_elementwise,
+    "ablation_cam": partial(package_heatmap, "AblationCAM"),
+    "eigen_cam": partial(package_heatmap, "EigenCAM"),
+    "eigen_grad_cam": partial(package_heatmap, "EigenGradCAM"),
+    "seg_eigen_cam": partial(package_heatmap, "SegEigenCAM"),
+    "kpca_cam": partial(package_heatmap, "KPCA_CAM"),
+    "fem": partial(package_heatmap, "FEM"),
+    "shapley_cam": partial(package_heatmap, "ShapleyCAM"),
+    "score_cam": partial(package_heatmap, "ScoreCAM"),
+}
+"""Heatmap methods by name: (network, images, findings=None) -> (logits, maps)."""
+
+
+def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:
+    """Whether a map cannot be scaled to its extremes: flat, or not finite everywhere.
+
+    >>> is_degenerate(np.array([[[1.0, 1.0]], [[1.0, 2.0]], [[1.0, np.nan]]]))
+    array([ True, False,  True])
+    """
+    # inf - inf and nan - nan are nan, and no comparison with nan holds.
+    with np.errstate(invalid="ignore"):
+        spread = maps.max(axis=(-2, -1)) - maps.min(axis=(-2, -1))
+    return np.asarray(~((spread > 0) & np.isfinite(spread)))
+
+
+def _forward(network: LocalizingNetwork, images: Images) -> tuple[Logits, Features]:
+    """Logits, and features in the precision of the weights, also under autocast."""
+    with torch.no_grad():
+        logits, features = network(images)
+        return logits, features.to(network.prediction.weight.dtype)
+
+
+def _weight(
+    network: LocalizingNetwork, findings: Sequence[int] | None
+) -> Float[Tensor, "finding depth"]:
+    weight = network.prediction.weight
+    return weight if findings is None else weight[list(findings)]
+
+
+def _weighted(features: Features, weights: Float[Tensor, "batch depth"]) -> Map:
+    return torch.einsum("bdhw,bd->bhw", features, weights)
+
+
+def _from_gradients(
+    network: LocalizingNetwork,
+    images: Images,
+    findings: Sequence[int] | None,
+    scores: Callable[[Features, Features], Map],
+) -> tuple[Logits, Maps]:
+    """Maps out of the gradient of each finding's logit with respect to the features."""
+    logits, features = _forward(network, images)
+    columns = range(logits.shape[1]) if findings is None else findings
+    # A copy made outside inference mode can take part in differentiation.
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = features.clone().requires_grad_()
+        with torch.autocast(images.device.type, enabled=False):
+            head = network.prediction(network.pool(leaf))
+            gradients = (
+                torch.autograd.grad(head[:, column].sum(), leaf, retain_graph=True)[0]
+                for column in columns
+            )
+            maps = [scores(leaf.detach(), gradient) for gradient in gradients]
+    return logits, torch.stack(maps, dim=1)
