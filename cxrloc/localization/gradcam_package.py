@@ -76,14 +76,17 @@ def package_heatmap(
         logits, features = network(images)
     columns = range(logits.shape[1]) if findings is None else findings
     masks_images = method in MASKS_IMAGES
-    model = _Whole(network) if masks_images else _Head(network)
     inputs = images if masks_images else features.to(network.prediction.weight.dtype)
     score = _probability if method == "AblationCAM" else _logit
-    with torch.inference_mode(False), torch.enable_grad(), _modes_restored(model):
-        maps = [
-            [_raw_map(getattr(pytorch_grad_cam, method), model, one, score(c)) for c in columns]
-            for one in inputs.clone().split(1)
-        ]
+    # Copies made outside inference mode can take part in differentiation.
+    with torch.inference_mode(False), torch.enable_grad():
+        model = _Whole(network) if masks_images else _Head(network)
+        with _modes_restored(model):
+            explain = getattr(pytorch_grad_cam, method)
+            maps = [
+                [_raw_map(explain, model, one, score(column)) for column in columns]
+                for one in inputs.clone().split(1)
+            ]
     return logits, torch.from_numpy(np.array(maps, dtype=np.float32)).to(images.device)
 
 
