@@ -224,7 +224,7 @@ class LocalizationReport:
     finding with the same weight. Counts of a control are means over its draws, so not whole.
 
     Attributes:
-        population: which (image, finding) pairs gave boxes (`box_accuracy.POPULATIONS`).
+        population: which (image, finding) pairs gave boxes (`scored_pairs.POPULATIONS`).
         images: images scored.
         patients: patients scored, the unit of the bootstrap.
         left_out: detections on pairs outside the population, which count nowhere.

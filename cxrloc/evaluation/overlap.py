@@ -1,0 +1,90 @@
+"""How much a detection and an annotation have in common."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from jaxtyping import Float, Int
+
+Boxes = Float[np.ndarray, "*#box 4"]
+
+
+def iou(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
+    """Intersection over union, of boxes x_min, y_min, x_max, y_max.
+
+    Wang et al. 2017, section 4: IoU = |D ∩ A| / |D ∪ A|. The arrays broadcast as NumPy's do:
+    `iou(detections[:, None], annotations)` is the matrix of all pairs.
+
+    >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
+    array([0.33333333])
+    """
+    common = _intersection(detections, annotations)
+    return np.asarray(common / (_area(detections) + _area(annotations) - common))
+
+
+def iobb(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
+    """Intersection over the area of the detected box; arrays broadcast as in `iou`.
+
+    Wang et al. 2017, section 4: IoBB = |D ∩ A| / |D|, "similar to area of precision or purity".
+    A small box inside the annotation has IoBB 1.
+
+    >>> iobb(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
+    array([0.5])
+    """
+    return np.asarray(_intersection(detections, annotations) / _area(detections))
+
+
+def polygon_iou(
+    detections: Float[np.ndarray, "n 4"], annotations: Sequence[shapely.Geometry]
+) -> Float[np.ndarray, " n"]:
+    """`iou` of each box with the outline beside it, for truth that is drawn as polygons.
+
+    >>> triangle = shapely.Polygon([(0, 0), (2, 0), (0, 2)])
+    >>> polygon_iou(np.array([[0.0, 0.0, 2.0, 2.0]]), [triangle])
+    array([0.5])
+    """
+    drawn = shapely.box(*detections.T)
+    outlines = np.asarray(annotations, dtype=object)
+    common = shapely.area(shapely.intersection(drawn, outlines))
+    return np.asarray(common / (shapely.area(drawn) + shapely.area(outlines) - common))
+
+
+def polygon_iobb(
+    detections: Float[np.ndarray, "n 4"], annotations: Sequence[shapely.Geometry]
+) -> Float[np.ndarray, " n"]:
+    """`iobb` of each box with the outline beside it.
+
+    >>> triangle = shapely.Polygon([(0, 0), (2, 0), (0, 2)])
+    >>> polygon_iobb(np.array([[0.0, 0.0, 1.0, 1.0]]), [triangle])
+    array([1.])
+    """
+    drawn = shapely.box(*detections.T)
+    outlines = np.asarray(annotations, dtype=object)
+    return np.asarray(shapely.area(shapely.intersection(drawn, outlines)) / shapely.area(drawn))
+
+
+def equal_keys(
+    left: Int[np.ndarray, " n"], right: Int[np.ndarray, " m"]
+) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
+    """Indices of all combinations of a left and a right entry with the same key.
+
+    >>> equal_keys(np.array([5, 8, 5]), np.array([8, 5, 5]))
+    (array([0, 0, 1, 2, 2]), array([1, 2, 0, 1, 2]))
+    """
+    order = np.argsort(right, kind="stable")
+    first = np.searchsorted(right, left, side="left", sorter=order)
+    matches = np.searchsorted(right, left, side="right", sorter=order) - first
+    in_left = np.repeat(np.arange(left.size), matches)
+    within = np.arange(in_left.size) - np.repeat(np.cumsum(matches) - matches, matches)
+    return in_left, order[np.repeat(first, matches) + within]
+
+
+def _area(boxes: Boxes) -> Float[np.ndarray, "..."]:
+    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))
+
+
+def _intersection(one: Boxes, other: Boxes) -> Float[np.ndarray, "..."]:
+    low = np.maximum(one[..., :2], other[..., :2])
+    high = np.minimum(one[..., 2:], other[..., 2:])
+    sides = np.maximum(high - low, 0.0)
+    return np.asarray(sides[..., 0] * sides[..., 1])

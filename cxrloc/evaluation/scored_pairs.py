@@ -1,0 +1,143 @@
+"""Which (image, finding) pairs are scored, with their truth, as arrays."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cxrloc.findings import CHESTXRAY14
+from cxrloc.types import CxrlocError, Detection, Label, Record
+
+Population = Literal["annotated", "labelled", "predicted", "all"]
+"""Pairs whose heatmap gives boxes: with an expert box, with a positive image-level label, with a
+probability above the operating point, or every image with every finding."""
+
+POPULATIONS: tuple[Population, ...] = get_args(Population)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPairs:
+    """Images, findings and truth; a pair's number is image * findings + finding.
+
+    Attributes:
+        population: how `scored` was chosen.
+        findings: those with an annotated box, in the order of the vocabulary.
+        image_ids: every image.
+        patient: number of each image's patient.
+        patients: how many there are.
+        size: columns and rows of each image; 1 and 1 for all where a size is not known, which
+            takes all images to be of one size.
+        truth: annotated boxes, in pixels of their image.
+        truth_pair: their pairs.
+        scored: the population.
+    """
+
+    population: Population
+    findings: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    patient: Int[np.ndarray, " image"]
+    patients: int
+    size: Float[np.ndarray, "image 2"]
+    truth: Float[np.ndarray, "box 4"]
+    truth_pair: Int[np.ndarray, " box"]
+    scored: Bool[np.ndarray, "image finding"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """Boxes of a model or a control, in pixels of their image, and their pairs."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    pair: Int[np.ndarray, " n"]
+
+
+def scored_pairs(
+    records: Sequence[Record],
+    population: Population = "annotated",
+    predicted: Collection[tuple[str, str]] = (),
+) -> ScoredPairs:
+    """The pairs of a population on these images.
+
+    Args:
+        records: every image that counts; boxes in the pixels that detections have too
+            (`datasets.records.annotations_in_image`).
+        population: whose heatmaps give boxes.
+        predicted: (image_id, finding) above the operating point, for "predicted".
+
+    Raises:
+        CxrlocError: no annotated box, or two records of one image.
+    """
+    truths = [(i, box) for i, record in enumerate(records) for box in record.annotations]
+    if not truths:
+        raise CxrlocError("none of the images has an annotated box: there is nothing to score")
+    image_ids = tuple(record.image_id for record in records)
+    if len(set(image_ids)) < len(image_ids):
+        raise CxrlocError("two records have the same image: every image is scored once")
+    named = {annotation.finding for _, annotation in truths}
+    findings = (*(name for name in CHESTXRAY14 if name in named), *sorted(named - {*CHESTXRAY14}))
+    column = {finding: index for index, finding in enumerate(findings)}
+    truth_pair = np.array([i * len(findings) + column[box.finding] for i, box in truths])
+    corners = [(t.box.x_min, t.box.y_min, t.box.x_max, t.box.y_max) for _, t in truths]
+    patients = dict.fromkeys(record.patient_id for record in records)
+    number = {name: index for index, name in enumerate(patients)}
+    frames = [record.annotation_frame for record in records]
+    sizes = [(frame[1], frame[0]) for frame in frames if frame is not None]
+    known = len(sizes) == len(frames)
+    return ScoredPairs(
+        population=population,
+        findings=findings,
+        image_ids=image_ids,
+        patient=np.array([number[record.patient_id] for record in records]),
+        patients=len(number),
+        size=np.array(sizes, dtype=float) if known else np.ones((len(records), 2)),
+        truth=np.array(corners, dtype=float),
+        truth_pair=truth_pair,
+        scored=_population(records, findings, population, truth_pair, predicted),
+    )
+
+
+def place_detections(pairs: ScoredPairs, detections: Sequence[Detection]) -> tuple[Claims, int]:
+    """Detections on scored pairs, and how many are on others, which count nowhere."""
+    row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
+    column = {finding: index for index, finding in enumerate(pairs.findings)}
+    placed = [
+        (row[claim.image_id] * len(column) + column[claim.finding], claim.box)
+        for claim in detections
+        if claim.image_id in row
+        and claim.finding in column
+        and pairs.scored[row[claim.image_id], column[claim.finding]]
+    ]
+    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for _, box in placed]
+    claims = Claims(
+        boxes=np.array(corners, dtype=float).reshape(-1, 4),
+        pair=np.array([pair for pair, _ in placed], dtype=int),
+    )
+    return claims, len(detections) - len(placed)
+
+
+def image_sizes(pairs: ScoredPairs, pair: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 4"]:
+    """Columns, rows, columns, rows of the images of these pairs: box / size is a share."""
+    return np.tile(pairs.size[pair // len(pairs.findings)], 2)
+
+
+def _population(
+    records: Sequence[Record],
+    findings: Sequence[str],
+    population: Population,
+    truth_pair: Int[np.ndarray, " box"],
+    predicted: Collection[tuple[str, str]],
+) -> Bool[np.ndarray, "image finding"]:
+    if population == "annotated":
+        scored = np.zeros(len(records) * len(findings), dtype=bool)
+        scored[truth_pair] = True
+        return scored.reshape(len(records), len(findings))
+    if population == "all":
+        return np.ones((len(records), len(findings)), dtype=bool)
+    if population == "labelled":
+        chosen = [[r.labels.get(name) is Label.POSITIVE for name in findings] for r in records]
+    else:
+        above = set(predicted)
+        chosen = [[(record.image_id, name) in above for name in findings] for record in records]
+    return np.array(chosen, dtype=bool)
