@@ -147,7 +147,9 @@ def _measure(
         once = np.ones((len(set(units.patient_ids)), 1))
         values = np.concatenate([block.statistic(once)[:, 0] for block in blocks])
         rows = [replace(row, value=float(v)) for row, v in zip(rows, values, strict=True)]
-    return rows + _calibration_rows(units, group) + _undefined_rows(units, group)
+    rows += _calibration_rows(units, group) + _undefined_rows(units, group)
+    places = {finding: place for place, finding in enumerate((*units.findings, "mean"))}
+    return sorted(rows, key=lambda row: (list(METRICS).index(row.metric), places[row.finding]))
 
 
 def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:

@@ -1,0 +1,102 @@
+"""Published numbers of the five papers, to stand beside measured ones.
+
+The CSV files hold what the papers print and nothing derived from it, one number per row with its
+table and printed row; numbers that could not be checked against a paper's text are not there.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from cxrloc.findings import standard_finding
+from cxrloc.types import CxrlocError
+
+KEYS = ("finding", "criterion", "threshold")
+"""What says which number of a table is about the same thing as a measured row."""
+
+_FOLDER = files("cxrloc.evaluation") / "published"
+
+
+def published_tables() -> dict[str, str]:
+    """Names of the tables, as `--beside` takes them, and what each shows.
+
+    >>> published_tables()["wang2017:17"]
+    'AUC on ChestX-ray14 with the published split'
+    """
+    tables = _read("tables.csv")
+    return dict(zip(tables["name"], tables["caption"], strict=True))
+
+
+def published(name: str) -> pd.DataFrame:
+    """The numbers of one table.
+
+    Columns: `paper`, `table`, `row` (as printed), `setting` (model, data or policy), `finding` (as
+    printed, "mean" for an average), `criterion`, `threshold`, `metric` (the names of this
+    package's reports), `value`, `citation`.
+
+    Raises:
+        CxrlocError: there is no such table; the message names those there are.
+
+    >>> frame = published("wang2017:17")
+    >>> frame.loc[frame["finding"] == "Hernia", "value"].item()
+    0.8717
+    """
+    if name not in published_tables():
+        raise CxrlocError(f"no published table {name!r}: there are {', '.join(published_tables())}")
+    paper, table = name.split(":")
+    numbers = _read(f"{paper}.csv")
+    numbers = numbers[numbers["table"] == table].reset_index(drop=True)
+    numbers["value"] = numbers["value"].astype(float)
+    numbers.insert(0, "paper", paper)
+    return numbers.merge(_read("papers.csv"), on="paper")
+
+
+def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
+    """Measured rows with a published table's numbers of one metric in further columns.
+
+    Rows meet by finding (spellings of one finding are the same) and, for localization, criterion
+    and threshold. Each setting of the table is a column, `METRIC, PAPER:TABLE SETTING`; a row that
+    the table does not have is left empty, and published rows that were not measured are left out.
+
+    Args:
+        measured: one row per finding (criterion and threshold), in columns of these names.
+        name: table, such as "wang2017:4".
+        metric: as reports call it, such as "auc" or "accuracy".
+
+    Raises:
+        CxrlocError: there is no such table, or it does not have the metric.
+
+    >>> measured = pd.DataFrame({"finding": ["Effusion", "Rib fracture"], "auc": [0.9, 0.8]})
+    >>> beside(measured, "pham2019:2", "auc")
+            finding  auc auc, pham2019:2 Ensemble
+    0      Effusion  0.9                    0.964
+    1  Rib fracture  0.8                     <NA>
+    """
+    numbers = published(name)
+    metrics = list(dict.fromkeys(numbers["metric"]))
+    if metric not in metrics:
+        raise CxrlocError(f"{name} has no {metric}: it has {', '.join(metrics)}")
+    numbers = numbers[numbers["metric"] == metric]
+    keys = [key for key in KEYS if (numbers[key] != "").all()]
+    missing = [key for key in keys if key not in measured.columns]
+    if missing or not keys:
+        raise CxrlocError(f"{name} cannot stand beside these rows: they lack {', '.join(missing)}")
+    places = [_place(*row) for row in measured[keys].itertuples(index=False)]
+    shown = measured.copy()
+    for setting, part in numbers.groupby("setting", sort=False):
+        rows = part[keys].itertuples(index=False)
+        values = dict(zip((_place(*row) for row in rows), part["value"], strict=True))
+        column = f"{metric}, {name} {setting}".strip()
+        shown[column] = pd.array([values.get(place) for place in places], dtype="Float64")
+    return shown
+
+
+def _place(finding: str, criterion: str = "", threshold: str | float = 0.0) -> tuple[object, ...]:
+    return standard_finding(finding), criterion, round(float(threshold), 6)
+
+
+@cache
+def _read(file_name: str) -> pd.DataFrame:
+    with (_FOLDER / file_name).open(encoding="utf-8") as stream:
+        return pd.read_csv(stream, dtype=str, keep_default_na=False)

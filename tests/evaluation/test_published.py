@@ -1,0 +1,103 @@
+import csv
+
+import pandas as pd
+import pytest
+
+from cxrloc.evaluation.published import beside, published, published_tables
+from cxrloc.types import CxrlocError
+
+SOURCES = ("wang2017", "dong2017", "rubin2018", "pham2019", "baltruschat2019")
+
+
+@pytest.mark.parametrize("name", published_tables())
+def test_every_table_has_numbers_with_row_and_citation(name):
+    frame = published(name)
+    assert len(frame) > 0
+    assert (frame["row"] != "").all()
+    assert frame["citation"].str.contains("201[79]|2018").all()
+    assert not frame.duplicated(
+        ["setting", "finding", "criterion", "threshold", "metric", "row"]
+    ).any()
+
+
+@pytest.mark.parametrize("paper", SOURCES)
+def test_no_number_is_shipped_that_the_list_of_tables_does_not_name(paper):
+    names = [name for name in published_tables() if name.startswith(paper)]
+    counts = {
+        "wang2017": 640,
+        "dong2017": 84,
+        "rubin2018": 148,
+        "pham2019": 66,
+        "baltruschat2019": 18,
+    }
+    assert sum(len(published(name)) for name in names) == counts[paper]
+
+
+@pytest.mark.parametrize("paper", SOURCES)
+def test_shipped_numbers_are_those_extracted_from_the_papers(shared, paper):
+    values = {
+        "counts": ("images", "overlap"),
+        "labeler": ("precision", "recall", "f1"),
+        "auc": ("auc",),
+        "localization": ("accuracy", "afp"),
+        "labels": ("total", "single"),
+        "single": ("specificity", "sensitivity", "top3_sensitivity"),
+        "prevalence": ("images", "percent_of_positive_labels"),
+        "splits": ("train", "validation", "test"),
+        "text": ("value",),
+    }
+    extracted = []
+    for path in (shared / "papers").glob(f"{paper}_*.csv"):
+        with path.open() as stream:
+            for row in csv.DictReader(stream):
+                extracted += [
+                    (row.get("table", "text"), float(row[column]))
+                    for column in values[path.stem.split("_")[1]]
+                ]
+    shipped = [
+        (name.split(":")[1], value)
+        for name in published_tables()
+        if name.startswith(paper)
+        for value in published(name)["value"]
+    ]
+    assert sorted(shipped) == sorted(extracted)
+
+
+def test_an_unknown_table_names_those_there_are():
+    with pytest.raises(CxrlocError, match=r"no published table 'wang2017:5': there are wang2017:1"):
+        published("wang2017:5")
+
+
+def test_a_metric_that_the_table_lacks_is_named():
+    measured = pd.DataFrame({"finding": ["Mass"]})
+    with pytest.raises(CxrlocError, match="wang2017:4 has no auc: it has accuracy, afp"):
+        beside(measured, "wang2017:4", "auc")
+
+
+def test_localization_rows_meet_by_finding_criterion_and_threshold():
+    measured = pd.DataFrame(
+        {
+            "finding": ["Mass", "Mass", "Mass", "mean"],
+            "criterion": ["iobb", "iobb", "iou", "iobb"],
+            "threshold": [0.1, 0.25, 0.1, 0.1],
+        }
+    )
+    shown = beside(measured, "wang2017:4", "accuracy")
+    column = shown["accuracy, wang2017:4 ChestX-ray8"]
+    assert column[:2].tolist() == [0.4352, 0.2823]
+    assert column[2:].isna().all()
+
+
+def test_localization_tables_do_not_stand_beside_rows_without_thresholds():
+    with pytest.raises(CxrlocError, match="lack criterion, threshold"):
+        beside(pd.DataFrame({"finding": ["Mass"]}), "wang2017:4", "accuracy")
+
+
+def test_each_setting_of_a_table_is_a_column_and_the_mean_meets_the_average():
+    measured = pd.DataFrame({"finding": ["Pleural_Thickening", "mean"]})
+    shown = beside(measured, "rubin2018:4", "auc")
+    assert shown.columns.tolist() == [
+        "finding",
+        *(f"auc, rubin2018:4 {view}" for view in ("PA", "AP", "Lateral")),
+    ]
+    assert shown.iloc[:, 1].tolist() == [0.688, 0.702]
