@@ -92,7 +92,7 @@ class LocalizationScores:
     """
 
     report: LocalizationReport
-    by_view: Mapping[View, LocalizationReport]
+    by_view: Mapping[str, LocalizationReport]
     controls: Mapping[str, LocalizationReport]
     differences: Mapping[str, PairedDifferences]
     maps_missing: int | None
@@ -128,16 +128,15 @@ def score_localization(
     counts = count_boxes(pairs, claims, protocol.rules)
     report = localization_report(pairs, counts, protocol.rules, left_out)
     report, reports, differences = _compare(pairs, report, counts, controls, protocol.resampling)
-    placed = sum(len(each.pair) for each in maps)
+    placed = sum(each.pair.size for each in maps)
+    usable = sum(scale_maps(each.scores)[1].size for each in maps)
     return LocalizationScores(
         report=report,
         by_view=_score_views(records, detections, protocol, predicted),
         controls=reports,
         differences=differences,
         maps_missing=int(pairs.scored.sum()) - placed if heatmaps else None,
-        maps_degenerate=placed - sum(len(scale_maps(each.scores)[1]) for each in maps)
-        if heatmaps
-        else None,
+        maps_degenerate=placed - usable if heatmaps else None,
     )
 
 
@@ -184,8 +183,8 @@ def _score_views(
     detections: Sequence[Detection],
     protocol: ScoringProtocol,
     predicted: Collection[tuple[str, str]],
-) -> dict[View, LocalizationReport]:
-    reports = {}
+) -> dict[str, LocalizationReport]:
+    reports: dict[str, LocalizationReport] = {}
     for view in View:
         of_view = [record for record in records if record.view is view]
         if not any(record.annotations for record in of_view):

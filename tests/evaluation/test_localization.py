@@ -1,8 +1,12 @@
 """A whole table: model, controls, views, intervals and paired differences."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.records import boxed_record
 from cxrloc.evaluation import localization
 from cxrloc.evaluation.contamination import contaminated_patients
@@ -146,6 +150,22 @@ def test_missing_and_degenerate_maps_are_counted() -> None:
     assert (scores.maps_missing, scores.maps_degenerate) == (1, 1)
 
 
+def test_half_widths_on_the_published_boxes_are_7_to_11_points(shared: Path) -> None:
+    records = read_boxed_images(shared / "data" / "chestxray14" / "BBox_List_2017.csv")
+    records = [replace(each, patient_id=each.image_id[:8]) for each in records]
+    generator = np.random.default_rng(0)
+    every = [annotation for record in records for annotation in record.annotations]
+    half = [
+        Detection(truth.image_id, truth.finding, truth.box, None, 1.0)
+        for truth in every
+        if generator.random() < 0.5
+    ]
+    protocol = ScoringProtocol(rules=(MatchRule("iou", 0.5),))
+    report = score_localization(records, half, protocol).report
+    half_widths = (report.accuracy_high - report.accuracy_low)[0, :-1] / 2
+    assert np.all((half_widths > 0.065) & (half_widths < 0.115))
+
+
 def test_equal_seeds_give_equal_tables(scores: LocalizationScores) -> None:
     again = score_localization(RECORDS, DETECTIONS, PROTOCOL, MAPS)
     for name, control in scores.controls.items():
@@ -155,7 +175,7 @@ def test_equal_seeds_give_equal_tables(scores: LocalizationScores) -> None:
 
 
 def test_other_readings_of_the_box_rule_stand_beside_the_exact_one() -> None:
-    reports, differences = score_sensitivity(RECORDS[:4], MAPS[:4], PROTOCOL)
+    reports, differences = score_sensitivity(RECORDS[:2], MAPS[:2], PROTOCOL)
     assert list(reports) == ["exact", *differences]
     np.testing.assert_array_equal(reports["dense"].detections, reports["exact"].detections)
 

@@ -1,0 +1,130 @@
+"""How long scoring takes: `python benchmarks/speed_evaluation.py CHESTXRAY14_FOLDER`.
+
+Prints a Markdown table: scoring a CSV of boxes on all expert boxes of the folder, with tables,
+controls and 1,000 bootstrap samples (to take 10 s at most), its parts, and the bootstrap beside a
+plain loop over resamples that gathers every drawn patient's boxes anew.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES, BoxCounts, accuracy, count_boxes
+from cxrloc.evaluation.localization import ScoringProtocol, score_localization
+from cxrloc.evaluation.resampling import resample_patients
+from cxrloc.evaluation.scored_pairs import place_detections, scored_pairs
+from cxrloc.evaluation.tables import (
+    controls_markdown,
+    differences_frame,
+    latex_table,
+    markdown_table,
+    report_frame,
+    reports_frame,
+)
+from cxrloc.types import Affine, Heatmap, Record
+
+BOXES_PER_PAIR, GRID, RESAMPLES, REPEATS = 5, 16, 1000, 5
+
+
+def write_detections(records: list[Record], path: Path) -> None:
+    """Boxes anywhere, as many as the box rule gives."""
+    generator = np.random.default_rng(0)
+    pairs = [(r.image_id, a.finding) for r in records for a in r.annotations]
+    frame = pd.DataFrame(pairs * BOXES_PER_PAIR, columns=pd.Index(["image", "finding"]))
+    corner = generator.uniform(0, 800, (len(frame), 2))
+    frame[["x_min", "y_min"]] = corner
+    frame[["x_max", "y_max"]] = corner + generator.uniform(20, 220, (len(frame), 2))
+    frame.to_csv(path, index=False)
+
+
+def random_heatmaps(records: list[Record]) -> list[Heatmap]:
+    """One map per annotated pair; what it shows does not matter here."""
+    generator = np.random.default_rng(0)
+    to_image = Affine(xx=1024 / GRID, yy=1024 / GRID)
+    return [
+        Heatmap(r.image_id, a.finding, generator.random((GRID, GRID)), to_image, 1024, 1024)
+        for r in records
+        for a in r.annotations
+    ]
+
+
+def score_file(folder: Path, path: Path) -> None:
+    """All that `cxrloc bench --detections` computes."""
+    records = [record for record in read_dataset(folder) if record.annotations]
+    scores = score_localization(records, read_detections(path), ScoringProtocol())
+    report_frame(scores.report).to_csv()
+    reports_frame(scores.controls, "control").to_csv()
+    reports_frame(scores.by_view, "view").to_csv()
+    differences_frame(scores.differences).to_csv()
+    markdown_table(scores.report)
+    controls_markdown(scores.report, scores.controls, scores.differences)
+    latex_table(scores.report)
+
+
+def product_bootstrap(counts: BoxCounts) -> np.ndarray:
+    """Ours: one product of counts by patient and how often each was drawn."""
+    weights = resample_patients(counts.annotated > 0, RESAMPLES, seed=0).astype(float)
+    return accuracy(counts, weights)
+
+
+def loop_bootstrap(counts: BoxCounts) -> np.ndarray:
+    """The plain way: draw patients, stack their rows, count."""
+    generator = np.random.default_rng(0)
+    patients = len(counts.annotated)
+    values = []
+    for _ in range(RESAMPLES):
+        drawn = generator.integers(0, patients, patients)
+        values.append(counts.hit[drawn].sum(axis=0) / counts.annotated[drawn].sum(axis=0))
+    return np.array(values)
+
+
+def seconds(*functions: Callable[[], object]) -> list[float]:
+    """Median seconds of each, taken in turn."""
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(REPEATS):
+        for function, taken in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in times]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="ChestX-ray14 in its published layout")
+    folder = parser.parse_args().folder
+    records = [record for record in read_dataset(folder) if record.annotations]
+    heatmaps = random_heatmaps(records)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "detections.csv"
+        write_detections(records, path)
+        detections = read_detections(path)
+        pairs = scored_pairs(records)
+        counts = count_boxes(pairs, place_detections(pairs, detections)[0], PUBLISHED_RULES)
+        whole, reading = seconds(lambda: score_file(folder, path), lambda: read_dataset(folder))
+        (with_maps,) = seconds(
+            lambda: score_localization(records, detections, ScoringProtocol(), heatmaps)
+        )
+        product, loop = seconds(lambda: product_bootstrap(counts), lambda: loop_bootstrap(counts))
+    print(f"{len(pairs.truth)} expert boxes, {len(detections)} detections, {RESAMPLES} resamples\n")
+    grid = f"{GRID} x {GRID}"
+    print("| what | seconds | against | ratio |\n|---|---|---|---|")
+    print(f"| file of boxes to all tables | {whole:.2f} | 10 s | {whole / 10:.3f} |")
+    print(f"| of that, reading the folder | {reading:.2f} | the whole | {reading / whole:.2f} |")
+    print(f"| with {grid} maps: all controls | {with_maps:.2f} | 10 s | {with_maps / 10:.3f} |")
+    print(
+        f"| bootstrap of one table | {product:.3f} | loop: {loop:.3f} s | {loop / product:.1f} x |"
+    )
+
+
+if __name__ == "__main__":
+    main()
