@@ -1,0 +1,11 @@
+"""Synthetic chest radiographs with exact boxes, deterministic by seed and index.
+
+Geometry first (`plan_phantom`: two milliseconds, no pixels), then the drawing (`make_phantom`),
+then a data set on disk (`write_phantoms`). No clinical meaning: they test software.
+"""
+
+from cxrloc.datasets.phantom.phantom import Phantom, make_phantom, phantom_record
+from cxrloc.datasets.phantom.plan import Plan, plan_phantom
+from cxrloc.datasets.phantom.write import write_phantoms
+
+__all__ = ["Phantom", "Plan", "make_phantom", "phantom_record", "plan_phantom", "write_phantoms"]

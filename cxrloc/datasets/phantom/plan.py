@@ -1,0 +1,134 @@
+"""What a phantom shows, without its pixels: patient, view, findings, boxes, drain.
+
+Every draw comes from (seed, index) alone, so phantoms can be made in any order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from cxrloc.datasets.phantom.anatomy import SIDES, Anatomy, sample_anatomy, sample_patient
+from cxrloc.datasets.phantom.curves import Points
+from cxrloc.datasets.phantom.lesions import LESIONS, Lesion
+from cxrloc.findings import CHESTXRAY8
+from cxrloc.types import Affine, View
+
+_CO_OCCURRENCE = np.array(
+    [
+        (1.00, 0.03, 0.28, 0.28, 0.06, 0.05, 0.02, 0.07),
+        (0.13, 1.00, 0.38, 0.21, 0.04, 0.04, 0.01, 0.02),
+        (0.25, 0.08, 1.00, 0.30, 0.09, 0.07, 0.02, 0.07),
+        (0.16, 0.03, 0.20, 1.00, 0.06, 0.08, 0.03, 0.05),
+        (0.13, 0.02, 0.22, 0.20, 1.00, 0.16, 0.01, 0.07),
+        (0.09, 0.02, 0.14, 0.24, 0.14, 1.00, 0.01, 0.05),
+        (0.18, 0.03, 0.19, 0.42, 0.05, 0.05, 1.00, 0.03),
+        (0.15, 0.01, 0.19, 0.18, 0.08, 0.06, 0.01, 1.00),
+    ]
+)
+"""Share of the row's images that also carry the column's finding, counted in ChestX-ray14."""
+
+_FIRST = np.array([0.10, 0.14, 0.10, 0.07, 0.14, 0.16, 0.15, 0.14])
+"""How often each finding is drawn first: those that rarely come along, more often."""
+
+NO_FINDING = 0.3
+DRAIN_WITH_PNEUMOTHORAX = 0.4
+DRAIN_WITHOUT_PNEUMOTHORAX = 0.05
+_VISITS = (1, 1, 1, 2, 3)
+"""Images of five patients in a row: eight indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a phantom shows, before it is drawn.
+
+    Attributes:
+        seed: with `index`, all that decides.
+        index: the phantom's place in its series.
+        follow_up: 0 for a patient's first image.
+        anatomy: the chest.
+        lesions: what it shows; none is "No Finding".
+        drain: the centre line of a chest drain in body coordinates, None without one.
+    """
+
+    seed: int
+    index: int
+    follow_up: int
+    anatomy: Anatomy
+    lesions: tuple[Lesion, ...]
+    drain: Points | None
+
+
+def _visit(seed: int, index: int) -> tuple[int, int]:
+    """The patient's number and the number of the visit.
+
+    Numbers start above ChestX-ray14's 30,805 patients, so that no phantom passes for one.
+
+    >>> [_visit(0, index) for index in range(9)][2:]
+    [(100002, 0), (100003, 0), (100003, 1), (100004, 0), (100004, 1), (100004, 2), (100005, 0)]
+    """
+    block, place = divmod(index, sum(_VISITS))
+    patient = int(np.searchsorted(np.cumsum(_VISITS), place, side="right"))
+    follow_up = place - sum(_VISITS[:patient])
+    return 100_000 * (seed + 1) + len(_VISITS) * block + patient, follow_up
+
+
+def _sample_findings(rng: np.random.Generator) -> list[str]:
+    """The findings of an image: one drawn first, others by how often they go along with it."""
+    if rng.random() < NO_FINDING:
+        return []
+    first = rng.choice(len(CHESTXRAY8), p=_FIRST / _FIRST.sum())
+    present = rng.random(len(CHESTXRAY8)) < _CO_OCCURRENCE[first]
+    return [finding for finding, there in zip(CHESTXRAY8, present, strict=True) if there]
+
+
+def plan_phantom(seed: int, index: int) -> Plan:
+    """What phantom `index` of the series `seed` shows; takes about two milliseconds.
+
+    >>> plan_phantom(0, 3) == plan_phantom(0, 4), plan_phantom(0, 3).anatomy.patient.number
+    (False, 100003)
+    """
+    number, follow_up = _visit(seed, index)
+    patient = sample_patient(np.random.default_rng([seed, 0, number]), number)
+    rng = np.random.default_rng([seed, 1, index])
+    view = View.AP if rng.random() < 0.4 else View.PA
+    findings = _sample_findings(rng)
+    sides = {finding: int(rng.choice(SIDES)) for finding in findings}
+    loss = [0.0, 0.0]
+    if "Atelectasis" in sides:
+        loss[sides["Atelectasis"] > 0] = float(rng.uniform(0.01, 0.035))
+    enlarged = "Cardiomegaly" in sides
+    anatomy = sample_anatomy(rng, patient, view, enlarged, (loss[0], loss[1]))
+    lesions = tuple(LESIONS[finding](rng, anatomy, sides[finding]) for finding in findings)
+    air = "Pneumothorax" in sides
+    treated = rng.random() < (DRAIN_WITH_PNEUMOTHORAX if air else DRAIN_WITHOUT_PNEUMOTHORAX)
+    side = sides.get("Pneumothorax", int(rng.choice(SIDES)))
+    drain = _drain(rng, anatomy, side) if treated else None
+    return Plan(seed, index, follow_up, anatomy, lesions, drain)
+
+
+def _drain(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Points:
+    """A drain from the side wall up towards the apex."""
+    m, w, top = anatomy.midline, anatomy.patient.half_width, anatomy.top
+    entry = top + rng.uniform(0.5, 0.7) * anatomy.height
+    path = [(1.5, entry + 0.12), (1.12, entry + 0.05), (0.9, entry - 0.01), (0.78, entry - 0.1)]
+    path += [(0.7, entry - 0.2), (rng.uniform(0.35, 0.65), top + rng.uniform(0.06, 0.14))]
+    return np.array([(m + side * w * u, y) for u, y in path])
+
+
+def posed(points: Points, pose: Affine) -> Points:
+    """Body coordinates to unit image coordinates.
+
+    >>> posed(np.array([[0.5, 0.5]]), Affine(x0=0.1)).tolist()
+    [[0.6, 0.5]]
+    """
+    x, y = points[:, 0], points[:, 1]
+    return np.stack(
+        [pose.xx * x + pose.xy * y + pose.x0, pose.yx * x + pose.yy * y + pose.y0], axis=1
+    )
+
+
+def lesion_box(lesion: Lesion, pose: Affine) -> Float[np.ndarray, "4"]:
+    """The lesion's bounding box in unit image coordinates, clipped to the image."""
+    points = posed(np.concatenate(lesion.outlines), pose)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]).clip(0.0, 1.0)

@@ -1,0 +1,167 @@
+"""Phantoms on disk: a complete data set in the published layout of ChestX-ray14."""
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from cxrloc.datasets.phantom.phantom import Phantom, make_phantom
+from cxrloc.findings import CHESTXRAY8
+from cxrloc.types import CxrlocError, Label, Record, View
+
+FIELD_OF_VIEW_MM = 380.0
+"""Width of the image in the patient; a pixel's spacing is this over the number of columns."""
+
+TEST_EVERY = 3
+"""Every third patient is in the test list; only test images have boxes, as published."""
+
+
+def write_phantoms(
+    folder: Path, n: int, seed: int, file_format: str = "png", size: int = 1024
+) -> list[Record]:
+    """Write phantoms 0 to n - 1 of a series as ChestX-ray14 is published.
+
+    `images/`, `Data_Entry_2017.csv`, `BBox_List_2017.csv` (every finding of the test images, with
+    the published header and `Infiltrate` for Infiltration), `train_val_list.txt` and
+    `test_list.txt` (by patient). DICOM files take the place of PNG; the tables keep naming `.png`.
+
+    Args:
+        folder: made if needed.
+        n: number of images, at most 160,000: beyond, patients' numbers meet the next seed's.
+        seed: the series.
+        file_format: "png" (8 bit, as published) or "dicom" (12 bit, DX).
+        size: rows and columns; boxes in the tables are pixels of this size.
+
+    Returns:
+        The records, with the files' paths.
+
+    Raises:
+        CxrlocError: unknown format, a number out of range, or a folder that holds a data set.
+    """
+    if file_format not in WRITERS:
+        raise CxrlocError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
+    if not 0 < n <= 160_000:
+        raise CxrlocError(f"{n} phantoms: choose a number from 1 to 160,000")
+    if (folder / "Data_Entry_2017.csv").exists():
+        raise CxrlocError(f"{folder} holds a data set already: choose another folder")
+    suffix, write = WRITERS[file_format]
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    records = []
+    for index in range(n):
+        phantom = make_phantom(seed, index, size)
+        path = folder / "images" / f"{phantom.record.image_id}{suffix}"
+        write(phantom, path)
+        records.append(replace(phantom.record, path=path))
+    _write_tables(folder, records, size)
+    return records
+
+
+def _write_tables(folder: Path, records: Sequence[Record], size: int) -> None:
+    tested = [record for record in records if int(record.patient_id) % TEST_EVERY == 0]
+    others = [record for record in records if int(record.patient_id) % TEST_EVERY != 0]
+    (folder / "test_list.txt").write_text("".join(f"{r.image_id}.png\n" for r in tested))
+    (folder / "train_val_list.txt").write_text("".join(f"{r.image_id}.png\n" for r in others))
+    columns = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,"
+    columns += "View Position,OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+    _write_csv(folder / "Data_Entry_2017.csv", columns, (_entry(r, size) for r in records))
+    header = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+    _write_csv(folder / "BBox_List_2017.csv", header, (box for r in tested for box in _boxes(r)))
+
+
+def _write_csv(path: Path, header: str, rows: Iterable[list[object]]) -> None:
+    with path.open("w", newline="") as file:
+        file.write(header + "\n")
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _entry(record: Record, size: int) -> list[object]:
+    present = [f for f in CHESTXRAY8 if record.labels[f] is Label.POSITIVE]
+    return [
+        f"{record.image_id}.png",
+        "|".join(present) or "No Finding",
+        int(record.image_id[-3:]),
+        int(record.patient_id),
+        int(record.age_years or 0),
+        record.sex,
+        record.view,
+        *(size, size),
+        *(FIELD_OF_VIEW_MM / size,) * 2,
+    ]
+
+
+def _boxes(record: Record) -> Iterable[list[object]]:
+    for annotation in record.annotations:
+        box = annotation.box
+        finding = "Infiltrate" if annotation.finding == "Infiltration" else annotation.finding
+        width, height = box.x_max - box.x_min, box.y_max - box.y_min
+        yield [f"{record.image_id}.png", finding, box.x_min, box.y_min, width, height]
+
+
+def _write_png(phantom: Phantom, path: Path) -> None:
+    Image.fromarray(np.round(phantom.pixels * 255).astype(np.uint8)).save(path)
+
+
+def _write_dicom(phantom: Phantom, path: Path) -> None:
+    """A DX image for presentation (PS3.3 A.26), 12 bits, MONOCHROME2, full-range window."""
+    record = phantom.record
+    data = _dx_attributes(record.view or View.PA)
+    data.SOPInstanceUID = generate_uid(entropy_srcs=[record.image_id, "image"])
+    data.StudyInstanceUID = generate_uid(entropy_srcs=[record.image_id, "study"])
+    data.SeriesInstanceUID = generate_uid(entropy_srcs=[record.image_id, "series"])
+    data.PatientID = f"phantom-{record.patient_id}"
+    data.PatientName = f"Phantom^{record.patient_id}"
+    data.PatientSex = str(record.sex)
+    data.PatientAge = f"{int(record.age_years or 0):03d}Y"
+    data.Rows, data.Columns = phantom.pixels.shape
+    data.ImagerPixelSpacing = [round(FIELD_OF_VIEW_MM / side, 6) for side in phantom.pixels.shape]
+    data.PixelData = np.round(phantom.pixels * 4095).astype("<u2").tobytes()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.save_as(path, enforce_file_format=True)
+
+
+def _dx_attributes(view: View) -> Dataset:
+    """What all phantoms of a view share; rows run to the patient's left, columns to the feet."""
+    data = Dataset()
+    data.SOPClassUID = DigitalXRayImageStorageForPresentation
+    data.Modality, data.PresentationIntentType = "DX", "FOR PRESENTATION"
+    data.ImageType = ["ORIGINAL", "PRIMARY", ""]
+    data.Manufacturer, data.StudyDescription = "cxrloc", "Synthetic chest phantom"
+    data.StudyID = data.StudyDate = data.StudyTime = data.AccessionNumber = ""
+    data.ReferringPhysicianName = data.PatientBirthDate = data.AcquisitionContextSequence = ""
+    data.SeriesNumber = data.InstanceNumber = 1
+    data.BodyPartExamined, data.ViewPosition = "CHEST", view.value
+    data.ImageLaterality, data.PatientOrientation = "U", ["L", "F"]
+    data.AnatomicRegionSequence = [_coded(codes.SCT.Chest)]
+    projection = codes.SCT.PosteroAnterior if view is View.PA else codes.SCT.AnteroPosterior
+    data.ViewCodeSequence = [_coded(projection)]
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+    data.PixelRepresentation = 0
+    data.PixelIntensityRelationship, data.PixelIntensityRelationshipSign = "LOG", 1
+    data.RescaleIntercept, data.RescaleSlope, data.RescaleType = 0, 1, "US"
+    data.PresentationLUTShape, data.LossyImageCompression = "IDENTITY", "00"
+    data.BurnedInAnnotation = "NO"
+    data.WindowCenter, data.WindowWidth = 2048, 4096
+    return data
+
+
+def _coded(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item
+
+
+WRITERS: dict[str, tuple[str, Callable[[Phantom, Path], None]]] = {
+    "png": (".png", _write_png),
+    "dicom": (".dcm", _write_dicom),
+}
+"""File formats of `write_phantoms`: suffix and writer."""
