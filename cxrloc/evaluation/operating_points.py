@@ -72,7 +72,9 @@ def specificity(counts: Confusion) -> float | None:
 
 
 def _youden(curve: Roc, target: float) -> int:
-    return int(np.argmax(curve.sensitivity - curve.false_positive_rate))
+    index = curve.sensitivity - curve.false_positive_rate
+    # 2/3 - 0 and 1 - 1/3 differ in their last bit: equal indices must tie.
+    return int(np.argmax(index > index.max() - 1e-12))
 
 
 def _fixed_sensitivity(curve: Roc, target: float) -> int:

@@ -31,6 +31,12 @@ def test_rules_pick_the_threshold_that_a_hand_would(rule, target, threshold):
     assert choose_operating_point(TRUTH, SCORES, rule, target).threshold == threshold
 
 
+def test_of_equal_youden_indices_the_highest_threshold_is_taken():
+    #        +  +  -  +  -  -    2/3 - 0 at the second, 1 - 1/3 at the fourth
+    truth = np.array([True, True, False, True, False, False])
+    assert choose_operating_point(truth, np.arange(6, 0, -1) / 6).threshold == 5 / 6
+
+
 def test_full_specificity_may_call_nothing_positive():
     point = choose_operating_point(
         np.array([False, True]), np.array([0.9, 0.1]), "specificity", target=1.0

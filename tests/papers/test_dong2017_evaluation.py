@@ -1,0 +1,71 @@
+"""Dong et al. 2017, section V: decisions by rank, and the average precision of an image's list."""
+
+import numpy as np
+import pytest
+
+from cxrloc.evaluation.classification import classify_units
+from cxrloc.evaluation.published import published
+from cxrloc.evaluation.ranking import cumulative_shares, image_ranking_precision, in_top
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.units import score_units
+from cxrloc.types import Label, Predictions, Record
+
+
+def test_figure_7_ranks_1_2_and_4_of_three_labels_give_0_9167():
+    truth = np.array([[True, True, False, True, False]])
+    scores = np.array([[0.5, 0.3, 0.15, 0.05, 0.0]])  # four labels with non-zero probability
+    (precision,) = image_ranking_precision(truth, scores, threshold=0.0)
+    assert precision == pytest.approx((1 / 1 + 2 / 2 + 3 / 4) / 3)
+    printed = published("dong2017:text").set_index("setting")["value"]["worked example"]
+    assert round(precision, 4) == printed == 0.9167
+
+
+def test_figure_8_is_the_share_of_images_at_or_below_a_precision():
+    truth = np.array([[True, True, False], [True, True, False], [False, True, True]])
+    scores = np.array([[0.9, 0.8, 0.1], [0.9, 0.1, 0.8], [0.9, 0.8, 0.1]])
+    #                   ranks 1 2: 1     ranks 1 3: 5/6   ranks 2 3: 7/12
+    values, shares = cumulative_shares(image_ranking_precision(truth, scores))
+    np.testing.assert_allclose(values, [7 / 12, 5 / 6, 1])
+    np.testing.assert_allclose(shares, [1 / 3, 2 / 3, 1])
+
+
+def test_table_2_sensitivity_specificity_and_top_3_sensitivity():
+    labels = ("normal", "aortosclerosis", "emphysema", "bronchitis")
+    #          truth     scores per label       decision
+    images = [
+        ("normal", [0.7, 0.1, 0.1, 0.1]),  # right
+        ("normal", [0.3, 0.4, 0.2, 0.1]),  # aortosclerosis; normal is second
+        ("emphysema", [0.4, 0.3, 0.2, 0.1]),  # normal; emphysema is third
+        ("emphysema", [0.4, 0.3, 0.1, 0.2]),  # normal; emphysema is fourth
+    ]
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels={label: Label.POSITIVE})
+        for i, (label, _) in enumerate(images)
+    ]
+    scores = np.array([row for _, row in images])
+    predictions = Predictions(tuple(r.image_id for r in records), labels, scores)
+    report = classify_units(score_units(predictions, records), Resampling(20))
+    value = {(m.finding, m.metric): m.value for m in report.measurements if m.group == "all"}
+    assert value["normal", "top1_sensitivity"] == 1 / 2
+    assert value["normal", "top1_specificity"] == 0  # both emphysemas are called normal
+    assert value["normal", "top3_sensitivity"] == 1
+    assert value["emphysema", "top1_sensitivity"] == 0
+    assert value["emphysema", "top1_specificity"] == 1
+    assert value["emphysema", "top3_sensitivity"] == 1 / 2
+    assert value["aortosclerosis", "top1_specificity"] == 3 / 4
+    assert ("aortosclerosis", "top1_sensitivity") not in value  # nobody has it
+
+
+def test_table_2_never_prints_a_top_3_sensitivity_below_the_sensitivity():
+    frame = published("dong2017:II").pivot(
+        index=["setting", "finding"], columns="metric", values="value"
+    )
+    assert (frame["top3_sensitivity"] >= frame["top1_sensitivity"]).all()
+
+
+def test_a_random_guess_is_in_the_top_3_of_10_three_times_in_ten():
+    generator = np.random.default_rng(0)
+    scores = generator.random((5000, 10))
+    truth = np.arange(5000) % 10
+    surely, _ = in_top(scores, 3)
+    assert surely[np.arange(5000), truth].mean() == pytest.approx(0.3, abs=0.02)
