@@ -5,13 +5,18 @@ an operating point, Dong's decisions by rank, calibration. All intervals of a gr
 drawing of patients.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.calibration import expected_calibration_error, reliability
+from cxrloc.evaluation.calibration import (
+    CALIBRATIONS,
+    calibrate,
+    expected_calibration_error,
+    reliability,
+)
 from cxrloc.evaluation.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
@@ -39,6 +44,8 @@ METRICS = {
     "top3_sensitivity": "share of positives with this finding among the three highest scores",
     "image_ranking_precision": "mean over units of the ranking precision of their findings",
     "ece": "expected calibration error, ten bins of equal width",
+    "ece_platt": "the same after a sigmoid fitted on other patients",
+    "ece_isotonic": "the same after isotonic regression fitted on other patients",
 }
 """Metrics of a report and what they are; the same words stand in the tables' footnotes."""
 
@@ -79,7 +86,8 @@ def classify_units(
     Args:
         units: what is judged.
         resampling: how intervals are made.
-        tuning: units of other patients on which the operating points are chosen (Youden).
+        tuning: units of other patients on which operating points are chosen (Youden) and
+            calibration maps are fitted.
         points: operating points per finding, for instance a model card's; instead of `tuning`.
             With neither, points are chosen on the judged patients themselves, and every row that
             depends on them says so.
@@ -95,11 +103,16 @@ def classify_units(
         points = choose_operating_points(tuning)
     elif points is None:
         points = choose_operating_points(units, chosen_on=SAME_PATIENTS)
-    measurements = [
-        row
-        for group, part in _groups(units, by)
-        for row in _measure(part, group, points, resampling)
-    ]
+    calibrated = {"ece": units} if _are_probabilities(units) else {}
+    if calibrated and tuning is not None:
+        calibrated |= {f"ece_{method}": calibrate(tuning, units, method) for method in CALIBRATIONS}
+    measurements: list[Measurement] = []
+    for group, index in _groups(units, by):
+        part = select_units(units, index)
+        rows = _measure(part, group, points, resampling) + _undefined_rows(part, group)
+        for metric, mapped in calibrated.items():
+            rows += _calibration_rows(select_units(mapped, index), group, metric)
+        measurements += sorted(rows, key=_place(units.findings))
     return ClassificationReport(
         unit=units.unit,
         aggregation=units.aggregation,
@@ -114,13 +127,24 @@ def classify_units(
     )
 
 
-def _groups(units: ScoredUnits, by: tuple[str, ...]) -> Iterator[tuple[str, ScoredUnits]]:
-    yield "all", units
+def _groups(
+    units: ScoredUnits, by: tuple[str, ...]
+) -> Iterator[tuple[str, Int[np.ndarray, " chosen"]]]:
+    """Names of the groups and their units; first all."""
+    yield "all", np.arange(len(units.unit_ids))
     for name in by:
         words = np.asarray(units.groups[name])
         for word in sorted(set(units.groups[name]) - {""}):
-            if np.sum(words == word) > 1:
-                yield f"{name} {word}", select_units(units, np.flatnonzero(words == word))
+            index = np.flatnonzero(words == word)
+            if index.size > 1:
+                yield f"{name} {word}", index
+
+
+def _place(findings: tuple[str, ...]) -> Callable[[Measurement], tuple[int, int]]:
+    """Order of the rows of a group: by metric, then findings as given, then their mean."""
+    metrics = {metric: place for place, metric in enumerate(METRICS)}
+    places = {finding: place for place, finding in enumerate((*findings, "mean"))}
+    return lambda row: (metrics[row.metric], places[row.finding])
 
 
 def _measure(
@@ -147,9 +171,7 @@ def _measure(
         once = np.ones((len(set(units.patient_ids)), 1))
         values = np.concatenate([block.statistic(once)[:, 0] for block in blocks])
         rows = [replace(row, value=float(v)) for row, v in zip(rows, values, strict=True)]
-    rows += _calibration_rows(units, group) + _undefined_rows(units, group)
-    places = {finding: place for place, finding in enumerate((*units.findings, "mean"))}
-    return sorted(rows, key=lambda row: (list(METRICS).index(row.metric), places[row.finding]))
+    return rows
 
 
 def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:
@@ -243,14 +265,16 @@ def _decisions(
         yield row, hit.astype(float), among
 
 
-def _calibration_rows(units: ScoredUnits, group: str) -> list[Measurement]:
-    if units.scores.min() < 0 or units.scores.max() > 1:
-        return []
+def _are_probabilities(units: ScoredUnits) -> bool:
+    return bool(((units.scores >= 0) & (units.scores <= 1)).all())
+
+
+def _calibration_rows(units: ScoredUnits, group: str, metric: str) -> list[Measurement]:
     rows = []
     for column in range(len(units.findings)):
         known = units.known[:, column]
         curve = reliability(units.truth[known, column], units.scores[known, column])
-        row = _blank(units, group, "ece", column)
+        row = _blank(units, group, metric, column)
         value = expected_calibration_error(curve)
         note = "" if value is not None else "not defined: no unit with a known label"
         rows.append(replace(row, value=value, divisor=row.n, note=note))

@@ -4,14 +4,21 @@ Nothing is computed here but the layout. A number that is not defined, and an in
 not exist, is an empty cell. Every cell of a printed table is a row of `classification_frame`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
 import pandas as pd
 
+from cxrloc.evaluation.calibration import reliability
 from cxrloc.evaluation.classification import METRICS
 from cxrloc.evaluation.comparison import Comparison, Difference
+from cxrloc.evaluation.operating_points import (
+    OperatingPoint,
+    confusion,
+    sensitivity,
+    specificity,
+)
 from cxrloc.evaluation.ranking import roc
 from cxrloc.evaluation.units import ScoredUnits
 from cxrloc.types import ClassificationReport, Measurement
@@ -60,6 +67,31 @@ def roc_frame(units: ScoredUnits) -> pd.DataFrame:
             )
     names = pd.Index(["finding", "threshold", "false_positive_rate", "sensitivity"])
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
+
+
+def reliability_frame(units: ScoredUnits) -> pd.DataFrame:
+    """`reliability.csv`: the bins of every finding's reliability curve that hold a unit."""
+    frames = []
+    for column, finding in enumerate(units.findings):
+        known = units.known[:, column]
+        curve = reliability(units.truth[known, column], units.scores[known, column])
+        frames.append(pd.DataFrame({"finding": finding, **asdict(curve)}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def confusion_frame(units: ScoredUnits, points: Mapping[str, OperatingPoint]) -> pd.DataFrame:
+    """`confusion.csv`: counts of every finding's two-class matrix at its operating point."""
+    rows: list[dict[str, object]] = []
+    for column, finding in enumerate(units.findings):
+        if finding not in points:
+            continue
+        known = units.known[:, column]
+        called = units.scores[known, column] >= points[finding].threshold
+        counts = confusion(units.truth[known, column], called)
+        rates = {"sensitivity": sensitivity(counts), "specificity": specificity(counts)}
+        rows.append({"finding": finding, **asdict(points[finding]), **asdict(counts), **rates})
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys({"sensitivity", "specificity"} & set(frame), "Float64"))
 
 
 def differences_frame(differences: Sequence[Difference]) -> pd.DataFrame:

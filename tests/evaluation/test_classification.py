@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from cxrloc.evaluation.calibration import calibrate, expected_calibration_error, reliability
 from cxrloc.evaluation.classification import (
     METRICS,
     choose_operating_points,
@@ -107,8 +108,23 @@ def test_divisors_are_what_numbers_were_divided_by(units, report):
         assert (row.n, row.positives, row.divisor) == (120, positives, divisor)
 
 
-def test_every_metric_is_explained_and_every_explained_metric_occurs(report):
-    assert {row.metric for row in report.measurements} == set(METRICS)
+def test_every_metric_is_explained_and_every_explained_metric_occurs(units, report):
+    fitted = classify_units(units, FEW, tuning=made(seed=1, prefix="t"), by=())
+    assert {row.metric for row in fitted.measurements} == set(METRICS)
+    without = {row.metric for row in report.measurements}
+    assert without == set(METRICS) - {"ece_platt", "ece_isotonic"}
+
+
+def test_calibration_fitted_on_other_patients_has_a_row_of_its_own(units):
+    tuning = made(seed=1, prefix="t")
+    report = classify_units(units, FEW, tuning=tuning, by=("view",))
+    mapped = calibrate(tuning, units, "platt")
+    curve = reliability(mapped.truth[:, 0], mapped.scores[:, 0])
+    row = one(report, finding="Mass", group="all", metric="ece_platt")
+    assert row.value == expected_calibration_error(curve)
+    assert row.value < one(report, finding="Mass", group="all", metric="ece").value
+    assert not rows(report, finding="Hernia", metric="ece_platt")  # nothing to fit
+    assert one(report, finding="Mass", group="view AP", metric="ece_platt").n == 60
 
 
 def test_groups_are_scored_apart(units, report):

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc as area_under
 
-from cxrloc.evaluation.classification import classify_units
+from cxrloc.evaluation.classification import choose_operating_points, classify_units
 from cxrloc.evaluation.classification_tables import (
     auc_frame,
     classification_frame,
     classification_latex,
     classification_markdown,
+    confusion_frame,
     differences_frame,
     disagreements_frame,
     frame_latex,
     frame_markdown,
     rank_correlations_frame,
+    reliability_frame,
     roc_frame,
 )
 from cxrloc.evaluation.comparison import compare_predictions
@@ -98,6 +100,23 @@ def test_points_of_the_roc_frame_enclose_the_auc(data, report):
     (mass,) = [m for m in report.measurements if (m.finding, m.metric) == ("Mass", "auc")]
     area = area_under(frame["false_positive_rate"], frame["sensitivity"])
     assert area == pytest.approx(mass.value)
+
+
+def test_confusion_counts_add_up_and_agree_with_the_report(data, report):
+    records, predictions, _ = data
+    units = score_units(predictions, records)
+    (row,) = confusion_frame(units, choose_operating_points(units)).to_dict("records")
+    counts = ("true_positives", "false_negatives", "false_positives", "true_negatives")
+    assert sum(row[name] for name in counts) == 60
+    for metric in ("sensitivity", "specificity"):
+        (measured,) = [m for m in report.measurements if (m.finding, m.metric) == ("Mass", metric)]
+        assert (row[metric], row["threshold"]) == (measured.value, measured.threshold)
+
+
+def test_reliability_bins_hold_every_unit_of_every_finding(data):
+    records, predictions, _ = data
+    frame = reliability_frame(score_units(predictions, records))
+    assert frame.groupby("finding")["units"].sum().to_dict() == {"Hernia": 60, "Mass": 60}
 
 
 def test_a_comparison_becomes_three_frames(data):
