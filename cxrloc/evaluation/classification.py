@@ -26,6 +26,7 @@ from cxrloc.evaluation.operating_points import (
 from cxrloc.evaluation.ranking import image_ranking_precision, in_top
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
 from cxrloc.evaluation.unit_statistics import (
+    averaged_findings,
     defined_findings,
     patient_classes,
     rank_statistic,
@@ -180,12 +181,14 @@ def _filled(row: Measurement, value: float, low: float, high: float) -> Measurem
     return replace(row, value=value, low=low, high=high)
 
 
-def _blank(units: ScoredUnits, group: str, metric: str, column: int | None) -> Measurement:
-    """A row with its counts and no numbers yet; without a column it is about all findings."""
-    chosen = slice(None) if column is None else slice(column, column + 1)
+def _blank(
+    units: ScoredUnits, group: str, metric: str, columns: int | Int[np.ndarray, " averaged"]
+) -> Measurement:
+    """A row with its counts and no numbers yet; of several columns it is the mean."""
+    chosen = np.atleast_1d(columns)
     known, truth = units.known[:, chosen], units.truth[:, chosen]
     return Measurement(
-        finding="mean" if column is None else units.findings[column],
+        finding=units.findings[columns] if isinstance(columns, int) else "mean",
         group=group,
         metric=metric,
         value=None,
@@ -214,7 +217,8 @@ def _rank_block(units: ScoredUnits, group: str) -> _Block:
             pairs = row.positives * (negatives if metric == "auc" else 1)
             note = _few_carriers(units, int(column), (True, False))
             rows.append(replace(row, divisor=pairs, note=note))
-        rows.append(replace(_blank(units, group, metric, None), divisor=int(defined.size)))
+        averaged = averaged_findings(units, defined)
+        rows.append(replace(_blank(units, group, metric, averaged), divisor=averaged.size))
     return _Block(tuple(rows), rank_statistic(units, defined))
 
 
@@ -228,7 +232,8 @@ def _share_block(units: ScoredUnits, group: str, points: Mapping[str, OperatingP
     labelled = (units.truth & units.known).any(axis=1)
     precision = np.zeros(labelled.size)
     precision[labelled] = image_ranking_precision(units.truth & units.known, units.scores)
-    decisions.append((_blank(units, group, "image_ranking_precision", None), precision, labelled))
+    mean = _blank(units, group, "image_ranking_precision", np.arange(len(units.findings)))
+    decisions.append((mean, precision, labelled))
     defined = [decision for decision in decisions if decision[2].any()]
     return _Block(
         rows=tuple(replace(row, divisor=int(among.sum())) for row, _, among in defined),

@@ -10,7 +10,12 @@ from jaxtyping import Float
 from cxrloc.evaluation.agreement import disagreements, rank_correlations
 from cxrloc.evaluation.resampling import Bootstrap, Resampling, bootstrap, two_sided_p
 from cxrloc.evaluation.significance import delong, delong_p, holm
-from cxrloc.evaluation.unit_statistics import defined_findings, patient_classes, rank_statistic
+from cxrloc.evaluation.unit_statistics import (
+    averaged_findings,
+    defined_findings,
+    patient_classes,
+    rank_statistic,
+)
 from cxrloc.evaluation.units import Aggregation, ScoredUnits, Unit, aligned, score_units
 from cxrloc.types import CxrlocError, Predictions, Record
 
@@ -187,6 +192,7 @@ def _rows(
 ) -> list[Difference]:
     """One row per metric and defined finding, and one for their mean."""
     defined = defined_findings(units)
+    averaged = averaged_findings(units, defined)
     value_a, value_b, difference = np.split(result.estimate, 3)
     low, high = (np.split(limits, 3)[2] for limits in (result.low, result.high))
     p_values = np.array([two_sided_p(row) for row in np.split(result.distribution, 3)[2]])
@@ -195,7 +201,7 @@ def _rows(
         p_holm = holm(p_values[start : start + defined.size])
         for index in range(defined.size + 1):
             at, is_mean = start + index, index == defined.size
-            columns = defined if is_mean else defined[index : index + 1]
+            columns = averaged if is_mean else defined[index : index + 1]
             known = units.known[:, columns]
             rows.append(
                 Difference(

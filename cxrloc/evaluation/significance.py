@@ -14,7 +14,7 @@ def delong(
     """AUCs of models on the same units, and the covariance matrix of the AUCs.
 
     Source: DeLong, DeLong and Clarke-Pearson 1988; structural components by midranks (Sun and Xu
-    2014); units of one patient as a cluster (Obuchowski 1997, eq. 4). With V10_i the share of
+    2014); units of one patient as a cluster (Obuchowski 1997). With V10_i the share of
     negatives that positive i outscores, V01_j the share of positives that outscore negative j,
     each minus the AUC and summed over a patient p to A_p and B_p:
 

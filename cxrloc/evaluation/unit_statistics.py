@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from cxrloc.evaluation.auc_intervals import rank_by_patient, resampled_rank_statistics
 from cxrloc.evaluation.resampling import Statistic
-from cxrloc.evaluation.units import ScoredUnits
+from cxrloc.evaluation.units import ATTRIBUTES, ScoredUnits
 
 
 def patient_classes(units: ScoredUnits) -> Bool[np.ndarray, "patient class"]:
@@ -25,8 +25,21 @@ def defined_findings(units: ScoredUnits) -> Int[np.ndarray, " defined"]:
     return np.flatnonzero(positives & (~units.truth & units.known).any(axis=0))
 
 
+def averaged_findings(
+    units: ScoredUnits, defined: Int[np.ndarray, " defined"]
+) -> Int[np.ndarray, " averaged"]:
+    """The defined columns that a mean over findings takes in: all but `units.ATTRIBUTES`.
+
+    `Departs:` Rubin et al. 2018 average over No Finding too. Where a model has nothing but such
+    outputs, they are averaged.
+    """
+    findings = [column for column in defined if units.findings[column] not in ATTRIBUTES]
+    return np.array(findings, dtype=int) if findings else defined
+
+
 def rank_statistic(units: ScoredUnits, defined: Int[np.ndarray, " defined"]) -> Statistic:
     """Per defined finding and then their mean: the AUCs, followed by the average precisions."""
+    in_mean = np.isin(defined, averaged_findings(units, defined))
     patients = len(set(units.patient_ids))
     rankings = []
     for column in defined:
@@ -37,10 +50,9 @@ def rank_statistic(units: ScoredUnits, defined: Int[np.ndarray, " defined"]) -> 
     def statistic(
         counts: Float[np.ndarray, "patient resample"],
     ) -> Float[np.ndarray, "value resample"]:
-        areas, precisions = zip(
-            *(resampled_rank_statistics(ranking, counts) for ranking in rankings), strict=True
-        )
-        return np.array([*areas, np.mean(areas, axis=0), *precisions, np.mean(precisions, axis=0)])
+        values = np.array([resampled_rank_statistics(ranking, counts) for ranking in rankings])
+        means = values[in_mean].mean(axis=0, keepdims=True)
+        return np.concatenate([values, means]).transpose(1, 0, 2).reshape(-1, counts.shape[1])
 
     return statistic
 

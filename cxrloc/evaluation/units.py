@@ -61,13 +61,25 @@ def _sex_label(record: Record) -> Label | None:
     return Label.POSITIVE if record.sex == Sex.MALE else Label.NEGATIVE
 
 
+def _no_finding_label(record: Record) -> Label | None:
+    if "No Finding" in record.labels:
+        said = record.labels["No Finding"]
+        return None if said == Label.UNCERTAIN else said
+    if Label.POSITIVE in record.labels.values():
+        return Label.NEGATIVE
+    return None if Label.UNCERTAIN in record.labels.values() else Label.POSITIVE
+
+
 ATTRIBUTES: dict[str, Callable[[Record], Label | None]] = {
     "View AP": _view_label,
     "Sex M": _sex_label,
+    "No Finding": _no_finding_label,
 }
-"""Outputs that are judged against what a record says of the patient instead of a finding.
+"""Outputs that are no finding: judged against the record as a whole, and not part of any mean.
 
-Source: Baltruschat et al. 2019, section 3: AP is true and PA false. `Open:` the sex that is true.
+Source: Baltruschat et al. 2019: AP is true and PA false (`Open:` which sex is true), and their
+mean AUC is that of the 14 findings without No Finding. A data set's own label "No Finding" goes
+before the absence of positive labels.
 """
 
 
@@ -83,7 +95,7 @@ def score_units(
     score studies and do not say how). A unit has a finding when one of its images has it;
     otherwise the finding is uncertain when one image says so. Uncertain pairs are left out. A
     finding that a record does not mention is negative (`Open:` the papers do not say). An output
-    named in `ATTRIBUTES` is judged against the record's view or sex.
+    named in `ATTRIBUTES` is judged by its rule there.
 
     Raises:
         CxrlocError: an image is predicted twice, has no record, or a score is not finite.

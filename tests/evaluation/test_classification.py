@@ -78,6 +78,22 @@ def test_the_mean_says_over_how_many_findings(report):
     assert mean.divisor == 3
 
 
+def test_outputs_that_are_no_finding_are_judged_but_not_averaged():
+    records = [
+        Record("a", "a", "a", None, View.AP, labels={"Mass": Label.POSITIVE}),
+        Record("b", "b", "b", None, View.PA, labels={"Mass": Label.NEGATIVE}),
+        Record("c", "c", "c", None, View.AP),
+    ]
+    scores = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.2], [0.2, 0.8, 0.3]])
+    findings = ("Mass", "No Finding", "View AP")
+    predictions = Predictions(("a", "b", "c"), findings, scores)
+    report = classify_units(score_units(predictions, records), FEW, by=())
+    value = {row.finding: row.value for row in report.measurements if row.metric == "auc"}
+    assert value == {"Mass": 1.0, "No Finding": 1.0, "View AP": 0.5, "mean": 1.0}
+    mean = one(report, finding="mean", metric="auc")
+    assert (mean.divisor, mean.positives) == (1, 1)
+
+
 def test_a_finding_of_one_class_is_a_row_with_a_reason_and_no_number(report):
     row = one(report, finding="Hernia", group="all", metric="auc")
     assert (row.value, row.low, row.high) == (None, None, None)

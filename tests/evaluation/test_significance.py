@@ -3,6 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from cxrloc.evaluation.auc_intervals import rank_by_patient, resampled_rank_statistics
+from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.evaluation.significance import delong, delong_p, holm
 
 BOTH = np.array([-1.0, 1.0])
@@ -39,6 +41,20 @@ def test_copies_of_an_image_in_one_patient_add_no_certainty():
     _, naive = delong(np.tile(truth, 3), np.tile(scores, 3)[None], np.arange(90))
     np.testing.assert_allclose(clustered, alone, rtol=1e-12)
     assert naive[0, 0] < alone[0, 0] / 2
+
+
+def test_clustered_variance_is_that_of_the_bootstrap_over_patients():
+    generator = np.random.default_rng(3)
+    patient = np.repeat(np.arange(150), generator.integers(1, 8, 150))
+    truth = generator.random(patient.size) < np.where(patient % 2, 0.5, 0.1)
+    scores = generator.normal(size=150)[patient] + 0.5 * generator.normal(size=truth.size) + truth
+    _, covariance = delong(truth, scores[None], patient)
+    ranking = rank_by_patient(truth, scores, patient, patients=150)
+    counts = resample_patients(np.ones((150, 1), dtype=bool), resamples=4000, seed=0)
+    areas, _ = resampled_rank_statistics(ranking, counts.astype(float))
+    assert covariance[0, 0] == pytest.approx(areas.var(), rel=0.1)
+    _, as_if_independent = delong(truth, scores[None], np.arange(truth.size))
+    assert as_if_independent[0, 0] < covariance[0, 0] / 1.5
 
 
 def test_delong_interval_covers_the_true_auc_as_often_as_it_says():

@@ -40,7 +40,7 @@ def test_a_study_has_what_one_of_its_images_has(labels, truth, known):
 def test_a_unit_scores_the_maximum_or_the_mean_of_its_images(unit, aggregation, score):
     units = scored([record("a"), record("b")], [0.2, 0.6], unit, aggregation)
     assert units.scores.tolist() == [[pytest.approx(score)]]
-    assert units.unit_ids == ("s",) if unit == "study" else ("p",)
+    assert units.unit_ids == (("s",) if unit == "study" else ("p",))
     assert (units.unit, units.aggregation) == (unit, aggregation)
 
 
