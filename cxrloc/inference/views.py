@@ -1,0 +1,101 @@
+"""Several versions of an image, whose probabilities and maps are averaged."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cxrloc.images.geometry import compose, inverse
+from cxrloc.localization.sampling import sample
+from cxrloc.types import Affine
+
+ViewFunction = Callable[[int, int, int], list[Affine]]
+
+
+def plain(rows: int, columns: int, seed: int) -> list[Affine]:
+    """The image as it is."""
+    return [Affine()]
+
+
+def five_patch(rows: int, columns: int, seed: int) -> list[Affine]:
+    """The four corners and the centre, each 224/256 of the image, enlarged to the input.
+
+    Dong et al. 2017, section IV: 224 crops of 256 images, their outputs averaged.
+
+    >>> five_patch(256, 256, seed=0)[3]
+    Affine(xx=0.875, xy=0.0, x0=32.0, yx=0.0, yy=0.875, y0=32.0)
+    """
+    share = 224 / 256
+    across, down = columns * (1 - share), rows * (1 - share)
+    corners = [(0.0, 0.0), (across, 0.0), (0.0, down), (across, down), (across / 2, down / 2)]
+    return [Affine(xx=share, x0=x0, yy=share, y0=y0) for x0, y0 in corners]
+
+
+def test_time_augmentation(rows: int, columns: int, seed: int) -> list[Affine]:
+    """Ten random versions: flip, rotation, scale and shear drawn together.
+
+    Pham et al. 2019, section 4: random horizontal flip, rotation by +-7 degrees, scaling by
+    +-2 %, shear by +-5 pixels. The same ten are drawn for every image.
+
+    Departs: the image as it is comes first and counts as one of the ten.
+    """
+    generator = np.random.default_rng(seed)
+    versions = [Affine()]
+    for _ in range(9):
+        angle = np.deg2rad(generator.uniform(-7, 7))
+        scale = generator.uniform(0.98, 1.02)
+        shear = generator.uniform(-5, 5) / rows
+        flip = -1.0 if generator.random() < 0.5 else 1.0
+        cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
+        around_centre = Affine(xx=flip * cosine, xy=shear - sine, yx=flip * sine, yy=float(cosine))
+        to_centre = Affine(x0=-columns / 2, y0=-rows / 2)
+        versions.append(compose(compose(to_centre, around_centre), inverse(to_centre)))
+    return versions
+
+
+VIEWS: dict[str, ViewFunction] = {
+    "plain": plain,
+    "tta": test_time_augmentation,
+    "five-patch": five_patch,
+}
+"""Name to function of (rows, columns, seed): affines from each version to the network's input."""
+
+
+def average_views(
+    method: Callable[[Tensor], tuple[Tensor, Tensor]],
+    images: Float[Tensor, "batch channel row col"],
+    versions: Sequence[Affine],
+) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
+    """Probabilities and raw maps, averaged over versions of the images.
+
+    Maps are carried back to the plain image's grid and averaged there over the versions that
+    cover a cell; a cell that none covers takes the mean of the nearest values.
+
+    Args:
+        method: images to logits of all findings and to raw maps, possibly of fewer findings.
+        images: as the network takes them.
+        versions: affines from each version to the image, as the functions of `VIEWS` give them.
+
+    Returns:
+        Probabilities and maps.
+    """
+    rows, columns = images.shape[-2:]
+    probabilities, weighted, coverage = [], [], []
+    for version in versions:
+        seen = images if version == Affine() else sample(images, version, rows, columns).planes
+        logits, maps = method(seen)
+        probabilities.append(torch.sigmoid(logits.float()))
+        if version == Affine():
+            weight = torch.ones(maps.shape[-2:], device=maps.device)
+        else:
+            cell = Affine(xx=columns / maps.shape[-1], yy=rows / maps.shape[-2])
+            back = compose(compose(cell, inverse(version)), inverse(cell))
+            maps, inside = sample(maps, back, *maps.shape[-2:])
+            # A tiny weight outside defines cells that nothing covers, and elsewhere is lost.
+            weight = torch.where(inside, 1.0, 1e-6)
+        weighted.append(maps.float() * weight)
+        coverage.append(weight)
+    mean_map = torch.stack(weighted).sum(0) / torch.stack(coverage).sum(0)
+    return torch.stack(probabilities).mean(0), mean_map

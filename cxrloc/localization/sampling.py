@@ -1,0 +1,55 @@
+"""Maps and images under an affine change of coordinates, on any device."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from cxrloc.types import Affine
+
+
+class Sampled(NamedTuple):
+    """Resampled planes, and which of their pixels lie inside the source."""
+
+    planes: Float[Tensor, "batch channel new_row new_col"]
+    inside: Bool[Tensor, "new_row new_col"]
+
+
+def sample(
+    planes: Float[Tensor, "batch channel row col"], to_source: Affine, rows: int, columns: int
+) -> Sampled:
+    """Planes seen at the pixel centres of another grid, bilinearly.
+
+    Between the centres of the outermost source pixels and the border, and beyond it, the surface
+    is constant (`align_corners=False`, border padding).
+
+    Args:
+        planes: images, or score maps.
+        to_source: coordinates of the new grid to those of the source, both continuous: the pixel
+            in row r and column c covers [c, c+1) x [r, r+1).
+        rows: height of the new grid.
+        columns: width of the new grid.
+
+    >>> flipped = Affine(xx=-1.0, x0=2.0)
+    >>> sample(torch.tensor([[[[1.0, 2.0]]]]), flipped, rows=1, columns=2).planes
+    tensor([[[[2., 1.]]]])
+    """
+    device = planes.device
+    y = torch.arange(rows, device=device, dtype=torch.float32)[:, None] + 0.5
+    x = torch.arange(columns, device=device, dtype=torch.float32)[None, :] + 0.5
+    source_x = to_source.xx * x + to_source.xy * y + to_source.x0
+    source_y = to_source.yx * x + to_source.yy * y + to_source.y0
+    # grid_sample wants [-1, 1] across the whole source, border to border.
+    grid = torch.stack(
+        [2 * source_x / planes.shape[-1] - 1, 2 * source_y / planes.shape[-2] - 1], dim=-1
+    )
+    sampled = F.grid_sample(
+        planes.float(),
+        grid.expand(planes.shape[0], -1, -1, -1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return Sampled(sampled, (grid.abs() <= 1).all(-1))

@@ -1,0 +1,221 @@
+"""Radiographs with heatmaps and boxes, composed from arrays: one picture takes milliseconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from cxrloc.images.geometry import compose, resample, resize_affine
+from cxrloc.types import Box, Heatmap
+
+BACKGROUND, TEXT = (16, 16, 18), (235, 235, 235)
+MARGIN, LINE_HEIGHT = 8, 20  # pixels
+COLOUR_MAP = "inferno"  # perceptually uniform, readable with any colour vision
+OPACITY = 0.6
+
+
+class Role(Enum):
+    """What a box is, shown by colour and by line, so that colour is never the only sign.
+
+    Colours are Okabe and Ito's; the number pairs are the lengths of dash and gap in pixels.
+    """
+
+    DETECTION = ("box", (255, 255, 255), None)
+    DOUBTFUL = ("box below the operating point", (255, 255, 255), (7, 5))
+    EXPERT = ("expert", (86, 180, 233), None)
+    CORRECT = ("correct", (0, 200, 120), (9, 5))
+    FALSE_POSITIVE = ("false positive", (255, 90, 60), (2, 4))
+
+    def __init__(
+        self, words: str, colour: tuple[int, int, int], dash: tuple[int, int] | None
+    ) -> None:
+        self.words, self.colour, self.dash = words, colour, dash
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box to draw, in original pixels."""
+
+    box: Box
+    role: Role
+
+
+def draw_panel(
+    pixels: Float[np.ndarray, "row col"],
+    width: int,
+    title: str,
+    heatmap: Heatmap | None = None,
+    marks: Sequence[Mark] = (),
+) -> Image.Image:
+    """One radiograph under its title, with the heatmap of one finding and boxes.
+
+    The radiograph is averaged where it shrinks and never interpolated where it grows. The heatmap
+    is the bilinear surface from which boxes are cut, scaled to its own minimum and maximum; its
+    opacity grows with it. A flat map is not drawn.
+
+    Args:
+        pixels: grey levels in [0, 1].
+        width: of the panel, in pixels; the height follows the radiograph.
+        title: one line.
+        heatmap: of one finding, or None for the radiograph alone.
+        marks: boxes in original pixels.
+    """
+    rows, columns = pixels.shape
+    height = max(1, round(rows * width / columns))
+    picture = _grey(pixels, height, width)
+    if heatmap is not None:
+        picture = _blend(picture, heatmap)
+    panel = Image.new("RGB", (width, height + LINE_HEIGHT), BACKGROUND)
+    panel.paste(Image.fromarray(picture), (0, LINE_HEIGHT))
+    draw = ImageDraw.Draw(panel)
+    draw.text((2, 2), _shortened(title, width - 4), fill=TEXT, font=_font())
+    scale = width / columns, height / rows
+    # The expert's box goes on top of the claims.
+    for mark in sorted(marks, key=lambda mark: mark.role is Role.EXPERT):
+        corners = [
+            (mark.box.x_min * scale[0], mark.box.y_min * scale[1] + LINE_HEIGHT),
+            (mark.box.x_max * scale[0] - 1, mark.box.y_max * scale[1] - 1 + LINE_HEIGHT),
+        ]
+        _draw_rectangle(draw, corners, mark.role)
+    return panel
+
+
+def compose_panels(
+    panels: Sequence[Image.Image], per_row: int, captions: Sequence[str], roles: Sequence[Role]
+) -> Image.Image:
+    """Panels in rows, above a colour bar, a key to the boxes and the captions.
+
+    Args:
+        panels: of equal width; a row is as high as its highest panel.
+        per_row: panels in a row.
+        captions: lines of small print: model, limits, warnings.
+        roles: the box styles to explain, in order.
+    """
+    lines = [panels[start : start + per_row] for start in range(0, len(panels), per_row)]
+    width = max(sum(panel.width + MARGIN for panel in line) for line in lines) + MARGIN
+    heights = [max(panel.height for panel in line) for line in lines]
+    text = [line for caption in captions for line in _wrapped(caption, width - 2 * MARGIN)]
+    footer = LINE_HEIGHT * (1 + len(text)) + 2 * MARGIN
+    picture = Image.new("RGB", (width, sum(heights) + MARGIN * len(lines) + footer), BACKGROUND)
+    y = MARGIN
+    for line, height in zip(lines, heights, strict=True):
+        for column, panel in enumerate(line):
+            picture.paste(panel, (MARGIN + column * (panel.width + MARGIN), y))
+        y += height + MARGIN
+    draw = ImageDraw.Draw(picture)
+    _draw_key(picture, draw, y, roles)
+    for number, caption in enumerate(text):
+        y_text = y + LINE_HEIGHT * (number + 1) + 2
+        draw.text((MARGIN, y_text), caption, fill=TEXT, font=_font())
+    return picture
+
+
+def write_png(picture: Image.Image, path: Path) -> None:
+    """Write a picture; the fastest deflate level, since there may be thousands."""
+    picture.save(path, format="PNG", compress_level=1)
+
+
+def _grey(
+    pixels: Float[np.ndarray, "row col"], height: int, width: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    rows, columns = pixels.shape
+    if height < rows:
+        pixels = resample(pixels, resize_affine(rows, columns, height, width), height, width)
+    else:  # nearest pixel: nothing is made up
+        y = np.arange(height) * rows // height
+        x = np.arange(width) * columns // width
+        pixels = pixels[y[:, None], x]
+    grey = (pixels * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _blend(
+    picture: UInt8[np.ndarray, "height width 3"], heatmap: Heatmap
+) -> UInt8[np.ndarray, "height width 3"]:
+    low, high = float(heatmap.scores.min()), float(heatmap.scores.max())
+    if not low < high:  # also when either is not a number
+        return picture
+    height, width = picture.shape[:2]
+    share = ((heatmap.scores - low) / (high - low)).astype(np.float32)
+    to_panel = compose(
+        heatmap.to_image, resize_affine(heatmap.rows, heatmap.columns, height, width)
+    )
+    surface = resample(share, to_panel, height, width).clip(0, 1)[:, :, None]
+    colours = _colours()[(surface[:, :, 0] * 255).astype(np.uint8)]
+    alpha = OPACITY * surface
+    return (picture * (1 - alpha) + colours * alpha + 0.5).astype(np.uint8)
+
+
+def _draw_rectangle(
+    draw: ImageDraw.ImageDraw, corners: list[tuple[float, float]], role: Role
+) -> None:
+    """A rectangle over a dark halo, so that it shows on bone and on air."""
+    (left, top), (right, bottom) = corners
+    ring = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    draw.line(ring, fill=(0, 0, 0), width=4)
+    if role.dash is None:
+        draw.line(ring, fill=role.colour, width=2)
+        return
+    dash, gap = role.dash
+    for (x0, y0), (x1, y1) in pairwise(ring):
+        length = abs(x1 - x0) + abs(y1 - y0)  # sides run along the axes
+        for start in np.arange(0, length, dash + gap):
+            ends = [start / length, min(start + dash, length) / length]
+            segment = [(x0 + end * (x1 - x0), y0 + end * (y1 - y0)) for end in ends]
+            draw.line(segment, fill=role.colour, width=2)
+
+
+def _draw_key(
+    picture: Image.Image, draw: ImageDraw.ImageDraw, y: int, roles: Sequence[Role]
+) -> None:
+    """The colour bar of the heatmap, then one swatch per box style."""
+    bar = np.repeat(_colours()[None], 12, axis=0)
+    x = MARGIN + draw.textlength("min ", font=_font())
+    draw.text((MARGIN, y + 2), "min", fill=TEXT, font=_font())
+    picture.paste(Image.fromarray(bar).resize((120, 12)), (int(x), y + 4))
+    x += 124
+    draw.text((x, y + 2), "max of each map", fill=TEXT, font=_font())
+    x += draw.textlength("max of each map", font=_font()) + 3 * MARGIN
+    for role in roles:
+        _draw_rectangle(draw, [(x, y + 3), (x + 26, y + 16)], role)
+        draw.text((x + 32, y + 2), role.words, fill=TEXT, font=_font())
+        x += 32 + draw.textlength(role.words, font=_font()) + 3 * MARGIN
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` pixels, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _font().getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _shortened(text: str, width: int) -> str:
+    """The text, cut with an ellipsis where it is wider than `width` pixels."""
+    if _font().getlength(text) <= width:
+        return text
+    while text and _font().getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+@cache
+def _colours() -> UInt8[np.ndarray, "256 3"]:
+    levels = matplotlib.colormaps[COLOUR_MAP](np.arange(256), bytes=True)
+    return np.ascontiguousarray(levels[:, :3])
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 13)

@@ -1,0 +1,210 @@
+"""`cxrloc bench`: images with expert boxes in; scores, controls and their provenance out."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
+from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES
+from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.localization import (
+    LocalizationScores,
+    ScoringProtocol,
+    score_localization,
+    score_sensitivity,
+)
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.scored_pairs import POPULATIONS
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.localize import Image, InferenceSettings
+from cxrloc.models.weights import Model, read_model
+from cxrloc.panels.overlay import write_png
+from cxrloc.pipeline.bench_examples import draw_examples
+from cxrloc.pipeline.bench_files import write_scores, write_sensitivity
+from cxrloc.pipeline.claims import (
+    Claims,
+    Watch,
+    claims_of_detections,
+    claims_of_maps,
+    claims_of_models,
+)
+from cxrloc.pipeline.provenance import caption_of, describe_models
+from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
+from cxrloc.types import CxrlocError, MatchRule, Radiograph, Record, UsageError
+
+PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320
+"""The embedded benchmark: a series of phantoms that trained no embedded model."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What `bench` does beside the data.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        detections: a CSV of boxes to score instead of a model's.
+        maps: a folder of raw maps to score instead of a model's.
+        protocol: matching rules, population, thresholds of the box rule, intervals.
+        sensitivity: also score other readings of the box rule.
+        inference: how the models are run.
+    """
+
+    models: tuple[str, ...]
+    detections: Path | None = None
+    maps: Path | None = None
+    protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
+    sensitivity: bool = False
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+def protocol(
+    t_iobb: Sequence[float],
+    t_iou: Sequence[float],
+    population: str,
+    box_thresholds: Sequence[float],
+    resampling: Resampling,
+) -> ScoringProtocol:
+    """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
+
+    Raises:
+        UsageError: there is no such population.
+    """
+    if population not in POPULATIONS:
+        raise UsageError(f"--boxes-for {population}: choose from {', '.join(POPULATIONS)}")
+    rules = [MatchRule("iobb", t) for t in t_iobb] + [MatchRule("iou", t) for t in t_iou]
+    return ScoringProtocol(
+        rules=tuple(rules) or PUBLISHED_RULES,
+        population=population,
+        box_thresholds=tuple(box_thresholds),
+        resampling=resampling,
+    )
+
+
+class BenchData(NamedTuple):
+    """Records with an expert's box, and those of their images that are on this disk."""
+
+    name: str
+    records: list[Record]
+    images: list[Image]
+
+
+class BenchResult(NamedTuple):
+    """What came out, for the terminal; the files are written."""
+
+    scores: LocalizationScores
+    claims: Claims
+    run: dict[str, Any]
+
+
+def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:
+    """Score localization on boxed images and write every table to `out`.
+
+    Without data the embedded phantoms are scored. An image that cannot be read is named in the
+    result and the others go on.
+
+    Raises:
+        UsageError: a name does not exist, or options exclude each other.
+        CxrlocError: there is nothing to score, or a model was trained on these patients.
+    """
+    started = time.perf_counter()
+    if options.detections and options.maps:
+        raise UsageError("--detections and --maps exclude each other: score one at a time")
+    benchmark = phantom_benchmark() if data is None else read_benchmark(data)
+    models = [] if options.detections or options.maps else [*map(read_model, options.models)]
+    _refuse_contamination(models, benchmark.records)
+    claims = _claims(benchmark, models, options, watch)
+    if options.protocol.population == "predicted" and claims.predicted is None:
+        raise UsageError("--boxes-for predicted needs a model with operating points")
+    predicted = claims.predicted or frozenset()
+    scores = score_localization(
+        claims.records, claims.detections, options.protocol, claims.heatmaps, predicted
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores(scores, claims, out)
+    if options.sensitivity:
+        readings = score_sensitivity(claims.records, claims.heatmaps, options.protocol, predicted)
+        write_sensitivity(*readings, out)
+    if models:
+        caption = caption_of(describe_models(models))
+        examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
+        write_png(examples, out / "examples.png")
+    run = {
+        "versions": versions(),
+        "boxes_from": _origin(options),
+        "model": describe_models(models) if models else None,
+        "inference": asdict(options.inference) if models else None,
+        "data": describe_data(benchmark.name, benchmark.records),
+        "protocol": asdict(options.protocol),
+        **describe_scores(scores, claims, benchmark.records),
+        # A model that had seen one of these patients was refused above.
+        "contaminated_patients": 0 if models else "unknown",
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    return BenchResult(scores, claims, run)
+
+
+def _origin(options: BenchOptions) -> str:
+    if options.detections:
+        return f"boxes in {options.detections}"
+    return f"maps in {options.maps}" if options.maps else "model"
+
+
+def phantom_benchmark() -> BenchData:
+    """The embedded set: the phantoms of one series that have a box."""
+    records, images = [], []
+    for index in range(PHANTOMS):
+        record = phantom_record(plan_phantom(PHANTOM_SEED, index), PHANTOM_SIZE)
+        if record.annotations:
+            records.append(record)
+            images.append(Image(record.image_id, partial(_phantom_radiograph, index)))
+    return BenchData(f"embedded phantoms, seed {PHANTOM_SEED}", records, images)
+
+
+def _phantom_radiograph(index: int) -> Radiograph:
+    phantom = make_phantom(PHANTOM_SEED, index, PHANTOM_SIZE)
+    return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
+
+
+def read_benchmark(data: Path) -> BenchData:
+    """The boxed images of a data set; those that are not on this disk have no `Image`.
+
+    Raises:
+        CxrlocError: nothing there can be read as boxes.
+    """
+    records = [record for record in read_dataset(data) if record.annotations]
+    images = [
+        Image(record.image_id, partial(read_radiograph, record.path))
+        for record in records
+        if record.path is not None
+    ]
+    return BenchData(str(data), records, images)
+
+
+def _claims(
+    benchmark: BenchData, models: Sequence[Model], options: BenchOptions, watch: Watch
+) -> Claims:
+    thresholds = options.protocol.box_thresholds
+    if options.detections:
+        return claims_of_detections(benchmark.records, options.detections)
+    if options.maps:
+        return claims_of_maps(benchmark.records, options.maps, thresholds)
+    if not benchmark.images:
+        raise CxrlocError(f"{benchmark.name}: none of the boxed images is on this disk")
+    return claims_of_models(
+        benchmark.records, benchmark.images, models, thresholds, options.inference, watch
+    )
+
+
+def _refuse_contamination(models: Sequence[Model], records: Sequence[Record]) -> None:
+    for model in models:
+        if seen := contaminated_patients(records, model.card.training_patients):
+            raise CxrlocError(
+                f"{model.card.name} was trained on {len(seen)} of these patients "
+                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing"
+            )

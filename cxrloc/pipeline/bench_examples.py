@@ -1,0 +1,64 @@
+"""The examples that `cxrloc bench` draws beside its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+
+import numpy as np
+import PIL.Image
+
+from cxrloc.evaluation.box_accuracy import OVERLAPS
+from cxrloc.evaluation.tables import CRITERION_NAMES
+from cxrloc.inference.localize import Image
+from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
+from cxrloc.pipeline.claims import Claims
+from cxrloc.types import Annotation, Detection, MatchRule
+
+PANEL_WIDTH, PANELS_PER_ROW = 360, 4  # pixels; panels, two for each finding
+
+
+def draw_examples(
+    claims: Claims, images: Sequence[Image], rules: Sequence[MatchRule], caption: str
+) -> PIL.Image.Image:
+    """For each finding its first annotated image by name, whatever it scores.
+
+    Left the radiograph with the expert's box, right the heatmap with all boxes, told apart by the
+    rule whose threshold is nearest to 0.5.
+    """
+    rule = min(rules, key=lambda rule: abs(rule.threshold - 0.5))
+    radiograph_of = {image.image_id: image.read for image in images}
+    heatmap_of = {(heatmap.image_id, heatmap.finding): heatmap for heatmap in claims.heatmaps}
+    panels = []
+    for annotation in _first_of_each_finding(claims):
+        pair = (annotation.image_id, annotation.finding)
+        pixels = radiograph_of[annotation.image_id]().pixels
+        expert = Mark(annotation.box, Role.EXPERT)
+        marks = [
+            Mark(detection.box, _role(detection, annotation, rule))
+            for detection in claims.detections
+            if (detection.image_id, detection.finding) == pair
+        ]
+        panels += [
+            draw_panel(pixels, PANEL_WIDTH, annotation.image_id, marks=[expert]),
+            draw_panel(
+                pixels, PANEL_WIDTH, annotation.finding, heatmap_of.get(pair), [expert, *marks]
+            ),
+        ]
+    how = f"Correct: {CRITERION_NAMES[rule.criterion]} > {rule.threshold:g}."
+    captions = [f"{how} The first image of each finding by name, not chosen by score.", caption]
+    roles = [Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE]
+    return compose_panels(panels, PANELS_PER_ROW, captions, roles)
+
+
+def _first_of_each_finding(claims: Claims) -> list[Annotation]:
+    first: dict[str, Annotation] = {}
+    for record in sorted(claims.records, key=lambda record: record.image_id):
+        for annotation in record.annotations:
+            first.setdefault(annotation.finding, annotation)
+    return [first[finding] for finding in sorted(first)]
+
+
+def _role(detection: Detection, annotation: Annotation, rule: MatchRule) -> Role:
+    overlap = OVERLAPS[rule.criterion](
+        np.array(astuple(detection.box)), np.array(astuple(annotation.box))
+    )
+    return Role.CORRECT if overlap > rule.threshold else Role.FALSE_POSITIVE

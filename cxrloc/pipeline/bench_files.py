@@ -1,0 +1,58 @@
+"""The files of `cxrloc bench`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import pandas as pd
+
+from cxrloc.evaluation.localization import LocalizationScores, PairedDifferences
+from cxrloc.evaluation.tables import (
+    controls_markdown,
+    differences_frame,
+    latex_table,
+    markdown_table,
+    report_frame,
+    reports_frame,
+)
+from cxrloc.pipeline.claims import Claims
+from cxrloc.types import Detection, LocalizationReport
+
+
+def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
+    """Write the CSV files of scores, controls, differences, views and boxes, and the tables."""
+    frames = {
+        "localization": report_frame(scores.report),
+        "controls": reports_frame(scores.controls, "control"),
+        "differences": differences_frame(scores.differences),
+        "detections": detections_frame(claims.detections),
+    }
+    if scores.by_view:
+        by_view = {str(view): report for view, report in scores.by_view.items()}
+        frames["views"] = reports_frame(by_view, "view")
+    for name, frame in frames.items():
+        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+    controls = controls_markdown(scores.report, scores.controls, scores.differences)
+    (out / "table.md").write_text(f"{markdown_table(scores.report)}\n{controls}")
+    (out / "table.tex").write_text(latex_table(scores.report))
+
+
+def write_sensitivity(
+    readings: Mapping[str, LocalizationReport],
+    differences: Mapping[str, PairedDifferences],
+    out: Path,
+) -> None:
+    """Write `sensitivity.csv`: scores under other readings of the box rule, and differences."""
+    reports_frame(readings, "reading").to_csv(
+        out / "sensitivity.csv", index=False, float_format="%.6g"
+    )
+    differences_frame(differences).rename(columns={"control": "reading"}).to_csv(
+        out / "sensitivity_differences.csv", index=False, float_format="%.6g"
+    )
+
+
+def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:
+    """One row per box, in the columns that `--detections` reads."""
+    rows = [(d.image_id, d.finding, *astuple(d.box), d.threshold, d.score) for d in detections]
+    columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max", "threshold", "score"]
+    return pd.DataFrame(rows, columns=pd.Index(columns))

@@ -1,0 +1,125 @@
+"""Where the boxes to be scored come from: models, maps on disk, or a list of boxes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.records import annotations_in_image
+from cxrloc.images.size import image_size
+from cxrloc.inference.localize import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Localization,
+    Localized,
+    heatmaps_of,
+    localize,
+)
+from cxrloc.inference.map_files import read_maps
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.models.weights import Model
+from cxrloc.pipeline.provenance import above_operating_point, view_warnings
+from cxrloc.types import CxrlocError, Detection, Heatmap, Record
+
+Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
+"""Passes results on, and may show how far they have come."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """Everything that is claimed of a benchmark's images.
+
+    Attributes:
+        records: those scored, with boxes in the pixels of their images.
+        detections: the boxes to score.
+        heatmaps: the maps behind them; empty where there are none.
+        predicted: (image_id, finding) at or above the operating point; None where there is none.
+        failures: images that could not be read, and why.
+        warnings: what the reader of any result should know, with the number of images.
+    """
+
+    records: Sequence[Record]
+    detections: Sequence[Detection]
+    heatmaps: Sequence[Heatmap] = ()
+    predicted: frozenset[tuple[str, str]] | None = None
+    failures: Sequence[Failure] = ()
+    warnings: Mapping[str, int] = field(default_factory=dict)
+
+
+def claims_of_models(
+    records: Sequence[Record],
+    images: Iterable[Image],
+    models: Sequence[Model],
+    thresholds: Sequence[float],
+    inference: InferenceSettings,
+    watch: Watch,
+) -> Claims:
+    """Run models on the images; an image that cannot be read is a failure, not an end."""
+    localizations, failures = [], []
+    warnings: Counter[str] = Counter()
+    for result in watch(localize(models, images, inference)):
+        if isinstance(result, Failure):
+            failures.append(result)
+            continue
+        localizations.append(result.localization)
+        warnings.update(result.radiograph.warnings)
+        warnings.update(view_warnings(models, result.radiograph.view))
+    predicted = frozenset(
+        (each.image_id, finding)
+        for each in localizations
+        for finding, probability in zip(each.findings, each.probabilities.tolist(), strict=True)
+        if above_operating_point(models, finding, probability)
+    )
+    return _claims(records, localizations, thresholds, predicted, failures, warnings)
+
+
+def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:
+    """Take maps that any tool wrote as `<image_id>.npz`; a missing file is a failure."""
+    localizations, failures = [], []
+    for record in records:
+        try:
+            path = folder / f"{record.image_id}.npz"
+            localizations.append(read_maps(path, record.image_id))
+        except CxrlocError as error:
+            failures.append(Failure(record.image_id, str(error)))
+    return _claims(records, localizations, thresholds, None, failures, {})
+
+
+def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
+    """Take the boxes of any tool, in pixels of the image file.
+
+    Where an image is not on this disk, its boxes are taken to be in the frame that the expert's
+    boxes are in (1024 x 1024 for ChestX-ray14).
+    """
+    placed = [
+        record if record.path is None else annotations_in_image(record, *image_size(record.path))
+        for record in records
+    ]
+    return Claims(placed, read_detections(path))
+
+
+def _claims(
+    records: Sequence[Record],
+    localizations: Sequence[Localization],
+    thresholds: Sequence[float],
+    predicted: frozenset[tuple[str, str]] | None,
+    failures: Sequence[Failure],
+    warnings: Mapping[str, int],
+) -> Claims:
+    """Boxes out of maps, and the records in the pixels of the images that were mapped."""
+    record_of = {record.image_id: record for record in records}
+    heatmaps = [heatmap for each in localizations for heatmap in heatmaps_of(each)]
+    probabilities = [p for each in localizations for p in each.probabilities.tolist()]
+    return Claims(
+        records=[
+            annotations_in_image(record_of[each.image_id], each.rows, each.columns)
+            for each in localizations
+        ],
+        detections=detections_from_heatmaps(heatmaps, probabilities, thresholds),
+        heatmaps=heatmaps,
+        predicted=predicted,
+        failures=failures,
+        warnings=warnings,
+    )

@@ -1,0 +1,165 @@
+"""`cxrloc heatmap`: images in; for each a picture, a JSON of findings and boxes, and raw maps."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+from jaxtyping import Float
+
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.localize import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Localized,
+    heatmaps_of,
+    localize,
+)
+from cxrloc.inference.map_files import write_maps
+from cxrloc.inference.threads import map_in_threads
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.models.weights import Model, read_model
+from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel, write_png
+from cxrloc.pipeline.outputs import plan_outputs
+from cxrloc.pipeline.provenance import (
+    above_operating_point,
+    caption_of,
+    describe_models,
+    view_warnings,
+)
+from cxrloc.types import Detection, Heatmap
+
+PICTURE_WIDTH = 1600  # pixels, at most
+
+
+@dataclass(frozen=True, slots=True)
+class HeatmapOptions:
+    """What `heatmap` does beside the paths.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        top: findings in the picture, most probable first.
+        thresholds: of the box rule, between 0 and 255.
+        voi: which of a DICOM's windows or VOI LUTs, counted from 0.
+        save_maps: write the raw maps too.
+        inference: how the models are run.
+    """
+
+    models: tuple[str, ...]
+    top: int = 3
+    thresholds: tuple[float, ...] = (60.0, 180.0)
+    voi: int = 0
+    save_maps: bool = False
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+class HeatmapResult(NamedTuple):
+    """One image done: where its results are (without suffix), and what its JSON file says."""
+
+    stem: Path
+    report: dict[str, Any]
+
+
+def heatmap(
+    paths: Sequence[Path], out: Path, options: HeatmapOptions
+) -> Iterator[HeatmapResult | Failure]:
+    """Localize every image under the paths and write `<stem>.png`, `.json` and, if asked, `.npz`.
+
+    Results come one by one in the order of the paths, drawn in threads while the network computes
+    the next ones; memory stays flat.
+
+    Raises:
+        UsageError: a name does not exist, two outputs collide, or there is no image.
+    """
+    planned = plan_outputs(paths)
+    models = [read_model(name) for name in options.models]
+    images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
+
+    def finish(result: Localized | Failure) -> HeatmapResult | Failure:
+        if isinstance(result, Failure):
+            return result
+        stem = out / planned[Path(result.localization.image_id)]
+        return HeatmapResult(stem, _write(result, stem, models, options))
+
+    results = localize(models, images, options.inference)
+    yield from map_in_threads(finish, results, options.inference.workers)
+
+
+def _write(
+    result: Localized, stem: Path, models: Sequence[Model], options: HeatmapOptions
+) -> dict[str, Any]:
+    """Write the files of one image; returns the content of its JSON file."""
+    radiograph, localization = result
+    heatmaps = heatmaps_of(localization)
+    probabilities = localization.probabilities.tolist()
+    detections = detections_from_heatmaps(heatmaps, probabilities, options.thresholds)
+    report = {
+        "image": localization.image_id,
+        "rows": localization.rows,
+        "columns": localization.columns,
+        "model": describe_models(models),
+        "method": options.inference.method,
+        "views": options.inference.views,
+        "warnings": [*radiograph.warnings, *view_warnings(models, radiograph.view)],
+        "findings": [
+            {
+                "finding": heatmap.finding,
+                "probability": round(probability, 4),
+                "above_operating_point": above_operating_point(
+                    models, heatmap.finding, probability
+                ),
+                "degenerate": bool(is_degenerate(heatmap.scores)),
+                "boxes": [_box_row(d) for d in detections if d.finding == heatmap.finding],
+            }
+            for heatmap, probability in zip(heatmaps, probabilities, strict=True)
+        ],
+    }
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    # Not with_suffix: a name such as 1.2.840.113 would lose its last part.
+    if options.save_maps:
+        write_maps(localization, stem.with_name(f"{stem.name}.npz"))
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    picture = _picture(radiograph.pixels, heatmaps, detections, report, options.top)
+    write_png(picture, stem.with_name(f"{stem.name}.png"))
+    return report
+
+
+def _box_row(detection: Detection) -> dict[str, float | None]:
+    box = {side: round(value, 3) for side, value in asdict(detection.box).items()}
+    return {**box, "threshold": detection.threshold, "score": round(detection.score, 4)}
+
+
+def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
+    """The most probable findings of a report, at most `top` of them."""
+    ranked = sorted(report["findings"], key=lambda row: row["probability"], reverse=True)
+    return ranked[:top]
+
+
+def _picture(
+    pixels: Float[np.ndarray, "row col"],
+    heatmaps: Sequence[Heatmap],
+    detections: Sequence[Detection],
+    report: dict[str, Any],
+    top: int,
+) -> PIL.Image.Image:
+    """The radiograph, and beside it the heatmaps of the most probable findings."""
+    shown = top_findings(report, top)
+    width = (PICTURE_WIDTH - MARGIN) // (len(shown) + 1) - MARGIN
+    panels = [draw_panel(pixels, width, Path(report["image"]).name)]
+    roles = []
+    for row in shown:
+        # An operating point that the model lacks (None) casts no doubt.
+        role = Role.DOUBTFUL if row["above_operating_point"] is False else Role.DETECTION
+        roles.append(role)
+        marks = [Mark(d.box, role) for d in detections if d.finding == row["finding"]]
+        own = next(heatmap for heatmap in heatmaps if heatmap.finding == row["finding"])
+        title = f"{row['finding']}  {row['probability']:.2f}"
+        panels.append(draw_panel(pixels, width, title, own, marks))
+    captions = [caption_of(report["model"]), *(f"Warning: {w}" for w in report["warnings"])]
+    return compose_panels(panels, len(panels), captions, list(dict.fromkeys(roles)))

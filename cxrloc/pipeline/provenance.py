@@ -1,0 +1,53 @@
+"""What every output says of the models behind it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cxrloc.models.weights import Model
+from cxrloc.types import View
+
+
+def describe_models(models: Sequence[Model]) -> dict[str, Any]:
+    """Name, hash, origin and limits; an ensemble's are joined by " + "."""
+
+    def joined(parts: Sequence[str]) -> str:
+        return " + ".join(dict.fromkeys(parts))
+
+    return {
+        "name": joined([model.card.name for model in models]),
+        "sha256": joined([model.sha256 for model in models]),
+        "trained_on": joined([model.card.trained_on for model in models]),
+        "limits": joined([model.card.limits for model in models]),
+        "input_size": models[0].preprocessing.size,
+    }
+
+
+def caption_of(description: dict[str, Any]) -> str:
+    """The line under every picture."""
+    name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
+    return f"Model {name}, trained on {trained_on}. {limits}"
+
+
+def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
+    """A warning per model that was not trained on this view; an unknown view passes."""
+    return [
+        f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
+        for model in models
+        if view is not None and view not in model.card.views
+    ]
+
+
+def operating_point(models: Sequence[Model], finding: str) -> float | None:
+    """The probability from which a finding counts as present; the mean over an ensemble.
+
+    None where a model has none for the finding.
+    """
+    points = [model.card.operating_points.get(finding) for model in models]
+    known = [point for point in points if point is not None]
+    return sum(known) / len(known) if len(known) == len(points) else None
+
+
+def above_operating_point(models: Sequence[Model], finding: str, probability: float) -> bool | None:
+    """Whether a probability reaches the operating point; None where there is none."""
+    point = operating_point(models, finding)
+    return None if point is None else probability >= point

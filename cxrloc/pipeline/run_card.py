@@ -1,0 +1,79 @@
+"""`run.json`: what a reader needs to trust the numbers of a run, and to make them again."""
+
+import hashlib
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from importlib.metadata import version
+from typing import Any
+
+from cxrloc.evaluation.localization import LocalizationScores
+from cxrloc.pipeline.claims import Claims
+from cxrloc.types import Record
+
+PACKAGES = ("cxrloc", "torch", "torchvision", "numpy", "scipy", "pydicom", "scikit-image")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages whose arithmetic is behind the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
+    """Counts and hashes of a set of boxed images.
+
+    `truth_sha256` is over image, finding and corners of every box; `images_sha256` over the
+    content of the image files that are on this disk.
+    """
+    boxes = sorted(
+        f"{box.image_id},{box.finding},{','.join(map(repr, astuple(box.box)))}"
+        for record in records
+        for box in record.annotations
+    )
+    paths = sorted(record.path for record in records if record.path is not None)
+    return {
+        "name": name,
+        "boxed_images": len(records),
+        "boxes": len(boxes),
+        "truth_sha256": _sha256(f"{line}\n".encode() for line in boxes),
+        "images_sha256": _sha256(path.read_bytes() for path in paths if path.is_file()),
+        "annotation_frames": sorted(
+            {record.annotation_frame for record in records if record.annotation_frame}
+        ),
+        "frames": "boxes are drawn in their annotation frame (rows, columns) and mapped to each "
+        "image by the image's own size",
+    }
+
+
+def describe_scores(
+    scores: LocalizationScores, claims: Claims, records: Sequence[Record]
+) -> dict[str, Any]:
+    """What was scored and what was not: divisors, missing and failed images, degenerate maps."""
+    report = scores.report
+    scored = {record.image_id for record in claims.records}
+    failed = {failure.image_id: failure.reason for failure in claims.failures}
+    absent = [r.image_id for r in records if r.image_id not in scored | failed.keys()]
+    return {
+        "scored_images": report.images,
+        "scored_patients": report.patients,
+        "missing_images": absent,
+        "failed_images": failed,
+        "divisors": {
+            "accuracy": dict(zip(report.findings, report.annotated.tolist(), strict=True)),
+            "afp": report.divisor,
+            "false_positives_per_heatmap": dict(
+                zip(report.findings, report.heatmaps.tolist(), strict=True)
+            ),
+        },
+        "detections_left_out": report.left_out,
+        "degenerate_maps": scores.maps_degenerate,
+        "scored_pairs_without_map": scores.maps_missing,
+        "warnings": dict(claims.warnings),
+    }
+
+
+def _sha256(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,153 @@
+"""What commands show: tables, progress, and a user's mistake as one line."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cxrloc.evaluation.localization import LocalizationScores
+
+T = TypeVar("T")
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn a user's mistake into one line, never a traceback: exit 2 for wrong usage, else 1."""
+    from cxrloc.types import CxrlocError, UsageError
+
+    try:
+        yield
+    except CxrlocError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def with_progress(items: Iterable[T], quiet: bool) -> Iterator[T]:
+    """The items, with a running count on a terminal and nothing in a pipe."""
+    from rich.progress import track
+
+    console = _console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    yield from track(items, "Images", console=console, disable=hidden, transient=True)
+
+
+def show_each(
+    results: Iterable[Any], table: Callable[[Any], "RenderableType"], quiet: bool
+) -> None:
+    """Print the table of each result as it comes; failures go to stderr and make exit status 1."""
+    from cxrloc.inference.localize import Failure
+
+    console = _console()
+    failures = []
+    for result in with_progress(results, quiet):
+        if isinstance(result, Failure):
+            failures.append(result)
+            show_failures([result])
+        elif not quiet:
+            console.print(table(result), highlight=False)
+    if failures:
+        raise typer.Exit(1)
+
+
+def show_failures(failures: Iterable[Any]) -> None:
+    """One line on stderr for each image that failed: which, and why."""
+    for failure in failures:
+        # A reason that comes from a reader names the file already.
+        named = failure.reason.startswith(failure.image_id)
+        typer.echo(failure.reason if named else f"{failure.image_id}: {failure.reason}", err=True)
+
+
+def findings_table(result: Any, top: int) -> "RenderableType":
+    """The most probable findings of one image, with their boxes, under its warnings."""
+    from rich import box as lines
+    from rich.console import Group
+    from rich.table import Table
+
+    from cxrloc.pipeline.heatmap import top_findings
+
+    report = result.report
+    table = Table(box=lines.SIMPLE_HEAD)
+    for heading in ("Finding", "Probability", "Threshold", "Box: x, y, to x, y", "Score"):
+        table.add_column(heading, justify="left" if heading == "Finding" else "right")
+    for row in top_findings(report, top):
+        below = " (below operating point)" if row["above_operating_point"] is False else ""
+        head = [f"{row['finding']}{below}", f"{row['probability']:.3f}"]
+        if not row["boxes"]:
+            table.add_row(*head, "", "flat map, no box" if row["degenerate"] else "no box", "")
+        for box in row["boxes"]:
+            corners = " ".join(f"{box[side]:.0f}" for side in ("x_min", "y_min", "x_max", "y_max"))
+            table.add_row(*head, f"{box['threshold']:g}", corners, f"{box['score']:.3f}")
+            head = ["", ""]
+    return Group(report["image"], *(f"Warning: {w}" for w in report["warnings"]), table)
+
+
+def show_bench(result: Any, out: Path) -> None:
+    """What was scored, by which model, on how much of the data; then the scores."""
+    run, report = result.run, result.scores.report
+    console = _console()
+    model = run["model"]
+    said = f"Model {model['name']}, trained on {model['trained_on']}." if model else ""
+    missing = len(run["missing_images"]) + len(run["failed_images"])
+    console.print(
+        f"{said} Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
+        f"{report.images} of {run['data']['boxed_images']} boxed images scored, {missing} missing; "
+        f"{report.divisor} of {run['data']['boxes']} boxes; {report.left_out} detections and "
+        f"{run['degenerate_maps'] or 0} degenerate maps left out.",
+        highlight=False,
+    )
+    console.print(scores_tables(result.scores))
+    console.print(f"Tables, boxes and run.json are in {out}", highlight=False)
+
+
+def scores_tables(scores: "LocalizationScores") -> "RenderableType":
+    """Accuracy of every finding, then the means of the model and of each control."""
+    from rich import box as lines
+    from rich.console import Group
+    from rich.table import Table
+
+    from cxrloc.evaluation.tables import CRITERION_NAMES
+
+    report, tables = scores.report, []
+    for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
+        rows = [i for i, rule in enumerate(report.rules) if rule.criterion == criterion]
+        table = Table(box=lines.SIMPLE_HEAD)
+        table.add_column(f"Accuracy, {CRITERION_NAMES[criterion]}")
+        table.add_column("boxes", justify="right")
+        for row in rows:
+            table.add_column(f"> {report.rules[row].threshold:g}", justify="right")
+        # With few thresholds there is room for the intervals.
+        cell = _with_interval if len(rows) <= 3 else _alone
+        for column, finding in enumerate(report.findings):
+            if finding == "mean":
+                table.add_section()
+            cells = [cell(report, row, column) for row in rows]
+            table.add_row(finding, f"{report.annotated[column]:.0f}", *cells)
+        afp = [f"{report.afp[row, -1]:.2f}" for row in rows]
+        table.add_row("AFP, mean", "", *afp)
+        table.add_section()
+        for name, control in scores.controls.items():
+            table.add_row(f"control {name}", "", *(cell(control, row, -1) for row in rows))
+        tables.append(table)
+    return Group(*tables)
+
+
+def _alone(report: Any, row: int, column: int) -> str:
+    return f"{report.accuracy[row, column]:.3f}"
+
+
+def _with_interval(report: Any, row: int, column: int) -> str:
+    low, high = report.accuracy_low[row, column], report.accuracy_high[row, column]
+    return f"{report.accuracy[row, column]:.3f} ({low:.2f} to {high:.2f})"
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    # A pipe has no width; the widest table fits this one.
+    return console if console.is_terminal else Console(stderr=stderr, width=120)

@@ -1,0 +1,59 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cxrloc.inference.views import VIEWS, average_views
+from cxrloc.types import Affine
+
+SIZE = 64
+
+
+def brightness(images: Tensor) -> tuple[Tensor, Tensor]:
+    """A method whose map is the image averaged to 8 x 8, and whose logit is the maximum."""
+    maps = F.avg_pool2d(images, SIZE // 8)
+    return maps.amax((-2, -1)), maps
+
+
+def blob() -> Tensor:
+    image = torch.zeros(1, 1, SIZE, SIZE)
+    image[..., 12:28, 36:52] = 1.0  # off the centre and off the diagonal
+    return image
+
+
+def test_plain_gives_the_methods_own_maps_exactly() -> None:
+    image = blob()
+    _, maps = average_views(brightness, image, [Affine()])
+    assert torch.equal(maps, brightness(image)[1])
+
+
+@pytest.mark.parametrize("views", ["tta", "five-patch"])
+def test_maps_of_every_version_come_back_to_where_the_image_has_the_blob(views: str) -> None:
+    image = blob()
+    versions = VIEWS[views](SIZE, SIZE, 0)
+    _, averaged = average_views(brightness, image, versions)
+    plain = brightness(image)[1]
+    assert averaged.flatten().argmax() == plain.flatten().argmax()
+    correlation = torch.corrcoef(torch.stack([averaged.flatten(), plain.flatten()]))[0, 1]
+    assert correlation > 0.95
+
+
+def test_a_flip_is_undone_exactly() -> None:
+    image = blob()
+    flip = Affine(xx=-1.0, x0=float(SIZE))
+    _, maps = average_views(brightness, image, [flip])
+    torch.testing.assert_close(maps, brightness(image)[1], atol=1e-5, rtol=0)
+
+
+def test_cells_are_averaged_over_the_versions_that_cover_them() -> None:
+    left_half = Affine(xx=0.5, yy=1.0)  # this version sees the left half only, stretched
+    image = torch.ones(1, 1, SIZE, SIZE)
+    _, maps = average_views(brightness, image, [Affine(), left_half])
+    torch.testing.assert_close(maps, torch.ones(1, 1, 8, 8), atol=1e-5, rtol=0)
+
+
+def test_the_same_seed_draws_the_same_ten_versions() -> None:
+    first, again = (VIEWS["tta"](SIZE, SIZE, 7) for _ in range(2))
+    assert first == again
+    assert len(first) == 10
+    assert first != VIEWS["tta"](SIZE, SIZE, 8)
