@@ -12,7 +12,7 @@ from cxrloc.localization.heatmaps import HEATMAPS, cam, grad_cam, is_degenerate
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 
 FINDINGS = ("Effusion", "Mass", "Nodule")
-IMAGES = torch.rand(2, 1, 96, 96, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 GRADIENT_METHODS = {
     "grad_cam": "GradCAM",
     "grad_cam_plus_plus": "GradCAMPlusPlus",
@@ -54,7 +54,7 @@ class Own(nn.Module):
 def test_with_average_pooling_the_mean_of_a_map_and_the_bias_is_the_logit():
     network = localizer("average")
     logits, maps = cam(network, IMAGES)
-    assert maps.shape == (2, 3, 6, 6)
+    assert maps.shape == (2, 3, 4, 4)
     torch.testing.assert_close(maps.mean(dim=(2, 3)) + network.prediction.bias, logits)
 
 
@@ -68,7 +68,7 @@ def test_a_cam_is_the_weighted_sum_of_features():
 
 def test_with_average_pooling_grad_cam_is_cam_per_cell():
     network = localizer("average")
-    torch.testing.assert_close(grad_cam(network, IMAGES)[1] * 36, cam(network, IMAGES)[1])
+    torch.testing.assert_close(grad_cam(network, IMAGES)[1] * 16, cam(network, IMAGES)[1])
 
 
 @pytest.mark.parametrize("name", HEATMAPS)
@@ -76,7 +76,7 @@ def test_every_method_gives_the_logits_and_raw_maps_of_chosen_findings(name):
     network = localizer("lse")
     logits, maps = HEATMAPS[name](network, IMAGES[:1], findings=[2, 0])
     torch.testing.assert_close(logits, network(IMAGES[:1])[0])
-    assert maps.shape == (1, 2, 6, 6)
+    assert maps.shape == (1, 2, 4, 4)
     assert not maps.requires_grad
     assert not is_degenerate(maps.numpy()).any()
 
@@ -125,7 +125,7 @@ def test_gradient_methods_agree_with_the_grad_cam_package(name, package_class, b
     for column in range(ours.shape[1]):
         explainer = getattr(pytorch_grad_cam, package_class)(model, [model.features])
         theirs = explainer(IMAGES, [ClassifierOutputTarget(column)] * 2)
-        scaled = scale_cam_image(scale_cam_image(ours[:, column], (96, 96)))
+        scaled = scale_cam_image(scale_cam_image(ours[:, column], (64, 64)))
         np.testing.assert_allclose(scaled, theirs, atol=2e-3)
 
 
