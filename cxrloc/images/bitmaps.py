@@ -68,8 +68,8 @@ def read_jpeg(path: Path, data: bytes) -> Radiograph:
     dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
     dataset.BitsAllocated = 8 if bits <= 8 else 16
     dataset.BitsStored, dataset.HighBit = bits, bits - 1
-    dataset.PixelData = encapsulate([data])
-    return _radiograph(stored_words(path, dataset), bits, "JPEG", ())
+    words = stored_words(path, dataset, encapsulate([data]))
+    return _radiograph(words, bits, "JPEG", ())
 
 
 def _pillow_words(
@@ -126,7 +126,9 @@ def _radiograph(
         warnings += (f"most of the {bits} bits are unused: a padded percentile {intensity}",)
     pixels = grey_levels(words, unit_range(values, *shown).astype(np.float32))
     if looks_inverted(pixels):
-        warnings += ("the image looks inverted (middle darker than lungs and air)",)
+        warnings += (
+            "the image looks inverted for a frontal chest (middle darker than lungs and air)",
+        )
     return Radiograph(
         pixels=pixels,
         bits_stored=bits,

@@ -6,8 +6,9 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from mmap import mmap
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,10 +25,10 @@ from cxrloc.images.dicom_header import (
     spacing_mm_of,
     view_of,
 )
-from cxrloc.images.dicom_pixels import PIXEL_TAGS, stored_words
+from cxrloc.images.dicom_pixels import PIXEL_TAGS, has_plain_words, pixel_data, stored_words
 from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render
 from cxrloc.images.intensity import grey_levels, looks_inverted
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import CxrlocError, Radiograph, View
 
 # What pydicom raises on bytes that are no DICOM file, or a damaged one.
 PARSING_ERRORS = (
@@ -47,16 +48,19 @@ PARSING_ERRORS = (
     zlib.error,
 )
 
+DEFERRED_BYTES = 2**20
+"""Larger values, which only pixels have, are not copied where they can be used as they lie."""
+
 _WARNINGS = threading.Lock()
 """Python's record of warnings is one per process, so one thread at a time keeps it."""
 
 
-def read_dicom(path: Path, data: bytes, voi: int = 0) -> Radiograph:
+def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
     """Grey levels and header facts of a DICOM file; of several frames the first.
 
     Args:
         path: names the file in errors.
-        data: its bytes.
+        data: the file.
         voi: which of the file's VOI views, see `cxrloc.images.dicom_rendering.voi_views`.
 
     Raises:
@@ -66,7 +70,7 @@ def read_dicom(path: Path, data: bytes, voi: int = 0) -> Radiograph:
     with recorded_warnings():
         dataset = _parse(path, data)
     with recorded_warnings() as complaints:
-        words = stored_words(path, dataset)
+        words = stored_words(path, dataset, pixel_data(dataset, data))
     with recorded_warnings():
         try:
             rendering = render(dataset, words, voi)
@@ -87,11 +91,15 @@ def recorded_warnings() -> Iterator[list[str]]:
         lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
 
 
-def _parse(path: Path, data: bytes) -> Dataset:
+def _parse(path: Path, data: mmap) -> Dataset:
     """The tags that are needed, and a transfer syntax also where the file does not name one."""
     tags = [*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS]
+    file = cast(BinaryIO, data)  # of which pydicom needs what a map has
     try:
-        dataset = dcmread(BytesIO(data), force=True, specific_tags=tags)
+        dataset = dcmread(file, DEFERRED_BYTES, force=True, specific_tags=tags)
+        if not has_plain_words(dataset):
+            file.seek(0)
+            dataset = dcmread(file, force=True, specific_tags=tags)
         if "TransferSyntaxUID" not in dataset.file_meta:
             implicit, little = dataset.original_encoding
             dataset.file_meta.TransferSyntaxUID = (
@@ -113,17 +121,18 @@ def _radiograph(
     complaints: list[str],
 ) -> Radiograph:
     photometric = str(dataset.PhotometricInterpretation)
+    view = view_of(dataset)
     polarity: tuple[str, ...] = ()
-    if looks_inverted(pixels):
+    if view is not View.LATERAL and looks_inverted(pixels):
         polarity = (
             f"PhotometricInterpretation (0028,0004) is {photometric}, but so shown the image looks "
-            "inverted (middle darker than lungs and air)",
+            "inverted for a frontal chest (middle darker than lungs and air)",
         )
     return Radiograph(
         pixels=pixels,
         bits_stored=int(dataset.BitsStored),
         spacing_mm=spacing_mm_of(dataset),
-        view=view_of(dataset),
+        view=view,
         age_years=age_years_of(dataset),
         sex=sex_of(dataset),
         patient_orientation=patient_orientation_of(dataset),

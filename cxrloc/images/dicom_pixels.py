@@ -1,13 +1,16 @@
 """Stored words out of DICOM pixel data, whatever it is compressed with."""
 
 import importlib
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
 from pydicom import Dataset, uid
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
+from pydicom.tag import Tag
 
 from cxrloc.images.stored_pixels import check_size, single_channel
 from cxrloc.types import CxrlocError
@@ -27,6 +30,8 @@ PIXEL_TAGS = (
     "ExtendedOffsetTableLengths",
     "PixelData",
 )
+PIXEL_DATA = Tag("PixelData")
+LITTLE_ENDIAN = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
@@ -62,18 +67,46 @@ DECODING_ERRORS = (
 )
 
 
+def has_plain_words(dataset: Dataset) -> bool:
+    """Whether the pixels lie in the file as the words that they are."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    return syntax in LITTLE_ENDIAN and dataset.get("PhotometricInterpretation") in GREY
+
+
+def pixel_data(dataset: Dataset, data: mmap) -> bytes | memoryview:
+    """The value of Pixel Data (7FE0,0010), not copied where its reading was deferred; else empty.
+
+    Args:
+        dataset: the header.
+        data: the file it was read from.
+    """
+    element = dict(dataset.items()).get(PIXEL_DATA)
+    if isinstance(element, RawDataElement) and element.value is None:
+        return memoryview(data)[element.value_tell :][: element.length]
+    return dataset.get("PixelData") or b""
+
+
 def stored_words(
-    path: Path, dataset: Dataset
+    path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview
 ) -> UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"]:
     """The first frame, one unsigned word per pixel, its bits as they were stored.
+
+    Args:
+        path: names the file in errors.
+        dataset: the header.
+        pixel_bytes: the value of Pixel Data (7FE0,0010).
 
     Raises:
         CxrlocError: a header that cannot be, no decoder, or damaged pixel data.
     """
-    _check_header(path, dataset)
+    _check_header(path, dataset, len(pixel_bytes))
     syntax = dataset.file_meta.TransferSyntaxUID
+    if has_plain_words(dataset):
+        shape = dataset.Rows, dataset.Columns
+        size = dataset.BitsAllocated // 8
+        return np.frombuffer(pixel_bytes, f"<u{size}", count=shape[0] * shape[1]).reshape(shape)
     if syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
-        return _extended_jpeg(path, dataset)
+        return _extended_jpeg(path, dataset, pixel_bytes)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
@@ -83,13 +116,13 @@ def stored_words(
         ) from None
     if not decoder.is_available:
         raise _missing_decoder(path, syntax)
+    dataset.PixelData = pixel_bytes
     try:
         # Unused bits and signs are left to the table of grey levels, where they cost nothing.
         pixels, _ = decoder.as_array(
             dataset,
             index=0,
-            view_only=True,  # type: ignore[arg-type]  # pydicom annotates options as their dict
-            correct_unused_bits=False,  # type: ignore[arg-type]
+            correct_unused_bits=False,  # type: ignore[arg-type]  # annotated as the options' dict
         )
     except DECODING_ERRORS as error:
         raise _undecoded(path, syntax, str(error)) from error
@@ -100,7 +133,7 @@ def stored_words(
     return pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
 
 
-def _check_header(path: Path, dataset: Dataset) -> None:
+def _check_header(path: Path, dataset: Dataset, found: int) -> None:
     """Everything that must hold before memory is taken."""
     rows, columns, allocated, bits = (
         _number(path, dataset, keyword)
@@ -126,7 +159,6 @@ def _check_header(path: Path, dataset: Dataset) -> None:
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     promised = rows * columns * samples * allocated // 8
-    found = len(dataset.PixelData or b"") if "PixelData" in dataset else 0
     if found == 0:
         raise CxrlocError(f"{path}: no PixelData (7FE0,0010): the file holds no image")
     if not syntax.is_encapsulated and found < promised and photometric != "YBR_FULL_422":
@@ -145,7 +177,9 @@ def _number(path: Path, dataset: Dataset, keyword: str) -> int:
     return value
 
 
-def _extended_jpeg(path: Path, dataset: Dataset) -> UInt16[np.ndarray, "row col"]:
+def _extended_jpeg(
+    path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview
+) -> UInt16[np.ndarray, "row col"]:
     """12-bit JPEG through gdcm itself, since pydicom's way to gdcm leaves out what it can do."""
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
@@ -153,7 +187,9 @@ def _extended_jpeg(path: Path, dataset: Dataset) -> UInt16[np.ndarray, "row col"
     except ImportError:
         raise _missing_decoder(path, syntax) from None
     try:
-        frame = get_frame(dataset.PixelData, 0, number_of_frames=dataset.get("NumberOfFrames") or 1)
+        frame = get_frame(
+            bytes(pixel_bytes), 0, number_of_frames=dataset.get("NumberOfFrames") or 1
+        )
     except DECODING_ERRORS as error:
         raise _undecoded(path, syntax, str(error)) from error
     fragment = gdcm.Fragment()

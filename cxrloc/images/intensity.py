@@ -9,7 +9,7 @@ from scipy.special import expit
 WIDEST_EMPTY_SHARE = 0.75
 """Without a window: an image that leaves more of its nominal range empty is stretched."""
 
-TAKE_ROWS = 32
+BLOCK_ROWS = 32
 """Rows per look-up: a block stays in the processor's cache (2 x faster on 2544 x 3056)."""
 
 
@@ -136,8 +136,8 @@ def grey_levels(
     array([[0., 1.]], dtype=float32)
     """
     pixels = np.empty(words.shape, dtype=np.float32)
-    for row in range(0, len(words), TAKE_ROWS):
-        block = slice(row, row + TAKE_ROWS)
+    for row in range(0, len(words), BLOCK_ROWS):
+        block = slice(row, row + BLOCK_ROWS)
         # Every word has an entry, so "clip" clips nothing: it spares a check per pixel.
         np.take(table, words[block], mode="clip", out=pixels[block])
     return pixels

@@ -1,6 +1,8 @@
 """From a file to a `Radiograph`: what a file is, is told by its content."""
 
 from collections.abc import Iterator, Sequence
+from mmap import ACCESS_READ, mmap
+from os import SEEK_END
 from pathlib import Path
 
 from cxrloc.images.bitmaps import JPEG_START, PNG_START, read_jpeg, read_png
@@ -28,18 +30,21 @@ def read_radiograph(path: Path, voi: int = 0) -> Radiograph:
         CxrlocError: a file that cannot be read, or is no radiograph: one line says why.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if file.seek(0, SEEK_END) == 0:
+                raise CxrlocError(f"{path}: an empty file")
+            # Pixels are used where the system has cached the file, without a copy; the map goes
+            # when the last array that looks at it does.
+            data = mmap(file.fileno(), 0, access=ACCESS_READ)
     except OSError as error:
         raise CxrlocError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    if not data:
-        raise CxrlocError(f"{path}: an empty file")
     match file_format_of(data[:HEAD]):
         case "DICOM":
             return read_dicom(path, data, voi)
         case "PNG":
-            return read_png(path, data)
+            return read_png(path, data[:])
         case "JPEG":
-            return read_jpeg(path, data)
+            return read_jpeg(path, data[:])
         case _:
             raise CxrlocError(f"{path}: neither DICOM nor PNG nor JPEG by its content")
 

@@ -1,0 +1,48 @@
+"""Small DICOM files for the tests of this room."""
+
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, uid
+from pydicom.dataset import FileMetaDataset
+
+
+def dicom_header(pixels: np.ndarray, bits: int, **tags: object) -> Dataset:
+    """A digital radiograph of these pixels, in the words of their type; tags come on top."""
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    header.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    header.SOPInstanceUID = uid.generate_uid(entropy_srcs=["cxrloc"])
+    header.PatientName, header.PatientID = "Secret^Name", "SECRET-ID"
+    header.Modality, header.BodyPartExamined = "DX", "CHEST"
+    header.Rows, header.Columns = pixels.shape[-2:] if pixels.ndim < 4 else pixels.shape[1:3]
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.BitsAllocated, header.BitsStored = 8 * pixels.itemsize, bits
+    header.HighBit = bits - 1
+    header.PixelRepresentation = int(pixels.dtype.kind == "i")
+    for keyword, value in tags.items():
+        setattr(header, keyword, value)
+    header.PixelData = pixels.tobytes()
+    header["PixelData"].VR = "OW" if pixels.itemsize == 2 else "OB"
+    return header
+
+
+def write_dicom(path: Path, pixels: np.ndarray, bits: int, **tags: object) -> Path:
+    """Write `dicom_header`."""
+    dicom_header(pixels, bits, **tags).save_as(path, enforce_file_format=True)
+    return path
+
+
+def ramp(bits: int, dtype: str) -> np.ndarray:
+    """Every value that can be stored, or 4,096 of them, in 64 columns."""
+    values = np.linspace(0, 2**bits - 1, min(2**bits, 4096)).round().astype(np.int64)
+    return (values - (2 ** (bits - 1) if dtype[0] == "i" else 0)).astype(dtype).reshape(-1, 64)
+
+
+def chest(rows: int = 200, columns: int = 160) -> np.ndarray:
+    """Grey levels in [0, 1] that are bright and dark where a frontal chest is."""
+    y, x = np.mgrid[0:rows, 0:columns] / np.array([rows, columns])[:, None, None]
+    body = np.exp(-(((x - 0.5) / 0.45) ** 8) - ((y - 0.6) / 0.5) ** 8)
+    lungs = sum(np.exp(-(((x - c) / 0.14) ** 4) - ((y - 0.45) / 0.25) ** 4) for c in (0.27, 0.73))
+    return body * (0.85 - 0.6 * lungs) + 0.05

@@ -1,0 +1,274 @@
+"""DICOM grey levels agree with highdicom's pixel transform, an independent implementation."""
+
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pytest
+from highdicom.image import _CombinedPixelTransform
+from highdicom.pixels import apply_voi_window
+from pydicom import Dataset, dcmread
+from pydicom.sequence import Sequence
+
+from cxrloc.images.read import read_radiograph
+from cxrloc.types import CxrlocError
+from tests.images.dicom_files import dicom_header, ramp, write_dicom
+
+ONE_LEVEL = 1 / 65_535
+
+
+def by_highdicom(path: Path, voi: int = 0) -> np.ndarray:
+    """Grey levels in [0, 1]; without a VOI transform, values over their nominal range."""
+    dataset = dcmread(path)
+    transform = _CombinedPixelTransform(
+        dataset,
+        apply_real_world_transform=False,
+        apply_voi_transform=None,
+        voi_transform_selector=voi,
+    )
+    shown = transform(dataset.pixel_array)
+    if any(keyword in dataset for keyword in ("WindowWidth", "VOILUTSequence")):
+        return shown
+    if "ModalityLUTSequence" in dataset:
+        table = highdicom.LUT.from_dataset(dataset.ModalityLUTSequence[0]).lut_data
+        ends = np.array([table.min(), table.max()], dtype=float)
+    else:
+        bits, signed = dataset.BitsStored, dataset.PixelRepresentation
+        stored = np.array([0, 2**bits - 1]) - signed * 2 ** (bits - 1)
+        ends = stored * float(dataset.get("RescaleSlope", 1)) + float(
+            dataset.get("RescaleIntercept", 0)
+        )
+    return (shown - ends.min()) / np.ptp(ends)
+
+
+def lut(entries: np.ndarray, first: int, bits: int) -> Sequence:
+    """A Modality or VOI LUT Sequence of one item."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(entries) % 65536, first, bits])
+    item.add_new("LUTData", "OW", entries.astype(f"<u{bits // 8}").tobytes())
+    item.ModalityLUTType = "US"
+    return Sequence([item])
+
+
+WINDOW = {"WindowCenter": 2000, "WindowWidth": 3000}
+GAMMA = (65_535 * np.linspace(0, 1, 4096) ** 2.2).round()
+CASES = {
+    "no window: the full nominal range": (12, "u2", {}),
+    "no window, signed": (12, "i2", {}),
+    "no window, MONOCHROME1": (10, "u2", {"PhotometricInterpretation": "MONOCHROME1"}),
+    "no window, rescaled and MONOCHROME1": (
+        12,
+        "u2",
+        {"RescaleSlope": 2, "RescaleIntercept": -9, "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "8 bit": (8, "u1", {"WindowCenter": 100, "WindowWidth": 120}),
+    "16 bit": (16, "u2", {"WindowCenter": 30_000, "WindowWidth": 50_000}),
+    "LINEAR by default": (12, "u2", WINDOW),
+    "LINEAR of width 2, the narrowest ramp": (
+        12,
+        "u2",
+        {"WindowCenter": 2000, "WindowWidth": 2},
+    ),
+    "LINEAR_EXACT": (12, "u2", {**WINDOW, "VOILUTFunction": "LINEAR_EXACT"}),
+    "SIGMOID": (12, "u2", {**WINDOW, "VOILUTFunction": "SIGMOID"}),
+    "SIGMOID, MONOCHROME1": (
+        12,
+        "u2",
+        {**WINDOW, "VOILUTFunction": "SIGMOID", "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "signed and windowed": (12, "i2", {"WindowCenter": -300, "WindowWidth": 900}),
+    "an intercept moves the window": (12, "u2", {**WINDOW, "RescaleIntercept": -1000}),
+    "an empty slope is 1": (12, "u2", {**WINDOW, "RescaleSlope": None, "RescaleIntercept": 5}),
+    "a slope and LINEAR_EXACT": (
+        12,
+        "u2",
+        {**WINDOW, "VOILUTFunction": "LINEAR_EXACT", "RescaleSlope": 0.5},
+    ),
+    "INVERSE": (
+        12,
+        "u2",
+        {**WINDOW, "PresentationLUTShape": "INVERSE", "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "IDENTITY": (12, "u2", {**WINDOW, "PresentationLUTShape": "IDENTITY"}),
+    "the shape wins against MONOCHROME1": (
+        12,
+        "u2",
+        {**WINDOW, "PresentationLUTShape": "IDENTITY", "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "VOI LUT": (12, "u2", {"VOILUTSequence": lut(GAMMA, 0, 16)}),
+    "VOI LUT wins against a window": (12, "u2", {**WINDOW, "VOILUTSequence": lut(GAMMA, 0, 16)}),
+    "VOI LUT, MONOCHROME1": (
+        12,
+        "u2",
+        {"VOILUTSequence": lut(GAMMA, 0, 16), "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "VOI LUT of some values: its ends go on": (
+        12,
+        "u2",
+        {"VOILUTSequence": lut(GAMMA[:1000], 500, 16)},
+    ),
+    "VOI LUT of 8 bit entries": (12, "u2", {"VOILUTSequence": lut(GAMMA // 257, 0, 8)}),
+    "VOI LUT of 12 bits in 16 spans its own range": (
+        12,
+        "u2",
+        {"VOILUTSequence": lut(GAMMA // 16, 0, 16)},
+    ),
+    "VOI LUT of rescaled values": (
+        12,
+        "u2",
+        {"VOILUTSequence": lut(GAMMA, 0, 16), "RescaleSlope": 1, "RescaleIntercept": -100},
+    ),
+    "Modality LUT": (12, "u2", {"ModalityLUTSequence": lut(GAMMA, 0, 16)}),
+    "Modality LUT, MONOCHROME1": (
+        12,
+        "u2",
+        {"ModalityLUTSequence": lut(GAMMA, 0, 16), "PhotometricInterpretation": "MONOCHROME1"},
+    ),
+    "Modality LUT of signed pixels": (12, "i2", {"ModalityLUTSequence": lut(GAMMA, -2048, 16)}),
+    "Modality LUT and window": (
+        12,
+        "u2",
+        {"ModalityLUTSequence": lut(GAMMA, 0, 16), "WindowCenter": 30_000, "WindowWidth": 40_000},
+    ),
+    "Modality LUT wins against rescale": (
+        12,
+        "u2",
+        {"ModalityLUTSequence": lut(GAMMA, 0, 16), "RescaleSlope": 7, "RescaleIntercept": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_generated_grey_levels_agree_with_highdicom(tmp_path: Path, case: str) -> None:
+    bits, dtype, tags = CASES[case]
+    path = write_dicom(tmp_path / "a", ramp(bits, dtype), bits, **tags)
+    difference = np.abs(read_radiograph(path).pixels - by_highdicom(path))
+    assert difference.max() <= ONE_LEVEL
+
+
+def test_grey_levels_of_real_files_agree_with_highdicom(shared: Path) -> None:
+    paths = sorted((shared / "data" / "dicom").rglob("*.dcm"))
+    assert len(paths) == 15
+    for path in paths:
+        difference = np.abs(read_radiograph(path).pixels - by_highdicom(path))
+        assert difference.max() <= ONE_LEVEL, path.name
+
+
+@pytest.mark.parametrize("voi", [0, 1, -1])
+def test_each_window_of_several_can_be_chosen(tmp_path: Path, voi: int) -> None:
+    views = {"WindowCenter": [1000, 2000], "WindowWidth": [300, 3000]}
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **views)
+    difference = np.abs(read_radiograph(path, voi).pixels - by_highdicom(path, voi))
+    assert difference.max() <= ONE_LEVEL
+
+
+def test_windows_come_after_voi_luts_as_further_views(tmp_path: Path) -> None:
+    tags = {**WINDOW, "VOILUTSequence": lut(GAMMA, 0, 16)}
+    both = write_dicom(tmp_path / "both", ramp(12, "u2"), 12, **tags)
+    window = write_dicom(tmp_path / "window", ramp(12, "u2"), 12, **WINDOW)
+    assert np.array_equal(read_radiograph(both, 1).pixels, read_radiograph(window).pixels)
+
+
+def test_a_view_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **WINDOW)
+    with pytest.raises(CxrlocError, match="no VOI view 1: the file has 1"):
+        read_radiograph(path, 1)
+
+
+def test_linear_windows_apply_to_rescaled_values(tmp_path: Path) -> None:
+    # highdicom's file transform scales the window instead and then takes (w / slope) - 1 for w - 1
+    # of PS3.3 C.11.2.1.2.1, so its window function on rescaled values is the oracle here.
+    pixels = ramp(12, "u2")
+    tags = {**WINDOW, "RescaleSlope": 0.5, "RescaleIntercept": 700}
+    path = write_dicom(tmp_path / "a", pixels, 12, **tags)
+    expected = apply_voi_window(pixels * 0.5 + 700, 2000, 3000)
+    assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+def test_a_voi_lut_follows_a_modality_lut_and_is_inverted(tmp_path: Path) -> None:
+    # highdicom neither scales nor inverts where both are LUTs: done here by hand.
+    luts = {"ModalityLUTSequence": lut(GAMMA // 16, 0, 16), "VOILUTSequence": lut(GAMMA, 0, 16)}
+    bright = write_dicom(tmp_path / "2", ramp(12, "u2"), 12, **luts)
+    dark = write_dicom(
+        tmp_path / "1", ramp(12, "u2"), 12, PhotometricInterpretation="MONOCHROME1", **luts
+    )
+    expected = by_highdicom(bright) / 65_535
+    assert np.abs(read_radiograph(bright).pixels - expected).max() <= ONE_LEVEL
+    assert np.abs(read_radiograph(dark).pixels - (1 - expected)).max() <= ONE_LEVEL
+
+
+def test_a_linear_window_of_width_1_is_a_step(tmp_path: Path) -> None:
+    pixels = np.array([[99, 100, 101]], dtype="u2")
+    path = write_dicom(tmp_path / "a", pixels, 12, WindowCenter=100, WindowWidth=1)
+    assert read_radiograph(path).pixels.tolist() == [[0.0, 1.0, 1.0]]
+
+
+def test_bits_outside_the_stored_ones_are_ignored(tmp_path: Path) -> None:
+    pixels = ramp(12, "u2")
+    clean = write_dicom(tmp_path / "clean", pixels, 12, **WINDOW)
+    overlay = write_dicom(tmp_path / "overlay", pixels | 0xA000, 12, **WINDOW)
+    assert np.array_equal(read_radiograph(clean).pixels, read_radiograph(overlay).pixels)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i2"])
+def test_the_high_bit_says_where_the_stored_bits_lie(tmp_path: Path, dtype: str) -> None:
+    pixels = ramp(12, dtype)
+    right = write_dicom(tmp_path / "right", pixels, 12, **WINDOW)
+    left = write_dicom(tmp_path / "left", pixels << 4, 12, HighBit=15, **WINDOW)
+    assert np.array_equal(read_radiograph(right).pixels, read_radiograph(left).pixels)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_pixel_padding_is_black(tmp_path: Path, photometric: str) -> None:
+    pixels = np.array([[0, 5, 10, 11, 4095]], dtype="u2")
+    tags = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 10}
+    path = write_dicom(
+        tmp_path / "a", pixels, 12, PhotometricInterpretation=photometric, **tags, **WINDOW
+    )
+    radiograph = read_radiograph(path)
+    assert radiograph.pixels[0, :3].tolist() == [0.0, 0.0, 0.0]
+    assert "padding black" in radiograph.intensity
+
+
+def test_a_range_limit_alone_pads_nothing(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, PixelPaddingRangeLimit=10, **WINDOW)
+    assert "padding" not in read_radiograph(path).intensity
+
+
+def test_12_bits_in_16_without_a_window_show_their_percentile_range(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 16)
+    radiograph = read_radiograph(path)
+    assert any("no VOI window or LUT: a padded percentile" in line for line in radiograph.warnings)
+    assert radiograph.pixels.max() > 0.95
+
+
+def test_padding_has_no_part_in_the_percentiles(tmp_path: Path) -> None:
+    pixels = np.vstack([ramp(12, "u2"), np.full((200, 64), 65_535, dtype="u2")])
+    path = write_dicom(tmp_path / "a", pixels, 16, PixelPaddingValue=65_535)
+    assert read_radiograph(path).pixels.max() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("tags", "warning"),
+    [
+        ({}, "no VOI window or LUT: the full nominal range 0 to 4095 is shown"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, "WindowWidth (0028,1051): below 1"),
+        ({**WINDOW, "VOILUTFunction": "CUBIC"}, "VOILUTFunction (0028,1056) 'CUBIC' is unknown"),
+        (
+            {**WINDOW, "PresentationLUTShape": "INVERSE"},
+            "PresentationLUTShape (2050,0020) INVERSE contradicts MONOCHROME2",
+        ),
+    ],
+)
+def test_doubtful_transforms_are_warned_of(tmp_path: Path, tags: dict, warning: str) -> None:
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **tags)
+    assert any(line.startswith(warning) for line in read_radiograph(path).warnings)
+
+
+def test_a_table_shorter_than_its_descriptor_is_an_error(tmp_path: Path) -> None:
+    tables = lut(GAMMA, 0, 16)
+    tables[0].LUTData = tables[0].LUTData[:100]
+    header = dicom_header(ramp(12, "u2"), 12, VOILUTSequence=tables)
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    with pytest.raises(CxrlocError, match=r"LUTData \(0028,3006\) has 100 entries"):
+        read_radiograph(tmp_path / "a")
