@@ -1,0 +1,143 @@
+"""The report labeler against the gold labels of Open-i, beside table 18 of Wang et al. 2017.
+
+    python benchmarks/accuracy_labeler.py OPENI_FOLDER PAPERS_FOLDER [--half A|B] [--errors]
+
+OPENI_FOLDER holds NLMCXR_reports.tgz and gold_development.csv, PAPERS_FOLDER wang2017_labeler.csv.
+The gold reports are split once, by a hash of their ids: rules were written on half A only, half B
+was scored once, when they were done. Prints Markdown.
+"""
+
+import argparse
+import csv
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from cxrloc.findings import CHESTXRAY14
+from cxrloc.reports.label_file import NORMAL, read_labels
+from cxrloc.reports.labels import ReportLabels, label_reports
+from cxrloc.reports.read import UnreadableReport, read_reports
+from cxrloc.reports.scores import (
+    Labels,
+    LabelScore,
+    label_score,
+    outcomes,
+    score_labels,
+    total_intervals,
+)
+from cxrloc.types import Label
+
+SAMPLES = 2000
+
+
+def half(report_id: str) -> str:
+    """A or B: the lowest bit of the first byte of the id's SHA-256."""
+    return "AB"[hashlib.sha256(report_id.encode()).digest()[0] & 1]
+
+
+def part(gold: Labels, which: str) -> Labels:
+    """Gold labels of one half; A1 and A2 are the halves of A, to see how much scores vary."""
+    return {
+        report: labels
+        for report, labels in gold.items()
+        if half(report) == which[0]
+        and (len(which) == 1 or half(f"{report}.") == "AB"[int(which[1]) - 1])
+    }
+
+
+def published(path: Path) -> dict[tuple[str, str], str]:
+    """Precision / recall / F1 as printed, by system and finding; Normal stands in table 2 only."""
+    with path.open(newline="") as file:
+        return {
+            (row["system"], row["finding"]): f"{row['precision']} / {row['recall']} / {row['f1']}"
+            for row in csv.DictReader(file)
+            if row["corpus"] == "OpenI" and (row["table"] == "18" or row["finding"] == "Normal")
+        }
+
+
+def normal_score(found: dict[str, ReportLabels], gold: Labels) -> LabelScore:
+    """Normal by the paper's first criterion, which a report without text also meets."""
+    pairs = [
+        (found[report].normal is not False, truth.get(NORMAL) == Label.POSITIVE)
+        for report, truth in gold.items()
+    ]
+    return label_score(
+        "Normal", *(pairs.count(c) for c in ((True, True), (True, False), (False, True)))
+    )
+
+
+def percent(score: LabelScore) -> str:
+    """Precision / recall / F1 with three decimals."""
+    ratios = (score.precision, score.recall, score.f1)
+    return " / ".join("-" if ratio is None else f"{ratio:.3f}" for ratio in ratios)
+
+
+def print_table(
+    found: dict[str, ReportLabels], gold: Labels, paper: dict[tuple[str, str], str]
+) -> None:
+    """One row per finding, then totals and Normal, for both readings of "uncertain"."""
+    labels = {report: found[report].labels for report in gold}
+    readings = [
+        outcomes(labels, gold, CHESTXRAY14, positive)
+        for positive in (frozenset({Label.POSITIVE}), frozenset({Label.POSITIVE, Label.UNCERTAIN}))
+    ]
+    strict, loose = (score_labels(pairs, CHESTXRAY14) for pairs in readings)
+    print("| finding | TP | FP | FN | P / R / F1 | uncertain as positive | Wang 2017 | MetaMap |")
+    print("|---|---|---|---|---|---|---|---|")
+    for one, other in zip(strict, loose, strict=True):
+        print_row(one, percent(other), paper)
+    print_row(normal_score(found, gold), "", paper)
+    intervals = total_intervals(readings[0], SAMPLES, seed=0)
+    text = ", ".join(f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in intervals.items())
+    print(f"\n{len(gold)} reports. Total, 95 % bootstrap over reports ({SAMPLES} draws): {text}.\n")
+
+
+def print_row(score: LabelScore, other: str, paper: dict[tuple[str, str], str]) -> None:
+    """A row of `print_table`."""
+    counts = f"{score.true_positives} | {score.false_positives} | {score.false_negatives}"
+    beside = " | ".join(
+        paper.get((system, score.finding), "") for system in ("Wang 2017", "MetaMap")
+    )
+    print(f"| {score.finding} | {counts} | {percent(score)} | {other} | {beside} |")
+
+
+def print_errors(found: dict[str, ReportLabels], gold: Labels, findings: Sequence[str]) -> None:
+    """Every wrong claim and every miss with the sentences behind it."""
+    for finding in findings:
+        for report, truth in sorted(gold.items()):
+            claimed = found[report].labels.get(finding) == Label.POSITIVE
+            if claimed != (truth.get(finding) == Label.POSITIVE):
+                why = [
+                    f"{one.sentence} [{one.rule}]"
+                    for one in found[report].evidence
+                    if one.finding == finding
+                ]
+                print(f"- {finding}, {'wrong' if claimed else 'missed'}, {report}: {' '.join(why)}")
+
+
+def main() -> None:
+    """Scores the halves and the whole."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("openi", type=Path)
+    parser.add_argument("papers", type=Path)
+    parser.add_argument("--half", choices=("A", "A1", "A2", "B"), action="append")
+    parser.add_argument("--errors", action="store_true")
+    arguments = parser.parse_args()
+    gold = read_labels(arguments.openi / "gold_development.csv")
+    paper = published(arguments.papers / "wang2017_labeler.csv")
+    found: dict[str, ReportLabels] = {}
+    for report in label_reports(read_reports(arguments.openi / "NLMCXR_reports.tgz")):
+        if isinstance(report, UnreadableReport):
+            print(f"Not read: {report.report_id}: {report.reason}\n")
+        else:
+            found[report.report_id] = report
+    for which in arguments.half or ("A", "B"):
+        of_half = part(gold, which)
+        print(f"## Half {which}\n")
+        print_table(found, of_half, paper)
+        if arguments.errors:
+            print_errors(found, of_half, CHESTXRAY14)
+
+
+if __name__ == "__main__":
+    main()

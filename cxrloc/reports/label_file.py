@@ -1,0 +1,131 @@
+"""labels.csv: what `cxrloc label` writes, and dataset readers and `cxrloc train` take."""
+
+import csv
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrloc.reports.labels import FINDINGS, NO_FINDING, ReportLabels
+from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
+from cxrloc.types import CxrlocError, Label
+
+NORMAL = "normal"
+EXPLANATION_COLUMNS = (
+    "report_id",
+    "finding",
+    "concept",
+    "label",
+    "phrase",
+    "rule",
+    "start",
+    "end",
+    "sentence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many reports a label file holds, and those that could not be read."""
+
+    reports: int
+    failures: tuple[UnreadableReport, ...]
+
+
+def write_labels(
+    labelled: Iterable[ReportLabels | UnreadableReport],
+    path: Path,
+    vocabulary: str = "chestxray14",
+    explanations: Path | None = None,
+) -> Written:
+    """Writes one row per report as it comes, so that memory stays flat.
+
+    Columns: `report_id`; one per finding of the vocabulary, in its order: 1, 0, -1 (uncertain),
+    empty (not mentioned); `No Finding`: 1 or empty; `normal`: 1 or 0 (any abnormality at all),
+    empty for a report without text. An unreadable report has no row.
+
+    Args:
+        labelled: from `label_reports`.
+        path: the file to write.
+        vocabulary: the one that the labels were made with.
+        explanations: a second file, one row per mention: report, finding (empty for an
+            abnormality outside the vocabulary), concept, label, words, rule, and where the words
+            stand in the sentence.
+    """
+    findings = (*FINDINGS[vocabulary], NO_FINDING)
+    count, failures = 0, []
+    with ExitStack() as stack:
+        table = csv.writer(stack.enter_context(path.open("w", encoding="utf-8", newline="")))
+        table.writerow(("report_id", *findings, NORMAL))
+        reasons = None
+        if explanations is not None:
+            file = stack.enter_context(explanations.open("w", encoding="utf-8", newline=""))
+            reasons = csv.writer(file)
+            reasons.writerow(EXPLANATION_COLUMNS)
+        for report in labelled:
+            if isinstance(report, UnreadableReport):
+                failures.append(report)
+                continue
+            count += 1
+            row = (report.labels.get(finding) for finding in findings)
+            normal = None if report.normal is None else int(report.normal)
+            table.writerow((report.report_id, *(_cell(label) for label in row), _cell(normal)))
+            if reasons is not None:
+                reasons.writerows(_explanations(report))
+    return Written(count, tuple(failures))
+
+
+def _cell(value: int | None) -> str:
+    return "" if value is None else str(int(value))
+
+
+def _explanations(report: ReportLabels) -> Iterator[tuple[str | int, ...]]:
+    for one in report.evidence:
+        words = one.sentence[one.start : one.end]
+        what = (one.finding, one.concept, int(one.label), words, one.rule)
+        yield (report.report_id, *what, one.start, one.end, one.sentence)
+
+
+def read_labels(path: Path) -> dict[str, dict[str, Label]]:
+    """Reads a file of labels per report: ours, gold labels, or CheXpert's and MIMIC's (1.0, -1.0).
+
+    The id is the first column of a usual name (`report_id`, `study_id`, `filename`, ...), else
+    the first column; every other column is a finding.
+
+    Raises:
+        CxrlocError: no row, a cell that is none of 1, 0, -1 and empty, or an id that occurs twice;
+            names file and line.
+    """
+    found: dict[str, dict[str, Label]] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        usual = [i for i, name in enumerate(header) if name.strip().lower() in ID_COLUMNS]
+        key = usual[0] if usual else 0
+        for row in rows:
+            if not row:
+                continue
+            place = f"{path}, line {rows.line_num}"
+            if len(row) != len(header):
+                raise CxrlocError(f"{place}: {len(row)} cells under {len(header)} headings")
+            if row[key] in found:
+                raise CxrlocError(f"{place}: id {row[key]!r} occurs twice; ids must be unique")
+            found[row[key]] = {
+                name.strip(): _label(cell, place)
+                for i, (name, cell) in enumerate(zip(header, row, strict=True))
+                if i != key and cell.strip()
+            }
+    if not found:
+        raise CxrlocError(f"{path}: no labels; expected a heading and one row per report")
+    return found
+
+
+def _label(cell: str, place: str) -> Label:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if value not in set(Label):
+        raise CxrlocError(f"{place}: label {cell!r} is none of 1, 0, -1 and empty")
+    return Label(int(value))

@@ -1,0 +1,148 @@
+"""Whether a mention is asserted, denied or left open: scope rules that need no parser.
+
+Source: the family of NegEx and ConText (Harkema et al. 2009), here with lists ("no A, B or C").
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from cxrloc.reports.mentions import Mention
+from cxrloc.reports.phrases import PhraseFinder, read_phrases
+
+SECTIONS = (
+    "pseudo",
+    "end",
+    "end of negation",
+    *(f"{what} {where}" for what in ("negated", "uncertain") for where in ("after", "before")),
+    "uncertain either",
+    "alternative either",
+)
+"""Sections of `rules/scope.txt`."""
+
+
+class Assertion(StrEnum):
+    """What a sentence says of a mention; an alternative is one of several stated causes."""
+
+    PRESENT = "present"
+    ABSENT = "negated"
+    UNCERTAIN = "uncertain"
+    ALTERNATIVE = "alternative"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An assertion and the rule that gave it ("negated after: no"), empty for a bare mention."""
+
+    assertion: Assertion
+    rule: str = ""
+
+
+Engine = Callable[[str, Sequence[Mention]], Sequence[Verdict]]
+"""A sentence in lower case and its mentions to one verdict per mention."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    kind: str
+    wording: str
+    start: int
+    end: int
+
+    def verdict(self) -> Verdict:
+        return Verdict(Assertion(self.kind.split()[0]), f"{self.kind}: {self.wording}")
+
+
+@cache
+def _finder() -> PhraseFinder:
+    return PhraseFinder(read_phrases("scope.txt", SECTIONS))
+
+
+# Between two members of one list stand commas, conjunctions and a few adjectives.
+_LIST_GLUE = re.compile(r"\s*(?:|,|/|,?\s*(?:or|and|nor|and/or))\s*(?:[\w-]+\s+){0,3}")
+
+
+def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
+    """Verdicts by trigger words, their direction and what ends their reach.
+
+    A mention takes the nearest trigger before it that looks forward, unless a word that ends its
+    reach stands between; then one behind it that looks back: at the nearest mention and at those
+    joined to it as a list. Denial wins over doubt; "A versus B" touches the mention on each side.
+
+    >>> from cxrloc.reports.mentions import find_mentions
+    >>> text = "no effusion, edema or mass, but small nodule"
+    >>> [str(verdict.assertion) for verdict in scope_engine(text, find_mentions(text))]
+    ['negated', 'negated', 'negated', 'present']
+    """
+    triggers = [
+        _Trigger(phrase.section, sentence[start:end], start, end)
+        for phrase, start, end in _finder()(sentence)
+    ]
+    return [
+        Verdict(Assertion.ABSENT, "absent by wording")
+        if mention.absent
+        else _verdict(sentence, mention, mentions, triggers)
+        for mention in mentions
+    ]
+
+
+def _verdict(
+    sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
+) -> Verdict:
+    found = (_forward(mention, triggers), _backward(sentence, mention, mentions, triggers))
+    candidates = [trigger.verdict() for trigger in found if trigger is not None]
+    candidates += [t.verdict() for t in triggers if _beside(sentence, mention, mentions, t)]
+    order = (Assertion.ABSENT, Assertion.UNCERTAIN, Assertion.ALTERNATIVE)
+    candidates.sort(key=lambda verdict: order.index(verdict.assertion))
+    return candidates[0] if candidates else Verdict(Assertion.PRESENT)
+
+
+def _forward(mention: Mention, triggers: Sequence[_Trigger]) -> _Trigger | None:
+    negation_ended = False
+    for trigger in reversed(triggers):
+        if trigger.start < mention.start:
+            if trigger.kind == "end":
+                return None
+            negation_ended |= trigger.kind == "end of negation"
+            if trigger.kind in {"uncertain after", "uncertain either"}:
+                return trigger
+            if trigger.kind == "negated after":
+                return None if negation_ended else trigger
+    return None
+
+
+def _backward(
+    sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
+) -> _Trigger | None:
+    for trigger in triggers:
+        if trigger.start >= mention.end:
+            if trigger.kind == "end":
+                return None
+            if trigger.kind in {"negated before", "uncertain before", "uncertain either"}:
+                joined = _joined(sentence, mention, mentions, trigger.start)
+                return trigger if joined else None
+    return None
+
+
+def _joined(sentence: str, mention: Mention, mentions: Sequence[Mention], limit: int) -> bool:
+    """Whether only members of the mention's list stand between it and the limit."""
+    end = mention.end
+    for other in sorted(mentions, key=lambda m: m.start):
+        if end <= other.start < other.end <= limit:
+            if not _LIST_GLUE.fullmatch(sentence, end, other.start):
+                return False
+            end = other.end
+    return True
+
+
+def _beside(
+    sentence: str, mention: Mention, mentions: Sequence[Mention], trigger: _Trigger
+) -> bool:
+    if trigger.kind != "alternative either":
+        return False
+    between = sorted((mention.end, trigger.start, trigger.end, mention.start))[1:3]
+    return not any(
+        between[0] <= other.start and other.end <= between[1] for other in mentions
+    ) and not re.search(r"[,:]", sentence[between[0] : between[1]])

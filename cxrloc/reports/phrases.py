@@ -1,0 +1,120 @@
+"""The rule files: their pattern language, how they are read, and fast search for all of them."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from cxrloc.types import CxrlocError
+
+_BLANK = r"(?:[\s/-]+(?:xxxx[\s/-]+)*)"
+# Words that a gap must not swallow: they would hide a negation or reach into another clause.
+_STOP = r"(?:not|no|without|normal|within|and|but|with|or|than|by|unremarkable)\b"
+_GAP = rf"(?:[\s/-]+(?!{_STOP})[\w'%.]+){{0,6}}?[\s/-]+"
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One pattern of a rule file.
+
+    Attributes:
+        section: the header above it, without brackets.
+        pattern: as written in the file, without its `absent:` mark.
+        absent: the wording denies the finding by itself ("heart size normal").
+    """
+
+    section: str
+    pattern: str
+    absent: bool = False
+
+
+def lower(text: str) -> str:
+    """Lower case for A to Z only, so that every character keeps its place.
+
+    >>> lower("No İ Effusion")
+    'no İ effusion'
+    """
+    return text.translate(_LOWER)
+
+
+def expression(pattern: str) -> str:
+    """The regular expression behind a pattern, without groups that capture.
+
+    A blank stands for blanks, hyphens, slashes and de-identification marks (XXXX); " ... " for up
+    to six words of the same clause, none of which negates or joins.
+
+    >>> bool(re.search(expression("pleural effusions?"), "pleural xxxx effusions"))
+    True
+    >>> bool(re.search(expression("heart ... enlarged"), "heart is not enlarged"))
+    False
+    """
+    body = re.sub(r"\((?!\?)", "(?:", pattern).replace(" ... ", "\0").replace(" ", _BLANK)
+    return rf"(?:{body})(?!\w)".replace("\0", _GAP)
+
+
+def read_phrases(name: str, sections: Sequence[str] | None = None) -> tuple[Phrase, ...]:
+    """Reads a file of `rules/` and checks it: every pattern matches the example above it.
+
+    Args:
+        name: file name.
+        sections: the only headers allowed, None for any.
+
+    Raises:
+        CxrlocError: a line that cannot be read, or a pattern that misses its example; names file
+            and line. So a broken rule file stops the run before the first report.
+
+    >>> read_phrases("scope.txt")[3].section
+    'pseudo'
+    """
+    phrases = []
+    section, example = "", ""
+    text = (files("cxrloc.reports") / "rules" / name).read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line or line.startswith(";"):
+            continue
+        if line.startswith("["):
+            section, example = line.strip("[]"), ""
+        elif line.startswith("# "):
+            example = line[2:]
+        else:
+            phrase = Phrase(section, line.removeprefix("absent: "), line.startswith("absent: "))
+            _check(phrase, example, f"{name}, line {number}")
+            phrases.append(phrase)
+        if sections is not None and section not in {"", *sections}:
+            raise CxrlocError(f"{name}, line {number}: [{section}] is none of {sections}")
+    return tuple(phrases)
+
+
+def _check(phrase: Phrase, example: str, place: str) -> None:
+    try:
+        found = re.search(rf"\b{expression(phrase.pattern)}", lower(example))
+    except re.error as error:
+        raise CxrlocError(f"{place}: pattern cannot be read ({error})") from error
+    if not (phrase.section and example and found):
+        raise CxrlocError(
+            f"{place}: pattern {phrase.pattern!r} needs a section and a matching example above it, "
+            f"got {example!r}"
+        )
+
+
+class PhraseFinder:
+    """Finds all phrases of a list in one pass over a text.
+
+    One expression of all patterns finds a place (the engine of `re` skips alternatives by their
+    first letter); a second one with a group per pattern then says which it was.
+    """
+
+    def __init__(self, phrases: Sequence[Phrase]) -> None:
+        self._phrases = tuple(phrases)
+        expressions = [expression(phrase.pattern) for phrase in phrases]
+        self._any = re.compile(rf"\b(?:{'|'.join(expressions)})")
+        self._which = re.compile("|".join(f"({one})" for one in expressions))
+
+    def __call__(self, text: str) -> Iterator[tuple[Phrase, int, int]]:
+        """Phrase, start and end of each place in a text in lower case, left to right."""
+        for place in self._any.finditer(text):
+            which = self._which.match(text, place.start())
+            index = which.lastindex if which else None
+            assert index is not None, f"no pattern explains {place[0]!r}"
+            yield self._phrases[index - 1], place.start(), place.end()

@@ -1,0 +1,134 @@
+"""Labels against gold labels, and how findings occur together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from cxrloc.types import CxrlocError, Label
+
+Labels = Mapping[str, Mapping[str, Label]]
+"""Per report id the label of each finding that is mentioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """Counts of one finding, or summed over findings (micro), and what follows from them.
+
+    A ratio whose divisor is 0 is None.
+    """
+
+    finding: str
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def label_score(finding: str, true_positives: int, false_positives: int, missed: int) -> LabelScore:
+    """Precision, recall and F1 = 2 TP / (2 TP + FP + FN).
+
+    >>> label_score("Edema", 3, 1, 2).f1
+    0.6666666666666666
+    """
+    claimed, there = true_positives + false_positives, true_positives + missed
+    return LabelScore(
+        finding,
+        true_positives,
+        false_positives,
+        missed,
+        true_positives / claimed if claimed else None,
+        true_positives / there if there else None,
+        2 * true_positives / (claimed + there) if claimed + there else None,
+    )
+
+
+def outcomes(
+    labels: Labels, gold: Labels, findings: Sequence[str], positive: frozenset[Label]
+) -> Bool[np.ndarray, "report finding two"]:
+    """Claimed and true positives of every report of the gold labels, findings in the given order.
+
+    Args:
+        labels: what was read out of reports.
+        gold: the standard; its reports are scored, a label of 1 is true.
+        findings: columns.
+        positive: labels that count as a claim: {1}, or {1, -1} for the reading beside it.
+
+    Raises:
+        CxrlocError: a report of the standard was not labelled.
+    """
+    if missing := sorted(set(gold) - set(labels)):
+        raise CxrlocError(
+            f"{len(missing)} reports of the gold labels are missing, as {missing[0]!r}"
+        )
+    pairs = [
+        [
+            (labels[report].get(finding) in positive, truth.get(finding) == Label.POSITIVE)
+            for finding in findings
+        ]
+        for report, truth in sorted(gold.items())
+    ]
+    return np.array(pairs, dtype=bool).reshape(len(gold), len(findings), 2)
+
+
+def score_labels(
+    pairs: Bool[np.ndarray, "report finding two"], findings: Sequence[str]
+) -> list[LabelScore]:
+    """One score per finding, then `Total` over all and `Total without Hernia`.
+
+    The gold standard of Open-i has no Hernia, though dozens of its reports name one; so a total
+    without it stands beside.
+
+    >>> pairs = np.array([[[True, True], [True, False]], [[False, True], [False, False]]])
+    >>> [(s.finding, s.precision, s.recall) for s in score_labels(pairs, ("Edema", "Mass"))[:3]]
+    [('Edema', 1.0, 0.5), ('Mass', 0.0, None), ('Total', 0.5, 0.5)]
+    """
+    claimed, true = pairs[..., 0], pairs[..., 1]
+    counts = np.stack([claimed & true, claimed & ~true, ~claimed & true]).sum(axis=1)
+    kept = np.array([finding != "Hernia" for finding in findings])
+    return [
+        *(label_score(f, *map(int, c)) for f, c in zip(findings, counts.T, strict=True)),
+        label_score("Total", *map(int, counts.sum(axis=1))),
+        label_score("Total without Hernia", *map(int, counts[:, kept].sum(axis=1))),
+    ]
+
+
+def total_intervals(
+    pairs: Bool[np.ndarray, "report finding two"], samples: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the total's precision, recall and F1: bootstrap over reports."""
+    claimed, true = pairs[..., 0], pairs[..., 1]
+    of_report = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).sum(axis=1)
+    generator = np.random.default_rng(seed)
+    n = len(pairs)
+    drawn = generator.multinomial(n, np.full(n, 1 / n), size=samples) @ of_report  # sample three
+    hit, wrong, missed = drawn.T.astype(np.float64)
+    ratios = {
+        "precision": hit / np.maximum(hit + wrong, 1),
+        "recall": hit / np.maximum(hit + missed, 1),
+        "f1": 2 * hit / np.maximum(2 * hit + wrong + missed, 1),
+    }
+    return {
+        name: (float(np.quantile(ratio, 0.025)), float(np.quantile(ratio, 0.975)))
+        for name, ratio in ratios.items()
+    }
+
+
+def co_occurrence(
+    positive: Bool[np.ndarray, "report finding"],
+) -> tuple[Int[np.ndarray, "finding finding"], Int[np.ndarray, " finding"]]:
+    """Reports that carry both findings, and reports that carry a finding with any other.
+
+    Source: *Wang et al. 2017, tables 1 and 16*: the diagonal is the column of images, the second
+    result the column of overlaps.
+
+    >>> both, overlap = co_occurrence(np.array([[True, True, False], [True, False, False]]))
+    >>> both.tolist(), overlap.tolist()
+    ([[2, 1, 0], [1, 1, 0], [0, 0, 0]], [1, 1, 0])
+    """
+    counts = positive.astype(np.int64)
+    several = counts.sum(axis=1) > 1
+    return counts.T @ counts, counts[several].sum(axis=0)
