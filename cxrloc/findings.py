@@ -23,6 +23,24 @@ CHESTXRAY14 = (
 )
 """The 14 findings of ChestX-ray14 (Wang et al. 2017, table 16), spelled as in its label file."""
 
+CHEXPERT14 = (
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Lesion",
+    "Lung Opacity",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+"""The 14 observations of CheXpert (Irvin et al. 2019), in the order of its labeler's output."""
+
 SYNONYMS = {
     "infiltrate": "Infiltration",
     "pleural effusion": "Effusion",
