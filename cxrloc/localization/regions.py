@@ -1,0 +1,180 @@
+"""Regions of a map above thresholds, exactly and without building the dense map.
+
+Between the centres of four neighbouring cells the map is taken as bilinear, and beyond the
+outermost centres as constant: the surface that upsampling to any size samples
+(`align_corners=False`). A level line of a bilinear function is a hyperbola with axis-parallel
+asymptotes, monotone in x and in y. So a region reaches furthest on a line between two neighbouring
+centres, where the surface is linear, and its box follows from the crossings on those lines.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cxrloc.types import CxrlocError
+
+FULL_SCALE = 255.0
+"""Thresholds are grey levels of 8-bit heatmaps (Wang et al. 2017, section 3.2: 60 and 180)."""
+
+_WITHIN_A_PLANE = np.zeros((3, 3, 3), dtype=bool)
+_WITHIN_A_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """Regions of several maps, ordered by map, then threshold as given, then raster order.
+
+    Attributes:
+        map_index: the map each region is from.
+        threshold: the threshold it lies above, on the scale from 0 to 255.
+        boxes: x_min, y_min, x_max, y_max in grid coordinates: the cell in row i and column j
+            covers [j, j+1) x [i, i+1), the whole map [0, columns] x [0, rows].
+        peak: the region's largest value as a share of the map's own range, threshold / 255 to 1.
+    """
+
+    map_index: Int[np.ndarray, " n"]
+    threshold: Float[np.ndarray, " n"]
+    boxes: Float[np.ndarray, "n 4"]
+    peak: Float[np.ndarray, " n"]
+
+
+def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[float]) -> Regions:
+    """The box and peak of every isolated region above every threshold.
+
+    Wang et al. 2017, section 3.2: "the heatmap [is] normalized to [0, 255] and then thresholded by
+    {60, 180} individually", and boxes "cover the isolated regions in the resulting binary maps".
+    Where the paper is silent: a map is scaled by the extremes of its cells, in float64;
+    "above" is strict; two parts that meet only in a point are two regions.
+
+    A degenerate map (flat, or with a value that is not finite) gives no rows.
+
+    Args:
+        maps: raw scores, of any scale.
+        thresholds: any number of them, each at least 0 and below 255.
+
+    Raises:
+        CxrlocError: a threshold is outside [0, 255).
+
+    The two outer cells are scaled to 255; the surface falls through 127.5 half-way to the middle:
+
+    >>> regions = find_regions(np.array([[[9.0, 1.0, 9.0]]]), thresholds=[127.5])
+    >>> regions.boxes
+    array([[0., 0., 1., 1.],
+           [2., 0., 3., 1.]])
+    >>> regions.peak
+    array([1., 1.])
+    """
+    scaled, kept = scale_maps(maps)
+    levels = check_thresholds(thresholds)
+    excess = excess_over(scaled, levels)  # map x threshold, row, col
+    labels, count = label_regions(excess)
+    plane, row, column = np.nonzero(labels)
+    region = labels[plane, row, column] - 1
+    plane_of = np.empty(count, dtype=np.int64)
+    plane_of[region] = plane
+    map_of, level_of = np.divmod(plane_of, max(levels.size, 1))
+    peak = np.zeros(count)
+    np.maximum.at(peak, region, scaled[map_of[region], row, column])
+    x_min, x_max = _extents(excess, labels, count)
+    y_min, y_max = _extents(excess.swapaxes(1, 2), labels.swapaxes(1, 2), count)
+    return Regions(
+        map_index=kept[map_of],
+        threshold=levels[level_of],
+        boxes=np.stack([x_min, y_min, x_max, y_max], axis=1),
+        peak=peak / FULL_SCALE,
+    )
+
+
+def scale_maps(
+    maps: Float[np.ndarray, "map row col"],
+) -> tuple[Float[np.ndarray, "kept row col"], Int[np.ndarray, " kept"]]:
+    """Maps from 0 to 255 by their own extremes, and which maps these are: all but degenerate ones.
+
+    >>> scaled, kept = scale_maps(np.array([[[3.0, 3.0]], [[1.0, 5.0]]]))
+    >>> scaled.tolist(), kept.tolist()
+    ([[[0.0, 255.0]]], [1])
+    """
+    wide = maps.astype(np.float64)
+    low, high = wide.min(axis=(1, 2), initial=np.inf), wide.max(axis=(1, 2), initial=-np.inf)
+    kept = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & (low < high))
+    lowest = low[kept, None, None]
+    # Divided first: the largest value becomes 255, and grey levels 0 to 255 stay, to the last bit.
+    return (wide[kept] - lowest) / (high[kept, None, None] - lowest) * FULL_SCALE, kept
+
+
+def check_thresholds(thresholds: Sequence[float]) -> Float[np.ndarray, " threshold"]:
+    """The thresholds as an array.
+
+    Raises:
+        CxrlocError: a threshold is outside [0, 255), so it cannot part any map.
+    """
+    for threshold in thresholds:
+        if not 0 <= threshold < FULL_SCALE:
+            raise CxrlocError(
+                f"threshold {threshold:g}: maps are scaled from 0 to 255, so give a threshold of "
+                "at least 0 and below 255"
+            )
+    return np.asarray(thresholds, dtype=np.float64)
+
+
+def excess_over(
+    scaled: Float[np.ndarray, "map row col"], levels: Float[np.ndarray, " threshold"]
+) -> Float[np.ndarray, "plane row col"]:
+    """Every map minus every threshold; the planes of one map follow each other."""
+    excess = scaled[:, None] - levels[:, None, None]  # map threshold row col
+    return excess.reshape(-1, *scaled.shape[1:])
+
+
+def label_regions(
+    excess: Float[np.ndarray, "plane row col"],
+) -> tuple[Int[np.ndarray, "plane row col"], int]:
+    """The region, from 1 on, of every cell centre above 0, and the number of regions.
+
+    Along a line between neighbouring centres the surface is linear, so two centres above 0 belong
+    together. Between centres a and d on a diagonal, with b and c on the other one not above 0, the
+    surface has its saddle at (a d - b c) / (a + d - b - c); a and d belong together where that is
+    above 0. The divisor is positive, so the sign of a d - b c decides.
+
+    >>> label_regions(np.array([[[2.0, -1.0], [-1.0, 2.0]], [[2.0, -2.0], [-2.0, 2.0]]]))
+    (array([[[1, 0], [0, 1]],
+            [[2, 0], [0, 3]]], dtype=int32), 3)
+    """
+    labels, count = ndimage.label(excess > 0, structure=_WITHIN_A_PLANE)
+    a, b = excess[:, :-1, :-1], excess[:, :-1, 1:]
+    c, d = excess[:, 1:, :-1], excess[:, 1:, 1:]
+    in_a, in_b = labels[:, :-1, :-1], labels[:, :-1, 1:]
+    in_c, in_d = labels[:, 1:, :-1], labels[:, 1:, 1:]
+    # Two labels on a diagonal: were another corner above 0, it would have joined them already.
+    falling = (in_a != in_d) & (in_a > 0) & (in_d > 0) & (a * d > b * c)
+    rising = (in_b != in_c) & (in_b > 0) & (in_c > 0) & (b * c > a * d)
+    one = np.concatenate([in_a[falling], in_b[rising]])
+    other = np.concatenate([in_d[falling], in_c[rising]])
+    links = coo_array((np.ones(one.size), (one, other)), shape=(count + 1, count + 1))
+    parts, part_of = connected_components(links, directed=False)  # the background 0 stays alone
+    return part_of[labels], int(parts) - 1
+
+
+def _extents(
+    excess: Float[np.ndarray, "plane line col"],
+    labels: Int[np.ndarray, "plane line col"],
+    count: int,
+) -> tuple[Float[np.ndarray, " region"], Float[np.ndarray, " region"]]:
+    """Least and largest coordinate of each region along the last axis."""
+    first, last = excess[..., :1], excess[..., -1:]
+    # Beyond the border the same height below 0: a region there crosses half a cell outwards.
+    excess = np.concatenate([-np.abs(first), excess, -np.abs(last)], axis=-1)
+    labels = np.pad(labels, ((0, 0), (0, 0), (1, 1)))
+    above = labels > 0
+    plane, line, edge = np.nonzero(above[..., :-1] != above[..., 1:])
+    before, after = excess[plane, line, edge], excess[plane, line, edge + 1]
+    position = edge - 0.5 + before / (before - after)
+    region = np.maximum(labels[plane, line, edge], labels[plane, line, edge + 1]) - 1
+    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(lowest, region, position)
+    np.maximum.at(highest, region, position)
+    return lowest, highest
