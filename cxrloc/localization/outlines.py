@@ -1,0 +1,165 @@
+"""Outlines of regions as polygons with holes: the level lines of the bilinear surface.
+
+Between four neighbouring centres the part above the threshold is known in closed form. Each such
+piece belongs to the region of its corner above the threshold, and the union of a region's pieces is
+its outline; pieces of neighbouring cells meet without a gap, because both compute the crossing on
+their common edge from the same numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from jaxtyping import Float, Int
+from shapely.affinity import affine_transform
+from shapely.geometry.base import BaseGeometry
+
+from cxrloc.localization.regions import check_thresholds, excess_over, label_regions, scale_maps
+from cxrloc.types import Heatmap
+
+_INNER = np.linspace(0.0, 1.0, 9)[1:-1, None]  # points of a level line between the ends of a piece
+
+
+def heatmap_outlines(heatmap: Heatmap, thresholds: Sequence[float]) -> list[BaseGeometry]:
+    """The outline of every region in pixels of the original image, cut at its border.
+
+    Returns:
+        One geometry per region, in the order of `find_regions`; empty where a region lies wholly
+        outside the image, several polygons where the border cuts it apart.
+
+    Raises:
+        CxrlocError: a threshold is outside [0, 255).
+
+    >>> from cxrloc.types import Affine
+    >>> scores, to_image = np.array([[9.0, 1.0, 9.0]]), Affine(xx=100.0, yy=100.0)
+    >>> heatmap = Heatmap("00000032_037", "Mass", scores, to_image, rows=100, columns=250)
+    >>> [outline.bounds for outline in heatmap_outlines(heatmap, thresholds=[127.5])]
+    [(0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 250.0, 100.0)]
+    """
+    to = heatmap.to_image
+    image = shapely.box(0, 0, heatmap.columns, heatmap.rows)
+    return [
+        affine_transform(polygon, (to.xx, to.xy, to.yx, to.yy, to.x0, to.y0)).intersection(image)
+        for polygon in region_polygons(heatmap.scores[None], thresholds)
+    ]
+
+
+def region_polygons(
+    maps: Float[np.ndarray, "map row col"], thresholds: Sequence[float]
+) -> list[BaseGeometry]:
+    """The outline of every region in grid coordinates, in the order of `find_regions`.
+
+    A polygon with the region's holes, exact on the lines between centres; between these lines the
+    level line is drawn through nine of its points. (Several polygons only where two parts hang
+    together by less than float64 resolves.)
+
+    Raises:
+        CxrlocError: a threshold is outside [0, 255).
+
+    >>> left, right = region_polygons(np.array([[[9.0, 1.0, 9.0]]]), thresholds=[127.5])
+    >>> left.area, right.bounds
+    (1.0, (2.0, 0.0, 3.0, 1.0))
+    """
+    scaled, _ = scale_maps(maps)
+    excess = excess_over(scaled, check_thresholds(thresholds))
+    labels, count = label_regions(excess)
+    rings, region = _rings(_cells(excess, labels))
+    order = np.argsort(region, kind="stable")
+    pieces = np.asarray(shapely.polygons(rings[order]))
+    of_region = np.split(pieces, np.cumsum(np.bincount(region, minlength=1))[1:-1])
+    # Simplified by 0: points on straight lines go.
+    return [shapely.simplify(shapely.union_all(of_region[k]), 0) for k in range(count)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """Rectangles between four centres, or a centre and the border, with a corner above 0.
+
+    Corners are top left, top right, bottom left, bottom right.
+    """
+
+    excess: Float[np.ndarray, "4 cell"]
+    labels: Int[np.ndarray, "4 cell"]
+    corner: Float[np.ndarray, "cell 2"]
+    size: Float[np.ndarray, "cell 2"]
+
+
+def _cells(
+    excess: Float[np.ndarray, "plane row col"], labels: Int[np.ndarray, "plane row col"]
+) -> _Cells:
+    # Beyond the outermost centres the surface is constant: centres repeat on the border.
+    around = ((0, 0), (1, 1), (1, 1))
+    excess, labels = np.pad(excess, around, mode="edge"), np.pad(labels, around, mode="edge")
+    near, far = slice(None, -1), slice(1, None)
+    corners = ((near, near), (near, far), (far, near), (far, far))
+    in_corner = np.stack([labels[:, r, c] for r, c in corners])
+    plane, row, column = np.nonzero(in_corner.any(axis=0))
+    y, x = (np.clip(np.arange(n) - 0.5, 0, n - 2) for n in labels.shape[1:])
+    return _Cells(
+        excess=np.stack([excess[:, r, c][plane, row, column] for r, c in corners]),
+        labels=in_corner[:, plane, row, column],
+        corner=np.stack([x[column], y[row]], axis=1),
+        size=np.stack([np.diff(x)[column], np.diff(y)[row]], axis=1),
+    )
+
+
+def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.ndarray, " piece"]]:
+    """Closed pieces of regions, and the region of each.
+
+    With u and v from 0 to 1 across and down a cell, its top edge holds t(u), its bottom edge b(u),
+    both linear. The zeros of t and b part the cell into three strips; within a strip the part above
+    0 is all, or nothing, or lies between one of these edges and the level line v = t / (t - b).
+    """
+    a, b, c, d = cells.excess
+    in_a, in_b, in_c, in_d = cells.labels
+    top, bottom = _zero(a, b), _zero(c, d)
+    ends = np.sort([np.zeros_like(a), top, bottom, np.ones_like(a)], axis=0)
+    middle = (ends[:-1] + ends[1:]) / 2  # strip cell
+    in_top = np.where(middle < top, in_a, in_b)
+    in_bottom = np.where(middle < bottom, in_c, in_d)
+    strip, cell = np.nonzero((ends[:-1] < ends[1:]) & ((in_top > 0) | (in_bottom > 0)))
+    in_top, in_bottom = in_top[strip, cell], in_bottom[strip, cell]
+    u0, u1 = ends[strip, cell], ends[strip + 1, cell]
+    u, v = _level_line(u0, u1, cells.excess[:, cell])  # point piece
+    v = np.where((in_top > 0) & (in_bottom > 0), 1.0, v)
+    base = np.where(in_top > 0, 0.0, 1.0)
+    around = [np.vstack([u0, u, u1, u0]), np.vstack([base, v, base, base])]
+    rings = cells.corner[cell] + np.stack(around, axis=-1) * cells.size[cell]  # point piece 2
+    return rings.swapaxes(0, 1), np.maximum(in_top, in_bottom)
+
+
+def _zero(
+    start: Float[np.ndarray, " edge"], end: Float[np.ndarray, " edge"]
+) -> Float[np.ndarray, " edge"]:
+    """Where an edge crosses 0, as a share of its length; 0 where it does not."""
+    crosses = (start > 0) != (end > 0)
+    return np.divide(start, start - end, out=np.zeros_like(start), where=crosses)
+
+
+def _level_line(
+    u0: Float[np.ndarray, " piece"],
+    u1: Float[np.ndarray, " piece"],
+    corners: Float[np.ndarray, "4 piece"],
+) -> tuple[Float[np.ndarray, "point piece"], Float[np.ndarray, "point piece"]]:
+    """Points on v = t / (t - b) from u0 to u1, dense where the hyperbola bends.
+
+    Both u and v are ratios of functions linear in the parameter; the weights below share the
+    points evenly between the two axes, since t - b is linear in u.
+    """
+    a, b, c, d = corners
+    u = np.stack([u0, u1])
+    t = (1 - u) * a + u * b
+    fall = t - ((1 - u) * c + u * d)  # 2 piece
+    v = np.clip(np.divide(t, fall, out=np.zeros_like(t), where=fall != 0), 0, 1)
+    # Not 0, so that the ratios exist where the surface does not change along v.
+    weight = np.sqrt(np.maximum(np.abs(fall), np.finfo(np.float64).tiny))
+    return _between(u, weight[::-1]), _between(v, weight)
+
+
+def _between(
+    ends: Float[np.ndarray, "2 piece"], weights: Float[np.ndarray, "2 piece"]
+) -> Float[np.ndarray, "point piece"]:
+    """From one end to the other, exact at both, by weighted means."""
+    first, last = (1 - _INNER) * weights[0], _INNER * weights[1]
+    return np.vstack([ends[0], (first * ends[0] + last * ends[1]) / (first + last), ends[1]])
