@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torchvision
 from torch import nn
+from torchvision.models.resnet import BasicBlock
 
 NATIVE_STRIDE = 32
 """Pixels of the input per cell of an unchanged backbone's grid."""
@@ -57,6 +58,31 @@ def resnet50() -> nn.Sequential:
     return _first(torchvision.models.resnet50(), "layer4")
 
 
+def small_resnet() -> nn.Sequential:
+    """ResNet-18 with a quarter of the channels and fewer blocks, for CPUs; 128 channels.
+
+    Ours, no paper's: stages of 1, 2, 2 and 1 basic blocks of 16, 32, 64 and 128 channels.
+    """
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 16, kernel_size=7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+    ]
+    before = 16
+    for channels, blocks in ((16, 1), (32, 2), (64, 2), (128, 1)):
+        for _ in range(blocks):
+            shortcut = None
+            if channels != before:
+                shortcut = nn.Sequential(
+                    nn.Conv2d(before, channels, kernel_size=1, stride=2, bias=False),
+                    nn.BatchNorm2d(channels),
+                )
+            layers.append(BasicBlock(before, channels, 1 if shortcut is None else 2, shortcut))
+            before = channels
+    return nn.Sequential(*layers)
+
+
 def densenet121() -> nn.Sequential:
     """DenseNet-121 with the ReLU that follows its last normalisation; 1024 channels."""
     layers = torchvision.models.densenet121().features
@@ -75,10 +101,11 @@ BACKBONES: dict[str, Callable[[], nn.Sequential]] = {
     "vgg16": vgg16,
     "resnet18": resnet18,
     "resnet50": resnet50,
+    "small_resnet": small_resnet,
     "densenet121": densenet121,
     "mobilenet_v2": mobilenet_v2,
 }
-"""Networks by torchvision's names: () -> layers from 3 channels to the last features."""
+"""Networks by torchvision's names, and our own: () -> layers from 3 channels to the features."""
 
 
 def set_output_stride(layers: nn.Sequential, output_stride: int) -> None:
