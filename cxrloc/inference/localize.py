@@ -153,6 +153,24 @@ def localize(
             yield item if isinstance(item, Failure) else next(done)
 
 
+def localize_radiograph(
+    model: Model,
+    radiograph: Radiograph,
+    image_id: str = "",
+    settings: InferenceSettings | None = None,
+) -> Localization:
+    """Run a model on one radiograph: probability and raw map of every finding.
+
+    Raises:
+        CxrlocError: as `localize` does, or the radiograph does not suit the model.
+    """
+    image = Image(image_id, lambda: radiograph)
+    (result,) = localize([model], [image], settings or InferenceSettings())
+    if isinstance(result, Failure):
+        raise CxrlocError(result.reason)
+    return result.localization
+
+
 def _check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:

@@ -1,0 +1,29 @@
+from .datasets import read_dataset
+from .datasets.phantom import make_phantom
+from .evaluation.localization import ScoringProtocol, score_localization
+from .images.preprocessing import Preprocessing
+from .images.read import read_radiograph
+from .inference.localize import heatmaps_of, localize_radiograph
+from .localization.boxes import detections_from_heatmaps
+from .models.weights import Model, ModelCard, read_model
+from .types import Box, Detection, Heatmap, Radiograph, Record
+
+__all__ = [
+    "Box",
+    "Detection",
+    "Heatmap",
+    "Model",
+    "ModelCard",
+    "Preprocessing",
+    "Radiograph",
+    "Record",
+    "ScoringProtocol",
+    "detections_from_heatmaps",
+    "heatmaps_of",
+    "localize_radiograph",
+    "make_phantom",
+    "read_dataset",
+    "read_model",
+    "read_radiograph",
+    "score_localization",
+]

@@ -1,0 +1,41 @@
+"""The public names, with their signatures: a change here is a change for users."""
+
+import inspect
+
+import pytest
+
+import cxrloc
+
+SIGNATURES = {
+    "detections_from_heatmaps": "heatmaps, probabilities, thresholds",
+    "heatmaps_of": "localization",
+    "localize_radiograph": "model, radiograph, image_id, settings",
+    "make_phantom": "seed, index, size",
+    "read_dataset": "path",
+    "read_model": "name_or_path",
+    "read_radiograph": "path, voi",
+    "score_localization": "records, detections, protocol, heatmaps, predicted",
+    "Box": "x_min, y_min, x_max, y_max",
+    "Detection": "image_id, finding, box, threshold, score",
+    "Heatmap": "image_id, finding, scores, to_image, rows, columns",
+    "Model": "network, config, preprocessing, card, sha256",
+    "ModelCard": "name, trained_on, findings, views, operating_points, training_patients, "
+    "training_images, limits, recipe",
+    "Preprocessing": "size, fit, source_size, bit_depth, mean, std",
+    "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
+    "laterality, photometric_interpretation, intensity, file_format, warnings",
+    "Record": "image_id, patient_id, study_id, path, view, age_years, sex, labels, annotations, "
+    "annotation_frame",
+    "ScoringProtocol": "rules, population, box_thresholds, resampling, draws",
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(cxrloc.__all__) == sorted(SIGNATURES)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_public_name_keeps_its_parameters_and_explains_itself(name: str) -> None:
+    public = getattr(cxrloc, name)
+    assert ", ".join(inspect.signature(public).parameters) == SIGNATURES[name]
+    assert public.__doc__ and not public.__doc__.startswith(f"{name}(")
