@@ -94,7 +94,7 @@ def sample_patient(rng: np.random.Generator, number: int) -> Patient:
         half_width=rng.normal(0.34 if male else 0.33, 0.014),
         height=rng.normal(0.585 if male else 0.555, 0.03),
         fat=abs(rng.normal(0.045, 0.02)) + 0.02,
-        heart=rng.normal(0.46, 0.03) + 0.0004 * (age - 50),
+        heart=min(rng.normal(0.475, 0.04) + 0.0004 * (age - 50), 0.54),
         aorta=0.026 + 0.00025 * (age - 18) + abs(rng.normal(0, 0.003)),
         breast=0.0 if male else rng.uniform(0.11, 0.17),
         slope=rng.normal(0.135, 0.025),
@@ -127,8 +127,8 @@ def sample_anatomy(
     angle = top + height
     pull = 0.4 * (loss[1] - loss[0])
     midline = 0.5 + rng.normal(0, 0.008)
-    ratio = patient.heart * (1.08 if lying else 1.0)
-    width = 2 * patient.half_width * (max(0.6, rng.normal(0.7, 0.055)) if enlarged else ratio)
+    ratio = patient.heart * (1.06 if lying else 1.0)
+    width = 2 * patient.half_width * (max(0.585, rng.normal(0.7, 0.06)) if enlarged else ratio)
     tall = width * rng.normal(0.8, 0.08) if enlarged else 0.5 * height + rng.normal(0, 0.01)
     left = midline + pull + width * rng.normal(0.65, 0.03)
     bottom = angle - 0.55 * float(domes.mean())

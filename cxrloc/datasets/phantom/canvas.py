@@ -39,7 +39,7 @@ def layer(canvas: Canvas, fills: Sequence[Fill], sigma: float) -> Layer:
     if not fills:
         return np.zeros((canvas.size, canvas.size), dtype=np.float32)
     grid = min(canvas.size, round(1.7 / sigma)) if sigma > 0 else canvas.size
-    finer = 3 if grid <= 320 else 2
+    finer = 2 if grid > 320 or sigma * grid > 1 else 3
     image = Image.new("L", (grid * finer, grid * finer))
     draw = ImageDraw.Draw(image)
     corners = posed(np.concatenate([outline for outline, _ in fills]), canvas.pose)

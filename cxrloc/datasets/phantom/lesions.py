@@ -136,7 +136,7 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     deep = fluid.intersection(_area(below + np.array([0, 0.18 * height])))
     parts = outlines(fluid)
     fills = (*((part, 0.75) for part in parts), *_filled(deep))
-    return Lesion("Effusion", parts, fills, rng.uniform(0.5, 0.95), 0.006)
+    return Lesion("Effusion", parts, fills, rng.uniform(0.2, 0.9), 0.006)
 
 
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -152,7 +152,7 @@ def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
         first = first_below(pleura, start)
     last = max(first_below(pleura, start + extent), first + 4)
     outer = pleura[first : last + 1]
-    gap = _size(rng, 0.065, 0.4, 0.03, 0.14)
+    gap = _size(rng, 0.068, 0.4, 0.033, 0.14)
     taper = np.sin(np.pi * np.linspace(0, 1, len(outer))) ** 0.6
     inner = outer + normals(outer) * (gap * taper * side)[:, None]
     space = np.concatenate([outer, inner[::-1]])
@@ -172,7 +172,7 @@ def atelectasis(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion
         return shape(np.random.default_rng(form), place, (width, height), hilum)
 
     _, area = _placed(rng, field, collapsed, (0.25, 1.0), 0.9)
-    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.3, 0.6), 0.003)
+    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.25, 0.6), 0.003)
 
 
 def _plates(
@@ -230,7 +230,7 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, _field(anatomy, side), lambda at: _area(ellipse(at, radii)), inside=0.95
     )
     outline = blob(rng, place, radii, 0.05)
-    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.35, 0.7), 0.003)
+    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.35, 0.8), 0.003)
 
 
 def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -242,7 +242,7 @@ def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, _field(anatomy, side), lambda at: _area(ellipse(at, radii)), inside=0.85
     )
     outline = blob(rng, place, radii, 0.13, (2, 3, 5))
-    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.45, 0.85), 0.004)
+    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.25, 0.8), 0.004)
 
 
 def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -266,7 +266,7 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
             patches.append(patch.intersection(field))
     area = unary_union(patches)
     return Lesion(
-        "Infiltration", outlines(area), _filled(area), rng.uniform(0.3, 0.55), 0.012, patchiness=0.8
+        "Infiltration", outlines(area), _filled(area), rng.uniform(0.2, 0.5), 0.012, patchiness=0.8
     )
 
 
@@ -282,7 +282,7 @@ def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         "Pneumonia",
         outlines(area),
         _filled(area),
-        rng.uniform(0.4, 0.8),
+        rng.uniform(0.15, 0.7),
         0.005,
         patchiness=0.25,
         lines=tuple(line for _, bronchi in parts for line in bronchi),

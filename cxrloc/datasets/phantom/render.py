@@ -58,8 +58,8 @@ def draw_plan(plan: Plan, size: int) -> Float[np.ndarray, "row col"]:
     lungs = _lungs(canvas, plan)
     attenuation = _body(canvas, plan.anatomy)
     depth = LUNG_AIR * rng.uniform(0.75, 1.05)
-    attenuation -= lungs.air * (depth * (1 - lungs.opacity) + 0.05 * lungs.cleared)
-    attenuation += 0.1 * lungs.pleura * lungs.air
+    attenuation -= lungs.air * (depth * (1 - lungs.opacity) + 0.08 * lungs.cleared)
+    attenuation += 0.14 * lungs.pleura * lungs.air
     attenuation += _markings(canvas, plan.anatomy, lungs, rng)
     attenuation += _bones(canvas, plan.anatomy)
     attenuation -= 0.15 * layer(canvas, [(part, 1.0) for part in trachea(plan.anatomy)], 0.004)
@@ -108,7 +108,7 @@ def _lungs(canvas: Canvas, plan: Plan) -> _Lungs:
     for lesion in plan.lesions:
         if lesion.finding == "Pneumothorax":
             cleared = layer(canvas, lesion.fills, lesion.softness)
-            edges = [(tube(line, 0.0016), 1.0) for line in lesion.lines]
+            edges = [(tube(line, 0.0019), 1.0) for line in lesion.lines]
             pleura = layer(canvas, edges, 0.0006)
         elif lesion.fills:
             clear *= 1 - _density(canvas, lesion, rng)
