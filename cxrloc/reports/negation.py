@@ -60,8 +60,9 @@ def _finder() -> PhraseFinder:
     return PhraseFinder(read_phrases("scope.txt", SECTIONS))
 
 
-# Between two members of one list stand commas, conjunctions and a few adjectives.
-_LIST_GLUE = re.compile(r"\s*(?:|,|/|,?\s*(?:or|and|nor|and/or))\s*(?:[\w-]+\s+){0,3}")
+# Between two members of one list stand commas, conjunctions and a few adjectives; commas alone
+# part clauses ("stable cardiomegaly, the effusion has resolved").
+_LIST_GLUE = re.compile(r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:[\w-]+\s+){0,3}")
 
 
 def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
@@ -128,13 +129,16 @@ def _backward(
 
 def _joined(sentence: str, mention: Mention, mentions: Sequence[Mention], limit: int) -> bool:
     """Whether only members of the mention's list stand between it and the limit."""
-    end = mention.end
+    end, joined, comma = mention.end, False, False
     for other in sorted(mentions, key=lambda m: m.start):
         if end <= other.start < other.end <= limit:
-            if not _LIST_GLUE.fullmatch(sentence, end, other.start):
+            glue = _LIST_GLUE.fullmatch(sentence, end, other.start)
+            if glue is None:
                 return False
+            joined |= glue["joining"] is not None
+            comma |= "," in glue[0]
             end = other.end
-    return True
+    return joined or not comma
 
 
 def _beside(

@@ -1,5 +1,6 @@
 """Reports from files: Open-i XML (a folder or .tgz), CSV with a text column, plain text."""
 
+import codecs
 import csv
 import html
 import re
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 from cxrloc.types import CxrlocError
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 1_000_000
 """A larger file is not one report; it is refused before it is read into memory."""
 
 TEXT_COLUMNS = ("text", "report", "reports", "report_text")
@@ -98,24 +99,30 @@ def _parse(name: str, content: bytes) -> Report | UnreadableReport:
 
 
 def decode(content: bytes) -> str:
-    r"""Text of unknown encoding: by its byte order mark, else UTF-8, GB18030 or Windows-1252.
-
-    GB18030 is taken where it gives mostly Chinese characters beyond ASCII; never fails.
+    r"""Text of unknown encoding, see `encoding_of`; never fails.
 
     >>> decode("肺炎 é".encode()), decode("双肺纹理增多".encode("gb18030")), decode(b"caf\xe9")
     ('肺炎 é', '双肺纹理增多', 'café')
     """
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
+    return content.decode(encoding_of(content, whole=True), errors="replace")
+
+
+def encoding_of(content: bytes, whole: bool) -> str:
+    """By its byte order mark, else UTF-8, else GB18030 or Windows-1252.
+
+    GB18030 is taken where it gives at least three characters beyond ASCII, nearly all Chinese.
+    Content that is not the whole file may end within a character.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
     try:
-        return content.decode("utf-8-sig")
+        codecs.getincrementaldecoder("utf-8")().decode(content, final=whole)
     except UnicodeDecodeError:
-        chinese = content.decode("gb18030", errors="replace")
-        beyond = [character for character in chinese if character > "\x7f"]
-        if sum("\u3000" <= c <= "\u9fff" or c > "\uff00" for c in beyond) > 0.9 * len(beyond) > 2:
-            return chinese
-        return content.decode("cp1252", errors="replace")
+        text = content.decode("gb18030", errors="replace")
+        beyond = [character for character in text if character > "\x7f"]
+        chinese = sum("\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in beyond)
+        return "gb18030" if len(beyond) > 2 and chinese > 0.9 * len(beyond) else "cp1252"
+    return "utf-8-sig"
 
 
 def parse_openi(report_id: str, text: str) -> Report:
@@ -154,13 +161,11 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     of CheXpert's labeler). Ids are row numbers where there is no id column.
     """
     csv.field_size_limit(MAX_BYTES)
-    # Lines are decoded one by one (flat memory); a UTF-16 table is decoded as a whole.
     with path.open("rb") as file:
-        wide = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
-        file.seek(0)
-        lines = iter(decode(file.read()).splitlines(keepends=True)) if wide else map(decode, file)
+        encoding = encoding_of(file.read(MAX_BYTES), whole=False)
+    with path.open(encoding=encoding, errors="replace", newline="") as text:
         rows: Iterator[list[str]] = csv.reader(
-            (line.replace("\0", " ") for line in lines),
+            (line.replace("\0", " ") for line in text),
             delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
         )
         first = next(rows, None)

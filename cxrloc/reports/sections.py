@@ -9,10 +9,17 @@ _OTHER = (
     r"reason for(?: \w+)?(?: exam(?:ination)?| study)?|exam(?:ination)?(?: date| type)?|views?|"
     r"procedures?|recommendations?|notification|signed by|end of impression"
 )
-_HEADING = re.compile(rf"\b(?:(?P<wanted>{_WANTED})|{_OTHER})[ \t]*:", re.I)
+_HEADING = re.compile(
+    rf"(?:(?P<first>^[ \t]*)|\b)(?:(?P<wanted>{_WANTED})|{_OTHER})[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|rt|lt|pl|fig|st)|\b[A-Za-z]|\d)\.$", re.IGNORECASE
 )
+MAX_CHARACTERS = 1000
+"""A longer sentence is cut at a blank: it is no sentence, and would cost time for nothing."""
+
+_PIECE = re.compile(rf"\S.{{0,{MAX_CHARACTERS}}}(?=\s|$)|\S.{{0,{MAX_CHARACTERS}}}")
 _END = re.compile(r"(?<=[.!?])\s+|\s*[;\n]\s*(?=\S)|(?<=[a-z]{2}\.)(?=[A-Z])|(?<=\d\.)(?=[A-Z])")
 
 
@@ -23,7 +30,8 @@ def clean(text: str) -> str:
     'right & left small effusion'
     """
     text = re.sub(r"<[a-zA-Z/][^<>]{0,40}>", " ", html.unescape(text))
-    return re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return re.sub(r"\n[ \n]*\n", "\n\n", text)
 
 
 def relevant_text(report: str) -> str:
@@ -42,9 +50,7 @@ def relevant_text(report: str) -> str:
         for heading in _HEADING.finditer(report)
         # "Comparison: there is a nodule" also occurs inside findings, so a heading that ends them
         # starts its line or stands in capitals.
-        if heading["wanted"]
-        or heading[0].isupper()
-        or not report[: heading.start()].rpartition("\n")[2].strip()
+        if heading["wanted"] or heading["first"] is not None or heading[0].isupper()
     ]
     if not any(heading["wanted"] for heading in headings):
         return report
@@ -64,10 +70,9 @@ def sentences(text: str) -> list[str]:
     """
     joined = re.sub(r"(?<![.:;!?\n])\n(?!\s*(?:\n|[-*•\d]))", " ", text)
     found: list[str] = []
-    for part in _END.split(joined):
-        part = part.strip()
-        if found and _ABBREVIATION.search(found[-1]):
-            found[-1] = f"{found[-1]} {part}"
-        elif part:
-            found.append(part)
-    return found
+    for part in _END.split(joined.strip()):
+        if found and len(found[-1]) < MAX_CHARACTERS and _ABBREVIATION.search(found[-1]):
+            found[-1] = f"{found[-1]} {part.strip()}"
+        else:
+            found += (piece.strip() for piece in _PIECE.findall(part))
+    return [sentence for sentence in found if sentence]

@@ -1,0 +1,95 @@
+"""Clauses, their distances, and the medoids that no swap improves."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrloc.reports.clauses import cluster_clauses, edit_distances, k_medoids
+from cxrloc.reports.read import Report
+from cxrloc.types import CxrlocError
+
+
+def cost(distances: np.ndarray, weights: np.ndarray, medoids: np.ndarray) -> int:
+    return int((weights * distances[medoids].astype(int).min(axis=0)).sum())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(6, 14))
+def test_no_single_swap_improves_the_medoids(seed: int, k: int, n: int) -> None:
+    generator = np.random.default_rng(seed)
+    points = generator.integers(0, 60, size=(n, 2))
+    distances = np.abs(points[:, None] - points).sum(axis=-1).astype(np.uint8)
+    weights = generator.integers(1, 5, size=n)
+    found = k_medoids(distances, weights, k, generator)
+    assert len(set(found.tolist())) == k
+    best = cost(distances, weights, found)
+    for position in range(k):
+        for candidate in range(n):
+            swapped = found.copy()
+            swapped[position] = candidate
+            assert cost(distances, weights, swapped) >= best
+
+
+def test_on_a_small_set_the_best_of_all_choices_is_found() -> None:
+    points = np.array([0, 1, 2, 30, 31, 33, 90, 92])
+    distances = np.abs(points[:, None] - points).astype(np.uint8)
+    weights = np.ones(8, dtype=np.int64)
+    found = k_medoids(distances, weights, 3, np.random.default_rng(1))
+    every = [cost(distances, weights, np.array(c)) for c in combinations(range(8), 3)]
+    assert cost(distances, weights, found) == min(every)
+
+
+def test_long_clauses_saturate_instead_of_wrapping() -> None:
+    found = edit_distances(["a" * 300, "b", "a" * 299])
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[0, 255, 1], [255, 0, 255], [1, 255, 0]]
+
+
+def test_planted_clusters_come_back_in_spite_of_typos() -> None:
+    planted = [
+        "右肺门影增大",
+        "主动脉硬化迂曲",
+        "bilateral pleural effusion",
+        "enlarged heart shadow",
+    ]
+    generator = np.random.default_rng(0)
+    reports, truth = [], []
+    for index in range(200):
+        which = int(generator.choice(4, p=[0.4, 0.3, 0.2, 0.1]))
+        letters = list(planted[which])
+        if index % 3 == 0:
+            letters[int(generator.integers(len(letters)))] = "x"  # a typo
+        reports.append(Report(str(index), f"{index}. {''.join(letters)} {index} mm"))
+        truth.append(which)
+    found = cluster_clauses(reports, top=4, clusters=4)
+    # Digits are gone, each report falls into its planted cluster, largest first.
+    assert [cluster.medoid for cluster in found.clusters] == [f"{text} mm" for text in planted]
+    assert [of_report for _, of_report in found.labels] == [(which,) for which in truth]
+    assert found.coverage == 1.0
+    assert [cluster.reports for cluster in found.clusters] == [truth.count(i) for i in range(4)]
+
+
+def test_coverage_is_the_share_of_reports_in_the_largest_clusters() -> None:
+    reports = [Report(str(i), text) for i, text in enumerate(["aaaa"] * 6 + ["bbbb"] * 3 + ["c"])]
+    found = cluster_clauses(reports, top=2, clusters=3)
+    assert [(c.medoid, c.reports, c.members) for c in found.clusters] == [
+        ("aaaa", 6, (("aaaa", 6),)),
+        ("bbbb", 3, (("bbbb", 3),)),
+    ]
+    assert found.coverage == 0.9
+    assert found.labels[-1] == ("9", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "top", "clusters", "message"),
+    [("12. ", 1, None, "no report holds a clause"), ("a", 3, 2, "3 labels out of 2"),
+     ("a", 0, 2, "0 labels")],
+)  # fmt: skip
+def test_what_cannot_be_clustered_says_so(
+    text: str, top: int, clusters: int | None, message: str
+) -> None:
+    with pytest.raises(CxrlocError, match=message):
+        cluster_clauses([Report("1", text)], top, clusters)

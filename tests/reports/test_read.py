@@ -1,0 +1,147 @@
+"""Reports of any file and encoding; one that is broken never stops the others."""
+
+import io
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from cxrloc.reports.read import MAX_BYTES, Report, UnreadableReport, read_reports
+from cxrloc.reports.sections import MAX_CHARACTERS, clean, relevant_text, sentences
+from cxrloc.types import CxrlocError
+
+XML = (
+    '<?xml version="1.0" encoding="{0}"?>'
+    '<r><uId id="{1}"/><AbstractText Label="FINDINGS">{2}</AbstractText></r>'
+)
+
+
+def texts(found: Iterable[Report | UnreadableReport]) -> dict[str, str]:
+    return {r.report_id: r.text if isinstance(r, Report) else f"! {r.reason}" for r in found}
+
+
+def archive(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_an_archive_is_read_without_being_unpacked_and_bad_members_are_reported(
+    tmp_path: Path,
+) -> None:
+    bomb = '<!DOCTYPE r [<!ENTITY a "aaaa">]>' + XML.format("utf-8", "X", "&a;").partition("?>")[2]
+    path = archive(
+        tmp_path / "reports.tgz",
+        {
+            "r/1.xml": XML.format("utf-8", "CXR1", "Small&nbsp;effusion &amp;lt; 1").encode(),
+            "r/2.xml": b"<r><AbstractText>never closed",
+            "r/3.xml": bomb.encode(),
+            "../4.xml": XML.format("utf-16", "CXR4", "Größe").encode("utf-16"),
+            "r/5.xml": b"",
+            "r/6.xml": b"x" * (MAX_BYTES + 1),
+            "r/readme.md": b"not a report",
+            "7.txt": "肺炎".encode("gb18030") + "\uff0c双肺纹理增多".encode("gb18030"),
+        },
+    )
+    found = texts(read_reports(path))
+    assert found["CXR1"] == "FINDINGS: Small\xa0effusion &lt; 1"
+    assert found["CXR4"] == "FINDINGS: Größe"
+    assert found["7"] == "肺炎\uff0c双肺纹理增多"
+    assert {k for k, text in found.items() if text.startswith("!")} == {"2", "3", "5", "6.xml"}
+    assert "entities" in found["3"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "reports.tgz"
+    path.write_bytes(b"not an archive at all")
+    with pytest.raises(CxrlocError, match="archive cannot be read"):
+        list(read_reports(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"study_id,Report\n7,Clear lungs.\n8,\n", {"7": "Clear lungs.", "8": ""}),
+        (b"findings,impression\nMass.,Edema.\n", {"1": "findings: Mass.\nimpression: Edema."}),
+        (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
+        (b"id,text\na,One\nb\nc,Three\n", {"a": "One", "b": "! r.csv row 2 has 1 columns",
+                                           "c": "Three"}),
+        (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "café"}),
+        (b"id,text\na,caf\xe9 \n", {"a": "café "}),
+    ],
+)  # fmt: skip
+def test_tables(tmp_path: Path, content: bytes, expected: dict[str, str]) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes(content)
+    assert texts(read_reports(path)) == expected
+
+
+def test_a_cell_that_never_ends_costs_its_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    lines = ["id,text", 'a,"open', *["x" * 1000] * (MAX_BYTES // 1000 + 1), "z,Mass."]
+    path.write_text("\n".join(lines))
+    found = list(read_reports(path))
+    assert any(isinstance(one, UnreadableReport) for one in found)
+    assert found[-1] == Report("z", "Mass.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"age,sex\n1,F\n", "no column text"),
+        ("a.csv", b"", "empty"),
+        (None, b"", "no such file"),
+    ],
+)
+def test_wrong_input_is_one_clear_error(
+    tmp_path: Path, name: str | None, content: bytes, message: str
+) -> None:
+    path = tmp_path / (name or "missing")
+    if name:
+        path.write_bytes(content)
+    with pytest.raises(CxrlocError, match=message):
+        list(read_reports(path))
+
+
+def test_a_folder_is_read_in_order_and_an_empty_one_refused(tmp_path: Path) -> None:
+    with pytest.raises(CxrlocError, match="no report in it"):
+        list(read_reports(tmp_path))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "2.txt").write_text("Two")
+    (tmp_path / "1.TXT").write_text("One")
+    assert texts(read_reports(tmp_path)) == {"1": "One", "2": "Two"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Heart normal.  Lungs clear.", ["Heart normal.", "Lungs clear."]),
+        ("a 1.5 cm nodule, seen by Dr. No.", ["a 1.5 cm nodule, seen by Dr. No."]),
+        ("small effusion\nis seen", ["small effusion is seen"]),  # a wrapped line
+        ("no mass\n\nedema", ["no mass", "edema"]),
+        ("1.Mass.Edema", ["1. Mass.", "Edema"]),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+def test_a_sentence_without_end_is_cut() -> None:
+    found = sentences("mass " * 5000)
+    assert max(map(len, found)) <= MAX_CHARACTERS + 1
+    assert sum(map(len, found)) >= 24_000
+
+
+def test_a_heading_inside_findings_ends_them_only_in_capitals_or_at_a_line() -> None:
+    assert relevant_text("FINDINGS: Comparison: a nodule.") == " Comparison: a nodule."
+    assert relevant_text("FINDINGS: a HISTORY: b IMPRESSION: c") == " a \n c"
+
+
+def test_tags_and_entities_are_resolved_once() -> None:
+    assert clean("a<BR>b &lt; c &#39;d&#39;\r\n\r\n\r\ne") == "a b < c 'd'\n\ne"
