@@ -3,11 +3,10 @@
     python benchmarks/speed_images.py
 
 Both roads read the same generated file (2544 x 3056, 12 of 16 bits, uncompressed, one window) and
-resize with anti-aliasing; runs are interleaved and medians compared. The last row is what NIH-trained
-weights take: 8 bit at 1024 first, which the peer does not do.
+resize with anti-aliasing; runs are interleaved and medians compared. The last row is what
+NIH-trained weights take: 8 bit at 1024 first, which the peer does not do.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -84,7 +83,10 @@ def main() -> None:
         ):
             difference = np.abs(ours(path, wanted) - peer(path, wanted.size)).mean()
             pairs = [
-                (seconds(lambda w=wanted: ours(path, w)), seconds(lambda w=wanted: peer(path, w.size)))
+                (
+                    seconds(lambda w=wanted: ours(path, w)),
+                    seconds(lambda w=wanted: peer(path, w.size)),
+                )
                 for _ in range(RUNS)
             ]
             fast, slow = (1000 * median(times) for times in zip(*pairs, strict=True))
@@ -95,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,14 +4,13 @@ import struct
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from torchvision.io import ImageReadMode, decode_png
 
 from cxrloc.images.dicom_pixels import stored_words
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
@@ -23,10 +22,8 @@ JPEG_START = b"\xff\xd8\xff"
 PNG_GREY, PNG_GREY_ALPHA, PNG_ALPHA = 0, 4, 6
 """Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
 
-JPEG_PROCESSES = {
-    0xC1: uid.JPEGExtended12Bit,
-    0xC3: uid.JPEGLossless,
-}
+LOSSLESS_PROCESS = 0xC3
+JPEG_PROCESSES = {0xC1: uid.JPEGExtended12Bit, LOSSLESS_PROCESS: uid.JPEGLossless}
 """Start-of-frame markers (ITU-T T.81, table B.1) of the processes with more than 8 bits."""
 
 
@@ -56,7 +53,7 @@ def read_jpeg(path: Path, data: bytes) -> Radiograph:
     """
     marker, bits, rows, columns, samples = _frame_header(path, data)
     check_size(path, rows, columns)
-    if bits == 8 and marker not in (0xC3,):
+    if bits == 8 and marker != LOSSLESS_PROCESS:
         return _radiograph(_pillow_words(path, "JPEG", data), 8, "JPEG", ())
     if marker not in JPEG_PROCESSES or samples != 1:
         raise _damaged(path, "JPEG", f"process {marker:02X} with {bits} bits is not read")
@@ -86,12 +83,10 @@ def _pillow_words(
 
 def _deep_colour_png(path: Path, data: bytes) -> UInt16[np.ndarray, "row col"]:
     """16-bit colour or alpha, which Pillow would cut to 8 bits without a word."""
-    try:
-        encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        channels = decode_png(encoded, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
-    except RuntimeError as error:
-        raise _damaged(path, "PNG", str(error)) from error
-    return single_channel(path, channels)
+    channels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if channels is None:
+        raise _damaged(path, "PNG", "its pixels cannot be decoded")
+    return single_channel(path, channels[:, :, :3])  # without alpha, which is the fourth
 
 
 def _frame_header(path: Path, data: bytes) -> tuple[int, int, int, int, int]:

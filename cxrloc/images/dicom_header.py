@@ -3,8 +3,6 @@
 import re
 
 from pydicom import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
 from cxrloc.images.dicom_rendering import numbers
 from cxrloc.types import Sex, View
@@ -37,13 +35,18 @@ VIEW_POSITIONS = {
 """View Position (0018,5101); LL and RL are its defined terms for laterals."""
 
 VIEW_CODES = {
-    codes.cid4010.PosteroAnterior: View.PA,
-    codes.cid4010.AnteroPosterior: View.AP,
-    codes.cid4010.LateralProjection: View.LATERAL,
-    codes.cid4010.LeftLateral: View.LATERAL,
-    codes.cid4010.RightLateral: View.LATERAL,
+    "272479007": View.PA,
+    "R-10214": View.PA,
+    "399348003": View.AP,
+    "R-10206": View.AP,
+    "399067008": View.LATERAL,
+    "R-102CD": View.LATERAL,
+    "399173006": View.LATERAL,
+    "R-10236": View.LATERAL,
+    "399198007": View.LATERAL,
+    "R-10232": View.LATERAL,
 }
-"""View Code Sequence (0054,0220): the codes of context group 4010."""
+"""View Code Sequence (0054,0220): PS3.16 context group 4010, SNOMED CT and the older SRT codes."""
 
 CHEST_WORDS = ("CHEST", "THORAX")
 RADIOGRAPH_MODALITIES = ("CR", "DX")
@@ -53,14 +56,8 @@ YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 def view_of(dataset: Dataset) -> View | None:
     """The projection: View Position (0018,5101), else View Code Sequence (0054,0220)."""
     view = VIEW_POSITIONS.get(_text(dataset, "ViewPosition"))
-    if view is not None:
-        return view
-    for item in dataset.get("ViewCodeSequence") or ():
-        code = Code(str(item.get("CodeValue", "")), str(item.get("CodingSchemeDesignator", "")), "")
-        for known, known_view in VIEW_CODES.items():
-            if code == known:
-                return known_view
-    return None
+    codes = (_text(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ())
+    return view or next((VIEW_CODES[code] for code in codes if code in VIEW_CODES), None)
 
 
 def spacing_mm_of(dataset: Dataset) -> tuple[float, float] | None:

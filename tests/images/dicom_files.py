@@ -1,5 +1,6 @@
 """Small DICOM files for the tests of this room."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,30 @@ def chest(rows: int = 200, columns: int = 160) -> np.ndarray:
     body = np.exp(-(((x - 0.5) / 0.45) ** 8) - ((y - 0.6) / 0.5) ** 8)
     lungs = sum(np.exp(-(((x - c) / 0.14) ** 4) - ((y - 0.45) / 0.25) ** 4) for c in (0.27, 0.73))
     return body * (0.85 - 0.6 * lungs) + 0.05
+
+
+def twelve_bit_jpeg(blocks: np.ndarray) -> bytes:
+    """A JPEG (extended process, 12 bit) of flat blocks of 8 x 8 pixels of these values.
+
+    Flat blocks have one coefficient each, 8 (value - 2048), and no rounding; no encoder of 12 bits
+    is at hand.
+    """
+    rows, columns = 8 * np.array(blocks.shape)
+    bits = ""
+    for step in np.diff(8 * (blocks.astype(int).ravel() - 2048), prepend=0).tolist():
+        size = abs(step).bit_length()
+        value = step if step > 0 else step + 2**size - 1
+        bits += f"{size:05b}" + (f"{value:0{size}b}" if size else "") + "0"
+    bits += "1" * (-len(bits) % 8)
+    scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
+    segments = [
+        (0xDB, bytes([0]) + bytes([1] * 64)),
+        (0xC1, struct.pack(">BHHB", 12, rows, columns, 1) + bytes([1, 0x11, 0])),
+        (0xC4, bytes([0x00, 0, 0, 0, 0, 16]) + bytes(11) + bytes(range(16))),
+        (0xC4, bytes([0x10, 1]) + bytes(15) + bytes([0])),
+        (0xDA, bytes([1, 1, 0, 0, 63, 0])),
+    ]
+    head = b"".join(
+        bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body for marker, body in segments
+    )
+    return b"\xff\xd8" + head + scan + b"\xff\xd9"

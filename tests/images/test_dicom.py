@@ -1,0 +1,162 @@
+"""What a DICOM header says comes along, and nothing that names the patient."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, uid
+from pydicom.sequence import Sequence
+
+from cxrloc.images.read import read_radiograph
+from cxrloc.types import Radiograph, Sex, View
+from tests.images.dicom_files import chest, dicom_header, write_dicom
+
+PIXELS = (chest() * 4095).astype("u2")
+
+
+def read(tmp_path: Path, pixels: np.ndarray = PIXELS, **tags: object) -> Radiograph:
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    return read_radiograph(write_dicom(tmp_path / "a", pixels, 12, **(window | tags)))
+
+
+def test_a_plain_chest_gives_no_warning(tmp_path: Path) -> None:
+    radiograph = read(tmp_path)
+    assert radiograph.warnings == ()
+    assert (radiograph.file_format, radiograph.bits_stored) == ("DICOM", 12)
+    assert radiograph.intensity == "window 2048/4096 LINEAR"
+
+
+@pytest.mark.parametrize(
+    ("position", "view"),
+    [
+        ("PA", View.PA),
+        ("AP", View.AP),
+        ("LL", View.LATERAL),
+        ("RL", View.LATERAL),
+        ("LATERAL", View.LATERAL),
+        ("LLO", None),
+        ("", None),
+    ],
+)
+def test_view_position_tells_the_view(tmp_path: Path, position: str, view: View | None) -> None:
+    assert read(tmp_path, ViewPosition=position).view == view
+
+
+@pytest.mark.parametrize(
+    ("value", "scheme", "view"),
+    [
+        ("R-10214", "SRT", View.PA),
+        ("272479007", "SCT", View.PA),
+        ("R-10206", "SRT", View.AP),
+        ("399067008", "SCT", View.LATERAL),
+        ("X", "99LOCAL", None),
+    ],
+)
+def test_a_view_code_tells_the_view_where_its_position_is_missing(
+    tmp_path: Path, value: str, scheme: str, view: View | None
+) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, "view"
+    assert read(tmp_path, ViewCodeSequence=Sequence([code])).view == view
+
+
+@pytest.mark.parametrize(
+    ("tags", "spacing_mm"),
+    [
+        ({"PixelSpacing": [0.14, 0.15], "ImagerPixelSpacing": [0.2, 0.2]}, (0.14, 0.15)),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2)),
+        ({"PixelSpacing": [0, 0]}, None),
+        ({"PixelSpacing": None}, None),
+        ({}, None),
+    ],
+)
+def test_spacing_0_or_missing_is_none(
+    tmp_path: Path, tags: dict, spacing_mm: tuple[float, float] | None
+) -> None:
+    assert read(tmp_path, **tags).spacing_mm == spacing_mm
+
+
+@pytest.mark.parametrize(
+    ("age", "years"),
+    [("064Y", 64.0), ("018M", 1.5), ("000D", 0.0), ("81", 81.0), ("", None), ("ABCY", None)],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR AS")  # written wrongly on purpose
+def test_age_is_in_years(tmp_path: Path, age: str, years: float | None) -> None:
+    assert read(tmp_path, PatientAge=age).age_years == years
+
+
+def test_sex_laterality_and_orientation_are_kept(tmp_path: Path) -> None:
+    radiograph = read(
+        tmp_path, PatientSex="F", ImageLaterality="U", Laterality="L", PatientOrientation=["L", "F"]
+    )
+    assert radiograph.sex == Sex.FEMALE
+    assert radiograph.laterality == "L"
+    assert radiograph.patient_orientation == ("L", "F")
+    assert read(tmp_path, PatientSex="O").sex is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "warning"),
+    [
+        ({"Modality": "CT"}, "Modality (0008,0060) is CT, not CR or DX"),
+        ({"BodyPartExamined": "RIBCAGE"}, "BodyPartExamined (0018,0015) is RIBCAGE, not CHEST"),
+        ({"BurnedInAnnotation": "YES"}, "BurnedInAnnotation (0028,0301) is YES"),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1"},
+            "PhotometricInterpretation (0028,0004) is M",
+        ),
+    ],
+)
+def test_a_doubtful_header_is_a_warning(tmp_path: Path, tags: dict, warning: str) -> None:
+    (line,) = read(tmp_path, **tags).warnings
+    assert line.startswith(warning)
+
+
+@pytest.mark.parametrize("tags", [{"BodyPartExamined": "THORAX"}, {"Modality": "CR"}])
+def test_other_words_for_a_chest_radiograph_are_no_warning(tmp_path: Path, tags: dict) -> None:
+    assert read(tmp_path, **tags).warnings == ()
+
+
+def test_inverted_pixels_tagged_monochrome2_are_warned_of(tmp_path: Path) -> None:
+    (line,) = read(tmp_path, 4095 - PIXELS).warnings
+    assert "is MONOCHROME2, but so shown the image looks inverted" in line
+
+
+def test_laterals_are_not_judged_for_inversion(tmp_path: Path) -> None:
+    assert read(tmp_path, 4095 - PIXELS, ViewPosition="LL").warnings == ()
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.RLELossless])
+def test_of_several_frames_the_first_is_read(tmp_path: Path, syntax: uid.UID) -> None:
+    frames = np.stack([PIXELS, PIXELS // 2])
+    header = dicom_header(frames, 12, NumberOfFrames=2, WindowCenter=2048, WindowWidth=4096)
+    if syntax.is_encapsulated:
+        header.compress(syntax, generate_instance_uid=False)
+    header.save_as(tmp_path / "frames", enforce_file_format=True)
+    radiograph = read_radiograph(tmp_path / "frames")
+    assert np.array_equal(radiograph.pixels, read(tmp_path).pixels)
+    assert any("the first frame is read" in line for line in radiograph.warnings)
+
+
+def test_grey_saved_as_rgb_is_read(tmp_path: Path) -> None:
+    grey = (chest() * 255).astype("u1")
+    header = dicom_header(grey, 8, SamplesPerPixel=3, PhotometricInterpretation="RGB")
+    header.PlanarConfiguration = 0
+    header.PixelData = np.stack([grey] * 3, axis=2).tobytes()
+    header.save_as(tmp_path / "rgb", enforce_file_format=True)
+    assert np.abs(read_radiograph(tmp_path / "rgb").pixels - grey / 255).max() < 1e-6
+
+
+def test_no_name_and_no_id_of_the_patient_comes_out(tmp_path: Path) -> None:
+    radiograph = read(tmp_path, PatientAge="064Y", OtherPatientIDs="SECRET-2")
+    assert "secret" not in repr(radiograph).lower()
+
+
+def test_complaints_of_pydicom_are_neither_raised_nor_quoted(tmp_path: Path) -> None:
+    # Warnings are errors in these tests; this spacing is no number, this age no age.
+    path = write_dicom(tmp_path / "a", PIXELS, 12, PixelSpacing=[0.11, 0.22], PatientAge="064Y")
+    content = path.read_bytes().replace(b"0.11\\0.22", b"no number").replace(b"064Y", b"SECR")
+    path.write_bytes(content)
+    radiograph = read_radiograph(path)
+    assert (radiograph.spacing_mm, radiograph.age_years) == (None, None)
+    assert "SECR" not in repr(radiograph)
