@@ -12,16 +12,7 @@ import numpy as np
 from shapely import Polygon, unary_union
 from shapely.geometry.base import BaseGeometry
 
-from cxrloc.datasets.phantom.anatomy import (
-    SIDES,
-    Anatomy,
-    dome,
-    heart,
-    hila,
-    lung,
-    mediastinum,
-    wall,
-)
+from cxrloc.datasets.phantom.anatomy import SIDES, Anatomy, dome, heart, hila, lung, wall
 from cxrloc.datasets.phantom.curves import (
     Points,
     blob,
@@ -34,6 +25,7 @@ from cxrloc.datasets.phantom.curves import (
     smooth_closed,
     tube,
 )
+from cxrloc.datasets.phantom.placement import area_of, log_normal, placed, visible_lung
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,48 +51,6 @@ class Lesion:
     lines: tuple[Points, ...] = ()
 
 
-def _size(rng: np.random.Generator, median: float, spread: float, low: float, high: float) -> float:
-    return float(np.clip(median * np.exp(spread * rng.normal()), low, high))
-
-
-def _area(points: Points) -> BaseGeometry:
-    return Polygon(points).buffer(0)
-
-
-def _field(anatomy: Anatomy, side: int) -> BaseGeometry:
-    """The part of a lung that neither heart nor great vessels hide."""
-    hidden = unary_union([_area(heart(anatomy)), _area(mediastinum(anatomy)[0])])
-    return _area(lung(anatomy, side)).difference(hidden)
-
-
-def _placed(
-    rng: np.random.Generator,
-    field: BaseGeometry,
-    shape: Callable[[tuple[float, float]], BaseGeometry],
-    heights: tuple[float, float] = (0.0, 1.0),
-    inside: float = 0.85,
-) -> tuple[tuple[float, float], BaseGeometry]:
-    """A place in the field for a shape; the best of 40 tries where none is `inside` by that share.
-
-    Returns:
-        The place, and the part of the shape that lies in the field.
-    """
-    x_min, y_min, x_max, y_max = field.bounds
-    best: tuple[float, tuple[float, float], BaseGeometry] | None = None
-    for _ in range(40):
-        low, high = (y_min + part * (y_max - y_min) for part in heights)
-        place = (float(rng.uniform(x_min, x_max)), float(rng.uniform(low, high)))
-        whole = shape(place)
-        part = whole.intersection(field)
-        share = part.area / whole.area
-        if best is None or share > best[0]:
-            best = (share, place, part)
-        if share >= inside:
-            break
-    assert best is not None
-    return best[1], best[2]
-
-
 def _filled(area: BaseGeometry) -> tuple[tuple[Points, float], ...]:
     return tuple((outline, 1.0) for outline in outlines(area))
 
@@ -112,8 +62,10 @@ def cardiomegaly(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Fluid in the costophrenic angle under a meniscus that climbs towards the side wall."""
-    height = _size(rng, 0.27, 0.65, 0.09, 0.8 * anatomy.height)
-    width = _size(rng, 0.215 * (height / 0.27) ** 0.35, 0.33, 0.09, 0.88 * 2 * anatomy.heart[3] / 3)
+    height = log_normal(rng, 0.27, 0.65, 0.09, 0.8 * anatomy.height)
+    width = log_normal(
+        rng, 0.215 * (height / 0.27) ** 0.35, 0.33, 0.09, 0.88 * 2 * anatomy.heart[3] / 3
+    )
     half_width = anatomy.patient.half_width
     bottom = anatomy.angles[side > 0]
     pleura = wall(anatomy, side)
@@ -132,8 +84,8 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     )
     corners = [(edge, bottom + 0.1), (anatomy.midline + side * 1.05 * half_width, bottom + 0.1)]
     below = np.concatenate([meniscus, corners])
-    fluid = _area(lung(anatomy, side)).intersection(_area(below))
-    deep = fluid.intersection(_area(below + np.array([0, 0.18 * height])))
+    fluid = area_of(lung(anatomy, side)).intersection(area_of(below))
+    deep = fluid.intersection(area_of(below + np.array([0, 0.18 * height])))
     parts = outlines(fluid)
     fills = (*((part, 0.75) for part in parts), *_filled(deep))
     return Lesion("Effusion", parts, fills, rng.uniform(0.2, 0.9), 0.006)
@@ -142,7 +94,7 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Air along the chest wall; the lung has shrunk from it, its visceral pleura a fine line."""
     pleura = wall(anatomy, side)
-    extent = _size(rng, 0.245, 0.6, 0.09, 0.85 * anatomy.height)
+    extent = log_normal(rng, 0.245, 0.6, 0.09, 0.85 * anatomy.height)
     if rng.random() < 0.68:  # air rises: most are apical
         first = int(rng.integers(1, 24))
         start = float(pleura[:, 1].min())
@@ -152,7 +104,7 @@ def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
         first = first_below(pleura, start)
     last = max(first_below(pleura, start + extent), first + 4)
     outer = pleura[first : last + 1]
-    gap = _size(rng, 0.068, 0.4, 0.033, 0.14)
+    gap = log_normal(rng, 0.068, 0.4, 0.033, 0.14)
     taper = np.sin(np.pi * np.linspace(0, 1, len(outer))) ** 0.6
     inner = outer + normals(outer) * (gap * taper * side)[:, None]
     space = np.concatenate([outer, inner[::-1]])
@@ -161,17 +113,17 @@ def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def atelectasis(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Collapsed lung: parallel plates, or a wedge that points to the hilum."""
-    width = _size(rng, 0.185, 0.45, 0.08, 0.34)
-    height = _size(rng, 0.13, 0.45, 0.06, 0.3)
+    width = log_normal(rng, 0.185, 0.45, 0.08, 0.34)
+    height = log_normal(rng, 0.13, 0.45, 0.06, 0.3)
     shape = _plates if rng.random() < 0.5 else _wedge
-    field = _field(anatomy, side)
+    field = visible_lung(anatomy, side)
     hilum = hila(anatomy)[side > 0]
     form = int(rng.integers(2**31))
 
     def collapsed(place: tuple[float, float]) -> BaseGeometry:
         return shape(np.random.default_rng(form), place, (width, height), hilum)
 
-    _, area = _placed(rng, field, collapsed, (0.25, 1.0), 0.9)
+    _, area = placed(rng, field, collapsed, (0.25, 1.0), 0.9)
     return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.25, 0.6), 0.003)
 
 
@@ -195,7 +147,7 @@ def _plates(
         y = outward * rise * x + 0.15 * rise * (4 * x * x - 1)
         y = y + (number - (count - 1) / 2) * step
         line = np.stack([place[0] + shrink * width * x, place[1] + y], axis=1)
-        bands.append(_area(tube(line, thick / 2 * (1.15 - x * x))))
+        bands.append(area_of(tube(line, thick / 2 * (1.15 - x * x))))
     return unary_union(bands)
 
 
@@ -213,7 +165,7 @@ def _wedge(
     corners = [(0.5, tip), (0.1, tip / 2 - 0.25 + hollow), (-0.5, -0.5), (-0.45, 0.0), (-0.5, 0.5)]
     corners += [(0.1, tip / 2 + 0.25 - hollow)]
     outline = np.array(corners) * (inward * width, height)
-    return _area(smooth_closed(np.asarray(place) + outline))
+    return area_of(smooth_closed(np.asarray(place) + outline))
 
 
 def _ball(outline: Points) -> tuple[tuple[Points, float], ...]:
@@ -226,8 +178,8 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """A round opacity below 3 cm (about 0.078 of an image 38 cm wide)."""
     width = float(np.clip(rng.normal(0.067, 0.01), 0.042, 0.077))
     radii = (width / 2, min(width * np.exp(0.06 * rng.normal()), 0.077) / 2)
-    place, _ = _placed(
-        rng, _field(anatomy, side), lambda at: _area(ellipse(at, radii)), inside=0.95
+    place, _ = placed(
+        rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.95
     )
     outline = blob(rng, place, radii, 0.05)
     return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.35, 0.8), 0.003)
@@ -235,11 +187,11 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 
 def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """A round or lobulated opacity above 3 cm."""
-    width = _size(rng, 0.115, 0.35, 0.084, 0.27)
-    height = _size(rng, width * 1.07, 0.18, 0.084, 0.3)
+    width = log_normal(rng, 0.115, 0.35, 0.084, 0.27)
+    height = log_normal(rng, width * 1.07, 0.18, 0.084, 0.3)
     radii = (width / 2, height / 2)
-    place, _ = _placed(
-        rng, _field(anatomy, side), lambda at: _area(ellipse(at, radii)), inside=0.85
+    place, _ = placed(
+        rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.85
     )
     outline = blob(rng, place, radii, 0.13, (2, 3, 5))
     return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.25, 0.8), 0.004)
@@ -247,13 +199,13 @@ def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 
 def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Ill-defined patches scattered over a region of one lung, now and then of both."""
-    width, height = _size(rng, 0.235, 0.35, 0.12, 0.36), _size(rng, 0.295, 0.4, 0.12, 0.5)
+    width, height = log_normal(rng, 0.235, 0.35, 0.12, 0.36), log_normal(rng, 0.295, 0.4, 0.12, 0.5)
     both = rng.random() < 0.15
     patches: list[BaseGeometry] = []
     for lung_side in SIDES if both else (side,):
-        field = _field(anatomy, lung_side)
-        place, _ = _placed(
-            rng, field, lambda at: _area(ellipse(at, (width / 2, height / 2))), inside=0.8
+        field = visible_lung(anatomy, lung_side)
+        place, _ = placed(
+            rng, field, lambda at: area_of(ellipse(at, (width / 2, height / 2))), inside=0.8
         )
         for _ in range(int(rng.integers(9, 15))):
             radius = rng.uniform(0.14, 0.26) * min(width, height)
@@ -262,7 +214,7 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
                 place[0] + far * np.cos(angle) * (width / 2 - radius),
                 place[1] + far * np.sin(angle) * (height / 2 - radius),
             )
-            patch = _area(blob(rng, centre, (radius, radius), 0.25))
+            patch = area_of(blob(rng, centre, (radius, radius), 0.25))
             patches.append(patch.intersection(field))
     area = unary_union(patches)
     return Lesion(
@@ -272,7 +224,7 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """A consolidated lobe or part of one: even, one sharp edge at a fissure, air bronchograms."""
-    width, height = _size(rng, 0.235, 0.3, 0.11, 0.4), _size(rng, 0.265, 0.45, 0.11, 0.55)
+    width, height = log_normal(rng, 0.235, 0.3, 0.11, 0.4), log_normal(rng, 0.265, 0.45, 0.11, 0.55)
     parts = [
         _lobe(rng, anatomy, lung_side, (width, height))
         for lung_side in (SIDES if rng.random() < 0.12 else (side,))
@@ -305,10 +257,10 @@ def _lobe(
         far = place[1] + (-1.0 if upper else 1.0)
         keep = [(place[0] - width, fissure[0]), (place[0] + width, fissure[1])]
         keep += [(place[0] + width, far), (place[0] - width, far)]
-        return _area(outline).intersection(Polygon(keep))
+        return area_of(outline).intersection(Polygon(keep))
 
     heights = (0.1, 0.6) if upper else (0.3, 1.0)
-    _, area = _placed(rng, _field(anatomy, side), lobe, heights, 0.75)
+    _, area = placed(rng, visible_lung(anatomy, side), lobe, heights, 0.75)
     centre = np.array([area.centroid.x, area.centroid.y])
     start = centre + 0.3 * (np.array(hila(anatomy)[side > 0]) - centre)
     bronchi = []

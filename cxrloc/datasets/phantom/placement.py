@@ -1,0 +1,60 @@
+"""How large a lesion is, and where in the lungs it comes to lie."""
+
+from collections.abc import Callable
+
+import numpy as np
+from shapely import Polygon, unary_union
+from shapely.geometry.base import BaseGeometry
+
+from cxrloc.datasets.phantom.anatomy import Anatomy, heart, lung, mediastinum
+from cxrloc.datasets.phantom.curves import Points
+
+
+def log_normal(
+    rng: np.random.Generator, median: float, spread: float, low: float, high: float
+) -> float:
+    """A length about a median, its logarithm spread by `spread`, kept between low and high."""
+    return float(np.clip(median * np.exp(spread * rng.normal()), low, high))
+
+
+def area_of(points: Points) -> BaseGeometry:
+    """An outline as a shapely area; one that crosses itself is repaired.
+
+    >>> area_of(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])).area
+    2.0
+    """
+    return Polygon(points).buffer(0)
+
+
+def visible_lung(anatomy: Anatomy, side: int) -> BaseGeometry:
+    """The part of a lung that neither heart nor great vessels hide."""
+    hidden = unary_union([area_of(heart(anatomy)), area_of(mediastinum(anatomy)[0])])
+    return area_of(lung(anatomy, side)).difference(hidden)
+
+
+def placed(
+    rng: np.random.Generator,
+    field: BaseGeometry,
+    shape: Callable[[tuple[float, float]], BaseGeometry],
+    heights: tuple[float, float] = (0.0, 1.0),
+    inside: float = 0.85,
+) -> tuple[tuple[float, float], BaseGeometry]:
+    """A place in the field for a shape; the best of 40 tries where none is `inside` by that share.
+
+    Returns:
+        The place, and the part of the shape that lies in the field.
+    """
+    x_min, y_min, x_max, y_max = field.bounds
+    best: tuple[float, tuple[float, float], BaseGeometry] | None = None
+    for _ in range(40):
+        low, high = (y_min + part * (y_max - y_min) for part in heights)
+        place = (float(rng.uniform(x_min, x_max)), float(rng.uniform(low, high)))
+        whole = shape(place)
+        part = whole.intersection(field)
+        share = part.area / whole.area
+        if best is None or share > best[0]:
+            best = (share, place, part)
+        if share >= inside:
+            break
+    assert best is not None
+    return best[1], best[2]
