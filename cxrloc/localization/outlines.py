@@ -20,6 +20,8 @@ from cxrloc.types import Heatmap
 
 _INNER = np.linspace(0.0, 1.0, 9)[1:-1, None]  # points of a level line between the ends of a piece
 
+_SAME = 1e-12  # crossings nearer than this share of a cell are one: their order is rounding
+
 
 def heatmap_outlines(heatmap: Heatmap, thresholds: Sequence[float]) -> list[BaseGeometry]:
     """The outline of every region in pixels of the original image, cut at its border.
@@ -114,17 +116,24 @@ def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.nd
     a, b, c, d = cells.excess
     in_a, in_b, in_c, in_d = cells.labels
     top, bottom = _zero(a, b), _zero(c, d)
-    ends = np.sort([np.zeros_like(a), top, bottom, np.ones_like(a)], axis=0)
+    bottom = np.where(np.abs(top - bottom) < _SAME, top, bottom)
+    ends = np.sort(
+        [np.zeros_like(a), np.maximum(top, 0), np.maximum(bottom, 0), np.ones_like(a)], axis=0
+    )
     middle = (ends[:-1] + ends[1:]) / 2  # strip cell
     in_top = np.where(middle < top, in_a, in_b)
     in_bottom = np.where(middle < bottom, in_c, in_d)
     strip, cell = np.nonzero((ends[:-1] < ends[1:]) & ((in_top > 0) | (in_bottom > 0)))
     in_top, in_bottom = in_top[strip, cell], in_bottom[strip, cell]
-    u0, u1 = ends[strip, cell], ends[strip + 1, cell]
-    u, v = _level_line(u0, u1, cells.excess[:, cell])  # point piece
-    v = np.where((in_top > 0) & (in_bottom > 0), 1.0, v)
     base = np.where(in_top > 0, 0.0, 1.0)
-    around = [np.vstack([u0, u, u1, u0]), np.vstack([base, v, base, base])]
+    ends = np.stack([ends[strip, cell], ends[strip + 1, cell]])  # 2 piece
+    # At its zero the top edge is the level line's end, at its own the bottom edge; where both are
+    # one the saddle is at 0, and the line turns to the edge that the piece lies at.
+    at_top, at_bottom = ends == top[cell], ends == bottom[cell]
+    at_edge = np.select([at_top & at_bottom, at_top, at_bottom], [base, 0.0, 1.0], default=np.nan)
+    u, v = _level_line(ends, at_edge, cells.excess[:, cell])  # point piece
+    v = np.where((in_top > 0) & (in_bottom > 0), 1.0, v)
+    around = [np.vstack([ends[0], u, ends[1], ends[0]]), np.vstack([base, v, base, base])]
     rings = cells.corner[cell] + np.stack(around, axis=-1) * cells.size[cell]  # point piece 2
     return rings.swapaxes(0, 1), np.maximum(in_top, in_bottom)
 
@@ -132,26 +141,27 @@ def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.nd
 def _zero(
     start: Float[np.ndarray, " edge"], end: Float[np.ndarray, " edge"]
 ) -> Float[np.ndarray, " edge"]:
-    """Where an edge crosses 0, as a share of its length; 0 where it does not."""
+    """Where an edge crosses 0, as a share of its length; -1 where it does not."""
     crosses = (start > 0) != (end > 0)
-    return np.divide(start, start - end, out=np.zeros_like(start), where=crosses)
+    return np.divide(start, start - end, out=np.full_like(start, -1.0), where=crosses)
 
 
 def _level_line(
-    u0: Float[np.ndarray, " piece"],
-    u1: Float[np.ndarray, " piece"],
+    u: Float[np.ndarray, "2 piece"],
+    at_edge: Float[np.ndarray, "2 piece"],
     corners: Float[np.ndarray, "4 piece"],
 ) -> tuple[Float[np.ndarray, "point piece"], Float[np.ndarray, "point piece"]]:
-    """Points on v = t / (t - b) from u0 to u1, dense where the hyperbola bends.
+    """Points u, v on v = t / (t - b) from one u to the other, dense where the hyperbola bends.
 
     Both u and v are ratios of functions linear in the parameter; the weights below share the
-    points evenly between the two axes, since t - b is linear in u.
+    points evenly between the two axes, since t - b is linear in u. Where `at_edge` is not NaN, it
+    is the v of that end.
     """
     a, b, c, d = corners
-    u = np.stack([u0, u1])
     t = (1 - u) * a + u * b
     fall = t - ((1 - u) * c + u * d)  # 2 piece
     v = np.clip(np.divide(t, fall, out=np.zeros_like(t), where=fall != 0), 0, 1)
+    v = np.where(np.isnan(at_edge), v, at_edge)
     # Not 0, so that the ratios exist where the surface does not change along v.
     weight = np.sqrt(np.maximum(np.abs(fall), np.finfo(np.float64).tiny))
     return _between(u, weight[::-1]), _between(v, weight)

@@ -47,6 +47,14 @@ def test_diagonal_cells_join_as_in_find_regions(threshold, count):
     assert [polygon.geom_type for polygon in found] == ["Polygon"] * count
 
 
+def test_at_a_saddle_that_equals_the_threshold_outlines_keep_to_their_boxes():
+    # 255 x 240 and 30 x 150 around a saddle of exactly 180: 75 x 60 = 150 x 30.
+    grid = np.array([[[255.0, 30, 0], [150, 240, 0]]])
+    boxes = find_regions(grid, [180]).boxes
+    assert len(boxes) == 2
+    np.testing.assert_allclose(shapely.bounds(region_polygons(grid, [180])), boxes, rtol=1e-12)
+
+
 def test_degenerate_maps_have_no_outlines():
     assert region_polygons(np.ones((2, 3, 3)), THRESHOLDS) == []
 
@@ -91,8 +99,9 @@ def test_points_above_the_threshold_are_those_inside_an_outline(grid):
         union = shapely.union_all(of_threshold)
         inside = shapely.contains_xy(union, x, y)
         far = shapely.distance(union.boundary, shapely.points(x, y)) > 0.01
-        above = (surface - low) * 255 > threshold * (high - low)
-        np.testing.assert_array_equal(inside[far], above[far])
+        excess = (surface - low) * 255 - threshold * (high - low)
+        clear = far & (np.abs(excess) > 1e-9 * (high - low))  # not a plateau at the threshold
+        np.testing.assert_array_equal(inside[clear], excess[clear] > 0)
 
 
 def test_outlines_of_a_heatmap_are_in_pixels_and_cut_at_the_border():
