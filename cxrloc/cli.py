@@ -75,7 +75,7 @@ def heatmap(
 ) -> None:
     """Picture, findings and boxes of each radiograph."""
     with clear_errors():
-        from cxrloc.inference.localize import InferenceSettings
+        from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
 
@@ -155,7 +155,7 @@ def bench(
     """Score localization against experts' boxes, with intervals and controls."""
     with clear_errors():
         from cxrloc.evaluation.resampling import Resampling
-        from cxrloc.inference.localize import InferenceSettings
+        from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import bench as flow
 

@@ -40,7 +40,7 @@ def show_each(
     results: Iterable[Any], table: Callable[[Any], "RenderableType"], quiet: bool
 ) -> None:
     """Print the table of each result as it comes; failures go to stderr and make exit status 1."""
-    from cxrloc.inference.localize import Failure
+    from cxrloc.inference.batches import Failure
 
     console = _console()
     failures = []

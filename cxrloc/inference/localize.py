@@ -1,9 +1,8 @@
-"""Models over many images: files are read ahead while the network computes."""
+"""Probabilities and raw maps of many images."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -12,43 +11,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.images.geometry import compose, inverse
-from cxrloc.images.preprocessing import preprocess
-from cxrloc.inference.ensemble import average_maps, shared_findings
-from cxrloc.inference.threads import map_in_threads
-from cxrloc.inference.views import VIEWS, average_views
+from cxrloc.inference.batches import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Prepared,
+    check_names,
+    chosen_findings,
+    in_batches,
+    network_inputs,
+    versions_of,
+)
+from cxrloc.inference.ensemble import average_maps
+from cxrloc.inference.views import average_views
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.models.weights import Model
-from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph, UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class InferenceSettings:
-    """How a model is run.
-
-    Attributes:
-        method: a name of `HEATMAPS`.
-        findings: to localize; empty for all that the models share.
-        views: a name of `VIEWS`: the image as it is, or several versions of it averaged.
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
-        batch_size: images in one forward pass.
-        workers: threads that read files ahead.
-        seed: of the random transforms of test-time augmentation.
-    """
-
-    method: str = "cam"
-    findings: tuple[str, ...] = ()
-    views: str = "plain"
-    device: str = "auto"
-    batch_size: int = 8
-    workers: int = 2
-    seed: int = 0
-
-
-class Image(NamedTuple):
-    """An image still to be read: its id, and the function that reads it."""
-
-    image_id: str
-    read: Callable[[], Radiograph]
+from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,39 +59,6 @@ class Localized(NamedTuple):
     localization: Localization
 
 
-class Failure(NamedTuple):
-    """One image that could not be read, and why."""
-
-    image_id: str
-    reason: str
-
-
-class _Prepared(NamedTuple):
-    """A radiograph with its network input and affine for each model."""
-
-    image_id: str
-    radiograph: Radiograph
-    inputs: list[tuple[Float[np.ndarray, "channel row col"], Affine]]
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes a GPU where there is one.
-
-    Raises:
-        UsageError: the device is unknown, or not in this machine.
-    """
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: not usable on this machine ({reason})") from error
-    return device
-
-
 def localize(
     models: Sequence[Model], images: Iterable[Image], settings: InferenceSettings
 ) -> Iterator[Localized | Failure]:
@@ -121,36 +66,19 @@ def localize(
 
     Several models are an ensemble: the mean of their probabilities, and the mean of their maps,
     each scaled to its own minimum and maximum first, for the findings that all of them know.
-    An image that cannot be read gives a `Failure`; the others go on. At most a batch and twice
-    `settings.workers` images are held at a time.
+    See `in_batches` for failures and memory.
 
     Raises:
         UsageError: the method, the views, the device or a finding do not exist.
         CxrlocError: the models share no finding.
     """
-    shared = shared_findings([model.card.findings for model in models])
-    _check_names("--method", [settings.method], HEATMAPS)
-    _check_names("--views", [settings.views], VIEWS)
-    _check_names("--finding", settings.findings, shared)
-    findings = settings.findings or shared
-    device = choose_device(settings.device)
-    for model in models:
-        model.network.to(device).eval()
+    check_names("--method", [settings.method], HEATMAPS)
+    findings = chosen_findings(models, settings)
 
-    def prepare(image: Image) -> _Prepared | Failure:
-        try:
-            radiograph = image.read()
-            inputs = [preprocess(radiograph, model.preprocessing) for model in models]
-        except CxrlocError as error:
-            return Failure(image.image_id, str(error))
-        return _Prepared(image.image_id, radiograph, inputs)
+    def compute(batch: Sequence[Prepared]) -> list[Localized]:
+        return _localize_batch(models, batch, findings, settings)
 
-    prepared = map_in_threads(prepare, images, settings.workers)
-    while chunk := list(islice(prepared, settings.batch_size)):
-        batch = [item for item in chunk if isinstance(item, _Prepared)]
-        done = iter(_localize_batch(models, batch, findings, settings) if batch else ())
-        for item in chunk:
-            yield item if isinstance(item, Failure) else next(done)
+    yield from in_batches(models, images, settings, compute)
 
 
 def localize_radiograph(
@@ -171,27 +99,19 @@ def localize_radiograph(
     return result.localization
 
 
-def _check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{option} {name}: choose from {', '.join(known)}")
-
-
 def _localize_batch(
     models: Sequence[Model],
-    batch: Sequence[_Prepared],
+    batch: Sequence[Prepared],
     findings: tuple[str, ...],
     settings: InferenceSettings,
 ) -> list[Localized]:
     """Probabilities and maps of one batch, averaged over models."""
     probabilities, maps = [], []
     for index, model in enumerate(models):
-        device = next(model.network.parameters()).device
-        images = torch.from_numpy(np.stack([item.inputs[index][0] for item in batch])).to(device)
-        versions = VIEWS[settings.views](images.shape[-2], images.shape[-1], settings.seed)
+        images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
         method = partial(HEATMAPS[settings.method], model.network, findings=columns)
-        own_probabilities, own_maps = average_views(method, images, versions)
+        own_probabilities, own_maps = average_views(method, images, versions_of(images, settings))
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())
     mean = torch.stack(probabilities).mean(0)
@@ -202,7 +122,7 @@ def _localize_batch(
 
 
 def _localized(
-    item: _Prepared,
+    item: Prepared,
     findings: tuple[str, ...],
     probabilities: Float[Tensor, " finding"],
     maps: Sequence[Float[Tensor, "finding _row _col"]],

@@ -63,6 +63,22 @@ VIEWS: dict[str, ViewFunction] = {
 """Name to function of (rows, columns, seed): affines from each version to the network's input."""
 
 
+def average_probabilities(
+    network: Callable[[Tensor], tuple[Tensor, Tensor]],
+    images: Float[Tensor, "batch channel row col"],
+    versions: Sequence[Affine],
+) -> Float[Tensor, "batch finding"]:
+    """Probabilities, averaged over versions of the images.
+
+    Args:
+        network: images to logits and features.
+        images: as the network takes them.
+        versions: affines from each version to the image, as the functions of `VIEWS` give them.
+    """
+    logits = (network(_seen(images, version))[0] for version in versions)
+    return torch.stack([torch.sigmoid(own.float()) for own in logits]).mean(0)
+
+
 def average_views(
     method: Callable[[Tensor], tuple[Tensor, Tensor]],
     images: Float[Tensor, "batch channel row col"],
@@ -84,8 +100,7 @@ def average_views(
     rows, columns = images.shape[-2:]
     probabilities, weighted, coverage = [], [], []
     for version in versions:
-        seen = images if version == Affine() else sample(images, version, rows, columns).planes
-        logits, maps = method(seen)
+        logits, maps = method(_seen(images, version))
         probabilities.append(torch.sigmoid(logits.float()))
         if version == Affine():
             weight = torch.ones(maps.shape[-2:], device=maps.device)
@@ -99,3 +114,12 @@ def average_views(
         coverage.append(weight)
     mean_map = torch.stack(weighted).sum(0) / torch.stack(coverage).sum(0)
     return torch.stack(probabilities).mean(0), mean_map
+
+
+def _seen(
+    images: Float[Tensor, "batch channel row col"], version: Affine
+) -> Float[Tensor, "batch channel row col"]:
+    """A version of the images; the plain one is not resampled."""
+    if version == Affine():
+        return images
+    return sample(images, version, *images.shape[-2:]).planes

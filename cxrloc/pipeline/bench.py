@@ -4,14 +4,10 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES
-from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization import (
     LocalizationScores,
     ScoringProtocol,
@@ -20,8 +16,7 @@ from cxrloc.evaluation.localization import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.scored_pairs import POPULATIONS
-from cxrloc.images.read import read_radiograph
-from cxrloc.inference.localize import Image, InferenceSettings
+from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
@@ -33,12 +28,10 @@ from cxrloc.pipeline.claims import (
     claims_of_maps,
     claims_of_models,
 )
+from cxrloc.pipeline.image_sets import ImageSet, boxed, read_images, refuse_contamination
 from cxrloc.pipeline.provenance import caption_of, describe_models
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
-from cxrloc.types import CxrlocError, MatchRule, Radiograph, Record, UsageError
-
-PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320
-"""The embedded benchmark: a series of phantoms that trained no embedded model."""
+from cxrloc.types import CxrlocError, MatchRule, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +78,6 @@ def protocol(
     )
 
 
-class BenchData(NamedTuple):
-    """Records with an expert's box, and those of their images that are on this disk."""
-
-    name: str
-    records: list[Record]
-    images: list[Image]
-
-
 class BenchResult(NamedTuple):
     """What came out, for the terminal; the files are written."""
 
@@ -114,10 +99,12 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     started = time.perf_counter()
     if options.detections and options.maps:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
-    benchmark = phantom_benchmark() if data is None else read_benchmark(data)
+    benchmark = boxed(read_images(data))
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
-    _refuse_contamination(models, benchmark.records)
+    refuse_contamination(models, benchmark.records)
     claims = _claims(benchmark, models, options, watch)
+    if not claims.records:
+        raise CxrlocError(f"no image could be read; the first: {claims.failures[0].reason}")
     if options.protocol.population == "predicted" and claims.predicted is None:
         raise UsageError("--boxes-for predicted needs a model with operating points")
     predicted = claims.predicted or frozenset()
@@ -155,39 +142,8 @@ def _origin(options: BenchOptions) -> str:
     return f"maps in {options.maps}" if options.maps else "model"
 
 
-def phantom_benchmark() -> BenchData:
-    """The embedded set: the phantoms of one series that have a box."""
-    records, images = [], []
-    for index in range(PHANTOMS):
-        record = phantom_record(plan_phantom(PHANTOM_SEED, index), PHANTOM_SIZE)
-        if record.annotations:
-            records.append(record)
-            images.append(Image(record.image_id, partial(_phantom_radiograph, index)))
-    return BenchData(f"embedded phantoms, seed {PHANTOM_SEED}", records, images)
-
-
-def _phantom_radiograph(index: int) -> Radiograph:
-    phantom = make_phantom(PHANTOM_SEED, index, PHANTOM_SIZE)
-    return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
-
-
-def read_benchmark(data: Path) -> BenchData:
-    """The boxed images of a data set; those that are not on this disk have no `Image`.
-
-    Raises:
-        CxrlocError: nothing there can be read as boxes.
-    """
-    records = [record for record in read_dataset(data) if record.annotations]
-    images = [
-        Image(record.image_id, partial(read_radiograph, record.path))
-        for record in records
-        if record.path is not None
-    ]
-    return BenchData(str(data), records, images)
-
-
 def _claims(
-    benchmark: BenchData, models: Sequence[Model], options: BenchOptions, watch: Watch
+    benchmark: ImageSet, models: Sequence[Model], options: BenchOptions, watch: Watch
 ) -> Claims:
     thresholds = options.protocol.box_thresholds
     if options.detections:
@@ -199,12 +155,3 @@ def _claims(
     return claims_of_models(
         benchmark.records, benchmark.images, models, thresholds, options.inference, watch
     )
-
-
-def _refuse_contamination(models: Sequence[Model], records: Sequence[Record]) -> None:
-    for model in models:
-        if seen := contaminated_patients(records, model.card.training_patients):
-            raise CxrlocError(
-                f"{model.card.name} was trained on {len(seen)} of these patients "
-                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing"
-            )

@@ -8,7 +8,7 @@ import PIL.Image
 
 from cxrloc.evaluation.box_accuracy import OVERLAPS
 from cxrloc.evaluation.tables import CRITERION_NAMES
-from cxrloc.inference.localize import Image
+from cxrloc.inference.batches import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
 from cxrloc.pipeline.claims import Claims
 from cxrloc.types import Annotation, Detection, MatchRule

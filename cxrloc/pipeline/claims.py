@@ -8,15 +8,8 @@ from pathlib import Path
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.images.size import image_size
-from cxrloc.inference.localize import (
-    Failure,
-    Image,
-    InferenceSettings,
-    Localization,
-    Localized,
-    heatmaps_of,
-    localize,
-)
+from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.localize import Localization, Localized, heatmaps_of, localize
 from cxrloc.inference.map_files import read_maps
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import Model

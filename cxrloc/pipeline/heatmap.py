@@ -12,14 +12,8 @@ import PIL.Image
 from jaxtyping import Float
 
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.localize import (
-    Failure,
-    Image,
-    InferenceSettings,
-    Localized,
-    heatmaps_of,
-    localize,
-)
+from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.localize import Localized, heatmaps_of, localize
 from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.boxes import detections_from_heatmaps

@@ -1,0 +1,156 @@
+"""The flow around every network: files are read ahead while it computes, failures are named."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cxrloc.images.preprocessing import preprocess
+from cxrloc.inference.ensemble import shared_findings
+from cxrloc.inference.threads import map_in_threads
+from cxrloc.inference.views import VIEWS
+from cxrloc.models.weights import Model
+from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSettings:
+    """How a model is run.
+
+    Attributes:
+        method: a name of `HEATMAPS`.
+        findings: to localize; empty for all that the models share.
+        views: a name of `VIEWS`: the image as it is, or several versions of it averaged.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        batch_size: images in one forward pass.
+        workers: threads that read files ahead.
+        seed: of the random transforms of test-time augmentation.
+    """
+
+    method: str = "cam"
+    findings: tuple[str, ...] = ()
+    views: str = "plain"
+    device: str = "auto"
+    batch_size: int = 8
+    workers: int = 2
+    seed: int = 0
+
+
+class Image(NamedTuple):
+    """An image still to be read: its id, and the function that reads it."""
+
+    image_id: str
+    read: Callable[[], Radiograph]
+
+
+class Failure(NamedTuple):
+    """One image that could not be read, and why."""
+
+    image_id: str
+    reason: str
+
+
+class Prepared(NamedTuple):
+    """A radiograph with its network input and affine for each model."""
+
+    image_id: str
+    radiograph: Radiograph
+    inputs: list[tuple[Float[np.ndarray, "channel row col"], Affine]]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes a GPU where there is one.
+
+    Raises:
+        UsageError: the device is unknown, or not in this machine.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: not usable on this machine ({reason})") from error
+    return device
+
+
+def chosen_findings(models: Sequence[Model], settings: InferenceSettings) -> tuple[str, ...]:
+    """The findings asked for, or all that the models share.
+
+    Raises:
+        UsageError: a finding is none of the shared ones.
+        CxrlocError: the models share none.
+    """
+    shared = shared_findings([model.card.findings for model in models])
+    check_names("--finding", settings.findings, shared)
+    return settings.findings or shared
+
+
+def in_batches(
+    models: Sequence[Model],
+    images: Iterable[Image],
+    settings: InferenceSettings,
+    compute: Callable[[Sequence[Prepared]], Sequence[T]],
+) -> Iterator[T | Failure]:
+    """What `compute` makes of batches of images, one by one in the order of the images.
+
+    An image that cannot be read gives a `Failure`; the others go on. At most a batch and twice
+    `settings.workers` images are held at a time.
+
+    Raises:
+        UsageError: the views or the device do not exist.
+    """
+    check_names("--views", [settings.views], VIEWS)
+    device = choose_device(settings.device)
+    for model in models:
+        model.network.to(device).eval()
+
+    def prepare(image: Image) -> Prepared | Failure:
+        try:
+            radiograph = image.read()
+            inputs = [preprocess(radiograph, model.preprocessing) for model in models]
+        except CxrlocError as error:
+            return Failure(image.image_id, str(error))
+        return Prepared(image.image_id, radiograph, inputs)
+
+    prepared = map_in_threads(prepare, images, settings.workers)
+    while chunk := list(islice(prepared, settings.batch_size)):
+        batch = [item for item in chunk if isinstance(item, Prepared)]
+        done = iter(compute(batch) if batch else ())
+        for item in chunk:
+            yield item if isinstance(item, Failure) else next(done)
+
+
+def network_inputs(
+    model: Model, batch: Sequence[Prepared], index: int
+) -> Float[Tensor, "batch channel row col"]:
+    """A batch's inputs of model number `index`, on the device of its weights."""
+    device = next(model.network.parameters()).device
+    return torch.from_numpy(np.stack([item.inputs[index][0] for item in batch])).to(device)
+
+
+def versions_of(
+    images: Float[Tensor, "batch channel row col"], settings: InferenceSettings
+) -> list[Affine]:
+    """The versions of the images whose outputs are averaged (`views.VIEWS`)."""
+    return VIEWS[settings.views](images.shape[-2], images.shape[-1], settings.seed)
+
+
+def check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise where an option names what does not exist.
+
+    Raises:
+        UsageError: the message says what may be named.
+    """
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{option} {name}: choose from {', '.join(known)}")

@@ -1,0 +1,91 @@
+"""Probabilities of many images, without maps."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cxrloc.inference.batches import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Prepared,
+    chosen_findings,
+    in_batches,
+    network_inputs,
+    versions_of,
+)
+from cxrloc.inference.views import average_probabilities
+from cxrloc.models.weights import Model
+from cxrloc.types import Predictions, View
+
+
+class Predicted(NamedTuple):
+    """One image done: what the model says of it, and what its file said.
+
+    Attributes:
+        image_id: the image.
+        probabilities: of each finding, in [0, 1].
+        view: projection by the file, None where unknown.
+        warnings: of reading the file.
+    """
+
+    image_id: str
+    probabilities: Float[np.ndarray, " finding"]
+    view: View | None
+    warnings: tuple[str, ...]
+
+
+def predict(
+    models: Sequence[Model], images: Iterable[Image], settings: InferenceSettings
+) -> Iterator[Predicted | Failure]:
+    """Run models on images; results come in the order of the images.
+
+    Several models are an ensemble: the mean of their probabilities for the findings that all of
+    them know (`chosen_findings`). The heatmap method of the settings has no part in it.
+
+    Raises:
+        UsageError: the views, the device or a finding do not exist.
+        CxrlocError: the models share no finding.
+    """
+    findings = chosen_findings(models, settings)
+
+    def compute(batch: Sequence[Prepared]) -> list[Predicted]:
+        return _predict_batch(models, batch, findings, settings)
+
+    yield from in_batches(models, images, settings, compute)
+
+
+def gather(predicted: Sequence[Predicted], findings: tuple[str, ...]) -> Predictions:
+    """Results of single images as one table.
+
+    >>> seen = Predicted("a", np.array([0.5]), None, ())
+    >>> gather([seen], ("Mass",)).probabilities
+    array([[0.5]])
+    """
+    rows = np.array([each.probabilities for each in predicted], dtype=float)
+    image_ids = tuple(each.image_id for each in predicted)
+    return Predictions(image_ids, findings, rows.reshape(len(image_ids), len(findings)))
+
+
+def _predict_batch(
+    models: Sequence[Model],
+    batch: Sequence[Prepared],
+    findings: tuple[str, ...],
+    settings: InferenceSettings,
+) -> list[Predicted]:
+    """Probabilities of one batch, averaged over models."""
+    own = []
+    for index, model in enumerate(models):
+        images = network_inputs(model, batch, index)
+        with torch.inference_mode():
+            every = average_probabilities(model.network, images, versions_of(images, settings))
+        columns = [model.card.findings.index(finding) for finding in findings]
+        own.append(every[:, columns].cpu())
+    mean = torch.stack(own).mean(0).numpy()
+    return [
+        Predicted(item.image_id, row, item.radiograph.view, item.radiograph.warnings)
+        for item, row in zip(batch, mean, strict=True)
+    ]
