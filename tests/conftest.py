@@ -12,3 +12,29 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("needs the folder of real data, shared/, beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint with random weights: for tests of what surrounds a model."""
+    import torch
+
+    from cxrloc.findings import CHESTXRAY8
+    from cxrloc.images.preprocessing import Preprocessing
+    from cxrloc.models.localizer import Localizer, LocalizerConfig
+    from cxrloc.models.weights import ModelCard, write_model
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Localizer(LocalizerConfig("resnet18", CHESTXRAY8, transition_channels=16))
+    card = ModelCard(
+        name="untrained",
+        trained_on="nothing",
+        findings=CHESTXRAY8,
+        views=("PA", "AP"),
+        operating_points=dict.fromkeys(CHESTXRAY8, 0.5),
+        limits="For tests only.",
+    )
+    path = tmp_path_factory.mktemp("model") / "untrained.safetensors"
+    write_model(path, network, Preprocessing(size=128, source_size=None), card)
+    return path

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.metadata import from_plain
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 MODELS = {"phantom-v1": Path(__file__).parent / "embedded" / "phantom-v1.safetensors"}
 """Models inside the package: name -> file."""
@@ -118,12 +118,13 @@ def read_model(name_or_path: str | Path) -> Model:
     Weights are float32 in memory; the network is in evaluation mode, on the CPU.
 
     Raises:
-        CxrlocError: no such name or file, not a safetensors file of this package, or weights
+        UsageError: no such name or file.
+        CxrlocError: not a safetensors file of this package, or weights
             that do not fit the network it describes.
     """
     path = MODELS.get(str(name_or_path), Path(name_or_path))
     if not path.is_file():
-        raise CxrlocError(
+        raise UsageError(
             f"{name_or_path}: neither a file nor a model of this package "
             f"({', '.join(MODELS) or 'there is none'})"
         )

@@ -31,7 +31,9 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
         by_view = {str(view): report for view, report in scores.by_view.items()}
         frames["views"] = reports_frame(by_view, "view")
     for name, frame in frames.items():
-        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+        # Boxes in full: scored again, they must give the same numbers.
+        digits = None if name == "detections" else "%.6g"
+        frame.to_csv(out / f"{name}.csv", index=False, float_format=digits)
     controls = controls_markdown(scores.report, scores.controls, scores.differences)
     (out / "table.md").write_text(f"{markdown_table(scores.report)}\n{controls}")
     (out / "table.tex").write_text(latex_table(scores.report))

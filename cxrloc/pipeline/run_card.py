@@ -23,7 +23,7 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
     """Counts and hashes of a set of boxed images.
 
     `truth_sha256` is over image, finding and corners of every box; `images_sha256` over the
-    content of the image files that are on this disk.
+    content of the image files that are on this disk, None where there is none.
     """
     boxes = sorted(
         f"{box.image_id},{box.finding},{','.join(map(repr, astuple(box.box)))}"
@@ -36,7 +36,7 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "boxed_images": len(records),
         "boxes": len(boxes),
         "truth_sha256": _sha256(f"{line}\n".encode() for line in boxes),
-        "images_sha256": _sha256(path.read_bytes() for path in paths if path.is_file()),
+        "images_sha256": _sha256(path.read_bytes() for path in paths) if paths else None,
         "annotation_frames": sorted(
             {record.annotation_frame for record in records if record.annotation_frame}
         ),

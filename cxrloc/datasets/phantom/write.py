@@ -12,7 +12,9 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
+from cxrloc.datasets.chestxray14 import FRAME
 from cxrloc.datasets.phantom.phantom import Phantom, make_phantom
+from cxrloc.datasets.records import annotations_in_image
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.types import CxrlocError, Label, Record, View
 
@@ -37,7 +39,8 @@ def write_phantoms(
         n: number of images, at most 160,000: beyond, patients' numbers meet the next seed's.
         seed: the series.
         file_format: "png" (8 bit, as published) or "dicom" (12 bit, DX).
-        size: rows and columns; boxes in the tables are pixels of this size.
+        size: rows and columns of the images; boxes in the tables are in the published frame,
+            1024 x 1024, whatever the size.
 
     Returns:
         The records, with the files' paths.
@@ -97,7 +100,7 @@ def _entry(record: Record, size: int) -> list[object]:
 
 
 def _boxes(record: Record) -> Iterable[list[object]]:
-    for annotation in record.annotations:
+    for annotation in annotations_in_image(record, *FRAME).annotations:
         box = annotation.box
         finding = "Infiltrate" if annotation.finding == "Infiltration" else annotation.finding
         width, height = box.x_max - box.x_min, box.y_max - box.y_min

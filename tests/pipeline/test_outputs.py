@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrloc.pipeline.outputs import plan_outputs
+from cxrloc.types import UsageError
+
+
+def png(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(path, format="PNG")
+    return path
+
+
+def test_sub_folders_are_mirrored_and_only_known_suffixes_cut(tmp_path: Path) -> None:
+    png(tmp_path / "in/a/chest.png")
+    png(tmp_path / "in/b/1.2.840.113619.2")
+    planned = plan_outputs([tmp_path / "in"])
+    assert list(planned.values()) == [Path("a/chest"), Path("b/1.2.840.113619.2")]
+
+
+def test_two_images_for_one_name_are_refused_before_work_starts(tmp_path: Path) -> None:
+    first, second = png(tmp_path / "a/chest.png"), png(tmp_path / "b/chest.png")
+    with pytest.raises(UsageError, match=r"a/chest\.png and .*b/chest\.png would both write chest"):
+        plan_outputs([first, second])
+
+
+def test_a_missing_file_is_planned_so_that_reading_it_can_fail_by_name(tmp_path: Path) -> None:
+    assert plan_outputs([tmp_path / "no.dcm"]) == {tmp_path / "no.dcm": Path("no")}
+
+
+def test_a_folder_without_images_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no DICOM, PNG or JPEG file"):
+        plan_outputs([tmp_path])

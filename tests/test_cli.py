@@ -1,0 +1,170 @@
+"""The commands as a user types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from cxrloc.cli import app
+from cxrloc.datasets.phantom import write_phantoms
+
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms in ChestX-ray14's layout, as small copies of it are passed around."""
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    write_phantoms(folder, n=24, seed=3, size=128)
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_ends_with_an_example(command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.exit_code == 0
+    assert shown.output.rstrip().split("\n\n")[-1].lstrip().startswith("Example: cxrloc")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from cxrloc.cli import app\n"
+        "try: app(['heatmap', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'pandas', 'pydicom', 'PIL')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+def test_heatmap_does_the_good_files_and_names_the_bad_one(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    images = sorted((chests / "images").glob("*.png"))[:2]
+    broken = tmp_path / "broken.dcm"
+    broken.write_text("not a radiograph")
+    out = tmp_path / "out"
+    done = run("heatmap", *images, broken, "--model", untrained_model, "--out", out, "--save-maps")
+    assert done.exit_code == 1
+    assert f"{broken}: neither DICOM nor PNG nor JPEG" in done.stderr
+    assert "Traceback" not in done.output
+    for image in images:
+        report = json.loads((out / f"{image.stem}.json").read_text())
+        assert (report["rows"], report["columns"]) == (128, 128)
+        assert report["model"]["name"] == "untrained"
+        assert len(report["findings"]) == 8
+        for row in report["findings"]:
+            for box in row["boxes"]:
+                assert 0 <= box["x_min"] < box["x_max"] <= 128
+                assert 0 <= box["y_min"] < box["y_max"] <= 128
+        assert (out / f"{image.stem}.png").read_bytes().startswith(b"\x89PNG")
+        assert np.load(out / f"{image.stem}.npz")["maps"].shape == (8, 4, 4)
+
+
+def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_path: Path) -> None:
+    run("phantom", tmp_path / "data", "--n", "1", "--format", "dicom")
+    done = run(
+        "heatmap", tmp_path / "data/images", "--model", untrained_model, "--out", tmp_path / "out"
+    )
+    assert done.exit_code == 0, done.output
+    written = "".join(path.read_text() for path in (tmp_path / "out").glob("*.json"))
+    assert "Phantom^" not in written + done.output
+    assert "phantom-" not in written.replace("phantom-v", "") + done.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--model", "no-such-model", "no-such-model"),
+        ("--method", "no_cam", "choose from cam, grad_cam"),
+        ("--views", "upside-down", "choose from plain, tta, five-patch"),
+        ("--finding", "Cold", "choose from Atelectasis"),
+        ("--device", "abacus", "not usable on this machine"),
+    ],
+)
+def test_a_wrong_name_is_wrong_usage_and_says_what_may_be_named(
+    chests: Path, untrained_model: Path, option: str, value: str, said: str
+) -> None:
+    model = [] if option == "--model" else ["--model", untrained_model]
+    done = run("heatmap", chests / "images", *model, option, value)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_bench_scores_a_folder_and_its_own_boxes_and_maps_score_the_same(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    common = ("--t-iobb", "0.1", "--t-iou", "0.1", "--resamples", "50", "--seed", "1")
+    done = run("bench", chests, "--model", untrained_model, *common, "--out", tmp_path / "model")
+    assert done.exit_code == 0, done.output
+    run(
+        *("heatmap", chests / "images", "--model", untrained_model, "--save-maps"),
+        *("--out", tmp_path / "maps"),
+    )
+    boxes = tmp_path / "model/detections.csv"
+    from_boxes = run("bench", chests, "--detections", boxes, *common, "--out", tmp_path / "boxes")
+    assert from_boxes.exit_code == 0, from_boxes.output
+    from_maps = run(
+        "bench", chests, "--maps", tmp_path / "maps", *common, "--out", tmp_path / "from_maps"
+    )
+    assert from_maps.exit_code == 0, from_maps.output
+    tables = [
+        pd.read_csv(tmp_path / name / "localization.csv")
+        for name in ("model", "boxes", "from_maps")
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
+    run_card = json.loads((tmp_path / "model/run.json").read_text())
+    assert run_card["divisors"]["afp"] == tables[0].query("finding == 'mean'")["annotated"].iloc[0]
+    assert run_card["missing_images"] == []
+
+
+def test_bench_counts_missing_images_and_leaves_nothing_out_silently(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    boxed = pd.read_csv(chests / "BBox_List_2017.csv").iloc[:, 0].unique()
+    partial = tmp_path / "partial"
+    (partial / "images").mkdir(parents=True)
+    for name in ("BBox_List_2017.csv", "Data_Entry_2017.csv"):
+        (partial / name).write_bytes((chests / name).read_bytes())
+    for name in boxed[1:]:
+        (partial / "images" / name).write_bytes((chests / "images" / name).read_bytes())
+    (partial / "images" / boxed[1]).write_bytes(b"\x89PNG\r\n\x1a\n, but cut short")
+    done = run(
+        *("bench", partial, "--model", untrained_model, "--out", tmp_path / "out"),
+        *("--resamples", "20"),
+    )
+    assert done.exit_code == 1
+    assert Path(boxed[1]).stem in done.stderr
+    run_card = json.loads((tmp_path / "out/run.json").read_text())
+    assert run_card["missing_images"] == [Path(boxed[0]).stem]
+    assert list(run_card["failed_images"]) == [Path(boxed[1]).stem]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--detections", "a.csv", "--maps", "b"), "exclude each other"),
+        (("--boxes-for", "everyone"), "choose from annotated, labelled, predicted, all"),
+    ],
+)
+def test_bench_refuses_what_makes_no_sense(arguments: tuple[str, ...], said: str) -> None:
+    done = run("bench", *arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_folder_that_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
+    done = run("bench", tmp_path)
+    assert done.exit_code == 1
+    assert str(tmp_path) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
