@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrloc.reports.clauses import Clustering
 from cxrloc.reports.labels import FINDINGS, NO_FINDING, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
 from cxrloc.types import CxrlocError, Label
@@ -74,6 +75,30 @@ def write_labels(
             if reasons is not None:
                 reasons.writerows(_explanations(report))
     return Written(count, tuple(failures))
+
+
+def write_clusters(clustering: Clustering, path: Path, members: Path) -> None:
+    """Writes clusters as labels, and what a person needs to name them.
+
+    Args:
+        clustering: from `cluster_clauses`.
+        path: one row per report: `report_id`, then a column per cluster, headed by its medoid: 1,
+            or empty where no clause of the report belongs to it.
+        members: one row per clause: `cluster` (1 is the largest), `medoid`, `reports` (of the
+            cluster), `clause`, `count`.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("report_id", *(cluster.medoid for cluster in clustering.clusters)))
+        places = range(len(clustering.clusters))
+        for report_id, found in clustering.labels:
+            table.writerow((report_id, *("1" if place in found else "" for place in places)))
+    with members.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("cluster", "medoid", "reports", "clause", "count"))
+        for number, cluster in enumerate(clustering.clusters, 1):
+            for clause, count in cluster.members:
+                table.writerow((number, cluster.medoid, cluster.reports, clause, count))
 
 
 def _cell(value: int | None) -> str:

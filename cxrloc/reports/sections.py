@@ -71,7 +71,7 @@ def sentences(text: str) -> list[str]:
     joined = re.sub(r"(?<![.:;!?\n])\n(?!\s*(?:\n|[-*•\d]))", " ", text)
     found: list[str] = []
     for part in _END.split(joined.strip()):
-        if found and len(found[-1]) < MAX_CHARACTERS and _ABBREVIATION.search(found[-1]):
+        if found and len(found[-1]) < MAX_CHARACTERS and _ABBREVIATION.search(found[-1][-12:]):
             found[-1] = f"{found[-1]} {part.strip()}"
         else:
             found += (piece.strip() for piece in _PIECE.findall(part))

@@ -1,6 +1,7 @@
 """Clauses, their distances, and the medoids that no swap improves."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrloc.reports.clauses import cluster_clauses, edit_distances, k_medoids
+from cxrloc.reports.label_file import write_clusters
 from cxrloc.reports.read import Report
 from cxrloc.types import CxrlocError
 
@@ -81,6 +83,18 @@ def test_coverage_is_the_share_of_reports_in_the_largest_clusters() -> None:
     ]
     assert found.coverage == 0.9
     assert found.labels[-1] == ("9", ())
+
+
+def test_clusters_are_written_for_a_person_to_name(tmp_path: Path) -> None:
+    reports = [Report("a", "心影增大。Edema"), Report("b", "心影稍增大"), Report("c", "心影增大")]
+    labels, members = tmp_path / "labels.csv", tmp_path / "clusters.csv"
+    write_clusters(cluster_clauses(reports, top=1, clusters=2), labels, members)
+    assert labels.read_text("utf-8").splitlines() == ["report_id,心影增大", "a,1", "b,1", "c,1"]
+    assert members.read_text("utf-8").splitlines() == [
+        "cluster,medoid,reports,clause,count",
+        "1,心影增大,3,心影增大,2",
+        "1,心影增大,3,心影稍增大,1",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""Speed and memory of the report labeler and of the clustering of clauses.
+
+    python benchmarks/speed_reports.py OPENI_FOLDER [--reports 20000] [--clauses 16000]
+
+OPENI_FOLDER holds NLMCXR_reports.tgz. Prints Markdown. CPU seconds stand beside wall seconds,
+since other work on the machine slows the latter.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+from cxrloc.reports.clauses import edit_distances, k_medoids
+from cxrloc.reports.labels import label_reports
+from cxrloc.reports.read import Report, read_reports
+
+WORDS = (
+    *("small", "left", "right", "pleural", "effusion", "mild", "basilar", "atelectasis", "stable"),
+    *("calcified", "nodule", "lobe", "upper", "lower", "heart", "enlarged", "tortuous", "aorta"),
+)
+
+
+def distinct(reports: Iterable[Report]) -> Iterator[Report]:
+    """No sentence twice: a running number in each, so that nothing is answered from memory."""
+    for number, report in enumerate(reports):
+        yield Report(report.report_id, report.text.replace(". ", f" {number}a. "))
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed_labels(name: str, reports: Iterable[Report]) -> None:
+    """A row: reports per second, and by how much the peak of memory grew."""
+    before, wall, used = peak_mib(), time.perf_counter(), time.process_time()
+    count = sum(1 for _ in label_reports(reports))
+    wall, used = time.perf_counter() - wall, time.process_time() - used
+    growth = peak_mib() - before
+    print(f"| {name} | {count} | {count / wall:.0f} | {count / used:.0f} | {growth:.0f} |")
+
+
+def timed_clauses(count: int) -> None:
+    """Clustering of made-up clauses, and the distances of a quarter of them done both ways."""
+    generator = np.random.default_rng(0)
+    clauses: set[str] = set()
+    while len(clauses) < count:
+        clauses.add(" ".join(generator.choice(WORDS, size=generator.integers(2, 7))))
+    names = sorted(clauses)
+    start = time.perf_counter()
+    distances = edit_distances(names)
+    middle = time.perf_counter()
+    k_medoids(distances, np.ones(count, dtype=np.int64), 50, generator)
+    end = time.perf_counter()
+    print(f"\n| {count} clauses, 50 clusters | s |\n|---|---|")
+    print(f"| edit distances, {distances.nbytes / 2**20:.0f} MiB | {middle - start:.1f} |")
+    print(f"| k-medoids | {end - middle:.1f} |\n| together | {end - start:.1f} |")
+    ratio = one_list_ratio(names[::4])
+    print(f"| rapidfuzz with one list for both sides, over ours | {ratio:.1f} x |")
+
+
+def one_list_ratio(names: list[str]) -> float:
+    """Time of rapidfuzz's symmetric path over ours, medians of five interleaved runs."""
+    times: list[list[float]] = [[], []]
+    for _ in range(5):
+        for place, other in enumerate((names, list(names))):
+            start = time.perf_counter()
+            cdist(names, other, scorer=Levenshtein.distance, dtype=np.uint8, workers=-1)
+            times[place].append(time.perf_counter() - start)
+    return float(np.median(times[0]) / np.median(times[1]))
+
+
+def main() -> None:
+    """All rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("openi", type=Path)
+    parser.add_argument("--reports", type=int, default=20_000)
+    parser.add_argument("--clauses", type=int, default=16_000)
+    arguments = parser.parse_args()
+    archive = arguments.openi / "NLMCXR_reports.tgz"
+    reports = [report for report in read_reports(archive) if isinstance(report, Report)]
+    print("| reports | number | per s | per CPU s | peak memory grew by, MiB |")
+    print("|---|---|---|---|---|")
+    timed_labels("first use (rules compiled)", reports[:1])
+    timed_labels("as they come, each once", reports)
+    endless = cycle(reports)
+    timed_labels("no sentence twice", distinct(islice(endless, arguments.reports // 2)))
+    timed_labels("the same, again as many", distinct(islice(endless, arguments.reports // 2)))
+    timed_clauses(arguments.clauses)
+
+
+if __name__ == "__main__":
+    main()
