@@ -120,12 +120,36 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Truth drawn as polygons in original pixels, each a ring of (x, y); overlaps count once."""
+
+    polygons: tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Truth drawn pixel by pixel over the whole image; a copy of another size has the same mask.
+
+    Attributes:
+        rows: height of the mask; its pixels are spread evenly over the image.
+        columns: width of the mask.
+        runs: lengths of runs outside, inside, outside, ... of the finding, down each column, from
+            the left column to the right one (COCO's order); what is left at the end is outside.
+    """
+
+    rows: int
+    columns: int
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
-    """Truth: an expert drew this box for this finding."""
+    """Truth: an expert drew this box for this finding, or a shape that the box encloses."""
 
     image_id: str
     finding: str
     box: Box
+    shape: Outline | Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,88 @@
 """Data sets: a folder or a file becomes a list of `Record`s.
 
-To read another kind of data set, write a function from path to records and add one line.
+To read another kind of data set, write a function from path to records and add one line; a layout
+that is to be recognised needs a line in `_layout_of` too.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from cxrloc.datasets import rsna_pneumonia, siim_pneumothorax, vindr_cxr
 from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.types import CxrlocError, Record
 
 READERS: dict[str, Callable[[Path], list[Record]]] = {
     "chestxray14": read_chestxray14,
     "boxes": read_boxed_images,
+    "vindr_cxr": vindr_cxr.read_vindr_cxr,
+    "rsna_pneumonia": rsna_pneumonia.read_rsna_pneumonia,
+    "siim_pneumothorax": siim_pneumothorax.read_siim_pneumothorax,
+    "chestx_det": read_chestx_det,
+    "chexlocalize": read_chexlocalize,
 }
 """Readers by the name of what they read."""
 
+_COLUMNS = {
+    "vindr_cxr": vindr_cxr.COLUMNS,
+    "rsna_pneumonia": rsna_pneumonia.COLUMNS,
+    "siim_pneumothorax": siim_pneumothorax.COLUMNS,
+}
+_FILE_NAMES = (
+    "annotations_t*.csv",
+    "annotations/annotations_t*.csv",
+    "stage_2_train_labels.csv",
+    "*-rle.csv",
+    "ChestX_Det*.json",
+    "gt_*.json",
+)
+_HEAD = 4096  # characters, more than any header has
+_CHEXLOCALIZE = re.compile(
+    r'\s*\{\s*"[^"]+"\s*:\s*\{\s*("img_size"|"[^"]+"\s*:\s*\{\s*"(size|counts)")'
+)
+
 
 def read_dataset(path: Path) -> list[Record]:
-    """Records of whatever lies at a path: ChestX-ray14's layout, or a file or folder of boxes.
+    """Records of whatever lies at a path: a published layout, or a file or folder of boxes.
 
+    A file is recognised by what is in it, a folder by the published name of its annotation file.
     ChestX-ray14's own box list stands for its folder, so that its frame and patients are known.
 
     Raises:
-        CxrlocError: nothing is there, or the reader refuses it.
+        CxrlocError: nothing is there, a folder holds several annotation files, or the reader
+            refuses it.
     """
     if not path.exists():
         raise CxrlocError(f"{path}: no such file or folder")
     if path.is_file() and path.match("BBox_List*.csv"):
         path = path.parent
-    layout = path.is_dir() and [*path.glob("Data_Entry_2017*.csv"), *path.glob("BBox_List*.csv")]
-    return READERS["chestxray14" if layout else "boxes"](path)
+    if path.is_file():
+        return READERS[_layout_of(path)](path)
+    if [*path.glob("Data_Entry_2017*.csv"), *path.glob("BBox_List*.csv")]:
+        return READERS["chestxray14"](path)
+    published = sorted(file for name in _FILE_NAMES for file in path.glob(name))
+    if len(published) > 1:
+        raise CxrlocError(
+            f"{path} holds several annotation files, name the one to read: "
+            f"{', '.join(file.name for file in published)}"
+        )
+    return read_dataset(published[0]) if published else READERS["boxes"](path)
+
+
+def _layout_of(path: Path) -> str:
+    """The reader of a file, by its beginning; "boxes" where it is none of the published ones."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.read(_HEAD)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CxrlocError(f"{path} cannot be read as text: {error}") from error
+    if path.suffix.lower() == ".json":
+        if head.lstrip().startswith("["):
+            return "chestx_det"
+        return "chexlocalize" if _CHEXLOCALIZE.match(head) else "boxes"
+    columns = {name.strip() for name in head.split("\n", 1)[0].split(",")}
+    matches = (name for name, needed in _COLUMNS.items() if columns.issuperset(needed))
+    return next(matches, "boxes")

@@ -1,6 +1,7 @@
 """Image files of a data set: their ids, and where they lie."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from cxrloc.types import CxrlocError
@@ -33,6 +34,24 @@ def find_image_files(folder: Path) -> dict[str, Path]:
             names = sorted(entry.name for entry in entries if entry.is_file())
         for name in names:
             path, image_id = place / name, image_id_of(name)
+            if image_id in found:
+                raise CxrlocError(
+                    f"{path} and {found[image_id]} are both image {image_id}: keep one of them"
+                )
+            found[image_id] = path
+    return found
+
+
+def find_image_files_below(folders: Iterable[Path]) -> dict[str, Path]:
+    """Image files by image id, in these folders and all below; a missing folder holds none.
+
+    Raises:
+        CxrlocError: two files have the same id.
+    """
+    found: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            image_id = image_id_of(path.name)
             if image_id in found:
                 raise CxrlocError(
                     f"{path} and {found[image_id]} are both image {image_id}: keep one of them"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.types import Annotation, Box, CxrlocError, Label, Record
+from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record
 
 
 def checked_box(where: str, x_min: float, y_min: float, x_max: float, y_max: float) -> Box:
@@ -47,6 +47,8 @@ def boxed_record(
 def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     """The record with its boxes in pixels of an image of this size, cut to the image.
 
+    Outlines move with their boxes; they are not cut.
+
     A record without an annotation frame is taken to be drawn on this image.
 
     Raises:
@@ -81,8 +83,18 @@ def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
                 f"image {record.image_id}: {box} of {annotation.finding} lies outside the image of "
                 f"{frame_columns} x {frame_rows} pixels: correct the box list"
             ) from error
-        moved.append(dataclasses.replace(annotation, box=inside))
+        shape = _scaled(annotation.shape, scale_x, scale_y)
+        moved.append(dataclasses.replace(annotation, box=inside, shape=shape))
     return dataclasses.replace(record, annotations=tuple(moved), annotation_frame=(rows, columns))
+
+
+def _scaled(shape: Outline | Mask | None, x: float, y: float) -> Outline | Mask | None:
+    """The shape on a copy of the image; a mask is spread over any copy as it is."""
+    if not isinstance(shape, Outline):
+        return shape
+    return Outline(
+        tuple(tuple((x * across, y * down) for across, down in ring) for ring in shape.polygons)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""CheXlocalize (Saporta et al. 2022): polygons, masks and points of radiologists on CheXpert.
+
+Images are named `patient64541_study1_view1_frontal`. Three kinds of JSON are published:
+
+- `gt_annotations_*.json`: `{image: {"img_size": [rows, columns], finding: [ring, ...]}}`, each
+  ring a list of [x, y];
+- `gt_segmentations_*.json`: `{image: {finding: {"size": [rows, columns], "counts": "..."}}}`,
+  COCO's compressed run lengths, a mask for every finding, empty where it is absent;
+- most representative points: `{image: {"img_size": ..., finding: [[x, y], ...]}}`.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.datasets.shapes import box_of_mask, box_of_outline, coco_runs, outline_of
+from cxrloc.findings import standard_finding
+from cxrloc.types import Annotation, CxrlocError, Mask, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A claim: where a reader would point for this finding, in pixels of the original image."""
+
+    image_id: str
+    finding: str
+    x: float
+    y: float
+
+
+def read_chexlocalize(path: Path) -> list[Record]:
+    """One record per image of a file of polygons or of masks.
+
+    All polygons of a finding are one annotation, as are all parts of a mask, with one box around
+    them. Images are looked for as CheXpert lays them out (`patient64541/study1/...`), beside the
+    file or up to two folders below it.
+
+    Raises:
+        CxrlocError: not such a JSON file, or an entry (named) breaks its rules.
+    """
+    try:
+        return [_record(path, image_id, entry) for image_id, entry in _entries(path)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _refused(path, error) from error
+
+
+def read_chexlocalize_points(path: Path) -> list[Point]:
+    """The most representative points, in the order of the file.
+
+    Raises:
+        CxrlocError: not such a JSON file.
+    """
+    try:
+        return [
+            Point(image_id, standard_finding(finding), float(x), float(y))
+            for image_id, entry in _entries(path)
+            for finding, points in entry.items()
+            if finding != "img_size"
+            for x, y in points
+        ]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _refused(path, error) from error
+
+
+def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        yield from json.loads(path.read_text(encoding="utf-8")).items()
+    except (OSError, ValueError) as error:
+        raise CxrlocError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def _refused(path: Path, error: Exception) -> CxrlocError:
+    return CxrlocError(f"{path} is not one of CheXlocalize's JSON files: {error!r}")
+
+
+def _record(path: Path, image_id: str, entry: dict[str, Any]) -> Record:
+    where = f"{path}, {image_id}"
+    shapes = {name: shape for name, shape in entry.items() if name != "img_size"}
+    frames = {tuple(shape["size"]) for shape in shapes.values() if isinstance(shape, dict)}
+    frames |= {tuple(entry["img_size"])} if "img_size" in entry else set()
+    if len(frames) != 1:
+        raise CxrlocError(f"{where}: its shapes have {len(frames)} sizes, an image has one")
+    ((rows, columns),) = frames
+    drawn = [_annotation(where, image_id, name, shape) for name, shape in shapes.items()]
+    return boxed_record(
+        image_id,
+        filter(None, drawn),
+        patient_id=image_id.split("_")[0],
+        frame=(int(rows), int(columns)),
+        path=_image(path.parent, image_id),
+    )
+
+
+def _annotation(where: str, image_id: str, name: str, shape: Any) -> Annotation | None:
+    """Truth out of rings, or out of a mask; None where nothing was drawn."""
+    finding = standard_finding(name)
+    if isinstance(shape, dict):
+        rows, columns = map(int, shape["size"])
+        mask = Mask(rows, columns, coco_runs(shape["counts"]))
+        if min(mask.runs, default=0) < 0 or sum(mask.runs) > rows * columns:
+            raise CxrlocError(f"{where}: the run lengths of {name} leave its {rows} x {columns}")
+        around = box_of_mask(mask)
+        return Annotation(image_id, finding, around, mask) if around else None
+    outline = outline_of(shape)
+    if not outline.polygons:
+        return None
+    box = checked_box(f"{where}, {name}", *box_of_outline(outline))
+    return Annotation(image_id, finding, box, outline)
+
+
+def _image(folder: Path, image_id: str) -> Path | None:
+    """`patient1_study2_view1_frontal` lies in `patient1/study2/view1_frontal.jpg`."""
+    name = f"{image_id.replace('_', '/', 2)}.jpg"
+    return next(
+        (found for above in ("", "*/", "*/*/") for found in folder.glob(above + name)), None
+    )

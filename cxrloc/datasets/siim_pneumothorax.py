@@ -1,0 +1,62 @@
+"""SIIM-ACR Pneumothorax Segmentation (2019): run lengths in `train-rle.csv`."""
+
+import dataclasses
+from pathlib import Path
+
+from cxrloc.datasets.annotation_rows import annotation_rows
+from cxrloc.datasets.image_files import find_image_files_below, image_id_of
+from cxrloc.datasets.records import boxed_record
+from cxrloc.datasets.shapes import box_of_mask
+from cxrloc.types import Annotation, CxrlocError, Label, Mask, Record
+
+FINDING = "Pneumothorax"
+FRAME = (1024, 1024)
+"""Rows and columns of all published images."""
+
+COLUMNS = ("ImageId", "EncodedPixels")
+
+
+def read_siim_pneumothorax(path: Path) -> list[Record]:
+    """One record per image; one row per mask, or one row of -1 and no mask.
+
+    Numbers are pairs of a gap, counted from the end of the run before, and a length, down the
+    columns from the left: the order of `Mask`. The published header has a blank before
+    `EncodedPixels`. Images are looked for below the file's folder, in `dicom-images-train` and
+    `dicom-images-test`.
+
+    Raises:
+        CxrlocError: a column is missing, or a row (named) is no run lengths, or leaves the image.
+    """
+    masks: dict[str, list[Annotation]] = {}
+    for where, cells in annotation_rows(path, COLUMNS):
+        image_id = image_id_of(cells["ImageId"])
+        own = masks.setdefault(image_id, [])
+        if cells["EncodedPixels"] != "-1":
+            mask = Mask(*FRAME, runs=_runs(where, cells["EncodedPixels"]))
+            box = box_of_mask(mask)
+            if box is None:
+                raise CxrlocError(f"{where}: the mask is empty; an image without one says -1")
+            own.append(Annotation(image_id, FINDING, box, mask))
+    places = [path.parent / f"dicom-images-{part}" for part in ("train", "test")]
+    files = find_image_files_below(places)
+    return [
+        dataclasses.replace(
+            boxed_record(image_id, own, frame=FRAME, path=files.get(image_id)),
+            labels={FINDING: Label.POSITIVE if own else Label.NEGATIVE},
+        )
+        for image_id, own in masks.items()
+    ]
+
+
+def _runs(where: str, text: str) -> tuple[int, ...]:
+    try:
+        runs = tuple(map(int, text.split()))
+    except ValueError as error:
+        raise CxrlocError(
+            f"{where}: EncodedPixels holds {text[:40]!r}, not whole numbers"
+        ) from error
+    if len(runs) % 2 or min(runs, default=0) < 0:
+        raise CxrlocError(f"{where}: EncodedPixels are pairs of gap and length, none below 0")
+    if sum(runs) > FRAME[0] * FRAME[1]:
+        raise CxrlocError(f"{where}: EncodedPixels go beyond the image of 1024 x 1024 pixels")
+    return runs
