@@ -1,0 +1,152 @@
+"""Whole commands: `cxrloc heatmap FOLDER` against its bare forward passes, memory, `--help`.
+
+    python benchmarks/speed_commands.py                     all three tables
+    python benchmarks/speed_commands.py --images 20         a quick look
+    python benchmarks/speed_commands.py --memory-images 0   leave the memory table out
+
+The folder holds 12-bit uncompressed DICOM files of 2544 x 3056 pixels (ten different ones, linked
+under many names); the network is ResNet-50 at 512 x 512 with random weights, 14 findings.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import torch
+from pydicom.uid import ExplicitVRLittleEndian
+
+from cxrloc.datasets.phantom import make_phantom, write_phantoms
+from cxrloc.findings import CHESTXRAY14
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.inference.localize import Failure, InferenceSettings
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.weights import ModelCard, read_model, write_model
+from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
+
+ROWS, COLUMNS, DIFFERENT = 3056, 2544, 10
+
+
+def write_radiographs(folder: Path, count: int) -> Path:
+    """`count` names of large DICOM files."""
+    write_phantoms(folder / "small", DIFFERENT, seed=0, file_format="dicom", size=256)
+    originals = []
+    for index, path in enumerate(sorted((folder / "small/images").iterdir())):
+        dataset = pydicom.dcmread(path)
+        dataset.Rows, dataset.Columns = ROWS, COLUMNS
+        small = make_phantom(0, index, 256).pixels
+        large = small[np.arange(ROWS)[:, None] * 256 // ROWS, np.arange(COLUMNS) * 256 // COLUMNS]
+        dataset.PixelData = np.round(large * 4095).astype("<u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        originals.append(folder / f"large{index}.dcm")
+        dataset.save_as(originals[-1])
+    images = folder / "images"
+    images.mkdir()
+    for index in range(count):
+        os.link(originals[index % DIFFERENT], images / f"{index:05d}.dcm")
+    return images
+
+
+def write_network(path: Path, backbone: str, size: int) -> Path:
+    """A checkpoint with random weights."""
+    torch.manual_seed(0)
+    network = Localizer(LocalizerConfig(backbone, CHESTXRAY14))
+    card = ModelCard(name=backbone, trained_on="nothing", findings=CHESTXRAY14)
+    write_model(path, network, Preprocessing(size=size), card)
+    return path
+
+
+def seconds_of_heatmap(images: Path, model: Path, out: Path) -> float:
+    """The flow behind `cxrloc heatmap`, as the command runs it."""
+    options = HeatmapOptions(models=(str(model),), inference=InferenceSettings(batch_size=8))
+    start = time.perf_counter()
+    for result in heatmap([images], out, options):
+        if isinstance(result, Failure):
+            raise SystemExit(f"{result.image_id}: {result.reason}")
+    return time.perf_counter() - start
+
+
+def seconds_of_forwards(model: Path, images: int, batch_size: int = 8) -> float:
+    """The network alone, on as many images in batches of the same size."""
+    network = read_model(model).network
+    total = 0.0
+    for first in range(0, images, batch_size):
+        batch = torch.zeros(min(batch_size, images - first), 1, 512, 512)
+        start = time.perf_counter()
+        with torch.no_grad():
+            network(batch)
+        total += time.perf_counter() - start
+    return total
+
+
+def end_to_end(folder: Path, count: int) -> None:
+    """The ratio of the whole command to its forward passes."""
+    images = write_radiographs(folder, count)
+    model = write_network(folder / "resnet50.safetensors", "resnet50", 512)
+    seconds_of_forwards(model, 8)  # warm
+    forwards = [seconds_of_forwards(model, count)]
+    whole = seconds_of_heatmap(images, model, folder / "out")
+    forwards.append(seconds_of_forwards(model, count))
+    bare = statistics.mean(forwards)
+    print(f"\n| {count} files, ResNet-50, 512 px, {torch.get_num_threads()} threads | seconds |")
+    print("|---|---|")
+    print(f"| bare forward passes, mean of before and after | {bare:.1f} |")
+    print(f"| `cxrloc heatmap`, pictures included | {whole:.1f} |")
+    print(f"| ratio | {whole / bare:.2f} |")
+
+
+def memory(folder: Path, count: int) -> None:
+    """Resident memory while a folder of many images is done by a small network."""
+    folder.mkdir()
+    images = write_radiographs(folder, count)
+    model = write_network(folder / "small.safetensors", "small_resnet", 256)
+    options = HeatmapOptions(models=(str(model),))
+    print("\n| images done | resident memory, MB |\n|---|---|")
+    for done, _ in enumerate(heatmap([images], folder / "out", options), start=1):
+        if done % (count // 10) == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            print(f"| {done} | {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:.0f} |", flush=True)
+
+
+def help_against_typer(rounds: int = 15) -> None:
+    """`cxrloc --help` against importing typer alone, in turn."""
+    programs = {
+        "python -c 'import typer'": "import typer",
+        "cxrloc --help": "import sys; sys.argv = ['cxrloc', '--help']; "
+        "from cxrloc.cli import app; app()",
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    print("\n| command | median seconds |\n|---|---|")
+    for name, value in medians.items():
+        print(f"| `{name}` | {value:.3f} |")
+    print(f"| ratio | {medians['cxrloc --help'] / medians[next(iter(programs))]:.2f} |")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--memory-images", type=int, default=2000)
+    arguments = parser.parse_args()
+    help_against_typer()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.images:
+            end_to_end(Path(folder), arguments.images)
+        if arguments.memory_images:
+            memory(Path(folder) / "memory", arguments.memory_images)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What the README shows, works as it is written."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cxrloc.cli import app
+from cxrloc.datasets.phantom import write_phantoms
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+
+
+def test_two_commands_set_everything_up() -> None:
+    setup = [command for command in COMMANDS if "pip install" in command]
+    assert [command.split()[-1] for command in setup] == ["bench", "pytest"]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("cxrloc ")])
+def test_options_of_every_command_exist(command: str) -> None:
+    name, *arguments = shlex.split(command)[1:]
+    known = CliRunner().invoke(app, [name, "--help"]).output
+    for argument in arguments:
+        assert not argument.startswith("--") or argument in known
+
+
+def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_phantoms(Path("chests"), n=12, seed=0, size=128)
+    examples = [text for kind, text in BLOCKS if kind == "python"]
+    assert len(examples) == 2
+    for text in examples:
+        exec(compile(text, str(README), "exec"), {})
+
+
+@pytest.mark.parametrize(
+    "path", re.findall(r"`((?:cxrloc|tests|benchmarks)/[\w./]*)`", README.read_text())
+)
+def test_every_place_named_exists(path: str) -> None:
+    assert (README.parent / path).exists()
+
+
+@pytest.mark.parametrize("path", re.findall(r"!\[.*?\]\((.*?)\)", README.read_text()))
+def test_every_picture_exists(path: str) -> None:
+    assert (README.parent / path).is_file()
