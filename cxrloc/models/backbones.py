@@ -6,6 +6,7 @@ gives a finer grid. Submodules keep torchvision's names, so that its weights fit
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import torchvision
 from torch import nn
@@ -13,6 +14,9 @@ from torchvision.models.resnet import BasicBlock
 
 NATIVE_STRIDE = 32
 """Pixels of the input per cell of an unchanged backbone's grid."""
+
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+"""Layers that look at neighbours, or stride."""
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -117,10 +121,10 @@ def set_output_stride(layers: nn.Sequential, output_stride: int) -> None:
     """
     stride, rate = 1, 1
     for name, layer in layers.named_modules():
-        if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        if not isinstance(layer, WINDOWS):
             continue
         before = rate
-        step = layer.stride if isinstance(layer.stride, int) else layer.stride[0]
+        step = _first_of(layer.stride)
         # A residual block's "downsample" runs beside the layer whose stride was just counted.
         if not name.endswith("downsample.0"):
             if stride * step <= output_stride:
@@ -159,3 +163,33 @@ def set_input_channels(layers: nn.Sequential, channels: int) -> None:
         first = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
         first.weight = nn.Parameter(first.weight.detach().sum(dim=1, keepdim=True))
         first.in_channels = 1
+
+
+def cell_shift_pixels(layers: nn.Module) -> float:
+    """How far right of (and below) its cell's centre the centre of what a feature sees lies.
+
+    A feature in column j of a grid of stride J stands for the cell [J j, J (j + 1)), but padding
+    at both sides of strided kernels centres its receptive field elsewhere: half a cell to the
+    left in a ResNet. With kernel k, dilation d, padding p and the stride J' of the layers before,
+    each layer adds J' (d (k - 1) / 2 - p) (Araujo et al. 2019, Computing Receptive Fields).
+    Global pooling gives training no reason to undo it.
+
+    >>> cell_shift_pixels(nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1))  # pixel 0, not 0.5
+    -0.5
+    >>> cell_shift_pixels(nn.MaxPool2d(2))
+    0.0
+    """
+    centre, stride = 0.5, 1
+    for name, layer in layers.named_modules():
+        if not isinstance(layer, WINDOWS) or name.endswith("downsample.0"):
+            continue
+        kernel, step, padding = map(_first_of, (layer.kernel_size, layer.stride, layer.padding))
+        dilation = 1 if isinstance(layer, nn.AvgPool2d) else _first_of(layer.dilation)
+        centre += stride * (dilation * (kernel - 1) / 2 - padding)
+        stride *= step
+    return centre - stride / 2
+
+
+def _first_of(value: Any) -> int:
+    """Rows and columns are treated alike."""
+    return value if isinstance(value, int) else value[0]

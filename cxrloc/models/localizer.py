@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cxrloc.models.backbones import (
     BACKBONES,
     NATIVE_STRIDE,
+    cell_shift_pixels,
     set_input_channels,
     set_output_stride,
 )
@@ -87,6 +88,12 @@ class Localizer(nn.Module):
     gives S x S x D; Open: here it is a 1 x 1 convolution, batch normalisation and ReLU, behind an
     average pooling where the grid is to be coarser than the backbone's.
 
+    Attributes:
+        config: what it was built from.
+        prediction: the linear layer.
+        cell_shift_pixels: where the centre of what a feature sees lies, right of and below the
+            centre of its cell, in pixels of the input.
+
     >>> config = LocalizerConfig("resnet18", ("Mass", "Nodule"), output_stride=16)
     >>> logits, features = Localizer(config).eval()(torch.zeros(1, 1, 256, 256))
     >>> logits.shape, features.shape
@@ -101,6 +108,7 @@ class Localizer(nn.Module):
         set_output_stride(self.backbone, config.output_stride)
         depth = _depth(self.backbone)
         self.transition = _transition(depth, config)
+        self.cell_shift_pixels = cell_shift_pixels(nn.Sequential(self.backbone, self.transition))
         self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
         self.prediction = nn.Linear(
             depth if config.transition_channels == 0 else config.transition_channels or depth,

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +84,43 @@ def test_a_new_network_has_seen_nothing():
 def test_an_impossible_network_is_refused_with_what_is_possible(change, message):
     with pytest.raises(CxrlocError, match=message):
         LocalizerConfig(**({"backbone": "resnet50", "findings": FINDINGS} | change))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stride"),
+    [
+        ("resnet18", 16),
+        ("resnet18", 64),
+        ("alexnet", 16),
+        ("googlenet", 32),
+        ("densenet121", 16),
+        ("mobilenet_v2", 16),
+    ],
+)
+def test_where_a_feature_looks_is_where_its_gradient_is(backbone, stride):
+    """With equal positive weights the gradient's centre of mass is the receptive field's centre."""
+    config = LocalizerConfig(backbone, FINDINGS, output_stride=stride, transition_channels=1)
+    network = Localizer(config).eval()
+    for module in network.modules():
+        if isinstance(module, nn.MaxPool2d):  # a maximum looks where the image says
+            module.forward = partial(blurred, module)
+        elif isinstance(module, nn.ReLU6):
+            module.forward = nn.functional.relu
+        elif isinstance(module, nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            nn.init.constant_(module.weight, 1 / fan_in)
+    image = torch.ones(1, 1, 512, 512, requires_grad=True)
+    _, features = network(image)
+    middle = features.shape[3] // 2
+    (gradient,) = torch.autograd.grad(features[0, 0, middle, middle], image)
+    columns = gradient[0, 0].sum(dim=0).double()
+    centre = (columns * (torch.arange(512) + 0.5)).sum() / columns.sum()
+    expected = stride * (middle + 0.5) + network.cell_shift_pixels
+    assert centre.item() == pytest.approx(expected, abs=0.1)
+
+
+def blurred(pool, values):
+    """The mean over a max-pooling's windows."""
+    return nn.functional.avg_pool2d(
+        values, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode
+    )
