@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate
 
 from cxrloc.images.dicom_pixels import stored_words
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
+from cxrloc.images.jpeg_frame import EXTENDED, LOSSLESS, jpeg_frame
 from cxrloc.images.stored_pixels import check_size, single_channel
 from cxrloc.types import CxrlocError, Radiograph
 
@@ -22,9 +23,8 @@ JPEG_START = b"\xff\xd8\xff"
 PNG_GREY, PNG_GREY_ALPHA, PNG_ALPHA = 0, 4, 6
 """Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
 
-LOSSLESS_PROCESS = 0xC3
-JPEG_PROCESSES = {0xC1: uid.JPEGExtended12Bit, LOSSLESS_PROCESS: uid.JPEGLossless}
-"""Start-of-frame markers (ITU-T T.81, table B.1) of the processes with more than 8 bits."""
+JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
+"""DICOM's transfer syntaxes of the processes that have more than 8 bits."""
 
 
 def read_png(path: Path, data: bytes) -> Radiograph:
@@ -51,22 +51,25 @@ def read_jpeg(path: Path, data: bytes) -> Radiograph:
     Raises:
         CxrlocError: damaged, too large, or in colour.
     """
-    marker, bits, rows, columns, samples = _frame_header(path, data)
-    check_size(path, rows, columns)
-    if bits == 8 and marker != LOSSLESS_PROCESS:
+    frame = jpeg_frame(data)
+    if frame is None:
+        raise _damaged(path, "JPEG", "it has no frame header")
+    check_size(path, frame.rows, frame.columns)
+    if frame.bits == 8 and frame.marker != LOSSLESS:
         return _radiograph(_pillow_words(path, "JPEG", data), 8, "JPEG", ())
-    if marker not in JPEG_PROCESSES or samples != 1:
-        raise _damaged(path, "JPEG", f"process {marker:02X} with {bits} bits is not read")
+    if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
+        what = f"process {frame.marker:02X} with {frame.bits} bits"
+        raise _damaged(path, "JPEG", f"{what} and {frame.samples} channels is not read")
     # The decoders of DICOM know what those of pictures do not.
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = JPEG_PROCESSES[marker]
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
+    dataset.file_meta.TransferSyntaxUID = JPEG_SYNTAXES[frame.marker]
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = frame.rows, frame.columns, 1
     dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
-    dataset.BitsAllocated = 8 if bits <= 8 else 16
-    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.BitsAllocated = 8 if frame.bits <= 8 else 16
+    dataset.BitsStored, dataset.HighBit = frame.bits, frame.bits - 1
     words = stored_words(path, dataset, encapsulate([data]))
-    return _radiograph(words, bits, "JPEG", ())
+    return _radiograph(words, frame.bits, "JPEG", ())
 
 
 def _pillow_words(
@@ -87,21 +90,6 @@ def _deep_colour_png(path: Path, data: bytes) -> UInt16[np.ndarray, "row col"]:
     if channels is None:
         raise _damaged(path, "PNG", "its pixels cannot be decoded")
     return single_channel(path, channels[:, :, :3])  # without alpha, which is the fourth
-
-
-def _frame_header(path: Path, data: bytes) -> tuple[int, int, int, int, int]:
-    """Marker, bits, rows, columns and components of a JPEG's frame (ITU-T T.81, B.2.2)."""
-    at = 2
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            bits, rows, columns, samples = struct.unpack(">BHHB", data[at + 4 : at + 10])
-            return marker, bits, rows, columns, samples
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise _damaged(path, "JPEG", "it has no frame header")
 
 
 def _radiograph(

@@ -66,19 +66,20 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
     Raises:
         CxrlocError: not a DICOM file that can be read, or none with this view.
     """
-    # pydicom's complaints of header values quote them, names included: they stay here.
-    with recorded_warnings():
-        dataset = _parse(path, data)
-    with recorded_warnings() as complaints:
-        words = stored_words(path, dataset, pixel_data(dataset, data))
-    with recorded_warnings():
-        try:
-            rendering = render(dataset, words, voi)
+    try:
+        # pydicom's complaints of header values quote them, names included: they stay here.
+        with recorded_warnings():
+            dataset = _parse(data)
+        with recorded_warnings() as complaints:
+            words = stored_words(path, dataset, pixel_data(dataset, data))
+        with recorded_warnings():
+            rendering = render(path, dataset, words, voi)
             return _radiograph(dataset, grey_levels(words, rendering.table), rendering, complaints)
-        except CxrlocError as error:
-            raise CxrlocError(f"{path}: {error}") from error
-        except PARSING_ERRORS as error:
-            raise _damaged(path, error) from error
+    except PARSING_ERRORS as error:
+        # The error's text may quote the header, so only its kind is told.
+        raise CxrlocError(
+            f"{path}: a damaged DICOM file ({type(error).__name__} while reading its header)"
+        ) from error
 
 
 @contextmanager
@@ -91,27 +92,22 @@ def recorded_warnings() -> Iterator[list[str]]:
         lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
 
 
-def _parse(path: Path, data: mmap) -> Dataset:
+def _parse(data: mmap) -> Dataset:
     """The tags that are needed, and a transfer syntax also where the file does not name one."""
     tags = [*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS]
     file = cast(BinaryIO, data)  # of which pydicom needs what a map has
-    try:
-        dataset = dcmread(file, DEFERRED_BYTES, force=True, specific_tags=tags)
-        if not has_plain_words(dataset):
-            file.seek(0)
-            dataset = dcmread(file, force=True, specific_tags=tags)
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            implicit, little = dataset.original_encoding
-            dataset.file_meta.TransferSyntaxUID = (
-                uid.ExplicitVRBigEndian
-                if little is False
-                else uid.ImplicitVRLittleEndian
-                if implicit
-                else uid.ExplicitVRLittleEndian
-            )
+    dataset = dcmread(file, DEFERRED_BYTES, force=True, specific_tags=tags)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian if little is False else plain
+    if has_plain_words(dataset):
         return dataset
-    except PARSING_ERRORS as error:
-        raise _damaged(path, error) from error
+    syntax = dataset.file_meta.TransferSyntaxUID
+    file.seek(0)
+    dataset = dcmread(file, force=True, specific_tags=tags)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
 
 
 def _radiograph(
@@ -141,11 +137,4 @@ def _radiograph(
         intensity=rendering.intensity,
         file_format="DICOM",
         warnings=(*header_warnings(dataset), *rendering.warnings, *polarity, *complaints),
-    )
-
-
-def _damaged(path: Path, error: Exception) -> CxrlocError:
-    # The error's text may quote the header, so only its kind is told.
-    return CxrlocError(
-        f"{path}: a damaged DICOM file ({type(error).__name__} while reading its header)"
     )

@@ -128,5 +128,5 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    """A tag's text in upper case, empty where missing."""
-    return str(dataset.get(keyword) or "").strip().upper()
+    """A tag's text on one line in upper case, empty where missing."""
+    return " ".join(str(dataset.get(keyword) or "").upper().split())

@@ -1,6 +1,7 @@
 """Stored words out of DICOM pixel data, whatever it is compressed with."""
 
 import importlib
+from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 
@@ -12,8 +13,18 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 from pydicom.tag import Tag
 
+from cxrloc.images.jpeg_frame import jpeg_frame
 from cxrloc.images.stored_pixels import check_size, single_channel
 from cxrloc.types import CxrlocError
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A plug-in of pydicom, and what to install for it."""
+
+    plugin: str
+    packages: str
+
 
 PIXEL_TAGS = (
     "Rows",
@@ -34,22 +45,30 @@ PIXEL_DATA = Tag("PixelData")
 LITTLE_ENDIAN = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+SAMPLES = {(1, name) for name in GREY} | {(3, name) for name in COLOUR}
 
-PACKAGES = {
-    uid.JPEGBaseline8Bit: "python-gdcm",
-    uid.JPEGExtended12Bit: "python-gdcm",
-    uid.JPEGLossless: "python-gdcm",
-    uid.JPEGLosslessSV1: "python-gdcm",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "pylibjpeg pylibjpeg-openjpeg",
-    uid.JPEG2000: "pylibjpeg pylibjpeg-openjpeg",
-    uid.HTJ2KLossless: "pylibjpeg pylibjpeg-openjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg pylibjpeg-openjpeg",
-    uid.HTJ2K: "pylibjpeg pylibjpeg-openjpeg",
-    uid.RLELossless: "pylibjpeg pylibjpeg-rle",
+GDCM = Decoder("gdcm", "python-gdcm")
+PYJPEGLS = Decoder("pyjpegls", "pyjpegls")
+OPENJPEG = Decoder("pylibjpeg", "pylibjpeg pylibjpeg-openjpeg")
+
+DECODERS = {
+    uid.JPEGBaseline8Bit: Decoder("pillow", "pillow"),
+    uid.JPEGExtended12Bit: GDCM,
+    uid.JPEGLossless: GDCM,
+    uid.JPEGLosslessSV1: GDCM,
+    uid.JPEGLSLossless: PYJPEGLS,
+    uid.JPEGLSNearLossless: PYJPEGLS,
+    uid.JPEG2000Lossless: OPENJPEG,
+    uid.JPEG2000: OPENJPEG,
+    uid.HTJ2KLossless: OPENJPEG,
+    uid.HTJ2KLosslessRPCL: OPENJPEG,
+    uid.HTJ2K: OPENJPEG,
+    uid.RLELossless: Decoder("pylibjpeg", "pylibjpeg pylibjpeg-rle"),
 }
-"""Packages with permissive licences that decode a transfer syntax."""
+"""One decoder with a permissive licence per compressed transfer syntax.
+
+gdcm only where no other can, since it ends the whole process on some damaged streams.
+"""
 
 # What decoders raise on damaged or contradictory pixel data.
 DECODING_ERRORS = (
@@ -105,32 +124,51 @@ def stored_words(
         shape = dataset.Rows, dataset.Columns
         size = dataset.BitsAllocated // 8
         return np.frombuffer(pixel_bytes, f"<u{size}", count=shape[0] * shape[1]).reshape(shape)
+    plugin = _plugin(path, syntax)
+    if syntax in uid.JPEGTransferSyntaxes:
+        _check_jpeg(path, dataset, pixel_bytes)
     if syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
         return _extended_jpeg(path, dataset, pixel_bytes)
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        raise CxrlocError(
-            f"{path}: transfer syntax {syntax.name} ({syntax}) is not read: convert the file, for "
-            "example with `gdcmconv --raw`"
-        ) from None
-    if not decoder.is_available:
-        raise _missing_decoder(path, syntax)
     dataset.PixelData = pixel_bytes
     try:
         # Unused bits and signs are left to the table of grey levels, where they cost nothing.
-        pixels, _ = decoder.as_array(
+        pixels, _ = get_decoder(syntax).as_array(
             dataset,
             index=0,
+            decoding_plugin=plugin,
             correct_unused_bits=False,  # type: ignore[arg-type]  # annotated as the options' dict
         )
     except DECODING_ERRORS as error:
+        raise _undecoded(path, syntax, str(error)) from error
+    except BaseException as error:
+        # What pylibjpeg-rle's Rust raises is no Exception, and cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
         raise _undecoded(path, syntax, str(error)) from error
     if pixels.ndim == 3:
         return single_channel(path, pixels)
     # Some decoders return fewer bytes per pixel than were allocated.
     size = dataset.BitsAllocated // 8
     return pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
+
+
+def _plugin(path: Path, syntax: uid.UID) -> str:
+    """The plug-in of pydicom that decodes this syntax; uncompressed ones have none."""
+    try:
+        available = get_decoder(syntax).available_plugins
+    except NotImplementedError:
+        raise CxrlocError(
+            f"{path}: transfer syntax {syntax.name} ({syntax}) is not read: convert the file, for "
+            "example with `gdcmconv --raw`"
+        ) from None
+    if syntax not in DECODERS:
+        return ""
+    decoder = DECODERS[syntax]
+    if decoder.plugin not in available:
+        raise CxrlocError(
+            f"{path}: transfer syntax {syntax.name} needs a decoder: pip install {decoder.packages}"
+        )
+    return decoder.plugin
 
 
 def _check_header(path: Path, dataset: Dataset, found: int) -> None:
@@ -145,19 +183,23 @@ def _check_header(path: Path, dataset: Dataset, found: int) -> None:
             f"{path}: BitsAllocated (0028,0100) {allocated} and BitsStored (0028,0101) {bits}: "
             "radiographs are stored in 8 or 16 bits, and no more of them used than allocated"
         )
-    high = dataset.get("HighBit")
-    if high is not None and not bits - 1 <= high < allocated:
+    high = _number(path, dataset, "HighBit", bits - 1)
+    if not bits - 1 <= high < allocated:
         raise CxrlocError(
             f"{path}: HighBit (0028,0102) {high} leaves no room for {bits} bits in {allocated}"
         )
+    if _number(path, dataset, "PixelRepresentation", 0) not in (0, 1):
+        raise CxrlocError(f"{path}: PixelRepresentation (0028,0103) is neither 0 nor 1")
+    samples = _number(path, dataset, "SamplesPerPixel", 1)
     photometric = str(dataset.get("PhotometricInterpretation", "missing"))
-    samples = dataset.get("SamplesPerPixel", 1)
-    if photometric not in (GREY if samples == 1 else COLOUR):
+    if (samples, photometric) not in SAMPLES:
         raise CxrlocError(
-            f"{path}: PhotometricInterpretation (0028,0004) {photometric} with {samples} samples "
+            f"{path}: PhotometricInterpretation (0028,0004) {photometric!r} with {samples} samples "
             "per pixel: radiographs are MONOCHROME1 or MONOCHROME2"
         )
     syntax = dataset.file_meta.TransferSyntaxUID
+    if not isinstance(syntax, uid.UID) or not syntax.is_transfer_syntax:
+        raise CxrlocError(f"{path}: TransferSyntaxUID (0002,0010) {syntax} is none")
     promised = rows * columns * samples * allocated // 8
     if found == 0:
         raise CxrlocError(f"{path}: no PixelData (7FE0,0010): the file holds no image")
@@ -168,8 +210,28 @@ def _check_header(path: Path, dataset: Dataset, found: int) -> None:
         )
 
 
-def _number(path: Path, dataset: Dataset, keyword: str) -> int:
-    value = dataset.get(keyword)
+def _first_frame(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -> bytes:
+    try:
+        frames = dataset.get("NumberOfFrames") or 1
+        return get_frame(bytes(pixel_bytes), 0, number_of_frames=frames)
+    except DECODING_ERRORS as error:
+        raise _undecoded(path, dataset.file_meta.TransferSyntaxUID, str(error)) from error
+
+
+def _check_jpeg(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -> None:
+    """The stream must hold the image that the header tells of: gdcm ends the process if not."""
+    frame = jpeg_frame(_first_frame(path, dataset, pixel_bytes))
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if frame is None:
+        raise _undecoded(path, syntax, "the JPEG stream has no frame header")
+    told = dataset.Rows, dataset.Columns, dataset.get("SamplesPerPixel", 1)
+    if (frame.rows, frame.columns, frame.samples) != told or frame.bits > dataset.BitsAllocated:
+        raise _undecoded(path, syntax, f"the header does not tell of its {frame}")
+
+
+def _number(path: Path, dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    """A tag's whole number; where it is missing, the default."""
+    value = dataset.get(keyword, default)
     if not isinstance(value, int):
         tag = Dataset()
         setattr(tag, keyword, None)
@@ -182,16 +244,8 @@ def _extended_jpeg(
 ) -> UInt16[np.ndarray, "row col"]:
     """12-bit JPEG through gdcm itself, since pydicom's way to gdcm leaves out what it can do."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        gdcm = importlib.import_module("gdcm")
-    except ImportError:
-        raise _missing_decoder(path, syntax) from None
-    try:
-        frame = get_frame(
-            bytes(pixel_bytes), 0, number_of_frames=dataset.get("NumberOfFrames") or 1
-        )
-    except DECODING_ERRORS as error:
-        raise _undecoded(path, syntax, str(error)) from error
+    gdcm = importlib.import_module("gdcm")  # found by now, and slow to import
+    frame = _first_frame(path, dataset, pixel_bytes)
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(frame)
     fragments = gdcm.SequenceOfFragments.New()
@@ -208,17 +262,11 @@ def _extended_jpeg(
     bits, signed = dataset.BitsStored, dataset.get("PixelRepresentation", 0)
     image.SetPixelFormat(gdcm.PixelFormat(1, 16, bits, bits - 1, signed))
     # gdcm hands bytes over as text.
-    data = image.GetBuffer().encode("utf-8", "surrogateescape")
+    data = (image.GetBuffer() or "").encode("utf-8", "surrogateescape")
     shape = dataset.Rows, dataset.Columns
     if len(data) != 2 * shape[0] * shape[1]:
         raise _undecoded(path, syntax, f"{len(data)} bytes came out of it")
     return np.frombuffer(data, dtype="<u2").reshape(shape)
-
-
-def _missing_decoder(path: Path, syntax: uid.UID) -> CxrlocError:
-    return CxrlocError(
-        f"{path}: transfer syntax {syntax.name} needs a decoder: pip install {PACKAGES[syntax]}"
-    )
 
 
 def _undecoded(path: Path, syntax: uid.UID, reason: str) -> CxrlocError:

@@ -5,6 +5,7 @@ not, as it inverts about the maximum of the image at hand.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8, UInt16
@@ -54,6 +55,7 @@ class Rendering:
 
 
 def render(
+    path: Path,
     dataset: Dataset,
     words: UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"],
     voi: int,
@@ -65,19 +67,20 @@ def render(
     it is scaled by its own extremes, since many files name 16 bits and use 12.
 
     Args:
+        path: names the file in errors.
         dataset: the header.
         words: the pixels; only counted, and only where the file has no window.
         voi: index among VOI LUTs and then windows.
 
     Raises:
-        CxrlocError: no view `voi`, or a damaged table (the caller knows the file's name).
+        CxrlocError: no view `voi`, or a damaged table.
     """
     stored = stored_values(dataset, 8 * words.itemsize)
-    values, nominal, modality = _modality(dataset, stored)
+    values, nominal, modality = _modality(path, dataset, stored)
     padding = _padding(dataset, stored)
-    views, warnings = voi_views(dataset)
+    views, warnings = voi_views(path, dataset)
     if voi != 0 and not -len(views) <= voi < len(views):
-        raise CxrlocError(f"no VOI view {voi}: the file has {len(views)} (numbered from 0)")
+        raise CxrlocError(f"{path}: no VOI view {voi}: the file has {len(views)} (numbered from 0)")
     if views:
         grey, way = _viewed(values, views[voi])
     else:
@@ -117,14 +120,14 @@ def stored_values(dataset: Dataset, bits_allocated: int) -> Int64[np.ndarray, " 
     return values
 
 
-def voi_views(dataset: Dataset) -> tuple[list[Window | LookupTable], tuple[str, ...]]:
+def voi_views(path: Path, dataset: Dataset) -> tuple[list[Window | LookupTable], tuple[str, ...]]:
     """The views that a file offers: VOI LUTs first, then windows; and warnings.
 
     PS3.3 C.11.2.1: several are alternative views, the first is the default. A window without a
     possible width is left out.
     """
     tables: list[Window | LookupTable] = [
-        lookup_table(item, "VOI LUT") for item in dataset.get("VOILUTSequence") or ()
+        lookup_table(path, item, "VOI LUT") for item in dataset.get("VOILUTSequence") or ()
     ]
     warnings: tuple[str, ...] = ()
     function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
@@ -145,7 +148,7 @@ def voi_views(dataset: Dataset) -> tuple[list[Window | LookupTable], tuple[str, 
     return [*tables, *windows], warnings
 
 
-def lookup_table(item: Dataset, kind: str) -> LookupTable:
+def lookup_table(path: Path, item: Dataset, kind: str) -> LookupTable:
     """A LUT from its descriptor (entries, first input, bits) and data.
 
     Raises:
@@ -153,7 +156,9 @@ def lookup_table(item: Dataset, kind: str) -> LookupTable:
     """
     descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
     if descriptor is None or len(descriptor) != 3 or data is None:
-        raise CxrlocError(f"{kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing")
+        raise CxrlocError(
+            f"{path}: {kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing"
+        )
     # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
     length = int(descriptor[0]) or 2**16
     if isinstance(data, bytes):
@@ -165,7 +170,8 @@ def lookup_table(item: Dataset, kind: str) -> LookupTable:
             entries = entries.view(np.uint8)
     if len(entries) < length:
         raise CxrlocError(
-            f"{kind}: LUTData (0028,3006) has {len(entries)} entries, the descriptor says {length}"
+            f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
+            f"{length}"
         )
     return LookupTable(first=int(descriptor[1]), entries=entries[:length].astype(np.float64))
 
@@ -181,20 +187,22 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def _modality(
-    dataset: Dataset, stored: Int64[np.ndarray, " word"]
+    path: Path, dataset: Dataset, stored: Int64[np.ndarray, " word"]
 ) -> tuple[Float[np.ndarray, " word"], tuple[float, float], str]:
     """Modality values (PS3.3 C.11.1.1), their nominal range, and the transform in words."""
     values = stored.astype(np.float64)
     sequence = dataset.get("ModalityLUTSequence")
     if sequence:
-        table = lookup_table(sequence[0], "Modality LUT")
+        table = lookup_table(path, sequence[0], "Modality LUT")
         nominal = float(table.entries.min()), float(table.entries.max())
         return look_up(values, table.first, table.entries), nominal, "Modality LUT"
     # Empty or 0 in some files; a slope of 0 would leave no image.
     slope = (numbers(dataset, "RescaleSlope") or [1.0])[0] or 1.0
     intercept = (numbers(dataset, "RescaleIntercept") or [0.0])[0]
     if not np.isfinite([slope, intercept]).all():
-        raise CxrlocError("RescaleSlope (0028,1053) or RescaleIntercept (0028,1052) is not finite")
+        raise CxrlocError(
+            f"{path}: RescaleSlope (0028,1053) or RescaleIntercept (0028,1052) is not finite"
+        )
     values = slope * values + intercept
     words = "" if (slope, intercept) == (1.0, 0.0) else f"rescaled {slope:g} x + {intercept:g}"
     return values, (float(values.min()), float(values.max())), words
@@ -223,7 +231,7 @@ def _inverted(dataset: Dataset) -> tuple[bool, tuple[str, ...]]:
     if (shape == "INVERSE") == by_photometric:
         return by_photometric, ()
     return shape == "INVERSE", (
-        f"PresentationLUTShape (2050,0020) {shape} contradicts {photometric}: the shape is taken",
+        f"PresentationLUTShape (2050,0020) {shape!r} contradicts {photometric}: the shape is taken",
     )
 
 

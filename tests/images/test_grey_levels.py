@@ -256,7 +256,7 @@ def test_padding_has_no_part_in_the_percentiles(tmp_path: Path) -> None:
         ({**WINDOW, "VOILUTFunction": "CUBIC"}, "VOILUTFunction (0028,1056) 'CUBIC' is unknown"),
         (
             {**WINDOW, "PresentationLUTShape": "INVERSE"},
-            "PresentationLUTShape (2050,0020) INVERSE contradicts MONOCHROME2",
+            "PresentationLUTShape (2050,0020) 'INVERSE' contradicts MONOCHROME2",
         ),
     ],
 )

@@ -170,7 +170,7 @@ def bad(tmp_path: Path, **tags: object) -> Path:
         ({"BitsStored": 0}, "BitsAllocated .* 16 and BitsStored .* 0"),
         ({"BitsAllocated": 32}, "BitsAllocated .* 32"),
         ({"HighBit": 3}, "HighBit .* 3 leaves no room for 16 bits"),
-        ({"PhotometricInterpretation": "XYZ"}, "PhotometricInterpretation .* XYZ with 1 samples"),
+        ({"PhotometricInterpretation": "XYZ"}, "PhotometricInterpretation .* 'XYZ' with 1 samples"),
         ({"PhotometricInterpretation": None}, "PhotometricInterpretation .* missing"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PhotometricInterpretation .* PALETTE"),
     ],
