@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
 from pydicom import Dataset
 
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
@@ -235,7 +235,7 @@ def _inverted(dataset: Dataset) -> tuple[bool, tuple[str, ...]]:
     )
 
 
-def _padding(dataset: Dataset, stored: Int64[np.ndarray, " word"]) -> np.ndarray:
+def _padding(dataset: Dataset, stored: Int64[np.ndarray, " word"]) -> Bool[np.ndarray, " word"]:
     """Which words are padding: between Pixel Padding Value and its Range Limit, both included."""
     ends = numbers(dataset, "PixelPaddingValue") + numbers(dataset, "PixelPaddingRangeLimit")
     if not numbers(dataset, "PixelPaddingValue"):

@@ -171,8 +171,8 @@ def bad(tmp_path: Path, **tags: object) -> Path:
         ({"BitsAllocated": 32}, "BitsAllocated .* 32"),
         ({"HighBit": 3}, "HighBit .* 3 leaves no room for 16 bits"),
         ({"PhotometricInterpretation": "XYZ"}, "PhotometricInterpretation .* 'XYZ' with 1 samples"),
-        ({"PhotometricInterpretation": None}, "PhotometricInterpretation .* missing"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PhotometricInterpretation .* PALETTE"),
+        ({"PhotometricInterpretation": None}, "PhotometricInterpretation .* 'missing"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PhotometricInterpretation .* 'PALETTE"),
     ],
 )
 def test_an_impossible_header_is_one_clear_line(tmp_path: Path, tags: dict, line: str) -> None:
