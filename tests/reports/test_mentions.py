@@ -58,6 +58,7 @@ def test_a_finding_has_many_names(text: str, finding: str) -> None:
         "Inguinal hernia",
         "Calcified granuloma",
         "The lungs are normally inflated",  # not an infiltrate
+        "A 9 mm nodular opacity",
         "Nodular opacity which represents a nipple shadow",
         "Knee joint effusion",
         "History of pneumonia",
@@ -70,6 +71,11 @@ def test_anatomy_and_context_change_the_meaning(text: str) -> None:
 
 def test_pericardial_effusion_is_no_pleural_effusion() -> None:
     assert positive("Pericardial effusion", "chexpert") == set()
+
+
+def test_a_nodular_opacity_is_a_lung_lesion_and_abnormal_though_no_nodule() -> None:
+    assert positive("A 9 mm nodular opacity", "chexpert") == {"Lung Lesion"}
+    assert label_report(Report("1", "A 9 mm nodular opacity")).normal is False
 
 
 def test_every_concept_belongs_to_the_vocabularies_and_all_findings_have_one() -> None:
