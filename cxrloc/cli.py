@@ -8,12 +8,31 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.options import (
+    Aggregation,
+    BatchSize,
+    Beside,
+    Device,
+    Group,
+    Method,
+    Models,
+    Out,
+    Quiet,
+    Resamples,
+    Seed,
+    Thresholds,
+    Unit,
+    Views,
+    Workers,
+)
 from cxrloc.terminal import (
     clear_errors,
+    exit_on,
     findings_table,
     show_bench,
+    show_classification,
     show_each,
-    show_failures,
+    show_published,
     with_progress,
 )
 
@@ -25,28 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print failures only.")]
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="Name from `cxrloc models`, or a checkpoint file; several make an ensemble.",
-    ),
-]
-Thresholds = Annotated[
-    list[float],
-    typer.Option("--threshold", min=0, max=255, help="Of the box rule; each gives boxes."),
-]
-Method = Annotated[
-    str, typer.Option(help="cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ...")
-]
-Views = Annotated[str, typer.Option(help="plain, tta or five-patch.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
-Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
-Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 
 
 @app.command(
@@ -141,7 +138,8 @@ def bench(
     sensitivity: Annotated[
         bool, typer.Option(help="Also score other readings of the box rule (slow).")
     ] = False,
-    resamples: Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")] = 1000,
+    beside: Beside = [],  # noqa: B006
+    resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     out: Out = Path("cxrloc-out"),
@@ -154,6 +152,9 @@ def bench(
 ) -> None:
     """Score localization against experts' boxes, with intervals and controls."""
     with clear_errors():
+        if "list" in beside:
+            show_published()
+            return
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
@@ -166,14 +167,79 @@ def bench(
             maps=maps,
             protocol=flow.protocol(t_iobb or [], t_iou or [], boxes_for, threshold, resampling),
             sensitivity=sensitivity,
+            beside=tuple(beside),
             inference=InferenceSettings(method, (), views, device, batch_size, workers, seed),
         )
         result = flow.bench(data, out, options, lambda images: with_progress(images, quiet))
         if not quiet:
             show_bench(result, out)
-        show_failures(result.claims.failures)
-        if result.claims.failures:
-            raise typer.Exit(1)
+        exit_on(result.claims.failures)
+
+
+@app.command(epilog="Example: cxrloc classify --by patient --tuning 0.3")
+def classify(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder in ChestX-ray14's layout, or boxes with images beside."
+            "  [default: embedded phantoms]",
+        ),
+    ] = None,
+    model: Models = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="all, or an official list: train_val, test.")] = "all",
+    by: Annotated[Unit, typer.Option(help="What is scored.")] = Unit.IMAGE,
+    aggregation: Annotated[
+        Aggregation, typer.Option(help="How the images of a study or patient become its score.")
+    ] = Aggregation.MAX,
+    tuning: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of patients to choose thresholds on, and not to score."
+        ),
+    ] = 0.0,
+    group_by: Annotated[
+        list[Group], typer.Option(help="Report these groups apart; may be repeated.")
+    ] = [*Group],  # noqa: B006 (typer copies it)
+    beside: Beside = [],  # noqa: B006
+    resamples: Resamples = 1000,
+    out: Out = Path("cxrloc-out"),
+    views: Views = "plain",
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Score classification: AUC, operating points, calibration, by view, sex and age."""
+    with clear_errors():
+        if "list" in beside:
+            show_published()
+            return
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import classify as flow
+
+        options = flow.ClassifyOptions(
+            models=tuple(model or [DEFAULT_MODEL]),
+            predictions=predictions,
+            split=split,
+            unit=by.value,
+            aggregation=aggregation.value,
+            tuning=tuning,
+            groups=tuple(group.value for group in group_by),
+            beside=tuple(beside),
+            resampling=Resampling(resamples, seed),
+            inference=InferenceSettings("cam", (), views, device, batch_size, workers, seed),
+        )
+        result = flow.classify(data, out, options, lambda images: with_progress(images, quiet))
+        if not quiet:
+            show_classification(result, out)
+        exit_on(result.failures)
 
 
 @app.command(epilog="Example: cxrloc phantom chests --n 8 && cxrloc bench chests")

@@ -1,6 +1,6 @@
 """What commands show: tables, progress, and a user's mistake as one line."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from cxrloc.evaluation.localization import LocalizationScores
 
 T = TypeVar("T")
+
+TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
+"""Of a classification report: as many as fit beside each other."""
 
 
 @contextmanager
@@ -54,6 +57,13 @@ def show_each(
         raise typer.Exit(1)
 
 
+def exit_on(failures: Sequence[Any]) -> None:
+    """Name the images that failed, if any, and leave with exit status 1."""
+    show_failures(failures)
+    if failures:
+        raise typer.Exit(1)
+
+
 def show_failures(failures: Iterable[Any]) -> None:
     """One line on stderr for each image that failed: which, and why."""
     for failure in failures:
@@ -90,18 +100,69 @@ def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
     run, report = result.run, result.scores.report
     console = _console()
-    model = run["model"]
-    said = f"Model {model['name']}, trained on {model['trained_on']}." if model else ""
     missing = len(run["missing_images"]) + len(run["failed_images"])
     console.print(
-        f"{said} Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
+        f"{_model_line(run)}Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
         f"{report.images} of {run['data']['boxed_images']} boxed images scored, {missing} missing; "
         f"{report.divisor} of {run['data']['boxes']} boxes; {report.left_out} detections and "
         f"{run['degenerate_maps'] or 0} degenerate maps left out.",
         highlight=False,
     )
     console.print(scores_tables(result.scores))
+    show_frame(result.beside)
     console.print(f"Tables, boxes and run.json are in {out}", highlight=False)
+
+
+def show_classification(result: Any, out: Path) -> None:
+    """What was scored, by which model, on how much of the data; then the scores."""
+    from rich import box as lines
+    from rich.table import Table
+
+    from cxrloc.evaluation.classification_tables import printed_rows
+
+    run, report = result.run, result.report
+    console = _console()
+    missing = len(run["missing_images"]) + len(run["failed_images"])
+    console.print(
+        f"{_model_line(run)}Data: {run['data']['name']}.\n"
+        f"{run['predicted_images']} of {run['data']['images']} images predicted, "
+        f"{missing} missing; "
+        f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
+        highlight=False,
+    )
+    headings, *rows = printed_rows(report, TERMINAL_METRICS)
+    table = Table(box=lines.SIMPLE_HEAD)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    show_frame(result.beside)
+    console.print(f"Tables, curves and run.json are in {out}", highlight=False)
+
+
+def show_frame(frame: Any) -> None:
+    """A data frame as a table; nothing where there is none."""
+    from rich import box as lines
+    from rich.table import Table
+
+    from cxrloc.evaluation.classification_tables import frame_rows
+
+    if frame is None:
+        return
+    headings, *rows = frame_rows(frame)
+    table = Table(*headings, box=lines.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def show_published() -> None:
+    """The published tables that results can be set beside, by name."""
+    from cxrloc.evaluation.published import published_tables
+
+    for name, caption in published_tables().items():
+        typer.echo(f"{name:20} {caption}")
 
 
 def scores_tables(scores: "LocalizationScores") -> "RenderableType":
@@ -134,6 +195,11 @@ def scores_tables(scores: "LocalizationScores") -> "RenderableType":
             table.add_row(f"control {name}", "", *(cell(control, row, -1) for row in rows))
         tables.append(table)
     return Group(*tables)
+
+
+def _model_line(run: dict[str, Any]) -> str:
+    model = run["model"]
+    return f"Model {model['name']}, trained on {model['trained_on']}. " if model else ""
 
 
 def _alone(report: Any, row: int, column: int) -> str:

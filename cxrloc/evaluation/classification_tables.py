@@ -122,11 +122,41 @@ def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
     )
 
 
+def printed_rows(
+    report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
+) -> Iterator[list[str]]:
+    """The cells of a printed table: headings, then a row per finding and one for the mean."""
+    yield ["finding", "n", "positives", *metrics]
+    by_place = {(r.finding, r.metric): r for r in report.measurements if r.group == group}
+    for finding in (*report.findings, "mean"):
+        found = [by_place.get((finding, metric)) for metric in metrics]
+        first = next((row for row in found if row is not None), None)
+        if first is not None:
+            positives = "" if finding == "mean" else str(first.positives)
+            yield [finding, str(first.n), positives, *map(_with_interval, found)]
+
+
+def metrics_frame(report: ClassificationReport, group: str = "all") -> pd.DataFrame:
+    """One row per finding and for the mean: n, positives, each metric with its low and high."""
+    rows = []
+    for finding in (*report.findings, "mean"):
+        own = [r for r in report.measurements if (r.group, r.finding) == (group, finding)]
+        if own:
+            numbers = {
+                f"{row.metric}{end}": value
+                for row in own
+                for end, value in (("", row.value), ("_low", row.low), ("_high", row.high))
+            }
+            first = {"finding": finding, "n": own[0].n, "positives": own[0].positives}
+            rows.append(first | numbers)
+    return pd.DataFrame(rows).convert_dtypes()
+
+
 def classification_markdown(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> str:
     """Findings as rows, a metric with its interval per column, and what the numbers mean."""
-    rows = list(_cells(report, metrics, group))
+    rows = list(printed_rows(report, metrics, group))
     rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
     return "\n".join([*map(_markdown_row, rows), "", *_notes(report, metrics, group), ""])
 
@@ -136,19 +166,25 @@ def classification_latex(
 ) -> str:
     """The table of `classification_markdown` for a paper (needs the package booktabs)."""
     notes = [f"% {note}" for note in _notes(report, metrics, group)]
-    return "\n".join([_latex(list(_cells(report, metrics, group))), *notes, ""])
+    return "\n".join([_latex(list(printed_rows(report, metrics, group))), *notes, ""])
 
 
 def frame_markdown(frame: pd.DataFrame) -> str:
     """Any frame of this module, with or without published columns, as a Markdown table."""
-    rows = _frame_cells(frame)
+    rows = frame_rows(frame)
     rows.insert(1, ["---"] * len(frame.columns))
     return "\n".join([*map(_markdown_row, rows), ""])
 
 
 def frame_latex(frame: pd.DataFrame) -> str:
     """Any frame of this module as a LaTeX table (needs the package booktabs)."""
-    return f"{_latex(_frame_cells(frame))}\n"
+    return f"{_latex(frame_rows(frame))}\n"
+
+
+def frame_rows(frame: pd.DataFrame) -> list[list[str]]:
+    """The cells of any frame in words, headings first; what is not there is empty."""
+    rows = [[str(name) for name in frame.columns]]
+    return rows + [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
 
 
 def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
@@ -157,17 +193,6 @@ def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=pd.Index(names))
     optional = {f.name: "Float64" for f in fields(of) if f.type in (float, float | None)}
     return frame.astype(optional)
-
-
-def _cells(report: ClassificationReport, metrics: Sequence[str], group: str) -> Iterator[list[str]]:
-    yield ["finding", "n", "positives", *metrics]
-    by_place = {(r.finding, r.metric): r for r in report.measurements if r.group == group}
-    for finding in (*report.findings, "mean"):
-        found = [by_place.get((finding, metric)) for metric in metrics]
-        first = next((row for row in found if row is not None), None)
-        if first is not None:
-            positives = "" if finding == "mean" else str(first.positives)
-            yield [finding, str(first.n), positives, *map(_with_interval, found)]
 
 
 def _with_interval(row: Measurement | None) -> str:
@@ -197,11 +222,6 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
     rows = [r for r in report.measurements if r.group == group and r.metric in metrics and r.note]
     remarks = sorted({f"{row.finding}: {row.note}." for row in rows})
     return [scored, intervals, meanings, *thresholds, *remarks]
-
-
-def _frame_cells(frame: pd.DataFrame) -> list[list[str]]:
-    rows = [[str(name) for name in frame.columns]]
-    return rows + [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES
 from cxrloc.evaluation.localization import (
     LocalizationScores,
@@ -16,11 +18,13 @@ from cxrloc.evaluation.localization import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.scored_pairs import POPULATIONS
+from cxrloc.evaluation.tables import COLUMNS, report_frame
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
 from cxrloc.pipeline.bench_files import write_scores, write_sensitivity
+from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.claims import (
     Claims,
     Watch,
@@ -44,6 +48,7 @@ class BenchOptions:
         maps: a folder of raw maps to score instead of a model's.
         protocol: matching rules, population, thresholds of the box rule, intervals.
         sensitivity: also score other readings of the box rule.
+        beside: published tables to stand beside the numbers.
         inference: how the models are run.
     """
 
@@ -52,6 +57,7 @@ class BenchOptions:
     maps: Path | None = None
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
     sensitivity: bool = False
+    beside: tuple[str, ...] = ()
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -84,6 +90,7 @@ class BenchResult(NamedTuple):
     scores: LocalizationScores
     claims: Claims
     run: dict[str, Any]
+    beside: pd.DataFrame | None
 
 
 def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:
@@ -99,6 +106,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     started = time.perf_counter()
     if options.detections and options.maps:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
+    check_beside(options.beside, COLUMNS)
     benchmark = boxed(read_images(data))
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     refuse_contamination(models, benchmark.records)
@@ -113,6 +121,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     )
     out.mkdir(parents=True, exist_ok=True)
     write_scores(scores, claims, out)
+    shown = write_beside(report_frame(scores.report), options.beside, out)
     if options.sensitivity:
         readings = score_sensitivity(claims.records, claims.heatmaps, options.protocol, predicted)
         write_sensitivity(*readings, out)
@@ -133,7 +142,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         "seconds": round(time.perf_counter() - started, 1),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return BenchResult(scores, claims, run)
+    return BenchResult(scores, claims, run, shown)
 
 
 def _origin(options: BenchOptions) -> str:

@@ -30,18 +30,36 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
         for record in records
         for box in record.annotations
     )
-    paths = sorted(record.path for record in records if record.path is not None)
     return {
         "name": name,
         "boxed_images": len(records),
         "boxes": len(boxes),
         "truth_sha256": _sha256(f"{line}\n".encode() for line in boxes),
-        "images_sha256": _sha256(path.read_bytes() for path in paths) if paths else None,
+        "images_sha256": _images_sha256(records),
         "annotation_frames": sorted(
             {record.annotation_frame for record in records if record.annotation_frame}
         ),
         "frames": "boxes are drawn in their annotation frame (rows, columns) and mapped to each "
         "image by the image's own size",
+    }
+
+
+def describe_labels(name: str, records: Sequence[Record]) -> dict[str, Any]:
+    """Counts and hashes of a set of labelled images.
+
+    `truth_sha256` is over image, finding and label; `images_sha256` as in `describe_data`.
+    """
+    labels = sorted(
+        f"{record.image_id},{finding},{label.value}"
+        for record in records
+        for finding, label in record.labels.items()
+    )
+    return {
+        "name": name,
+        "images": len(records),
+        "patients": len({record.patient_id for record in records}),
+        "truth_sha256": _sha256(f"{line}\n".encode() for line in labels),
+        "images_sha256": _images_sha256(records),
     }
 
 
@@ -77,3 +95,8 @@ def _sha256(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
+
+
+def _images_sha256(records: Sequence[Record]) -> str | None:
+    paths = sorted(record.path for record in records if record.path is not None)
+    return _sha256(path.read_bytes() for path in paths) if paths else None

@@ -1,0 +1,59 @@
+"""Options that several commands share, so that one name means one thing."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print failures only.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Name from `cxrloc models`, or a checkpoint file; several make an ensemble.",
+    ),
+]
+Thresholds = Annotated[
+    list[float],
+    typer.Option("--threshold", min=0, max=255, help="Of the box rule; each gives boxes."),
+]
+Method = Annotated[
+    str, typer.Option(help="cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ...")
+]
+Views = Annotated[str, typer.Option(help="plain, tta or five-patch.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
+Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
+Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
+Beside = Annotated[
+    list[str],
+    typer.Option(
+        metavar="PAPER:TABLE", help="Show these published numbers beside; `list` names them."
+    ),
+]
+
+
+class Unit(StrEnum):
+    """What `classify` scores."""
+
+    IMAGE = "image"
+    STUDY = "study"
+    PATIENT = "patient"
+
+
+class Aggregation(StrEnum):
+    """How the images of a unit become its score."""
+
+    MAX = "max"
+    MEAN = "mean"
+
+
+class Group(StrEnum):
+    """Parts of the units that can be reported apart."""
+
+    VIEW = "view"
+    SEX = "sex"
+    AGE = "age"

@@ -1,0 +1,72 @@
+"""Measured numbers beside those of a published table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrloc.evaluation.classification_tables import frame_markdown
+from cxrloc.evaluation.published import KEYS, beside, published, published_tables
+from cxrloc.types import UsageError
+
+_COUNTS = ("n", "positives", "annotated")
+
+
+def check_beside(names: Sequence[str], measured: Sequence[str]) -> None:
+    """Refuse tables that do not exist or hold none of the numbers that will be measured.
+
+    Raises:
+        UsageError: says what there is instead.
+    """
+    known = published_tables()
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--beside {name}: choose from {', '.join(known)}; see --beside list")
+        if not _metrics(name, measured):
+            has = ", ".join(dict.fromkeys(published(name)["metric"]))
+            raise UsageError(f"--beside {name}: it has {has}, and none of these is measured here")
+
+
+def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.DataFrame | None:
+    """Write `table_beside.csv` and `.md`: the rows that a table has, with its numbers.
+
+    Args:
+        measured: one row per finding (criterion and threshold), one column per metric; intervals
+            in columns with `_low` and `_high` behind the metric's name.
+        names: tables, such as "wang2017:4"; none: nothing is written.
+        out: folder.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: none of the tables' rows was measured.
+    """
+    if not names:
+        return None
+    columns = [str(column) for column in measured.columns]
+    check_beside(names, columns)
+    metrics = list(dict.fromkeys(m for name in names for m in _metrics(name, columns)))
+    kept = [column for column in (*KEYS, *_COUNTS) if column in columns]
+    for metric in metrics:
+        ends = (metric, f"{metric}_low", f"{metric}_high")
+        kept += [column for column in ends if column in columns]
+    shown = measured[kept]
+    for name in names:
+        for metric in _metrics(name, columns):
+            shown = beside(shown, name, metric)
+    shown = shown[shown.iloc[:, len(kept) :].notna().any(axis=1)].reset_index(drop=True)
+    if shown.empty:
+        raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
+    shown.to_csv(out / "table_beside.csv", index=False, float_format="%.6g")
+    cited = [f"{name}: {published_tables()[name]}. {_citation(name)}" for name in names]
+    (out / "table_beside.md").write_text("\n".join([frame_markdown(shown), *cited, ""]))
+    return shown
+
+
+def _metrics(name: str, measured: Sequence[str]) -> list[str]:
+    return [metric for metric in published(name)["metric"].unique() if metric in measured]
+
+
+def _citation(name: str) -> str:
+    return str(published(name)["citation"].iloc[0])

@@ -1,0 +1,232 @@
+"""`cxrloc classify`: images with labels in; probabilities, scores and their provenance out."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cxrloc.datasets.chestxray14 import official_split
+from cxrloc.datasets.splits import draw_patients
+from cxrloc.evaluation.classification import METRICS, choose_operating_points, classify_units
+from cxrloc.evaluation.classification_tables import metrics_frame
+from cxrloc.evaluation.operating_points import OTHER_PATIENTS, SAME_PATIENTS, OperatingPoint
+from cxrloc.evaluation.prediction_files import read_predictions
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.units import Aggregation, ScoredUnits, Unit, score_units, select_units
+from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
+from cxrloc.inference.predict import Predicted, gather, predict
+from cxrloc.models.weights import Model, read_model
+from cxrloc.pipeline.beside import check_beside, write_beside
+from cxrloc.pipeline.classify_files import write_classification
+from cxrloc.pipeline.image_sets import ImageSet, read_images, refuse_contamination
+from cxrloc.pipeline.provenance import caption_of, describe_models, operating_point, view_warnings
+from cxrloc.pipeline.run_card import describe_labels, versions
+from cxrloc.types import ClassificationReport, CxrlocError, Predictions, UsageError
+
+SPLITS = ("all", "train_val", "test")
+GROUPS = ("view", "sex", "age")
+_PROTOCOL = ("split", "unit", "aggregation", "tuning", "groups", "resampling")
+
+PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
+"""Passes results on, and may show how far they have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyOptions:
+    """What `classify` does beside the data.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        predictions: a CSV of probabilities to score instead of a model's.
+        split: a name of `SPLITS`: all records, or those of an official list of ChestX-ray14.
+        unit: what is scored.
+        aggregation: how a unit's images become its score.
+        tuning: share of the patients on whom operating points are chosen and calibration is
+            fitted, and who are not scored; 0: the model card's points, or those of the scored
+            patients themselves, which every row then says.
+        groups: of `GROUPS`, to report apart.
+        beside: published tables to stand beside the numbers.
+        resampling: of the intervals; its seed also draws the tuning part.
+        inference: how the models are run.
+    """
+
+    models: tuple[str, ...]
+    predictions: Path | None = None
+    split: str = "all"
+    unit: Unit = "image"
+    aggregation: Aggregation = "max"
+    tuning: float = 0.0
+    groups: tuple[str, ...] = GROUPS
+    beside: tuple[str, ...] = ()
+    resampling: Resampling = field(default_factory=Resampling)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+class ClassifyResult(NamedTuple):
+    """What came out, for the terminal; the files are written."""
+
+    report: ClassificationReport
+    failures: Sequence[Failure]
+    run: dict[str, Any]
+    beside: pd.DataFrame | None
+
+
+class _Seen(NamedTuple):
+    """Predictions of the images that could be read, the others, and warnings with their counts."""
+
+    predictions: Predictions
+    failures: Sequence[Failure]
+    warnings: Mapping[str, int]
+
+
+def classify(
+    data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
+) -> ClassifyResult:
+    """Score classification and write every table and curve to `out`.
+
+    Without data the embedded phantoms are scored. An image that cannot be read is named in the
+    result and the others go on.
+
+    Raises:
+        UsageError: a name does not exist, or options exclude each other.
+        CxrlocError: there is nothing to score, or a model was trained on these patients.
+    """
+    started = time.perf_counter()
+    check_beside(options.beside, list(METRICS))
+    image_set = _part(read_images(data), data, options.split)
+    models = [] if options.predictions else [*map(read_model, options.models)]
+    refuse_contamination(models, image_set.records)
+    if options.predictions:
+        seen = _Seen(_of_images(read_predictions(options.predictions), image_set), (), {})
+    else:
+        seen = _predict(image_set, models, options.inference, watch)
+    units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
+    tuning, judged = _tuning_part(units, options)
+    points = _operating_points(models, tuning, judged)
+    report = classify_units(judged, options.resampling, tuning, points, options.groups)
+    out.mkdir(parents=True, exist_ok=True)
+    origin = f"Probabilities from {options.predictions}."
+    caption = caption_of(describe_models(models)) if models else origin
+    write_classification(seen.predictions, judged, points, report, out, caption)
+    shown = write_beside(metrics_frame(report), options.beside, out)
+    run = {
+        "versions": versions(),
+        "probabilities_from": str(options.predictions or "model"),
+        "model": describe_models(models) if models else None,
+        "inference": asdict(options.inference) if models else None,
+        "data": describe_labels(image_set.name, image_set.records),
+        **_describe(options, points, tuning, report),
+        **_describe_images(image_set, seen),
+        # A model that had seen one of these patients was refused above.
+        "contaminated_patients": 0 if models else "unknown",
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    return ClassifyResult(report, seen.failures, run, shown)
+
+
+def _part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
+    """All of a data set, or what an official list of ChestX-ray14 names of it."""
+    if split not in SPLITS:
+        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+    if split == "all":
+        return image_set
+    if data is None or not data.is_dir():
+        raise UsageError(f"--split {split} needs the folder of ChestX-ray14 with its lists")
+    records = official_split(data, image_set.records)[split]
+    names = {record.image_id for record in records}
+    images = [image for image in image_set.images if image.image_id in names]
+    return ImageSet(f"{image_set.name}, {split} list", records, images)
+
+
+def _of_images(predictions: Predictions, image_set: ImageSet) -> Predictions:
+    """The rows of these images; what other images a file holds is not asked about."""
+    names = {record.image_id for record in image_set.records}
+    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
+    image_ids = tuple(predictions.image_ids[row] for row in rows)
+    return Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
+
+
+def _predict(
+    image_set: ImageSet,
+    models: Sequence[Model],
+    inference: InferenceSettings,
+    watch: PredictionWatch,
+) -> _Seen:
+    if not image_set.images:
+        raise CxrlocError(f"{image_set.name}: none of the images is on this disk")
+    predicted, failures = [], []
+    warnings: Counter[str] = Counter()
+    for result in watch(predict(models, image_set.images, inference)):
+        if isinstance(result, Failure):
+            failures.append(result)
+            continue
+        predicted.append(result)
+        warnings.update([*result.warnings, *view_warnings(models, result.view)])
+    if not predicted:
+        raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
+    return _Seen(gather(predicted, chosen_findings(models, inference)), failures, warnings)
+
+
+def _tuning_part(
+    units: ScoredUnits, options: ClassifyOptions
+) -> tuple[ScoredUnits | None, ScoredUnits]:
+    """The patients that thresholds are chosen on, if any, and those who are scored."""
+    if not options.tuning:
+        return None, units
+    drawn = draw_patients(units.patient_ids, options.tuning, options.resampling.seed)
+    inside = np.array([patient in drawn for patient in units.patient_ids])
+    if inside.all() or not inside.any():
+        raise CxrlocError(
+            f"--tuning {options.tuning:g} leaves {int(inside.sum())} of {inside.size} units to "
+            "choose thresholds on: take another share, or more patients"
+        )
+    chosen, judged = (select_units(units, np.flatnonzero(part)) for part in (inside, ~inside))
+    return chosen, judged
+
+
+def _operating_points(
+    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits
+) -> dict[str, OperatingPoint]:
+    """Chosen on the tuning part; else the models' own; else on the scored patients themselves."""
+    if tuning is not None:
+        return choose_operating_points(tuning)
+    known = {f: operating_point(models, f) for f in judged.findings} if models else {}
+    points = {
+        finding: OperatingPoint(threshold, "model card", OTHER_PATIENTS)
+        for finding, threshold in known.items()
+        if threshold is not None
+    }
+    return points or choose_operating_points(judged, chosen_on=SAME_PATIENTS)
+
+
+def _describe(
+    options: ClassifyOptions,
+    points: Mapping[str, OperatingPoint],
+    tuning: ScoredUnits | None,
+    report: ClassificationReport,
+) -> dict[str, Any]:
+    return {
+        "protocol": {name: value for name, value in asdict(options).items() if name in _PROTOCOL},
+        "operating_points": {finding: asdict(point) for finding, point in points.items()},
+        "scored": {"units": report.units, "patients": report.patients},
+        "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
+    }
+
+
+def _describe_images(image_set: ImageSet, seen: _Seen) -> dict[str, Any]:
+    failed = {failure.image_id: failure.reason for failure in seen.failures}
+    done = {*seen.predictions.image_ids, *failed}
+    absent = [r.image_id for r in image_set.records if r.image_id not in done]
+    return {
+        "predicted_images": len(seen.predictions.image_ids),
+        "missing_images": absent,
+        "failed_images": failed,
+        "warnings": dict(seen.warnings),
+    }

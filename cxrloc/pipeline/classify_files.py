@@ -1,0 +1,49 @@
+"""The files of `cxrloc classify`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cxrloc.evaluation.classification_tables import (
+    auc_frame,
+    classification_frame,
+    classification_latex,
+    classification_markdown,
+    confusion_frame,
+    reliability_frame,
+    roc_frame,
+)
+from cxrloc.evaluation.operating_points import OperatingPoint
+from cxrloc.evaluation.prediction_files import write_predictions
+from cxrloc.evaluation.units import ScoredUnits
+from cxrloc.panels.plots import write_figure
+from cxrloc.panels.roc import draw_roc_curves
+from cxrloc.types import ClassificationReport, Predictions
+
+
+def write_classification(
+    predictions: Predictions,
+    units: ScoredUnits,
+    points: Mapping[str, OperatingPoint],
+    report: ClassificationReport,
+    out: Path,
+    caption: str,
+) -> None:
+    """Write probabilities, the CSV files of numbers and curves, the tables and the ROC figure.
+
+    Curves and the confusion matrix are those of all units together. Scores outside [0, 1] are no
+    probabilities and have no reliability curve.
+    """
+    write_predictions(predictions, out / "probabilities.csv")
+    frames = {
+        "auc": auc_frame(report),
+        "classification": classification_frame(report),
+        "roc": roc_frame(units),
+        "confusion": confusion_frame(units, points),
+    }
+    if ((units.scores >= 0) & (units.scores <= 1)).all():
+        frames["reliability"] = reliability_frame(units)
+    for name, frame in frames.items():
+        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+    (out / "table.md").write_text(classification_markdown(report))
+    (out / "table.tex").write_text(classification_latex(report))
+    write_figure(draw_roc_curves(units, report, points, caption), out / "roc")

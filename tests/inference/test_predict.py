@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrloc.datasets.phantom import make_phantom
+from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.predict import Predicted, predict
+from cxrloc.models.weights import read_model
+from cxrloc.types import CxrlocError, Radiograph
+
+
+def phantom(index: int) -> Radiograph:
+    return Radiograph(make_phantom(1, index, 96).pixels, bits_stored=8)
+
+
+def broken() -> Radiograph:
+    raise CxrlocError("cannot be read")
+
+
+IMAGES = [
+    Image("a", lambda: phantom(0)),
+    Image("b", broken),
+    Image("c", lambda: phantom(1)),
+]
+
+
+@pytest.mark.parametrize("views", ["plain", "tta", "five-patch"])
+@pytest.mark.parametrize("models", [1, 2])
+def test_probabilities_without_maps_are_those_with_maps(
+    untrained_model: Path, views: str, models: int
+) -> None:
+    ensemble = [read_model(untrained_model)] * models
+    settings = InferenceSettings(views=views, findings=("Mass", "Effusion"), batch_size=2)
+    for alone, mapped in zip(
+        predict(ensemble, IMAGES, settings), localize(ensemble, IMAGES, settings), strict=True
+    ):
+        if isinstance(alone, Failure):
+            assert alone == mapped == Failure("b", "cannot be read")
+            continue
+        assert isinstance(alone, Predicted)
+        assert isinstance(mapped, Localized)
+        assert alone.image_id == mapped.localization.image_id
+        np.testing.assert_allclose(
+            alone.probabilities, mapped.localization.probabilities, atol=1e-6
+        )

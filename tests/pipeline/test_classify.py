@@ -1,0 +1,143 @@
+"""`classify` from end to end, on phantoms and a model that knows nothing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.evaluation.prediction_files import read_predictions, write_predictions
+from cxrloc.evaluation.ranking import auc
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.findings import CHESTXRAY8
+from cxrloc.inference.batches import InferenceSettings
+from cxrloc.models.weights import ModelCard, hashed_patient, read_model, write_model
+from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.types import CxrlocError, Label, Predictions, UsageError
+
+FEW = Resampling(resamples=20)
+FILES = ["auc", "classification", "confusion", "probabilities", "reliability", "roc"]
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty phantoms on disk, one of whose images cannot be read and one is absent."""
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    records = write_phantoms(folder, 20, seed=3, size=96)
+    records[0].path.write_bytes(b"\x89PNG broken")
+    records[1].path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def informed(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Probabilities that know something of every image of `chests`."""
+    records = read_dataset(chests)
+    truth = [[record.labels[f] is Label.POSITIVE for f in CHESTXRAY8] for record in records]
+    scores = np.random.default_rng(0).uniform(0.0, 0.6, (len(records), 8)) + 0.4 * np.array(truth)
+    path = tmp_path_factory.mktemp("predictions") / "informed.csv"
+    ids = tuple(record.image_id for record in records)
+    write_predictions(Predictions(ids, CHESTXRAY8, scores), path)
+    return path
+
+
+def test_a_model_is_scored_and_images_it_cannot_see_are_named(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    settings = InferenceSettings(batch_size=4)
+    options = ClassifyOptions((str(untrained_model),), resampling=FEW, inference=settings)
+    result = classify(chests, tmp_path, options)
+    records = read_dataset(chests)
+    broken, absent = records[0].image_id, records[1].image_id
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert [failure.image_id for failure in result.failures] == [broken]
+    assert (list(run["failed_images"]), run["missing_images"]) == ([broken], [absent])
+    assert run["predicted_images"] == result.report.units == 18
+    assert run["operating_points"]["Mass"]["rule"] == "model card"
+    assert sorted(path.stem for path in tmp_path.glob("*.csv")) == FILES
+    written = {"table.md", "table.tex", "roc.png", "roc.pdf", "run.json"}
+    assert written <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_written_auc_is_that_of_the_written_probabilities(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    classify(chests, tmp_path, ClassifyOptions((), informed, resampling=FEW))
+    scores = read_predictions(tmp_path / "probabilities.csv").probabilities
+    truth = np.array([r.labels["Effusion"] is Label.POSITIVE for r in read_dataset(chests)])
+    rows = pd.read_csv(tmp_path / "auc.csv").set_index(["group", "finding"])
+    expected = auc(truth, scores[:, CHESTXRAY8.index("Effusion")])
+    assert rows.loc[("all", "Effusion"), "auc"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_a_model_card_thresholds_are_marked_as_chosen_on_the_same_patients(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    classify(chests, tmp_path, ClassifyOptions((), informed, resampling=FEW))
+    rows = pd.read_csv(tmp_path / "confusion.csv")
+    assert set(rows["chosen_on"]) == {"the same patients"}
+
+
+def test_a_tuning_part_chooses_thresholds_and_is_not_scored(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    options = ClassifyOptions((), informed, unit="patient", tuning=0.5, resampling=FEW)
+    report = classify(chests, tmp_path, options).report
+    run = json.loads((tmp_path / "run.json").read_text())
+    patients = {record.patient_id for record in read_dataset(chests)}
+    assert report.units + run["tuning"]["units"] == len(patients)
+    assert set(pd.read_csv(tmp_path / "confusion.csv")["chosen_on"]) == {"other patients"}
+
+
+@pytest.mark.parametrize(("split", "images"), [("test", "test_list"), ("train_val", "train_val")])
+def test_an_official_list_can_be_scored_alone(
+    chests: Path, informed: Path, tmp_path: Path, split: str, images: str
+) -> None:
+    options = ClassifyOptions((), informed, split=split, resampling=FEW)
+    classify(chests, tmp_path, options)
+    (names,) = chests.glob(f"{images}*.txt")
+    seen = read_predictions(tmp_path / "probabilities.csv").image_ids
+    assert sorted(seen) == sorted(name[:-4] for name in names.read_text().split())
+
+
+def test_published_numbers_stand_beside_the_measured(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    options = ClassifyOptions((), informed, beside=("wang2017:17",), resampling=FEW)
+    shown = classify(chests, tmp_path, options).beside
+    assert shown is not None
+    published = shown.set_index("finding")["auc, wang2017:17 ChestX-ray14 ResNet-50"]
+    assert published["Effusion"] == 0.7585
+    assert "Wang X" in (tmp_path / "table_beside.md").read_text()
+
+
+def test_a_model_is_not_judged_on_its_own_patients(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    model = read_model(untrained_model)
+    seen = hashed_patient(read_dataset(chests)[5].patient_id)
+    card = ModelCard("seen", "one of them", CHESTXRAY8, training_patients=(seen,))
+    write_model(tmp_path / "seen.safetensors", model.network, model.preprocessing, card)
+    with pytest.raises(CxrlocError, match="seen was trained on 1 of these patients"):
+        classify(chests, tmp_path, ClassifyOptions((str(tmp_path / "seen.safetensors"),)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ClassifyOptions((), beside=("wang2017:5",)),
+            "--beside wang2017:5: choose from wang2017:1",
+        ),
+        (ClassifyOptions((), beside=("wang2017:4",)), "it has accuracy, afp, and none"),
+        (ClassifyOptions((), split="best"), "--split best: choose from all, train_val, test"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_any_work(
+    chests: Path, tmp_path: Path, options: ClassifyOptions, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        classify(chests, tmp_path, options)
