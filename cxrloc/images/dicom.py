@@ -74,7 +74,10 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
             words = stored_words(path, dataset, pixel_data(dataset, data))
         with recorded_warnings():
             rendering = render(path, dataset, words, voi)
-            return _radiograph(dataset, grey_levels(words, rendering.table), rendering, complaints)
+        # Outside, so that threads do the arithmetic of their pixels side by side.
+        pixels = grey_levels(words, rendering.table)
+        with recorded_warnings():
+            return _radiograph(dataset, pixels, rendering, complaints)
     except PARSING_ERRORS as error:
         # The error's text may quote the header, so only its kind is told.
         raise CxrlocError(

@@ -66,8 +66,9 @@ def file_format_of(head: bytes) -> str | None:
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files among the paths, and the images in the folders among them, sorted, each once.
 
-    Folders are searched to the bottom, by content; hidden files and DICOMDIR indexes are passed
-    over. A path that is no folder is kept as it is, for the reader to judge.
+    Folders are searched to the bottom. An image is what is one by its content, or claims to be one
+    by its suffix: reading a broken one then fails by name, instead of its being passed over. Hidden
+    files and DICOMDIR indexes are passed over. A path that is no folder is kept as it is.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -80,8 +81,9 @@ def _images_below(folder: Path) -> Iterator[Path]:
         if path.name.startswith(".") or path.name == "DICOMDIR" or not path.is_file():
             continue
         with path.open("rb") as file:
-            if file_format_of(file.read(HEAD)) is not None:
-                yield path
+            by_content = file_format_of(file.read(HEAD)) is not None
+        if by_content or path.suffix.lower() in SUFFIXES:
+            yield path
 
 
 def output_stem(path: Path) -> str:

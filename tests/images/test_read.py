@@ -258,9 +258,17 @@ def test_folders_are_searched_to_the_bottom_by_content(tmp_path: Path) -> None:
     Image.fromarray(GREY8).save(tmp_path / "z.png")
     Image.fromarray(GREY8).save(tmp_path / ".hidden.png")
     write_dicom(tmp_path / "DICOMDIR", GREY8, 8)
-    (tmp_path / "notes.dcm").write_text("no image")
+    (tmp_path / "notes.txt").write_text("no image")
     found = find_images([tmp_path, tmp_path / "z.png", tmp_path / "none.png"])
     assert found == [below / "1.2.840", tmp_path / "z.png", tmp_path / "none.png"]
+
+
+def test_a_broken_file_that_claims_to_be_an_image_is_found_so_that_it_is_named(
+    tmp_path: Path,
+) -> None:
+    for name in ("text.dcm", "empty.PNG", "notes.txt", "empty"):
+        (tmp_path / name).write_text("words" if "t.d" in name else "")
+    assert find_images([tmp_path]) == [tmp_path / "empty.PNG", tmp_path / "text.dcm"]
 
 
 @pytest.mark.parametrize(
