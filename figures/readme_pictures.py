@@ -1,0 +1,43 @@
+"""The pictures of the README, made by the commands beside them.
+
+python figures/readme_pictures.py
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from cxrloc.datasets.phantom import make_phantom, write_phantoms
+
+FIGURES = Path(__file__).parent
+SEED, SIZE = 31, 512
+"""A series of phantoms that neither trained nor chose the embedded model."""
+
+
+def cxrloc(*arguments: str | Path) -> None:
+    """Run a command as a user does."""
+    program = "from cxrloc.cli import app; app()"
+    subprocess.run([sys.executable, "-c", program, *map(str, arguments), "--quiet"], check=True)
+
+
+def main() -> None:
+    """Draw `heatmap_phantom.png` and `bench_phantom.png`."""
+    with tempfile.TemporaryDirectory() as folder:
+        chests, out = Path(folder) / "chests", Path(folder) / "out"
+        write_phantoms(chests, n=12, seed=SEED, size=SIZE)
+        # The first that has three findings, whatever the model makes of it.
+        shown = next(
+            phantom.record.image_id
+            for phantom in (make_phantom(SEED, index, 64) for index in range(12))
+            if len(phantom.record.annotations) >= 3
+        )
+        cxrloc("heatmap", chests / "images" / f"{shown}.png", "--out", out)
+        shutil.copy(out / f"{shown}.png", FIGURES / "heatmap_phantom.png")
+        cxrloc("bench", "--out", out)
+        shutil.copy(out / "examples.png", FIGURES / "bench_phantom.png")
+
+
+if __name__ == "__main__":
+    main()
