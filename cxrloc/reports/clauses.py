@@ -135,7 +135,7 @@ def _cdist(clauses: Sequence[str], others: Sequence[str]) -> UInt8[np.ndarray, "
         from rapidfuzz.distance import Levenshtein
         from rapidfuzz.process import cdist
     except ImportError as error:
-        raise CxrlocError("clustering needs rapidfuzz: pip install cxrloc[reports]") from error
+        raise CxrlocError("clustering needs rapidfuzz: pip install 'cxrloc[reports]'") from error
     return cdist(
         clauses,
         others,

@@ -125,7 +125,9 @@ def spacy_parser(pipeline: str) -> Callable[[str], Graph]:
     try:
         import spacy
     except ImportError as error:
-        raise CxrlocError("the dependency engine needs spaCy: pip install spacy") from error
+        raise CxrlocError(
+            "the dependency engine needs spaCy: pip install 'cxrloc[reports]'"
+        ) from error
     try:
         nlp = spacy.load(pipeline)
     except OSError as error:

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from cxrloc.types import CxrlocError, Label
 
 Labels = Mapping[str, Mapping[str, Label]]
 """Per report id the label of each finding that is mentioned."""
+
+Interval = tuple[float, float]
+"""Lower and upper end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +99,46 @@ def score_labels(
     ]
 
 
-def total_intervals(
-    pairs: Bool[np.ndarray, "report finding two"], samples: int, seed: int
-) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the total's precision, recall and F1: bootstrap over reports."""
+def score_intervals(
+    pairs: Bool[np.ndarray, "report finding two"], findings: Sequence[str], samples: int, seed: int
+) -> list[dict[str, Interval | None]]:
+    """95 % intervals of precision, recall and F1 for every row of `score_labels`, in its order.
+
+    Bootstrap over reports. Draws in which a ratio is not defined are left out; a ratio that no
+    draw defines has no interval.
+    """
     claimed, true = pairs[..., 0], pairs[..., 1]
-    of_report = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).sum(axis=1)
+    counts = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).astype(float)
+    kept = [finding != "Hernia" for finding in findings]
+    totals = (counts.sum(axis=1), counts[:, kept].sum(axis=1))
+    rows = np.concatenate([counts, np.stack(totals, axis=1)], axis=1)  # report row three
     generator = np.random.default_rng(seed)
     n = len(pairs)
-    drawn = generator.multinomial(n, np.full(n, 1 / n), size=samples) @ of_report  # sample three
-    hit, wrong, missed = drawn.T.astype(np.float64)
+    chances = np.full(n, 1 / n)
+    drawn = [
+        np.tensordot(generator.multinomial(n, chances).astype(float), rows, 1)
+        for _ in range(samples)
+    ]
+    hit, wrong, missed = np.moveaxis(np.stack(drawn), 2, 0)  # sample row
     ratios = {
-        "precision": hit / np.maximum(hit + wrong, 1),
-        "recall": hit / np.maximum(hit + missed, 1),
-        "f1": 2 * hit / np.maximum(2 * hit + wrong + missed, 1),
+        "precision": (hit, hit + wrong),
+        "recall": (hit, hit + missed),
+        "f1": (2 * hit, 2 * hit + wrong + missed),
     }
-    return {
-        name: (float(np.quantile(ratio, 0.025)), float(np.quantile(ratio, 0.975)))
-        for name, ratio in ratios.items()
-    }
+    return [
+        {name: _interval(part[:, row], whole[:, row]) for name, (part, whole) in ratios.items()}
+        for row in range(rows.shape[1])
+    ]
+
+
+def _interval(
+    part: Float[np.ndarray, " sample"], whole: Float[np.ndarray, " sample"]
+) -> Interval | None:
+    defined = whole > 0
+    if not defined.any():
+        return None
+    low, high = np.quantile(part[defined] / whole[defined], (0.025, 0.975))
+    return float(low), float(high)
 
 
 def co_occurrence(

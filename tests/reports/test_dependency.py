@@ -185,5 +185,5 @@ def test_a_spacy_pipeline_needs_a_parser_with_known_labels(
 
 def test_a_missing_spacy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(CxrlocError, match="pip install spacy"):
+    with pytest.raises(CxrlocError, match=r"pip install 'cxrloc\[reports\]'"):
         spacy_parser("en_core_web_sm")

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from cxrloc.reports.scores import outcomes, score_labels, total_intervals
+from cxrloc.reports.scores import outcomes, score_intervals, score_labels
 from cxrloc.types import CxrlocError, Label
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_scores_agree_with_scikit_learn(seed: int) -> None:
     pairs = np.random.default_rng(seed).random((20, 3, 2)) < 0.5
@@ -42,11 +43,22 @@ def test_a_gold_report_without_labels_is_an_error() -> None:
         outcomes({}, {"a": {}}, ("Mass",), frozenset({Label.POSITIVE}))
 
 
-def test_intervals_hold_the_total_and_repeat() -> None:
-    pairs = np.random.default_rng(0).random((300, 4, 2)) < 0.4
-    total = score_labels(pairs, ("A", "B", "C", "D"))[4]
-    found = total_intervals(pairs, 500, seed=1)
-    low, high = found["f1"]
-    assert total.f1 is not None
-    assert low < total.f1 < high
-    assert found == total_intervals(pairs, 500, seed=1)
+def test_intervals_hold_every_score_and_repeat() -> None:
+    findings = ("A", "Hernia", "C")
+    pairs = np.random.default_rng(0).random((300, 3, 2)) < 0.4
+    found = score_intervals(pairs, findings, 500, seed=1)
+    for score, intervals in zip(score_labels(pairs, findings), found, strict=True):
+        for name, interval in intervals.items():
+            assert interval is not None
+            assert interval[0] < getattr(score, name) < interval[1]
+    total, single = (found[row]["f1"] for row in (3, 0))
+    assert total is not None
+    assert single is not None
+    assert total[1] - total[0] < single[1] - single[0]  # more labels, less chance
+    assert found == score_intervals(pairs, findings, 500, seed=1)
+
+
+def test_a_ratio_without_divisor_has_no_interval() -> None:
+    pairs = np.array([[[True, False]], [[False, False]]])  # one claim, nothing to find
+    (mass, *_) = score_intervals(pairs, ("Mass",), 20, seed=0)
+    assert mass == {"precision": (0.0, 0.0), "recall": None, "f1": (0.0, 0.0)}

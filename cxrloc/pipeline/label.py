@@ -1,0 +1,150 @@
+"""`cxrloc label`: radiology reports in; labels, their reasons and their quality out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from cxrloc.pipeline.label_scores import GoldScores, score_against_gold
+from cxrloc.reports.clauses import Clustering, cluster_clauses
+from cxrloc.reports.dependency import dependency_engine
+from cxrloc.reports.label_file import read_labels, write_clusters, write_labels
+from cxrloc.reports.labels import label_reports
+from cxrloc.reports.mentions import VOCABULARIES
+from cxrloc.reports.negation import Engine, scope_engine
+from cxrloc.reports.parses import spacy_parser
+from cxrloc.reports.read import Report, UnreadableReport, read_reports
+from cxrloc.types import CxrlocError, UsageError
+
+ENGINES = ("scope", "dependency")
+
+Reports = Iterable[Report | UnreadableReport]
+
+ReportWatch = Callable[[Reports], Reports]
+"""Passes reports on, and may show how far they have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """What `label` does beside the reports.
+
+    Attributes:
+        gold: a file of labels to score against, with a row per report.
+        explain: also write sentence, span and rule of every mention.
+        vocabulary: a name of `VOCABULARIES`: which findings become columns.
+        engine: a name of `ENGINES`: how negation and uncertainty are found.
+        parser: the spaCy pipeline of the dependency engine.
+        seed: of the bootstrap behind the scores' intervals.
+    """
+
+    gold: Path | None = None
+    explain: bool = False
+    vocabulary: str = "chestxray14"
+    engine: str = "scope"
+    parser: str = "en_core_web_sm"
+    seed: int = 0
+
+
+class LabelResult(NamedTuple):
+    """What came out, for the terminal; the files are written.
+
+    A failure is a report's id and why it could not be read.
+    """
+
+    reports: int
+    failures: Sequence[tuple[str, str]]
+    files: Sequence[Path]
+    scores: GoldScores | None
+
+
+class ClusterResult(NamedTuple):
+    """What came out of clustering, for the terminal; the files are written."""
+
+    clustering: Clustering
+    failures: Sequence[tuple[str, str]]
+    files: Sequence[Path]
+
+
+def label(
+    reports: Path, out: Path, options: LabelOptions, watch: ReportWatch = iter
+) -> LabelResult:
+    """Write one row of labels per report to `out`, its reasons and scores to files beside it.
+
+    A report that cannot be read is named in the result and the others go on.
+
+    Raises:
+        UsageError: a name does not exist, or `out` would overwrite what is read.
+        CxrlocError: there is no report, the engine lacks its parser or fails its self-check, or
+            the gold labels are of other reports.
+    """
+    if options.vocabulary not in VOCABULARIES:
+        raise UsageError(
+            f"--vocabulary {options.vocabulary}: choose from {', '.join(VOCABULARIES)}"
+        )
+    engine = _engine(options)
+    gold = read_labels(options.gold) if options.gold else {}
+    found = _opened(reports, out, options.gold)
+    reasons = _beside(out, "explanations") if options.explain else None
+    labelled = label_reports(watch(found), options.vocabulary, engine)
+    written = write_labels(labelled, out, options.vocabulary, reasons)
+    failures = [(failure.report_id, failure.reason) for failure in written.failures]
+    files = [out, *([reasons] if reasons else [])]
+    if not options.gold or not written.reports:
+        return LabelResult(written.reports, failures, files, None)
+    # What is scored is what was written.
+    scores = score_against_gold(read_labels(out), gold, options.vocabulary, options.seed)
+    files.append(_beside(out, "scores"))
+    scores.frame.to_csv(files[-1], index=False, float_format="%.6g")
+    return LabelResult(written.reports, failures, files, scores)
+
+
+def cluster(
+    reports: Path, out: Path, top: int, seed: int, watch: ReportWatch = iter
+) -> ClusterResult:
+    """Write the largest clusters of diagnosis clauses as labels to `out`, members beside it.
+
+    Raises:
+        UsageError: `out` would overwrite what is read.
+        CxrlocError: there is no clause, or rapidfuzz is missing.
+    """
+    readable, failures = [], []
+    for report in watch(_opened(reports, out)):
+        if isinstance(report, UnreadableReport):
+            failures.append((report.report_id, report.reason))
+        else:
+            readable.append(report)
+    clustering = cluster_clauses(readable, top, seed=seed)
+    members = _beside(out, "clusters")
+    write_clusters(clustering, out, members)
+    return ClusterResult(clustering, failures, [out, members])
+
+
+def _engine(options: LabelOptions) -> Engine:
+    if options.engine not in ENGINES:
+        raise UsageError(f"--engine {options.engine}: choose from {', '.join(ENGINES)}")
+    if options.engine == "scope":
+        return scope_engine
+    return dependency_engine(spacy_parser(options.parser))
+
+
+def _beside(out: Path, what: str) -> Path:
+    return out.with_name(f"{out.stem}_{what}.csv")
+
+
+def _opened(
+    reports: Path, out: Path, gold: Path | None = None
+) -> Iterator[Report | UnreadableReport]:
+    """The reports, of which one is read already: a wrong path must not cost an older `out`."""
+    place = out.resolve()
+    read = [path.resolve() for path in (reports, gold) if path]
+    if out.is_dir() or place in read:
+        raise UsageError(f"--out {out} is what is read, or a folder: name another file")
+    if reports.is_dir() and place.is_relative_to(reports.resolve()):
+        raise UsageError(f"--out {out} lies among the reports and would be read as one: move it")
+    found = read_reports(reports)
+    first = next(found, None)
+    if first is None:
+        raise CxrlocError(f"{reports}: no report in it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return chain([first], found)

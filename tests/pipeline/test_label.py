@@ -1,0 +1,203 @@
+"""`label` from end to end, on small reports written here."""
+
+import csv
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cxrloc.pipeline.label import LabelOptions, cluster, label
+from cxrloc.pipeline.label_scores import beside_rows, interval_rows
+from cxrloc.types import CxrlocError, UsageError
+
+
+def table(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """Four reports, of which one is broken."""
+    return table(
+        tmp_path / "reports.csv",
+        "id,text,by",
+        "a,Small effusion. Possible mass. No edema.,x",
+        "b,Lungs are clear.,x",
+        "c",
+        "d,Possible effusion.,x",
+    )
+
+
+def test_an_archive_becomes_labels_and_a_bad_report_a_failure(tmp_path: Path) -> None:
+    archive = tmp_path / "reports.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, content in {
+            "1.xml": b'<r><uId id="CXR1"/><AbstractText>Small effusion.</AbstractText></r>',
+            "2.xml": b"<r><AbstractText>never closed",
+        }.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    out = tmp_path / "new" / "labels.csv"
+    result = label(archive, out, LabelOptions())
+    ((failed, reason),) = result.failures
+    assert (result.reports, failed, result.scores) == (1, "2", None)
+    assert reason.startswith("XML cannot be read")
+    (row,) = read(out)
+    assert {name: cell for name, cell in row.items() if cell} == {
+        "report_id": "CXR1",
+        "Effusion": "1",
+        "normal": "0",
+    }
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_explanations_stand_beside(reports: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    result = label(reports, out, LabelOptions(explain=True, vocabulary="chexpert"))
+    assert result.files == [out, tmp_path / "labels_explanations.csv"]
+    why = read(result.files[1])
+    assert [(row["report_id"], row["finding"], row["rule"]) for row in why] == [
+        ("a", "Pleural Effusion", "mentioned"),
+        ("a", "Lung Lesion", "uncertain after: possible"),
+        ("a", "Edema", "negated after: no"),
+        ("d", "Pleural Effusion", "uncertain after: possible"),
+    ]
+    assert {row["sentence"][int(row["start"]) : int(row["end"])] for row in why} == {
+        "effusion",
+        "mass",
+        "edema",
+    }
+
+
+def test_scores_by_both_readings_beside_the_published_ones(reports: Path, tmp_path: Path) -> None:
+    gold = table(
+        tmp_path / "gold.csv",
+        "filename,Effusion,Mass,normal",
+        "a,1,0,0",
+        "b,0,0,1",
+        "d,1,0,0",
+        "z,1,1,0",
+    )
+    result = label(reports, tmp_path / "labels.csv", LabelOptions(gold=gold))
+    assert result.scores is not None
+    assert (result.scores.reports, result.scores.missing) == (3, 1)
+    rows = {(row["uncertain_as"], row["finding"]): row for row in read(result.files[-1])}
+
+    def counts(uncertain_as: str, finding: str) -> list[int]:
+        row = rows[uncertain_as, finding]
+        return [int(row[f"{of}s"]) for of in ("true_positive", "false_positive", "false_negative")]
+
+    assert counts("negative", "Effusion") == [1, 0, 1]
+    assert counts("positive", "Effusion") == [2, 0, 0]
+    assert counts("positive", "Mass") == [0, 1, 0]
+    assert counts("positive", "Total") == [2, 1, 0]
+    assert counts("negative", "Normal") == [1, 1, 0]  # d leaves its effusion open
+    assert rows["negative", "Effusion"]["wang2017_f1"] == "0.918"  # table 18
+    assert rows["negative", "Normal"]["wang2017_recall"] == "0.99"  # table 2
+    assert rows["positive", "Effusion"]["wang2017_f1"] == ""  # the paper counts as negative
+    by_finding = {row[0]: row for row in interval_rows(result.scores.frame)}
+    assert by_finding["Effusion"][1:4] == ["1", "0", "1"]
+    assert by_finding["Effusion"][5].startswith("0.500 (")
+    assert by_finding["Mass"][4] == "not defined"
+    beside = {row[0]: row[1:] for row in beside_rows(result.scores.frame)}
+    assert beside["Effusion"] == [
+        "1.000 / 0.500 / 0.667",
+        "1.000 / 1.000 / 1.000",
+        "0.966 / 0.875 / 0.918",
+        "0.903 / 0.875 / 0.889",
+    ]
+    assert beside["Total without Hernia"][2] == ""
+
+
+def test_gold_labels_of_another_vocabulary_are_scored_without_published_ones(
+    reports: Path, tmp_path: Path
+) -> None:
+    gold = table(tmp_path / "gold.csv", "id,Lung Lesion", "a,1", "b,")
+    options = LabelOptions(gold=gold, vocabulary="chexpert")
+    result = label(reports, tmp_path / "labels.csv", options)
+    assert result.scores is not None
+    findings = result.scores.frame["finding"].tolist()
+    assert "Total" in findings
+    assert "Normal" not in findings  # the gold labels do not say
+    assert "Total without Hernia" not in findings
+    assert not any("wang" in name for name in result.scores.frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("gold", "message"),
+    [
+        (("id,Mass", "z,1"), "none of the 1 reports of the gold labels .* 'z', here as 'a'"),
+        (("id,Rash", "a,1"), "no finding of chestxray14"),
+    ],
+)
+def test_gold_labels_of_something_else_are_an_error(
+    reports: Path, tmp_path: Path, gold: tuple[str, ...], message: str
+) -> None:
+    options = LabelOptions(gold=table(tmp_path / "gold.csv", *gold))
+    with pytest.raises(CxrlocError, match=message):
+        label(reports, tmp_path / "labels.csv", options)
+
+
+def test_clusters_are_labels_with_their_members_beside(tmp_path: Path) -> None:
+    texts = ["small effusion", "small efusion", "small effusion", "mass in the upper lobe"]
+    reports = table(
+        tmp_path / "reports.csv", "id,text", *(f"{i},{text}" for i, text in enumerate(texts)), "9"
+    )
+    result = cluster(reports, tmp_path / "labels.csv", top=1, seed=0)
+    (one,) = result.clustering.clusters
+    assert (one.medoid, one.reports, result.clustering.coverage) == ("small effusion", 2, 0.5)
+    assert [row["small effusion"] for row in read(tmp_path / "labels.csv")] == ["1", "", "1", ""]
+    assert result.failures == [("9", "reports.csv row 5 has 1 columns")]
+    assert result.files[1] == tmp_path / "labels_clusters.csv"
+    assert read(result.files[1])[0]["count"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (LabelOptions(vocabulary="mimic"), "choose from chestxray14, chexpert"),
+        (LabelOptions(engine="oracle"), "choose from scope, dependency"),
+    ],
+)
+def test_unknown_names_are_wrong_usage(
+    reports: Path, tmp_path: Path, options: LabelOptions, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        label(reports, tmp_path / "labels.csv", options)
+
+
+def test_a_missing_package_is_named_with_what_to_install(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
+    out = tmp_path / "labels.csv"
+    with pytest.raises(CxrlocError, match=r"spaCy: pip install 'cxrloc\[reports\]'"):
+        label(reports, out, LabelOptions(engine="dependency"))
+    with pytest.raises(CxrlocError, match=r"rapidfuzz: pip install 'cxrloc\[reports\]'"):
+        cluster(reports, out, top=1, seed=0)
+    assert not out.exists()
+
+
+def test_nothing_that_is_read_is_overwritten_and_no_older_file_lost(
+    reports: Path, tmp_path: Path
+) -> None:
+    gold = table(tmp_path / "gold.csv", "id,Mass", "a,1")
+    older = table(tmp_path / "older.csv", "kept")
+    for folder, out in ((reports, reports), (reports, gold), (tmp_path, tmp_path / "new.csv")):
+        with pytest.raises(UsageError, match="--out"):
+            label(folder, out, LabelOptions(gold=gold))
+    with pytest.raises(CxrlocError, match="no such file"):
+        label(tmp_path / "missing.csv", older, LabelOptions())
+    with pytest.raises(CxrlocError, match="no report in it"):
+        label(table(tmp_path / "none.csv", "id,text"), older, LabelOptions())
+    assert older.read_text() == "kept\n"
