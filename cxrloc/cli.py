@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from cxrloc.options import (
+    Aggregate,
     Aggregation,
     BatchSize,
     Beside,
+    ByUnit,
     Device,
     Group,
     Method,
@@ -21,6 +23,8 @@ from cxrloc.options import (
     Resamples,
     Seed,
     Thresholds,
+    TIobb,
+    TIou,
     Unit,
     Views,
     Workers,
@@ -31,7 +35,10 @@ from cxrloc.terminal import (
     findings_table,
     show_bench,
     show_classification,
+    show_clusters,
+    show_comparison,
     show_each,
+    show_labels,
     show_published,
     with_progress,
 )
@@ -120,12 +127,8 @@ def bench(
         ),
     ] = None,
     model: Models = None,
-    t_iobb: Annotated[
-        list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")
-    ] = None,
-    t_iou: Annotated[
-        list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")
-    ] = None,
+    t_iobb: TIobb = None,
+    t_iou: TIou = None,
     boxes_for: Annotated[
         str, typer.Option(help="Whose maps give boxes: annotated, labelled, predicted or all.")
     ] = "annotated",
@@ -191,10 +194,8 @@ def classify(
         typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
     ] = None,
     split: Annotated[str, typer.Option(help="all, or an official list: train_val, test.")] = "all",
-    by: Annotated[Unit, typer.Option(help="What is scored.")] = Unit.IMAGE,
-    aggregation: Annotated[
-        Aggregation, typer.Option(help="How the images of a study or patient become its score.")
-    ] = Aggregation.MAX,
+    by: ByUnit = Unit.IMAGE,
+    aggregation: Aggregate = Aggregation.MAX,
     tuning: Annotated[
         float,
         typer.Option(
@@ -240,6 +241,93 @@ def classify(
         if not quiet:
             show_classification(result, out)
         exit_on(result.failures)
+
+
+@app.command(
+    epilog="Example: echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt"
+)
+def label(
+    reports: Annotated[
+        Path,
+        typer.Argument(help="Folder or .tgz of Open-i XML, CSV with a text column, or text files."),
+    ],
+    out: Annotated[Path, typer.Option(help="Label file; others are named after it.")] = Path(
+        "labels.csv"
+    ),
+    gold: Annotated[
+        Path | None, typer.Option(help="Score against the labels in this CSV, one row per report.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also write sentence, span and rule of each mention.")
+    ] = False,
+    vocabulary: Annotated[str, typer.Option(help="chestxray14 or chexpert.")] = "chestxray14",
+    engine: Annotated[str, typer.Option(help="Of negation: scope or dependency.")] = "scope",
+    parser: Annotated[
+        str, typer.Option(help="spaCy pipeline of the dependency engine.")
+    ] = "en_core_web_sm",
+    cluster: Annotated[
+        int | None,
+        typer.Option(min=1, help="Group diagnosis clauses instead: the largest K clusters."),
+    ] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Labels out of radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned)."""
+    with clear_errors():
+        from cxrloc.pipeline import label as flow
+        from cxrloc.types import UsageError
+
+        def watch(found: flow.Reports) -> flow.Reports:
+            return with_progress(found, quiet, "Reports")
+
+        if cluster is not None:
+            if gold or explain:
+                raise UsageError("--cluster excludes --gold and --explain: clusters have no names")
+            clusters = flow.cluster(reports, out, cluster, seed, watch)
+            if not quiet:
+                show_clusters(clusters)
+            exit_on(clusters.failures)
+            return
+        options = flow.LabelOptions(gold, explain, vocabulary, engine, parser, seed)
+        result = flow.label(reports, out, options, watch)
+        if not quiet:
+            show_labels(result)
+        exit_on(result.failures)
+
+
+@app.command(
+    epilog="Example: cxrloc classify --out a && cxrloc classify --views tta --out b"
+    " && cxrloc compare a b"
+)
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Two or more folders of classify or bench, or CSV files of theirs."),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
+    ] = None,
+    by: ByUnit = Unit.IMAGE,
+    aggregation: Aggregate = Aggregation.MAX,
+    t_iobb: TIobb = None,
+    t_iou: TIou = None,
+    most: Annotated[int, typer.Option(min=1, help="Disagreements listed.")] = 50,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the patient bootstrap.")] = 1000,
+    out: Out = Path("cxrloc-compare"),
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Paired differences, rank correlations and disagreements of runs on the same images."""
+    with clear_errors():
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.pipeline import compare as flow
+        from cxrloc.pipeline.bench import protocol
+
+        rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
+        options = flow.CompareOptions(data, by.value, aggregation.value, rules, most)
+        result = flow.compare(runs, out, options)
+        if not quiet:
+            show_comparison(result, out)
 
 
 @app.command(epilog="Example: cxrloc phantom chests --n 8 && cxrloc bench chests")

@@ -26,6 +26,8 @@ Views = Annotated[str, typer.Option(help="plain, tta or five-patch.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
+TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
+TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[
@@ -57,3 +59,10 @@ class Group(StrEnum):
     VIEW = "view"
     SEX = "sex"
     AGE = "age"
+
+
+ByUnit = Annotated[Unit, typer.Option("--by", help="What is scored.")]
+Aggregate = Annotated[
+    Aggregation,
+    typer.Option("--aggregation", help="How the images of a study or patient become its score."),
+]

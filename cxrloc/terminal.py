@@ -17,6 +17,9 @@ T = TypeVar("T")
 TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
 """Of a classification report: as many as fit beside each other."""
 
+_IN_FILE = {"metric", "n", "positives", "accuracy_low", "accuracy_high", "auc_low", "auc_high"}
+"""Columns that stand in the files and leave the terminal to the others."""
+
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
@@ -30,13 +33,13 @@ def clear_errors() -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def with_progress(items: Iterable[T], quiet: bool) -> Iterator[T]:
+def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
     """The items, with a running count on a terminal and nothing in a pipe."""
     from rich.progress import track
 
     console = _console(stderr=True)
     hidden = quiet or not console.is_terminal
-    yield from track(items, "Images", console=console, disable=hidden, transient=True)
+    yield from track(items, what, console=console, disable=hidden, transient=True)
 
 
 def show_each(
@@ -57,19 +60,18 @@ def show_each(
         raise typer.Exit(1)
 
 
-def exit_on(failures: Sequence[Any]) -> None:
-    """Name the images that failed, if any, and leave with exit status 1."""
+def exit_on(failures: Sequence[tuple[str, str]]) -> None:
+    """Name what failed, if anything, and leave with exit status 1."""
     show_failures(failures)
     if failures:
         raise typer.Exit(1)
 
 
-def show_failures(failures: Iterable[Any]) -> None:
-    """One line on stderr for each image that failed: which, and why."""
-    for failure in failures:
+def show_failures(failures: Iterable[tuple[str, str]]) -> None:
+    """One line on stderr for each image or report that failed: which, and why."""
+    for name, reason in failures:
         # A reason that comes from a reader names the file already.
-        named = failure.reason.startswith(failure.image_id)
-        typer.echo(failure.reason if named else f"{failure.image_id}: {failure.reason}", err=True)
+        typer.echo(reason if reason.startswith(name) else f"{name}: {reason}", err=True)
 
 
 def findings_table(result: Any, top: int) -> "RenderableType":
@@ -115,9 +117,6 @@ def show_bench(result: Any, out: Path) -> None:
 
 def show_classification(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
-    from rich import box as lines
-    from rich.table import Table
-
     from cxrloc.evaluation.classification_tables import printed_rows
 
     run, report = result.run, result.report
@@ -130,19 +129,59 @@ def show_classification(result: Any, out: Path) -> None:
         f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
         highlight=False,
     )
-    headings, *rows = printed_rows(report, TERMINAL_METRICS)
-    table = Table(box=lines.SIMPLE_HEAD)
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    console.print(_table(printed_rows(report, TERMINAL_METRICS)))
     show_frame(result.beside)
     console.print(f"Tables, curves and run.json are in {out}", highlight=False)
 
 
+def show_labels(result: Any) -> None:
+    """How many reports were labelled; where there are gold labels, scores beside published ones."""
+    from cxrloc.pipeline.label_scores import beside_rows, interval_rows
+
+    console = _console()
+    console.print(
+        f"{result.reports} reports labelled, {len(result.failures)} not read.", highlight=False
+    )
+    if result.scores is not None:
+        frame, scored, missing = result.scores
+        console.print(
+            f"{scored} of them have gold labels; {missing} reports with gold labels are not among "
+            "them.\nUncertain labels count as negative. Intervals: 95 %, bootstrap over reports.",
+            highlight=False,
+        )
+        console.print(_table(interval_rows(frame)), _table(beside_rows(frame)))
+    console.print(f"Written: {', '.join(map(str, result.files))}", highlight=False)
+
+
+def show_clusters(result: Any) -> None:
+    """The clusters by their medoids, and how many of the reports they cover."""
+    clustering, console = result.clustering, _console()
+    rows = [["Cluster", "reports", "clauses", "medoid"]]
+    for number, one in enumerate(clustering.clusters, 1):
+        rows.append([str(number), str(one.reports), str(len(one.members)), one.medoid])
+    console.print(_table(rows))
+    console.print(
+        f"{clustering.coverage:.1%} of {len(clustering.labels)} reports are in these clusters; "
+        f"{len(result.failures)} not read.\nWritten: {', '.join(map(str, result.files))}",
+        highlight=False,
+    )
+
+
+def show_comparison(result: Any, out: Path) -> None:
+    """Differences of each finding and rank correlations; the files hold more."""
+    console = _console()
+    console.print(f"Data: {result.run['data']}. Differences: later minus earlier run.")
+    for name, frame in result.frames.items():
+        if name == "differences":
+            frame = frame[frame["metric"] == "auc"]
+        if not name.endswith("disagreements"):
+            console.print(name.replace("_", " ").capitalize())
+            show_frame(frame)
+    console.print(f"Tables, lists of disagreements and run.json are in {out}", highlight=False)
+
+
 def show_frame(frame: Any) -> None:
-    """A data frame as a table; nothing where there is none."""
+    """A data frame as a table without its less needed columns; nothing where there is none."""
     from rich import box as lines
     from rich.table import Table
 
@@ -150,8 +189,10 @@ def show_frame(frame: Any) -> None:
 
     if frame is None:
         return
-    headings, *rows = frame_rows(frame)
-    table = Table(*headings, box=lines.SIMPLE_HEAD)
+    headings, *rows = frame_rows(frame[[name for name in frame.columns if name not in _IN_FILE]])
+    table = Table(box=lines.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     _console().print(table)
@@ -200,6 +241,21 @@ def scores_tables(scores: "LocalizationScores") -> "RenderableType":
 def _model_line(run: dict[str, Any]) -> str:
     model = run["model"]
     return f"Model {model['name']}, trained on {model['trained_on']}. " if model else ""
+
+
+def _table(rows: Iterable[Sequence[str]]) -> "RenderableType":
+    """Rows of cells, headings first; numbers stand to the right of the first column."""
+    from rich import box as lines
+    from rich.table import Table
+    from rich.text import Text
+
+    headings, *body = rows
+    table = Table(box=lines.SIMPLE_HEAD)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left")
+    for row in body:
+        table.add_row(*map(Text, row))  # a cell is no markup, whatever brackets are in it
+    return table
 
 
 def _alone(report: Any, row: int, column: int) -> str:

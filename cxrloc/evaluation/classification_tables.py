@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from cxrloc.evaluation.calibration import reliability
 from cxrloc.evaluation.classification import METRICS
@@ -99,10 +100,12 @@ def differences_frame(differences: Sequence[Difference]) -> pd.DataFrame:
     return _frame([asdict(row) for row in differences], Difference)
 
 
-def rank_correlations_frame(comparison: Comparison) -> pd.DataFrame:
+def rank_correlations_frame(
+    runs: Sequence[str], correlations: Float[np.ndarray, "run run"]
+) -> pd.DataFrame:
     """`rank_correlations.csv`: Spearman's correlation of all pairs of runs, a square table."""
-    frame = pd.DataFrame(comparison.rank_correlations, columns=pd.Index(comparison.runs))
-    frame.insert(0, "run", comparison.runs)
+    frame = pd.DataFrame(correlations, columns=pd.Index(runs))
+    frame.insert(0, "run", runs)
     return frame
 
 

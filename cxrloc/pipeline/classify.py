@@ -142,7 +142,7 @@ def _part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
     records = official_split(data, image_set.records)[split]
     names = {record.image_id for record in records}
     images = [image for image in image_set.images if image.image_id in names]
-    return ImageSet(f"{image_set.name}, {split} list", records, images)
+    return ImageSet(image_set.name, records, images)
 
 
 def _of_images(predictions: Predictions, image_set: ImageSet) -> Predictions:

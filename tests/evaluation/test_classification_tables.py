@@ -127,7 +127,8 @@ def test_a_comparison_becomes_three_frames(data):
     differences = differences_frame(compared.differences)
     assert "nan" not in differences.to_csv(index=False).lower()
     assert differences["finding"].tolist() == ["Mass", "mean"] * 2
-    assert rank_correlations_frame(compared).columns.tolist() == ["run", "A", "B"]
+    correlations = rank_correlations_frame(compared.runs, compared.rank_correlations)
+    assert correlations.columns.tolist() == ["run", "A", "B"]
     disputed = disagreements_frame(compared)
     assert disputed.columns.tolist() == ["image", "finding", "truth", "disagreement", "A", "B"]
     assert len(disputed) == 5

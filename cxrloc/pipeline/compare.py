@@ -1,0 +1,222 @@
+"""`cxrloc compare`: results of two runs or more on the same images, against each other."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.evaluation.classification_tables import (
+    differences_frame,
+    disagreements_frame,
+    frame_latex,
+    frame_markdown,
+    rank_correlations_frame,
+)
+from cxrloc.evaluation.comparison import compare_predictions
+from cxrloc.evaluation.detection_comparison import (
+    accuracy_differences_frame,
+    compare_detections,
+)
+from cxrloc.evaluation.localization import ScoringProtocol
+from cxrloc.evaluation.prediction_files import read_predictions
+from cxrloc.evaluation.units import Aggregation, Unit
+from cxrloc.pipeline.claims import claims_of_detections
+from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
+from cxrloc.pipeline.run_card import versions
+from cxrloc.types import CxrlocError, Record, UsageError
+
+PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """What `compare` does beside the runs.
+
+    Attributes:
+        data: the images that were predicted; None: what the runs' `run.json` name.
+        unit: what predictions are scored by.
+        aggregation: how a unit's images become its score.
+        protocol: rules, population and resampling; the resampling serves predictions too.
+        most: length of the lists of disagreements.
+    """
+
+    data: Path | None = None
+    unit: Unit = "image"
+    aggregation: Aggregation = "max"
+    protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
+    most: int = 50
+
+
+class CompareResult(NamedTuple):
+    """What came out, for the terminal; the files are written."""
+
+    frames: Mapping[str, pd.DataFrame]
+    run: dict[str, Any]
+
+
+_Compared = tuple[dict[str, pd.DataFrame], dict[str, Any]]
+"""Frames by the name of their file, and counts for the run card."""
+
+
+class _Run(NamedTuple):
+    """Files of one run, by kind, and its card; empty where there is none."""
+
+    files: Mapping[str, Path]
+    card: Mapping[str, Any]
+
+
+def compare(paths: Sequence[Path], out: Path, options: CompareOptions) -> CompareResult:
+    """Compare what all runs have, probabilities or boxes or both, and write it to `out`.
+
+    Args:
+        paths: result folders of `classify` or `bench`, or CSV files of probabilities or boxes.
+        out: folder for the results, none of the runs'.
+        options: truth and protocol.
+
+    Raises:
+        UsageError: a path is no run, or the truth is not to be found.
+        CxrlocError: the runs have nothing in common.
+    """
+    if out.resolve() in {path.resolve() for path in paths}:
+        raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
+    runs = {name: _read_run(path) for name, path in zip(_names(paths), paths, strict=True)}
+    image_set = read_images(options.data or _data_of(runs))
+    frames: dict[str, pd.DataFrame] = {}
+    counts: dict[str, Any] = {}
+    for kind, compare_kind in COMPARED.items():
+        if all(kind in run.files for run in runs.values()):
+            own, counts[kind] = compare_kind(runs, image_set.records, options)
+            frames |= own
+    if not frames:
+        raise CxrlocError(
+            f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
+        )
+    run = {
+        "versions": versions(),
+        "runs": {
+            name: {kind: str(f) for kind, f in run.files.items()} for name, run in runs.items()
+        },
+        "data": image_set.name,
+        "protocol": {k: v for k, v in asdict(options).items() if k != "data"},
+        **counts,
+    }
+    _write(frames, run, out)
+    return CompareResult(frames, run)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path; the whole path where two share it."""
+    short = [path.stem if path.suffix == ".csv" else path.resolve().name for path in paths]
+    counts = Counter(short)
+    names = [n if counts[n] == 1 else str(path) for n, path in zip(short, paths, strict=True)]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{', '.join(names)}: a run is named twice")
+    return names
+
+
+def _read_run(path: Path) -> _Run:
+    if path.is_dir():
+        files = {kind: path / kind for kind in (PREDICTIONS, DETECTIONS)}
+        files = {kind: file for kind, file in files.items() if file.is_file()}
+        if not files:
+            raise UsageError(f"{path}: holds neither {PREDICTIONS} nor {DETECTIONS}")
+        card = path / "run.json"
+        return _Run(files, json.loads(card.read_text()) if card.is_file() else {})
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file or folder")
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        header = stream.readline()
+    return _Run({DETECTIONS if "x_min" in header else PREDICTIONS: path}, {})
+
+
+def _data_of(runs: Mapping[str, _Run]) -> Path | None:
+    """Where the truth is by the runs' own word; None stands for the embedded phantoms."""
+    names = dict.fromkeys(run.card["data"]["name"] for run in runs.values() if "data" in run.card)
+    if len(names) != 1:
+        said = " and ".join(names) or "nothing"
+        raise UsageError(f"the runs name {said} as their data: say which with --data")
+    (name,) = names
+    if name == PHANTOM_NAME:
+        return None
+    if not Path(name).exists():
+        raise UsageError(f"{name}, the data of these runs, is not here: say where with --data")
+    return Path(name)
+
+
+def _compare_predictions(
+    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+) -> _Compared:
+    compared = compare_predictions(
+        {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()},
+        records,
+        options.unit,
+        options.aggregation,
+        options.protocol.resampling,
+        options.most,
+    )
+    frames = {
+        "differences": differences_frame(compared.differences),
+        "rank_correlations": rank_correlations_frame(compared.runs, compared.rank_correlations),
+        "disagreements": disagreements_frame(compared),
+    }
+    return frames, {
+        "unit": compared.unit,
+        "units": compared.units,
+        "patients": compared.patients,
+        "left_out": dict(zip(compared.runs, compared.left_out, strict=True)),
+        "undefined": compared.undefined,
+        "correlated": compared.correlated,
+    }
+
+
+def _compare_detections(
+    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+) -> _Compared:
+    """A run without a card is taken to have looked at every boxed image."""
+    unseen = {
+        image_id
+        for run in runs.values()
+        for key in ("missing_images", "failed_images")
+        for image_id in run.card.get(key, ())
+    }
+    seen = [record for record in records if record.annotations and record.image_id not in unseen]
+    files = [run.files[DETECTIONS] for run in runs.values()]
+    placed = claims_of_detections(seen, files[0]).records
+    detections = {name: read_detections(file) for name, file in zip(runs, files, strict=True)}
+    compared = compare_detections(detections, placed, options.protocol, options.most)
+    correlations = rank_correlations_frame(compared.runs, compared.rank_correlations)
+    frames = {
+        "localization_differences": accuracy_differences_frame(compared.differences),
+        "localization_rank_correlations": correlations,
+        "localization_disagreements": compared.disagreements,
+    }
+    return frames, {
+        "images": compared.images,
+        "patients": compared.patients,
+        "boxes": sum(len(record.annotations) for record in placed),
+        "images_not_seen_by_all": len(unseen),
+        "left_out": dict(zip(compared.runs, compared.left_out, strict=True)),
+    }
+
+
+COMPARED: dict[str, Callable[[Mapping[str, _Run], Sequence[Record], CompareOptions], _Compared]] = {
+    PREDICTIONS: _compare_predictions,
+    DETECTIONS: _compare_detections,
+}
+"""What can be compared, by the file that a run has it in."""
+
+
+def _write(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
+    """Every frame as CSV; differences and correlations as tables for a page and a paper."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+    tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
+    (out / "table.md").write_text("\n".join(map(frame_markdown, tables)))
+    (out / "table.tex").write_text("\n".join(map(frame_latex, tables)))
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
