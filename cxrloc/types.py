@@ -232,7 +232,8 @@ class MatchRule:
     """When a detection is correct: its overlap with the truth is above (strictly) the threshold.
 
     Attributes:
-        criterion: "iobb" (intersection over the detected box) or "iou".
+        criterion: "iobb" (intersection over the detected box), "iou", or another name of
+            `box_accuracy.OVERLAPS`.
         threshold: in [0, 1).
     """
 

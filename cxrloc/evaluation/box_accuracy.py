@@ -16,12 +16,23 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.overlap import equal_keys, iobb, iou
+from cxrloc.evaluation.overlap import (
+    equal_keys,
+    intersection_over_annotated,
+    intersection_over_smaller,
+    iobb,
+    iou,
+)
 from cxrloc.evaluation.scored_pairs import Claims, ScoredPairs
 from cxrloc.types import LocalizationReport, MatchRule
 
-OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {"iobb": iobb, "iou": iou}
-"""Overlap of a detected and an annotated box, by criterion."""
+OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {
+    "iobb": iobb,
+    "iou": iou,
+    "intersection_over_annotated": intersection_over_annotated,
+    "intersection_over_smaller": intersection_over_smaller,
+}
+"""Overlap of a detected and an annotated box, by criterion; tables print the first two."""
 
 PUBLISHED_RULES = (
     *(MatchRule("iobb", threshold) for threshold in (0.1, 0.25, 0.5, 0.75, 0.9)),

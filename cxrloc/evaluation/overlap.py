@@ -34,6 +34,31 @@ def iobb(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
     return np.asarray(_intersection(detections, annotations) / _area(detections))
 
 
+def intersection_over_annotated(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
+    """Intersection over the area of the annotated box: how much of the truth is covered.
+
+    A detection that covers the whole image has 1 with every annotation.
+
+    >>> intersection_over_annotated(
+    ...     np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 2.0]])
+    ... )
+    array([0.125])
+    """
+    return np.asarray(_intersection(detections, annotations) / _area(annotations))
+
+
+def intersection_over_smaller(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
+    """Intersection over the area of the smaller of the two boxes: 1 where one holds the other.
+
+    >>> intersection_over_smaller(
+    ...     np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 2.0]])
+    ... )
+    array([0.5])
+    """
+    smaller = np.minimum(_area(detections), _area(annotations))
+    return np.asarray(_intersection(detections, annotations) / smaller)
+
+
 def polygon_iou(
     detections: Float[np.ndarray, "n 4"], annotations: Sequence[shapely.Geometry]
 ) -> Float[np.ndarray, " n"]:

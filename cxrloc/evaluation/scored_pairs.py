@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.findings import CHESTXRAY14
-from cxrloc.types import CxrlocError, Detection, Label, Record
+from cxrloc.types import CxrlocError, Detection, Label, Mask, Outline, Record
 
 Population = Literal["annotated", "labelled", "predicted", "all"]
 """Pairs whose heatmap gives boxes: with an expert box, with a positive image-level label, with a
@@ -32,6 +32,7 @@ class ScoredPairs:
         truth: annotated boxes, in pixels of their image.
         truth_pair: their pairs.
         scored: the population.
+        shapes: what was drawn in each of these boxes, None where it is the box itself.
     """
 
     population: Population
@@ -43,14 +44,19 @@ class ScoredPairs:
     truth: Float[np.ndarray, "box 4"]
     truth_pair: Int[np.ndarray, " box"]
     scored: Bool[np.ndarray, "image finding"]
+    shapes: tuple[Outline | Mask | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
-    """Boxes of a model or a control, in pixels of their image, and their pairs."""
+    """Boxes of a model or a control, in pixels of their image, and their pairs.
+
+    `score` is each box's; None where boxes have none, as those of controls.
+    """
 
     boxes: Float[np.ndarray, "n 4"]
     pair: Int[np.ndarray, " n"]
+    score: Float[np.ndarray, " n"] | None = None
 
 
 def scored_pairs(
@@ -95,6 +101,7 @@ def scored_pairs(
         truth=np.array(corners, dtype=float),
         truth_pair=truth_pair,
         scored=_population(records, findings, population, truth_pair, predicted),
+        shapes=tuple(annotation.shape for _, annotation in truths),
     )
 
 
@@ -103,16 +110,18 @@ def place_detections(pairs: ScoredPairs, detections: Sequence[Detection]) -> tup
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
     placed = [
-        (row[claim.image_id] * len(column) + column[claim.finding], claim.box)
+        (row[claim.image_id] * len(column) + column[claim.finding], claim)
         for claim in detections
         if claim.image_id in row
         and claim.finding in column
         and pairs.scored[row[claim.image_id], column[claim.finding]]
     ]
-    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for _, box in placed]
+    boxes = [claim.box for _, claim in placed]
+    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for box in boxes]
     claims = Claims(
         boxes=np.array(corners, dtype=float).reshape(-1, 4),
         pair=np.array([pair for pair, _ in placed], dtype=int),
+        score=np.array([claim.score for _, claim in placed], dtype=float),
     )
     return claims, len(detections) - len(placed)
 
