@@ -1,6 +1,7 @@
 """Speed and memory of the report labeler and of the clustering of clauses.
 
-    python benchmarks/speed_reports.py OPENI_FOLDER [--reports 20000] [--clauses 16000]
+    python benchmarks/speed_reports.py OPENI_FOLDER [--reports 20000] [--repeated 0]
+        [--clauses 16000]
 
 OPENI_FOLDER holds NLMCXR_reports.tgz. Prints Markdown. CPU seconds stand beside wall seconds,
 since other work on the machine slows the latter.
@@ -82,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("openi", type=Path)
     parser.add_argument("--reports", type=int, default=20_000)
+    parser.add_argument("--repeated", type=int, default=0)
     parser.add_argument("--clauses", type=int, default=16_000)
     arguments = parser.parse_args()
     archive = arguments.openi / "NLMCXR_reports.tgz"
@@ -93,6 +95,10 @@ def main() -> None:
     endless = cycle(reports)
     timed_labels("no sentence twice", distinct(islice(endless, arguments.reports // 2)))
     timed_labels("the same, again as many", distinct(islice(endless, arguments.reports // 2)))
+    if arguments.repeated:
+        copies = enumerate(islice(cycle(reports), arguments.repeated))
+        named = (Report(f"{report.report_id}-{number}", report.text) for number, report in copies)
+        timed_labels("as they come, repeated under ids of their own", named)
     timed_clauses(arguments.clauses)
 
 

@@ -156,9 +156,9 @@ def show_labels(result: Any) -> None:
 def show_clusters(result: Any) -> None:
     """The clusters by their medoids, and how many of the reports they cover."""
     clustering, console = result.clustering, _console()
-    rows = [["Cluster", "reports", "clauses", "medoid"]]
-    for number, one in enumerate(clustering.clusters, 1):
-        rows.append([str(number), str(one.reports), str(len(one.members)), one.medoid])
+    rows = [["Cluster, by its medoid", "reports", "different clauses"]]
+    for one in clustering.clusters:
+        rows.append([one.medoid, str(one.reports), str(len(one.members))])
     console.print(_table(rows))
     console.print(
         f"{clustering.coverage:.1%} of {len(clustering.labels)} reports are in these clusters; "
@@ -192,7 +192,9 @@ def show_frame(frame: Any) -> None:
     headings, *rows = frame_rows(frame[[name for name in frame.columns if name not in _IN_FILE]])
     table = Table(box=lines.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left", overflow="fold")
+        table.add_column(
+            heading, justify="right" if index else "left", overflow="fold", no_wrap=not index
+        )
     for row in rows:
         table.add_row(*row)
     _console().print(table)

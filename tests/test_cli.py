@@ -32,7 +32,9 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_help_ends_with_an_example(command: str) -> None:
     shown = run(command, "--help")
     assert shown.exit_code == 0
-    assert shown.output.rstrip().split("\n\n")[-1].lstrip().startswith("Example: cxrloc")
+    last = " ".join(shown.output.rstrip().split("\n\n")[-1].split())
+    assert last.startswith("Example: ")
+    assert f"cxrloc {command}" in last
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -167,4 +169,58 @@ def test_a_folder_that_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
     done = run("bench", tmp_path)
     assert done.exit_code == 1
     assert str(tmp_path) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    path = tmp_path / "reports.csv"
+    path.write_text("id,text,by\na,Small effusion. Possible mass.,x\nb\nc,No effusion.,x\n")
+    return path
+
+
+def test_label_does_the_good_reports_and_names_the_bad_one(reports: Path, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    gold.write_text("id,Effusion,Mass,normal\na,1,1,0\nc,0,0,1\n")
+    out = tmp_path / "labels.csv"
+    done = run("label", reports, "--out", out, "--gold", gold, "--explain")
+    assert done.exit_code == 1
+    assert done.stderr == "b: reports.csv row 2 has 1 columns\n"
+    assert pd.read_csv(out, index_col="report_id")["Effusion"].to_dict() == {"a": 1, "c": 0}
+    for shown in ("2 reports labelled, 1 not read", "Wang 2017 on OpenI", "Total without Hernia"):
+        assert shown in done.stdout
+    for name in ("labels_explanations.csv", "labels_scores.csv"):
+        assert str(tmp_path / name) in done.stdout
+        assert (tmp_path / name).is_file()
+
+
+def test_label_is_quiet_if_asked(reports: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    assert run("label", reports, "--out", out, "--quiet").stdout == ""
+    assert run("label", reports, "--out", out, "--quiet", "--cluster", "2").stdout == ""
+
+
+def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
+    done = run("label", reports, "--out", tmp_path / "labels.csv", "--cluster", "2")
+    assert done.exit_code == 1
+    assert done.stderr == "b: reports.csv row 2 has 1 columns\n"
+    assert "of 2 reports are in these clusters; 1 not read" in done.stdout
+    assert (tmp_path / "labels_clusters.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--vocabulary", "mimic"), 2, "choose from chestxray14, chexpert"),
+        (("--engine", "oracle"), 2, "choose from scope, dependency"),
+        (("--cluster", "2", "--explain"), 2, "--cluster excludes"),
+        (("--gold", "no-such.csv"), 1, "no-such.csv: no label file"),
+    ],
+)
+def test_label_refuses_what_makes_no_sense(
+    reports: Path, tmp_path: Path, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    done = run("label", reports, "--out", tmp_path / "labels.csv", *arguments)
+    assert done.exit_code == status
+    assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -101,7 +101,7 @@ def beside_rows(frame: pd.DataFrame) -> list[list[str]]:
 def _with_interval(row: Mapping[Any, Any], metric: str) -> str:
     if pd.isna(row[metric]):
         return "not defined"
-    return f"{row[metric]:.3f} ({row[f'{metric}_low']:.3f} to {row[f'{metric}_high']:.3f})"
+    return f"{row[metric]:.3f} ({row[f'{metric}_low']:.2f} to {row[f'{metric}_high']:.2f})"
 
 
 def _ratios(row: Mapping[Any, Any], begin: str = "") -> str:

@@ -1,6 +1,7 @@
 """labels.csv: what `cxrloc label` writes, and dataset readers and `cxrloc train` take."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -119,28 +120,31 @@ def read_labels(path: Path) -> dict[str, dict[str, Label]]:
     the first column; every other column is a finding.
 
     Raises:
-        CxrlocError: no row, a cell that is none of 1, 0, -1 and empty, or an id that occurs twice;
-            names file and line.
+        CxrlocError: it cannot be read, or has no row, a cell that is none of 1, 0, -1 and empty,
+            or an id that occurs twice; names file and line.
     """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CxrlocError(f"{path}: no label file that can be read ({error})") from error
     found: dict[str, dict[str, Label]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        usual = [i for i, name in enumerate(header) if name.strip().lower() in ID_COLUMNS]
-        key = usual[0] if usual else 0
-        for row in rows:
-            if not row:
-                continue
-            place = f"{path}, line {rows.line_num}"
-            if len(row) != len(header):
-                raise CxrlocError(f"{place}: {len(row)} cells under {len(header)} headings")
-            if row[key] in found:
-                raise CxrlocError(f"{place}: id {row[key]!r} occurs twice; ids must be unique")
-            found[row[key]] = {
-                name.strip(): _label(cell, place)
-                for i, (name, cell) in enumerate(zip(header, row, strict=True))
-                if i != key and cell.strip()
-            }
+    rows = csv.reader(io.StringIO(text))
+    header = next(rows, [])
+    usual = [i for i, name in enumerate(header) if name.strip().lower() in ID_COLUMNS]
+    key = usual[0] if usual else 0
+    for row in rows:
+        if not row:
+            continue
+        place = f"{path}, line {rows.line_num}"
+        if len(row) != len(header):
+            raise CxrlocError(f"{place}: {len(row)} cells under {len(header)} headings")
+        if row[key] in found:
+            raise CxrlocError(f"{place}: id {row[key]!r} occurs twice; ids must be unique")
+        found[row[key]] = {
+            name.strip(): _label(cell, place)
+            for i, (name, cell) in enumerate(zip(header, row, strict=True))
+            if i != key and cell.strip()
+        }
     if not found:
         raise CxrlocError(f"{path}: no labels; expected a heading and one row per report")
     return found

@@ -116,3 +116,10 @@ def test_a_bad_label_file_names_its_line(tmp_path: Path, text: str, message: str
     path.write_text(text)
     with pytest.raises(CxrlocError, match=message):
         read_labels(path)
+
+
+def test_a_label_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes(b"id,M\xe4ss\na,1\n")
+    for name in ("missing.csv", "latin.csv", "."):
+        with pytest.raises(CxrlocError, match="no label file that can be read"):
+            read_labels(tmp_path / name)
