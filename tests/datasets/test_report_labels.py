@@ -1,0 +1,46 @@
+"""From reports to the records that are trained on."""
+
+from pathlib import Path
+
+import pytest
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.datasets.report_labels import with_labels
+from cxrloc.pipeline.label import LabelOptions, label
+from cxrloc.reports.label_file import read_labels
+from cxrloc.types import CxrlocError, Label, Record
+
+
+def record(image_id: str, study_id: str) -> Record:
+    own = {"Edema": Label.POSITIVE}
+    return Record(image_id, patient_id="p", study_id=study_id, path=None, labels=own)
+
+
+def test_a_report_belongs_to_its_image_else_to_its_study() -> None:
+    labels = {"a": {"Mass": Label.POSITIVE}, "s": {"Mass": Label.UNCERTAIN}}
+    records = [record("a", "s"), record("b", "s"), record("c", "t")]
+    found = with_labels(records, labels)
+    assert [(each.image_id, each.labels) for each in found] == [
+        ("a", {"Mass": 1}),  # not its own Edema: that is not in the report
+        ("b", {"Mass": -1}),
+    ]
+
+
+def test_no_common_id_is_an_error_that_shows_both_sides() -> None:
+    message = "none of 1 images has a report among 1: reports are as 'r', images as image 'a'"
+    with pytest.raises(CxrlocError, match=message):
+        with_labels([record("a", "s")], {"r": {}})
+
+
+def test_reports_label_a_data_set_on_disk(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "chests", n=2, seed=0, size=64)
+    records = read_dataset(tmp_path / "chests")
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    (reports / f"{records[0].image_id}.txt").write_text("Possible mass. No effusion.")
+    out = tmp_path / "labels.csv"
+    label(reports, out, LabelOptions())
+    (labelled,) = with_labels(records, read_labels(out))
+    assert labelled.path == records[0].path
+    assert labelled.labels == {"Mass": -1, "Effusion": 0, "No Finding": 1}
