@@ -122,7 +122,8 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder in ChestX-ray14's layout; CSV, COCO JSON or folder of VOC XML with boxes."
+            help="Folder in ChestX-ray14's layout; CSV, COCO JSON or folder of VOC XML with boxes; "
+            "annotation file of VinDr-CXR, RSNA Pneumonia, SIIM, ChestX-Det or CheXlocalize."
             "  [default: embedded phantoms]",
         ),
     ] = None,
@@ -140,6 +141,15 @@ def bench(
     ] = None,
     sensitivity: Annotated[
         bool, typer.Option(help="Also score other readings of the box rule (slow).")
+    ] = False,
+    tuning: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of patients to choose thresholds of maps and scores on."
+        ),
+    ] = 0.3,
+    oracle_threshold: Annotated[
+        bool, typer.Option(help="Also choose them on the patients that are scored; marked so.")
     ] = False,
     beside: Beside = [],  # noqa: B006
     resamples: Resamples = 1000,
@@ -159,6 +169,7 @@ def bench(
             show_published()
             return
         from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.evaluation.threshold_choice import ThresholdProtocol
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import bench as flow
@@ -169,6 +180,7 @@ def bench(
             detections=detections,
             maps=maps,
             protocol=flow.protocol(t_iobb or [], t_iou or [], boxes_for, threshold, resampling),
+            thresholds=ThresholdProtocol(tuning, oracle_threshold, seed),
             sensitivity=sensitivity,
             beside=tuple(beside),
             inference=InferenceSettings(method, (), views, device, batch_size, workers, seed),

@@ -32,7 +32,13 @@ from cxrloc.evaluation.map_metrics import (
     pointing_metrics,
 )
 from cxrloc.evaluation.mask_overlap import LEVELS, map_areas
-from cxrloc.evaluation.metric import LocalizationMeasurement, Metric, measure, sums_by_patient
+from cxrloc.evaluation.metric import (
+    ALL_FINDINGS,
+    LocalizationMeasurement,
+    Metric,
+    measure,
+    sums_by_patient,
+)
 from cxrloc.evaluation.pointing import TOLERANCE
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.scored_pairs import (
@@ -118,6 +124,23 @@ def metrics_frame(measurements: Sequence[LocalizationMeasurement]) -> pd.DataFra
     """`metrics.csv`: one row per number; what is not defined is an empty cell."""
     names = [column.name for column in fields(LocalizationMeasurement)]
     return pd.DataFrame([asdict(row) for row in measurements], columns=pd.Index(names))
+
+
+def metrics_markdown(measurements: Sequence[LocalizationMeasurement]) -> str:
+    """The means over findings as a table; each says who chose its threshold."""
+    rows = [
+        "| metric | at | match | mean | 95 % | n | threshold | chosen on |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in measurements:
+        if row.finding in ("mean", *ALL_FINDINGS):
+            at, threshold = (f"{x:g}" if x is not None else "" for x in (row.at, row.threshold))
+            known = row.low is not None and row.high is not None
+            interval = f"{row.low:.3f} to {row.high:.3f}" if known else ""
+            name = row.metric if row.finding == "mean" else f"{row.metric}, {row.finding}"
+            cells = [name, at, row.match, f"{row.value:.4f}", interval, str(row.n), threshold]
+            rows.append(f"| {' | '.join([*cells, row.chosen_on])} |")
+    return "\n".join([*rows, ""])
 
 
 def _of_maps(

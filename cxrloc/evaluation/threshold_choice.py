@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cxrloc.evaluation.resampling import rarest_class
-from cxrloc.types import CxrlocError
+from cxrloc.types import UsageError
 
 ORACLE = "oracle: the scored patients"
 FIXED = "fixed beforehand"
@@ -33,7 +33,7 @@ class ThresholdProtocol:
 
     def __post_init__(self) -> None:
         if not 0 <= self.tuning_share < 1:
-            raise CxrlocError(
+            raise UsageError(
                 f"tuning share {self.tuning_share:g}: give a share of at least 0 and below 1"
             )
 

@@ -16,14 +16,16 @@ from cxrloc.evaluation.localization import (
     score_localization,
     score_sensitivity,
 )
+from cxrloc.evaluation.localization_metrics import MetricsProtocol, score_maps
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.scored_pairs import POPULATIONS
 from cxrloc.evaluation.tables import COLUMNS, report_frame
+from cxrloc.evaluation.threshold_choice import ThresholdProtocol
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
-from cxrloc.pipeline.bench_files import write_scores, write_sensitivity
+from cxrloc.pipeline.bench_files import write_metrics, write_scores, write_sensitivity
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.claims import (
     Claims,
@@ -47,6 +49,7 @@ class BenchOptions:
         detections: a CSV of boxes to score instead of a model's.
         maps: a folder of raw maps to score instead of a model's.
         protocol: matching rules, population, thresholds of the box rule, intervals.
+        thresholds: on whom the thresholds of other metrics are chosen.
         sensitivity: also score other readings of the box rule.
         beside: published tables to stand beside the numbers.
         inference: how the models are run.
@@ -56,6 +59,7 @@ class BenchOptions:
     detections: Path | None = None
     maps: Path | None = None
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
+    thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
     sensitivity: bool = False
     beside: tuple[str, ...] = ()
     inference: InferenceSettings = field(default_factory=InferenceSettings)
@@ -121,6 +125,12 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     )
     out.mkdir(parents=True, exist_ok=True)
     write_scores(scores, claims, out)
+    write_metrics(
+        score_maps(
+            claims.records, claims.detections, _metrics(options), claims.heatmaps, predicted
+        ),
+        out,
+    )
     shown = write_beside(report_frame(scores.report), options.beside, out)
     if options.sensitivity:
         readings = score_sensitivity(claims.records, claims.heatmaps, options.protocol, predicted)
@@ -136,6 +146,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         "inference": asdict(options.inference) if models else None,
         "data": describe_data(benchmark.name, benchmark.records),
         "protocol": asdict(options.protocol),
+        "metrics_protocol": asdict(_metrics(options)),
         **describe_scores(scores, claims, benchmark.records),
         # A model that had seen one of these patients was refused above.
         "contaminated_patients": 0 if models else "unknown",
@@ -143,6 +154,15 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return BenchResult(scores, claims, run, shown)
+
+
+def _metrics(options: BenchOptions) -> MetricsProtocol:
+    return MetricsProtocol(
+        population=options.protocol.population,
+        box_thresholds=options.protocol.box_thresholds,
+        thresholds=options.thresholds,
+        resampling=options.protocol.resampling,
+    )
 
 
 def _origin(options: BenchOptions) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.evaluation.localization import LocalizationScores, PairedDifferences
+from cxrloc.evaluation.localization_metrics import metrics_frame, metrics_markdown
+from cxrloc.evaluation.metric import LocalizationMeasurement
 from cxrloc.evaluation.tables import (
     controls_markdown,
     differences_frame,
@@ -37,6 +39,13 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     controls = controls_markdown(scores.report, scores.controls, scores.differences)
     (out / "table.md").write_text(f"{markdown_table(scores.report)}\n{controls}")
     (out / "table.tex").write_text(latex_table(scores.report))
+
+
+def write_metrics(measurements: Sequence[LocalizationMeasurement], out: Path) -> None:
+    """Write `metrics.csv`, a row per number, and its means over findings as `metrics.md`."""
+    frame = metrics_frame(measurements)
+    frame.to_csv(out / "metrics.csv", index=False, float_format="%.6g")
+    (out / "metrics.md").write_text(metrics_markdown(measurements))
 
 
 def write_sensitivity(
