@@ -1,6 +1,6 @@
 """Synthetic chest radiographs with exact boxes, deterministic by seed and index.
 
-Geometry first (`plan_phantom`: two milliseconds, no pixels), then the drawing (`make_phantom`),
+Geometry first (`plan_phantom`: a few milliseconds, no pixels), then the drawing (`make_phantom`),
 then a data set on disk (`write_phantoms`). No clinical meaning: they test software.
 """
 

@@ -135,7 +135,7 @@ def sample_anatomy(
     angle_of_turn = np.deg2rad(rng.normal(0, 2.0))
     size = rng.normal(1.0, 0.065)
     cos, sin = size * np.cos(angle_of_turn), size * np.sin(angle_of_turn)
-    shift_x, shift_y = rng.normal(0, 0.025), rng.normal(0.055, 0.04)
+    shift_x, shift_y = rng.normal(0, 0.035), rng.normal(0.055, 0.048)
     return Anatomy(
         patient=patient,
         view=view,

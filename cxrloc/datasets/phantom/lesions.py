@@ -62,7 +62,7 @@ def cardiomegaly(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Fluid in the costophrenic angle under a meniscus that climbs towards the side wall."""
-    height = log_normal(rng, 0.27, 0.65, 0.09, 0.8 * anatomy.height)
+    height = log_normal(rng, 0.28, 0.75, 0.08, 0.8 * anatomy.height)
     width = log_normal(
         rng, 0.215 * (height / 0.27) ** 0.35, 0.33, 0.09, 0.88 * 2 * anatomy.heart[3] / 3
     )
@@ -94,8 +94,8 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Air along the chest wall; the lung has shrunk from it, its visceral pleura a fine line."""
     pleura = wall(anatomy, side)
-    extent = log_normal(rng, 0.245, 0.6, 0.09, 0.85 * anatomy.height)
-    if rng.random() < 0.68:  # air rises: most are apical
+    extent = log_normal(rng, 0.235, 0.7, 0.08, 0.85 * anatomy.height)
+    if rng.random() < 0.6:  # air rises: most are apical
         first = int(rng.integers(1, 24))
         start = float(pleura[:, 1].min())
     else:
@@ -187,7 +187,7 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 
 def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """A round or lobulated opacity above 3 cm."""
-    width = log_normal(rng, 0.115, 0.35, 0.084, 0.27)
+    width = log_normal(rng, 0.111, 0.35, 0.084, 0.27)
     height = log_normal(rng, width * 1.07, 0.18, 0.084, 0.3)
     radii = (width / 2, height / 2)
     place, _ = placed(
@@ -224,10 +224,10 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """A consolidated lobe or part of one: even, one sharp edge at a fissure, air bronchograms."""
-    width, height = log_normal(rng, 0.235, 0.3, 0.11, 0.4), log_normal(rng, 0.265, 0.45, 0.11, 0.55)
+    width, height = log_normal(rng, 0.225, 0.38, 0.1, 0.4), log_normal(rng, 0.255, 0.5, 0.1, 0.55)
     parts = [
         _lobe(rng, anatomy, lung_side, (width, height))
-        for lung_side in (SIDES if rng.random() < 0.12 else (side,))
+        for lung_side in (SIDES if rng.random() < 0.16 else (side,))
     ]
     area = unary_union([lobe for lobe, _ in parts])
     return Lesion(
