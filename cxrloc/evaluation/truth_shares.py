@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int
 from skimage.draw import polygon2mask
 
 from cxrloc.datasets.shapes import mask_pixels
-from cxrloc.evaluation.scored_pairs import ScoredPairs, image_sizes
+from cxrloc.evaluation.scored_pairs import ScoredPairs
 from cxrloc.types import Mask, Outline
 
 _FINER = 4  # points per cell side that tell a polygon's share of a cell
@@ -25,18 +25,17 @@ def truth_shares(
     """
     shares = np.zeros((pair.size, samples, samples), dtype=np.float32)
     position = {number: index for index, number in enumerate(pair.tolist())}
-    on_grid = pairs.truth / image_sizes(pairs, pairs.truth_pair) * samples
-    for truth, number in enumerate(pairs.truth_pair.tolist()):
-        if number in position:
-            own = shares[position[number]]
-            shape = pairs.shapes[truth]
-            if isinstance(shape, Mask):
-                drawn = mask_shares(shape, samples)
-            elif isinstance(shape, Outline):
-                drawn = outline_shares(shape, pairs.size[number // len(pairs.findings)], samples)
-            else:
-                drawn = box_shares(on_grid[truth], samples)
-            np.maximum(own, drawn, out=own)
+    for truth in np.flatnonzero(np.isin(pairs.truth_pair, pair)).tolist():
+        number, shape = int(pairs.truth_pair[truth]), pairs.shapes[truth]
+        size = pairs.size[number // len(pairs.findings)]
+        if isinstance(shape, Mask):
+            drawn = mask_shares(shape, samples)
+        elif isinstance(shape, Outline):
+            drawn = outline_shares(shape, size, samples)
+        else:
+            drawn = box_shares(pairs.truth[truth] / np.tile(size, 2) * samples, samples)
+        own = shares[position[number]]
+        np.maximum(own, drawn, out=own)
     return shares
 
 
