@@ -31,6 +31,7 @@ def positive(text: str, vocabulary: str = "chestxray14") -> set[str]:
         ("Layering pleural fluid", "Effusion"),
         ("Tiny pericardial effusion", "Effusion"),  # table 5 of the paper
         ("Bilateral infilrates", "Infiltration"),
+        ("Bilateral nodular infiltrates", "Infiltration"),
         ("A mass-like opacity", "Mass"),
         ("Multiple micronodules", "Nodule"),
         ("Bronchopneumonia", "Pneumonia"),
