@@ -88,7 +88,7 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     deep = fluid.intersection(area_of(below + np.array([0, 0.18 * height])))
     parts = outlines(fluid)
     fills = (*((part, 0.75) for part in parts), *_filled(deep))
-    return Lesion("Effusion", parts, fills, rng.uniform(0.2, 0.9), 0.006)
+    return Lesion("Effusion", parts, fills, rng.uniform(0.12, 0.8), 0.006)
 
 
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -124,7 +124,7 @@ def atelectasis(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion
         return shape(np.random.default_rng(form), place, (width, height), hilum)
 
     _, area = placed(rng, field, collapsed, (0.25, 1.0), 0.9)
-    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.25, 0.6), 0.003)
+    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.35, 0.75), 0.003)
 
 
 def _plates(
@@ -182,7 +182,7 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.95
     )
     outline = blob(rng, place, radii, 0.05)
-    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.35, 0.8), 0.003)
+    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.25, 0.65), 0.003)
 
 
 def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:

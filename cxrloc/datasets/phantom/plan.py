@@ -94,7 +94,7 @@ def plan_phantom(seed: int, index: int) -> Plan:
     sides = {finding: int(rng.choice(SIDES)) for finding in findings}
     loss = [0.0, 0.0]
     if "Atelectasis" in sides:
-        loss[sides["Atelectasis"] > 0] = float(rng.uniform(0.01, 0.035))
+        loss[sides["Atelectasis"] > 0] = float(rng.uniform(0.0, 0.014))
     enlarged = "Cardiomegaly" in sides
     anatomy = sample_anatomy(rng, patient, view, enlarged, (loss[0], loss[1]))
     lesions = tuple(LESIONS[finding](rng, anatomy, sides[finding]) for finding in findings)
