@@ -40,6 +40,7 @@ from cxrloc.terminal import (
     show_each,
     show_labels,
     show_published,
+    show_trust,
     with_progress,
 )
 
@@ -340,6 +341,53 @@ def compare(
         result = flow.compare(runs, out, options)
         if not quiet:
             show_comparison(result, out)
+
+
+@app.command(epilog="Example: cxrloc trust --images 2")
+def trust(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A data set with labels.  [default: embedded phantoms]"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name from `cxrloc models`, or a checkpoint file.")
+    ] = None,
+    shuffled_model: Annotated[
+        str | None, typer.Option(help="Trained alike on shuffled labels: label randomisation.")
+    ] = None,
+    other_model: Annotated[
+        list[str] | None, typer.Option(help="Of another seed or architecture; may be repeated.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
+    resamples: Resamples = 1000,
+    method: Method = "cam",
+    out: Out = Path("cxrloc-trust"),
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability."""
+    with clear_errors():
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import trust as flow
+        from cxrloc.pipeline.trust_cases import TrustOptions
+
+        options = TrustOptions(
+            model=model or DEFAULT_MODEL,
+            shuffled_model=shuffled_model,
+            other_models=tuple(other_model or ()),
+            images=images,
+            resampling=Resampling(resamples, seed),
+            inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
+        )
+        result = flow.trust(data, out, options, lambda cases: with_progress(cases, quiet))
+        if not quiet:
+            show_trust(result, out)
+        exit_on(result.failures)
 
 
 @app.command(epilog="Example: cxrloc phantom chests --n 8 && cxrloc bench chests")

@@ -180,6 +180,18 @@ def show_comparison(result: Any, out: Path) -> None:
     console.print(f"Tables, lists of disagreements and run.json are in {out}", highlight=False)
 
 
+def show_trust(result: Any, out: Path) -> None:
+    """Every number about the model's heatmaps, and how to read it."""
+    run, console = result.run, _console()
+    console.print(
+        f"{_model_line(run)}Data: {run['data']['name']}; "
+        f"{run['pairs']} findings on {len(run['images'])} images.",
+        highlight=False,
+    )
+    show_frame(result.frame)
+    console.print(f"Table, how to read it, figure and run.json are in {out}", highlight=False)
+
+
 def show_frame(frame: Any) -> None:
     """A data frame as a table without its less needed columns; nothing where there is none."""
     from rich import box as lines

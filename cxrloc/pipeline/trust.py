@@ -1,0 +1,98 @@
+"""`cxrloc trust`: what speaks for and against a model's heatmaps, on one page."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cxrloc.evaluation.classification_tables import frame_markdown
+from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.trust import TESTS, trust_frame
+from cxrloc.inference.batches import Failure
+from cxrloc.models.weights import read_model
+from cxrloc.panels.plots import write_figure
+from cxrloc.panels.trust import draw_trust
+from cxrloc.pipeline.image_sets import read_images
+from cxrloc.pipeline.provenance import caption_of, describe_models
+from cxrloc.pipeline.run_card import describe_labels, versions
+from cxrloc.pipeline.trust_cases import Case, TrustOptions, drawn_images, positive_cases
+from cxrloc.pipeline.trust_tests import (
+    chance,
+    disturbances,
+    faithfulness,
+    other_models,
+    weight_randomisation,
+)
+from cxrloc.types import CxrlocError, UsageError
+
+
+class TrustResult(NamedTuple):
+    """What came out, for the terminal; the files are written."""
+
+    frame: pd.DataFrame
+    failures: Sequence[Failure]
+    run: dict[str, Any]
+
+
+CaseWatch = Callable[[Iterable[Case]], Iterable[Case]]
+"""Passes cases on, and may show how far they have come."""
+
+
+def trust(
+    data: Path | None, out: Path, options: TrustOptions, watch: CaseWatch = iter
+) -> TrustResult:
+    """Test a model's heatmaps and write one table and one figure to `out`.
+
+    Without data the embedded phantoms are used. An image that cannot be read is named in the
+    result and the others go on.
+
+    Raises:
+        UsageError: a name does not exist, or the views are not plain.
+        CxrlocError: no image of the data has a positive finding of the model.
+    """
+    started = time.perf_counter()
+    if options.inference.views != "plain":
+        raise UsageError("--views: heatmaps are tested on images as they are (plain)")
+    model, image_set = read_model(options.model), read_images(data)
+    images = drawn_images(image_set, model, options)
+    cases, failures = positive_cases(model, image_set, images, options)
+    if not cases:
+        raise CxrlocError(f"{image_set.name}: no image could be read, or all maps are flat")
+    curves, rows = faithfulness(model, watch(cases), options)
+    rows += [
+        *weight_randomisation(model, cases, options),
+        *other_models(cases, images, options),
+        *disturbances(model, cases, options),
+        chance(cases, options),
+    ]
+    description = describe_models([model])
+    run = {
+        "versions": versions(),
+        "model": description,
+        "data": describe_labels(image_set.name, image_set.records),
+        "options": {**asdict(options), "other_models": list(options.other_models)},
+        "images": sorted({case.image_id for case in cases}),
+        "pairs": len(cases),
+        "failed_images": {failure.image_id: failure.reason for failure in failures},
+        "training_patients_among_the_data": len(
+            contaminated_patients(image_set.records, model.card.training_patients)
+        ),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    frame = trust_frame(rows)
+    _write(frame, curves, run, out)
+    write_figure(draw_trust(frame, curves, caption_of(description)), out / "trust")
+    return TrustResult(frame, failures, run)
+
+
+def _write(frame: pd.DataFrame, curves: pd.DataFrame, run: dict[str, Any], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "trust.csv", index=False, float_format="%.6g")
+    curves.to_csv(out / "trust_curves.csv", index=False, float_format="%.6g")
+    legend = [f"{test}: {words}." for test, words in TESTS.items()]
+    (out / "trust.md").write_text("\n".join([frame_markdown(frame), *legend, ""]))
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

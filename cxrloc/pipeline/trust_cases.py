@@ -1,0 +1,118 @@
+"""What `cxrloc trust` tests heatmaps on: positive findings of images drawn from a data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cxrloc.evaluation.map_stability import random_map
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
+from cxrloc.inference.localize import Localization, localize
+from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.models.weights import Model
+from cxrloc.pipeline.image_sets import ImageSet
+from cxrloc.types import Affine, CxrlocError, Label
+
+
+@dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """What `trust` does beside the data.
+
+    Attributes:
+        model: an embedded name or a checkpoint file.
+        shuffled_model: a model trained alike on shuffled labels, for label randomisation.
+        other_models: trained from another seed or of another architecture, for repeatability.
+        images: drawn from those with a positive label; every positive finding is tested.
+        resampling: of the intervals; its seed also draws images, random maps and weights.
+        inference: how the models are run; one image as it is (`views` plain).
+    """
+
+    model: str
+    shuffled_model: str | None = None
+    other_models: tuple[str, ...] = ()
+    images: int = 8
+    resampling: Resampling = field(default_factory=Resampling)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+class Case(NamedTuple):
+    """One positive finding on one image, with the model's map of it."""
+
+    image_id: str
+    patient_id: str
+    finding: str
+    column: int
+    image: Float[Tensor, "channel row col"]
+    heatmap: Float[np.ndarray, "row col"]
+    to_image: Affine
+    random: Float[np.ndarray, "row col"]
+
+
+def drawn_images(image_set: ImageSet, model: Model, options: TrustOptions) -> list[Image]:
+    """Images with a positive finding of the model, in an order drawn by the seed."""
+    positive = {
+        record.image_id
+        for record in image_set.records
+        if any(record.labels.get(f) is Label.POSITIVE for f in model.card.findings)
+    }
+    candidates = [image for image in image_set.images if image.image_id in positive]
+    if not candidates:
+        raise CxrlocError(
+            f"{image_set.name}: no image on this disk is labelled with a finding of "
+            f"{model.card.name} ({', '.join(model.card.findings)})"
+        )
+    order = np.random.default_rng(options.resampling.seed).permutation(len(candidates))
+    return [candidates[index] for index in order[: options.images]]
+
+
+def positive_cases(
+    model: Model, image_set: ImageSet, images: Sequence[Image], options: TrustOptions
+) -> tuple[list[Case], list[Failure]]:
+    """Every positive finding of the images; flat maps are left out."""
+    record_of = {record.image_id: record for record in image_set.records}
+    generator = np.random.default_rng(options.resampling.seed)
+    maps = maps_by_image(model, images, options)
+    device = next(model.network.parameters()).device
+    cases, failures = [], []
+    for item in in_batches([model], images, options.inference, _unchanged):
+        if isinstance(item, Failure):
+            failures.append(item)
+            continue
+        said, record = maps[item.image_id], record_of[item.image_id]
+        for column, finding in enumerate(model.card.findings):
+            if record.labels.get(finding) is not Label.POSITIVE:
+                continue
+            heatmap = said.maps[column]
+            noise = random_map(heatmap.shape, generator)
+            if not is_degenerate(heatmap):
+                cases.append(
+                    Case(
+                        image_id=item.image_id,
+                        patient_id=record.patient_id,
+                        finding=finding,
+                        column=column,
+                        image=torch.from_numpy(item.inputs[0][0]).to(device),
+                        heatmap=heatmap,
+                        to_image=said.to_image,
+                        random=noise,
+                    )
+                )
+    return cases, failures
+
+
+def _unchanged(batch: Sequence[Prepared]) -> Sequence[Prepared]:
+    return batch
+
+
+def maps_by_image(
+    model: Model, images: Sequence[Image], options: TrustOptions
+) -> dict[str, Localization]:
+    """What a model says of the images that can be read."""
+    results = localize([model], images, options.inference)
+    done = [result.localization for result in results if not isinstance(result, Failure)]
+    return {each.image_id: each for each in done}

@@ -1,0 +1,149 @@
+"""The tests of `cxrloc trust`: from cases to rows of its table."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.evaluation.faithfulness import Scores, area, insertion_deletion, road
+from cxrloc.evaluation.map_stability import (
+    DISTURBANCES,
+    map_rank_correlation,
+    on_grid,
+    randomised_cascade,
+)
+from cxrloc.evaluation.trust import TESTS, TrustRow, mean_row
+from cxrloc.images.geometry import compose
+from cxrloc.inference.batches import Image
+from cxrloc.inference.localize import Localization
+from cxrloc.localization.heatmaps import HEATMAPS, is_degenerate
+from cxrloc.models.weights import Model, read_model
+from cxrloc.pipeline.trust_cases import Case, TrustOptions, maps_by_image
+from cxrloc.types import Affine
+
+
+def faithfulness(
+    model: Model, cases: Iterable[Case], options: TrustOptions
+) -> tuple[pd.DataFrame, list[TrustRow]]:
+    """Insertion, deletion and ROAD of the model's maps and of random ones; and the mean curves."""
+    done: list[Case] = []
+    values: dict[tuple[str, str], list[float]] = {}
+    curves: dict[tuple[str, str], list[Float[np.ndarray, " share"]]] = {}
+    for case in cases:
+        done.append(case)
+        scores = _probability(model.network, case.column)
+        for subject, heatmap in (("model", case.heatmap), ("random map", case.random)):
+            both = insertion_deletion(scores, case.image, heatmap)
+            for test, curve in zip(("insertion", "deletion"), both, strict=True):
+                curves.setdefault((test, subject), []).append(curve)
+                values.setdefault((test, subject), []).append(area(curve))
+            seed = options.resampling.seed
+            values.setdefault(("road", subject), []).append(road(scores, case.image, heatmap, seed))
+    frames = []
+    for (test, subject), drawn in curves.items():
+        shares = np.linspace(0, 1, len(drawn[0]))
+        mean = {"share": shares, "probability": np.mean(drawn, axis=0)}
+        frames.append(pd.DataFrame({"test": test, "subject": subject, **mean}))
+    ordered = sorted(values, key=lambda key: list(TESTS).index(key[0]))
+    rows = [_row(test, subject, done, values[test, subject], options) for test, subject in ordered]
+    return pd.concat(frames, ignore_index=True), rows
+
+
+def weight_randomisation(
+    model: Model, cases: Sequence[Case], options: TrustOptions
+) -> Iterator[TrustRow]:
+    """Likeness to the maps of ever more random networks."""
+    for name, network in randomised_cascade(model.network, options.resampling.seed):
+        maps = [_map(network, case.image, case.column, options) for case in cases]
+        values = [_likeness(case, own) for case, own in zip(cases, maps, strict=True)]
+        yield _row("weight randomisation", name, cases, values, options)
+
+
+def other_models(
+    cases: Sequence[Case], images: Sequence[Image], options: TrustOptions
+) -> Iterator[TrustRow]:
+    """Likeness to the maps of a model trained on shuffled labels, and of other trained models."""
+    shuffled = "label randomisation"
+    named = [("repeatability", name) for name in options.other_models]
+    if options.shuffled_model is None:
+        note = "not run: needs --shuffled-model, trained alike on shuffled labels"
+        yield TrustRow(shuffled, "", None, note=note)
+    else:
+        named.insert(0, (shuffled, options.shuffled_model))
+    if not options.other_models:
+        yield TrustRow("repeatability", "", None, note="not run: needs --other-model")
+    for test, name in named:
+        other = read_model(name)
+        maps = maps_by_image(other, images, options)
+        known = [case for case in cases if case.finding in other.card.findings]
+        values = [_likeness_elsewhere(case, maps[case.image_id]) for case in known]
+        yield _row(test, other.card.name, known, values, options)
+
+
+def _likeness_elsewhere(case: Case, said: Localization) -> float | None:
+    own = said.maps[said.findings.index(case.finding)]
+    return _likeness(case, on_grid(own, said.to_image, case.to_image, case.heatmap.shape))
+
+
+def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> Iterator[TrustRow]:
+    """Likeness of maps, and change of probabilities, under small changes of the image."""
+    mean, std = model.preprocessing.mean, model.preprocessing.std
+    changes = []
+    for name, disturb in DISTURBANCES.items():
+        values, change = [], []
+        for case in cases:
+            image, back = disturb(case.image, mean, std)
+            own = _map(model.network, image, case.column, options)
+            # Cells to input pixels, so that a shift of the input is one of the map.
+            rows, columns = own.shape
+            cell = Affine(xx=image.shape[-1] / columns, yy=image.shape[-2] / rows)
+            moved = on_grid(own, compose(cell, back), cell, own.shape)
+            values.append(_likeness(case, moved))
+            scores = _probability(model.network, case.column)
+            pair = scores(torch.stack([case.image, image])).cpu().numpy()
+            change.append(float(abs(pair[1] - pair[0])))
+        yield _row("map under disturbance", name, cases, values, options)
+        changes.append(_row("probability under disturbance", name, cases, change, options))
+    yield from changes
+
+
+def chance(cases: Sequence[Case], options: TrustOptions) -> TrustRow:
+    """Likeness to a random map: the floor of all likenesses."""
+    values = [_likeness(case, case.random) for case in cases]
+    return _row("random map", "random map", cases, values, options)
+
+
+def _row(
+    test: str,
+    subject: str,
+    cases: Sequence[Case],
+    values: Sequence[float | None],
+    options: TrustOptions,
+) -> TrustRow:
+    patients = [case.patient_id for case in cases]
+    return mean_row(test, subject, values, patients, options.resampling)
+
+
+def _likeness(case: Case, other: Float[np.ndarray, "row col"]) -> float | None:
+    if is_degenerate(other):
+        return None
+    return map_rank_correlation(case.heatmap, other)
+
+
+def _probability(network: nn.Module, column: int) -> Scores:
+    def scores(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return torch.sigmoid(network(images)[0][:, column].float())
+
+    return scores
+
+
+def _map(
+    network: nn.Module, image: Tensor, column: int, options: TrustOptions
+) -> Float[np.ndarray, "row col"]:
+    method = HEATMAPS[options.inference.method]
+    maps = method(network, image[None], findings=[column])[1]
+    return maps[0, 0].float().cpu().numpy()
