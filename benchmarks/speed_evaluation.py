@@ -17,11 +17,15 @@ import pandas as pd
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
-from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES, BoxCounts, accuracy, count_boxes
-from cxrloc.evaluation.localization import ScoringProtocol, score_localization
-from cxrloc.evaluation.resampling import resample_patients
-from cxrloc.evaluation.scored_pairs import place_detections, scored_pairs
-from cxrloc.evaluation.tables import (
+from cxrloc.evaluation.localization.box_accuracy import (
+    PUBLISHED_RULES,
+    BoxCounts,
+    accuracy,
+    count_boxes,
+)
+from cxrloc.evaluation.localization.scored_pairs import place_detections, scored_pairs
+from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localization
+from cxrloc.evaluation.localization.tables import (
     controls_markdown,
     differences_frame,
     latex_table,
@@ -29,6 +33,7 @@ from cxrloc.evaluation.tables import (
     report_frame,
     reports_frame,
 )
+from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.types import Affine, Heatmap, Record
 
 BOXES_PER_PAIR, GRID, RESAMPLES, REPEATS = 5, 16, 1000, 5

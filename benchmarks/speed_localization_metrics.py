@@ -17,14 +17,19 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from cxrloc.datasets import read_dataset
-from cxrloc.evaluation.detection_ap import (
+from cxrloc.evaluation.localization.detection_ap import (
     COCO_THRESHOLDS,
     detection_average_precision,
     match_detections,
 )
-from cxrloc.evaluation.localization_metrics import MetricsProtocol, score_maps
-from cxrloc.evaluation.metric import place_of, sums_by_patient
-from cxrloc.evaluation.scored_pairs import Claims, ScoredPairs, place_detections, scored_pairs
+from cxrloc.evaluation.localization.metric import place_of, sums_by_patient
+from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps
+from cxrloc.evaluation.localization.scored_pairs import (
+    Claims,
+    ScoredPairs,
+    place_detections,
+    scored_pairs,
+)
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.types import Affine, Heatmap, Record
 

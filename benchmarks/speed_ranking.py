@@ -14,7 +14,10 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cxrloc.evaluation.auc_intervals import rank_by_patient, resampled_rank_statistics
+from cxrloc.evaluation.classification.auc_intervals import (
+    rank_by_patient,
+    resampled_rank_statistics,
+)
 from cxrloc.evaluation.resampling import resample_patients
 
 IMAGES, PATIENTS, FINDINGS = 25_596, 2_797, 14

@@ -1,6 +1,6 @@
 from .datasets import read_dataset
 from .datasets.phantom import make_phantom
-from .evaluation.localization import ScoringProtocol, score_localization
+from .evaluation.localization.scores import ScoringProtocol, score_localization
 from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
 from .inference.localize import heatmaps_of, localize_radiograph

@@ -169,8 +169,8 @@ def bench(
         if "list" in beside:
             show_published()
             return
+        from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
-        from cxrloc.evaluation.threshold_choice import ThresholdProtocol
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import bench as flow

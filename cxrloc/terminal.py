@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cxrloc.evaluation.localization import LocalizationScores
+    from cxrloc.evaluation.localization.scores import LocalizationScores
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ def show_bench(result: Any, out: Path) -> None:
 
 def show_classification(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
-    from cxrloc.evaluation.classification_tables import printed_rows
+    from cxrloc.evaluation.classification.tables import printed_rows
 
     run, report = result.run, result.report
     console = _console()
@@ -197,7 +197,7 @@ def show_frame(frame: Any) -> None:
     from rich import box as lines
     from rich.table import Table
 
-    from cxrloc.evaluation.classification_tables import frame_rows
+    from cxrloc.evaluation.classification.tables import frame_rows
 
     if frame is None:
         return
@@ -226,7 +226,7 @@ def scores_tables(scores: "LocalizationScores") -> "RenderableType":
     from rich.console import Group
     from rich.table import Table
 
-    from cxrloc.evaluation.tables import CRITERION_NAMES
+    from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 
     report, tables = scores.report, []
     for criterion in dict.fromkeys(rule.criterion for rule in report.rules):

@@ -233,7 +233,7 @@ class MatchRule:
 
     Attributes:
         criterion: "iobb" (intersection over the detected box), "iou", or another name of
-            `box_accuracy.OVERLAPS`.
+            `evaluation.localization.box_accuracy.OVERLAPS`.
         threshold: in [0, 1).
     """
 
@@ -294,7 +294,7 @@ class Measurement:
     Attributes:
         finding: finding, or "mean" over the findings on which the metric is defined.
         group: "all", or a part of the units: "view PA", "sex F", "age 18-39".
-        metric: what the number is (`classification.METRICS`).
+        metric: what the number is (`evaluation.classification.report.METRICS`).
         value: the number; None where it is not defined, and `note` says why.
         low: lower end of its interval; None where there is none.
         high: upper end of its interval.

@@ -38,4 +38,5 @@ def test_the_public_names_are_these() -> None:
 def test_a_public_name_keeps_its_parameters_and_explains_itself(name: str) -> None:
     public = getattr(cxrloc, name)
     assert ", ".join(inspect.signature(public).parameters) == SIGNATURES[name]
-    assert public.__doc__ and not public.__doc__.startswith(f"{name}(")
+    assert public.__doc__
+    assert not public.__doc__.startswith(f"{name}(")

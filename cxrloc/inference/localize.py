@@ -23,7 +23,7 @@ from cxrloc.inference.batches import (
     versions_of,
 )
 from cxrloc.inference.ensemble import average_maps
-from cxrloc.inference.views import average_views
+from cxrloc.inference.views import average_views, cell_affine
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.models.weights import Model
 from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph
@@ -106,17 +106,20 @@ def _localize_batch(
     settings: InferenceSettings,
 ) -> list[Localized]:
     """Probabilities and maps of one batch, averaged over models."""
-    probabilities, maps = [], []
+    probabilities, maps, cells = [], [], []
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
         method = partial(HEATMAPS[settings.method], model.network, findings=columns)
-        own_probabilities, own_maps = average_views(method, images, versions_of(images, settings))
+        shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
+        versions = versions_of(images, settings)
+        own_probabilities, own_maps = average_views(method, images, versions, shift)
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())
+        cells.append(cell_affine(images.shape, own_maps.shape, shift))
     mean = torch.stack(probabilities).mean(0)
     return [
-        _localized(item, findings, mean[row], [own[row] for own in maps])
+        _localized(item, findings, mean[row], [own[row] for own in maps], cells)
         for row, item in enumerate(batch)
     ]
 
@@ -126,11 +129,12 @@ def _localized(
     findings: tuple[str, ...],
     probabilities: Float[Tensor, " finding"],
     maps: Sequence[Float[Tensor, "finding _row _col"]],
+    cells: Sequence[Affine],
 ) -> Localized:
-    """One image's result out of what each model says."""
+    """One image's result out of what each model says; `cells` take each map to its input."""
     to_image = [
-        _grid_to_image(to_input, pixels.shape, own.shape)
-        for (pixels, to_input), own in zip(item.inputs, maps, strict=True)
+        compose(cell, inverse(to_input))
+        for (_, to_input), cell in zip(item.inputs, cells, strict=True)
     ]
     rows, columns = item.radiograph.pixels.shape
     localization = Localization(
@@ -143,14 +147,6 @@ def _localized(
         columns=columns,
     )
     return Localized(item.radiograph, localization)
-
-
-def _grid_to_image(
-    to_input: Affine, input_shape: tuple[int, ...], maps_shape: tuple[int, ...]
-) -> Affine:
-    """Cells of the map to original pixels: the grid spans the network's input."""
-    cell = Affine(xx=input_shape[-1] / maps_shape[-1], yy=input_shape[-2] / maps_shape[-2])
-    return compose(cell, inverse(to_input))
 
 
 def heatmaps_of(localization: Localization) -> list[Heatmap]:

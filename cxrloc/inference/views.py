@@ -83,6 +83,7 @@ def average_views(
     method: Callable[[Tensor], tuple[Tensor, Tensor]],
     images: Float[Tensor, "batch channel row col"],
     versions: Sequence[Affine],
+    shift_pixels: float = 0.0,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
     """Probabilities and raw maps, averaged over versions of the images.
 
@@ -93,11 +94,11 @@ def average_views(
         method: images to logits of all findings and to raw maps, possibly of fewer findings.
         images: as the network takes them.
         versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        shift_pixels: of the network's features, see `cell_affine`.
 
     Returns:
         Probabilities and maps.
     """
-    rows, columns = images.shape[-2:]
     probabilities, weighted, coverage = [], [], []
     for version in versions:
         logits, maps = method(_seen(images, version))
@@ -105,7 +106,7 @@ def average_views(
         if version == Affine():
             weight = torch.ones(maps.shape[-2:], device=maps.device)
         else:
-            cell = Affine(xx=columns / maps.shape[-1], yy=rows / maps.shape[-2])
+            cell = cell_affine(images.shape, maps.shape, shift_pixels)
             back = compose(compose(cell, inverse(version)), inverse(cell))
             maps, inside = sample(maps, back, *maps.shape[-2:])
             # A tiny weight outside defines cells that nothing covers, and elsewhere is lost.
@@ -114,6 +115,25 @@ def average_views(
         coverage.append(weight)
     mean_map = torch.stack(weighted).sum(0) / torch.stack(coverage).sum(0)
     return torch.stack(probabilities).mean(0), mean_map
+
+
+def cell_affine(
+    images_shape: Sequence[int], maps_shape: Sequence[int], shift_pixels: float
+) -> Affine:
+    """Grid coordinates of a map to coordinates of the network's input.
+
+    The grid spans the input, moved by how far from its cell's centre a feature looks
+    (`models.backbones.cell_shift_pixels`; 0 for networks that do not say).
+
+    >>> cell_affine((1, 1, 256, 256), (1, 8, 16, 16), shift_pixels=-7.5)
+    Affine(xx=16.0, xy=0.0, x0=-7.5, yx=0.0, yy=16.0, y0=-7.5)
+    """
+    return Affine(
+        xx=images_shape[-1] / maps_shape[-1],
+        x0=shift_pixels,
+        yy=images_shape[-2] / maps_shape[-2],
+        y0=shift_pixels,
+    )
 
 
 def _seen(

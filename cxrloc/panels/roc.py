@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrloc.evaluation.operating_points import OperatingPoint
-from cxrloc.evaluation.ranking import Roc, roc
-from cxrloc.evaluation.units import ScoredUnits
+from cxrloc.evaluation.classification.operating_points import OperatingPoint
+from cxrloc.evaluation.classification.ranking import Roc, roc
+from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.panels.plots import COLOURS, GREY, LINE_STYLES, add_legend, grid_of_axes
 from cxrloc.types import ClassificationReport, Measurement
 

@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.box_accuracy import PUBLISHED_RULES
-from cxrloc.evaluation.localization import (
+from cxrloc.evaluation.localization.box_accuracy import PUBLISHED_RULES
+from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps
+from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
+from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
     ScoringProtocol,
     score_localization,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization_metrics import MetricsProtocol, score_maps
+from cxrloc.evaluation.localization.tables import COLUMNS, report_frame
+from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.scored_pairs import POPULATIONS
-from cxrloc.evaluation.tables import COLUMNS, report_frame
-from cxrloc.evaluation.threshold_choice import ThresholdProtocol
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png

@@ -6,8 +6,8 @@ from dataclasses import astuple
 import numpy as np
 import PIL.Image
 
-from cxrloc.evaluation.box_accuracy import OVERLAPS
-from cxrloc.evaluation.tables import CRITERION_NAMES
+from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
+from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.inference.batches import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
 from cxrloc.pipeline.claims import Claims

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.evaluation.localization import LocalizationScores, PairedDifferences
-from cxrloc.evaluation.localization_metrics import metrics_frame, metrics_markdown
-from cxrloc.evaluation.metric import LocalizationMeasurement
-from cxrloc.evaluation.tables import (
+from cxrloc.evaluation.localization.metric import LocalizationMeasurement
+from cxrloc.evaluation.localization.metrics import metrics_frame, metrics_markdown
+from cxrloc.evaluation.localization.scores import LocalizationScores, PairedDifferences
+from cxrloc.evaluation.localization.tables import (
     controls_markdown,
     differences_frame,
     latex_table,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.evaluation.classification_tables import frame_markdown
+from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.published import KEYS, beside, published, published_tables
 from cxrloc.types import UsageError
 

@@ -13,12 +13,22 @@ import pandas as pd
 
 from cxrloc.datasets.chestxray14 import official_split
 from cxrloc.datasets.splits import draw_patients
-from cxrloc.evaluation.classification import METRICS, choose_operating_points, classify_units
-from cxrloc.evaluation.classification_tables import metrics_frame
-from cxrloc.evaluation.operating_points import OTHER_PATIENTS, SAME_PATIENTS, OperatingPoint
-from cxrloc.evaluation.prediction_files import read_predictions
+from cxrloc.evaluation.classification.operating_points import (
+    OTHER_PATIENTS,
+    SAME_PATIENTS,
+    OperatingPoint,
+)
+from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.evaluation.classification.report import METRICS, choose_operating_points, classify_units
+from cxrloc.evaluation.classification.tables import metrics_frame
+from cxrloc.evaluation.classification.units import (
+    Aggregation,
+    ScoredUnits,
+    Unit,
+    score_units,
+    select_units,
+)
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.units import Aggregation, ScoredUnits, Unit, score_units, select_units
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.predict import Predicted, gather, predict
 from cxrloc.models.weights import Model, read_model

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cxrloc.evaluation.classification_tables import (
+from cxrloc.evaluation.classification.operating_points import OperatingPoint
+from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.classification.tables import (
     auc_frame,
     classification_frame,
     classification_latex,
@@ -12,9 +14,7 @@ from cxrloc.evaluation.classification_tables import (
     reliability_frame,
     roc_frame,
 )
-from cxrloc.evaluation.operating_points import OperatingPoint
-from cxrloc.evaluation.prediction_files import write_predictions
-from cxrloc.evaluation.units import ScoredUnits
+from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.panels.plots import write_figure
 from cxrloc.panels.roc import draw_roc_curves
 from cxrloc.types import ClassificationReport, Predictions

@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.boxes import read_detections
-from cxrloc.evaluation.classification_tables import (
+from cxrloc.evaluation.classification.comparison import compare_predictions
+from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.evaluation.classification.tables import (
     differences_frame,
     disagreements_frame,
     frame_latex,
     frame_markdown,
     rank_correlations_frame,
 )
-from cxrloc.evaluation.comparison import compare_predictions
-from cxrloc.evaluation.detection_comparison import (
+from cxrloc.evaluation.classification.units import Aggregation, Unit
+from cxrloc.evaluation.localization.comparison import (
     accuracy_differences_frame,
     compare_detections,
 )
-from cxrloc.evaluation.localization import ScoringProtocol
-from cxrloc.evaluation.prediction_files import read_predictions
-from cxrloc.evaluation.units import Aggregation, Unit
+from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.pipeline.claims import claims_of_detections
 from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
 from cxrloc.pipeline.run_card import versions

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from importlib.metadata import version
 from typing import Any
 
-from cxrloc.evaluation.localization import LocalizationScores
+from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.pipeline.claims import Claims
 from cxrloc.types import Record
 

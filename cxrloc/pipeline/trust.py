@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.classification_tables import frame_markdown
+from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.contamination import contaminated_patients
-from cxrloc.evaluation.trust import TESTS, trust_frame
+from cxrloc.evaluation.trust.table import TESTS, trust_frame
 from cxrloc.inference.batches import Failure
 from cxrloc.models.weights import read_model
 from cxrloc.panels.plots import write_figure

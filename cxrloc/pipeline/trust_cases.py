@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cxrloc.evaluation.map_stability import random_map
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
 from cxrloc.inference.localize import Localization, localize
 from cxrloc.localization.heatmaps import is_degenerate

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.evaluation.faithfulness import Scores, area, insertion_deletion, road
-from cxrloc.evaluation.map_stability import (
+from cxrloc.evaluation.trust.faithfulness import Scores, area, insertion_deletion, road
+from cxrloc.evaluation.trust.map_stability import (
     DISTURBANCES,
     map_rank_correlation,
     on_grid,
     randomised_cascade,
 )
-from cxrloc.evaluation.trust import TESTS, TrustRow, mean_row
+from cxrloc.evaluation.trust.table import TESTS, TrustRow, mean_row
 from cxrloc.images.geometry import compose
 from cxrloc.inference.batches import Image
 from cxrloc.inference.localize import Localization

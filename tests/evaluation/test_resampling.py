@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from cxrloc.evaluation.auc_intervals import rank_by_patient, resampled_rank_statistics
+from cxrloc.evaluation.classification.auc_intervals import (
+    rank_by_patient,
+    resampled_rank_statistics,
+)
 from cxrloc.evaluation.resampling import (
     Resampling,
     bootstrap,

@@ -57,3 +57,18 @@ def test_the_same_seed_draws_the_same_ten_versions() -> None:
     assert first == again
     assert len(first) == 10
     assert first != VIEWS["tta"](SIZE, SIZE, 8)
+
+
+def test_features_that_look_to_the_left_are_flipped_back_to_where_they_looked() -> None:
+    image = blob()
+
+    def looks_left(images: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells that see the image 4 pixels, half a cell, up and left of themselves."""
+        return brightness(F.pad(images, (4, 0, 4, 0))[..., :SIZE, :SIZE])
+
+    flip = Affine(xx=-1.0, x0=float(SIZE))
+    _, plain = average_views(looks_left, image, [Affine()], shift_pixels=-4.0)
+    _, flipped = average_views(looks_left, image, [flip], shift_pixels=-4.0)
+    difference = (plain - flipped).abs()[..., :-1].mean()
+    _, unaware = average_views(looks_left, image, [flip])
+    assert difference < 0.5 * (plain - unaware).abs()[..., :-1].mean()

@@ -1,9 +1,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from cxrloc.evaluation.classification import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.report import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.units import score_units
 from cxrloc.panels.plots import write_figure
 from cxrloc.panels.roc import draw_roc_curves
 from cxrloc.types import Label, Predictions, Record

@@ -8,10 +8,10 @@ from cxrloc.evaluation.agreement import (
     rank_correlations_over_folds,
     spread_over_splits,
 )
-from cxrloc.evaluation.classification import classify_units
+from cxrloc.evaluation.classification.report import classify_units
+from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.published import published
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.units import score_units
 from cxrloc.types import Predictions, Record, Sex, View
 
 

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification import classify_units
+from cxrloc.evaluation.classification.ranking import (
+    cumulative_shares,
+    image_ranking_precision,
+    in_top,
+)
+from cxrloc.evaluation.classification.report import classify_units
+from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.published import published
-from cxrloc.evaluation.ranking import cumulative_shares, image_ranking_precision, in_top
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.units import score_units
 from cxrloc.types import Label, Predictions, Record
 
 

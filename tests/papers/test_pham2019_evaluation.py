@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.classification.ranking import points_under_roc, reader_points, roc
+from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.published import published
-from cxrloc.evaluation.ranking import points_under_roc, reader_points, roc
-from cxrloc.evaluation.units import score_units
 from cxrloc.types import Label, Predictions, Record
 
 #                 the model's order, best first; readers call it (1) or not (0)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.evaluation.classification.two_views import INDIVIDUAL, compare_two_views
+from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.published import published
-from cxrloc.evaluation.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.two_views import INDIVIDUAL, compare_two_views
-from cxrloc.evaluation.units import score_units
 from cxrloc.types import Label, Predictions, Record, View
 
 

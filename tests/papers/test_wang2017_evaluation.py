@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.published import published
-from cxrloc.evaluation.ranking import auc
 from cxrloc.findings import CHESTXRAY8, CHESTXRAY14
 
 

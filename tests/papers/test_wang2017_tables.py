@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrloc.evaluation.box_accuracy import count_boxes, localization_report
-from cxrloc.evaluation.overlap import iobb, iou
-from cxrloc.evaluation.scored_pairs import Claims, ScoredPairs, scored_pairs
+from cxrloc.evaluation.localization.box_accuracy import count_boxes, localization_report
+from cxrloc.evaluation.localization.overlap import iobb, iou
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.types import Annotation, Box, MatchRule, Record
 

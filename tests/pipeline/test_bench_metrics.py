@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cxrloc.evaluation.localization import ScoringProtocol
+from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.types import MatchRule
 

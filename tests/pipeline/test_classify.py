@@ -9,8 +9,8 @@ import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.phantom import write_phantoms
-from cxrloc.evaluation.prediction_files import read_predictions, write_predictions
-from cxrloc.evaluation.ranking import auc
+from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
+from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.inference.batches import InferenceSettings

@@ -11,8 +11,8 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.records import annotations_in_image
-from cxrloc.evaluation.localization import ScoringProtocol
-from cxrloc.evaluation.prediction_files import write_predictions
+from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.pipeline.bench import BenchOptions, bench

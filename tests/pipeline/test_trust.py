@@ -8,7 +8,7 @@ import pytest
 
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.trust import TESTS
+from cxrloc.evaluation.trust.table import TESTS
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.pipeline.trust import trust
 from cxrloc.pipeline.trust_cases import TrustOptions

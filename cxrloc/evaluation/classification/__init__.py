@@ -1,0 +1,1 @@
+"""Scores of classifiers: ranking, operating points, calibration, agreement, comparison."""

@@ -1,0 +1,298 @@
+"""Every classification number of the papers on one set of units, as a `ClassificationReport`.
+
+Per group (all units; by view, sex and age) and finding: AUC and average precision, decisions at
+an operating point, Dong's decisions by rank, calibration. All intervals of a group come from one
+drawing of patients.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cxrloc.evaluation.classification.calibration import (
+    CALIBRATIONS,
+    calibrate,
+    expected_calibration_error,
+    reliability,
+)
+from cxrloc.evaluation.classification.operating_points import (
+    OTHER_PATIENTS,
+    SAME_PATIENTS,
+    OperatingPoint,
+    choose_operating_point,
+)
+from cxrloc.evaluation.classification.ranking import image_ranking_precision, in_top
+from cxrloc.evaluation.classification.unit_statistics import (
+    averaged_findings,
+    defined_findings,
+    patient_classes,
+    rank_statistic,
+    share_statistic,
+)
+from cxrloc.evaluation.classification.units import ScoredUnits, refuse_shared_patients, select_units
+from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
+from cxrloc.types import ClassificationReport, CxrlocError, Measurement
+
+METRICS = {
+    "auc": "area under the ROC curve",
+    "pr_average_precision": "area under the precision-recall curve",
+    "sensitivity": "share of positives with a score at or above the threshold",
+    "specificity": "share of negatives with a score below the threshold",
+    "top1_sensitivity": "share of positives whose highest score is this finding's",
+    "top1_specificity": "share of negatives whose highest score is not this finding's",
+    "top3_sensitivity": "share of positives with this finding among the three highest scores",
+    "image_ranking_precision": "mean over units of the ranking precision of their findings",
+    "ece": "expected calibration error, ten bins of equal width",
+    "ece_platt": "the same after a sigmoid fitted on other patients",
+    "ece_isotonic": "the same after isotonic regression fitted on other patients",
+}
+"""Metrics of a report and what they are; the same words stand in the tables' footnotes."""
+
+_FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Rows that still lack their numbers, and the statistic that gives one value per row."""
+
+    rows: tuple[Measurement, ...]
+    statistic: Statistic
+
+
+def choose_operating_points(
+    tuning: ScoredUnits, rule: str = "youden", target: float = 0.9, chosen_on: str = OTHER_PATIENTS
+) -> dict[str, OperatingPoint]:
+    """An operating point per finding; findings of which the tuning part lacks a class have none."""
+    points = {}
+    for column, finding in enumerate(tuning.findings):
+        known = tuning.known[:, column]
+        truth, scores = tuning.truth[known, column], tuning.scores[known, column]
+        point = choose_operating_point(truth, scores, rule, target, chosen_on)
+        if point is not None:
+            points[finding] = point
+    return points
+
+
+def classify_units(
+    units: ScoredUnits,
+    resampling: Resampling = Resampling(),  # noqa: B008 (frozen)
+    tuning: ScoredUnits | None = None,
+    points: Mapping[str, OperatingPoint] | None = None,
+    by: tuple[str, ...] = ("view", "sex", "age"),
+) -> ClassificationReport:
+    """Judge scores against truth.
+
+    Args:
+        units: what is judged.
+        resampling: how intervals are made.
+        tuning: units of other patients on which operating points are chosen (Youden) and
+            calibration maps are fitted.
+        points: operating points per finding, for instance a model card's; instead of `tuning`.
+            With neither, points are chosen on the judged patients themselves, and every row that
+            depends on them says so.
+        by: groups to report apart from all units; a group needs 2 units or more.
+
+    Raises:
+        CxrlocError: there are no units, or `tuning` shares patients with them.
+    """
+    if not units.unit_ids:
+        raise CxrlocError("no unit has both a prediction and a record: nothing to score")
+    if tuning is not None:
+        refuse_shared_patients(tuning, units, "an operating point")
+        points = choose_operating_points(tuning)
+    elif points is None:
+        points = choose_operating_points(units, chosen_on=SAME_PATIENTS)
+    calibrated = {"ece": units} if _are_probabilities(units) else {}
+    if calibrated and tuning is not None:
+        calibrated |= {f"ece_{method}": calibrate(tuning, units, method) for method in CALIBRATIONS}
+    measurements: list[Measurement] = []
+    for group, index in _groups(units, by):
+        part = select_units(units, index)
+        rows = _measure(part, group, points, resampling) + _undefined_rows(part, group)
+        for metric, mapped in calibrated.items():
+            rows += _calibration_rows(select_units(mapped, index), group, metric)
+        measurements += sorted(rows, key=_place(units.findings))
+    return ClassificationReport(
+        unit=units.unit,
+        aggregation=units.aggregation,
+        findings=units.findings,
+        units=len(units.unit_ids),
+        patients=len(set(units.patient_ids)),
+        resamples=resampling.resamples,
+        seed=resampling.seed,
+        level=resampling.level,
+        interval=resampling.interval,
+        measurements=tuple(measurements),
+    )
+
+
+def _groups(
+    units: ScoredUnits, by: tuple[str, ...]
+) -> Iterator[tuple[str, Int[np.ndarray, " chosen"]]]:
+    """Names of the groups and their units; first all."""
+    yield "all", np.arange(len(units.unit_ids))
+    for name in by:
+        words = np.asarray(units.groups[name])
+        for word in sorted(set(units.groups[name]) - {""}):
+            index = np.flatnonzero(words == word)
+            if index.size > 1:
+                yield f"{name} {word}", index
+
+
+def _place(findings: tuple[str, ...]) -> Callable[[Measurement], tuple[int, int]]:
+    """Order of the rows of a group: by metric, then findings as given, then their mean."""
+    metrics = {metric: place for place, metric in enumerate(METRICS)}
+    places = {finding: place for place, finding in enumerate((*findings, "mean"))}
+    return lambda row: (metrics[row.metric], places[row.finding])
+
+
+def _measure(
+    units: ScoredUnits,
+    group: str,
+    points: Mapping[str, OperatingPoint],
+    resampling: Resampling,
+) -> list[Measurement]:
+    blocks = [_share_block(units, group, points)] if units.known.any() else []
+    if defined_findings(units).size:
+        blocks.insert(0, _rank_block(units, group))
+    rows = [row for block in blocks for row in block.rows]
+    if resampling.resamples and rows:
+        result = bootstrap(
+            lambda counts: np.vstack([block.statistic(counts) for block in blocks]),
+            patient_classes(units),
+            resampling,
+        )
+        rows = [
+            _filled(row, *map(float, numbers))
+            for row, *numbers in zip(rows, result.estimate, result.low, result.high, strict=True)
+        ]
+    elif rows:
+        once = np.ones((len(set(units.patient_ids)), 1))
+        values = np.concatenate([block.statistic(once)[:, 0] for block in blocks])
+        rows = [replace(row, value=float(v)) for row, v in zip(rows, values, strict=True)]
+    return rows
+
+
+def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:
+    if row.note == _FEW_CARRIERS:
+        return replace(row, value=value)
+    return replace(row, value=value, low=low, high=high)
+
+
+def _blank(
+    units: ScoredUnits, group: str, metric: str, columns: int | Int[np.ndarray, " averaged"]
+) -> Measurement:
+    """A row with its counts and no numbers yet; of several columns it is the mean."""
+    chosen = np.atleast_1d(columns)
+    known, truth = units.known[:, chosen], units.truth[:, chosen]
+    return Measurement(
+        finding=units.findings[columns] if isinstance(columns, int) else "mean",
+        group=group,
+        metric=metric,
+        value=None,
+        low=None,
+        high=None,
+        n=int(known.any(axis=1).sum()),
+        positives=int((known & truth).sum()),
+        divisor=0,
+    )
+
+
+def _few_carriers(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
+    """The note on a number that rests on one patient's positives or negatives."""
+    known, truth = units.known[:, column], units.truth[:, column]
+    carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
+    return _FEW_CARRIERS if min(carriers) < 2 else ""
+
+
+def _rank_block(units: ScoredUnits, group: str) -> _Block:
+    defined = defined_findings(units)
+    rows = []
+    for metric in ("auc", "pr_average_precision"):
+        for column in defined:
+            row = _blank(units, group, metric, int(column))
+            negatives = row.n - row.positives
+            pairs = row.positives * (negatives if metric == "auc" else 1)
+            note = _few_carriers(units, int(column), (True, False))
+            rows.append(replace(row, divisor=pairs, note=note))
+        averaged = averaged_findings(units, defined)
+        rows.append(replace(_blank(units, group, metric, averaged), divisor=averaged.size))
+    return _Block(tuple(rows), rank_statistic(units, defined))
+
+
+def _share_block(units: ScoredUnits, group: str, points: Mapping[str, OperatingPoint]) -> _Block:
+    """Numbers that are one sum over units divided by another."""
+    decisions = [
+        decision
+        for column in range(len(units.findings))
+        for decision in _decisions(units, group, column, points.get(units.findings[column]))
+    ]
+    labelled = (units.truth & units.known).any(axis=1)
+    precision = np.zeros(labelled.size)
+    precision[labelled] = image_ranking_precision(units.truth & units.known, units.scores)
+    mean = _blank(units, group, "image_ranking_precision", np.arange(len(units.findings)))
+    decisions.append((mean, precision, labelled))
+    defined = [decision for decision in decisions if decision[2].any()]
+    return _Block(
+        rows=tuple(replace(row, divisor=int(among.sum())) for row, _, among in defined),
+        statistic=share_statistic(
+            units,
+            hits=np.array([np.where(among, hit, 0.0) for _, hit, among in defined]),
+            among=np.array([among.astype(float) for _, _, among in defined]),
+        ),
+    )
+
+
+def _decisions(
+    units: ScoredUnits, group: str, column: int, point: OperatingPoint | None
+) -> Iterator[tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]]:
+    """Rows about one finding, with what each counts and among which units."""
+    truth, known = units.truth[:, column], units.known[:, column]
+    first_surely, first_possibly = (inside[:, column] for inside in in_top(units.scores, 1))
+    third_surely, _ = (inside[:, column] for inside in in_top(units.scores, 3))
+    decisions = {
+        "top1_sensitivity": (first_surely, True),
+        "top1_specificity": (~first_possibly, False),
+        "top3_sensitivity": (third_surely, True),
+    }
+    if point is not None:
+        called = units.scores[:, column] >= point.threshold
+        decisions |= {"sensitivity": (called, True), "specificity": (~called, False)}
+    for metric, (hit, positive) in decisions.items():
+        among = known & (truth == positive)
+        note = _few_carriers(units, column, (positive,)) if among.any() else ""
+        row = replace(_blank(units, group, metric, column), note=note)
+        if point is not None and metric in ("sensitivity", "specificity"):
+            chosen_on = f"{point.rule}, {point.chosen_on}"
+            row = replace(row, threshold=point.threshold, chosen_on=chosen_on)
+        yield row, hit.astype(float), among
+
+
+def _are_probabilities(units: ScoredUnits) -> bool:
+    return bool(((units.scores >= 0) & (units.scores <= 1)).all())
+
+
+def _calibration_rows(units: ScoredUnits, group: str, metric: str) -> list[Measurement]:
+    rows = []
+    for column in range(len(units.findings)):
+        known = units.known[:, column]
+        curve = reliability(units.truth[known, column], units.scores[known, column])
+        row = _blank(units, group, metric, column)
+        value = expected_calibration_error(curve)
+        note = "" if value is not None else "not defined: no unit with a known label"
+        rows.append(replace(row, value=value, divisor=row.n, note=note))
+    return rows
+
+
+def _undefined_rows(units: ScoredUnits, group: str) -> list[Measurement]:
+    """Rows that say why a finding has no AUC and no average precision here."""
+    rows = []
+    for column in sorted(set(range(len(units.findings))) - set(defined_findings(units).tolist())):
+        for metric in ("auc", "pr_average_precision"):
+            row = _blank(units, group, metric, column)
+            lacking = "negative" if row.positives else "positive"
+            note = f"not defined: no {lacking} among {row.n} units"
+            rows.append(replace(row, note=note))
+    return rows

@@ -1,0 +1,251 @@
+"""Classification reports and comparisons as data frames (CSV), Markdown and LaTeX.
+
+Nothing is computed here but the layout. A number that is not defined, and an interval that does
+not exist, is an empty cell. Every cell of a printed table is a row of `classification_frame`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cxrloc.evaluation.classification.calibration import reliability
+from cxrloc.evaluation.classification.comparison import Comparison, Difference
+from cxrloc.evaluation.classification.operating_points import (
+    OperatingPoint,
+    confusion,
+    sensitivity,
+    specificity,
+)
+from cxrloc.evaluation.classification.ranking import roc
+from cxrloc.evaluation.classification.report import METRICS
+from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.types import ClassificationReport, Measurement
+
+PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
+"""Metrics of the printed table, if no others are asked for."""
+
+
+def classification_frame(report: ClassificationReport) -> pd.DataFrame:
+    """Every number of a report: one row each, with n, divisor, low and high."""
+    frame = _frame([asdict(row) for row in report.measurements], Measurement)
+    frame.insert(0, "unit", report.unit)
+    frame.insert(1, "aggregation", report.aggregation)
+    return frame
+
+
+def auc_frame(report: ClassificationReport) -> pd.DataFrame:
+    """`auc.csv`: finding, group, unit, n, positives, negatives, auc, auc_low, auc_high, note."""
+    frame = classification_frame(report)
+    frame = frame[frame["metric"] == "auc"].reset_index(drop=True)
+    # Of a mean, n counts units and positives labels of all findings: they have no difference.
+    negatives = (frame["n"] - frame["positives"]).astype("Int64").mask(frame["finding"] == "mean")
+    frame = frame.assign(negatives=negatives)
+    frame = frame.rename(columns={"value": "auc", "low": "auc_low", "high": "auc_high"})
+    counts = ["n", "positives", "negatives", "divisor"]
+    return frame[["finding", "group", "unit", *counts, "auc", "auc_low", "auc_high", "note"]]
+
+
+def roc_frame(units: ScoredUnits) -> pd.DataFrame:
+    """`roc.csv`: every point of every finding's ROC curve; findings of one class have none."""
+    frames = []
+    for column, finding in enumerate(units.findings):
+        known = units.known[:, column]
+        curve = roc(units.truth[known, column], units.scores[known, column])
+        if curve is not None:
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "finding": finding,
+                        # The first point calls nothing positive: it has no finite threshold.
+                        "threshold": pd.array([pd.NA, *curve.thresholds[1:]], dtype="Float64"),
+                        "false_positive_rate": curve.false_positive_rate,
+                        "sensitivity": curve.sensitivity,
+                    }
+                )
+            )
+    names = pd.Index(["finding", "threshold", "false_positive_rate", "sensitivity"])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
+
+
+def reliability_frame(units: ScoredUnits) -> pd.DataFrame:
+    """`reliability.csv`: the bins of every finding's reliability curve that hold a unit."""
+    frames = []
+    for column, finding in enumerate(units.findings):
+        known = units.known[:, column]
+        curve = reliability(units.truth[known, column], units.scores[known, column])
+        frames.append(pd.DataFrame({"finding": finding, **asdict(curve)}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def confusion_frame(units: ScoredUnits, points: Mapping[str, OperatingPoint]) -> pd.DataFrame:
+    """`confusion.csv`: counts of every finding's two-class matrix at its operating point."""
+    rows: list[dict[str, object]] = []
+    for column, finding in enumerate(units.findings):
+        if finding not in points:
+            continue
+        known = units.known[:, column]
+        called = units.scores[known, column] >= points[finding].threshold
+        counts = confusion(units.truth[known, column], called)
+        rates = {"sensitivity": sensitivity(counts), "specificity": specificity(counts)}
+        rows.append({"finding": finding, **asdict(points[finding]), **asdict(counts), **rates})
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys({"sensitivity", "specificity"} & set(frame), "Float64"))
+
+
+def differences_frame(differences: Sequence[Difference]) -> pd.DataFrame:
+    """`differences.csv`: paired differences of two runs or more, one row each."""
+    return _frame([asdict(row) for row in differences], Difference)
+
+
+def rank_correlations_frame(
+    runs: Sequence[str], correlations: Float[np.ndarray, "run run"]
+) -> pd.DataFrame:
+    """`rank_correlations.csv`: Spearman's correlation of all pairs of runs, a square table."""
+    frame = pd.DataFrame(correlations, columns=pd.Index(runs))
+    frame.insert(0, "run", runs)
+    return frame
+
+
+def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
+    """`disagreements.csv`: units that runs rank farthest apart, each run's score in a column."""
+    return pd.DataFrame(
+        [
+            {
+                comparison.unit: row.unit_id,
+                "finding": row.finding,
+                "truth": row.truth,
+                "disagreement": row.disagreement,
+                **dict(zip(comparison.runs, row.scores, strict=True)),
+            }
+            for row in comparison.disagreements
+        ]
+    )
+
+
+def printed_rows(
+    report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
+) -> Iterator[list[str]]:
+    """The cells of a printed table: headings, then a row per finding and one for the mean."""
+    yield ["finding", "n", "positives", *metrics]
+    by_place = {(r.finding, r.metric): r for r in report.measurements if r.group == group}
+    for finding in (*report.findings, "mean"):
+        found = [by_place.get((finding, metric)) for metric in metrics]
+        first = next((row for row in found if row is not None), None)
+        if first is not None:
+            positives = "" if finding == "mean" else str(first.positives)
+            yield [finding, str(first.n), positives, *map(_with_interval, found)]
+
+
+def metrics_frame(report: ClassificationReport, group: str = "all") -> pd.DataFrame:
+    """One row per finding and for the mean: n, positives, each metric with its low and high."""
+    rows = []
+    for finding in (*report.findings, "mean"):
+        own = [r for r in report.measurements if (r.group, r.finding) == (group, finding)]
+        if own:
+            numbers = {
+                f"{row.metric}{end}": value
+                for row in own
+                for end, value in (("", row.value), ("_low", row.low), ("_high", row.high))
+            }
+            first = {"finding": finding, "n": own[0].n, "positives": own[0].positives}
+            rows.append(first | numbers)
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def classification_markdown(
+    report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
+) -> str:
+    """Findings as rows, a metric with its interval per column, and what the numbers mean."""
+    rows = list(printed_rows(report, metrics, group))
+    rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
+    return "\n".join([*map(_markdown_row, rows), "", *_notes(report, metrics, group), ""])
+
+
+def classification_latex(
+    report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
+) -> str:
+    """The table of `classification_markdown` for a paper (needs the package booktabs)."""
+    notes = [f"% {note}" for note in _notes(report, metrics, group)]
+    return "\n".join([_latex(list(printed_rows(report, metrics, group))), *notes, ""])
+
+
+def frame_markdown(frame: pd.DataFrame) -> str:
+    """Any frame of this module, with or without published columns, as a Markdown table."""
+    rows = frame_rows(frame)
+    rows.insert(1, ["---"] * len(frame.columns))
+    return "\n".join([*map(_markdown_row, rows), ""])
+
+
+def frame_latex(frame: pd.DataFrame) -> str:
+    """Any frame of this module as a LaTeX table (needs the package booktabs)."""
+    return f"{_latex(frame_rows(frame))}\n"
+
+
+def frame_rows(frame: pd.DataFrame) -> list[list[str]]:
+    """The cells of any frame in words, headings first; what is not there is empty."""
+    rows = [[str(name) for name in frame.columns]]
+    return rows + [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+
+
+def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
+    """Rows with the columns of a dataclass; numbers that may be missing are nullable."""
+    names = [field.name for field in fields(of)]
+    frame = pd.DataFrame(rows, columns=pd.Index(names))
+    optional = {f.name: "Float64" for f in fields(of) if f.type in (float, float | None)}
+    return frame.astype(optional)
+
+
+def _with_interval(row: Measurement | None) -> str:
+    if row is None or row.value is None:
+        return "not defined" if row is not None else ""
+    if row.low is None or row.high is None:
+        return f"{row.value:.3f}"
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+
+
+def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> list[str]:
+    scored = f"Unit: {report.unit}"
+    if report.unit != "image":
+        scored += f", {report.aggregation} of its images"
+    scored += f" ({report.units} of {report.patients} patients); group: {group}."
+    intervals = "No intervals."
+    if report.resamples:
+        intervals = (
+            f"In brackets {report.level:.0%} intervals: {report.interval} bootstrap over patients, "
+            f"{report.resamples} resamples, seed {report.seed}."
+        )
+    meanings = " ".join(f"{metric}: {METRICS[metric]}." for metric in metrics)
+    chosen = sorted(
+        {r.chosen_on for r in report.measurements if r.metric in metrics and r.chosen_on}
+    )
+    thresholds = [f"Operating points: {'; '.join(chosen)}."] if chosen else []
+    rows = [r for r in report.measurements if r.group == group and r.metric in metrics and r.note]
+    remarks = sorted({f"{row.finding}: {row.note}." for row in rows})
+    return [scored, intervals, meanings, *thresholds, *remarks]
+
+
+def _cell(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _latex(rows: Sequence[Sequence[str]]) -> str:
+    columns = "l" + "r" * (len(rows[0]) - 1)
+    escaped = [[_escaped(cell) for cell in row] for row in rows]
+    body = [" & ".join(row) + r" \\" for row in escaped]
+    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
+    return "\n".join([*start, *body[1:], r"\bottomrule", r"\end{tabular}"])
+
+
+def _escaped(cell: str) -> str:
+    for character in "&%_#$":
+        cell = cell.replace(character, rf"\{character}")
+    return cell

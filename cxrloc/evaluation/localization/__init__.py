@@ -1,0 +1,1 @@
+"""Scores of boxes and heatmaps against experts' truth: Wang's protocol, controls, later metrics."""

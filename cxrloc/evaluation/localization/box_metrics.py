@@ -1,0 +1,169 @@
+"""Metrics of boxes with scores, from any tool: hits by four divisors, FROC, detection AP."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from cxrloc.evaluation.localization.box_hits import groups_all_hit, hit_annotations
+from cxrloc.evaluation.localization.box_selection import DELTAS
+from cxrloc.evaluation.localization.detection_ap import (
+    COCO_THRESHOLDS,
+    detection_average_precision,
+    match_detections,
+)
+from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
+from cxrloc.evaluation.localization.metric import (
+    ALL_FINDINGS,
+    Kind,
+    Metric,
+    place_of,
+    ratio,
+    sums_by_patient,
+)
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.threshold_choice import best_score
+from cxrloc.types import MatchRule
+
+IOU = 0.5
+"""At which FROC and the operating point of the detections are taken."""
+
+_BOXES, _IMAGES = "annotated boxes", "images with an annotated box"
+_DIVISORS = {
+    "iobb": "detected",
+    "intersection_over_annotated": "annotated",
+    "intersection_over_smaller": "smaller",
+    "iou": "union",
+}
+
+
+def box_metrics(pairs: ScoredPairs, claims: Claims) -> list[Metric]:
+    """Every metric of boxes that needs no choice of a threshold.
+
+    - `box_accuracy_over_*`: annotated boxes hit / annotated boxes, by what the overlap divides by;
+    - `image_accuracy`: pairs (and, for "all findings", images) with all annotated boxes hit;
+    - `froc_sensitivity` at false positives per image, and `froc_score`, their mean;
+    - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`.
+    """
+    return [
+        *_hit_metrics(pairs, claims),
+        *_image_metrics(pairs, claims),
+        _froc_metric(pairs, claims),
+        _average_precision_metric(pairs, claims),
+    ]
+
+
+def operating_metrics(
+    pairs: ScoredPairs, claims: Claims, tuning: Bool[np.ndarray, " patient"], chosen_on: str
+) -> list[Metric]:
+    """`detection_sensitivity`, `_precision` and `_f1` above each finding's best score on tuning.
+
+    Detections match at IoU 0.5, one to one. The best score is that of the highest F1.
+    """
+    matches = match_detections(pairs, claims, [IOU])
+    patient, finding = place_of(pairs, matches.pair)
+    matched = matches.matched[0]
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    threshold = np.array(
+        [
+            best_score(matched[own], matches.score[own], boxes[tuning, column].sum())
+            for column in range(len(pairs.findings))
+            for own in [tuning[patient] & (finding == column)]
+        ]
+    )
+    called = matches.score >= threshold[finding]
+    calls = sums_by_patient(pairs, matches.pair[called])
+    true = sums_by_patient(pairs, matches.pair[called & matched])
+    kinds = {
+        "sensitivity": (true, boxes, _BOXES),
+        "precision": (true, calls, "detections"),
+        "f1": (2 * true, calls + boxes, "detections and annotated boxes"),
+    }
+    return [
+        Metric(
+            (Kind(f"detection_{name}", IOU, f"iou >= {IOU:g}"),),
+            ratio(top, bottom),
+            bottom,
+            words,
+            pairs.findings,
+            threshold,
+            chosen_on,
+        )
+        for name, (top, bottom, words) in kinds.items()
+    ]
+
+
+def _hit_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    for criterion, divisor in _DIVISORS.items():
+        for at in DELTAS:
+            hit = hit_annotations(pairs, claims, MatchRule(criterion, at))
+            hits = sums_by_patient(pairs, pairs.truth_pair[hit])
+            kind = Kind(f"box_accuracy_over_{divisor}", at, f"{criterion} > {at:g}")
+            yield Metric((kind,), ratio(hits, boxes), boxes, _BOXES, pairs.findings)
+
+
+def _image_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
+    for at in DELTAS:
+        kinds = (Kind("image_accuracy", at, f"iou > {at:g}"),)
+        hit = hit_annotations(pairs, claims, MatchRule("iou", at))
+        pair, all_hit = groups_all_hit(hit, pairs.truth_pair)
+        top, bottom = sums_by_patient(pairs, pair[all_hit]), sums_by_patient(pairs, pair)
+        yield Metric(kinds, ratio(top, bottom), bottom, _IMAGES, pairs.findings)
+        image, all_hit = groups_all_hit(hit, pairs.truth_pair // len(pairs.findings))
+        top, bottom = (
+            np.bincount(pairs.patient[each], minlength=pairs.patients)[:, None].astype(float)
+            for each in (image[all_hit], image)
+        )
+        yield Metric(kinds, ratio(top, bottom), bottom, _IMAGES, ALL_FINDINGS)
+
+
+def _froc_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
+    match = f"iou > {IOU:g}"
+    events = froc_events(pairs, claims, MatchRule("iou", IOU))
+
+    def values(
+        weights: Float[np.ndarray, "patient resample"],
+    ) -> Float[np.ndarray, "value resample"]:
+        curves = np.stack([froc_sensitivity(each, weights) for each in events], axis=1)
+        return np.concatenate([*curves, curves.mean(axis=0)])  # rate, finding, resample
+
+    return Metric(
+        (
+            *(Kind("froc_sensitivity", rate, match) for rate in RATES),
+            Kind("froc_score", None, match),
+        ),
+        values,
+        sums_by_patient(pairs, pairs.truth_pair),
+        _BOXES,
+        pairs.findings,
+    )
+
+
+def _average_precision_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
+    thresholds = tuple(sorted({*DELTAS, *COCO_THRESHOLDS}))
+    in_coco = [thresholds.index(each) for each in COCO_THRESHOLDS]
+    alone = [thresholds.index(each) for each in DELTAS]
+    matches = match_detections(pairs, claims, thresholds)
+    patient, finding = place_of(pairs, matches.pair)
+    columns = [np.flatnonzero(finding == column) for column in range(len(pairs.findings))]
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+
+    def values(
+        weights: Float[np.ndarray, "patient resample"],
+    ) -> Float[np.ndarray, "value resample"]:
+        precision = np.stack(
+            [
+                detection_average_precision(
+                    matches.matched[:, own], patient[own], boxes[:, column], weights
+                )
+                for column, own in enumerate(columns)
+            ],
+            axis=1,
+        )  # threshold finding resample
+        return np.concatenate([*precision[alone], precision[in_coco].mean(axis=0)])
+
+    name = "detection_average_precision"
+    single = (Kind(name, at, f"iou >= {at:g}") for at in DELTAS)
+    kinds = (*single, Kind(f"{name}_coco", None, "iou >= 0.5, 0.55, ... 0.95"))
+    return Metric(kinds, values, boxes, _BOXES, pairs.findings)

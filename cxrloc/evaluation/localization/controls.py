@@ -1,0 +1,228 @@
+"""What boxes score without looking at the image: the rows without which a table says little.
+
+Every control gives boxes on the scored pairs of the model it is set beside. Boxes are handed from
+one image to another as shares of the image.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import ndimage
+
+from cxrloc.evaluation.localization.overlap import iou
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, image_sizes
+from cxrloc.localization.regions import Regions, find_regions
+from cxrloc.types import CxrlocError, Heatmap
+
+_MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
+
+RegionFinder = Callable[[Float[np.ndarray, "map row col"], Sequence[float]], Regions]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedMaps:
+    """Maps of one grid shape on scored pairs; a box goes to its image as `box * scale + shift`."""
+
+    scores: Float[np.ndarray, "map row col"]
+    pair: Int[np.ndarray, " map"]
+    scale: Float[np.ndarray, "map 4"]
+    shift: Float[np.ndarray, "map 4"]
+    limit: Float[np.ndarray, "map 4"]
+
+
+def prior_mean(pairs: ScoredPairs) -> Claims:
+    """On every scored pair the mean of the finding's boxes on *other* patients.
+
+    The mean is that of the corners. A finding that no other patient has gives no box.
+    """
+    shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
+    patient, finding = _patient_and_finding(pairs, pairs.truth_pair)
+    total = np.zeros((pairs.patients, len(pairs.findings), 4))
+    count = np.zeros((pairs.patients, len(pairs.findings), 1))
+    np.add.at(total, (patient, finding), shares)
+    np.add.at(count, (patient, finding), 1.0)
+    of_others = count.sum(axis=0) - count  # patient finding 1
+    means = (total.sum(axis=0) - total) / np.maximum(of_others, 1.0)
+    scored = np.flatnonzero(pairs.scored)
+    patient, finding = _patient_and_finding(pairs, scored)
+    known = of_others[patient, finding, 0] > 0
+    return _on_images(pairs, means[patient, finding][known], scored[known])
+
+
+def prior_medoid(pairs: ScoredPairs) -> Claims:
+    """On every scored pair that box of another patient which has the most IoU with all of these.
+
+    A finding that no other patient has gives no box.
+    """
+    shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
+    patient, finding = _patient_and_finding(pairs, pairs.truth_pair)
+    scored = np.flatnonzero(pairs.scored)
+    scored_patient, scored_finding = _patient_and_finding(pairs, scored)
+    boxes, kept = np.zeros((scored.size, 4)), np.zeros(scored.size, dtype=bool)
+    for index in range(len(pairs.findings)):
+        candidates, owner = shares[finding == index], patient[finding == index]
+        overlap = iou(candidates[:, None], candidates)  # candidate other
+        own = owner[:, None] == np.arange(pairs.patients)  # candidate patient
+        overlap_with_others = overlap.sum(axis=1, keepdims=True) - overlap @ own.astype(float)
+        overlap_with_others[own] = -1.0
+        best = overlap_with_others.argmax(axis=0)  # patient
+        here = scored_finding == index
+        boxes[here] = candidates[best[scored_patient[here]]]
+        kept[here] = ~own.all(axis=0)[scored_patient[here]]
+    return _on_images(pairs, boxes[kept], scored[kept])
+
+
+def permuted(pairs: ScoredPairs, claims: Claims, generator: np.random.Generator) -> Claims:
+    """Every pair's boxes moved to the same finding on an image of another patient.
+
+    Number, size and shape of the boxes stay; whether they are in the right place is lost. Pairs
+    with an annotated box change places among themselves, and so do those without. Images stand
+    in a random order with each patient's together, and every one gets the boxes of the image a
+    random number of places on, at least as many as any patient has. Where one patient has more
+    than half of the images this cannot be: boxes that would come from the same patient are
+    left out.
+    """
+    annotated = np.zeros(pairs.scored.size, dtype=bool)
+    annotated[pairs.truth_pair] = True
+    scored = np.flatnonzero(pairs.scored)
+    donor_of, finding_of = np.full(pairs.scored.size, -1), scored % len(pairs.findings)
+    for finding in range(len(pairs.findings)):
+        for carries in (True, False):
+            group = scored[(finding_of == finding) & (annotated[scored] == carries)]
+            if group.size:
+                patient, _ = _patient_and_finding(pairs, group)
+                recipient, donor = _derangement(patient, generator)
+                donor_of[group[recipient]] = group[donor]
+    recipient_of = np.full(pairs.scored.size, -1)
+    placed = np.flatnonzero(donor_of >= 0)
+    recipient_of[donor_of[placed]] = placed
+    kept = recipient_of[claims.pair] >= 0
+    shares = (claims.boxes / image_sizes(pairs, claims.pair))[kept]
+    return _on_images(pairs, shares, recipient_of[claims.pair[kept]])
+
+
+def random_maps(
+    maps: Sequence[PlacedMaps], thresholds: Sequence[float], generator: np.random.Generator
+) -> Claims:
+    """Boxes of white noise on each map's grid, smoothed by a Gaussian of 1 cell.
+
+    How smooth the noise is decides its score, so `permuted` is the fairer control.
+    """
+    smooth = [
+        ndimage.gaussian_filter(generator.standard_normal(each.scores.shape), sigma=(0, 1, 1))
+        for each in maps
+    ]
+    noise = [replace(each, scores=scores) for each, scores in zip(maps, smooth, strict=True)]
+    return boxes_of_maps(noise, thresholds)
+
+
+def oracle_maps(
+    pairs: ScoredPairs, maps: Sequence[PlacedMaps], thresholds: Sequence[float]
+) -> Claims:
+    """Boxes of maps whose cells hold the share of them that the expert's box covers.
+
+    What the grid can do, through the same box rule: a reference, not a bound. Of several boxes
+    on one pair each cell takes the largest share.
+    """
+    covered = [replace(each, scores=_covered_shares(pairs, each)) for each in maps]
+    return boxes_of_maps(covered, thresholds)
+
+
+def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmap]) -> list[PlacedMaps]:
+    """The heatmaps of scored pairs, by grid shape; those of other pairs are left out.
+
+    Raises:
+        CxrlocError: a heatmap is turned or mirrored against its image.
+    """
+    row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
+    column = {finding: index for index, finding in enumerate(pairs.findings)}
+    groups: dict[tuple[int, ...], list[tuple[int, Heatmap]]] = {}
+    for heatmap in heatmaps:
+        i, j = row.get(heatmap.image_id), column.get(heatmap.finding)
+        if i is None or j is None or not pairs.scored[i, j]:
+            continue
+        affine = heatmap.to_image
+        if affine.xy or affine.yx or affine.xx <= 0 or affine.yy <= 0:
+            raise CxrlocError(f"image {heatmap.image_id}: its heatmap is turned or mirrored")
+        pair = i * len(column) + j
+        groups.setdefault(heatmap.scores.shape, []).append((pair, heatmap))
+    return [
+        PlacedMaps(
+            scores=np.stack([heatmap.scores for _, heatmap in group]),
+            pair=np.array([pair for pair, _ in group]),
+            scale=np.array([(m.to_image.xx, m.to_image.yy) * 2 for _, m in group]),
+            shift=np.array([(m.to_image.x0, m.to_image.y0) * 2 for _, m in group]),
+            limit=np.array([(m.columns, m.rows) * 2 for _, m in group], dtype=float),
+        )
+        for group in groups.values()
+    ]
+
+
+def boxes_of_maps(
+    maps: Sequence[PlacedMaps],
+    thresholds: Sequence[float],
+    finder: RegionFinder = find_regions,
+) -> Claims:
+    """Boxes by the box rule, in their images and cut there."""
+    boxes, pair = [np.empty((0, 4))], [np.empty(0, dtype=int)]
+    starts = ((each, k) for each in maps for k in range(0, each.pair.size, _MAPS_AT_ONCE))
+    for placed, start in starts:
+        regions = finder(placed.scores[start : start + _MAPS_AT_ONCE], thresholds)
+        index = regions.map_index + start
+        moved = regions.boxes * placed.scale[index] + placed.shift[index]
+        moved = np.clip(moved, 0.0, placed.limit[index])
+        inside = (moved[:, :2] < moved[:, 2:]).all(axis=1)  # not in the padding alone
+        boxes.append(moved[inside])
+        pair.append(placed.pair[index[inside]])
+    return Claims(np.concatenate(boxes), np.concatenate(pair))
+
+
+def _covered_shares(pairs: ScoredPairs, maps: PlacedMaps) -> Float[np.ndarray, "map row col"]:
+    map_of_pair = np.full(pairs.scored.size, -1)
+    map_of_pair[maps.pair] = np.arange(maps.pair.size)
+    index = map_of_pair[pairs.truth_pair]
+    index, truth = index[index >= 0], pairs.truth[index >= 0]
+    on_grid = (truth - maps.shift[index]) / maps.scale[index]
+    _, rows, columns = maps.scores.shape
+    across = _covered_lengths(on_grid[:, 0], on_grid[:, 2], columns)
+    down = _covered_lengths(on_grid[:, 1], on_grid[:, 3], rows)
+    shares = np.zeros(maps.scores.shape)
+    np.maximum.at(shares, index, down[:, :, None] * across[:, None, :])
+    return shares
+
+
+def _covered_lengths(
+    low: Float[np.ndarray, " box"], high: Float[np.ndarray, " box"], cells: int
+) -> Float[np.ndarray, "box cell"]:
+    start = np.arange(cells)
+    end = np.minimum(high[:, None], start + 1)
+    return np.maximum(end - np.maximum(low[:, None], start), 0.0)
+
+
+def _derangement(
+    patient: Int[np.ndarray, " image"], generator: np.random.Generator
+) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " kept"]]:
+    """Recipients and their donors, never of one patient."""
+    names, member = np.unique(patient, return_inverse=True)
+    place_of_patient = generator.permutation(names.size)[member]
+    order = np.lexsort((generator.random(patient.size), place_of_patient))
+    most = np.bincount(member).max()
+    furthest = max(most, patient.size - most)
+    donor = np.roll(order, -generator.integers(most, furthest + 1))
+    kept = patient[order] != patient[donor]
+    return order[kept], donor[kept]
+
+
+def _patient_and_finding(
+    pairs: ScoredPairs, pair: Int[np.ndarray, " n"]
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    image, finding = np.divmod(pair, len(pairs.findings))
+    return pairs.patient[image], finding
+
+
+def _on_images(
+    pairs: ScoredPairs, shares: Float[np.ndarray, "n 4"], pair: Int[np.ndarray, " n"]
+) -> Claims:
+    return Claims(boxes=shares * image_sizes(pairs, pair), pair=pair)

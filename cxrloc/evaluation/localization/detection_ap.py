@@ -1,0 +1,126 @@
+"""Average precision of detections, equal to COCO's.
+
+Detections of one finding by falling score (x matches an annotated box, - none), of two boxes:
+
+    x  -  x        precision 1, 1/2, 2/3; recall 1/2, 1/2, 1
+
+Precision at a recall is the best from there on: 1 up to recall 1/2, then 2/3. Over the 101
+recalls 0, 0.01, ... 1: (51 x 1 + 50 x 2/3) / 101 = 0.835.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cxrloc.evaluation.localization.overlap import iou
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+
+COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+"""IoU thresholds whose mean is COCO's AP."""
+
+MOST_DETECTIONS = 100
+"""Per image and finding, the highest scores first (COCO's maxDets)."""
+
+_RECALLS = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchedDetections:
+    """Detections of all findings by falling score, and whether each found a box of its own.
+
+    Attributes:
+        pair: each detection's pair.
+        score: its score.
+        matched: by IoU threshold.
+    """
+
+    pair: Int[np.ndarray, " detection"]
+    score: Float[np.ndarray, " detection"]
+    matched: Bool[np.ndarray, "threshold detection"]
+
+
+def match_detections(
+    pairs: ScoredPairs, claims: Claims, thresholds: Sequence[float]
+) -> MatchedDetections:
+    """Match detections to annotated boxes, one to one, by falling score within each pair.
+
+    Lin et al. 2014 (COCO), as `pycocotools.cocoeval` does: each detection takes the box with the
+    highest IoU, at least the threshold, that is not taken yet; of equals the last. Of equal
+    scores the detection listed first comes first.
+    """
+    assert claims.score is not None
+    order = np.lexsort((-claims.score, claims.pair))
+    pair, score, boxes = claims.pair[order], claims.score[order], claims.boxes[order]
+    first = np.searchsorted(pair, pair)
+    kept = np.arange(pair.size) - first < MOST_DETECTIONS
+    pair, score, boxes = pair[kept], score[kept], boxes[kept]
+    matched = np.zeros((len(thresholds), pair.size), dtype=bool)
+    for number in np.intersect1d(pair, pairs.truth_pair):
+        start, stop = np.searchsorted(pair, [number, number + 1])
+        overlap = iou(boxes[start:stop, None], pairs.truth[pairs.truth_pair == number])
+        for row, threshold in enumerate(thresholds):
+            matched[row, start:stop] = _take_boxes(overlap, threshold)
+    by_score = np.argsort(-score, kind="stable")
+    return MatchedDetections(pair[by_score], score[by_score], matched[:, by_score])
+
+
+def detection_average_precision(
+    matched: Bool[np.ndarray, "threshold detection"],
+    patient: Int[np.ndarray, " detection"],
+    boxes: Float[np.ndarray, " patient"],
+    weights: Float[np.ndarray, "patient resample"],
+) -> Float[np.ndarray, "threshold resample"]:
+    """AP of one finding at each IoU threshold, with patients counted `weights` times.
+
+    Precision over recall, interpolated at COCO's 101 recalls; 0 where a recall is not reached.
+    Not the average precision of a classifier (`ranking.average_precision`).
+
+    Args:
+        matched: detections of the finding by falling score.
+        patient: whose they are.
+        boxes: annotated boxes of each patient.
+        weights: 1 for the set itself.
+
+    The example of this module:
+
+    >>> matched = np.array([[True, False, True]])
+    >>> detection_average_precision(
+    ...     matched, np.zeros(3, dtype=int), np.array([2.0]), np.ones((1, 1))
+    ... ).round(3)
+    array([[0.835]])
+    """
+    own = weights[patient]
+    called, annotated = np.cumsum(own, axis=0), np.maximum(boxes @ weights, 1.0)
+    rows = [_interpolated(own[each], called[each], annotated) for each in matched]
+    return np.array(rows).reshape(len(matched), weights.shape[1])
+
+
+def _interpolated(
+    true: Float[np.ndarray, "match resample"],
+    called: Float[np.ndarray, "match resample"],
+    annotated: Float[np.ndarray, " resample"],
+) -> Float[np.ndarray, " resample"]:
+    """Mean precision over the recalls, from the detections that match: others never gain."""
+    found = np.cumsum(true, axis=0)
+    precision = found / (called + np.spacing(1.0))
+    best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    best = np.concatenate([best, np.zeros((1, annotated.size))])
+    recall = found / annotated
+    reached = np.array([np.searchsorted(column, _RECALLS) for column in recall.T])
+    return np.asarray(np.take_along_axis(best, reached.T, axis=0).mean(axis=0))
+
+
+def _take_boxes(
+    overlap: Float[np.ndarray, "detection box"], threshold: float
+) -> Bool[np.ndarray, " detection"]:
+    free = np.ones(overlap.shape[1], dtype=bool)
+    matched = np.zeros(overlap.shape[0], dtype=bool)
+    for detection, row in enumerate(overlap):
+        candidates = np.where(free, row, -1.0)[::-1]  # of equals the last
+        best = row.size - 1 - int(candidates.argmax())
+        if free[best] and row[best] >= threshold:
+            free[best] = False
+            matched[detection] = True
+    return matched

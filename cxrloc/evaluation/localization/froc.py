@@ -1,0 +1,122 @@
+"""FROC: sensitivity for boxes against false positives per image, as the score threshold falls.
+
+Detections on two images by falling score (x hits an annotated box, which both images have one of,
+- hits none):
+
+    score            .9  .8  .7  .6
+                      x   -   x   -
+    sensitivity      1/2 1/2  1   1
+    false positives   0   1   1   2   over 2 images: 0, 1/2, 1/2, 1
+
+So the sensitivity at 1/4 false positives per image is 1/2, and from 1/2 on it is 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
+from cxrloc.evaluation.localization.overlap import equal_keys
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.types import MatchRule
+
+RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""False positives per image; the mean sensitivity at these is the FROC score (LUNA16, Setio et
+al. 2017)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrocEvents:
+    """What happens to one finding as the threshold falls, an event per score that counts.
+
+    Attributes:
+        patient: whose event it is.
+        found: an annotated box is hit for the first time; otherwise a false positive.
+        last_of_score: no later event has the same score.
+        boxes: annotated boxes by patient.
+        images: scored images by patient.
+    """
+
+    patient: Int[np.ndarray, " event"]
+    found: Bool[np.ndarray, " event"]
+    last_of_score: Bool[np.ndarray, " event"]
+    boxes: Float[np.ndarray, " patient"]
+    images: Float[np.ndarray, " patient"]
+
+
+def froc_events(pairs: ScoredPairs, claims: Claims, rule: MatchRule) -> list[FrocEvents]:
+    """The events of every finding, from boxes that have scores.
+
+    A detection that hits an annotated box of its pair is no false positive, also where the box
+    was hit before. Images are those of the population: with "annotated" they all carry the
+    finding, with "all" they are every image.
+    """
+    assert claims.score is not None
+    findings = len(pairs.findings)
+    claim, truth = equal_keys(claims.pair, pairs.truth_pair)
+    hits = OVERLAPS[rule.criterion](claims.boxes[claim], pairs.truth[truth]) > rule.threshold
+    best = np.full(pairs.truth_pair.size, -np.inf)
+    np.maximum.at(best, truth[hits], claims.score[claim[hits]])
+    found = np.flatnonzero(best > -np.inf)
+    false = np.setdiff1d(np.arange(claims.pair.size), claim[hits])
+    score = np.concatenate([best[found], claims.score[false]])
+    pair = np.concatenate([pairs.truth_pair[found], claims.pair[false]])
+    is_found = np.arange(pair.size) < found.size
+    scored = np.flatnonzero(pairs.scored)
+    events = []
+    for finding in range(findings):
+        own = np.flatnonzero(pair % findings == finding)
+        own = own[np.argsort(-score[own], kind="stable")]
+        events.append(
+            FrocEvents(
+                patient=pairs.patient[pair[own] // findings],
+                found=is_found[own],
+                last_of_score=np.diff(score[own], append=-np.inf) != 0,
+                boxes=_by_patient(pairs, pairs.truth_pair, finding),
+                images=_by_patient(pairs, scored, finding),
+            )
+        )
+    return events
+
+
+def froc_sensitivity(
+    events: FrocEvents,
+    weights: Float[np.ndarray, "patient resample"],
+    rates: tuple[float, ...] = RATES,
+) -> Float[np.ndarray, "rate resample"]:
+    """The highest sensitivity with at most so many false positives per image, at each rate.
+
+    `weights` count each patient, 1 for the set itself. `Departs:` from LUNA16's program, which
+    interpolates between points of the curve: here each is the value of a threshold that exists.
+    0 where no box is annotated.
+
+    The example of this module:
+
+    >>> events = FrocEvents(
+    ...     patient=np.array([0, 1, 1, 0]),
+    ...     found=np.array([True, False, True, False]),
+    ...     last_of_score=np.ones(4, dtype=bool),
+    ...     boxes=np.ones(2),
+    ...     images=np.ones(2),
+    ... )
+    >>> froc_sensitivity(events, np.ones((2, 1)), rates=(0.25, 0.5))
+    array([[0.5],
+           [1. ]])
+    """
+    own = weights[events.patient]
+    found = np.cumsum(own * events.found[:, None], axis=0)[events.last_of_score]
+    false = np.cumsum(own * ~events.found[:, None], axis=0)[events.last_of_score]
+    found = np.concatenate([np.zeros((1, weights.shape[1])), found])  # nothing called yet
+    boxes, images = events.boxes @ weights, events.images @ weights
+    sensitivity = found / np.maximum(boxes, 1.0)
+    reached = np.array([(false <= rate * images).sum(axis=0) for rate in rates])
+    return np.asarray(np.take_along_axis(sensitivity, reached, axis=0))
+
+
+def _by_patient(
+    pairs: ScoredPairs, pair: Int[np.ndarray, " n"], finding: int
+) -> Float[np.ndarray, " patient"]:
+    image, of = np.divmod(pair, len(pairs.findings))
+    patient = pairs.patient[image[of == finding]]
+    return np.bincount(patient, minlength=pairs.patients).astype(float)

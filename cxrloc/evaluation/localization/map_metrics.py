@@ -1,0 +1,148 @@
+"""Metrics of maps: pointing, mIoU, PxAP and MaxBoxAcc, at fixed and at chosen thresholds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from cxrloc.evaluation.localization.box_selection import DELTAS, selected_iou
+from cxrloc.evaluation.localization.controls import PlacedMaps
+from cxrloc.evaluation.localization.mask_overlap import MapAreas, area_iou, pixel_average_precision
+from cxrloc.evaluation.localization.metric import Kind, Metric, ratio, sums_by_patient
+from cxrloc.evaluation.localization.pointing import highest_points, pairs_hit
+from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
+from cxrloc.evaluation.localization.threshold_choice import best_level
+from cxrloc.evaluation.resampling import Statistic
+
+_PAIRS = "image and finding pairs with truth"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """A ratio of sums at every level, of which one level is to be chosen.
+
+    Attributes:
+        kind: what the ratio is.
+        numerator: sums by patient and finding.
+        denominator: likewise.
+        divided_by: the denominator in words.
+    """
+
+    kind: Kind
+    numerator: Float[np.ndarray, "patient finding level"]
+    denominator: Float[np.ndarray, "patient finding level"]
+    divided_by: str
+
+
+def pointing_metrics(
+    pairs: ScoredPairs, maps: Sequence[PlacedMaps], tolerance: float
+) -> Iterator[Metric]:
+    """`hit_rate` (Saporta et al. 2022) and `pointing_game` (Zhang et al. 2016, with tolerance)."""
+    points, pair = highest_points(maps), np.unique(pairs.truth_pair)
+    bottom = sums_by_patient(pairs, pair)
+    for name, within in (("hit_rate", 0.0), ("pointing_game", tolerance)):
+        top = sums_by_patient(pairs, pair[pairs_hit(pairs, points, within)])
+        yield Metric((Kind(name, within),), ratio(top, bottom), bottom, _PAIRS, pairs.findings)
+
+
+def pixel_precision_metric(pairs: ScoredPairs, areas: MapAreas) -> Metric:
+    """`pixel_average_precision` (PxAP, Choe et al. 2020), which needs no threshold."""
+    truth = sums_by_patient(pairs, areas.pair, areas.truth)
+    return Metric(
+        (Kind("pixel_average_precision"),),
+        _pixel_precision_statistic(pairs, areas),
+        truth,
+        "area of the truth, in images",
+        pairs.findings,
+    )
+
+
+def area_ladder(pairs: ScoredPairs, areas: MapAreas) -> Ladder:
+    """`miou`: mean IoU over pairs that have truth, or an area above the level, or both."""
+    overlap = area_iou(areas)
+    return Ladder(
+        Kind("miou"),
+        sums_by_patient(pairs, areas.pair, np.nan_to_num(overlap)),
+        sums_by_patient(pairs, areas.pair, (~np.isnan(overlap)).astype(float)),
+        "image and finding pairs with truth or a thresholded map",
+    )
+
+
+def box_ladders(
+    pairs: ScoredPairs, maps: Sequence[PlacedMaps], levels: Float[np.ndarray, " level"]
+) -> list[Ladder]:
+    """`max_box_accuracy` and `max_box_accuracy_v2` at each delta (Choe et al. 2020)."""
+    selected = selected_iou(pairs, maps, levels)
+    kinds = {"max_box_accuracy": selected.largest, "max_box_accuracy_v2": selected.best}
+    bottom = sums_by_patient(pairs, selected.pair, np.ones_like(selected.best))
+    return [
+        Ladder(
+            Kind(name, at, f"iou >= {at:g}"),
+            sums_by_patient(pairs, selected.pair, (overlap >= at).astype(float)),
+            bottom,
+            _PAIRS,
+        )
+        for name, overlap in kinds.items()
+        for at in DELTAS
+    ]
+
+
+def metric_at(
+    pairs: ScoredPairs, ladder: Ladder, level: int, threshold: float, chosen_on: str
+) -> Metric:
+    """The metric at one level of its ladder."""
+    top, bottom = ladder.numerator[:, :, level], ladder.denominator[:, :, level]
+    return Metric(
+        (ladder.kind,),
+        ratio(top, bottom),
+        bottom,
+        ladder.divided_by,
+        pairs.findings,
+        np.full(len(pairs.findings), threshold),
+        chosen_on,
+    )
+
+
+def chosen_metrics(
+    pairs: ScoredPairs,
+    ladders: Sequence[Ladder],
+    levels: Float[np.ndarray, " level"],
+    on: Bool[np.ndarray, " patient"],
+    chosen_on: str,
+) -> list[Metric]:
+    """Each metric at the level that is best on some patients, and the mean of V2 over delta."""
+    chosen, second_version = [], []
+    for ladder in ladders:
+        level = best_level(ladder.numerator, ladder.denominator, on)
+        if level is None:
+            continue
+        chosen.append(metric_at(pairs, ladder, level, float(levels[level]), chosen_on))
+        if ladder.kind.metric == "max_box_accuracy_v2":
+            second_version.append(ladder.numerator[:, :, level])
+            bottom = ladder.denominator[:, :, level]
+    if second_version:
+        top = np.mean(second_version, axis=0)
+        kind = Kind("max_box_accuracy_v2_mean")
+        chosen.append(
+            Metric((kind,), ratio(top, bottom), bottom, _PAIRS, pairs.findings, None, chosen_on)
+        )
+    return chosen
+
+
+def _pixel_precision_statistic(pairs: ScoredPairs, areas: MapAreas) -> Statistic:
+    above, common, truth, images = (
+        sums_by_patient(pairs, areas.pair, values)
+        for values in (areas.above, areas.common, areas.truth, np.ones(areas.pair.size))
+    )
+
+    def values(
+        weights: Float[np.ndarray, "patient resample"],
+    ) -> Float[np.ndarray, "value resample"]:
+        # finding level resample -> finding resample level
+        drawn, found = (
+            np.tensordot(sums, weights, axes=(0, 0)).swapaxes(1, 2) for sums in (above, common)
+        )
+        return pixel_average_precision(drawn, found, truth.T @ weights, images.T @ weights)
+
+    return values

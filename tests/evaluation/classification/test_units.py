@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from cxrloc.evaluation.classification.units import aligned, score_units
+from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
+
+POS, NEG, UNC = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
+
+
+def record(image, patient="p", study="s", label=None, **kwargs):
+    labels = {} if label is None else {"Mass": label}
+    return Record(image, patient, study, None, labels=labels, **kwargs)
+
+
+def scored(records, scores, unit="image", aggregation="max", findings=("Mass",)):
+    ids = tuple(r.image_id for r in records)
+    probabilities = np.array(scores, dtype=float).reshape(len(ids), -1)
+    return score_units(Predictions(ids, findings, probabilities), records, unit, aggregation)
+
+
+@pytest.mark.parametrize(
+    ("labels", "truth", "known"),
+    [
+        ((POS, NEG), True, True),  # one image is enough
+        ((POS, UNC), True, True),
+        ((NEG, UNC), False, False),  # uncertain pairs are left out
+        ((NEG, None), False, True),  # not mentioned counts as negative
+        ((None, None), False, True),
+    ],
+)
+def test_a_study_has_what_one_of_its_images_has(labels, truth, known):
+    units = scored(
+        [record(str(i), label=label) for i, label in enumerate(labels)], [0.2, 0.6], "study"
+    )
+    assert (units.truth[0, 0], units.known[0, 0]) == (truth, known)
+
+
+@pytest.mark.parametrize(("aggregation", "score"), [("max", 0.6), ("mean", 0.4)])
+@pytest.mark.parametrize("unit", ["study", "patient"])
+def test_a_unit_scores_the_maximum_or_the_mean_of_its_images(unit, aggregation, score):
+    units = scored([record("a"), record("b")], [0.2, 0.6], unit, aggregation)
+    assert units.scores.tolist() == [[pytest.approx(score)]]
+    assert units.unit_ids == (("s",) if unit == "study" else ("p",))
+    assert (units.unit, units.aggregation) == (unit, aggregation)
+
+
+def test_groups_say_view_sex_and_age_in_words():
+    records = [
+        record("a", view=View.PA, sex=Sex.FEMALE, age_years=17.9),
+        record("b", view=View.LATERAL, sex=Sex.FEMALE, age_years=18.0),
+    ]
+    assert scored(records, [0.1, 0.2]).groups == {
+        "view": ("PA", "LATERAL"),
+        "sex": ("F", "F"),
+        "age": ("0-17", "18-39"),
+    }
+    study = scored(records, [0.1, 0.2], "study")
+    assert study.groups == {"view": ("LATERAL+PA",), "sex": ("F",), "age": ("0-17",)}
+
+
+@pytest.mark.parametrize(
+    ("age", "group"), [(39.0, "18-39"), (40.0, "40-64"), (65.0, "65+"), (None, "")]
+)
+def test_age_groups_include_their_lower_edge(age, group):
+    assert scored([record("a", age_years=age)], [0.1]).groups["age"] == (group,)
+
+
+def test_view_and_sex_outputs_are_judged_against_the_record():
+    records = [
+        record("a", view=View.AP, sex=Sex.FEMALE),
+        record("b", view=View.PA),
+        record("c", view=View.LATERAL, sex=Sex.MALE),
+    ]
+    units = scored(records, [[0.9, 0.1]] * 3, findings=("View AP", "Sex M"))
+    assert units.truth.tolist() == [[True, False], [False, False], [False, True]]
+    assert units.known.tolist() == [[True, True], [True, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("ids", "score", "message"),
+    [
+        (("a", "a"), 0.5, "image a is predicted twice"),
+        (("a", "z"), 0.5, "image z .* not in the data"),
+        (("a", "b"), np.nan, "image b: the score of Mass is not finite"),
+    ],
+)
+def test_unusable_predictions_name_the_image(ids, score, message):
+    predictions = Predictions(ids, ("Mass",), np.array([[0.5], [score]]))
+    with pytest.raises(CxrlocError, match=message):
+        score_units(predictions, [record("a"), record("b")])
+
+
+def test_runs_are_aligned_on_what_they_share():
+    records = [record(name, patient=name, study=name) for name in "abc"]
+    first = scored(records, [[1, 10], [2, 20], [3, 30]], findings=("Mass", "Nodule"))
+    second = scored(records[:0:-1], [[300], [200]], findings=("Nodule",))
+    one, two = aligned([first, second])
+    assert one.unit_ids == two.unit_ids == ("b", "c")
+    assert one.findings == two.findings == ("Nodule",)
+    assert one.scores.tolist() == [[20], [30]]
+    assert two.scores.tolist() == [[200], [300]]
+    assert one.patient.tolist() == [0, 1]
+
+
+def test_runs_that_share_nothing_are_refused():
+    with pytest.raises(CxrlocError, match="0 images and 1 findings in common"):
+        aligned([scored([record(name)], [0.1]) for name in "ab"])
+
+
+def test_runs_by_study_and_by_image_are_not_compared():
+    with pytest.raises(CxrlocError, match="same unit"):
+        aligned([scored([record("a")], [0.1], unit) for unit in ("image", "study")])

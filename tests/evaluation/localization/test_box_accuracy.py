@@ -1,0 +1,226 @@
+"""The counting rule of Wang et al. 2017 on sets that a hand can count."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrloc.evaluation.localization.box_accuracy import (
+    PUBLISHED_RULES,
+    accuracy,
+    count_boxes,
+    localization_report,
+)
+from cxrloc.evaluation.localization.scored_pairs import Population, place_detections, scored_pairs
+from cxrloc.types import (
+    Annotation,
+    Box,
+    CxrlocError,
+    Detection,
+    Label,
+    LocalizationReport,
+    MatchRule,
+    Record,
+)
+
+
+def record(
+    image_id: str, boxes: dict[str, list[Box]], patient: str = "", labels: tuple[str, ...] = ()
+) -> Record:
+    annotations = tuple(Annotation(image_id, name, box) for name in boxes for box in boxes[name])
+    positive = dict.fromkeys([*boxes, *labels], Label.POSITIVE)
+    return Record(
+        image_id, patient or image_id, image_id, None, labels=positive, annotations=annotations
+    )
+
+
+def detect(image_id: str, finding: str, *corners: float) -> Detection:
+    return Detection(image_id, finding, Box(*map(float, corners)), threshold=None, score=1.0)
+
+
+def score(
+    records: list[Record],
+    detections: list[Detection],
+    rule: MatchRule,
+    population: Population = "annotated",
+    predicted: tuple[tuple[str, str], ...] = (),
+) -> LocalizationReport:
+    pairs = scored_pairs(records, population, predicted)
+    claims, left_out = place_detections(pairs, detections)
+    return localization_report(pairs, count_boxes(pairs, claims, [rule]), [rule], left_out)
+
+
+TRUTH = Box(0.0, 0.0, 8.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hit"),
+    [
+        (MatchRule("iobb", 0.49), 1),
+        (MatchRule("iobb", 0.5), 0),  # IoBB is 0.5: strictly above is asked for
+        (MatchRule("iou", 0.33), 1),
+        (MatchRule("iou", 0.34), 0),  # IoU is 1/3
+    ],
+)
+def test_a_box_is_correct_strictly_above_the_threshold(rule: MatchRule, hit: int) -> None:
+    report = score([record("a", {"Mass": [TRUTH]})], [detect("a", "Mass", 4, 0, 12, 4)], rule)
+    assert report.hit.tolist() == [[hit, hit]]
+    assert report.false_positives.tolist() == [[1 - hit, 1 - hit]]
+
+
+def test_iou_of_exactly_a_quarter_is_not_above_a_quarter() -> None:
+    records = [record("a", {"Mass": [Box(0.0, 0.0, 4.0, 4.0)]})]
+    detections = [detect("a", "Mass", 0, 0, 2, 2)]
+    assert score(records, detections, MatchRule("iou", 0.25)).hit[0, 0] == 0
+    assert score(records, detections, MatchRule("iou", 0.24)).hit[0, 0] == 1
+
+
+def test_several_correct_boxes_are_one_hit_and_the_others_are_false() -> None:
+    detections = [
+        detect("a", "Mass", 0, 0, 8, 4),
+        detect("a", "Mass", 0, 0, 4, 4),
+        detect("a", "Mass", 20, 20, 30, 30),
+        detect("a", "Mass", 40, 40, 50, 50),
+    ]
+    report = score([record("a", {"Mass": [TRUTH]})], detections, MatchRule("iobb", 0.5))
+    assert (report.hit[0, 0], report.detections[0], report.false_positives[0, 0]) == (1, 4, 2)
+
+
+def test_one_box_may_hit_two_annotations_of_its_pair() -> None:
+    boxes = [Box(0.0, 0.0, 4.0, 4.0), Box(4.0, 0.0, 8.0, 4.0)]
+    report = score(
+        [record("a", {"Mass": boxes})],
+        [detect("a", "Mass", 0, 0, 8, 4)],
+        MatchRule("iobb", 0.4),
+    )
+    assert (report.annotated[0], report.heatmaps[0], report.hit[0, 0]) == (2, 1, 2)
+    assert report.false_positives[0, 0] == 0
+
+
+def test_a_box_is_compared_with_its_own_image_and_finding_only() -> None:
+    records = [record("a", {"Mass": [TRUTH]}), record("b", {"Nodule": [TRUTH], "Mass": [TRUTH]})]
+    detections = [detect("b", "Mass", 0, 0, 8, 4)]
+    report = score(records, detections, MatchRule("iou", 0.5))
+    assert report.findings == ("Mass", "Nodule", "mean")
+    assert report.hit.tolist() == [[1, 0, 1]]
+    assert report.accuracy.tolist() == [[0.5, 0.0, 0.25]]  # the mean weighs findings equally
+
+
+def test_false_positives_are_divided_by_all_boxes_and_per_heatmap() -> None:
+    records = [record("a", {"Mass": [TRUTH]}), record("b", {"Nodule": [TRUTH]})]
+    records += [record("c", {"Nodule": [TRUTH]}), record("d", {"Nodule": [TRUTH]})]
+    detections = [detect("a", "Mass", 20, 20, 30, 30), detect("a", "Mass", 30, 20, 40, 30)]
+    report = score(records, detections, MatchRule("iou", 0.5))
+    assert report.divisor == 4
+    assert report.afp.tolist() == [[0.5, 0.0, 0.25]]
+    assert report.false_positives_per_heatmap.tolist() == [[2.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("population", "predicted", "heatmaps", "false_positives", "left_out"),
+    [
+        ("annotated", (), [1, 1, 2], [1, 0, 1], 3),
+        ("labelled", (), [2, 1, 3], [2, 0, 2], 2),
+        ("predicted", (("b", "Nodule"),), [0, 1, 1], [0, 0, 0], 4),
+        ("predicted", (("a", "Nodule"), ("b", "Nodule")), [0, 2, 2], [0, 1, 1], 3),
+        ("all", (), [2, 2, 4], [2, 1, 3], 1),
+    ],
+)
+def test_a_population_chooses_the_heatmaps_and_never_the_annotated_boxes(
+    population: Population,
+    predicted: tuple[tuple[str, str], ...],
+    heatmaps: list[int],
+    false_positives: list[int],
+    left_out: int,
+) -> None:
+    records = [
+        record("a", {"Mass": [TRUTH]}),
+        record("b", {"Nodule": [TRUTH]}, labels=("Mass",)),
+    ]
+    detections = [
+        detect("a", "Mass", 20, 20, 30, 30),  # annotated, wrong
+        detect("b", "Mass", 20, 20, 30, 30),  # labelled, not annotated
+        detect("a", "Nodule", 20, 20, 30, 30),  # neither
+        detect("unknown", "Mass", 20, 20, 30, 30),  # no such image
+    ]
+    report = score(records, detections, MatchRule("iou", 0.5), population, predicted)
+    assert report.annotated.tolist() == [1, 1, 2]
+    assert report.heatmaps.tolist() == heatmaps
+    assert report.false_positives[0].tolist() == false_positives
+    assert report.left_out == left_out
+
+
+def test_nothing_to_score_is_an_error() -> None:
+    with pytest.raises(CxrlocError, match="nothing to score"):
+        scored_pairs([record("a", {})])
+    with pytest.raises(CxrlocError, match="same image"):
+        scored_pairs([record("a", {"Mass": [TRUTH]})] * 2)
+
+
+def by_hand(
+    records: list[Record], detections: list[Detection], rule: MatchRule, finding: str
+) -> tuple[int, int]:
+    """Hits and false positives of one finding, in plain loops."""
+
+    def correct(detection: Detection, truth: Annotation) -> bool:
+        d, t = detection.box, truth.box
+        width = max(0.0, min(d.x_max, t.x_max) - max(d.x_min, t.x_min))
+        height = max(0.0, min(d.y_max, t.y_max) - max(d.y_min, t.y_min))
+        area_d = (d.x_max - d.x_min) * (d.y_max - d.y_min)
+        area_t = (t.x_max - t.x_min) * (t.y_max - t.y_min)
+        common = width * height
+        divisor = area_d if rule.criterion == "iobb" else area_d + area_t - common
+        return common / divisor > rule.threshold
+
+    hit = false_positives = 0
+    for each in records:
+        truths = [t for t in each.annotations if t.finding == finding]
+        claims = [
+            d for d in detections if truths and (d.image_id, d.finding) == (each.image_id, finding)
+        ]
+        hit += sum(any(correct(d, t) for d in claims) for t in truths)
+        false_positives += sum(not any(correct(d, t) for t in truths) for d in claims)
+    return hit, false_positives
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_counts_are_those_of_plain_loops(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+
+    def random_box() -> Box:
+        x, y, width, height = generator.integers(1, 12, 4).astype(float)
+        return Box(x, y, x + width, y + height)
+
+    records = [
+        record(
+            str(i),
+            {name: [random_box() for _ in range(generator.integers(1, 3))] for name in names},
+            patient=str(i // 2),
+        )
+        for i, names in enumerate([("Mass",), ("Nodule", "Mass"), ("Nodule",), ("Mass",)])
+    ]
+    detections = [
+        Detection(str(generator.integers(4)), name, random_box(), None, 1.0)
+        for name in generator.choice(["Mass", "Nodule"], 12).tolist()
+    ]
+    pairs = scored_pairs(records)
+    claims, _ = place_detections(pairs, detections)
+    counts = count_boxes(pairs, claims, PUBLISHED_RULES)
+    for i, rule in enumerate(PUBLISHED_RULES):
+        for j, finding in enumerate(pairs.findings):
+            found = (counts.hit[:, i, j].sum(), counts.false_positives[:, i, j].sum())
+            assert found == by_hand(records, detections, rule, finding)
+
+
+def test_a_patient_drawn_twice_counts_twice() -> None:
+    records = [
+        record("a0", {"Mass": [TRUTH]}, patient="a"),
+        record("a1", {"Mass": [TRUTH]}, patient="a"),
+        record("b", {"Mass": [TRUTH]}),
+    ]
+    pairs = scored_pairs(records)
+    claims, _ = place_detections(pairs, [detect("a0", "Mass", 0, 0, 8, 4)])
+    counts = count_boxes(pairs, claims, [MatchRule("iou", 0.5)])
+    weights = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
+    np.testing.assert_allclose(accuracy(counts, weights)[0, 0], [1 / 3, 2 / 4, 0.0])

@@ -1,0 +1,181 @@
+"""The tidy table of all metrics: counts, intervals, and where each threshold comes from."""
+
+import numpy as np
+import pytest
+
+from cxrloc.evaluation.localization.metric import LocalizationMeasurement
+from cxrloc.evaluation.localization.metrics import MetricsProtocol, metrics_frame, score_maps
+from cxrloc.evaluation.localization.threshold_choice import (
+    FIXED,
+    ORACLE,
+    ThresholdProtocol,
+    tuning_patients,
+)
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.types import Detection, Heatmap, Record
+from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
+
+RESAMPLING = Resampling(resamples=60)
+PROTOCOL = MetricsProtocol(thresholds=ThresholdProtocol(oracle=True), resampling=RESAMPLING)
+
+Key = tuple[str, str, float | None, str]
+
+
+def peaked(count: int = 40) -> tuple[list[Record], list[Heatmap], list[Detection]]:
+    """Two images a patient, a box each, and maps that peak near it."""
+    generator = np.random.default_rng(0)
+    centres = np.arange(10) * 10 + 5
+    records, maps = [], []
+    for i in range(count):
+        x, y = generator.uniform(0, 60, 2)
+        finding = ("Mass", "Nodule")[i % 4 // 2]
+        records.append(
+            drawn_record(f"{i}", [x, y, x + 40, y + 40], finding=finding, patient=f"{i // 2}")
+        )
+        dx, dy = generator.normal(0, 12, 2)
+        distance = np.hypot(centres[:, None] - y - 20 - dy, centres - x - 20 - dx)
+        maps.append(whole_map(f"{i}", np.exp(-distance / 20), finding=finding))
+    probabilities = generator.random(count).tolist()
+    return records, maps, detections_from_heatmaps(maps, probabilities, (60.0, 180.0))
+
+
+def key_of(row: LocalizationMeasurement) -> Key:
+    choice = f"{FIXED}: {row.threshold:g}" if row.chosen_on == FIXED else row.chosen_on
+    return row.finding, row.metric, row.at, choice
+
+
+def keyed(rows: list[LocalizationMeasurement]) -> dict[Key, LocalizationMeasurement]:
+    by_key = {key_of(row): row for row in rows}
+    assert len(by_key) == len(rows), "a row is told by finding, metric, parameter and choice"
+    return by_key
+
+
+RECORDS, MAPS, DETECTIONS = peaked()
+ROWS = score_maps(RECORDS, DETECTIONS, PROTOCOL, MAPS)
+TUNED = "6 tuning patients, not scored in this row"
+
+
+def test_every_metric_is_there_once_with_counts_and_interval() -> None:
+    rows = keyed(ROWS)
+    assert {row.metric for row in ROWS} == {
+        "hit_rate",
+        "pointing_game",
+        "pixel_average_precision",
+        "miou",
+        "max_box_accuracy",
+        "max_box_accuracy_v2",
+        "max_box_accuracy_v2_mean",
+        "box_accuracy_over_detected",
+        "box_accuracy_over_annotated",
+        "box_accuracy_over_smaller",
+        "box_accuracy_over_union",
+        "image_accuracy",
+        "froc_sensitivity",
+        "froc_score",
+        "detection_average_precision",
+        "detection_average_precision_coco",
+        "detection_sensitivity",
+        "detection_precision",
+        "detection_f1",
+    }
+    for row in ROWS:
+        assert 0 <= row.value <= 1
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low <= row.high
+    hits = rows["Mass", "hit_rate", 0.0, ""]
+    assert (hits.n, hits.divisor, hits.divided_by) == (
+        10,
+        20.0,
+        "image and finding pairs with truth",
+    )
+    mean = rows["mean", "hit_rate", 0.0, ""]
+    other = rows["Nodule", "hit_rate", 0.0, ""]
+    assert mean.value == pytest.approx((hits.value + other.value) / 2)
+    assert (mean.n, mean.divisor, mean.divided_by) == (20, 2, "findings")
+
+
+def test_a_chosen_threshold_is_scored_on_the_other_patients_and_the_oracle_s_is_marked() -> None:
+    rows = keyed(ROWS)
+    chosen = {"miou", "max_box_accuracy", "max_box_accuracy_v2", "max_box_accuracy_v2_mean"}
+    chosen |= {"detection_sensitivity", "detection_precision", "detection_f1"}
+    for row in ROWS:
+        if row.metric in chosen:
+            assert row.chosen_on in (TUNED, ORACLE, FIXED)
+        else:
+            assert row.chosen_on == ""
+            assert row.threshold is None
+    tuned, oracle = (rows["mean", "miou", None, by] for by in (TUNED, ORACLE))
+    assert (tuned.n, oracle.n) == (14, 20)
+    fixed = [row for row in ROWS if row.metric == "miou" and row.chosen_on == FIXED]
+    assert {row.threshold for row in fixed} == {60.0, 180.0}
+    assert oracle.value >= max(row.value for row in fixed if row.finding == "mean")
+
+
+def test_a_tuned_number_is_that_of_its_threshold_on_the_rest() -> None:
+    tuned = keyed(ROWS)["mean", "miou", None, TUNED]
+    assert tuned.threshold is not None
+    # Scored alone at that threshold, every patient counts: the rest by weight 1, tuning by none.
+    rest = rest_of_patients()
+    protocol = MetricsProtocol(
+        box_thresholds=(tuned.threshold,),
+        thresholds=ThresholdProtocol(tuning_share=0.0),
+        resampling=Resampling(resamples=0),
+    )
+    rows = score_maps(rest, DETECTIONS, protocol, MAPS)
+    (alone,) = (r for r in rows if r.metric == "miou" and r.finding == "mean")
+    assert alone.value == pytest.approx(tuned.value)
+    assert alone.chosen_on == FIXED
+    assert (alone.low, alone.high) == (None, None)
+
+
+def rest_of_patients() -> list[Record]:
+    carries = np.array([[i % 2 == 0, i % 2 == 1] for i in range(20)])
+    tuning = tuning_patients(carries, PROTOCOL.thresholds)
+    return [record for record in RECORDS if not tuning[int(record.patient_id)]]
+
+
+def test_boxes_without_maps_have_the_metrics_of_boxes_alone() -> None:
+    rows = score_maps(RECORDS, DETECTIONS, PROTOCOL)
+    with_maps = keyed(ROWS)
+    assert "miou" not in {row.metric for row in rows}
+    for row in rows:
+        assert row.value == pytest.approx(with_maps[key_of(row)].value)
+
+
+def test_images_count_once_for_all_their_findings() -> None:
+    rows = [row for row in ROWS if row.metric == "image_accuracy" and row.at == 0.3]
+    assert [row.finding for row in rows] == ["Mass", "Nodule", "mean", "all findings"]
+    assert rows[-1].divisor == len(RECORDS)
+
+
+def test_a_single_finding_has_its_mean_too() -> None:
+    records = [record for record in RECORDS if record.annotations[0].finding == "Mass"]
+    rows = score_maps(records, DETECTIONS, MetricsProtocol(resampling=RESAMPLING), MAPS)
+    assert {row.finding for row in rows} == {"Mass", "mean", "all findings"}
+
+
+def test_the_frame_has_a_row_per_number_and_no_value_is_hidden() -> None:
+    frame = metrics_frame(ROWS)
+    assert len(frame) == len(ROWS)
+    assert list(frame.columns) == [
+        "finding",
+        "metric",
+        "at",
+        "match",
+        "value",
+        "low",
+        "high",
+        "n",
+        "divisor",
+        "divided_by",
+        "threshold",
+        "chosen_on",
+    ]
+    assert frame["value"].notna().all()
+
+
+def test_few_patients_leave_nothing_to_tune_on() -> None:
+    rows = score_maps(RECORDS[:1], DETECTIONS, MetricsProtocol(resampling=RESAMPLING), MAPS)
+    assert {row.chosen_on for row in rows} == {"", FIXED}
