@@ -62,17 +62,15 @@ def cardiomegaly(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     """Fluid in the costophrenic angle under a meniscus that climbs towards the side wall."""
-    height = log_normal(rng, 0.28, 0.75, 0.08, 0.8 * anatomy.height)
-    width = log_normal(
-        rng, 0.215 * (height / 0.27) ** 0.35, 0.33, 0.09, 0.88 * 2 * anatomy.heart[3] / 3
-    )
+    height = log_normal(rng, 0.28, 0.9, 0.08, 0.8 * anatomy.height)
     half_width = anatomy.patient.half_width
+    width = log_normal(rng, 0.215 * (height / 0.27) ** 0.35, 0.4, 0.09, 0.88 * half_width)
     bottom = anatomy.angles[side > 0]
     pleura = wall(anatomy, side)
     outer = (
         abs(float(pleura[first_below(pleura, bottom - height), 0]) - anatomy.midline) / half_width
     )
-    inner = max(0.12, 1 - width / half_width)
+    inner = 1 - width / half_width
     diaphragm = dome(anatomy, side)
     edge = anatomy.midline + side * inner * half_width
     low = float(diaphragm[np.abs(diaphragm[:, 0] - edge).argmin(), 1])
@@ -194,7 +192,7 @@ def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.85
     )
     outline = blob(rng, place, radii, 0.13, (2, 3, 5))
-    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.25, 0.8), 0.004)
+    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.15, 0.65), 0.004)
 
 
 def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -234,7 +232,7 @@ def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         "Pneumonia",
         outlines(area),
         _filled(area),
-        rng.uniform(0.15, 0.7),
+        rng.uniform(0.1, 0.5),
         0.005,
         patchiness=0.25,
         lines=tuple(line for _, bronchi in parts for line in bronchi),
