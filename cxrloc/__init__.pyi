@@ -1,5 +1,6 @@
 from .datasets import read_dataset
 from .datasets.phantom import make_phantom
+from .datasets.records import annotations_in_image
 from .evaluation.localization.scores import ScoringProtocol, score_localization
 from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
@@ -18,6 +19,7 @@ __all__ = [
     "Radiograph",
     "Record",
     "ScoringProtocol",
+    "annotations_in_image",
     "detections_from_heatmaps",
     "heatmaps_of",
     "localize_radiograph",

@@ -7,6 +7,7 @@ import pytest
 import cxrloc
 
 SIGNATURES = {
+    "annotations_in_image": "record, rows, columns",
     "detections_from_heatmaps": "heatmaps, probabilities, thresholds",
     "heatmaps_of": "localization",
     "localize_radiograph": "model, radiograph, image_id, settings",
