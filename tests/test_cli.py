@@ -156,6 +156,8 @@ def test_bench_counts_missing_images_and_leaves_nothing_out_silently(
     ("arguments", "said"),
     [
         (("--detections", "a.csv", "--maps", "b"), "exclude each other"),
+        (("--detections", "a.csv", "--sensitivity"), "--detections has none"),
+        (("--maps", "b", "--boxes-for", "predicted"), "needs a model with operating points"),
         (("--boxes-for", "everyone"), "choose from annotated, labelled, predicted, all"),
     ],
 )

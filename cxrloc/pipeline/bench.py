@@ -108,38 +108,65 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
     started = time.perf_counter()
-    if options.detections and options.maps:
-        raise UsageError("--detections and --maps exclude each other: score one at a time")
-    check_beside(options.beside, COLUMNS)
+    _check(options)
     benchmark = boxed(read_images(data))
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     refuse_contamination(models, benchmark.records)
+    if options.protocol.population == "predicted":
+        _check_operating_points(models)
     claims = _claims(benchmark, models, options, watch)
     if not claims.records:
         raise CxrlocError(f"no image could be read; the first: {claims.failures[0].reason}")
-    if options.protocol.population == "predicted" and claims.predicted is None:
-        raise UsageError("--boxes-for predicted needs a model with operating points")
-    predicted = claims.predicted or frozenset()
-    scores = score_localization(
-        claims.records, claims.detections, options.protocol, claims.heatmaps, predicted
-    )
+    scored = (claims.records, claims.detections)
+    maps = (claims.heatmaps, claims.predicted)
+    scores = score_localization(*scored, options.protocol, *maps)
     out.mkdir(parents=True, exist_ok=True)
     write_scores(scores, claims, out)
-    write_metrics(
-        score_maps(
-            claims.records, claims.detections, _metrics(options), claims.heatmaps, predicted
-        ),
-        out,
-    )
+    write_metrics(score_maps(*scored, _metrics(options), *maps), out)
     shown = write_beside(report_frame(scores.report), options.beside, out)
     if options.sensitivity:
-        readings = score_sensitivity(claims.records, claims.heatmaps, options.protocol, predicted)
+        readings = score_sensitivity(
+            claims.records, claims.heatmaps, options.protocol, claims.predicted
+        )
         write_sensitivity(*readings, out)
     if models:
         caption = caption_of(describe_models(models))
         examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
         write_png(examples, out / "examples.png")
-    run = {
+    run = _run_card(benchmark, models, claims, scores, options)
+    run["seconds"] = round(time.perf_counter() - started, 1)
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    return BenchResult(scores, claims, run, shown)
+
+
+def _check(options: BenchOptions) -> None:
+    """Refuse what makes no sense before any work starts."""
+    if options.detections and options.maps:
+        raise UsageError("--detections and --maps exclude each other: score one at a time")
+    if options.detections and options.sensitivity:
+        raise UsageError("--sensitivity re-reads maps, and --detections has none")
+    if options.protocol.population == "predicted" and (options.detections or options.maps):
+        raise UsageError("--boxes-for predicted needs a model with operating points")
+    check_beside(options.beside, COLUMNS)
+
+
+def _check_operating_points(models: Sequence[Model]) -> None:
+    for model in models:
+        if missing := set(model.card.findings) - model.card.operating_points.keys():
+            raise UsageError(
+                f"--boxes-for predicted: {model.card.name} has no operating point for "
+                f"{', '.join(sorted(missing))}"
+            )
+
+
+def _run_card(
+    benchmark: ImageSet,
+    models: Sequence[Model],
+    claims: Claims,
+    scores: LocalizationScores,
+    options: BenchOptions,
+) -> dict[str, Any]:
+    return {
         "versions": versions(),
         "boxes_from": _origin(options),
         "model": describe_models(models) if models else None,
@@ -150,10 +177,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         **describe_scores(scores, claims, benchmark.records),
         # A model that had seen one of these patients was refused above.
         "contaminated_patients": 0 if models else "unknown",
-        "seconds": round(time.perf_counter() - started, 1),
     }
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return BenchResult(scores, claims, run, shown)
 
 
 def _metrics(options: BenchOptions) -> MetricsProtocol:

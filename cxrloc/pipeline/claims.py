@@ -28,7 +28,7 @@ class Claims:
         records: those scored, with boxes in the pixels of their images.
         detections: the boxes to score.
         heatmaps: the maps behind them; empty where there are none.
-        predicted: (image_id, finding) at or above the operating point; None where there is none.
+        predicted: (image_id, finding) at or above the operating point; empty without a model.
         failures: images that could not be read, and why.
         warnings: what the reader of any result should know, with the number of images.
     """
@@ -36,7 +36,7 @@ class Claims:
     records: Sequence[Record]
     detections: Sequence[Detection]
     heatmaps: Sequence[Heatmap] = ()
-    predicted: frozenset[tuple[str, str]] | None = None
+    predicted: frozenset[tuple[str, str]] = frozenset()
     failures: Sequence[Failure] = ()
     warnings: Mapping[str, int] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
             localizations.append(read_maps(path, record.image_id))
         except CxrlocError as error:
             failures.append(Failure(record.image_id, str(error)))
-    return _claims(records, localizations, thresholds, None, failures, {})
+    return _claims(records, localizations, thresholds, frozenset(), failures, {})
 
 
 def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
@@ -97,7 +97,7 @@ def _claims(
     records: Sequence[Record],
     localizations: Sequence[Localization],
     thresholds: Sequence[float],
-    predicted: frozenset[tuple[str, str]] | None,
+    predicted: frozenset[tuple[str, str]],
     failures: Sequence[Failure],
     warnings: Mapping[str, int],
 ) -> Claims:
