@@ -54,7 +54,9 @@ def test_box_list_says_what_the_records_say_in_the_published_frame(folder):
     _, *written = rows(folder / "BBox_List_2017.csv")
     boxes = {(r[0], r[1].replace("Infiltrate", "Infiltration")): r[2:6] for r in written}
     tested = set((folder / "test_list.txt").read_text().split())
-    annotations = [a for i in range(24) for a in make_phantom(5, i, 1024).record.annotations]
+    annotations = [
+        a for i in range(24) for a in phantom_record(plan_phantom(5, i), 1024).annotations
+    ]
     truth = [a for a in annotations if f"{a.image_id}.png" in tested]
     assert len(truth) == len(boxes)
     for annotation in truth:
