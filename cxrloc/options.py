@@ -17,7 +17,7 @@ Models = Annotated[
 ]
 Thresholds = Annotated[
     list[float],
-    typer.Option("--threshold", min=0, max=255, help="Of the box rule; each gives boxes."),
+    typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),
 ]
 Method = Annotated[
     str, typer.Option(help="cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ...")
@@ -28,7 +28,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
 TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
 TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]
-Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[
     list[str],

@@ -1,6 +1,6 @@
 """What commands show: tables, progress, and a user's mistake as one line."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cxrloc.evaluation.localization.scores import LocalizationScores
+    from cxrloc.types import LocalizationReport
 
 T = TypeVar("T")
 
@@ -31,6 +32,9 @@ def clear_errors() -> Iterator[None]:
     except CxrlocError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+    except OSError as error:  # a full disk, a folder that cannot be written
+        typer.echo(f"Error: {error.filename or 'output'}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
 
 
 def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
@@ -106,11 +110,14 @@ def show_bench(result: Any, out: Path) -> None:
     console.print(
         f"{_model_line(run)}Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
         f"{report.images} of {run['data']['boxed_images']} boxed images scored, {missing} missing; "
-        f"{report.divisor} of {run['data']['boxes']} boxes; {report.left_out} detections and "
-        f"{run['degenerate_maps'] or 0} degenerate maps left out.",
+        f"{report.divisor} of {run['data']['boxes']} boxes. Not scored: {report.left_out} "
+        f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
+        f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
+        *(f"Warning: {text} ({n} images)" for text, n in run["warnings"].items()),
+        sep="\n",
         highlight=False,
     )
-    console.print(scores_tables(result.scores))
+    console.print(scores_tables(result.scores, result.readings))
     show_frame(result.beside)
     console.print(f"Tables, boxes and run.json are in {out}", highlight=False)
 
@@ -220,8 +227,10 @@ def show_published() -> None:
         typer.echo(f"{name:20} {caption}")
 
 
-def scores_tables(scores: "LocalizationScores") -> "RenderableType":
-    """Accuracy of every finding, then the means of the model and of each control."""
+def scores_tables(
+    scores: "LocalizationScores", readings: "Mapping[str, LocalizationReport]"
+) -> "RenderableType":
+    """Accuracy of every finding, then means: model, controls, views, other readings of the rule."""
     from rich import box as lines
     from rich.console import Group
     from rich.table import Table
@@ -248,6 +257,9 @@ def scores_tables(scores: "LocalizationScores") -> "RenderableType":
         table.add_section()
         for name, control in scores.controls.items():
             table.add_row(f"control {name}", "", *(cell(control, row, -1) for row in rows))
+        for kind, others in (("view", scores.by_view), ("box rule", readings)):
+            for name, other in others.items():
+                table.add_row(f"{kind} {name}", "", *(cell(other, row, -1) for row in rows))
         tables.append(table)
     return Group(*tables)
 
@@ -278,6 +290,8 @@ def _alone(report: Any, row: int, column: int) -> str:
 
 def _with_interval(report: Any, row: int, column: int) -> str:
     low, high = report.accuracy_low[row, column], report.accuracy_high[row, column]
+    if low != low:  # no resamples, no interval
+        return _alone(report, row, column)
     return f"{report.accuracy[row, column]:.3f} ({low:.2f} to {high:.2f})"
 
 

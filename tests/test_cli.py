@@ -167,6 +167,23 @@ def test_bench_refuses_what_makes_no_sense(arguments: tuple[str, ...], said: str
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 cut", {"findings": ["Mass"], "maps": np.zeros((1, 0, 4))}]
+)
+def test_maps_that_are_none_are_named(
+    chests: Path, tmp_path: Path, content: bytes | dict[str, object]
+) -> None:
+    for name in pd.read_csv(chests / "BBox_List_2017.csv").iloc[:, 0].unique():
+        path = tmp_path / f"{Path(name).stem}.npz"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            np.savez(path, rows=128, columns=128, **content)
+    done = run("bench", chests, "--maps", tmp_path, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert ".npz: " in done.stderr
+
+
 def test_a_folder_that_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
     done = run("bench", tmp_path)
     assert done.exit_code == 1

@@ -78,12 +78,19 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 def _images_below(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.name.startswith(".") or path.name == "DICOMDIR" or not path.is_file():
+        if path.name.startswith(".") or path.name == "DICOMDIR" or path.is_dir():
             continue
-        with path.open("rb") as file:
-            by_content = file_format_of(file.read(HEAD)) is not None
-        if by_content or path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES or _is_image(path):
             yield path
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image by its content; one that cannot be opened is for the reader."""
+    try:
+        with path.open("rb") as file:
+            return file_format_of(file.read(HEAD)) is not None
+    except OSError:
+        return True
 
 
 def output_stem(path: Path) -> str:

@@ -13,6 +13,9 @@ MAX_PIXELS = 80_000_000
 Below the 89 million from which Pillow warns of a decompression bomb.
 """
 
+LONGEST_SIDES = 20
+"""A strip whose sides differ by more than this factor is refused: it could not be drawn."""
+
 LARGEST_COLOUR = 8 / 255
 """Channels that differ by no more than this share of their range are one grey channel.
 
@@ -24,10 +27,15 @@ def check_size(path: Path, rows: int, columns: int) -> None:
     """Refuse an image without pixels, or with absurdly many.
 
     Raises:
-        CxrlocError: rows or columns are 0, or the image exceeds `MAX_PIXELS`.
+        CxrlocError: rows or columns are 0, or the image is a strip or exceeds `MAX_PIXELS`.
     """
     if rows < 1 or columns < 1:
         raise CxrlocError(f"{path}: {rows} rows x {columns} columns: the image has no pixels")
+    if max(rows, columns) > LONGEST_SIDES * min(rows, columns):
+        raise CxrlocError(
+            f"{path}: {rows} rows x {columns} columns: one side is more than {LONGEST_SIDES} times "
+            "the other, so this is no radiograph"
+        )
     if rows * columns > MAX_PIXELS:
         raise CxrlocError(
             f"{path}: {rows} rows x {columns} columns: more than the {MAX_PIXELS:,} pixels that "

@@ -1,10 +1,13 @@
 """Raw maps of all findings of one image on disk: `<image_id>.npz`, from here or any other tool."""
 
+import zlib
 from dataclasses import astuple
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
+from cxrloc.findings import standard_finding
 from cxrloc.inference.localize import Localization
 from cxrloc.types import Affine, CxrlocError
 
@@ -35,29 +38,37 @@ def read_maps(path: Path, image_id: str) -> Localization:
         CxrlocError: not an npz file of arrays, or an array is missing or of the wrong shape.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise CxrlocError(f"{path}: not an npz file of plain arrays ({error})") from error
     for key in ("findings", "maps", "rows", "columns"):
         if key not in arrays:
             raise CxrlocError(
                 f"{path}: has no array {key!r}; it needs findings, maps, rows, columns"
             )
-    maps, findings = arrays["maps"], tuple(str(name) for name in arrays["findings"])
-    if maps.ndim != 3 or len(maps) != len(findings):
+    maps = arrays["maps"]
+    findings = tuple(standard_finding(str(name)) for name in arrays["findings"].ravel())
+    numbers = maps.dtype.kind in "fiu" and maps.size > 0
+    if maps.ndim != 3 or len(maps) != len(findings) or not numbers:
         raise CxrlocError(
-            f"{path}: maps must be [finding, row, col] with one finding per name, got shape "
+            f"{path}: maps must be numbers [finding, row, col], one finding per name, got shape "
             f"{maps.shape} for {len(findings)} findings"
         )
-    rows, columns = int(arrays["rows"]), int(arrays["columns"])
+    sizes = {"rows": 1, "columns": 1, "to_image": 6, "probabilities": len(findings)}
+    for key, size in sizes.items():
+        if key in arrays and (arrays[key].size != size or not np.isfinite(arrays[key]).all()):
+            raise CxrlocError(f"{path}: {key} must be {size} finite numbers")
+    rows, columns = arrays["rows"].item(), arrays["columns"].item()
+    if min(rows, columns) < 1:
+        raise CxrlocError(f"{path}: rows and columns must be those of the image, above 0")
     whole = Affine(xx=columns / maps.shape[2], yy=rows / maps.shape[1])
     return Localization(
         image_id=image_id,
         findings=findings,
-        probabilities=arrays.get("probabilities", np.ones(len(findings))),
+        probabilities=arrays.get("probabilities", np.ones(len(findings))).ravel(),
         maps=maps,
-        to_image=Affine(*map(float, arrays["to_image"])) if "to_image" in arrays else whole,
+        to_image=Affine(*arrays["to_image"].ravel().tolist()) if "to_image" in arrays else whole,
         rows=rows,
         columns=columns,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.images.geometry import transform_boxes
-from cxrloc.localization.regions import find_regions
+from cxrloc.localization.regions import find_regions, to_border
 from cxrloc.types import Box, Detection, Heatmap
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many heatmaps come
@@ -80,4 +80,5 @@ def _equal_shapes(heatmaps: Sequence[Heatmap]) -> Iterator[list[int]]:
 
 def _boxes_in_image(heatmap: Heatmap, boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
     border = [heatmap.columns, heatmap.rows] * 2
+    boxes = to_border(boxes, *heatmap.scores.shape)
     return np.clip(transform_boxes(heatmap.to_image, boxes), 0, border)

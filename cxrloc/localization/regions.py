@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cxrloc.types import CxrlocError
+from cxrloc.types import UsageError
 
 FULL_SCALE = 255.0
 """Thresholds are grey levels of 8-bit heatmaps (Wang et al. 2017, section 3.2: 60 and 180)."""
@@ -58,7 +58,7 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
         thresholds: any number of them, each at least 0 and below 255.
 
     Raises:
-        CxrlocError: a threshold is outside [0, 255).
+        UsageError: a threshold is outside [0, 255).
 
     The two outer cells are scaled to 255; the surface falls through 127.5 half-way to the middle:
 
@@ -90,6 +90,21 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
     )
 
 
+def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float[np.ndarray, "n 4"]:
+    """Boxes whose sides on the grid's edge lie half a cell beyond it.
+
+    Beyond the outermost centres the surface is constant, so such a region goes on to the border of
+    the image; a grid that is moved against its image (`models.backbones.cell_shift_pixels`) would
+    end up to half a cell before it. Whoever maps boxes to an image cuts them there.
+
+    >>> to_border(np.array([[0.0, 1.0, 4.0, 2.0]]), rows=4, columns=4)
+    array([[-0.5,  1. ,  4.5,  2. ]])
+    """
+    low = np.where(boxes[:, :2] <= 0, -0.5, boxes[:, :2])
+    high = np.where(boxes[:, 2:] >= [columns, rows], [columns + 0.5, rows + 0.5], boxes[:, 2:])
+    return np.concatenate([low, high], axis=1)
+
+
 def scale_maps(
     maps: Float[np.ndarray, "map row col"],
 ) -> tuple[Float[np.ndarray, "kept row col"], Int[np.ndarray, " kept"]]:
@@ -111,11 +126,11 @@ def check_thresholds(thresholds: Sequence[float]) -> Float[np.ndarray, " thresho
     """The thresholds as an array.
 
     Raises:
-        CxrlocError: a threshold is outside [0, 255), so it cannot part any map.
+        UsageError: a threshold is outside [0, 255), so it cannot part any map.
     """
     for threshold in thresholds:
         if not 0 <= threshold < FULL_SCALE:
-            raise CxrlocError(
+            raise UsageError(
                 f"threshold {threshold:g}: maps are scaled from 0 to 255, so give a threshold of "
                 "at least 0 and below 255"
             )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from cxrloc.evaluation.localization.tables import COLUMNS, report_frame
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
@@ -35,9 +36,10 @@ from cxrloc.pipeline.claims import (
     claims_of_models,
 )
 from cxrloc.pipeline.image_sets import ImageSet, boxed, read_images, refuse_contamination
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.provenance import caption_of, describe_models
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
-from cxrloc.types import CxrlocError, MatchRule, UsageError
+from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class BenchResult(NamedTuple):
     claims: Claims
     run: dict[str, Any]
     beside: pd.DataFrame | None
+    readings: Mapping[str, LocalizationReport]
 
 
 def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:
@@ -108,7 +111,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
     started = time.perf_counter()
-    _check(options)
+    _check(data, options)
+    make_folder(out)
     benchmark = boxed(read_images(data))
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     refuse_contamination(models, benchmark.records)
@@ -120,15 +124,15 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     scored = (claims.records, claims.detections)
     maps = (claims.heatmaps, claims.predicted)
     scores = score_localization(*scored, options.protocol, *maps)
-    out.mkdir(parents=True, exist_ok=True)
     write_scores(scores, claims, out)
     write_metrics(score_maps(*scored, _metrics(options), *maps), out)
     shown = write_beside(report_frame(scores.report), options.beside, out)
+    readings: Mapping[str, LocalizationReport] = {}
     if options.sensitivity:
-        readings = score_sensitivity(
+        readings, differences = score_sensitivity(
             claims.records, claims.heatmaps, options.protocol, claims.predicted
         )
-        write_sensitivity(*readings, out)
+        write_sensitivity(readings, differences, out)
     if models:
         caption = caption_of(describe_models(models))
         examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
@@ -136,10 +140,10 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     run = _run_card(benchmark, models, claims, scores, options)
     run["seconds"] = round(time.perf_counter() - started, 1)
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return BenchResult(scores, claims, run, shown)
+    return BenchResult(scores, claims, run, shown, readings)
 
 
-def _check(options: BenchOptions) -> None:
+def _check(data: Path | None, options: BenchOptions) -> None:
     """Refuse what makes no sense before any work starts."""
     if options.detections and options.maps:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
@@ -147,7 +151,15 @@ def _check(options: BenchOptions) -> None:
         raise UsageError("--sensitivity re-reads maps, and --detections has none")
     if options.protocol.population == "predicted" and (options.detections or options.maps):
         raise UsageError("--boxes-for predicted needs a model with operating points")
+    for given in (data, options.detections, options.maps):
+        if given is not None and not given.exists():
+            raise UsageError(f"{given}: no such file or folder")
+    check_thresholds(options.protocol.box_thresholds)
     check_beside(options.beside, COLUMNS)
+
+
+def _say_whom_they_saw(models: Sequence[Model]) -> bool:
+    return bool(models) and all(model.card.training_patients for model in models)
 
 
 def _check_operating_points(models: Sequence[Model]) -> None:
@@ -175,8 +187,8 @@ def _run_card(
         "protocol": asdict(options.protocol),
         "metrics_protocol": asdict(_metrics(options)),
         **describe_scores(scores, claims, benchmark.records),
-        # A model that had seen one of these patients was refused above.
-        "contaminated_patients": 0 if models else "unknown",
+        # A model whose card names one of these patients was refused above.
+        "contaminated_patients": 0 if _say_whom_they_saw(models) else "unknown",
     }
 
 

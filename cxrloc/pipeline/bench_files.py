@@ -36,9 +36,16 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
         # Boxes in full: scored again, they must give the same numbers.
         digits = None if name == "detections" else "%.6g"
         frame.to_csv(out / f"{name}.csv", index=False, float_format=digits)
+    warnings = [f"Warning: {text} ({n} images)" for text, n in claims.warnings.items()]
     controls = controls_markdown(scores.report, scores.controls, scores.differences)
-    (out / "table.md").write_text(f"{markdown_table(scores.report)}\n{controls}")
-    (out / "table.tex").write_text(latex_table(scores.report))
+    views = [f"View {v}\n\n{markdown_table(r)}" for v, r in scores.by_view.items()]
+    (out / "table.md").write_text(
+        "\n".join([markdown_table(scores.report), *(f"{w}\n" for w in warnings), controls, *views])
+    )
+    views = [f"% View {v}\n{latex_table(r)}" for v, r in scores.by_view.items()]
+    (out / "table.tex").write_text(
+        "\n".join([latex_table(scores.report), *(f"% {w}" for w in warnings), *views])
+    )
 
 
 def write_metrics(measurements: Sequence[LocalizationMeasurement], out: Path) -> None:

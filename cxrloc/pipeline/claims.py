@@ -84,13 +84,19 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     """Take the boxes of any tool, in pixels of the image file.
 
     Where an image is not on this disk, its boxes are taken to be in the frame that the expert's
-    boxes are in (1024 x 1024 for ChestX-ray14).
+    boxes are in (1024 x 1024 for ChestX-ray14); where that is not known either, it is missing.
     """
-    placed = [
-        record if record.path is None else annotations_in_image(record, *image_size(record.path))
-        for record in records
-    ]
-    return Claims(placed, read_detections(path))
+    detections = read_detections(path)
+    placed, failures = [], []
+    for record in records:
+        try:
+            if record.path is not None:
+                placed.append(annotations_in_image(record, *image_size(record.path)))
+            elif record.annotation_frame is not None:
+                placed.append(record)
+        except CxrlocError as error:
+            failures.append(Failure(record.image_id, str(error)))
+    return Claims(placed, detections, failures=failures)
 
 
 def _claims(

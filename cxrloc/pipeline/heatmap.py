@@ -18,9 +18,10 @@ from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel, write_png
-from cxrloc.pipeline.outputs import plan_outputs
+from cxrloc.pipeline.outputs import make_folder, plan_outputs
 from cxrloc.pipeline.provenance import (
     above_operating_point,
     caption_of,
@@ -71,7 +72,9 @@ def heatmap(
     Raises:
         UsageError: a name does not exist, two outputs collide, or there is no image.
     """
-    planned = plan_outputs(paths)
+    check_thresholds(options.thresholds)
+    planned = plan_outputs(paths, out)
+    make_folder(out)
     models = [read_model(name) for name in options.models]
     images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
 

@@ -84,3 +84,11 @@ def test_a_probability_for_each_heatmap_is_required():
 
 def test_no_heatmaps_no_detections():
     assert detections_from_heatmaps([], [], [60, 180]) == []
+
+
+def test_a_region_at_the_grid_s_edge_reaches_the_border_of_the_image() -> None:
+    scores = np.array([[0.0, 0.0, 9.0]])
+    looks_left = Affine(xx=10.0, x0=-4.0, yy=10.0)  # the grid ends 4 pixels before the image does
+    heatmap = Heatmap("a", "Mass", scores, looks_left, rows=10, columns=30)
+    (detection,) = detections_from_heatmaps([heatmap], [1.0], thresholds=[127.5])
+    assert detection.box == Box(x_min=16.0, y_min=0.0, x_max=30.0, y_max=10.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrloc.pipeline.outputs import plan_outputs
+from cxrloc.pipeline.outputs import make_folder, plan_outputs
 from cxrloc.types import UsageError
 
 
@@ -17,20 +17,39 @@ def png(path: Path) -> Path:
 def test_sub_folders_are_mirrored_and_only_known_suffixes_cut(tmp_path: Path) -> None:
     png(tmp_path / "in/a/chest.png")
     png(tmp_path / "in/b/1.2.840.113619.2")
-    planned = plan_outputs([tmp_path / "in"])
+    planned = plan_outputs([tmp_path / "in"], tmp_path / "out")
     assert list(planned.values()) == [Path("a/chest"), Path("b/1.2.840.113619.2")]
 
 
 def test_two_images_for_one_name_are_refused_before_work_starts(tmp_path: Path) -> None:
     first, second = png(tmp_path / "a/chest.png"), png(tmp_path / "b/chest.png")
     with pytest.raises(UsageError, match=r"a/chest\.png and .*b/chest\.png would both write chest"):
-        plan_outputs([first, second])
+        plan_outputs([first, second], tmp_path / "out")
 
 
 def test_a_missing_file_is_planned_so_that_reading_it_can_fail_by_name(tmp_path: Path) -> None:
-    assert plan_outputs([tmp_path / "no.dcm"]) == {tmp_path / "no.dcm": Path("no")}
+    assert plan_outputs([tmp_path / "no.dcm"], tmp_path / "out") == {
+        tmp_path / "no.dcm": Path("no")
+    }
 
 
 def test_a_folder_without_images_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no DICOM, PNG or JPEG file"):
-        plan_outputs([tmp_path])
+        plan_outputs([tmp_path], tmp_path / "out")
+
+
+def test_a_result_never_replaces_an_image(tmp_path: Path) -> None:
+    image = png(tmp_path / "chest.png")
+    with pytest.raises(UsageError, match="would be replaced"):
+        plan_outputs([image], tmp_path)
+
+
+def test_earlier_pictures_below_the_searched_folder_are_no_inputs(tmp_path: Path) -> None:
+    image, _ = png(tmp_path / "chest.png"), png(tmp_path / "out/chest.png")
+    assert list(plan_outputs([tmp_path], tmp_path / "out")) == [image]
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="--out"):
+        make_folder(tmp_path / "file" / "out")

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, image_sizes
-from cxrloc.localization.regions import Regions, find_regions
+from cxrloc.localization.regions import Regions, find_regions, to_border
 from cxrloc.types import CxrlocError, Heatmap
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
@@ -171,7 +171,8 @@ def boxes_of_maps(
     for placed, start in starts:
         regions = finder(placed.scores[start : start + _MAPS_AT_ONCE], thresholds)
         index = regions.map_index + start
-        moved = regions.boxes * placed.scale[index] + placed.shift[index]
+        boxes_on_grid = to_border(regions.boxes, *placed.scores.shape[1:])
+        moved = boxes_on_grid * placed.scale[index] + placed.shift[index]
         moved = np.clip(moved, 0.0, placed.limit[index])
         inside = (moved[:, :2] < moved[:, 2:]).all(axis=1)  # not in the padding alone
         boxes.append(moved[inside])

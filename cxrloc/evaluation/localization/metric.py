@@ -113,7 +113,7 @@ def place_of(
 def sums_by_patient(
     pairs: ScoredPairs,
     pair: Int[np.ndarray, " n"],
-    values: Float[np.ndarray, "n *value"] | None = None,
+    values: Float[np.ndarray, "n *value"] | None = None,  # noqa: F821 (a shape)
 ) -> Float[np.ndarray, "patient finding *value"]:
     """How many of these pairs each patient has by finding, or the sum of their values."""
     values = np.ones(pair.size) if values is None else values

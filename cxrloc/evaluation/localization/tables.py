@@ -101,7 +101,8 @@ def controls_markdown(
         for name, control in controls.items():
             each = differences[name]
             by, low, high = (part[index, -1] for part in (each.difference, each.low, each.high))
-            row.append(f"{control.accuracy[index, -1]:.4f}; {by:+.3f} ({low:+.3f} to {high:+.3f})")
+            interval = "" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})"
+            row.append(f"{control.accuracy[index, -1]:.4f}; {by:+.3f}{interval}")
         rows.append(row)
     return "\n".join([*map(_markdown_row, rows), ""])
 
@@ -134,7 +135,8 @@ def _rows(report: LocalizationReport, criterion: str) -> Iterator[list[str]]:
         if rule.criterion == criterion:
             ends = zip(report.accuracy_low[index], report.accuracy_high[index], strict=True)
             yield [f"{rule.threshold:g}", "Acc.", *_cells(report.accuracy[index])]
-            yield ["", "95 %", *(f"{low:.2f} to {high:.2f}" for low, high in ends)]
+            if not np.isnan(report.accuracy_low[index]).all():
+                yield ["", "95 %", *(f"{low:.2f} to {high:.2f}" for low, high in ends)]
             yield ["", "AFP", *_cells(report.afp[index])]
             yield ["", "FP per heatmap", *_cells(report.false_positives_per_heatmap[index])]
 
