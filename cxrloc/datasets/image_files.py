@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from cxrloc.images.read import SUFFIXES
 from cxrloc.types import CxrlocError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images", "JPEGImages")
 
 
@@ -18,7 +18,7 @@ def image_id_of(name: str) -> str:
     """
     file_name = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
     stem, dot, suffix = file_name.rpartition(".")
-    return stem if (dot + suffix).lower() in IMAGE_SUFFIXES else file_name
+    return stem if (dot + suffix).lower() in SUFFIXES else file_name
 
 
 def find_image_files(folder: Path) -> dict[str, Path]:
@@ -50,7 +50,7 @@ def find_image_files_below(folders: Iterable[Path]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             image_id = image_id_of(path.name)
             if image_id in found:
                 raise CxrlocError(
