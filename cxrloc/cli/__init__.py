@@ -1,0 +1,40 @@
+"""The command line: a module per command, which parses, calls one function of `pipeline`, prints.
+
+Nothing heavy is imported before a command runs, so that every `--help` answers at once.
+"""
+
+from collections.abc import Callable
+
+import typer
+
+from cxrloc.cli.bench import bench
+from cxrloc.cli.classify import classify
+from cxrloc.cli.compare import compare
+from cxrloc.cli.heatmap import heatmap
+from cxrloc.cli.label import label
+from cxrloc.cli.models import models
+from cxrloc.cli.phantom import phantom
+from cxrloc.cli.trust import trust
+
+EXAMPLES: dict[Callable[..., None], str] = {
+    heatmap: "cxrloc phantom chests --n 4 --format dicom && cxrloc heatmap chests/images",
+    bench: "cxrloc bench --t-iobb 0.5",
+    classify: "cxrloc classify --by patient --tuning 0.3",
+    compare: "cxrloc classify --out a && cxrloc classify --views tta --out b && cxrloc compare a b",
+    trust: "cxrloc trust --images 2",
+    label: "echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt",
+    models: "cxrloc models --default",
+    phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests",
+}
+"""The commands in the order of `cxrloc --help`, each with an example that runs."""
+
+app = typer.Typer(
+    name="cxrloc",
+    help="Weakly-supervised localization for chest radiographs. Research only: not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: {example}")(command)

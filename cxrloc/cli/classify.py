@@ -1,0 +1,119 @@
+"""`cxrloc classify`: scores of image-level predictions."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import (
+    Aggregate,
+    Aggregation,
+    BatchSize,
+    Beside,
+    ByUnit,
+    Device,
+    Group,
+    Models,
+    Out,
+    Quiet,
+    Resamples,
+    Seed,
+    Unit,
+    Views,
+    Workers,
+)
+from cxrloc.cli.terminal import (
+    clear_errors,
+    console,
+    exit_on,
+    model_line,
+    plain_table,
+    show_frame,
+    show_published,
+    with_progress,
+)
+
+TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
+"""Of a classification report: as many as fit beside each other."""
+
+
+def classify(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder in ChestX-ray14's layout, or boxes with images beside."
+            "  [default: embedded phantoms]",
+        ),
+    ] = None,
+    model: Models = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="all, or an official list: train_val, test.")] = "all",
+    by: ByUnit = Unit.IMAGE,
+    aggregation: Aggregate = Aggregation.MAX,
+    tuning: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of patients to choose thresholds on, and not to score."
+        ),
+    ] = 0.0,
+    group_by: Annotated[
+        list[Group], typer.Option(help="Report these groups apart; may be repeated.")
+    ] = [*Group],  # noqa: B006 (typer copies it)
+    beside: Beside = [],  # noqa: B006
+    resamples: Resamples = 1000,
+    out: Out = Path("cxrloc-out"),
+    views: Views = "plain",
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Score classification: AUC, operating points, calibration, by view, sex and age."""
+    with clear_errors():
+        if "list" in beside:
+            show_published()
+            return
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import classify as flow
+
+        options = flow.ClassifyOptions(
+            models=tuple(model or [DEFAULT_MODEL]),
+            predictions=predictions,
+            split=split,
+            unit=by.value,
+            aggregation=aggregation.value,
+            tuning=tuning,
+            groups=tuple(group.value for group in group_by),
+            beside=tuple(beside),
+            resampling=Resampling(resamples, seed),
+            inference=InferenceSettings("cam", (), views, device, batch_size, workers, seed),
+        )
+        result = flow.classify(data, out, options, lambda images: with_progress(images, quiet))
+        if not quiet:
+            show_classification(result, out)
+        exit_on(result.failures)
+
+
+def show_classification(result: Any, out: Path) -> None:
+    """What was scored, by which model, on how much of the data; then the scores."""
+    from cxrloc.evaluation.classification.tables import printed_rows
+
+    run, report = result.run, result.report
+    screen = console()
+    missing = len(run["missing_images"]) + len(run["failed_images"])
+    screen.print(
+        f"{model_line(run)}Data: {run['data']['name']}.\n"
+        f"{run['predicted_images']} of {run['data']['images']} images predicted, "
+        f"{missing} missing; "
+        f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
+        highlight=False,
+    )
+    screen.print(plain_table(printed_rows(report, TERMINAL_METRICS)))
+    show_frame(result.beside)
+    screen.print(f"Tables, curves and run.json are in {out}", highlight=False)

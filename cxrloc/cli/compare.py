@@ -1,0 +1,53 @@
+"""`cxrloc compare`: runs on the same images, in pairs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import Aggregate, Aggregation, ByUnit, Out, Quiet, Seed, TIobb, TIou, Unit
+from cxrloc.cli.terminal import clear_errors, console, show_frame
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Two or more folders of classify or bench, or CSV files of theirs."),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
+    ] = None,
+    by: ByUnit = Unit.IMAGE,
+    aggregation: Aggregate = Aggregation.MAX,
+    t_iobb: TIobb = None,
+    t_iou: TIou = None,
+    most: Annotated[int, typer.Option(min=1, help="Disagreements listed.")] = 50,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the patient bootstrap.")] = 1000,
+    out: Out = Path("cxrloc-compare"),
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Paired differences, rank correlations and disagreements of runs on the same images."""
+    with clear_errors():
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.pipeline import compare as flow
+        from cxrloc.pipeline.bench import protocol
+
+        rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
+        options = flow.CompareOptions(data, by.value, aggregation.value, rules, most)
+        result = flow.compare(runs, out, options)
+        if not quiet:
+            show_comparison(result, out)
+
+
+def show_comparison(result: Any, out: Path) -> None:
+    """Differences of each finding and rank correlations; the files hold more."""
+    screen = console()
+    screen.print(f"Data: {result.run['data']}. Differences: later minus earlier run.")
+    for name, frame in result.frames.items():
+        if name == "differences":
+            frame = frame[frame["metric"] == "auc"]
+        if not name.endswith("disagreements"):
+            screen.print(name.replace("_", " ").capitalize())
+            show_frame(frame)
+    screen.print(f"Tables, lists of disagreements and run.json are in {out}", highlight=False)

@@ -1,0 +1,91 @@
+"""`cxrloc label`: labels out of radiology reports."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import Quiet, Seed
+from cxrloc.cli.terminal import clear_errors, console, exit_on, plain_table, with_progress
+
+
+def label(
+    reports: Annotated[
+        Path,
+        typer.Argument(help="Folder or .tgz of Open-i XML, CSV with a text column, or text files."),
+    ],
+    out: Annotated[Path, typer.Option(help="Label file; others are named after it.")] = Path(
+        "labels.csv"
+    ),
+    gold: Annotated[
+        Path | None, typer.Option(help="Score against the labels in this CSV, one row per report.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also write sentence, span and rule of each mention.")
+    ] = False,
+    vocabulary: Annotated[str, typer.Option(help="chestxray14 or chexpert.")] = "chestxray14",
+    engine: Annotated[str, typer.Option(help="Of negation: scope or dependency.")] = "scope",
+    parser: Annotated[
+        str, typer.Option(help="spaCy pipeline of the dependency engine.")
+    ] = "en_core_web_sm",
+    cluster: Annotated[
+        int | None,
+        typer.Option(min=1, help="Group diagnosis clauses instead: the largest K clusters."),
+    ] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Labels out of radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned)."""
+    with clear_errors():
+        from cxrloc.pipeline import label as flow
+        from cxrloc.types import UsageError
+
+        def watch(found: flow.Reports) -> flow.Reports:
+            return with_progress(found, quiet, "Reports")
+
+        if cluster is not None:
+            if gold or explain:
+                raise UsageError("--cluster excludes --gold and --explain: clusters have no names")
+            clusters = flow.cluster(reports, out, cluster, seed, watch)
+            if not quiet:
+                show_clusters(clusters)
+            exit_on(clusters.failures)
+            return
+        options = flow.LabelOptions(gold, explain, vocabulary, engine, parser, seed)
+        result = flow.label(reports, out, options, watch)
+        if not quiet:
+            show_labels(result)
+        exit_on(result.failures)
+
+
+def show_labels(result: Any) -> None:
+    """How many reports were labelled; where there are gold labels, scores beside published ones."""
+    from cxrloc.pipeline.label_scores import beside_rows, interval_rows
+
+    screen = console()
+    screen.print(
+        f"{result.reports} reports labelled, {len(result.failures)} not read.", highlight=False
+    )
+    if result.scores is not None:
+        frame, scored, missing = result.scores
+        screen.print(
+            f"{scored} of them have gold labels; {missing} reports with gold labels are not among "
+            "them.\nUncertain labels count as negative. Intervals: 95 %, bootstrap over reports.",
+            highlight=False,
+        )
+        screen.print(plain_table(interval_rows(frame)), plain_table(beside_rows(frame)))
+    screen.print(f"Written: {', '.join(map(str, result.files))}", highlight=False)
+
+
+def show_clusters(result: Any) -> None:
+    """The clusters by their medoids, and how many of the reports they cover."""
+    clustering, screen = result.clustering, console()
+    rows = [["Cluster, by its medoid", "reports", "different clauses"]]
+    for one in clustering.clusters:
+        rows.append([one.medoid, str(one.reports), str(len(one.members))])
+    screen.print(plain_table(rows))
+    screen.print(
+        f"{clustering.coverage:.1%} of {len(clustering.labels)} reports are in these clusters; "
+        f"{len(result.failures)} not read.\nWritten: {', '.join(map(str, result.files))}",
+        highlight=False,
+    )

@@ -1,0 +1,74 @@
+"""`cxrloc trust`: tests of heatmaps."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import BatchSize, Device, Method, Out, Quiet, Resamples, Seed, Workers
+from cxrloc.cli.terminal import (
+    clear_errors,
+    console,
+    exit_on,
+    model_line,
+    show_frame,
+    with_progress,
+)
+
+
+def trust(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A data set with labels.  [default: embedded phantoms]"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name from `cxrloc models`, or a checkpoint file.")
+    ] = None,
+    shuffled_model: Annotated[
+        str | None, typer.Option(help="Trained alike on shuffled labels: label randomisation.")
+    ] = None,
+    other_model: Annotated[
+        list[str] | None, typer.Option(help="Of another seed or architecture; may be repeated.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
+    resamples: Resamples = 1000,
+    method: Method = "cam",
+    out: Out = Path("cxrloc-trust"),
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability."""
+    with clear_errors():
+        from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import trust as flow
+        from cxrloc.pipeline.trust_cases import TrustOptions
+
+        options = TrustOptions(
+            model=model or DEFAULT_MODEL,
+            shuffled_model=shuffled_model,
+            other_models=tuple(other_model or ()),
+            images=images,
+            resampling=Resampling(resamples, seed),
+            inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
+        )
+        result = flow.trust(data, out, options, lambda cases: with_progress(cases, quiet))
+        if not quiet:
+            show_trust(result, out)
+        exit_on(result.failures)
+
+
+def show_trust(result: Any, out: Path) -> None:
+    """Every number about the model's heatmaps, and how to read it."""
+    run, screen = result.run, console()
+    screen.print(
+        f"{model_line(run)}Data: {run['data']['name']}; "
+        f"{run['pairs']} findings on {len(run['images'])} images.",
+        highlight=False,
+    )
+    show_frame(result.frame)
+    screen.print(f"Table, how to read it, figure and run.json are in {out}", highlight=False)
