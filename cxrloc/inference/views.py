@@ -123,7 +123,7 @@ def cell_affine(
     """Grid coordinates of a map to coordinates of the network's input.
 
     The grid spans the input, moved by how far from its cell's centre a feature looks
-    (`models.backbones.cell_shift_pixels`; 0 for networks that do not say).
+    (`models.grid.cell_shift_pixels`; 0 for networks that do not say).
 
     >>> cell_affine((1, 1, 256, 256), (1, 8, 16, 16), shift_pixels=-7.5)
     Affine(xx=16.0, xy=0.0, x0=-7.5, yx=0.0, yy=16.0, y0=-7.5)

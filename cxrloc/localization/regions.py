@@ -94,7 +94,7 @@ def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float
     """Boxes whose sides on the grid's edge lie half a cell beyond it.
 
     Beyond the outermost centres the surface is constant, so such a region goes on to the border of
-    the image; a grid that is moved against its image (`models.backbones.cell_shift_pixels`) would
+    the image; a grid that is moved against its image (`models.grid.cell_shift_pixels`) would
     end up to half a cell before it. Whoever maps boxes to an image cuts them there.
 
     >>> to_border(np.array([[0.0, 1.0, 4.0, 2.0]]), rows=4, columns=4)

@@ -1,12 +1,11 @@
 """Backbones: torchvision's networks without their classifiers, down to any output stride.
 
-All of them reduce an input of N x N (N a multiple of 32) to N/32 x N/32; `set_output_stride`
+All of them reduce an input of N x N (N a multiple of 32) to N/32 x N/32; `grid.set_output_stride`
 gives a finer grid. Submodules keep torchvision's names, so that its weights fit.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import torchvision
 from torch import nn
@@ -14,9 +13,6 @@ from torchvision.models.resnet import BasicBlock
 
 NATIVE_STRIDE = 32
 """Pixels of the input per cell of an unchanged backbone's grid."""
-
-WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-"""Layers that look at neighbours, or stride."""
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -113,86 +109,3 @@ BACKBONES: dict[str, Callable[[], nn.Sequential]] = {
     "mobilenet_v2": mobilenet_v2,
 }
 """Networks by torchvision's names, and our own: () -> layers from 3 channels to the features."""
-
-
-def set_output_stride(layers: nn.Sequential, output_stride: int) -> None:
-    """Coarsen the input no further than `output_stride`, by dilation, in place.
-
-    From the layer on that would pass it, strides become 1 and kernels are spread by the factor
-    left out, so that each still sees the neighbours it was trained on (Yu et al. 2017, Dilated
-    Residual Networks). A pooling there keeps its reach of one such neighbour to each side.
-    """
-    stride, rate = 1, 1
-    for name, layer in layers.named_modules():
-        if not isinstance(layer, WINDOWS):
-            continue
-        before = rate
-        step = _first_of(layer.stride)
-        # A residual block's "downsample" runs beside the layer whose stride was just counted.
-        if not name.endswith("downsample.0"):
-            if stride * step <= output_stride:
-                stride *= step
-            else:
-                rate *= step
-        if rate > 1:
-            _dilate(layer, before)
-
-
-def _dilate(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, rate: int) -> None:
-    """One layer at a place where the grid is `rate` times finer than it was made for."""
-    if isinstance(layer, nn.Conv2d):
-        layer.stride = (1, 1)
-        layer.dilation = (rate, rate)
-        layer.padding = tuple(rate * (k // 2) for k in layer.kernel_size)
-        return
-    layer.kernel_size, layer.stride, layer.padding = 2 * rate + 1, 1, rate
-    layer.ceil_mode = False
-    if isinstance(layer, nn.AvgPool2d):
-        layer.count_include_pad = False
-
-
-def set_input_channels(layers: nn.Sequential, channels: int) -> None:
-    """Make the first convolution read 1 channel instead of 3, in place.
-
-    A grey image counts as red, green and blue alike: the weights are summed over the three.
-
-    >>> layers = nn.Sequential(nn.Conv2d(3, 1, kernel_size=1))
-    >>> _ = nn.init.constant_(layers[0].weight, 2.0)
-    >>> set_input_channels(layers, 1)
-    >>> layers[0].weight.item()
-    6.0
-    """
-    if channels == 1:
-        first = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
-        first.weight = nn.Parameter(first.weight.detach().sum(dim=1, keepdim=True))
-        first.in_channels = 1
-
-
-def cell_shift_pixels(layers: nn.Module) -> float:
-    """How far right of (and below) its cell's centre the centre of what a feature sees lies.
-
-    A feature in column j of a grid of stride J stands for the cell [J j, J (j + 1)), but padding
-    at both sides of strided kernels centres its receptive field elsewhere: half a cell to the
-    left in a ResNet. With kernel k, dilation d, padding p and the stride J' of the layers before,
-    each layer adds J' (d (k - 1) / 2 - p) (Araujo et al. 2019, Computing Receptive Fields).
-    Global pooling gives training no reason to undo it.
-
-    >>> cell_shift_pixels(nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1))  # pixel 0, not 0.5
-    -0.5
-    >>> cell_shift_pixels(nn.MaxPool2d(2))
-    0.0
-    """
-    centre, stride = 0.5, 1
-    for name, layer in layers.named_modules():
-        if not isinstance(layer, WINDOWS) or name.endswith("downsample.0"):
-            continue
-        kernel, step, padding = map(_first_of, (layer.kernel_size, layer.stride, layer.padding))
-        dilation = 1 if isinstance(layer, nn.AvgPool2d) else _first_of(layer.dilation)
-        centre += stride * (dilation * (kernel - 1) / 2 - padding)
-        stride *= step
-    return centre - stride / 2
-
-
-def _first_of(value: Any) -> int:
-    """Rows and columns are treated alike."""
-    return value if isinstance(value, int) else value[0]

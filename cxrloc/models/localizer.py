@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.backbones import (
-    BACKBONES,
-    NATIVE_STRIDE,
+from cxrloc.models.backbones import BACKBONES, NATIVE_STRIDE
+from cxrloc.models.grid import (
     cell_shift_pixels,
+    pad_as_tensorflow,
     set_input_channels,
     set_output_stride,
 )
@@ -34,6 +34,8 @@ class LocalizerConfig:
             0: no transition layer, for networks other than Wang's.
         pooling: a name of `POOLINGS`.
         lse_r: sharpness r of the pooling "lse".
+        same_padding: strided convolutions pad as TensorFlow's "SAME" (`grid.SamePadded`): for
+            weights that were trained so.
 
     Raises:
         CxrlocError: a value is not one of those.
@@ -46,6 +48,7 @@ class LocalizerConfig:
     transition_channels: int | None = None
     pooling: str = "average"
     lse_r: float = 10.0
+    same_padding: bool = False
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -105,6 +108,8 @@ class Localizer(nn.Module):
         self.config = config
         self.backbone = BACKBONES[config.backbone]()
         set_input_channels(self.backbone, config.input_channels)
+        if config.same_padding:
+            pad_as_tensorflow(self.backbone)
         set_output_stride(self.backbone, config.output_stride)
         depth = _depth(self.backbone)
         self.transition = _transition(depth, config)

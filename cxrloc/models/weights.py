@@ -176,6 +176,10 @@ def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) 
 def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
     """Give the backbone weights trained on ImageNet, in place.
 
+    How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
+    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 and
+    `same_padding` for those converted from TensorFlow, which saw [-1, 1].
+
     Args:
         network: its backbone is filled; with one input channel, the first convolution gets the
             sum over red, green and blue.
@@ -184,9 +188,15 @@ def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
             cache or the network.
 
     Raises:
-        CxrlocError: the file or the download cannot be had, or does not fit the backbone.
+        CxrlocError: the file or the download cannot be had, or does not fit the backbone, or
+            torchvision's own weights meet a backbone that pads as TensorFlow does.
     """
     name = network.config.backbone
+    if file is None and network.config.same_padding:
+        raise CxrlocError(
+            f"torchvision's weights of {name} were not trained with same_padding: leave it out, "
+            "or name a file of weights that were"
+        )
     source = file or f"torchvision's weights of {name}"
     given = {key.removeprefix("features."): tensor for key, tensor in _imagenet(name, file).items()}
     own = network.backbone.state_dict()

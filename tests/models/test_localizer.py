@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from cxrloc.models.backbones import BACKBONES, set_input_channels, set_output_stride
+from cxrloc.models.backbones import BACKBONES
+from cxrloc.models.grid import set_input_channels, set_output_stride
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.types import CxrlocError
 
@@ -87,19 +88,23 @@ def test_an_impossible_network_is_refused_with_what_is_possible(change, message)
 
 
 @pytest.mark.parametrize(
-    ("backbone", "stride"),
+    ("backbone", "stride", "same_padding"),
     [
-        ("resnet18", 16),
-        ("resnet18", 64),
-        ("alexnet", 16),
-        ("googlenet", 32),
-        ("densenet121", 16),
-        ("mobilenet_v2", 16),
+        ("resnet18", 16, False),
+        ("resnet18", 64, False),
+        ("alexnet", 16, False),
+        ("googlenet", 32, False),
+        ("densenet121", 16, False),
+        ("mobilenet_v2", 16, False),
+        ("mobilenet_v2", 16, True),
+        ("mobilenet_v2", 32, True),
     ],
 )
-def test_where_a_feature_looks_is_where_its_gradient_is(backbone, stride):
+def test_where_a_feature_looks_is_where_its_gradient_is(backbone, stride, same_padding):
     """With equal positive weights the gradient's centre of mass is the receptive field's centre."""
-    config = LocalizerConfig(backbone, FINDINGS, output_stride=stride, transition_channels=1)
+    config = LocalizerConfig(
+        backbone, FINDINGS, output_stride=stride, transition_channels=1, same_padding=same_padding
+    )
     network = Localizer(config).eval()
     for module in network.modules():
         if isinstance(module, nn.MaxPool2d):  # a maximum looks where the image says
