@@ -41,6 +41,17 @@ CHEXPERT14 = (
 )
 """The 14 observations of CheXpert (Irvin et al. 2019), in the order of its labeler's output."""
 
+CHEXPERT_PARENTS = {
+    "Cardiomegaly": "Enlarged Cardiomediastinum",
+    "Lung Lesion": "Lung Opacity",
+    "Edema": "Lung Opacity",
+    "Consolidation": "Lung Opacity",
+    "Pneumonia": "Consolidation",
+    "Atelectasis": "Lung Opacity",
+}
+"""The tree of CheXpert's observations, child -> parent (Irvin et al. 2019, Fig. 1); others are
+roots."""
+
 SYNONYMS = {
     "infiltrate": "Infiltration",
     "pleural effusion": "Effusion",

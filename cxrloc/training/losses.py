@@ -1,45 +1,116 @@
-"""Losses of many labels per image: sums over the labels of a batch."""
+"""Losses of many labels per image: sums over the images of a batch.
 
+A label of NaN is unknown and costs nothing (U-Ignore, conditional training). Of several processes
+each has its share: the loss of the whole batch is the sum of theirs.
+"""
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.training.distributed import summed
+
 Logits = Float[Tensor, "batch finding"]
 Labels = Float[Tensor, "batch finding"]
-"""1 where the finding is present, 0 where it is not."""
+"""1 where the finding is present, 0 where it is not, between them if smoothed, NaN if unknown."""
+
+
+def hinge(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Hinge loss: the sum of max(0, 1 - t z) over labels t = +1 or -1 and logits z.
+
+    Wang et al. 2017, section 3.1 (HL). Open: for many labels, each is its own +-1 target of the
+    raw logit.
+
+    >>> hinge(torch.tensor([[0.25, 2.0]]), torch.tensor([[1.0, 0.0]]))  # 0.75 + 3
+    tensor(3.7500)
+    """
+    known, targets = _known(labels)
+    return (known * F.relu(1 - (2 * targets - 1) * logits)).sum()
+
+
+def euclidean(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Euclidean loss: half the sum of (f(x_c) - y_c)^2.
+
+    Wang et al. 2017, section 3.1 (EL). Open: f is the sigmoid.
+
+    >>> euclidean(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # (1/4 + 1/4) / 2
+    tensor(0.2500)
+    """
+    known, targets = _known(labels)
+    return 0.5 * (known * (logits.sigmoid() - targets) ** 2).sum()
 
 
 def cel(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Cross-entropy: the sum of -ln f(x_c) over positive labels and -ln(1 - f(x_c)) over others.
 
-    Wang et al. 2017, section 3.1 (CEL); f is the sigmoid.
+    Wang et al. 2017, section 3.1 (CEL), and Pham et al. 2019, Eq. 2; f is the sigmoid.
+    Departs: the minus that Pham's Eq. 2 lacks.
 
-    >>> import torch
     >>> cel(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # 2 ln 2
     tensor(1.3863)
     """
-    return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    known, targets = _known(labels)
+    return F.binary_cross_entropy_with_logits(logits, targets, known, reduction="sum")
 
 
 def w_cel(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Cross-entropy with positive and negative labels balanced (W-CEL).
 
     Wang et al. 2017, Eq. 1: beta_P = (|P| + |N|) / |P| on positive and beta_N = (|P| + |N|) / |N|
-    on negative labels, |P| and |N| counted over all labels of the batch together. Without
-    positive (negative) labels their term is 0.
+    on negative labels, |P| and |N| counted over all labels of the batch together, and over all
+    processes. Without positive (negative) labels their term is 0.
 
-    >>> import torch
     >>> w_cel(torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))  # (4 * 1 + 4/3 * 3) ln 2
     tensor(5.5452)
     """
-    positives = labels.sum()
-    negatives = labels.numel() - positives
+    known, targets = _known(labels)
+    counts = summed(torch.stack([targets.sum(), (known - targets).sum()]))  # |P|, |N|
     # With no label of a kind nothing is multiplied by its weight, so any finite one will do.
-    beta_p = labels.numel() / positives.clamp(min=1)
-    beta_n = labels.numel() / negatives.clamp(min=1)
-    weights = beta_n + labels * (beta_p - beta_n)
-    return F.binary_cross_entropy_with_logits(logits, labels, weights, reduction="sum")
+    beta_p, beta_n = counts.sum() / counts.where(counts > 0, 1.0)
+    return F.binary_cross_entropy_with_logits(
+        logits, targets, known * beta_n, pos_weight=beta_p / beta_n, reduction="sum"
+    )
 
 
-LOSSES = {"cel": cel, "w_cel": w_cel}
+def class_averaged(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Cross-entropy averaged over the labels of each image, the sum over images.
+
+    Baltruschat et al. 2019, the equation of the objective: 1/M sum_m H[y_m, f_m], M labels. Of an
+    image with unknown labels the mean is over those known.
+
+    >>> class_averaged(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # ln 2
+    tensor(0.6931)
+    """
+    known, targets = _known(labels)
+    weights = known / known.sum(dim=1, keepdim=True).clamp(min=1)
+    return F.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum")
+
+
+def softmax(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Softmax cross-entropy of images with exactly one label: the sum of -ln p of that label.
+
+    Dong et al. 2017, section IV, task 2. An image with an unknown label costs nothing.
+
+    >>> softmax(torch.zeros(1, 4), torch.tensor([[0.0, 1.0, 0.0, 0.0]]))  # ln 4
+    tensor(1.3863)
+    """
+    known, targets = _known(labels)
+    whole = known.amin(dim=1, keepdim=True)
+    return F.cross_entropy(logits, targets * whole, reduction="sum")
+
+
+def _known(labels: Labels) -> tuple[Labels, Labels]:
+    """1 where a label is known and 0 elsewhere; the labels with 0 where they are not."""
+    return (~labels.isnan()).to(labels.dtype), labels.nan_to_num()
+
+
+LOSSES = {
+    "hinge": hinge,
+    "euclidean": euclidean,
+    "cel": cel,
+    "w_cel": w_cel,
+    "class_averaged": class_averaged,
+    "softmax": softmax,
+}
 """Losses by name: (logits, labels) -> scalar."""

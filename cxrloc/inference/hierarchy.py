@@ -1,0 +1,35 @@
+"""Probabilities of findings that form a tree."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+
+def unconditional(
+    probabilities: Float[np.ndarray, "image finding"],
+    findings: Sequence[str],
+    parents: Mapping[str, str],
+) -> Float[np.ndarray, "image finding"]:
+    """Products of conditional probabilities along the path from the root to each finding.
+
+    Pham et al. 2019, Eq. 3 and 4: p(C) = p(A) p(B|A) p(C|B). A child is never above its parent.
+
+    Args:
+        probabilities: of each finding given its parent.
+        findings: of the columns.
+        parents: finding -> its parent; an ancestor that is not among `findings` is passed over.
+
+    >>> from cxrloc.findings import CHEXPERT_PARENTS
+    >>> p = np.array([[0.5, 0.5, 0.25]])
+    >>> unconditional(p, ("Lung Opacity", "Consolidation", "Pneumonia"), CHEXPERT_PARENTS)
+    array([[0.5   , 0.25  , 0.0625]])
+    """
+    products = probabilities.copy()
+    for column, finding in enumerate(findings):
+        ancestor = parents.get(finding)
+        while ancestor is not None:
+            if ancestor in findings:
+                products[:, column] *= probabilities[:, findings.index(ancestor)]
+            ancestor = parents.get(ancestor)
+    return products

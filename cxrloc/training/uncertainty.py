@@ -1,0 +1,79 @@
+"""What an uncertain label (-1 in CheXpert's coding) teaches.
+
+A policy is a function of the labels and a generator: 1, 0, -1 or NaN (unknown, stays) in; 1, 0,
+something between them, or NaN (costs nothing in any loss) out.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Labels = Float[Tensor, "image finding"]
+
+ONES_INTERVAL = (0.55, 0.85)
+ZEROS_INTERVAL = (0.0, 0.3)
+"""Pham et al. 2019, section 4.3: what smoothed U-Ones and U-Zeros are drawn from."""
+
+
+def ignore(labels: Labels, generator: torch.Generator) -> Labels:
+    """U-Ignore: the label costs nothing; the image's other labels stay.
+
+    Irvin et al. 2019; Pham et al. 2019, section 3.3.
+
+    >>> ignore(torch.tensor([[1.0, -1.0]]), torch.Generator())
+    tensor([[1., nan]])
+    """
+    return labels.where(labels != -1, torch.nan)
+
+
+def zeros(labels: Labels, generator: torch.Generator) -> Labels:
+    """U-Zeros: uncertain is negative.
+
+    >>> zeros(torch.tensor([[1.0, -1.0]]), torch.Generator())
+    tensor([[1., 0.]])
+    """
+    return labels.where(labels != -1, 0.0)
+
+
+def ones(labels: Labels, generator: torch.Generator) -> Labels:
+    """U-Ones: uncertain is positive.
+
+    >>> ones(torch.tensor([[0.0, -1.0]]), torch.Generator())
+    tensor([[0., 1.]])
+    """
+    return labels.where(labels != -1, 1.0)
+
+
+def smoothed_zeros(labels: Labels, generator: torch.Generator) -> Labels:
+    """U-Zeros+LSR: uncertain is u ~ U(0, 0.3), drawn anew at each use.
+
+    Pham et al. 2019, section 3.3.
+    """
+    return _drawn(labels, ZEROS_INTERVAL, generator)
+
+
+def smoothed_ones(labels: Labels, generator: torch.Generator) -> Labels:
+    """U-Ones+LSR: uncertain is u ~ U(0.55, 0.85), drawn anew at each use.
+
+    Pham et al. 2019, Eq. 5.
+    """
+    return _drawn(labels, ONES_INTERVAL, generator)
+
+
+def _drawn(labels: Labels, interval: tuple[float, float], generator: torch.Generator) -> Labels:
+    """Each uncertain label by its own number; as many are drawn whatever the labels are."""
+    low, high = interval
+    numbers = low + (high - low) * torch.rand(labels.shape, generator=generator)
+    return labels.where(labels != -1, numbers.to(labels))
+
+
+POLICIES: dict[str, Callable[[Labels, torch.Generator], Labels]] = {
+    "ignore": ignore,
+    "zeros": zeros,
+    "ones": ones,
+    "zeros_lsr": smoothed_zeros,
+    "ones_lsr": smoothed_ones,
+}
+"""Uncertainty policies by name: (labels, generator on the CPU) -> labels."""
