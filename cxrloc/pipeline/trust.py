@@ -17,6 +17,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.panels.plots import write_figure
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.provenance import caption_of, describe_models
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.pipeline.trust_cases import Case, TrustOptions, drawn_images, positive_cases
@@ -51,12 +52,13 @@ def trust(
     result and the others go on.
 
     Raises:
-        UsageError: a name does not exist, or the views are not plain.
+        UsageError: a name does not exist, the views are not plain, or `out` cannot be written.
         CxrlocError: no image of the data has a positive finding of the model.
     """
     started = time.perf_counter()
     if options.inference.views != "plain":
         raise UsageError("--views: heatmaps are tested on images as they are (plain)")
+    make_folder(out)
     model, image_set = read_model(options.model), read_images(data)
     images = drawn_images(image_set, model, options)
     cases, failures = positive_cases(model, image_set, images, options)
@@ -90,7 +92,6 @@ def trust(
 
 
 def _write(frame: pd.DataFrame, curves: pd.DataFrame, run: dict[str, Any], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "trust.csv", index=False, float_format="%.6g")
     curves.to_csv(out / "trust_curves.csv", index=False, float_format="%.6g")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]
