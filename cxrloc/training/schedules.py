@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cxrloc.types import CxrlocError
 
 
-class Moment(NamedTuple):
+class Progress(NamedTuple):
     """How far training is when a learning rate is asked for.
 
     Attributes:
@@ -65,39 +65,39 @@ class ScheduleConfig:
                 raise CxrlocError(f"schedule {schedule!r} needs {needed} of 1 or more")
 
 
-def constant(moment: Moment, config: ScheduleConfig) -> float:
+def constant(progress: Progress, config: ScheduleConfig) -> float:
     """The same all along.
 
-    >>> constant(Moment(step=7, steps=9), ScheduleConfig(0.5, "constant"))
+    >>> constant(Progress(step=7, steps=9), ScheduleConfig(0.5, "constant"))
     0.5
     """
     return config.learning_rate
 
 
-def step_decay(moment: Moment, config: ScheduleConfig) -> float:
+def step_decay(progress: Progress, config: ScheduleConfig) -> float:
     """Cut by a factor every so many steps.
 
     >>> config = ScheduleConfig(8.0, "step", decay_every=2, decay=0.5)
-    >>> [step_decay(Moment(step, steps=6), config) for step in range(6)]
+    >>> [step_decay(Progress(step, steps=6), config) for step in range(6)]
     [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
-    return config.learning_rate * config.decay ** (moment.step // config.decay_every)
+    return config.learning_rate * config.decay ** (progress.step // config.decay_every)
 
 
-def cosine(moment: Moment, config: ScheduleConfig) -> float:
+def cosine(progress: Progress, config: ScheduleConfig) -> float:
     """Linear warm-up to the peak, then half a cosine down to 0 after the last step.
 
     >>> config = ScheduleConfig(1.0, "cosine", warmup_steps=2)
-    >>> [round(cosine(Moment(step, steps=6), config), 2) for step in range(6)]
+    >>> [round(cosine(Progress(step, steps=6), config), 2) for step in range(6)]
     [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
     """
-    if moment.step < config.warmup_steps:
-        return config.learning_rate * (moment.step + 1) / config.warmup_steps
-    done = (moment.step - config.warmup_steps) / (moment.steps - config.warmup_steps)
+    if progress.step < config.warmup_steps:
+        return config.learning_rate * (progress.step + 1) / config.warmup_steps
+    done = (progress.step - config.warmup_steps) / (progress.steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def triangular2(moment: Moment, config: ScheduleConfig) -> float:
+def triangular2(progress: Progress, config: ScheduleConfig) -> float:
     """Up and down between two boundaries, the height halved after each cycle.
 
     Smith 2017, Cyclical Learning Rates, section 3; Rubin et al. 2018, section 6. In cycle
@@ -105,16 +105,16 @@ def triangular2(moment: Moment, config: ScheduleConfig) -> float:
     Momentum, and Adam's beta1, stay as they are.
 
     >>> config = ScheduleConfig(9.0, "triangular2", base_learning_rate=1.0, half_cycle_steps=2)
-    >>> [triangular2(Moment(step, steps=9), config) for step in range(9)]
+    >>> [triangular2(Progress(step, steps=9), config) for step in range(9)]
     [1.0, 5.0, 9.0, 5.0, 1.0, 3.0, 5.0, 3.0, 1.0]
     """
-    cycle, place = divmod(moment.step, 2 * config.half_cycle_steps)
+    cycle, place = divmod(progress.step, 2 * config.half_cycle_steps)
     height = 1 - abs(place / config.half_cycle_steps - 1)
     span = config.learning_rate - config.base_learning_rate
     return config.base_learning_rate + span * height / 2**cycle
 
 
-def plateau(moment: Moment, config: ScheduleConfig) -> float:
+def plateau(progress: Progress, config: ScheduleConfig) -> float:
     """Cut by a factor when the validation loss has not improved.
 
     Baltruschat et al. 2019, Experiments: by 2 "when the validation loss does not improve". Open:
@@ -122,11 +122,11 @@ def plateau(moment: Moment, config: ScheduleConfig) -> float:
 
     >>> config = ScheduleConfig(8.0, "plateau", decay=0.5)
     >>> losses = [0.5, 0.4, 0.4, 0.3, 0.35, 0.31]  # cut at the second 0.4, 0.35 and 0.31
-    >>> plateau(Moment(step=600, steps=900, validation_losses=losses), config)
+    >>> plateau(Progress(step=600, steps=900, validation_losses=losses), config)
     1.0
     """
     rate, best, waited = config.learning_rate, math.inf, 0
-    for loss in moment.validation_losses:
+    for loss in progress.validation_losses:
         waited = 0 if loss < best else waited + 1
         best = min(best, loss)
         if waited > config.patience:
@@ -134,11 +134,11 @@ def plateau(moment: Moment, config: ScheduleConfig) -> float:
     return rate
 
 
-SCHEDULES: dict[str, Callable[[Moment, ScheduleConfig], float]] = {
+SCHEDULES: dict[str, Callable[[Progress, ScheduleConfig], float]] = {
     "constant": constant,
     "step": step_decay,
     "cosine": cosine,
     "triangular2": triangular2,
     "plateau": plateau,
 }
-"""Learning rates by name: (moment, config) -> the rate of the next step."""
+"""Learning rates by name: (progress, config) -> the rate of the next step."""

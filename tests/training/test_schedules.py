@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import CyclicLR, ReduceLROnPlateau
 
 from cxrloc.training.schedules import (
     SCHEDULES,
-    Moment,
+    Progress,
     ScheduleConfig,
     plateau,
     step_decay,
@@ -30,7 +30,7 @@ def an_optimizer(learning_rate):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_stays_between_zero_and_its_highest_rate(name):
     config = CONFIGS[name]
-    rates = [SCHEDULES[name](Moment(step, 50, [1.0] * (step // 10)), config) for step in range(50)]
+    rates = [SCHEDULES[name](Progress(step, 50, [1.0] * (step // 10)), config) for step in range(50)]
     assert all(0 < rate <= config.learning_rate for rate in rates)
 
 
@@ -42,7 +42,7 @@ def test_triangular2_is_torchs_with_momentum_left_alone(half_cycle):
         0.02, "triangular2", base_learning_rate=0.001, half_cycle_steps=half_cycle
     )
     for step in range(5 * half_cycle):
-        assert triangular2(Moment(step, 99), config) == pytest.approx(peer.get_last_lr()[0])
+        assert triangular2(Progress(step, 99), config) == pytest.approx(peer.get_last_lr()[0])
         optimizer.step()
         peer.step()
 
@@ -55,18 +55,18 @@ def test_plateau_is_torchs_without_a_threshold(patience):
     config = ScheduleConfig(1.0, "plateau", decay=0.5, patience=patience)
     for count, loss in enumerate(losses, start=1):
         peer.step(loss)
-        rate = plateau(Moment(count, 40, losses[:count]), config)
+        rate = plateau(Progress(count, 40, losses[:count]), config)
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
 
 
 def test_a_loss_that_is_not_a_number_is_no_improvement():
     config = ScheduleConfig(1.0, "plateau", decay=0.5)
-    assert plateau(Moment(3, 9, [0.5, math.nan, 0.4]), config) == 0.5
+    assert plateau(Progress(3, 9, [0.5, math.nan, 0.4]), config) == 0.5
 
 
 def test_the_rate_of_a_step_needs_no_memory_of_those_before():
     config = CONFIGS["step"]
-    assert step_decay(Moment(21, 50), config) == pytest.approx(0.1 * 0.1**3)
+    assert step_decay(Progress(21, 50), config) == pytest.approx(0.1 * 0.1**3)
 
 
 @pytest.mark.parametrize(
