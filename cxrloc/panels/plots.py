@@ -1,77 +1,184 @@
-"""What every plot shares: colours for any colour vision, a grid of small axes, vector files."""
+"""What every plot shares: the style, roles by colour and by line, grids of axes, legends.
 
-from collections.abc import Sequence
-from pathlib import Path
-from textwrap import wrap
+The look is `print.mplstyle`, with `dark.mplstyle` over it for slides. Colours are named by their
+place in the style's cycle ("C0", "C1", ...), so that one drawing serves both.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from string import ascii_lowercase
+from textwrap import fill, wrap
 from typing import Any
 
 import matplotlib
+import matplotlib.style
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, the darkest on white first."""
+from cxrloc.types import CxrlocError, UsageError
+
+WIDTHS_MM = {"single": 89.0, "double": 183.0}
+"""One and two columns of a journal."""
+
+INCH_MM = 25.4
 
 LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-"""One per colour, so that colour is never the only sign."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-GREY = "#767676"
+GREY = "#808080"
+"""Of what is only there to compare with: readable on white and on the slides' black."""
 
-_AXES_INCHES, _LEGEND_INCHES = 1.9, 0.8
-_SETTINGS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "font.size": 8}
+_CELL_MM = 34.0  # least width of a small plot
+_CHARACTER_INCHES, _LINE_INCHES = 0.056, 0.135  # of legend text
+_CJK_FONTS = ("NotoSansCJK-Regular", "NotoSansCJKsc-Regular", "SourceHanSans-Regular", "wqy-zenhei")
 
 
-def grid_of_axes(titles: Sequence[str], per_row: int) -> tuple[Figure, list[Axes]]:
-    """A figure with one square of axes per title, in rows, and room for a legend above."""
-    columns = min(per_row, len(titles))
-    rows = -(-len(titles) // columns)
-    size = (_AXES_INCHES * columns, _AXES_INCHES * rows + _LEGEND_INCHES)
-    figure, every = _axes(size, rows, columns, shared=True)
+@dataclass(frozen=True, slots=True)
+class FigureRequest:
+    """How a panel is to be drawn.
+
+    Attributes:
+        width: a name of `WIDTHS_MM`.
+        findings: those to draw, in this order; none: all.
+        beside: published tables whose numbers stand beside the measured ones.
+        caption: small print above, such as a model's limits.
+
+    Raises:
+        UsageError: there is no such width.
+    """
+
+    width: str = "double"
+    findings: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        if self.width not in WIDTHS_MM:
+            raise UsageError(f"--width {self.width}: choose from {', '.join(WIDTHS_MM)}")
+
+
+@contextmanager
+def figure_style(dark: bool = False) -> Iterator[None]:
+    """The look in which figures are drawn and written; a user's own settings do not matter.
+
+    Chinese, Japanese and Korean text takes a font of the system.
+
+    Raises:
+        CxrlocError: a character is in no font that is installed; names the package to install.
+    """
+    folder = files("cxrloc.panels")
+    names = ["print.mplstyle", *(["dark.mplstyle"] if dark else [])]
+    with as_file(folder) as here, warnings.catch_warnings():
+        warnings.filterwarnings("error", r"Glyph \d+", UserWarning)
+        with matplotlib.style.context([str(here / name) for name in names], after_reset=True):
+            matplotlib.rcParams["font.family"] = ["DejaVu Sans", *_cjk_families()]
+            try:
+                yield
+            except UserWarning as warning:
+                raise CxrlocError(
+                    f"{warning} Install a font that has it: for Chinese, Japanese and Korean "
+                    "Debian's package fonts-noto-cjk"
+                ) from warning
+
+
+def line_of(place: int) -> dict[str, Any]:
+    """Colour and line style of the n-th curve: 49 pairs, the first seven unlike in both.
+
+    >>> line_of(1), line_of(8)
+    ({'color': 'C1', 'linestyle': '--'}, {'color': 'C1', 'linestyle': '-.'})
+    """
+    colours = len(LINE_STYLES)
+    style = LINE_STYLES[(place + place // colours) % colours]
+    return {"color": f"C{place % colours}", "linestyle": style}
+
+
+def marker_of(place: int) -> dict[str, Any]:
+    """Colour and marker of the n-th series of points, without a line."""
+    colours = len(MARKERS)
+    marker = MARKERS[(place + place // colours) % colours]
+    return {"color": f"C{place % colours}", "marker": marker, "linestyle": "none"}
+
+
+def words_of(name: str, width: int = 18) -> str:
+    r"""A finding's or run's name as a heading: without underscores, in lines of so many letters.
+
+    >>> words_of("Pleural_Thickening", 10)
+    'Pleural\nThickening'
+    """
+    return fill(name.replace("_", " "), width)
+
+
+def free_axes(
+    rows: int, columns: int, request: FigureRequest, height_mm: float
+) -> tuple[Figure, list[Axes]]:
+    """Axes that share nothing, in a figure of the request's width and this height."""
+    size = (WIDTHS_MM[request.width] / INCH_MM, height_mm / INCH_MM)
+    figure = Figure(figsize=size)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure, list[Axes]]:
+    """Small plots with common axes, one per title, as many in a row as the width takes."""
+    width = WIDTHS_MM[request.width]
+    rows = -(-len(titles) // int(width // _CELL_MM))
+    columns = -(-len(titles) // rows)  # rows as even as they can be
+    cell = min(width / columns, 1.2 * _CELL_MM)
+    size = (width / INCH_MM, rows * (cell + 4) / INCH_MM)
+    figure = Figure(figsize=size)
+    every = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, title in zip(every, titles, strict=False):
-        axes.set_title(title, fontsize=8)
+        axes.set_title(title)
     for axes in every[len(titles) :]:
         axes.set_axis_off()
-    return figure, every[: len(titles)]
+    # The lowest axes of a column that ends early carry its labels.
+    for axes in every[max(0, len(titles) - columns) : len(titles)]:
+        axes.xaxis.set_tick_params(labelbottom=True)
+    return figure, list(every[: len(titles)])
 
 
-def free_axes(count: int, per_row: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """A figure of this size in inches with axes that share nothing, in rows."""
-    figure, every = _axes(size, -(-count // per_row), per_row, shared=False)
-    for axes in every[count:]:
-        axes.set_axis_off()
-    return figure, every[:count]
+def letter_axes(panels: Sequence[Axes]) -> None:
+    """Bold a, b, c, ... at the upper left corner of each."""
+    for letter, axes in zip(ascii_lowercase, panels, strict=False):
+        axes.annotate(
+            letter,
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(-20, 5),
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold",
+        )
 
 
-def add_legend(figure: Figure, marks: Sequence[Line2D], caption: str) -> None:
-    """What the lines are, above all panels, under the small print."""
-    words = "\n".join(wrap(caption, width=int(figure.get_figwidth() * 19)))
-    figure.legend(
-        handles=list(marks),
-        loc="outside upper center",
-        ncols=len(marks),
-        frameon=False,
-        fontsize=7,
-        title=words or None,
-        title_fontsize=6,
-        handlelength=3,
-    )
+def add_legend(figure: Figure, marks: Sequence[Line2D], caption: str = "") -> None:
+    """What the lines are, above all plots, under the small print; the figure grows by it."""
+    width = figure.get_figwidth()
+    words = wrap(caption, width=int(width / _CHARACTER_INCHES))
+    longest = max((len(str(mark.get_label())) for mark in marks), default=0)
+    columns = int(width / (longest * _CHARACTER_INCHES + 0.5))
+    columns = max(1, min(columns, len(marks)))
+    if marks or words:
+        figure.legend(
+            handles=list(marks),
+            loc="outside upper center",
+            ncols=columns,
+            title="\n".join(words) or None,
+        )
+    lines = -(-len(marks) // columns) + len(words)
+    figure.set_figheight(figure.get_figheight() + lines * _LINE_INCHES + 0.08)
 
 
-def write_figure(figure: Figure, stem: Path) -> None:
-    """Write `<stem>.png` and, as vectors with text kept as text, `<stem>.pdf`."""
-    with matplotlib.rc_context(_SETTINGS):
-        figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=200)
-        # No date: equal numbers give equal files.
-        figure.savefig(stem.with_name(f"{stem.name}.pdf"), metadata={"CreationDate": None})
-
-
-def _axes(
-    size: tuple[float, float], rows: int, columns: int, shared: bool
-) -> tuple[Figure, list[Axes]]:
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=size, layout="constrained")
-        every = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
-    for axes in every.ravel():
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, list(every.ravel())
+@cache
+def _cjk_families() -> tuple[str, ...]:
+    """The first font of the system that has Chinese, if any."""
+    for path in font_manager.findSystemFonts():
+        if any(name in path for name in _CJK_FONTS):
+            font_manager.fontManager.addfont(path)
+            return (font_manager.FontProperties(fname=path).get_name(),)
+    return ()

@@ -1,89 +1,210 @@
-"""ROC curves of all findings, as small multiples."""
+"""ROC curves: a small plot per finding with a curve per run, or one per run with all findings.
 
-from collections.abc import Mapping
-from typing import Any
+Intervals are bands: at each false positive rate the 95 % interval of the sensitivity.
+"""
 
-import numpy as np
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrloc.evaluation.classification.operating_points import OperatingPoint
-from cxrloc.evaluation.classification.ranking import Roc, roc
-from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.panels.plots import COLOURS, GREY, LINE_STYLES, add_legend, grid_of_axes
-from cxrloc.types import ClassificationReport, Measurement
+from cxrloc.panels.plots import (
+    GREY,
+    FigureRequest,
+    add_legend,
+    grid_of_axes,
+    line_of,
+    words_of,
+)
+from cxrloc.panels.results import chosen_findings, read_table, run_names
 
-PER_ROW = 4
-_CHANCE: dict[str, Any] = {"color": GREY, "linestyle": LINE_STYLES[1], "linewidth": 0.8}
-_POINT: dict[str, Any] = {
-    "color": COLOURS[1],
-    "linestyle": "none",
-    "marker": "o",
-    "markersize": 5,
-    "fillstyle": "none",
-}
+_CURVE = ("finding", "false_positive_rate", "sensitivity")
+_BAND = ("finding", "false_positive_rate", "sensitivity_low", "sensitivity_high")
+_POINT = ("finding", "rule", "chosen_on", "sensitivity", "specificity")
+_READER = ("reader", *_CURVE)
+_CHANCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (2, 2)), "linewidth": 0.7}
+_OPEN: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4.5, "fillstyle": "none"}
+_STAR: dict[str, Any] = {"color": GREY, "linestyle": "none", "marker": "*", "markersize": 5}
+_MOST_AREAS = 4  # AUCs that fit under a curve
 
 
-def draw_roc_curves(
-    units: ScoredUnits,
-    report: ClassificationReport,
-    points: Mapping[str, OperatingPoint],
-    caption: str = "",
-) -> Figure:
-    """One panel per finding: curve, AUC with its interval, chance and operating point.
+class _Run(NamedTuple):
+    """Tables of one run of `classify`."""
 
-    The model's curve is a solid line, chance a dashed grey one, the operating point an open
-    circle. A finding without both classes has an empty panel that says so.
+    name: str
+    curves: pd.DataFrame
+    areas: pd.DataFrame
+    bands: pd.DataFrame
+    points: pd.DataFrame
+
+
+def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A plot per finding: each run's curve, band, AUC with interval and operating point.
+
+    Source: the comparisons of Wang et al. 2017, figures 5 to 7; radiologists' operating points as
+    in Pham et al. 2019, figure 4. Runs differ in colour and in line; an operating point is an open
+    circle, a radiologist a star. A finding without both classes has an empty plot that says so.
 
     Args:
-        units: truth and scores.
-        report: of these units, for the AUCs.
-        points: operating points by finding; findings without one get no circle.
-        caption: small print: model and limits.
+        results: output folders of `classify`; a CSV file with the columns reader, finding,
+            false_positive_rate and sensitivity adds radiologists.
+        request: width, findings, small print.
     """
-    areas = {
-        row.finding: row
-        for row in report.measurements
-        if row.metric == "auc" and row.group == "all"
-    }
-    titles = [f"{f}\n{areas[f].positives} of {areas[f].n}" for f in units.findings]
-    figure, panels = grid_of_axes(titles, PER_ROW)
-    for column, (finding, axes) in enumerate(zip(units.findings, panels, strict=True)):
-        known = units.known[:, column]
-        curve = roc(units.truth[known, column], units.scores[known, column])
+    readers = [path for path in results if path.is_file()]
+    runs = _read([path for path in results if path not in readers])
+    findings = _findings(runs, request)
+    figure, panels = grid_of_axes([_title(runs[0], finding) for finding in findings], request)
+    for finding, axes in zip(findings, panels, strict=True):
         axes.plot([0, 1], [0, 1], **_CHANCE)
-        if curve is None:
-            axes.text(0.5, 0.3, "one class only:\nnot defined", ha="center", fontsize=7)
-            continue
-        _draw_curve(axes, curve, areas[finding], points.get(finding))
-    figure.supxlabel("False positive rate (1 - specificity)", fontsize=8)
-    figure.supylabel("Sensitivity", fontsize=8)
-    chosen = sorted({f"{point.rule}, {point.chosen_on}" for point in points.values()})
-    marks = [Line2D([], [], label="chance", **_CHANCE)]
-    if chosen:
-        marks.append(Line2D([], [], label=f"operating point ({'; '.join(chosen)})", **_POINT))
-    add_legend(figure, marks, caption)
+        drawn = [_draw_run(axes, run, finding, place, runs) for place, run in enumerate(runs)]
+        if not any(drawn):
+            axes.text(0.5, 0.25, "one class only:\nnot defined", ha="center", fontsize=6)
+        for path in readers:
+            frame = read_table(path, path.name, _READER, "classify")
+            own = frame[frame["finding"] == finding]
+            axes.plot(own["false_positive_rate"], own["sensitivity"], clip_on=False, **_STAR)
+        _finish(axes)
+    marks = [Line2D([], [], label=run.name, **line_of(i)) for i, run in enumerate(runs)]
+    marks = [*(marks if len(runs) > 1 else []), Line2D([], [], label="chance", **_CHANCE)]
+    marks += _point_marks(runs)
+    if readers:
+        marks.append(Line2D([], [], label="radiologist", **_STAR))
+    _label_axes(figure)
+    add_legend(figure, marks, request.caption)
     return figure
 
 
-def _draw_curve(axes: Axes, curve: Roc, area: Measurement, point: OperatingPoint | None) -> None:
-    label = f"AUC {area.value:.2f}"
-    if area.low is not None:
-        label += f"\n({area.low:.2f} to {area.high:.2f})"
-    axes.plot(
-        curve.false_positive_rate,
-        curve.sensitivity,
-        color=COLOURS[0],
-        linestyle=LINE_STYLES[0],
-        linewidth=1.4,
-        label=label,
+def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A plot per run with the curves of all findings, and the mean AUC.
+
+    Source: Wang et al. 2017, figures 5 (initialisations), 6 (poolings) and 7 (data set).
+    """
+    runs = _read(results)
+    findings = _findings(runs, request)
+    titles = []
+    for run in runs:
+        mean = run.areas.loc[run.areas["finding"] == "mean", "auc"]
+        area = f"\nmean AUC {mean.iloc[0]:.3f}" if len(mean) else ""
+        titles.append(words_of(run.name) + area)
+    figure, panels = grid_of_axes(titles, request)
+    for run, axes in zip(runs, panels, strict=True):
+        axes.plot([0, 1], [0, 1], **_CHANCE)
+        for place, finding in enumerate(findings):
+            own = run.curves[run.curves["finding"] == finding]
+            axes.plot(own["false_positive_rate"], own["sensitivity"], **line_of(place))
+        _finish(axes)
+    marks = [
+        Line2D([], [], label=_with_areas(finding, runs), **line_of(place))
+        for place, finding in enumerate(findings)
+    ]
+    _label_axes(figure)
+    add_legend(figure, [*marks, Line2D([], [], label="chance", **_CHANCE)], request.caption)
+    return figure
+
+
+def _read(results: Sequence[Path]) -> list[_Run]:
+    runs = []
+    for path, name in zip(results, run_names(results), strict=True):
+        areas = read_table(path, "auc.csv", ("finding", "group", "auc"), "classify")
+        runs.append(
+            _Run(
+                name,
+                read_table(path, "roc.csv", _CURVE, "classify", optional=True),
+                areas[areas["group"] == "all"],
+                read_table(path, "roc_bands.csv", _BAND, "classify", optional=True),
+                read_table(path, "confusion.csv", _POINT, "classify", optional=True),
+            )
+        )
+    return runs
+
+
+def _findings(runs: Sequence[_Run], request: FigureRequest) -> list[str]:
+    present = [finding for run in runs for finding in run.areas["finding"] if finding != "mean"]
+    return chosen_findings(present, request.findings)
+
+
+def _title(run: _Run, finding: str) -> str:
+    own = run.areas[run.areas["finding"] == finding]
+    if own.empty or not {"n", "positives"} <= set(own.columns):
+        return words_of(finding)
+    return f"{words_of(finding)}\n{own['positives'].iloc[0]} of {own['n'].iloc[0]}"
+
+
+def _draw_run(axes: Axes, run: _Run, finding: str, place: int, runs: Sequence[_Run]) -> bool:
+    """Band, curve with its AUC, and operating point; whether the run has a curve."""
+    curve, area, band, point = (
+        frame[frame["finding"] == finding]
+        for frame in (run.curves, run.areas, run.bands, run.points)
     )
-    if point is not None:
-        # Of the falling thresholds, the last that is not below the operating point.
-        at = np.flatnonzero(curve.thresholds >= point.threshold)[-1]
-        x, y = curve.false_positive_rate[at], curve.sensitivity[at]
-        axes.plot(x, y, clip_on=False, **_POINT)
+    if curve.empty:
+        return False
+    role = line_of(place)
+    low, high = band["sensitivity_low"], band["sensitivity_high"]
+    if len(band):
+        axes.fill_between(
+            band["false_positive_rate"], low, high, color=role["color"], alpha=0.2, linewidth=0
+        )
+    label = _area(area) if len(runs) <= _MOST_AREAS else None
+    axes.plot(curve["false_positive_rate"], curve["sensitivity"], label=label, **role)
+    if len(point):
+        x, y = 1 - point["specificity"], point["sensitivity"]
+        axes.plot(x, y, color=role["color"], clip_on=False, zorder=3, **_OPEN)
+    return True
+
+
+def _area(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    if pd.isna(row.get("auc_low")):
+        return f"{row['auc']:.2f}"
+    return f"{row['auc']:.2f} ({row['auc_low']:.2f}-{row['auc_high']:.2f})"
+
+
+def _with_areas(finding: str, runs: Sequence[_Run]) -> str:
+    """A finding's name with its AUC in each run, as far as that stays short."""
+    areas = []
+    for run in runs:
+        value = run.areas.loc[run.areas["finding"] == finding, "auc"]
+        areas.append("-" if value.empty or value.isna().all() else f"{value.iloc[0]:.2f}")
+    words = finding.replace("_", " ")
+    return f"{words} {' '.join(areas)}" if len(runs) <= _MOST_AREAS else words
+
+
+def _point_marks(runs: Sequence[_Run]) -> list[Line2D]:
+    chosen = {
+        f"{rule}, {where}"
+        for run in runs
+        for rule, where in zip(run.points["rule"], run.points["chosen_on"], strict=True)
+    }
+    if not chosen:
+        return []
+    label = f"operating point ({'; '.join(sorted(chosen))})"
+    return [Line2D([], [], label=label, color="C0" if len(runs) == 1 else GREY, **_OPEN)]
+
+
+def _finish(axes: Axes) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.set_xticklabels(["0", "0.5", "1"])
+    axes.set_yticklabels(["0", "0.5", "1"])
     axes.set_aspect("equal")
-    axes.legend(loc="lower right", fontsize=6.5, frameon=False, handlelength=1.2)
+    handles, areas = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(
+            loc="lower right",
+            title="AUC (95 %)",
+            alignment="right",
+            fontsize=6,
+            borderpad=0,
+            labelspacing=0.2,
+            # One curve needs no key.
+            handlelength=1.2 if len(areas) > 1 else 0,
+            handletextpad=0.4 if len(areas) > 1 else 0,
+        )
+
+
+def _label_axes(figure: Figure) -> None:
+    figure.supxlabel("False positive rate (1 - specificity)", fontsize=7)
+    figure.supylabel("Sensitivity", fontsize=7)

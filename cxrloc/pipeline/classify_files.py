@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.tables import (
     auc_frame,
     classification_frame,
@@ -15,8 +16,10 @@ from cxrloc.evaluation.classification.tables import (
     roc_frame,
 )
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.panels.plots import write_figure
-from cxrloc.panels.roc import draw_roc_curves
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.panels.figure_files import write_figure
+from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.panels.roc import draw_roc
 from cxrloc.types import ClassificationReport, Predictions
 
 
@@ -34,10 +37,12 @@ def write_classification(
     probabilities and have no reliability curve.
     """
     write_predictions(predictions, out / "probabilities.csv")
+    resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {
         "auc": auc_frame(report),
         "classification": classification_frame(report),
         "roc": roc_frame(units),
+        "roc_bands": roc_bands_frame(units, resampling),
         "confusion": confusion_frame(units, points),
     }
     if ((units.scores >= 0) & (units.scores <= 1)).all():
@@ -46,4 +51,6 @@ def write_classification(
         frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
     (out / "table.md").write_text(classification_markdown(report))
     (out / "table.tex").write_text(classification_latex(report))
-    write_figure(draw_roc_curves(units, report, points, caption), out / "roc")
+    with figure_style():
+        figure = draw_roc([out], FigureRequest(caption=caption))
+        write_figure(figure, [out / "roc.png", out / "roc.pdf"])

@@ -14,7 +14,8 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
 from cxrloc.inference.batches import Failure
 from cxrloc.models.weights import read_model
-from cxrloc.panels.plots import write_figure
+from cxrloc.panels.figure_files import write_figure
+from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.outputs import make_folder
@@ -87,7 +88,9 @@ def trust(
     }
     frame = trust_frame(rows)
     _write(frame, curves, run, out)
-    write_figure(draw_trust(frame, curves, caption_of(description)), out / "trust")
+    with figure_style():
+        page = draw_trust([out], FigureRequest(caption=caption_of(description)))
+        write_figure(page, [out / "trust.png", out / "trust.pdf"])
     return TrustResult(frame, failures, run)
 
 

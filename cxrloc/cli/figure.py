@@ -1,0 +1,57 @@
+"""`cxrloc figure`: a panel for a paper or a slide."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrloc.cli.options import Beside, Quiet
+from cxrloc.cli.terminal import clear_errors, console
+
+
+class Width(StrEnum):
+    """Columns of a journal."""
+
+    SINGLE = "single"
+    DOUBLE = "double"
+
+
+def figure(
+    panel: Annotated[
+        str | None, typer.Argument(help="Name from `cxrloc figure --list`.", show_default=False)
+    ] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RESULT...", help="Folders or files that commands wrote."),
+    ] = None,
+    width: Annotated[Width, typer.Option(help="One (89 mm) or two columns (183 mm).")] = (
+        Width.DOUBLE
+    ),
+    dark: Annotated[bool, typer.Option("--dark", help="For slides.")] = False,
+    finding: Annotated[
+        list[str] | None, typer.Option(help="Draw these only, in this order; may be repeated.")
+    ] = None,
+    beside: Beside = [],  # noqa: B006 (typer copies it)
+    out: Annotated[
+        Path | None,
+        typer.Option(help="FILE.pdf, .svg or .png, or a name for all three.  [default: PANEL]"),
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="Name the panels.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a figure from results on disk: PDF, SVG and PNG, fit to print."""
+    with clear_errors():
+        from cxrloc.panels.panels import PANELS
+        from cxrloc.panels.plots import FigureRequest
+        from cxrloc.pipeline import figure as flow
+
+        if names or panel is None:
+            for name, each in PANELS.items():
+                after = f"; after {each.after}" if each.after else ""
+                typer.echo(f"{name:20} {each.reads}{after}")
+            return
+        request = FigureRequest(width.value, tuple(finding or ()), tuple(beside))
+        paths = flow.figure(panel, results or [], out or Path(panel), request, dark)
+        if not quiet:
+            console().print(f"Wrote {', '.join(map(str, paths))}", highlight=False)

@@ -1,0 +1,59 @@
+"""Bands around ROC curves: the interval of the sensitivity at each false positive rate."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from cxrloc.evaluation.classification.unit_statistics import defined_findings, patient_classes
+from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.evaluation.resampling import Resampling, bootstrap
+
+RATES = np.linspace(0, 1, 101)
+"""False positive rates at which the bands are given."""
+
+COLUMNS = ("finding", "false_positive_rate", "sensitivity_low", "sensitivity_high")
+
+
+def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
+    """`roc_bands.csv`: pointwise 95 % intervals of every defined finding's ROC curve.
+
+    Source: vertical averaging over bootstrap samples (Fawcett 2006, section 8.1), here over
+    patients. A band holds one rate at a time with its coverage, not the curve as a whole. Without
+    resamples, or a finding with both classes, the frame is empty.
+    """
+    frames = []
+    for column in defined_findings(units).tolist() if resampling.resamples else ():
+
+        def statistic(
+            counts: Float[np.ndarray, "patient resample"], column: int = column
+        ) -> Float[np.ndarray, "value resample"]:
+            known = units.known[:, column]
+            weights = counts[units.patient[known]]
+            return _sensitivities(units.truth[known, column], units.scores[known, column], weights)
+
+        sampled = bootstrap(statistic, patient_classes(units), resampling)
+        rows = zip(RATES, sampled.low, sampled.high, strict=True)
+        frames.append(pd.DataFrame([(units.findings[column], *row) for row in rows]))
+    if not frames:
+        return pd.DataFrame(columns=pd.Index(COLUMNS))
+    return pd.concat(frames, ignore_index=True).set_axis(list(COLUMNS), axis=1)
+
+
+def _sensitivities(
+    truth: Bool[np.ndarray, " unit"],
+    scores: Float[np.ndarray, " unit"],
+    weights: Float[np.ndarray, "unit resample"],
+) -> Float[np.ndarray, "rate resample"]:
+    """Sensitivity at each of `RATES` of every weighted ROC curve, straight between its points."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.diff(scores[order], append=-np.inf) != 0
+    origin = np.zeros((1, weights.shape[1]))
+    curves = []
+    for positive in (True, False):
+        own = np.where(truth[:, None] == positive, weights, 0.0)[order]
+        total = np.cumsum(own, axis=0)[last_of_ties]
+        curves.append(np.concatenate([origin, total / total[-1]]))
+    sensitivity, false_positive_rate = curves
+    # Where the curve rises vertically, np.interp takes its upper end.
+    columns = zip(false_positive_rate.T, sensitivity.T, strict=True)
+    return np.stack([np.interp(RATES, x, y) for x, y in columns], axis=1)

@@ -1,0 +1,44 @@
+"""Figures as files: vectors with their fonts inside, and pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from cxrloc.types import UsageError
+
+FORMATS = {
+    # No date: equal numbers give equal files.
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+    ".png": {},
+}
+"""What can be written, and the metadata of each."""
+
+
+def figure_paths(out: Path) -> list[Path]:
+    """The files that an output names: itself, or one of each format where it has no suffix.
+
+    Raises:
+        UsageError: its suffix is of no format.
+
+    >>> [path.name for path in figure_paths(Path("roc"))]
+    ['roc.pdf', 'roc.svg', 'roc.png']
+    """
+    if not out.suffix:
+        return [out.with_name(out.name + suffix) for suffix in FORMATS]
+    if out.suffix.lower() not in FORMATS:
+        raise UsageError(f"--out {out}: end it with {', '.join(FORMATS)}, or nothing for all three")
+    return [out]
+
+
+def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure in the format of each path's suffix, at exactly the figure's size.
+
+    To be called inside `figure_style`, in which the figure was drawn.
+
+    Raises:
+        CxrlocError: a character is in no font that is installed (see `figure_style`).
+    """
+    for path in paths:
+        figure.savefig(path, metadata=FORMATS[path.suffix.lower()])

@@ -1,0 +1,85 @@
+"""Results on disk as panels read them: tables that commands wrote, and the names of runs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrloc.types import CxrlocError, UsageError
+
+
+def read_table(
+    result: Path, name: str, columns: Sequence[str], command: str, optional: bool = False
+) -> pd.DataFrame:
+    """A table of a run: the file of this name in its folder, or the file itself.
+
+    Args:
+        result: a command's output folder, or one CSV file.
+        name: of the file in the folder.
+        columns: those that are needed.
+        command: what writes it, for the message.
+        optional: where the folder has no such file, the table is empty.
+
+    Raises:
+        CxrlocError: there is no such file, or it lacks a column or any row.
+    """
+    path = result / name if result.is_dir() else result
+    if optional and not (result.is_dir() and path.is_file()):
+        return pd.DataFrame(columns=pd.Index(columns))
+    if not path.is_file():
+        raise CxrlocError(f"{path}: no such file; `cxrloc {command}` writes it")
+    try:
+        frame = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise CxrlocError(f"{path}: no CSV file that can be read ({error})") from error
+    if missing := [column for column in columns if column not in frame.columns]:
+        raise CxrlocError(
+            f"{path}: no column {', '.join(missing)}; this takes {name} of `cxrloc {command}`"
+        )
+    if frame.empty and not optional:
+        raise CxrlocError(f"{path}: no row to draw")
+    return frame
+
+
+def run_names(results: Sequence[Path]) -> list[str]:
+    """A short name of each run: the last part of its path; the whole path where two share it.
+
+    Raises:
+        UsageError: a run is named twice.
+
+    >>> run_names([Path("out/average"), Path("out/lse.csv")])
+    ['average', 'lse']
+    """
+    short = [path.stem if path.suffix == ".csv" else path.resolve().name for path in results]
+    counts = Counter(short)
+    names = [n if counts[n] == 1 else str(path) for n, path in zip(short, results, strict=True)]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{', '.join(names)}: a run is named twice")
+    return names
+
+
+def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The findings to draw: those asked for, else all that are there, once each.
+
+    Raises:
+        UsageError: one that is asked for is not there.
+
+    >>> chosen_findings(["Mass", "Nodule", "Mass"], ())
+    ['Mass', 'Nodule']
+    """
+    known = list(dict.fromkeys(present))
+    if unknown := [finding for finding in asked if finding not in known]:
+        raise UsageError(f"--finding {unknown[0]}: the results have {', '.join(known)}")
+    return list(asked) or known
+
+
+def only_result(results: Sequence[Path], panel: str) -> Path:
+    """The one result of a panel that draws one.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if len(results) != 1:
+        raise UsageError(f"{panel} draws one result at a time, not {len(results)}")
+    return results[0]
