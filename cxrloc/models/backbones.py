@@ -1,7 +1,8 @@
 """Backbones: torchvision's networks without their classifiers, down to any output stride.
 
-All of them reduce an input of N x N (N a multiple of 32) to N/32 x N/32; `grid.set_output_stride`
-gives a finer grid. Submodules keep torchvision's names, so that its weights fit.
+An input of N x N gives N/J x N/J features, with J of `native_stride` and N a multiple of it;
+`grid.set_output_stride` gives a finer grid. Submodules keep torchvision's names, so that its
+weights fit.
 """
 
 from collections import OrderedDict
@@ -9,10 +10,18 @@ from collections.abc import Callable
 
 import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-NATIVE_STRIDE = 32
-"""Pixels of the input per cell of an unchanged backbone's grid."""
+from cxrloc.models import zoo
+
+
+def native_stride(backbone: str) -> int:
+    """Pixels of the input per cell of an unchanged backbone's grid.
+
+    >>> native_stride("resnet50"), native_stride("resnet50_large")
+    (32, 64)
+    """
+    return 64 if backbone.endswith("_large") and backbone.startswith("resnet") else 32
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -53,9 +62,56 @@ def resnet18() -> nn.Sequential:
     return _first(torchvision.models.resnet18(), "layer4")
 
 
+def resnet38() -> nn.Sequential:
+    """The shallow network of Baltruschat et al. 2019, section 2.2; 2048 channels.
+
+    The paper leaves 2, 2 and 3 bottleneck blocks in conv2_x, conv3_x and conv4_x and the 3 of
+    conv5_x. Open: with the first convolution and the classifier these are 32 layers, not the 38
+    of its name; the blocks are taken as stated, the name is kept.
+    """
+    return _first(ResNet(Bottleneck, [2, 2, 3, 3]), "layer4")
+
+
 def resnet50() -> nn.Sequential:
     """ResNet-50; 2048 channels."""
     return _first(torchvision.models.resnet50(), "layer4")
+
+
+def resnet101() -> nn.Sequential:
+    """ResNet-101; 2048 channels.
+
+    Departs: Baltruschat et al. 2019 say "conv_3 from 5 to 22" blocks; the standard network has 23
+    in conv4_x instead of the 6 of ResNet-50.
+    """
+    return _first(torchvision.models.resnet101(), "layer4")
+
+
+def _large(layers: nn.Sequential) -> nn.Sequential:
+    """Baltruschat's `-large`, for twice the input: a second 3 x 3 max-pooling, after conv2_x.
+
+    Open: the text puts it after the first bottleneck block, figure 2 after all of conv2_x.
+    """
+    children: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, child in layers.named_children():
+        children[name] = child
+        if name == "layer1":
+            children["maxpool2"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+    return nn.Sequential(children)
+
+
+def resnet38_large() -> nn.Sequential:
+    """`resnet38` for inputs of 448 pixels; 2048 channels."""
+    return _large(resnet38())
+
+
+def resnet50_large() -> nn.Sequential:
+    """ResNet-50 for inputs of 448 pixels; 2048 channels."""
+    return _large(resnet50())
+
+
+def resnet101_large() -> nn.Sequential:
+    """ResNet-101 for inputs of 448 pixels; 2048 channels."""
+    return _large(resnet101())
 
 
 def small_resnet() -> nn.Sequential:
@@ -88,9 +144,22 @@ def small_resnet() -> nn.Sequential:
 
 def densenet121() -> nn.Sequential:
     """DenseNet-121 with the ReLU that follows its last normalisation; 1024 channels."""
-    layers = torchvision.models.densenet121().features
-    layers.add_module("relu5", nn.ReLU(inplace=True))
-    return layers
+    return _densenet(torchvision.models.densenet121())
+
+
+def densenet169() -> nn.Sequential:
+    """DenseNet-169, likewise; 1664 channels."""
+    return _densenet(torchvision.models.densenet169())
+
+
+def densenet201() -> nn.Sequential:
+    """DenseNet-201, likewise; 1920 channels."""
+    return _densenet(torchvision.models.densenet201())
+
+
+def _densenet(network: torchvision.models.DenseNet) -> nn.Sequential:
+    network.features.add_module("relu5", nn.ReLU(inplace=True))
+    return network.features
 
 
 def mobilenet_v2() -> nn.Sequential:
@@ -98,14 +167,24 @@ def mobilenet_v2() -> nn.Sequential:
     return torchvision.models.mobilenet_v2().features
 
 
-BACKBONES: dict[str, Callable[[], nn.Sequential]] = {
+BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "googlenet": googlenet,
     "vgg16": vgg16,
     "resnet18": resnet18,
+    "resnet38": resnet38,
     "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet38_large": resnet38_large,
+    "resnet50_large": resnet50_large,
+    "resnet101_large": resnet101_large,
     "small_resnet": small_resnet,
     "densenet121": densenet121,
+    "densenet169": densenet169,
+    "densenet201": densenet201,
     "mobilenet_v2": mobilenet_v2,
+    "inception_resnet_v2": zoo.inception_resnet_v2,
+    "xception": zoo.xception,
+    "nasnet_large": zoo.nasnet_large,
 }
-"""Networks by torchvision's names, and our own: () -> layers from 3 channels to the features."""
+"""Networks by torchvision's names, and others: () -> layers from 3 channels to the features."""

@@ -60,7 +60,7 @@ def pad_as_tensorflow(layers: nn.Module) -> None:
             setattr(layers.get_submodule(parent), child, SamePadded(layer))
 
 
-def set_output_stride(layers: nn.Sequential, output_stride: int) -> None:
+def set_output_stride(layers: nn.Module, output_stride: int) -> None:
     """Coarsen the input no further than `output_stride`, by dilation, in place.
 
     From the layer on that would pass it, strides become 1 and kernels are spread by the factor
@@ -101,7 +101,7 @@ def _dilate(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, rate: int) -> None:
         layer.count_include_pad = False
 
 
-def set_input_channels(layers: nn.Sequential, channels: int) -> None:
+def set_input_channels(layers: nn.Module, channels: int) -> None:
     """Make the first convolution read 1 channel instead of 3, in place.
 
     A grey image counts as red, green and blue alike: the weights are summed over the three.

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.backbones import BACKBONES, NATIVE_STRIDE
+from cxrloc.models.backbones import BACKBONES, native_stride
 from cxrloc.models.grid import (
     cell_shift_pixels,
     pad_as_tensorflow,
@@ -16,6 +16,7 @@ from cxrloc.models.grid import (
     set_output_stride,
 )
 from cxrloc.models.pooling import POOLINGS
+from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
@@ -63,8 +64,14 @@ class LocalizerConfig:
                 )
         if self.lse_r <= 0:
             raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
-        if self.output_stride > NATIVE_STRIDE and self.transition_channels == 0:
+        native = native_stride(self.backbone)
+        if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
+        if self.output_stride < native and self.backbone in CELL_SHIFTS_PIXELS:
+            raise CxrlocError(
+                f"output_stride {self.output_stride}: the grid of {self.backbone} cannot be made "
+                f"finer than {native}"
+            )
 
 
 @runtime_checkable
@@ -110,10 +117,14 @@ class Localizer(nn.Module):
         set_input_channels(self.backbone, config.input_channels)
         if config.same_padding:
             pad_as_tensorflow(self.backbone)
-        set_output_stride(self.backbone, config.output_stride)
+        if config.output_stride < native_stride(config.backbone):
+            set_output_stride(self.backbone, config.output_stride)
         depth = _depth(self.backbone)
         self.transition = _transition(depth, config)
-        self.cell_shift_pixels = cell_shift_pixels(nn.Sequential(self.backbone, self.transition))
+        self.cell_shift_pixels = CELL_SHIFTS_PIXELS.get(config.backbone)
+        if self.cell_shift_pixels is None:
+            layers = nn.Sequential(self.backbone, self.transition)
+            self.cell_shift_pixels = cell_shift_pixels(layers)
         self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
         self.prediction = nn.Linear(
             depth if config.transition_channels == 0 else config.transition_channels or depth,
@@ -143,7 +154,7 @@ def _transition(depth: int, config: LocalizerConfig) -> nn.Module:
     if config.transition_channels == 0:
         return nn.Identity()
     channels = config.transition_channels or depth
-    coarser = config.output_stride // NATIVE_STRIDE
+    coarser = config.output_stride // native_stride(config.backbone)
     return nn.Sequential(
         nn.AvgPool2d(coarser) if coarser > 1 else nn.Identity(),
         nn.Conv2d(depth, channels, kernel_size=1, bias=False),

@@ -47,7 +47,7 @@ def _measure(layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         return
     variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
     slope = layer.weight / (old_variance + layer.eps).sqrt()
-    layer.bias += slope * (mean - old_mean)
+    layer.bias.add_(slope * (mean - old_mean))
     layer.weight.copy_(slope * (variance + layer.eps).sqrt())
     old_mean.copy_(mean)
     old_variance.copy_(variance)

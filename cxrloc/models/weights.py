@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.metadata import from_plain
+from cxrloc.models.zoo import TIMM_NAMES, timm_network
 from cxrloc.types import CxrlocError, UsageError
 
 MODELS = {"phantom-v1": Path(__file__).parent / "embedded" / "phantom-v1.safetensors"}
@@ -218,13 +219,16 @@ def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
 def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
     """A whole classifier's state dict."""
     try:
+        if file is None and backbone in TIMM_NAMES:
+            return timm_network(backbone, pretrained=True).state_dict()
         if file is None:
-            return torchvision.models.get_model(backbone, weights="IMAGENET1K_V1").state_dict()
+            name = backbone.removesuffix("_large")
+            return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CxrlocError(f"{file or backbone}: ImageNet weights not to be had: {error}") from error
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise CxrlocError(f"{file}: not a file of weights ({reason})") from error
+        raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error

@@ -1,3 +1,4 @@
+import sys
 from functools import partial
 
 import pytest
@@ -7,12 +8,13 @@ from torch import nn
 from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.grid import set_input_channels, set_output_stride
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 FINDINGS = ("Mass", "Nodule")
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", sorted(BACKBONES.keys() - CELL_SHIFTS_PIXELS.keys()))
 @pytest.mark.parametrize("side", [8, 16, 32])
 def test_every_backbone_reaches_wangs_grids_from_one_input_size(backbone, side):
     with torch.device("meta"):
@@ -20,6 +22,45 @@ def test_every_backbone_reaches_wangs_grids_from_one_input_size(backbone, side):
         logits, features = network(torch.zeros(1, 1, 256, 256))
     assert logits.shape == (1, 2)
     assert features.shape[2:] == (side, side)
+
+
+@pytest.mark.parametrize("backbone", CELL_SHIFTS_PIXELS)
+def test_networks_of_timm_tile_the_image_too(backbone):
+    """At 224, as Pham et al. 2019 feed them."""
+    pytest.importorskip("timm", reason="needs the extra zoo")
+    with torch.device("meta"):
+        network = Localizer(LocalizerConfig(backbone, FINDINGS, transition_channels=0))
+        logits, features = network(torch.zeros(1, 1, 224, 224))
+    assert (logits.shape, features.shape[2:]) == ((1, 2), (7, 7))
+
+
+def test_a_zoo_network_without_timm_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(CxrlocError, match=r"xception needs the timm package: .*cxrloc\[zoo\]"):
+        BACKBONES["xception"]()
+
+
+@pytest.mark.parametrize(("depth", "layers"), [(38, 32), (50, 50), (101, 101)])
+def test_the_depth_in_baltruschats_names(depth, layers):
+    """ResNet-38 is named after more layers than its stated blocks (2, 2, 3, 3) have."""
+    with torch.device("meta"):
+        modules = dict(BACKBONES[f"resnet{depth}"]().named_modules())
+    convolutions = [n for n, m in modules.items() if isinstance(m, nn.Conv2d)]
+    assert len([n for n in convolutions if "downsample" not in n]) + 1 == layers
+
+
+def test_a_large_network_sees_twice_the_image_on_the_same_grid():
+    with torch.device("meta"):
+        small = Localizer(LocalizerConfig("resnet50", FINDINGS, transition_channels=0))
+        config = LocalizerConfig(
+            "resnet50_large", FINDINGS, output_stride=64, transition_channels=0
+        )
+        large = Localizer(config)
+        assert small(torch.zeros(1, 1, 224, 224))[1].shape[2:] == (7, 7)
+        assert large(torch.zeros(1, 1, 448, 448))[1].shape[2:] == (7, 7)
+    names = [name for name, _ in large.backbone.named_children()]
+    assert names[4:7] == ["layer1", "maxpool2", "layer2"]
+    assert small.state_dict().keys() == large.state_dict().keys()
 
 
 def test_a_transition_layer_coarsens_what_a_backbone_can_not():
@@ -75,6 +116,7 @@ def test_a_new_network_has_seen_nothing():
     ("change", "message"),
     [
         ({"backbone": "resnet51"}, "alexnet, googlenet"),
+        ({"backbone": "xception", "output_stride": 16}, "xception cannot be made finer than 32"),
         ({"pooling": "mean"}, "average, max, lse"),
         ({"output_stride": 4}, "8, 16, 32"),
         ({"input_channels": 2}, "1, 3"),
