@@ -1,0 +1,98 @@
+"""Mini-batches that keep the prevalence of every label."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def stratified(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
+) -> Iterator[list[int]]:
+    """Endless batches of indices with each label as frequent as in the whole, new each epoch.
+
+    Rubin et al. 2018, section 6 ("each mini-batch maintained overall class prevalence"). Open:
+    the paper does not say how; here by `iterative_stratification`. The indices of a step depend
+    on nothing but the arguments. Those that fill no whole batch are left out of an epoch, drawn
+    anew for each.
+
+    Args:
+        labels: where a finding is positive.
+        batch_size: images per batch.
+        seed: of the order.
+        first_step: number of the first batch to give.
+
+    >>> labels = np.array([[True], [False], [True], [False]])
+    >>> batches = stratified(labels, batch_size=2, seed=0)
+    >>> [int(labels[next(batches)].sum()) for _ in range(6)]
+    [1, 1, 1, 1, 1, 1]
+    """
+    per_epoch = len(labels) // batch_size
+    step = first_step
+    while True:
+        epoch, start = divmod(step, per_epoch)
+        generator = np.random.default_rng([seed, epoch])
+        kept = generator.permutation(len(labels))[: per_epoch * batch_size]
+        batch_of = iterative_stratification(labels[kept], batch_size, generator)
+        batches = kept[np.argsort(batch_of, kind="stable")].reshape(per_epoch, batch_size)
+        for batch in batches[start:]:
+            yield batch.tolist()
+            step += 1
+
+
+def iterative_stratification(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, generator: np.random.Generator
+) -> Int[np.ndarray, " image"]:
+    """The batch of each image: the rarest label is dealt out first, to where it is wanted most.
+
+    Sechidis et al. 2011, On the Stratification of Multi-Label Data, Algorithm 1. Every batch wants
+    its share of each label's images. Of the labels left, the one with the fewest images goes
+    first: each of its images to the batch that still wants most of them, among equals to the one
+    with the most places left, among those to any. Then images without labels fill the places.
+
+    Args:
+        labels: of images in a random order, a whole number of batches.
+        batch_size: places in each batch, all of which are filled.
+        generator: breaks ties.
+
+    >>> labels = np.array([[True], [True], [False], [False]])
+    >>> batch = iterative_stratification(labels, 2, np.random.default_rng(0))
+    >>> sorted(batch[:2].tolist()), sorted(batch[2:].tolist())  # one of each kind in both
+    ([0, 1], [0, 1])
+    """
+    count = len(labels) // batch_size
+    batch_of = np.full(len(labels), -1)
+    places = np.full(count, batch_size)
+    # batch finding, in units of 1 / count images: whole numbers, so that ties are ties
+    wanted = np.tile(labels.sum(axis=0), (count, 1))
+    while (left := batch_of < 0).any():
+        images = labels[left].sum(axis=0)
+        if images.any():
+            rarest = int(np.where(images > 0, images, len(labels) + 1).argmin())
+            dealt = np.flatnonzero(left & labels[:, rarest])
+            wish = wanted[:, rarest]
+        else:
+            dealt, wish = np.flatnonzero(left), np.zeros(count, dtype=int)
+        batch_of[dealt] = _most_wanting(wish, places, len(dealt), generator)
+        places -= np.bincount(batch_of[dealt], minlength=count)
+        np.subtract.at(wanted, batch_of[dealt], count * labels[dealt])
+    return batch_of
+
+
+def _most_wanting(
+    wish: Int[np.ndarray, " batch"],
+    places: Int[np.ndarray, " batch"],
+    count: int,
+    generator: np.random.Generator,
+) -> Int[np.ndarray, " {count}"]:
+    """Batches of `count` images dealt one after the other to the one that wants most.
+
+    As each image lessens its batch's wish by one image, these are the greatest of all wish - k,
+    k = 0, 1, ... below the batch's places.
+    """
+    batch = np.repeat(np.arange(len(places)), places)
+    taken = np.arange(len(batch)) - np.repeat(np.cumsum(places) - places, places)  # k
+    order = np.lexsort(
+        (generator.random(len(batch)), taken - places[batch], len(places) * taken - wish[batch])
+    )
+    return batch[order[:count]]
