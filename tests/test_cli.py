@@ -184,6 +184,28 @@ def test_maps_that_are_none_are_named(
     assert ".npz: " in done.stderr
 
 
+def test_a_box_list_alone_has_no_labelled_pairs(chests: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,finding,x_min,y_min,x_max,y_max\na,Mass,1,1,9,9\n")
+    scored = ("--detections", boxes, "--boxes-for", "labelled", "--resamples", "20")
+    done = run("bench", boxes, *scored, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "has no image-level labels beside its boxes" in done.stderr
+    assert run("bench", chests, *scored, "--out", tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["heatmap", "bench", "classify", "compare", "trust"])
+def test_an_output_folder_that_cannot_be_made_is_wrong_usage_before_any_work(
+    chests: Path, tmp_path: Path, command: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    read = {"heatmap": [chests / "images"], "compare": [chests, chests / "images"]}
+    done = run(command, *read.get(command, [chests]), "--out", taken / "out")
+    assert done.exit_code == 2
+    assert done.stderr == f"Error: --out {taken / 'out'}: Not a directory\n"
+
+
 def test_a_folder_that_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
     done = run("bench", tmp_path)
     assert done.exit_code == 1

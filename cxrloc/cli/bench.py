@@ -114,6 +114,8 @@ def bench(
 
 def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
+    from cxrloc.pipeline.claims import warning_lines
+
     run, report = result.run, result.scores.report
     screen = console()
     missing = len(run["missing_images"]) + len(run["failed_images"])
@@ -123,7 +125,7 @@ def show_bench(result: Any, out: Path) -> None:
         f"{report.divisor} of {run['data']['boxes']} boxes. Not scored: {report.left_out} "
         f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
         f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
-        *(f"Warning: {text} ({n} images)" for text, n in run["warnings"].items()),
+        *warning_lines(result.claims),
         sep="\n",
         highlight=False,
     )

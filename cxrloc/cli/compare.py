@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.options import Aggregate, Aggregation, ByUnit, Out, Quiet, Seed, TIobb, TIou, Unit
-from cxrloc.cli.terminal import clear_errors, console, show_frame
+from cxrloc.cli.terminal import clear_errors, console, show_frame, with_progress
 
 
 def compare(
@@ -35,7 +35,9 @@ def compare(
 
         rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
         options = flow.CompareOptions(data, by.value, aggregation.value, rules, most)
-        result = flow.compare(runs, out, options)
+        result = flow.compare(
+            runs, out, options, lambda kinds: with_progress(kinds, quiet, "Comparisons")
+        )
         if not quiet:
             show_comparison(result, out)
 

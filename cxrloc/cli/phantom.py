@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Quiet, Seed
-from cxrloc.cli.terminal import clear_errors
+from cxrloc.cli.terminal import clear_errors, with_progress
 
 
 def phantom(
@@ -20,7 +20,9 @@ def phantom(
     with clear_errors():
         from cxrloc.datasets.phantom import write_phantoms
 
-        records = write_phantoms(out, n, seed, file_format)
+        records = write_phantoms(
+            out, n, seed, file_format, watch=lambda series: with_progress(series, quiet)
+        )
         if not quiet:
             boxes = sum(len(record.annotations) for record in records)
             typer.echo(f"{len(records)} radiographs with {boxes} findings are in {out}")

@@ -25,7 +25,13 @@ from cxrloc.images.dicom_header import (
     spacing_mm_of,
     view_of,
 )
-from cxrloc.images.dicom_pixels import PIXEL_TAGS, has_plain_words, pixel_data, stored_words
+from cxrloc.images.dicom_pixels import (
+    PIXEL_TAGS,
+    check_whole,
+    has_plain_words,
+    pixel_data,
+    stored_words,
+)
 from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render
 from cxrloc.images.intensity import grey_levels, looks_inverted
 from cxrloc.types import CxrlocError, Radiograph, View
@@ -69,7 +75,7 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
     try:
         # pydicom's complaints of header values quote them, names included: they stay here.
         with recorded_warnings():
-            dataset = _parse(data)
+            dataset = _parse(path, data)
         with recorded_warnings() as complaints:
             words = stored_words(path, dataset, pixel_data(dataset, data))
         with recorded_warnings():
@@ -81,7 +87,8 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
     except PARSING_ERRORS as error:
         # The error's text may quote the header, so only its kind is told.
         raise CxrlocError(
-            f"{path}: a damaged DICOM file ({type(error).__name__} while reading its header)"
+            f"{path}: a damaged DICOM file ({type(error).__name__} while reading its "
+            "tags): is it cut short?"
         ) from error
 
 
@@ -95,21 +102,30 @@ def recorded_warnings() -> Iterator[list[str]]:
         lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
 
 
-def _parse(data: mmap) -> Dataset:
-    """The tags that are needed, and a transfer syntax also where the file does not name one."""
-    tags = [*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS]
-    file = cast(BinaryIO, data)  # of which pydicom needs what a map has
-    dataset = dcmread(file, DEFERRED_BYTES, force=True, specific_tags=tags)
+def _parse(path: Path, data: mmap) -> Dataset:
+    """The tags that are needed; where only the pixels' end is missing, an error that says so."""
+    try:
+        dataset = _read_tags(data, DEFERRED_BYTES)
+        return dataset if has_plain_words(dataset) else _read_tags(data)
+    except PARSING_ERRORS:
+        check_whole(path, _read_tags(data, with_pixels=False), data[data.tell() :])
+        raise
+
+
+def _read_tags(data: mmap, deferred: int | None = None, with_pixels: bool = True) -> Dataset:
+    """The tags, and a transfer syntax also where the file does not name one."""
+    data.seek(0)
+    dataset = dcmread(
+        cast(BinaryIO, data),  # of which pydicom needs what a map has
+        deferred,
+        stop_before_pixels=not with_pixels,
+        force=True,
+        specific_tags=[*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS],
+    )
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian if little is False else plain
-    if has_plain_words(dataset):
-        return dataset
-    syntax = dataset.file_meta.TransferSyntaxUID
-    file.seek(0)
-    dataset = dcmread(file, force=True, specific_tags=tags)
-    dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
 
 

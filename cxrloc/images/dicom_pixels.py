@@ -42,6 +42,9 @@ PIXEL_TAGS = (
     "PixelData",
 )
 PIXEL_DATA = Tag("PixelData")
+PIXELS_END = b"\xfe\xff\xdd\xe0"
+"""Sequence Delimitation Item (FFFE,E0DD), which closes compressed pixel data (PS3.5 A.4)."""
+
 LITTLE_ENDIAN = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -103,6 +106,29 @@ def pixel_data(dataset: Dataset, data: mmap) -> bytes | memoryview:
     if isinstance(element, RawDataElement) and element.value is None:
         return memoryview(data)[element.value_tell :][: element.length]
     return dataset.get("PixelData") or b""
+
+
+def check_whole(path: Path, dataset: Dataset, rest: bytes) -> None:
+    """Raise where a file ends within its pixel data.
+
+    Args:
+        path: names the file in errors.
+        dataset: the header.
+        rest: the file from the element Pixel Data (7FE0,0010) on.
+
+    Raises:
+        CxrlocError: the header promises more than there is.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_deflated:
+        return
+    found = max(0, len(rest) - (8 if syntax.is_implicit_VR else 12))  # tag, VR, length: PS3.5 7.1
+    _check_header(path, dataset, found)
+    if syntax.is_encapsulated and PIXELS_END not in rest:
+        raise CxrlocError(
+            f"{path}: PixelData (7FE0,0010), {syntax.name}, ends after {found} bytes without the "
+            "delimiter (FFFE,E0DD) that closes compressed pixel data: the file is cut short"
+        )
 
 
 def stored_words(
@@ -205,8 +231,9 @@ def _check_header(path: Path, dataset: Dataset, found: int) -> None:
         raise CxrlocError(f"{path}: no PixelData (7FE0,0010): the file holds no image")
     if not syntax.is_encapsulated and found < promised and photometric != "YBR_FULL_422":
         raise CxrlocError(
-            f"{path}: PixelData (7FE0,0010) has {found} bytes, {rows} rows x {columns} columns "
-            f"need {promised}: the file is cut short or its header wrong"
+            f"{path}: PixelData (7FE0,0010) has {found} bytes, {rows} rows x {columns} columns x "
+            f"{samples} samples of {allocated} bits need {promised}: the file is cut short or its "
+            "header wrong"
         )
 
 

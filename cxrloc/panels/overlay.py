@@ -9,11 +9,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from cxrloc.images.geometry import compose, resample, resize_affine
-from cxrloc.types import Box, Heatmap
+from cxrloc.types import Affine, Box, Heatmap
 
 BACKGROUND, TEXT = (16, 16, 18), (235, 235, 235)
 MARGIN, LINE_HEIGHT = 8, 20  # pixels
@@ -147,10 +147,27 @@ def _blend(
     to_panel = compose(
         heatmap.to_image, resize_affine(heatmap.rows, heatmap.columns, height, width)
     )
-    surface = resample(share, to_panel, height, width).clip(0, 1)[:, :, None]
+    surface = _surface(share, to_panel, height, width)[:, :, None]
     colours = _colours()[(surface[:, :, 0] * 255).astype(np.uint8)]
     alpha = OPACITY * surface
     return (picture * (1 - alpha) + colours * alpha + 0.5).astype(np.uint8)
+
+
+def _surface(
+    share: Float32[np.ndarray, "row col"], to_panel: Affine, height: int, width: int
+) -> Float32[np.ndarray, "height width"]:
+    """The map between its cells' centres, and as it ends for half a cell around the grid.
+
+    A grid may end half a cell before the image; boxes go on as far (`regions.to_border`).
+    """
+    rows, columns = share.shape
+    around = compose(Affine(x0=-1.0, y0=-1.0), to_panel)  # one more cell on every side
+    surface = resample(np.pad(share, 1, mode="edge"), around, height, width).clip(0, 1)
+    y = (np.arange(height) + 0.5 - to_panel.y0) / to_panel.yy
+    x = (np.arange(width) + 0.5 - to_panel.x0) / to_panel.xx
+    surface[(y < -0.5) | (y > rows + 0.5)] = 0
+    surface[:, (x < -0.5) | (x > columns + 0.5)] = 0
+    return surface
 
 
 def _draw_rectangle(

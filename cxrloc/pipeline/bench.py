@@ -114,6 +114,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     _check(data, options)
     make_folder(out)
     benchmark = boxed(read_images(data))
+    if options.protocol.population == "labelled":
+        _check_labels(benchmark)
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     refuse_contamination(models, benchmark.records)
     if options.protocol.population == "predicted":
@@ -160,6 +162,16 @@ def _check(data: Path | None, options: BenchOptions) -> None:
 
 def _say_whom_they_saw(models: Sequence[Model]) -> bool:
     return bool(models) and all(model.card.training_patients for model in models)
+
+
+def _check_labels(benchmark: ImageSet) -> None:
+    """A box list alone labels what it boxes, and nothing else."""
+    records = benchmark.records
+    if all(r.labels.keys() <= {a.finding for a in r.annotations} for r in records):
+        raise UsageError(
+            f"--boxes-for labelled: {benchmark.name} has no image-level labels beside its boxes, "
+            "so these would be the pairs of --boxes-for annotated"
+        )
 
 
 def _check_operating_points(models: Sequence[Model]) -> None:

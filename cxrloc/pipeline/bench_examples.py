@@ -10,7 +10,7 @@ from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.inference.batches import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
-from cxrloc.pipeline.claims import Claims
+from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.types import Annotation, Detection, MatchRule
 
 PANEL_WIDTH, PANELS_PER_ROW = 360, 4  # pixels; panels, two for each finding
@@ -45,6 +45,7 @@ def draw_examples(
         ]
     how = f"Correct: {CRITERION_NAMES[rule.criterion]} > {rule.threshold:g}."
     captions = [f"{how} The first image of each finding by name, not chosen by score.", caption]
+    captions += warning_lines(claims)
     roles = [Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE]
     return compose_panels(panels, PANELS_PER_ROW, captions, roles)
 

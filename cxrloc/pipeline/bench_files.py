@@ -17,7 +17,7 @@ from cxrloc.evaluation.localization.tables import (
     report_frame,
     reports_frame,
 )
-from cxrloc.pipeline.claims import Claims
+from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.types import Detection, LocalizationReport
 
 
@@ -36,7 +36,7 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
         # Boxes in full: scored again, they must give the same numbers.
         digits = None if name == "detections" else "%.6g"
         frame.to_csv(out / f"{name}.csv", index=False, float_format=digits)
-    warnings = [f"Warning: {text} ({n} images)" for text, n in claims.warnings.items()]
+    warnings = warning_lines(claims)
     controls = controls_markdown(scores.report, scores.controls, scores.differences)
     views = [f"View {v}\n\n{markdown_table(r)}" for v, r in scores.by_view.items()]
     (out / "table.md").write_text(

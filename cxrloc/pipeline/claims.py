@@ -41,6 +41,11 @@ class Claims:
     warnings: Mapping[str, int] = field(default_factory=dict)
 
 
+def warning_lines(claims: Claims) -> list[str]:
+    """Every warning with the number of its images, as outputs show them."""
+    return [f"Warning: {text} ({n} images)" for text, n in claims.warnings.items()]
+
+
 def claims_of_models(
     records: Sequence[Record],
     images: Iterable[Image],

@@ -35,6 +35,7 @@ from cxrloc.models.weights import Model, read_model
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.pipeline.image_sets import ImageSet, read_images, refuse_contamination
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.provenance import caption_of, describe_models, operating_point, view_warnings
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.types import ClassificationReport, CxrlocError, Predictions, UsageError
@@ -104,11 +105,12 @@ def classify(
     result and the others go on.
 
     Raises:
-        UsageError: a name does not exist, or options exclude each other.
+        UsageError: a name does not exist, options exclude each other, or `out` cannot be written.
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
     started = time.perf_counter()
     check_beside(options.beside, list(METRICS))
+    make_folder(out)
     image_set = _part(read_images(data), data, options.split)
     models = [] if options.predictions else [*map(read_model, options.models)]
     refuse_contamination(models, image_set.records)
@@ -120,7 +122,6 @@ def classify(
     tuning, judged = _tuning_part(units, options)
     points = _operating_points(models, tuning, judged)
     report = classify_units(judged, options.resampling, tuning, points, options.groups)
-    out.mkdir(parents=True, exist_ok=True)
     origin = f"Probabilities from {options.predictions}."
     caption = caption_of(describe_models(models)) if models else origin
     write_classification(seen.predictions, judged, points, report, out, caption)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from cxrloc.evaluation.localization.comparison import (
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.pipeline.claims import claims_of_detections
 from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.types import CxrlocError, Record, UsageError
 
@@ -70,25 +71,35 @@ class _Run(NamedTuple):
     card: Mapping[str, Any]
 
 
-def compare(paths: Sequence[Path], out: Path, options: CompareOptions) -> CompareResult:
+_Comparison = Callable[[Mapping[str, _Run], Sequence[Record], CompareOptions], _Compared]
+
+KindWatch = Callable[[Iterable[tuple[str, _Comparison]]], Iterable[tuple[str, _Comparison]]]
+"""Passes on what is to be compared, and may show how far it has come."""
+
+
+def compare(
+    paths: Sequence[Path], out: Path, options: CompareOptions, watch: KindWatch = iter
+) -> CompareResult:
     """Compare what all runs have, probabilities or boxes or both, and write it to `out`.
 
     Args:
         paths: result folders of `classify` or `bench`, or CSV files of probabilities or boxes.
         out: folder for the results, none of the runs'.
         options: truth and protocol.
+        watch: sees what is compared, one kind after another.
 
     Raises:
-        UsageError: a path is no run, or the truth is not to be found.
+        UsageError: a path is no run, the truth is not to be found, or `out` cannot be written.
         CxrlocError: the runs have nothing in common.
     """
     if out.resolve() in {path.resolve() for path in paths}:
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
+    make_folder(out)
     runs = {name: _read_run(path) for name, path in zip(_names(paths), paths, strict=True)}
     image_set = read_images(options.data or _data_of(runs))
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
-    for kind, compare_kind in COMPARED.items():
+    for kind, compare_kind in watch(COMPARED.items()):
         if all(kind in run.files for run in runs.values()):
             own, counts[kind] = compare_kind(runs, image_set.records, options)
             frames |= own
@@ -204,7 +215,7 @@ def _compare_detections(
     }
 
 
-COMPARED: dict[str, Callable[[Mapping[str, _Run], Sequence[Record], CompareOptions], _Compared]] = {
+COMPARED: dict[str, _Comparison] = {
     PREDICTIONS: _compare_predictions,
     DETECTIONS: _compare_detections,
 }
@@ -213,7 +224,6 @@ COMPARED: dict[str, Callable[[Mapping[str, _Run], Sequence[Record], CompareOptio
 
 def _write(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper."""
-    out.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
     tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]

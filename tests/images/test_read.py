@@ -163,7 +163,7 @@ def bad(tmp_path: Path, **tags: object) -> Path:
     [
         ({"Rows": 0}, "0 rows x 160 columns: the image has no pixels"),
         ({"Rows": 65_535, "Columns": 65_535}, "65535 rows x 65535 columns: more than"),
-        ({"Rows": 201}, "PixelData .* has 64000 bytes, 201 rows x 160 columns need 64320"),
+        ({"Rows": 201}, "PixelData .* has 64000 bytes, 201 rows x 160 columns x 1 .* need 64320"),
         ({"PixelData": None}, "no PixelData"),
         ({"Rows": None}, r"Rows \(0028,0010\) is missing"),
         ({"BitsStored": 17}, "BitsAllocated .* 16 and BitsStored .* 17"),
@@ -228,7 +228,31 @@ def test_truncated_compressed_pixels_are_one_clear_line(tmp_path: Path, syntax: 
     path = transcoded(write_dicom(tmp_path / "a", GREY16 >> 4, 12), syntax)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CxrlocError, match=r"a damaged DICOM file|cannot be decoded|no PixelData"):
+    rule = r"PixelData \(7FE0,0010\), .*ends after \d+ bytes without the delimiter.*cut short"
+    with pytest.raises(CxrlocError, match=rule):
+        read_radiograph(path)
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, None])
+@pytest.mark.parametrize("side", [64, 1024])  # read at once, or where it lies
+def test_truncated_plain_pixels_are_one_clear_line_that_counts(
+    tmp_path: Path, syntax: uid.UID | None, side: int
+) -> None:
+    path = write_dicom(tmp_path / "a", np.zeros((side, side), dtype="u2"), 12)
+    path = transcoded(path, syntax) if syntax else path
+    path.write_bytes(path.read_bytes()[:-10])
+    needed = 2 * side * side
+    rule = rf"has {needed - 10} bytes, {side} rows x {side} columns x 1 samples of 16 bits need"
+    with pytest.raises(CxrlocError, match=f"{rule} {needed}: the file is cut short"):
+        read_radiograph(path)
+
+
+def test_a_file_that_ends_within_its_header_is_one_clear_line(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", GREY8, 8, WindowCenter=[90, 120], WindowWidth=[80, 90])
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(
+        CxrlocError, match=r"while reading its tags\): is it cut short\?|is missing"
+    ):
         read_radiograph(path)
 
 

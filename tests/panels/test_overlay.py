@@ -55,11 +55,23 @@ def test_a_degenerate_map_is_not_drawn(scores: list[list[float]]) -> None:
 
 
 def test_a_map_of_the_middle_only_leaves_the_rest_uncoloured() -> None:
-    cropped = Heatmap("image", "Mass", np.array([[0.0, 1.0]]), Affine(10, 0, 10, 0, 20, 10), 40, 40)
-    picture = below_title(draw_panel(GREY, 40, "", cropped))
-    assert (picture[:9] == 128).all()
-    assert (picture[:, 31:] == 128).all()
-    assert (picture[20, 26] != 128).any()
+    middle = np.ones((10, 10))
+    middle[0, 0] = 0.0
+    cropped = Heatmap("image", "Mass", middle, Affine(2, 0, 10, 0, 2, 10), 40, 40)
+    coloured = (below_title(draw_panel(GREY, 40, "", cropped)) != 128).any(-1)
+    # Half a cell of two pixels around it belongs to it, as to its boxes.
+    assert not coloured[:9].any()
+    assert not coloured[:, 31:].any()
+    assert coloured[12:31, 12:31].all()
+
+
+@pytest.mark.parametrize("shift", [-5.0, 0.0, 5.0])
+def test_colours_go_to_the_border_though_the_grid_ends_half_a_cell_before(shift: float) -> None:
+    scores = np.full((4, 4), 1.0)
+    scores[1, 1] = 0.0
+    moved = Heatmap("image", "Mass", scores, Affine(10, 0, shift, 0, 10, shift), 40, 40)
+    coloured = (below_title(draw_panel(GREY, 40, "", moved)) != 128).any(-1)
+    assert all(side.all() for side in (coloured[0], coloured[-1], coloured[:, 0], coloured[:, -1]))
 
 
 def test_roles_differ_in_colour_and_in_line() -> None:

@@ -26,7 +26,12 @@ TEST_EVERY = 3
 
 
 def write_phantoms(
-    folder: Path, n: int, seed: int, file_format: str = "png", size: int = 1024
+    folder: Path,
+    n: int,
+    seed: int,
+    file_format: str = "png",
+    size: int = 1024,
+    watch: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> list[Record]:
     """Write phantoms 0 to n - 1 of a series as ChestX-ray14 is published.
 
@@ -41,6 +46,7 @@ def write_phantoms(
         file_format: "png" (8 bit, as published) or "dicom" (12 bit, DX).
         size: rows and columns of the images; boxes in the tables are in the published frame,
             1024 x 1024, whatever the size.
+        watch: passes the numbers of the series on, and may show how far they have come.
 
     Returns:
         The records, with the files' paths.
@@ -57,7 +63,7 @@ def write_phantoms(
     suffix, write = WRITERS[file_format]
     (folder / "images").mkdir(parents=True, exist_ok=True)
     records = []
-    for index in range(n):
+    for index in watch(range(n)):
         phantom = make_phantom(seed, index, size)
         path = folder / "images" / f"{phantom.record.image_id}{suffix}"
         write(phantom, path)
