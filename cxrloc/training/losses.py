@@ -67,9 +67,10 @@ def w_cel(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     known, targets = _known(labels)
     counts = summed(torch.stack([targets.sum(), (known - targets).sum()]))  # |P|, |N|
     # With no label of a kind nothing is multiplied by its weight, so any finite one will do.
-    beta_p, beta_n = counts.sum() / counts.where(counts > 0, 1.0)
+    positives, negatives = counts.where(counts > 0, 1.0)
+    beta_n = counts.sum() / negatives
     return F.binary_cross_entropy_with_logits(
-        logits, targets, known * beta_n, pos_weight=beta_p / beta_n, reduction="sum"
+        logits, targets, known * beta_n, pos_weight=negatives / positives, reduction="sum"
     )
 
 
