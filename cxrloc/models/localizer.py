@@ -20,11 +20,12 @@ from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
+ARCHITECTURES = ("localizer", "dualnet", "meta")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalizerConfig:
-    """What a `Localizer` is built from.
+    """What a network is built from.
 
     Attributes:
         backbone: a name of `BACKBONES`.
@@ -37,6 +38,8 @@ class LocalizerConfig:
         lse_r: sharpness r of the pooling "lse".
         same_padding: strided convolutions pad as TensorFlow's "SAME" (`grid.SamePadded`): for
             weights that were trained so.
+        architecture: a name of `networks.NETWORKS`: "localizer" (an image), "dualnet" (a frontal
+            and a lateral image), "meta" (an image, age, sex and view).
 
     Raises:
         CxrlocError: a value is not one of those.
@@ -50,6 +53,7 @@ class LocalizerConfig:
     pooling: str = "average"
     lse_r: float = 10.0
     same_padding: bool = False
+    architecture: str = "localizer"
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -57,6 +61,7 @@ class LocalizerConfig:
             ("pooling", self.pooling, POOLINGS),
             ("output_stride", self.output_stride, OUTPUT_STRIDES),
             ("input_channels", self.input_channels, (1, 3)),
+            ("architecture", self.architecture, ARCHITECTURES),
         ):
             if value not in known:
                 raise CxrlocError(
@@ -91,6 +96,40 @@ class LocalizingNetwork(Protocol):
         """[batch channel row col] -> [batch finding], [batch depth row col]."""
 
 
+class Trunk(nn.Module):
+    """Backbone and transition layer: all that a network has before its pooling.
+
+    Attributes:
+        backbone: of the config's name, stride and padding.
+        transition: the transition layer, or the identity.
+        depth: channels that come out.
+        cell_shift_pixels: where the centre of what a feature sees lies, right of and below the
+            centre of its cell, in pixels of the input.
+    """
+
+    def __init__(self, config: LocalizerConfig) -> None:
+        super().__init__()
+        self.backbone = BACKBONES[config.backbone]()
+        set_input_channels(self.backbone, config.input_channels)
+        if config.same_padding:
+            pad_as_tensorflow(self.backbone)
+        if config.output_stride < native_stride(config.backbone):
+            set_output_stride(self.backbone, config.output_stride)
+        depth = _depth(self.backbone)
+        self.transition = _transition(depth, config)
+        self.depth = (
+            depth if config.transition_channels == 0 else config.transition_channels or depth
+        )
+        shift = CELL_SHIFTS_PIXELS.get(config.backbone)
+        self.cell_shift_pixels = cell_shift_pixels(self) if shift is None else shift
+
+    def forward(
+        self, images: Float[Tensor, "batch channel row col"]
+    ) -> Float[Tensor, "batch depth feature_row feature_col"]:
+        """The features behind all logits."""
+        return self.transition(self.backbone(images))
+
+
 class Localizer(nn.Module):
     """Backbone -> transition layer -> global pooling -> prediction layer.
 
@@ -113,23 +152,11 @@ class Localizer(nn.Module):
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = BACKBONES[config.backbone]()
-        set_input_channels(self.backbone, config.input_channels)
-        if config.same_padding:
-            pad_as_tensorflow(self.backbone)
-        if config.output_stride < native_stride(config.backbone):
-            set_output_stride(self.backbone, config.output_stride)
-        depth = _depth(self.backbone)
-        self.transition = _transition(depth, config)
-        self.cell_shift_pixels = CELL_SHIFTS_PIXELS.get(config.backbone)
-        if self.cell_shift_pixels is None:
-            layers = nn.Sequential(self.backbone, self.transition)
-            self.cell_shift_pixels = cell_shift_pixels(layers)
+        trunk = Trunk(config)
+        self.backbone, self.transition = trunk.backbone, trunk.transition
+        self.cell_shift_pixels = trunk.cell_shift_pixels
         self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
-        self.prediction = nn.Linear(
-            depth if config.transition_channels == 0 else config.transition_channels or depth,
-            len(config.findings),
-        )
+        self.prediction = nn.Linear(trunk.depth, len(config.findings))
 
     def forward(
         self, images: Float[Tensor, "batch channel row col"]

@@ -16,8 +16,10 @@ import torchvision
 from torch import Tensor, nn
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.dualnet import DualNet
+from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
+from cxrloc.models.networks import Network, build_network
 from cxrloc.models.zoo import TIMM_NAMES, timm_network
 from cxrloc.types import CxrlocError, UsageError
 
@@ -42,6 +44,7 @@ class ModelCard:
         training_images: how many images did.
         limits: one sentence for every picture.
         recipe: the TOML text it was trained by.
+        provenance: hashes of split and training data, seed, versions of packages.
     """
 
     name: str
@@ -53,6 +56,7 @@ class ModelCard:
     training_images: int = 0
     limits: str = ""
     recipe: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +64,7 @@ class Model:
     """A network with what belongs to its weights.
 
     Attributes:
-        network: a `Localizer` in evaluation mode, or one's own `LocalizingNetwork`.
+        network: one of `networks.NETWORKS` in evaluation mode, or one's own `LocalizingNetwork`.
         config: what the network was built from; None for one's own network.
         preprocessing: how it wants its images.
         card: origin, findings, views, limits.
@@ -84,7 +88,7 @@ def hashed_patient(patient_id: str) -> str:
 
 
 def write_model(
-    path: Path, network: Localizer, preprocessing: Preprocessing, card: ModelCard
+    path: Path, network: Network, preprocessing: Preprocessing, card: ModelCard
 ) -> None:
     """Write weights in half precision with everything that belongs to them.
 
@@ -158,10 +162,10 @@ def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
     return from_plain(cls, values, f"{path}: {key}")
 
 
-def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Localizer:
+def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
     """The network with its weights in float32; each must be there, and none be left over."""
     with torch.device("meta"):  # no memory and no random numbers for weights to be replaced
-        network = Localizer(config)
+        network = build_network(config)
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
@@ -174,8 +178,8 @@ def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) 
     return network.eval()
 
 
-def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
-    """Give the backbone weights trained on ImageNet, in place.
+def start_from_imagenet(network: Network, file: Path | None = None) -> None:
+    """Give the backbone weights trained on ImageNet, in place; a DualNet's both backbones.
 
     How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
     0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 and
@@ -199,21 +203,26 @@ def start_from_imagenet(network: Localizer, file: Path | None = None) -> None:
             "or name a file of weights that were"
         )
     source = file or f"torchvision's weights of {name}"
+    trunks = (network.frontal, network.lateral) if isinstance(network, DualNet) else (network,)
     given = {key.removeprefix("features."): tensor for key, tensor in _imagenet(name, file).items()}
-    own = network.backbone.state_dict()
+    for trunk in trunks:
+        _fill_backbone(trunk.backbone, given, f"{source}: no weights for {name}")
+
+
+def _fill_backbone(backbone: nn.Module, given: Mapping[str, Tensor], complaint: str) -> None:
+    """Copy a classifier's weights, its first convolution summed where the backbone reads grey."""
+    own = backbone.state_dict()
     first = next(iter(own))
-    if network.config.input_channels == 1 and first in given:
-        given[first] = given[first].sum(dim=1, keepdim=True)
     for key, tensor in own.items():
         if key.endswith("num_batches_tracked"):
             continue
-        if key not in given or given[key].shape != tensor.shape:
-            found = tuple(given[key].shape) if key in given else "nothing"
-            raise CxrlocError(
-                f"{source}: no weights for {name}: {key} must be {tuple(tensor.shape)}, "
-                f"found {found}"
-            )
-        tensor.copy_(given[key])
+        new = given.get(key)
+        if new is not None and key == first and tensor.shape[1] == 1:
+            new = new.sum(dim=1, keepdim=True)
+        if new is None or new.shape != tensor.shape:
+            found = "nothing" if new is None else tuple(new.shape)
+            raise CxrlocError(f"{complaint}: {key} must be {tuple(tensor.shape)}, found {found}")
+        tensor.copy_(new)
 
 
 def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
