@@ -1,0 +1,126 @@
+"""Pairs of a frontal and a lateral image, for networks that read both."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from cxrloc.types import CxrlocError, Record, View
+
+FRONTAL = (View.PA, View.AP)
+
+
+class Pair(NamedTuple):
+    """Two images that were taken together."""
+
+    frontal: Record
+    lateral: Record
+
+
+def _first(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
+    """The first of each view: one pair per study."""
+    return [Pair(frontal[0], lateral[0])]
+
+
+def _last(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
+    """The last of each view: one pair per study."""
+    return [Pair(frontal[-1], lateral[-1])]
+
+
+def _each(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
+    """Every frontal image, with the first lateral one."""
+    return [Pair(each, lateral[0]) for each in frontal]
+
+
+PAIRINGS: dict[str, Callable[[Sequence[Record], Sequence[Record]], list[Pair]]] = {
+    "first": _first,
+    "last": _last,
+    "each": _each,
+}
+"""Which pairs a study gives that has several images of a view, in the order of acquisition."""
+
+
+def pairs_by_study(
+    records: Iterable[Record], pairing: str = "first", frontal_views: Collection[View] = FRONTAL
+) -> list[Pair]:
+    """The pairs of every study that has both views, in the order of the studies.
+
+    Rubin et al. 2018, table 2: studies "where both frontal and lateral images were available".
+    Open: which image, where a study has several of a view: the first by acquisition, which is the
+    order that readers give; others by `pairing`.
+
+    Args:
+        records: of any data set; those without a view give no pair.
+        pairing: a name of `PAIRINGS`.
+        frontal_views: PA, AP or both: DualNets exist for PA and for AP.
+
+    >>> views = [("a", View.LATERAL), ("b", View.PA), ("c", View.PA), ("d", View.AP)]
+    >>> records = [Record(name, "1", "study", None, view) for name, view in views]
+    >>> [(pair.frontal.image_id, pair.lateral.image_id) for pair in pairs_by_study(records)]
+    [('b', 'a')]
+    >>> len(pairs_by_study(records, "each", [View.PA]))
+    2
+    """
+    studies: dict[tuple[str, str], tuple[list[Record], list[Record]]] = {}
+    for record in records:
+        frontal, lateral = studies.setdefault((record.patient_id, record.study_id), ([], []))
+        if record.view in frontal_views:
+            frontal.append(record)
+        elif record.view is View.LATERAL:
+            lateral.append(record)
+    choose = PAIRINGS[pairing]
+    return [
+        pair
+        for frontal, lateral in studies.values()
+        if frontal and lateral
+        for pair in choose(frontal, lateral)
+    ]
+
+
+def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
+    """The pairs that a CSV names: columns `frontal` and `lateral`, image ids or file names.
+
+    Raises:
+        CxrlocError: not such a file, or a row (named) that names no image, several, one twice as
+            a frontal image, or two patients.
+    """
+    named = _by_name(records)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise CxrlocError(f"{path}: not a CSV of pairs ({' '.join(str(error).split())})") from error
+    if missing := {"frontal", "lateral"} - set(table.columns):
+        raise CxrlocError(f"{path}: needs the columns frontal and lateral, lacks {min(missing)}")
+    pairs: list[Pair] = []
+    seen: set[str] = set()
+    for row, names in enumerate(zip(table["frontal"], table["lateral"], strict=True), start=2):
+        where = f"{path}, row {row}"
+        pair = Pair(*(_named(where, name, named) for name in names))
+        if pair.frontal.patient_id != pair.lateral.patient_id:
+            raise CxrlocError(f"{where}: the two images are of different patients")
+        if pair.frontal.image_id in seen:
+            raise CxrlocError(f"{where}: {names[0]} is in an earlier pair")
+        seen.add(pair.frontal.image_id)
+        pairs.append(pair)
+    return pairs
+
+
+def _by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Records by image id and by file name, with and without suffix."""
+    named: dict[str, list[Record]] = {}
+    for record in records:
+        names = {record.image_id}
+        if record.path is not None:
+            names |= {str(record.path), record.path.name, record.path.stem}
+        for name in names:
+            named.setdefault(name, []).append(record)
+    return named
+
+
+def _named(where: str, name: str, named: Mapping[str, Sequence[Record]]) -> Record:
+    found = named.get(name.strip(), ())
+    if len(found) != 1:
+        what = "no image of this data" if not found else f"{len(found)} images: name its path"
+        raise CxrlocError(f"{where}: {name!r} is {what}")
+    return found[0]
