@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from cxrloc.datasets import rsna_pneumonia, siim_pneumothorax, vindr_cxr
+from cxrloc.datasets import chexpert, mimic_cxr, openi, rsna_pneumonia, siim_pneumothorax, vindr_cxr
 from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.chestx_det import read_chestx_det
-from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.types import CxrlocError, Record
 
 READERS: dict[str, Callable[[Path], list[Record]]] = {
     "chestxray14": read_chestxray14,
+    "chexpert": chexpert.read_chexpert,
+    "mimic_cxr": mimic_cxr.read_mimic_cxr,
+    "openi": openi.read_openi,
     "boxes": read_boxed_images,
     "vindr_cxr": vindr_cxr.read_vindr_cxr,
     "rsna_pneumonia": rsna_pneumonia.read_rsna_pneumonia,
@@ -26,11 +29,26 @@ READERS: dict[str, Callable[[Path], list[Record]]] = {
 }
 """Readers by the name of what they read."""
 
+OFFICIAL_SPLITS: dict[str, Callable[[Path, list[Record]], dict[str, str]]] = {
+    "chestxray14": official_parts,
+    "chexpert": chexpert.official_parts,
+    "mimic_cxr": mimic_cxr.official_parts,
+}
+"""Published splits by reader: (folder, records) -> image id to "train", "validation" or "test"."""
+
 _COLUMNS = {
+    "chexpert": chexpert.COLUMNS,
     "vindr_cxr": vindr_cxr.COLUMNS,
     "rsna_pneumonia": rsna_pneumonia.COLUMNS,
     "siim_pneumothorax": siim_pneumothorax.COLUMNS,
 }
+_FOLDERS = {
+    "chestxray14": ("Data_Entry_2017*.csv", "BBox_List*.csv"),
+    "mimic_cxr": (f"{mimic_cxr.NAME}metadata.csv*",),
+    "openi": openi.REPORTS,
+}
+"""Layouts that a name in their folder tells from all others."""
+
 _FILE_NAMES = (
     "annotations_t*.csv",
     "annotations/annotations_t*.csv",
@@ -49,7 +67,8 @@ def read_dataset(path: Path) -> list[Record]:
     """Records of whatever lies at a path: a published layout, or a file or folder of boxes.
 
     A file is recognised by what is in it, a folder by the published name of its annotation file.
-    ChestX-ray14's own box list stands for its folder, so that its frame and patients are known.
+    ChestX-ray14's own box list stands for its folder, so that its frame and patients are known;
+    a table of labels of MIMIC-CXR stands for its folder with those labels.
 
     Raises:
         CxrlocError: nothing is there, a folder holds several annotation files, or the reader
@@ -59,10 +78,12 @@ def read_dataset(path: Path) -> list[Record]:
         raise CxrlocError(f"{path}: no such file or folder")
     if path.is_file() and path.match("BBox_List*.csv"):
         path = path.parent
+    if path.match(f"{mimic_cxr.NAME}*.csv*"):
+        return READERS["mimic_cxr"](path)
     if path.is_file():
         return READERS[_layout_of(path)](path)
-    if [*path.glob("Data_Entry_2017*.csv"), *path.glob("BBox_List*.csv")]:
-        return READERS["chestxray14"](path)
+    if layout := _layout_of_folder(path):
+        return READERS[layout](path)
     published = sorted(file for name in _FILE_NAMES for file in path.glob(name))
     if len(published) > 1:
         raise CxrlocError(
@@ -70,6 +91,25 @@ def read_dataset(path: Path) -> list[Record]:
             f"{', '.join(file.name for file in published)}"
         )
     return read_dataset(published[0]) if published else READERS["boxes"](path)
+
+
+def label_origin(path: Path) -> str:
+    """Where the image-level labels of a data set come from, in words for a run card."""
+    layout = _layout_of_folder(path) if path.is_dir() else ""
+    if layout == "openi":
+        return "cxrloc label, on the reports of Open-i"
+    if layout == "mimic_cxr" or path.match(f"{mimic_cxr.NAME}*.csv*"):
+        table = mimic_cxr.label_table(path)
+        return table.name if table else "none: MIMIC-CXR without a table of labels"
+    return "the data set's own labels"
+
+
+def _layout_of_folder(folder: Path) -> str | None:
+    for layout, names in _FOLDERS.items():
+        if any(True for name in names for _ in folder.glob(name)):
+            return layout
+    tables = (path for name in chexpert.TABLES.values() for path in folder.glob(name))
+    return "chexpert" if any(_layout_of(table) == "chexpert" for table in tables) else None
 
 
 def _layout_of(path: Path) -> str:

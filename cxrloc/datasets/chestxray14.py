@@ -87,6 +87,17 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
     return split
 
 
+def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
+    """The part of each image by the official lists: "train" (of train_val) or "test".
+
+    Raises:
+        CxrlocError: as `official_split`.
+    """
+    split = official_split(folder, records)
+    names = {"train_val": "train", "test": "test"}
+    return {record.image_id: names[part] for part in split for record in split[part]}
+
+
 def _read_entries(
     path: Path, annotations: Mapping[str, Sequence[Annotation]], files: Mapping[str, Path]
 ) -> list[Record]:

@@ -24,10 +24,14 @@ _SUFFIXES = {".xml", ".txt", ".csv", ".tsv", ".tgz"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report: its id (file stem, or the id column) and its text with section headings."""
+    """One report: its id (file stem, or the id column) and its text with section headings.
+
+    `image_ids` are the images that it reports on, where its file says them (Open-i).
+    """
 
     report_id: str
     text: str
+    image_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def encoding_of(content: bytes, whole: bool) -> str:
 
 
 def parse_openi(report_id: str, text: str) -> Report:
-    """A report of Open-i (NLMCXR): its abstract's sections under their labels, its id from `uId`.
+    """A report of Open-i (NLMCXR): its abstract's sections under their labels, its id and images.
 
     The indexers' MeSH terms are not read: the gold labels were made from them.
 
@@ -137,7 +141,7 @@ def parse_openi(report_id: str, text: str) -> Report:
     >>> parse_openi(
     ...     "1", '<a><uId id="CXR1"/><AbstractText Label="FINDINGS">Clear.</AbstractText></a>'
     ... )
-    Report(report_id='CXR1', text='FINDINGS: Clear.')
+    Report(report_id='CXR1', text='FINDINGS: Clear.', image_ids=())
     """
     if re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise CxrlocError("it declares a document type or entities, which are never expanded")
@@ -151,7 +155,9 @@ def parse_openi(report_id: str, text: str) -> Report:
     if not parts:
         raise CxrlocError("no AbstractText in it")
     uid = root.find(".//uId")
-    return Report((uid.get("id") if uid is not None else None) or report_id, "\n".join(parts))
+    own_id = uid.get("id") if uid is not None else None
+    images = tuple(image.get("id", "") for image in root.iter("parentImage"))
+    return Report(own_id or report_id, "\n".join(parts), images)
 
 
 def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:

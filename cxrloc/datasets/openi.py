@@ -1,0 +1,44 @@
+"""Open-i, the Indiana collection (Demner-Fushman et al. 2016): reports, and images where present.
+
+`NLMCXR_reports.tgz`, or the folder `ecgen-radiology` that it holds; images `CXR*.png` anywhere
+below the folder. Source of the standard in tables 1, 2 and 18 of Wang et al. 2017.
+"""
+
+from pathlib import Path
+
+from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.findings import CHESTXRAY14
+from cxrloc.reports.labels import label_report
+from cxrloc.reports.read import UnreadableReport, read_reports
+from cxrloc.types import CxrlocError, Record
+
+REPORTS = ("NLMCXR_reports.tgz", "ecgen-radiology")
+"""What a folder may hold the reports in."""
+
+
+def read_openi(folder: Path) -> list[Record]:
+    """One record per image that a report names, labelled by this package's report labeler.
+
+    The labels are the 14 findings of ChestX-ray14 in findings and impression of the report; what
+    is not mentioned has no label. Each report counts as a patient: the collection has one of each.
+    The view of an image is published nowhere in it and stays unknown, so frontal and lateral
+    images are both here.
+
+    Raises:
+        CxrlocError: there are no reports, one cannot be read, or two images have one name.
+    """
+    source = next((folder / name for name in REPORTS if (folder / name).exists()), None)
+    if source is None:
+        raise CxrlocError(f"{folder} holds neither {' nor '.join(REPORTS)}")
+    files = find_image_files_below([folder])
+    records = []
+    for report in read_reports(source):
+        if isinstance(report, UnreadableReport):
+            raise CxrlocError(f"{source}, {report.report_id}: {report.reason}")
+        said = label_report(report)
+        labels = {name: label for name, label in said.labels.items() if name in CHESTXRAY14}
+        records += [
+            Record(image_id, report.report_id, report.report_id, files.get(image_id), labels=labels)
+            for image_id in report.image_ids
+        ]
+    return records
