@@ -21,7 +21,7 @@ SIGNATURES = {
     "Heatmap": "image_id, finding, scores, to_image, rows, columns",
     "Model": "network, config, preprocessing, card, sha256",
     "ModelCard": "name, trained_on, findings, views, operating_points, training_patients, "
-    "training_images, limits, recipe",
+    "training_images, limits, recipe, provenance",
     "Preprocessing": "size, fit, source_size, bit_depth, mean, std",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
     "laterality, photometric_interpretation, intensity, file_format, warnings",

@@ -15,6 +15,8 @@ from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
 from cxrloc.cli.models import models
 from cxrloc.cli.phantom import phantom
+from cxrloc.cli.recipes import recipes
+from cxrloc.cli.train import train
 from cxrloc.cli.trust import trust
 
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -25,6 +27,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     trust: "cxrloc trust --images 2",
     figure: "cxrloc classify --out run && cxrloc figure roc run --width single --out roc.pdf",
     label: "echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt",
+    train: "cxrloc phantom chests --n 48 && cxrloc recipes",
+    recipes: "cxrloc recipes",
     models: "cxrloc models --default",
     phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests",
 }

@@ -1,9 +1,53 @@
 """Parts of a data set that share no patient."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cxrloc.types import CxrlocError, Label, Record
 
 _WHOLE = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class SplitConfig:
+    """How records are split into training, validation and test.
+
+    Attributes:
+        kind: a name of `SPLITS`. "official": the published test list, validation drawn from the
+            others by patient. "ratios": all three drawn by patient. "resamplings": the same, drawn
+            anew for every fold (Baltruschat et al. 2019: folds 0 to 4). "image": drawn by image,
+            so that patients leak from one part into another.
+        ratios: shares of training, validation and test; of an official split only the ratio of
+            the first two counts.
+        fold: which part is for validation. Those of folds 0, 1, ... do not overlap (but for
+            "resamplings"): with ratios 4 to 1, folds 0 to 4 are a cross-validation.
+        seed: of the draw.
+
+    Raises:
+        CxrlocError: a value is none of those.
+    """
+
+    kind: str = "official"
+    ratios: tuple[float, ...] = (0.7, 0.1, 0.2)
+    fold: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in SPLITS:
+            raise CxrlocError(f"split {self.kind!r}: choose one of {', '.join(SPLITS)}")
+        if len(self.ratios) != 3 or min(self.ratios) < 0 or not self.ratios[0]:
+            raise CxrlocError(f"ratios {self.ratios}: three shares, of training above 0")
+
+
+class Parts(NamedTuple):
+    """A data set in three; `leaking` where the parts share patients."""
+
+    train: list[Record]
+    validation: list[Record]
+    test: list[Record]
+    leaking: bool = False
 
 
 def draw_patients(patient_ids: Iterable[str], share: float, seed: int) -> frozenset[str]:
@@ -18,6 +62,121 @@ def draw_patients(patient_ids: Iterable[str], share: float, seed: int) -> frozen
     return frozenset(p for p in set(patient_ids) if _fraction(p, seed) < share)
 
 
-def _fraction(patient_id: str, seed: int) -> float:
-    digest = hashlib.sha256(f"{seed} {patient_id}".encode()).digest()
+def _by_patient(record: Record) -> str:
+    return record.patient_id
+
+
+def _by_image(record: Record) -> str:
+    return record.image_id
+
+
+SPLITS: dict[str, Callable[[Record], str]] = {
+    "official": _by_patient,
+    "ratios": _by_patient,
+    "resamplings": _by_patient,
+    "image": _by_image,
+}
+"""Kinds of split: the unit that is drawn."""
+
+
+def split_records(
+    records: Sequence[Record],
+    config: SplitConfig,
+    official: Mapping[str, str] | None = None,
+    always_test: Iterable[str] = (),
+) -> Parts:
+    """Training, validation and test records.
+
+    Args:
+        records: a data set.
+        config: how to split it.
+        official: the published part of each image id: "train", "validation" or "test". Without
+            any "validation" it is drawn from "train".
+        always_test: patients who are in the test part whatever is drawn (those with boxes).
+
+    Raises:
+        CxrlocError: the official split is asked for and there is none, an image is not in it, or
+            a patient is in two parts.
+    """
+    unit, reserved = SPLITS[config.kind], frozenset(always_test)
+    drawn_anew = f"fold {config.fold} " if config.kind == "resamplings" else ""
+    share = config.ratios[1] / (config.ratios[0] + config.ratios[1])
+    low = 0.0 if drawn_anew else config.fold * share
+    parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
+    has_validation = official is not None and "validation" in official.values()
+    for record in records:
+        if config.kind == "official":
+            part = _official_part(record, official)
+        else:
+            tested = _fraction(drawn_anew + unit(record), config.seed) < config.ratios[2]
+            part = "test" if tested else "train"
+        if record.patient_id in reserved:
+            part = "test"
+        elif part == "train" and not (config.kind == "official" and has_validation):
+            drawn = _fraction(f"validation {drawn_anew}{unit(record)}", config.seed)
+            part = "validation" if (drawn - low) % 1 < share else "train"
+        parts[part].append(record)
+    result = Parts(**parts, leaking=config.kind == "image")
+    if not result.leaking:
+        refuse_shared_patients(result)
+    return result
+
+
+def refuse_shared_patients(parts: Parts) -> None:
+    """Raise where a patient is in two parts.
+
+    Raises:
+        CxrlocError: names the parts and a patient.
+    """
+    owner: dict[str, str] = {}
+    for name, records in zip(parts._fields, parts[:3], strict=False):
+        for record in records:
+            if owner.setdefault(record.patient_id, name) != name:
+                raise CxrlocError(
+                    f"patient {record.patient_id} is in {owner[record.patient_id]} and in {name}: "
+                    "parts must not share patients"
+                )
+
+
+def prevalences(records: Iterable[Record], findings: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Per finding: images that have it, and images whose label says whether they do.
+
+    >>> record = Record("a", "1", "a", None, labels={"Mass": Label.POSITIVE})
+    >>> prevalences([record], ["Mass", "Nodule"])
+    {'Mass': (1, 1), 'Nodule': (0, 0)}
+    """
+    labels = [record.labels for record in records]
+    return {
+        finding: (
+            sum(said.get(finding) is Label.POSITIVE for said in labels),
+            sum(said.get(finding) in (Label.POSITIVE, Label.NEGATIVE) for said in labels),
+        )
+        for finding in findings
+    }
+
+
+def split_sha256(parts: Parts) -> str:
+    """A hash of which image is in which part, whatever the order.
+
+    >>> split_sha256(Parts([], [], []))[:8]
+    'e3b0c442'
+    """
+    lines = sorted(
+        f"{name},{record.image_id}\n"
+        for name, records in zip(parts._fields, parts[:3], strict=False)
+        for record in records
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _official_part(record: Record, official: Mapping[str, str] | None) -> str:
+    if official is None:
+        raise CxrlocError("this data set has no official split: choose ratios or resamplings")
+    if record.image_id not in official:
+        raise CxrlocError(f"image {record.image_id} is in no list of the official split")
+    return official[record.image_id]
+
+
+def _fraction(text: str, seed: int) -> float:
+    digest = hashlib.sha256(f"{seed} {text}".encode()).digest()
     return int.from_bytes(digest[:4]) / _WHOLE

@@ -10,9 +10,13 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cxrloc.types import CxrlocError
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 
 
 @contextmanager
@@ -61,6 +65,22 @@ def summed(values: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(total)
     return total
+
+
+def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:
+    """The network with batch normalisation over the images of all processes, if it moves at all.
+
+    Raises:
+        CxrlocError: PyTorch synchronises on accelerators only, and this is a CPU.
+    """
+    if frozen_normalisation or not any(isinstance(m, _BatchNorm) for m in network.modules()):
+        return network
+    if device.type == "cpu":
+        raise CxrlocError(
+            "several processes on a CPU cannot share batch normalisation: set "
+            "frozen_normalisation = true in [fit], or use one process"
+        )
+    return nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
 
 def own_share(items: Sequence[T]) -> Sequence[T]:

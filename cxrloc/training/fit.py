@@ -1,201 +1,303 @@
 """The training loop: batches in, a network and its history out; resumable to the bit on a CPU."""
 
-import csv
-import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from cxrloc.datasets.batches import Batch
+from cxrloc.training.checkpoints import (
+    State,
+    read_checkpoint,
+    read_weights,
+    write_checkpoint,
+    write_history,
+    write_weights,
+)
+from cxrloc.training.distributed import rank, summed, world_size
+from cxrloc.training.fit_config import FitConfig, learning_rate, validations_since_best
 from cxrloc.training.losses import LOSSES
+from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
 from cxrloc.types import CxrlocError
 
-Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
-"""The batches from a step on: (images [batch channel row col], labels [batch finding])."""
+CHECKPOINT_SECONDS = 300
+"""At most this much work is lost when a run is killed."""
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precisions of forward and backward passes that are not float32."""
+
+
+Batches = Callable[[int], Iterable[Sequence[Batch]]]
+"""From a step on, the forward passes of each step, on the device of the network."""
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
-"""Numbers by name of a network in evaluation mode."""
+"""Numbers by name of a network in evaluation mode; `validation_loss` chooses, if it is there."""
 
-_Parts = Mapping[str, nn.Module | torch.optim.Optimizer]
-_History = list[dict[str, float]]
 
-log = logging.getLogger(__name__)
+class Moment(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        steps: of all.
+        loss: mean per label since the last validation.
+        images_per_second: since the run began or was resumed, validations counted too.
+        seconds_left: at that speed.
+        validation: the last row of metrics.csv; empty before there is one.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    seconds_left: float
+    validation: Mapping[str, float]
+
+
+def _unseen(moment: Moment) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
-class FitConfig:
-    """How a network is trained: AdamW, linear warm-up, cosine decay to 0.
+class Run:
+    """Where a training run leaves its traces.
 
     Attributes:
-        steps: batches to learn from.
-        learning_rate: its peak.
-        loss: a name of `LOSSES`.
-        warmup_steps: over which the learning rate rises to its peak.
-        weight_decay: of weights; biases and normalisation have none.
-        averaging: decay per step of the exponential average of weights that is validated and
-            kept; 0: the last weights themselves.
-        validate_every: steps between validations, each followed by a checkpoint.
-        seed: of the random numbers drawn while training (dropout).
-
-    Raises:
-        CxrlocError: the loss is unknown.
+        out: folder of metrics.csv, last.ckpt and best.ckpt, made if absent.
+        resume: go on from `out`/last.ckpt.
+        identity: recipe and data as plain values: a checkpoint of others is refused.
+        watch: called about once a second.
     """
 
-    steps: int
-    learning_rate: float
-    loss: str = "cel"
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    averaging: float = 0.0
-    validate_every: int = 1000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise CxrlocError(f"loss {self.loss!r} is unknown: choose one of {', '.join(LOSSES)}")
-
-
-def learning_rate(step: int, config: FitConfig) -> float:
-    """Linear warm-up to the peak, then half a cosine down to 0 after the last step.
-
-    >>> config = FitConfig(steps=6, warmup_steps=2, learning_rate=1.0)
-    >>> [round(learning_rate(step, config), 2) for step in range(6)]
-    [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
-    """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def shuffled(count: int, batch_size: int, seed: int, first_step: int = 0) -> Iterator[list[int]]:
-    """Endless batches of indices, a new order each epoch; a batch sampler for a `DataLoader`.
-
-    The indices of a step depend on nothing but the arguments. Those that fill no whole batch at
-    an epoch's end are left out of that epoch.
-
-    >>> batches = shuffled(count=4, batch_size=2, seed=0)
-    >>> sorted(next(batches) + next(batches))
-    [0, 1, 2, 3]
-    """
-    per_epoch = count // batch_size
-    step = first_step
-    while True:
-        epoch, start = divmod(step, per_epoch)
-        order = np.random.default_rng([seed, epoch]).permutation(count).tolist()
-        for batch in range(start, per_epoch):
-            yield order[batch * batch_size : (batch + 1) * batch_size]
-            step += 1
+    out: Path
+    resume: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    watch: Callable[[Moment], None] = _unseen
 
 
 def fit(
-    network: nn.Module,
-    batches: Batches,
-    validate: Validate,
-    config: FitConfig,
-    out: Path,
-    resume: bool = False,
+    network: nn.Module, batches: Batches, validate: Validate, config: FitConfig, run: Run
 ) -> nn.Module:
-    """Train a network in place; `out` gets metrics.csv and last.ckpt.
+    """Train a network in place; every process of `torchrun` calls it with its own batches.
+
+    The gradient of a step is that of the loss of all its images, over all forward passes and
+    processes, divided by their number. Random numbers of a step (dropout) depend on seed, step
+    and process alone.
 
     Args:
         network: gives (logits, features), on the device to train on.
-        batches: called once with the first step to do; for an exact resumption its batches must
-            depend on the step alone (see `shuffled`).
+        batches: called once with the first step to do; for an exact resumption what it gives must
+            depend on the step alone.
         validate: called with the network whose weights are kept; its numbers become columns.
-        config: the recipe.
-        out: a folder, made if absent.
-        resume: go on from `out`/last.ckpt.
+        config: the recipe, with its steps resolved.
+        run: where to, and who watches.
 
     Returns:
-        The network to keep, in evaluation mode.
+        The network to keep, in evaluation mode: the best by validation loss, or the last.
 
     Raises:
-        CxrlocError: the loss is not finite, or the checkpoint is missing or of another config.
+        CxrlocError: the loss is not finite, or there is a checkpoint of another run.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    device = next(network.parameters()).device
-    optimizer = _optimizer(network, config)
-    average = get_ema_multi_avg_fn(config.averaging)
-    kept = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
-    parts: _Parts = {"network": network, "kept": kept, "optimizer": optimizer}
-    history: _History = []
-    losses: list[Tensor] = []
-    step, images_seen, since = 0, 0, time.perf_counter()
+    parts = _parts(network, config)
+    state = _first_state(parts, run)
+    forward = (
+        DistributedDataParallel(network, broadcast_buffers=False) if world_size() > 1 else network
+    )
+    losses = _Losses(state, config, run)
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        if resume:
-            history = _read_checkpoint(out / "last.ckpt", parts, config)
-            step = int(history[-1]["step"])
-        for images, labels in islice(batches(step), config.steps - step):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, config)
-            logits, _ = network.train()(images.to(device))
-            loss = LOSSES[config.loss](logits, labels.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            kept.update_parameters(network)
-            step += 1
-            losses.append(loss.detach() / labels.numel())
-            images_seen += len(images)
-            if step % config.validate_every == 0 or step == config.steps:
-                per_second = images_seen / (time.perf_counter() - since)
-                row = {"step": step, "loss": _mean(losses, step), "images_per_second": per_second}
-                history.append({**row, **validate(kept.module)})
-                _write_progress(out, history, parts, config)
-                losses, images_seen, since = [], 0, time.perf_counter()
-    return kept.module
+        for passes in batches(state.step):
+            if state.step >= config.steps or _stopped(state, config):
+                break
+            for group in parts.optimizer.param_groups:
+                group["lr"] = group["factor"] * learning_rate(state.step, config, state.history)
+            torch.manual_seed(_seed(config.seed, state.step))
+            set_training(network, config.backbone_rate, config.frozen_normalisation)
+            for number, batch in enumerate(passes, start=1):
+                with _joined(forward, last=number == len(passes)):
+                    losses.add(_learn(forward, batch, config, parts.scaler))
+            _move(parts, config)
+            state.step += 1
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                _validate(parts, validate, config, run, losses)
+                write = True
+            else:
+                write = losses.watch()
+            if write and rank() == 0:
+                write_checkpoint(run.out / "last.ckpt", parts._asdict(), state, run.identity)
+    return _finished(parts, config, run)
 
 
-def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """AdamW that decays weights only, not biases and normalisation (one axis)."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+def _seed(seed: int, step: int) -> int:
+    """A seed for the random numbers of one step in one process."""
+    return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
 
 
-def _mean(losses: list[Tensor], step: int) -> float:
-    """Mean loss per label; checked here, not per step, so that a GPU need not be waited for."""
-    mean = torch.stack(losses).mean().item()
-    if not math.isfinite(mean):
-        raise CxrlocError(f"the loss was not finite by step {step}: lower the learning rate")
-    return mean
+class _Parts(NamedTuple):
+    """What a checkpoint holds."""
+
+    network: nn.Module
+    kept: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
 
 
-def _write_progress(out: Path, history: _History, parts: _Parts, config: FitConfig) -> None:
-    """The table so far, and a checkpoint that replaces the last one only once it is whole."""
-    log.info(", ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
-    with (out / "metrics.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=history[-1])
-        table.writeheader()
-        table.writerows(history)
-    checkpoint: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
-    checkpoint |= {"history": history, "config": asdict(config), "rng": torch.get_rng_state()}
-    torch.save(checkpoint, out / "last.ckpt.part")
-    (out / "last.ckpt.part").replace(out / "last.ckpt")
+def _parts(network: nn.Module, config: FitConfig) -> _Parts:
+    device = next(network.parameters()).device
+    groups = parameter_groups(network, config.weight_decay, config.backbone_rate)
+    kept = network
+    if config.averaging:
+        average = get_ema_multi_avg_fn(config.averaging)
+        kept = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
+    return _Parts(
+        network=network,
+        kept=kept,
+        optimizer=OPTIMIZERS[config.optimizer](
+            groups, config.schedule.learning_rate, config.momentum
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
+    )
 
 
-def _read_checkpoint(path: Path, parts: _Parts, config: FitConfig) -> _History:
-    """Put everything back to where it was; the history's last row says at which step."""
-    if not path.is_file():
-        raise CxrlocError(f"{path}: nothing to resume, there is no checkpoint")
-    checkpoint = torch.load(path, weights_only=True)
-    if checkpoint["config"] != asdict(config):
-        raise CxrlocError(f"{path}: written with other settings: {checkpoint['config']}")
-    for name, part in parts.items():
-        part.load_state_dict(checkpoint[name])
-    torch.set_rng_state(checkpoint["rng"])
-    return checkpoint["history"]
+def _first_state(parts: _Parts, run: Run) -> State:
+    """Where to begin: at a checkpoint if there is one and it may be used, else at the start."""
+    path = run.out / "last.ckpt"
+    run.out.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        (run.out / "best.ckpt").unlink(missing_ok=True)
+        return State()
+    if not run.resume:
+        raise CxrlocError(f"{path} is there: go on with it (resume), or choose another folder")
+    return read_checkpoint(path, parts._asdict(), run.identity)
+
+
+def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Gradients are summed over the processes once a step, in its last pass."""
+    if isinstance(forward, DistributedDataParallel) and not last:
+        return forward.no_sync()
+    return nullcontext()
+
+
+def _learn(
+    forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
+) -> Tensor:
+    """One forward and backward pass; the loss, and the number of the labels behind it."""
+    # Autocast's cache would keep the weights of one pass for the next of the same block.
+    device = batch.labels.device.type
+    precision = AUTOCAST.get(config.precision)
+    with torch.autocast(device, precision, enabled=precision is not None, cache_enabled=False):
+        logits, _ = forward(*batch.inputs)
+    loss = LOSSES[config.loss](logits.float(), batch.labels)
+    # The mean over the processes is taken of their gradients: times their number it is the sum.
+    scaler.scale(loss * (world_size() / config.batch_size)).backward()
+    return torch.stack([loss.detach(), batch.labels.isfinite().sum()])
+
+
+def _move(parts: _Parts, config: FitConfig) -> None:
+    """A step of the optimizer and of the average."""
+    if config.clip_norm:
+        parts.scaler.unscale_(parts.optimizer)
+        nn.utils.clip_grad_norm_(parts.network.parameters(), config.clip_norm)
+    parts.scaler.step(parts.optimizer)
+    parts.scaler.update()
+    parts.optimizer.zero_grad()
+    if isinstance(parts.kept, AveragedModel):
+        parts.kept.update_parameters(parts.network)
+
+
+def _validate(
+    parts: _Parts, validate: Validate, config: FitConfig, run: Run, losses: "_Losses"
+) -> None:
+    """A row of the history; the best weights so far are put by."""
+    state, kept = losses.state, _plain(parts.kept).eval()
+    rate = learning_rate(state.step - 1, config, state.history)
+    row = {"step": state.step, "learning_rate": rate, **losses.take(), **validate(kept)}
+    state.history.append(row)
+    if rank() == 0:
+        write_history(run.out / "metrics.csv", state.history)
+        if "validation_loss" in row and not validations_since_best(state.history):
+            write_weights(run.out / "best.ckpt", kept)
+    losses.watch(now=True)
+
+
+def _stopped(state: State, config: FitConfig) -> bool:
+    """Whether the validation loss has not fallen for too long."""
+    return 0 < config.stop_after <= validations_since_best(state.history)
+
+
+def _finished(parts: _Parts, config: FitConfig, run: Run) -> nn.Module:
+    summed(torch.zeros(1, device=next(parts.network.parameters()).device))  # all have written
+    kept = _plain(parts.kept)
+    if config.keep == "best" and (run.out / "best.ckpt").exists():
+        read_weights(run.out / "best.ckpt", kept)
+    return kept.eval()
+
+
+def _plain(network: nn.Module) -> nn.Module:
+    """The network itself, out of its average."""
+    return network.module if isinstance(network, AveragedModel) else network
+
+
+class _Losses:
+    """Losses since the last validation; read once in a while, so that a GPU need not be waited for.
+
+    Each step's sum over the processes is added on its own, in order, so that the total does not
+    depend on when it is read.
+    """
+
+    def __init__(self, state: State, config: FitConfig, run: Run) -> None:
+        self.state, self.config, self.run = state, config, run
+        self.waiting: list[Tensor] = []
+        self.first_step, self.started = state.step, time.perf_counter()
+        self.watched = self.written = self.started
+
+    def add(self, loss_and_labels: Tensor) -> None:
+        """The losses of one pass."""
+        self.waiting.append(summed(loss_and_labels))
+
+    def mean(self) -> float:
+        """Mean loss per label."""
+        for loss, labels in (pair.tolist() for pair in self.waiting):
+            self.state.loss += loss
+            self.state.labels += labels
+        self.waiting.clear()
+        if not math.isfinite(self.state.loss):
+            raise CxrlocError(
+                f"the loss was not finite by step {self.state.step}: lower the learning rate"
+            )
+        return self.state.loss / max(self.state.labels, 1)
+
+    def images_per_second(self) -> float:
+        """Since this process began, validations counted too."""
+        steps = self.state.step - self.first_step
+        return steps * self.config.batch_size / (time.perf_counter() - self.started)
+
+    def take(self) -> dict[str, float]:
+        """Columns of the history; the next mean begins anew."""
+        row = {"loss": self.mean(), "images_per_second": self.images_per_second()}
+        self.state.loss = self.state.labels = 0.0
+        return row
+
+    def watch(self, now: bool = False) -> bool:
+        """Say how far the run is, about once a second; whether a checkpoint is due."""
+        seconds = time.perf_counter()
+        if now or seconds - self.watched > 1:
+            self.watched = seconds
+            speed = self.images_per_second()
+            left = (self.config.steps - self.state.step) * self.config.batch_size / speed
+            last = self.state.history[-1] if self.state.history else {}
+            loss = self.mean() if self.waiting or self.state.labels else last.get("loss", math.nan)
+            self.run.watch(Moment(self.state.step, self.config.steps, loss, speed, left, last))
+        due = now or seconds - self.written > CHECKPOINT_SECONDS
+        if due:
+            self.mean()
+            self.written = seconds
+        return due

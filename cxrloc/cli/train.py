@@ -1,0 +1,129 @@
+"""`cxrloc train`: a recipe and a data set in, a model out."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import Device, Out, Quiet
+from cxrloc.cli.terminal import clear_errors, console, plain_table, show_failures, with_progress
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name from `cxrloc recipes`, or a TOML file.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the recipe's data set; phantoms need none.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels by `cxrloc label`, in place of the data set's own."),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option(help="First weights, in place of the recipe's: a file, imagenet, scratch."),
+    ] = "",
+    out: Out = Path("cxrloc-out"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
+    ] = False,
+    cache: Annotated[
+        Path, typer.Option(help="Folder that keeps decoded images for the next run.")
+    ] = Path("cxrloc-cache"),
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Train a recipe; under `torchrun`, on several GPUs or hosts."""
+    with clear_errors():
+        from cxrloc.pipeline import train as flow
+
+        options = flow.TrainOptions(recipe, data, labels, start, resume, device, cache)
+        with _shown_progress(quiet) as moment:
+            watch = flow.TrainWatch(
+                decoding=lambda images: with_progress(images, quiet, "Images decoded"),
+                data=partial(show_data, quiet=quiet),
+                moment=moment,
+            )
+            result = flow.train(out, options, watch)
+        if not quiet:
+            show_result(result, out)
+        # Images that cannot be read do not make the training fail.
+        show_failures(result.failures)
+
+
+def show_data(data: Any, quiet: bool) -> None:
+    """Images, patients and prevalence of each part; what leaks or was shuffled."""
+    from cxrloc.training.distributed import rank
+
+    if quiet or rank():
+        return
+    parts = data.description["parts"]
+    findings = next(iter(parts.values()))["positive_of_labelled"]
+    rows = [["", *parts]]
+    for what in ("images", "images_missing", "patients"):
+        rows.append([what.replace("_", " "), *(str(part[what]) for part in parts.values())])
+    for finding in findings:
+        cells = []
+        for part in parts.values():
+            positive, labelled = part["positive_of_labelled"][finding]
+            cells.append(f"{positive} ({positive / max(labelled, 1):.1%})")
+        rows.append([finding, *cells])
+    screen = console()
+    screen.print(plain_table(rows))
+    if data.parts.leaking:
+        screen.print("Split by image: patients leak from one part into another.")
+    if data.description["labels_shuffled"]:
+        screen.print("The training labels are shuffled: nothing can be learned.")
+
+
+def show_result(result: Any, out: Path) -> None:
+    """What the kept weights reach on the validation images."""
+    from cxrloc.training.distributed import rank
+
+    if rank():
+        return
+    scores = result.run["validation"]
+    if scores:
+        rows = [["validation", ""], *([name, f"{value:.3f}"] for name, value in scores.items())]
+        console().print(plain_table(rows))
+    console().print(f"Model, metrics and run.json are in {out}", highlight=False)
+
+
+@contextmanager
+def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """A bar with loss, AUC, speed and time left; in a pipe a line after each validation."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        seen: list[int] = []
+
+        def line(moment: Any) -> None:
+            at = int(moment.validation.get("step", 0))
+            if not quiet and at not in (0, *seen[-1:]):
+                seen.append(at)
+                typer.echo(f"step {moment.step} of {moment.steps}: {_numbers(moment)}")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}"))
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("Training", total=None, numbers="")
+        yield lambda moment: bar.update(
+            task, total=moment.steps, completed=moment.step, numbers=_numbers(moment)
+        )
+
+
+def _numbers(moment: Any) -> str:
+    """Loss, last AUC, speed and time left."""
+    minutes, seconds = divmod(round(moment.seconds_left), 60)
+    area = moment.validation.get("mean_auc")
+    parts: Iterable[str] = (
+        f"loss {moment.loss:.4f}",
+        *(() if area is None else (f"AUC {area:.3f}",)),
+        f"{moment.images_per_second:.1f} images/s",
+        f"{minutes}:{seconds:02d} left",
+    )
+    return ", ".join(parts)

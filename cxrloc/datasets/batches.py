@@ -1,0 +1,218 @@
+"""From cached images and labels to the batches of a training step: which, how changed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Integer, Shaped
+from scipy.stats import beta
+from torch import Tensor
+
+from cxrloc.datasets.stratification import stratified
+from cxrloc.images.augment import DRAWS, Augmentation, augment
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.types import Record
+
+
+class Batch(NamedTuple):
+    """One forward pass: what the network takes, and labels [batch finding], NaN where unknown."""
+
+    inputs: tuple[Tensor, ...]
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageSet:
+    """Images to learn from or to validate on.
+
+    Attributes:
+        pixels: grey levels of all cached images (`image_cache.CachedImages`).
+        slots: where each image of the set is among them.
+        labels: 1, 0, -1 (uncertain) or NaN (not mentioned).
+    """
+
+    pixels: Shaped[np.ndarray, "slot row col"]
+    slots: Integer[np.ndarray, " image"]
+    labels: Float[np.ndarray, "image finding"]
+
+
+def label_matrix(
+    records: Sequence[Record], findings: Sequence[str], not_mentioned: float = 0.0
+) -> Float[np.ndarray, "image finding"]:
+    """Labels in CheXpert's coding: 1, 0, -1 (uncertain).
+
+    Args:
+        records: of the images.
+        findings: one column each.
+        not_mentioned: what stands where a record says nothing: 0, or NaN for "unknown", which is
+            neither learned from nor scored.
+
+    >>> from cxrloc.types import Label
+    >>> record = Record("a", "1", "a", None, labels={"Mass": Label.UNCERTAIN})
+    >>> label_matrix([record], ["Mass", "Nodule"])
+    array([[-1.,  0.]], dtype=float32)
+    """
+    rows = [[record.labels.get(name, not_mentioned) for name in findings] for record in records]
+    return np.array(rows, dtype=np.float32).reshape(len(records), len(findings))
+
+
+def shuffled(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
+) -> Iterator[list[int]]:
+    """Endless batches of indices, a new order each epoch.
+
+    Those that fill no whole batch at an epoch's end are left out of that epoch.
+
+    >>> batches = shuffled(np.zeros((4, 1), dtype=bool), batch_size=2, seed=0)
+    >>> sorted(next(batches) + next(batches))
+    [0, 1, 2, 3]
+    """
+
+    def order(rng: np.random.Generator) -> np.ndarray:
+        return rng.permutation(len(labels))
+
+    return _by_epoch(order, len(labels) // batch_size, batch_size, seed, first_step)
+
+
+def balanced(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
+) -> Iterator[list[int]]:
+    """Endless batches of indices in which each finding, and their absence, comes equally often.
+
+    Every class (a finding, or none of them) has the same weight, shared equally by its images;
+    an image of several classes has the sum of its shares. Images are drawn with replacement.
+
+    >>> rare = np.array([[True], [False], [False], [False]])
+    >>> batches = balanced(rare, batch_size=4, seed=0)
+    >>> 0.4 < np.mean([next(batches).count(0) for _ in range(200)]) / 4 < 0.6
+    True
+    """
+    classes = np.column_stack([labels, ~labels.any(axis=1)]).astype(float)
+    weights = (classes / np.maximum(classes.sum(axis=0), 1)).sum(axis=1)
+    count = len(labels) // batch_size * batch_size
+
+    def order(rng: np.random.Generator) -> np.ndarray:
+        return rng.choice(len(labels), size=count, p=weights / weights.sum())
+
+    return _by_epoch(order, len(labels) // batch_size, batch_size, seed, first_step)
+
+
+Sampler = Callable[[Bool[np.ndarray, "image finding"], int, int, int], Iterator[list[int]]]
+
+SAMPLERS: dict[str, Sampler] = {
+    "shuffled": shuffled,
+    "balanced": balanced,
+    "stratified": stratified,
+}
+"""Orders by name: (positive labels, batch size, seed, first step) -> endless batches of indices.
+
+The indices of a step depend on nothing but the arguments, whatever the first step is.
+"""
+
+
+def _by_epoch(
+    order: Callable[[np.random.Generator], np.ndarray],
+    per_epoch: int,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+) -> Iterator[list[int]]:
+    """Batches out of an order per epoch, which depends on seed and epoch alone."""
+    epoch, start = divmod(first_step, per_epoch)
+    while True:
+        rows = order(np.random.default_rng([seed, epoch])).tolist()
+        for batch in range(start, per_epoch):
+            yield rows[batch * batch_size : (batch + 1) * batch_size]
+        epoch, start = epoch + 1, 0
+
+
+Policy = Callable[[Float[Tensor, "image finding"], torch.Generator], Float[Tensor, "image finding"]]
+"""What uncertain labels teach: (labels, generator) -> labels (`training.uncertainty.POLICIES`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How images become the forward passes of a step.
+
+    Attributes:
+        preprocessing: mean and standard deviation per channel.
+        augmentation: random changes.
+        policy: what uncertain labels teach.
+        device: where the tensors go.
+        passes: forward passes that share a step's images.
+        share: of each pass, this process's (rank, number of processes).
+        seed: of every draw; those of a step depend on it and on the step alone.
+    """
+
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    policy: Policy
+    device: torch.device
+    passes: int = 1
+    share: tuple[int, int] = (0, 1)
+    seed: int = 0
+
+
+def training_step(
+    images: ImageSet, rows: Sequence[int], step: int, feeding: Feeding
+) -> list[Batch]:
+    """The forward passes of one step: this process's share of each.
+
+    The images of a pass, their changes and their labels are the same however many processes
+    share it.
+    """
+    chosen = np.asarray(rows)
+    rng = np.random.default_rng([feeding.seed, step])
+    draws = rng.random((len(chosen), DRAWS))
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    labels = feeding.policy(torch.from_numpy(images.labels[chosen]), generator)
+    size = len(chosen) // feeding.passes
+    first, processes = feeding.share
+
+    def changed(places: Integer[np.ndarray, " place"]) -> Tensor:
+        grey = grey_levels(images, chosen[places], feeding.device)
+        return augment(grey, draws[places], feeding.augmentation)
+
+    batches = []
+    for start in range(0, len(chosen), size):
+        own = np.arange(start, start + size)[first::processes]
+        inputs, own_labels = changed(own), labels[own].to(feeding.device)
+        if feeding.augmentation.mixup:
+            # Everyone's partner is the image before, in the same pass.
+            partners = start + (own - start - 1) % size
+            share = _mixed_shares(draws[own, -1], feeding.augmentation.mixup).to(inputs)
+            inputs = torch.lerp(inputs, changed(partners), share[:, None, None, None])
+            other_labels = labels[partners].to(feeding.device)
+            own_labels = torch.lerp(own_labels, other_labels, share[:, None])
+        batches.append(Batch((normalised(inputs, feeding.preprocessing),), own_labels))
+    return batches
+
+
+def grey_levels(
+    images: ImageSet, rows: Integer[np.ndarray, " image"], device: torch.device
+) -> Float[Tensor, "image channel row col"]:
+    """Some images of a set, in [0, 1], with one channel."""
+    stored = images.pixels[images.slots[rows]][:, None]
+    top = np.iinfo(stored.dtype).max
+    if stored.dtype == np.uint8:  # small on its way to the device
+        return torch.from_numpy(stored).to(device).float() / top
+    return torch.from_numpy(stored.astype(np.float32)).to(device) / top
+
+
+def normalised(
+    grey: Float[Tensor, "image 1 row col"], preprocessing: Preprocessing
+) -> Float[Tensor, "image channel row col"]:
+    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel."""
+    mean, std = (
+        torch.tensor(values, device=grey.device)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )  # channel 1 1
+    return (grey - mean) / std
+
+
+def _mixed_shares(draws: Float[np.ndarray, " image"], alpha: float) -> Float[Tensor, " image"]:
+    """Shares of the other image, at most a half, from uniform numbers: Beta(alpha, alpha)."""
+    shares = beta.ppf(draws, alpha, alpha)
+    return torch.from_numpy(np.minimum(shares, 1 - shares))

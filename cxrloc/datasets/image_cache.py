@@ -1,0 +1,160 @@
+"""Images decoded and resized once: a memory-mapped file of grey levels at the network's size."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from filelock import FileLock
+from jaxtyping import Integer, Shaped
+
+from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.types import CxrlocError, Radiograph
+
+Watch = Callable[[Iterable[bytes | str]], Iterable[bytes | str]]
+"""Passes images on as they are made, and may show how far they have come."""
+
+_KEY = 33  # characters of a key in the index, with its line's end
+_BLOCK = 64  # images per write
+_WORTH_PROCESSES = 256  # images from which starting processes pays
+
+
+class Source(NamedTuple):
+    """An image to cache.
+
+    Attributes:
+        key: changes whenever the pixels would.
+        read: reads it; a function that can be sent to another process.
+    """
+
+    key: str
+    read: Callable[[], Radiograph]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CachedImages:
+    """Images by slot, and the slots of the sources that were asked for.
+
+    Attributes:
+        pixels: grey levels of the whole file, 0 to 255 or to 65,535, memory-mapped.
+        slots: of each source, its place in `pixels`; -1 where it could not be read.
+        failures: why not, by position among the sources.
+    """
+
+    pixels: Shaped[np.ndarray, "slot row col"]
+    slots: Integer[np.ndarray, " source"]
+    failures: dict[int, str]
+
+
+def file_key(path: Path) -> str:
+    """What tells one state of a file from another: place, size and time of the last change.
+
+    Raises:
+        OSError: the file is not there.
+    """
+    state = path.stat()
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+
+
+def cached_images(
+    sources: Sequence[Source], preprocessing: Preprocessing, folder: Path, watch: Watch = iter
+) -> CachedImages:
+    """The images as the network takes them but for normalisation, from the cache where it has them.
+
+    `folder` gets a sub-folder for each size and setting. In it, line i of `index` is the key of
+    image i of `pixels`, appended once the pixels are on the disk: an image that a killed process
+    did not finish has no line, and its place is written again. One process fills at a time; the
+    others wait, and then find everything there.
+
+    Departs: 8-bit images keep 8 bits after the resize, others 16; `preprocess` itself gives
+    floats.
+
+    Args:
+        sources: images; one that cannot be read is a failure, the others go on.
+        preprocessing: how they reach the network; mean and standard deviation play no part.
+        folder: of the cache, made if absent.
+        watch: sees every image that had to be made.
+    """
+    plain = replace(preprocessing, mean=(0.0,), std=(1.0,))
+    depth = np.uint8 if (plain.bit_depth or 16) <= 8 else np.uint16
+    place = folder / hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    keys = [hashlib.sha256(source.key.encode()).hexdigest()[: _KEY - 1] for source in sources]
+    image_bytes = plain.size**2 * np.dtype(depth).itemsize
+    reasons: dict[str, str] = {}
+    with FileLock(place / "lock"):
+        known = _read_index(place)
+        missing = {
+            key: source.read for key, source in zip(keys, sources, strict=True) if key not in known
+        }
+        made = _make(list(missing.values()), plain, depth)
+        with (place / "pixels").open("ab") as pixels, (place / "index").open("ab") as index:
+            pixels.truncate(len(known) * image_bytes)
+            index.truncate(len(known) * _KEY)
+            waiting: list[tuple[str, bytes]] = []
+            for key, image in zip(missing, watch(made), strict=True):
+                if isinstance(image, str):
+                    reasons[key] = image
+                    continue
+                waiting.append((key, image))
+                if len(waiting) == _BLOCK:
+                    _append(pixels, index, waiting)
+            _append(pixels, index, waiting)
+        known = _read_index(place)
+    shape = (len(known), plain.size, plain.size)
+    mapped = (
+        np.memmap(place / "pixels", depth, "r", shape=shape) if known else np.empty(shape, depth)
+    )
+    failures = {i: reasons[key] for i, key in enumerate(keys) if key in reasons}
+    slots = np.array([known.get(key, -1) for key in keys], dtype=np.int64)
+    return CachedImages(mapped, slots, failures)
+
+
+def _read_index(place: Path) -> dict[str, int]:
+    """Slots by key; a last line without its end was not finished."""
+    path = place / "index"
+    text = path.read_text("ascii") if path.exists() else ""
+    return {text[k : k + _KEY - 1]: k // _KEY for k in range(0, len(text) - _KEY + 1, _KEY)}
+
+
+def _append(pixels: BinaryIO, index: BinaryIO, waiting: list[tuple[str, bytes]]) -> None:
+    """Pixels first, safely on the disk, then the lines that say so."""
+    for file, parts in (
+        (pixels, [image for _, image in waiting]),
+        (index, [f"{key}\n".encode() for key, _ in waiting]),
+    ):
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.clear()
+
+
+def _make(
+    reads: Sequence[Callable[[], Radiograph]], preprocessing: Preprocessing, depth: type
+) -> Iterator[bytes | str]:
+    """Pixels of each image in their order, or why there are none."""
+    make = partial(_pixels, preprocessing, depth)
+    workers = os.cpu_count() or 1
+    if len(reads) < _WORTH_PROCESSES or workers == 1:
+        yield from map(make, reads)
+        return
+    # Not forked: a process that has started threads, as torch does, must not be.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(make, reads, chunksize=16)
+
+
+def _pixels(
+    preprocessing: Preprocessing, depth: type, read: Callable[[], Radiograph]
+) -> bytes | str:
+    try:
+        grey, _ = preprocess(read(), preprocessing)
+    except CxrlocError as error:
+        return str(error)
+    top = np.iinfo(depth).max
+    return np.rint(grey[0].clip(0, 1) * top).astype(depth).tobytes()

@@ -1,0 +1,141 @@
+"""Random changes of training images, on a batch of tensors at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from cxrloc.types import CxrlocError
+
+DRAWS = 12
+"""Random numbers in [0, 1) that one image may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far images are changed at random; by default not at all.
+
+    All geometric changes are one affine map and one bilinear resampling; beyond the border the
+    image goes on as it ends.
+
+    Attributes:
+        mirror: probability of exchanging left and right.
+        rotation_degrees: largest angle to either side.
+        scale: largest change of size, as a share: 0.02 is from 0.98 to 1.02.
+        shift: largest displacement along each axis, as a share of the side.
+        shear: largest horizontal displacement of the upper against the lower border, as a share
+            of the side.
+        crop_area: smallest and largest share of the area that is cropped at a random place and
+            enlarged to the whole input.
+        crop_aspect: smallest and largest ratio of the crop's width to its height.
+        brightness: largest change of all grey levels, as a share of their range.
+        contrast: largest change of their distance from the image's mean, as a share.
+        mixup: alpha of the Beta distribution that says how much of another image (and of its
+            labels) each image gets (Zhang et al. 2018); 0: none.
+
+    Raises:
+        CxrlocError: a value is outside its range.
+    """
+
+    mirror: float = 0.0
+    rotation_degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    shear: float = 0.0
+    crop_area: tuple[float, ...] = (1.0, 1.0)
+    crop_aspect: tuple[float, ...] = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("crop_area", "crop_aspect"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise CxrlocError(f"{name} {low}, {high}: needs 0 < smallest <= largest")
+        if self.crop_area[1] > 1:
+            raise CxrlocError(f"crop_area {self.crop_area}: no crop is larger than the image")
+        amounts = (self.rotation_degrees, self.shift, self.shear, self.brightness, self.mixup)
+        if min(amounts) < 0 or not 0 <= self.mirror <= 1 or not 0 <= self.scale < 1:
+            raise CxrlocError(f"{self}: amounts start at 0; mirror and scale end at 1")
+
+
+def augment(
+    images: Float[Tensor, "batch channel row col"],
+    draws: Float[np.ndarray, "batch draw"],
+    config: Augmentation,
+) -> Float[Tensor, "batch channel row col"]:
+    """Images changed by their own random numbers.
+
+    Args:
+        images: square, grey levels in [0, 1].
+        draws: `DRAWS` numbers in [0, 1) per image: the same numbers give the same change,
+            whatever other images are in the batch.
+        config: how far. Mixing is not done here: it needs the other image's labels.
+
+    >>> corner = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    >>> augment(corner, np.zeros((1, DRAWS)), Augmentation(mirror=0.5))
+    tensor([[[[0., 1.],
+              [0., 0.]]]])
+    """
+    if config.brightness or config.contrast:
+        images = _changed_greys(images, _tensor(draws[:, 10:12] * 2 - 1, images), config)
+    matrices = affine_matrices(draws, config)
+    if np.array_equal(np.abs(matrices), np.broadcast_to(np.eye(2, 3), matrices.shape)):
+        mirrored = _tensor(matrices[:, 0, 0] < 0, images)[:, None, None, None]
+        return torch.where(mirrored, images.flip(3), images)
+    grid = F.affine_grid(_tensor(matrices, images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def affine_matrices(
+    draws: Float[np.ndarray, "batch draw"], config: Augmentation
+) -> Float[np.ndarray, "batch 2 3"]:
+    """Where each pixel of a changed image comes from, both in coordinates from -1 to 1.
+
+    In this order: crop, mirror, shear, scale, rotate, shift.
+
+    >>> affine_matrices(np.full((1, DRAWS), 0.5), Augmentation(crop_area=(0.25, 0.25)))
+    array([[[0.5, 0. , 0. ],
+            [0. , 0.5, 0. ]]])
+    """
+    either_side = draws * 2 - 1
+    angle = np.deg2rad(config.rotation_degrees) * either_side[:, 1]
+    cosine, sine = np.cos(angle), np.sin(angle)
+    rotation = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)
+    matrix = rotation / (1 + config.scale * either_side[:, 2])[:, None, None]
+    shear = np.tile(np.eye(2), (len(draws), 1, 1))
+    shear[:, 0, 1] = config.shear * either_side[:, 3]
+    matrix = matrix @ shear
+    matrix[:, :, 0] *= np.where(draws[:, 0] < config.mirror, -1, 1)[:, None]
+    area = _between(config.crop_area, draws[:, 6])
+    aspect = np.exp(_between(tuple(np.log(config.crop_aspect)), draws[:, 7]))
+    sides = np.minimum(1, np.sqrt(np.stack([area * aspect, area / aspect], axis=1)))  # batch xy
+    place = (1 - sides) * either_side[:, 8:10]
+    # The crop is taken first, so its place goes through everything that follows.
+    offset = np.einsum("bij,bj->bi", matrix, place) + 2 * config.shift * either_side[:, 4:6]
+    return np.concatenate([matrix * sides[:, None, :], offset[:, :, None]], axis=2)
+
+
+def _between(ends: tuple[float, ...], draws: Float[np.ndarray, " batch"]) -> np.ndarray:
+    return ends[0] + (ends[1] - ends[0]) * draws
+
+
+def _changed_greys(
+    images: Float[Tensor, "batch channel row col"],
+    amounts: Float[Tensor, "batch 2"],
+    config: Augmentation,
+) -> Float[Tensor, "batch channel row col"]:
+    """Each x becomes m + (1 + contrast) (x - m) + brightness in [0, 1]; m is the image's mean."""
+    more, stretch = amounts.T[:, :, None, None, None]
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    changed = mean + (1 + config.contrast * stretch) * (images - mean) + config.brightness * more
+    return changed.clamp(0, 1)
+
+
+def _tensor(values: np.ndarray, like: Tensor) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)

@@ -1,0 +1,101 @@
+"""What a training run leaves on the disk while it goes on; whole at any moment it may be killed."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cxrloc.types import CxrlocError
+
+Row = dict[str, float]
+"""One line of metrics.csv: a validation, and the training since the one before."""
+
+Parts = Mapping[str, Any]
+"""Everything with a `state_dict`: network, average, optimizer, loss scaler."""
+
+
+@dataclass(slots=True)
+class State:
+    """How far a run has come. All else it depends on is in its parts' state.
+
+    Attributes:
+        step: steps done.
+        loss: sum of the losses since the last validation.
+        labels: number of the labels behind it.
+        history: one row per validation.
+    """
+
+    step: int = 0
+    loss: float = 0.0
+    labels: float = 0.0
+    history: list[Row] = field(default_factory=list)
+
+
+def write_history(path: Path, history: Sequence[Row]) -> None:
+    """The validations so far as a table."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=history[-1])
+        table.writeheader()
+        table.writerows(history)
+    part.replace(path)
+
+
+def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[str, Any]) -> None:
+    """A checkpoint that replaces the last one only once it is whole.
+
+    Args:
+        path: the file.
+        parts: what has a state.
+        state: how far the run has come.
+        identity: settings and data; a run of others does not go on from here.
+    """
+    whole = {
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "state": {name: getattr(state, name) for name in State.__slots__},
+        "identity": dict(identity),
+    }
+    _save(whole, path)
+
+
+def read_checkpoint(path: Path, parts: Parts, identity: Mapping[str, Any]) -> State:
+    """Put every part back to where it was.
+
+    Raises:
+        CxrlocError: there is no checkpoint, or it is one of other settings or other data; the
+            message names the first that differs.
+    """
+    if not path.is_file():
+        raise CxrlocError(f"{path}: nothing to resume, there is no checkpoint")
+    device = next(parts["network"].parameters()).device
+    whole = torch.load(path, map_location=device, weights_only=True)
+    before = whole["identity"]
+    for key in identity.keys() | before.keys():
+        if identity.get(key) != before.get(key):
+            raise CxrlocError(
+                f"{path}: written with other settings: {key} was {before.get(key)!r} and is now "
+                f"{identity.get(key)!r}; go on with the former, or start in another folder"
+            )
+    for name, part in parts.items():
+        part.load_state_dict(whole["parts"][name])
+    return State(**whole["state"])
+
+
+def write_weights(path: Path, network: nn.Module) -> None:
+    """The weights of one moment, to come back to."""
+    _save(network.state_dict(), path)
+
+
+def read_weights(path: Path, network: nn.Module) -> None:
+    """Go back to the weights of that moment."""
+    network.load_state_dict(torch.load(path, weights_only=True))
+
+
+def _save(what: Mapping[str, Any], path: Path) -> None:
+    part = path.with_name(path.name + ".part")
+    torch.save(what, part)
+    part.replace(path)

@@ -1,0 +1,77 @@
+"""Where a network's first weights come from: chance, ImageNet, or a model trained before."""
+
+from pathlib import Path
+
+import safetensors
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.models.localizer import Localizer
+from cxrloc.models.normalisation import unfold_normalisation
+from cxrloc.models.weights import read_model, start_from_imagenet
+from cxrloc.types import CxrlocError
+
+
+def start(network: Localizer, weights: str, images: Float[Tensor, "batch channel row col"]) -> None:
+    """Give a network its first weights, in place.
+
+    Batch normalisation whose statistics were folded into the weights gets those of some training
+    images (`models.normalisation`).
+
+    Args:
+        network: with random weights.
+        weights: "scratch" leaves them; "imagenet" fills the backbone with torchvision's; a file
+            of ImageNet weights does so too; a model that `cxrloc train` wrote, or the name of an
+            embedded one, fills all that has the same name and shape, the backbone wholly.
+        images: a few dozen of those it will be trained on, as it takes them.
+
+    Raises:
+        CxrlocError: the weights cannot be had or do not fit the backbone.
+    """
+    if weights == "scratch":
+        return
+    if weights == "imagenet":
+        start_from_imagenet(network)
+    elif Path(weights).suffix in (".pt", ".pth") or _has_no_card(Path(weights)):
+        start_from_imagenet(network, Path(weights))
+    else:
+        _start_from_model(network, weights)
+    if _is_folded(network.backbone):
+        unfold_normalisation(network.backbone, images)
+
+
+def _has_no_card(path: Path) -> bool:
+    """Whether a safetensors file was written by another package."""
+    if not path.is_file():
+        return False
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return "card" not in (file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def _start_from_model(network: Localizer, name_or_path: str) -> None:
+    given = read_model(name_or_path).network.state_dict()
+    own = network.state_dict()
+    for name, tensor in own.items():
+        if name in given and given[name].shape == tensor.shape:
+            tensor.copy_(given[name])
+        elif name.startswith("backbone."):
+            raise CxrlocError(
+                f"{name_or_path}: its backbone is not that of the recipe: {name} must be "
+                f"{tuple(tensor.shape)}"
+            )
+
+
+def _is_folded(backbone: nn.Module) -> bool:
+    """Whether every batch normalisation has a mean of 0 and a variance of 1."""
+    layers = [layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
+    return bool(layers) and all(
+        layer.running_mean is not None
+        and layer.running_var is not None
+        and not layer.running_mean.any()
+        and bool((layer.running_var == torch.ones(())).all())
+        for layer in layers
+    )

@@ -1,0 +1,130 @@
+"""How a network is trained, as plain values."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cxrloc.training.losses import LOSSES
+from cxrloc.training.optimizers import OPTIMIZERS
+from cxrloc.training.schedules import SCHEDULES, Progress, ScheduleConfig
+from cxrloc.types import CxrlocError
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+KEPT = ("best", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """How a network is trained.
+
+    Attributes:
+        schedule: of the learning rate.
+        batch_size: images per step, over all processes and forward passes together: the number
+            of GPUs and the memory of each change nothing (Wang's 80).
+        steps: to learn for; 0: `epochs` says it.
+        epochs: passes over the training images; the rest that fills no batch is left out of each.
+        accumulation: forward passes that share a step's images.
+        loss: a name of `LOSSES`.
+        optimizer: a name of `OPTIMIZERS`.
+        momentum: of "sgd"; beta1 of the others.
+        weight_decay: of weights; biases and normalisation have none.
+        backbone_rate: learning rate of the backbone as a share of the others'; 0: it is frozen.
+        frozen_normalisation: batch normalisation keeps its statistics everywhere.
+        clip_norm: largest norm of the gradient; 0: any.
+        precision: of the forward and backward passes, weights being float32: "fp32", "bf16", or
+            "fp16" with a scaled loss.
+        channels_last: memory layout that convolutions prefer on most processors.
+        sampling: a name of `datasets.batches.SAMPLERS`.
+        averaging: decay per step of the exponential average of weights that is validated and
+            kept; 0: the weights themselves.
+        validate_every: steps between validations, each followed by a checkpoint; 0: an epoch.
+        stop_after: validations without a smaller loss after which training stops; 0: never.
+        keep: weights of the "best" validation loss, or the "last".
+        seed: of the first weights and of every draw.
+
+    Raises:
+        CxrlocError: a value is none of those, or they contradict each other.
+    """
+
+    schedule: ScheduleConfig
+    batch_size: int
+    steps: int = 0
+    epochs: int = 0
+    accumulation: int = 1
+    loss: str = "cel"
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    backbone_rate: float = 1.0
+    frozen_normalisation: bool = False
+    clip_norm: float = 0.0
+    precision: str = "fp32"
+    channels_last: bool = False
+    sampling: str = "shuffled"
+    averaging: float = 0.0
+    validate_every: int = 0
+    stop_after: int = 0
+    keep: str = "best"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("loss", self.loss, LOSSES),
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("precision", self.precision, PRECISIONS),
+            ("keep", self.keep, KEPT),
+        ):
+            if value not in known:
+                raise CxrlocError(f"{what} {value!r} is unknown: choose one of {', '.join(known)}")
+        if (self.steps > 0) == (self.epochs > 0):
+            raise CxrlocError("say either steps or epochs")
+        if self.accumulation < 1 or self.batch_size % self.accumulation:
+            raise CxrlocError(
+                f"a batch of {self.batch_size} cannot be shared by {self.accumulation} passes"
+            )
+
+
+def resolved(config: FitConfig, images: int) -> FitConfig:
+    """The config with epochs as steps, for this many training images.
+
+    Raises:
+        CxrlocError: they are fewer than a batch.
+
+    >>> config = FitConfig(ScheduleConfig(0.1), batch_size=4, epochs=3)
+    >>> resolved(config, images=9).steps
+    6
+    """
+    per_epoch = images // config.batch_size
+    if not per_epoch:
+        raise CxrlocError(f"{images} training images are fewer than a batch ({config.batch_size})")
+    return replace(
+        config,
+        steps=config.steps or config.epochs * per_epoch,
+        epochs=0,
+        validate_every=config.validate_every or per_epoch,
+    )
+
+
+def learning_rate(
+    step: int, config: FitConfig, history: Sequence[Mapping[str, float]] = ()
+) -> float:
+    """The rate of the next step.
+
+    Args:
+        step: steps done.
+        config: with its steps resolved.
+        history: rows of metrics.csv so far.
+    """
+    losses = [row["validation_loss"] for row in history if "validation_loss" in row]
+    schedule = SCHEDULES[config.schedule.name]
+    return schedule(Progress(step, config.steps, losses), config.schedule)
+
+
+def validations_since_best(history: Sequence[Mapping[str, float]]) -> int:
+    """How many validations ago the loss was smallest; 0 where none is known.
+
+    >>> validations_since_best([{"validation_loss": loss} for loss in (0.5, 0.3, 0.4, 0.3)])
+    2
+    """
+    losses = [row.get("validation_loss", math.inf) for row in history]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0

@@ -1,0 +1,72 @@
+"""What is learned and how fast: optimizers, and parts of a network that are frozen or slower."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def _sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum)
+
+
+def _adam(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=rate, betas=(momentum, 0.999))
+
+
+def _adamw(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999))
+
+
+OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], float, float], torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adamw,
+}
+"""Optimizers by name: (parameter groups, learning rate, momentum or beta1) -> optimizer."""
+
+
+def parameter_groups(
+    network: nn.Module, weight_decay: float, backbone_rate: float
+) -> list[dict[str, Any]]:
+    """Groups of parameters, each with its weight decay and its factor of the learning rate.
+
+    Weights decay; biases and normalisation (one axis) do not. What is in `network.backbone`, if
+    it has one, learns at `backbone_rate` times the rate of the rest; at 0 it is frozen.
+
+    >>> groups = parameter_groups(nn.Linear(2, 1), weight_decay=0.1, backbone_rate=1.0)
+    >>> [(len(group["params"]), group["weight_decay"], group["factor"]) for group in groups]
+    [(1, 0.1, 1.0), (1, 0.0, 1.0)]
+    """
+    backbone = {id(parameter) for parameter in _backbone_parameters(network)}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        factor = backbone_rate if id(parameter) in backbone else 1.0
+        if factor == 0:
+            parameter.requires_grad_(False)
+        if parameter.requires_grad:
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((decay, factor), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (decay, factor), parameters in groups.items()
+    ]
+
+
+def set_training(network: nn.Module, backbone_rate: float, frozen_normalisation: bool) -> None:
+    """Training mode, but for what is frozen: its statistics must not move either."""
+    network.train()
+    if backbone_rate == 0 and isinstance(backbone := getattr(network, "backbone", None), nn.Module):
+        backbone.eval()
+    if frozen_normalisation:
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+
+
+def _backbone_parameters(network: nn.Module) -> Iterator[nn.Parameter]:
+    backbone = getattr(network, "backbone", None)
+    if isinstance(backbone, nn.Module):
+        yield from backbone.parameters()
