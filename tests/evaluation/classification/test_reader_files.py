@@ -1,0 +1,78 @@
+"""Radiologists' readings from a file, against a classifier's curve."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrloc.evaluation.classification.reader_files import (
+    read_readings,
+    readers_below,
+    score_readers,
+)
+from cxrloc.evaluation.classification.units import ScoredUnits, score_units
+from cxrloc.types import CxrlocError, Label, Predictions, Record
+
+# Ranked a b c d e; with Edema: a, b, d. The curve goes (0, 1/3) (0, 2/3) (1/2, 2/3) (1/2, 1).
+NAMES, TRUTH, SCORES = "abcde", (1, 1, 0, 1, 0), (0.9, 0.8, 0.7, 0.6, 0.5)
+READINGS = """reader,study,Edema,Mass
+first,a,1,
+first,b,0,0
+first,c,0,
+first,d,0,
+first,e,0,1
+second,a,1,
+second,b,1,
+second,c,0,
+second,d,1,
+second,e,0,
+third,a,1,
+third,c,0,
+other,zzz,1,1
+"""
+
+
+@pytest.fixture
+def units() -> ScoredUnits:
+    records = [
+        Record(f"{name}1", name, name, None, labels={"Edema": Label(truth)})
+        for name, truth in zip(NAMES, TRUTH, strict=True)
+    ]
+    predictions = Predictions(
+        tuple(f"{name}1" for name in NAMES), ("Edema",), np.array(SCORES)[:, None]
+    )
+    return score_units(predictions, records, "study")
+
+
+def test_each_reader_is_judged_on_the_units_that_they_read(
+    tmp_path: Path, units: ScoredUnits
+) -> None:
+    (tmp_path / "readings.csv").write_text(READINGS)
+    points = score_readers(units, read_readings(tmp_path / "readings.csv"))
+    assert [(p.reader, p.false_positive_rate, round(p.sensitivity, 3)) for p in points] == [
+        ("first", 0.0, 0.333),  # below the curve, which reaches 2/3 there
+        ("second", 0.0, 1.0),  # above it
+        ("third", 0.0, 1.0),  # on it: of the two read units the model ranks the right one first
+    ]
+    assert [point.under_curve for point in points] == [True, False, False]
+    assert [(point.n, point.positives) for point in points] == [(5, 3), (5, 3), (2, 1)]
+    assert readers_below(points) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reader,study\nfirst,a\n", "needs a column"),
+        ("reader,study,image,Edema\nfirst,a,a1,1\n", "one of image, study, patient"),
+        ("reader,study,Edema\nfirst,a,yes\n", "row 2: Edema is 'yes'"),
+        ("reader,study,Edema\nfirst,a,1\nfirst,a,0\n", "row 3: read twice"),
+        ("reader,image,Edema\nfirst,a1,1\n", "use --by image"),
+        ("reader,study,Mass\nfirst,a,1\n", "none of the readings"),
+    ],
+)
+def test_unusable_readings_are_refused(
+    tmp_path: Path, units: ScoredUnits, text: str, message: str
+) -> None:
+    (tmp_path / "readings.csv").write_text(text)
+    with pytest.raises(CxrlocError, match=message):
+        score_readers(units, read_readings(tmp_path / "readings.csv"))
