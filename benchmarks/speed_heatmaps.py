@@ -1,6 +1,7 @@
 """Maps of 14 findings against the bare forward pass, and against the grad-cam package.
 
     OMP_NUM_THREADS=1 python benchmarks/speed_heatmaps.py [--threads 1] [--backbone resnet50]
+        [--sizes 224 512] [--batches 1 8]
 
 All see the same images, in turns. In each of 14 rounds our maps of all findings are made once and
 the package's GradCAM maps one finding (one target per image); its times are added up. Our times
@@ -78,6 +79,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[224, 512], help="pixels")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="images")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     config = LocalizerConfig(arguments.backbone, CHESTXRAY14, transition_channels=0)
@@ -88,8 +91,8 @@ def main() -> None:
         "| grad-cam package, ms | package / CAM | package / Grad-CAM |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for size in (224, 512):
-        for batch in (1, 8):
+    for size in arguments.sizes:
+        for batch in arguments.batches:
             print(row(network, torch.rand(batch, 1, size, size)), flush=True)
 
 

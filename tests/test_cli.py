@@ -71,6 +71,22 @@ def test_heatmap_does_the_good_files_and_names_the_bad_one(
         assert np.load(out / f"{image.stem}.npz")["maps"].shape == (8, 4, 4)
 
 
+def test_heatmap_prints_the_model_with_its_limits_and_names_as_they_are(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a["
+    folder.mkdir()
+    odd = folder / "red]x.png"  # together markup of the terminal's library
+    odd.write_bytes(next((chests / "images").glob("*.png")).read_bytes())
+    (folder / "broken.png").write_text("no picture")
+    done = run("heatmap", folder, "--model", untrained_model, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    shown = done.stdout.replace("\n", "")  # a long path is folded
+    assert "Model untrained, trained on nothing. For tests only." in shown
+    assert str(odd) in shown
+    assert f"Pictures and boxes are in {tmp_path / 'out'}" in shown
+
+
 def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_path: Path) -> None:
     run("phantom", tmp_path / "data", "--n", "1", "--format", "dicom")
     done = run(

@@ -1,6 +1,6 @@
 """`cxrloc heatmap`: picture, findings and boxes of each radiograph."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,8 @@ from cxrloc.cli.options import (
     Method,
     Models,
     Out,
+    PairingChoice,
+    Pairs,
     Quiet,
     Seed,
     Thresholds,
@@ -37,6 +39,8 @@ def heatmap(
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
     save_maps: Annotated[bool, typer.Option(help="Write raw maps of all findings (npz).")] = False,
+    pairs: Pairs = None,
+    pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
     views: Views = "plain",
     device: Device = "auto",
@@ -50,6 +54,7 @@ def heatmap(
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
+        from cxrloc.pipeline.paired_images import Pairing
 
         options = flow.HeatmapOptions(
             models=tuple(model or [DEFAULT_MODEL]),
@@ -57,30 +62,33 @@ def heatmap(
             thresholds=tuple(threshold),
             voi=voi,
             save_maps=save_maps,
+            pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
                 method, tuple(finding or ()), views, device, batch_size, workers, seed
             ),
         )
         results = flow.heatmap(paths, out, options)
-        show_each(results, lambda result: findings_table(result, top), quiet)
-        if not quiet:
-            typer.echo(f"Pictures and boxes are in {out}")
+        show_each(results, top, out, quiet)
 
 
-def show_each(
-    results: Iterable[Any], table: Callable[[Any], "RenderableType"], quiet: bool
-) -> None:
-    """Print the table of each result as it comes; failures go to stderr and make exit status 1."""
+def show_each(results: Iterable[Any], top: int, out: Path, quiet: bool) -> None:
+    """Print the model, each image as it comes, where they are; a failure makes exit status 1."""
     from cxrloc.inference.batches import Failure
+    from cxrloc.pipeline.provenance import caption_of
 
     screen = console()
-    failures = []
+    done, failures = 0, []
     for result in with_progress(results, quiet):
         if isinstance(result, Failure):
             failures.append(result)
             show_failures([result])
         elif not quiet:
-            screen.print(table(result), highlight=False)
+            if not done:
+                screen.print(caption_of(result.report["model"]))
+            screen.print(findings_table(result, top))
+            done += 1
+    if done:
+        screen.print(f"Pictures and boxes are in {out}")
     if failures:
         raise typer.Exit(1)
 

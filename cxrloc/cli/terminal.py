@@ -107,5 +107,8 @@ def console(stderr: bool = False) -> Any:
     """Where to print: as wide as the terminal; in a pipe, which has no width, the widest table."""
     from rich.console import Console
 
-    screen = Console(stderr=stderr)
-    return screen if screen.is_terminal else Console(stderr=stderr, width=120)
+    # A file's name is no markup, whatever brackets are in it.
+    screen = Console(stderr=stderr, markup=False, highlight=False)
+    if not screen.is_terminal:
+        screen.width = 120
+    return screen
