@@ -80,7 +80,7 @@ def markdown_table(report: LocalizationReport) -> str:
         lines += [_markdown_row(["---"] * (2 + len(report.findings)))]
         lines += [_markdown_row(row) for row in _rows(report, criterion)]
         lines += [""]
-    return "\n".join([*lines, _note(report), ""])
+    return "\n".join([*lines, report_note(report), ""])
 
 
 def controls_markdown(
@@ -118,7 +118,7 @@ def latex_table(report: LocalizationReport) -> str:
             lines += [r"\midrule"] if row[0] else []
             lines += [_latex_row(row)]
         lines += [r"\bottomrule", r"\end{tabular}", ""]
-    return "\n".join([*lines, f"% {_note(report)}", ""])
+    return "\n".join([*lines, f"% {report_note(report)}", ""])
 
 
 def _grid_frame(rules: Sequence[MatchRule], findings: Sequence[str]) -> pd.DataFrame:
@@ -149,7 +149,8 @@ def _boxes_per_heatmap(report: LocalizationReport) -> str:
     return f"{report.detections[-1] / report.heatmaps[-1]:.1f}" if report.heatmaps[-1] else ""
 
 
-def _note(report: LocalizationReport) -> str:
+def report_note(report: LocalizationReport) -> str:
+    """What was scored and how its numbers are made, in words."""
     return (
         f"Scored: {report.heatmaps[-1]:.0f} heatmaps of (image, finding) pairs "
         f"{_POPULATIONS[report.population]}, on {report.images} images of {report.patients} "

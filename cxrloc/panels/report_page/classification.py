@@ -1,0 +1,170 @@
+"""What the page of `cxrloc classify` holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrloc.evaluation.classification.operating_points import OperatingPoint
+from cxrloc.evaluation.classification.ranking import Roc, roc
+from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.panels.report_page.pictures import (
+    Pair,
+    images_data,
+    maps_data,
+    style_data,
+    top_pairs,
+    truth_of,
+)
+from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.types import ClassificationReport, Heatmap, Label, Record
+
+METRICS = ("auc", "pr_average_precision")
+"""Of the table, beside sensitivity and specificity, which follow the threshold."""
+
+_MOST_POINTS = 1000  # of a curve: more cannot be told apart on a screen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassificationRun:
+    """A scored run.
+
+    Attributes:
+        units: what was scored.
+        points: operating points by finding.
+        report: what came out.
+        bands: of the ROC curves, as in `roc_bands.csv`.
+        records: the images to show, boxes in the pixels of their images.
+        probabilities: of each (image_id, finding) of these images.
+        heatmaps: of these images; empty without a model.
+    """
+
+    units: ScoredUnits
+    points: Mapping[str, OperatingPoint]
+    report: ClassificationReport
+    bands: pd.DataFrame
+    records: Sequence[Record]
+    probabilities: Mapping[Pair, float]
+    heatmaps: Sequence[Heatmap]
+
+
+def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """The data of a page, as its scripts read them.
+
+    Args:
+        run: what to show.
+        pictures: data URIs of the radiographs, by image; those that are missing stay black.
+    """
+    truth = truth_of(run.records)
+    positive = {
+        (record.image_id, finding)
+        for record in run.records
+        for finding, label in record.labels.items()
+        if label is Label.POSITIVE
+    }
+    asked = truth.keys() | positive | top_pairs(run.probabilities)
+    quantised = {
+        (each.image_id, each.finding): quantise(each)
+        for each in run.heatmaps
+        if (each.image_id, each.finding) in asked
+    }
+    maps, places = maps_data(quantised)
+    report = run.report
+    return {
+        "kind": "classify",
+        "findings": list(report.findings),
+        "style": style_data(),
+        "images": images_data(run.records, pictures),
+        "maps": maps,
+        "pairs": _pairs(run, truth, places),
+        "resampling": None,
+        "state": {
+            "thresholds": [60.0, 180.0] if quantised else [],
+            "group": "all",
+            "curveFinding": report.findings[0],
+            "operating": {name: point.threshold for name, point in run.points.items()},
+        },
+        "metrics": METRICS,
+        "groups": list(dict.fromkeys(row.group for row in report.measurements)),
+        "measurements": [
+            {
+                "finding": row.finding,
+                "group": row.group,
+                "metric": row.metric,
+                "value": row.value,
+                "low": row.low,
+                "high": row.high,
+                "n": row.n,
+                "positives": row.positives,
+                "note": row.note,
+            }
+            for row in report.measurements
+            if row.metric in METRICS
+        ],
+        "points": {name: asdict(point) for name, point in run.points.items()},
+        "curves": _curves(run),
+        "note": (
+            f"Unit: {report.unit}; {report.units} of {report.patients} patients. Intervals: "
+            f"{report.level:.0%}, {report.interval} bootstrap over patients, {report.resamples} "
+            "resamples. Sensitivity and specificity follow the threshold of each finding."
+        ),
+    }
+
+
+def _pairs(
+    run: ClassificationRun,
+    truth: Mapping[Pair, list[list[float]]],
+    places: Mapping[Pair, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Every finding on every image shown, with what is known of it: True, False, or None."""
+    return [
+        {
+            "image": index,
+            "finding": finding,
+            "findingIndex": column,
+            "present": _present(record, finding),
+            "probability": run.probabilities[record.image_id, finding],
+            "truth": truth.get((record.image_id, finding), []),
+            "map": places.get((record.image_id, finding)),
+        }
+        for index, record in enumerate(run.records)
+        for column, finding in enumerate(run.report.findings)
+        if (record.image_id, finding) in run.probabilities
+    ]
+
+
+def _present(record: Record, finding: str) -> bool | None:
+    label = record.labels.get(finding, Label.NEGATIVE)
+    return None if label is Label.UNCERTAIN else label is Label.POSITIVE
+
+
+def _curves(run: ClassificationRun) -> dict[str, dict[str, Any]]:
+    """ROC curves of the findings that have one, with counts, thresholds and bands."""
+    curves = {}
+    for column, finding in enumerate(run.units.findings):
+        known = run.units.known[:, column]
+        truth = run.units.truth[known, column]
+        curve = roc(truth, run.units.scores[known, column])
+        if curve is None:
+            continue
+        kept = _kept_points(curve)
+        band = run.bands[run.bands["finding"] == finding]
+        columns = ["false_positive_rate", "sensitivity_low", "sensitivity_high"]
+        curves[finding] = {
+            # The first point calls nothing positive: it has no finite threshold.
+            "thresholds": [None, *curve.thresholds[kept][1:].tolist()],
+            "falsePositiveRate": curve.false_positive_rate[kept].tolist(),
+            "sensitivity": curve.sensitivity[kept].tolist(),
+            "positives": int(truth.sum()),
+            "negatives": int((~truth).sum()),
+            "band": band[columns].to_numpy(dtype=float).tolist(),
+        }
+    return curves
+
+
+def _kept_points(curve: Roc) -> np.ndarray:
+    """All points, or of a long curve so many, evenly, with both ends."""
+    count = curve.thresholds.size
+    return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))

@@ -1,0 +1,208 @@
+"""What the page of `cxrloc bench` holds, and the scores that Python makes of the same maps."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from cxrloc.evaluation.localization.box_accuracy import (
+    BoxCounts,
+    count_boxes,
+    localization_report,
+)
+from cxrloc.evaluation.localization.scored_pairs import (
+    ScoredPairs,
+    place_detections,
+    scored_pairs,
+)
+from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringProtocol
+from cxrloc.evaluation.localization.tables import report_note
+from cxrloc.evaluation.resampling import Resampling, resample_patients
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.panels.report_page.pictures import (
+    Pair,
+    images_data,
+    maps_data,
+    style_data,
+    top_pairs,
+    truth_of,
+)
+from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.types import Detection, Heatmap, LocalizationReport, Record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalizationRun:
+    """A scored run.
+
+    Attributes:
+        records: the images scored, boxes in the pixels of their images.
+        detections: every box.
+        heatmaps: the maps behind them; empty where there are none.
+        probabilities: of each (image_id, finding) with a map.
+        predicted: (image_id, finding) above the operating point.
+        protocol: how boxes were made and scored.
+        scores: what came out.
+    """
+
+    records: Sequence[Record]
+    detections: Sequence[Detection]
+    heatmaps: Sequence[Heatmap]
+    probabilities: Mapping[Pair, float]
+    predicted: frozenset[Pair]
+    protocol: ScoringProtocol
+    scores: LocalizationScores
+
+
+def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """The data of a page, as its scripts read them.
+
+    Args:
+        run: what to show.
+        pictures: data URIs of the radiographs, by image; those that are missing stay black.
+    """
+    pairs = scored_pairs(run.records, run.protocol.population, run.predicted)
+    quantised = _quantised(run, pairs)
+    detections = _detections(run, quantised)
+    claims, _ = place_detections(pairs, detections)
+    counts = count_boxes(pairs, claims, run.protocol.rules)
+    expected = localization_report(pairs, counts, run.protocol.rules)
+    maps, places = maps_data(quantised)
+    report = run.scores.report
+    return {
+        "kind": "bench",
+        "findings": list(pairs.findings),
+        "style": style_data(),
+        "images": images_data(run.records, pictures),
+        "maps": maps,
+        "pairs": _pairs(run, pairs, places),
+        "rules": [asdict(rule) for rule in run.protocol.rules],
+        "state": _state(run),
+        "resampling": _resampling(counts, run.protocol.resampling),
+        "expected": {"hit": expected.hit.tolist(), "falsePositives": _false_positives(expected)},
+        "controls": {name: _control(each) for name, each in run.scores.controls.items()},
+        "note": report_note(report),
+        "quantisation": _say_quantisation(report, expected, bool(quantised)),
+    }
+
+
+def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> dict[Pair, Heatmap]:
+    """The maps that travel: of scored and annotated pairs, and of each image's top findings."""
+    asked = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()}
+    asked |= truth_of(run.records).keys() | top_pairs(run.probabilities)
+    return {
+        (each.image_id, each.finding): quantise(each)
+        for each in run.heatmaps
+        if (each.image_id, each.finding) in asked
+    }
+
+
+def _detections(run: LocalizationRun, quantised: Mapping[Pair, Heatmap]) -> Sequence[Detection]:
+    """Boxes of the maps that travel; without maps those of the run."""
+    if not quantised:
+        return run.detections
+    probabilities = [run.probabilities[pair] for pair in quantised]
+    thresholds = run.protocol.box_thresholds
+    return detections_from_heatmaps([*quantised.values()], probabilities, thresholds)
+
+
+def _pairs(
+    run: LocalizationRun, pairs: ScoredPairs, places: Mapping[Pair, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Every pair with a map, an expert's box or a scored box, by image and then by finding."""
+    row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
+    column = {finding: index for index, finding in enumerate(pairs.findings)}
+    truth = truth_of(run.records)
+    boxes: dict[Pair, list[dict[str, Any]]] = {}
+    for each in run.detections if not places else ():
+        corners = [each.box.x_min, each.box.y_min, each.box.x_max, each.box.y_max]
+        claim = {"box": corners, "threshold": each.threshold, "score": each.score}
+        boxes.setdefault((each.image_id, each.finding), []).append(claim)
+    scored = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored)}
+    shown = scored | places.keys() | truth.keys() | {pair for pair in boxes if pair[0] in row}
+    order = sorted(shown, key=lambda pair: (row[pair[0]], column.get(pair[1], len(column)), pair))
+    return [
+        {
+            "image": row[pair[0]],
+            "finding": pair[1],
+            "findingIndex": column.get(pair[1], -1),
+            "patient": int(pairs.patient[row[pair[0]]]),
+            "scored": pair in scored,
+            "probability": run.probabilities.get(pair),
+            "truth": truth.get(pair, []),
+            "map": places.get(pair),
+            "boxes": boxes.get(pair),
+        }
+        for pair in order
+    ]
+
+
+def _state(run: LocalizationRun) -> dict[str, Any]:
+    """What the page shows first: the run's thresholds, and of each T the one nearest to 0.5."""
+    nearest = {
+        criterion: min(
+            (rule.threshold for rule in run.protocol.rules if rule.criterion == criterion),
+            key=lambda threshold: abs(threshold - 0.5),
+            default=0.5,
+        )
+        for criterion in ("iou", "iobb")
+    }
+    asked = {rule.criterion for rule in run.protocol.rules}
+    return {
+        "thresholds": list(run.protocol.box_thresholds) if run.heatmaps else [],
+        "t": nearest,
+        "criterion": "iou" if asked == {"iou"} else "iobb",
+        "curveFinding": "mean",
+        "metric": "accuracy",
+    }
+
+
+def _resampling(counts: BoxCounts, resampling: Resampling) -> dict[str, Any] | None:
+    """How often each patient is in each resample: those of the run, so intervals are the same."""
+    if not resampling.resamples or resampling.interval != "percentile":
+        return None
+    drawn = resample_patients(counts.annotated > 0, resampling.resamples, resampling.seed)
+    return {
+        "count": resampling.resamples,
+        "level": resampling.level,
+        "drawn": b64encode(drawn.astype(np.uint8).tobytes()).decode(),
+    }
+
+
+def _control(report: LocalizationReport) -> dict[str, Any]:
+    return {
+        "accuracy": report.accuracy.tolist(),
+        "low": _nullable(report.accuracy_low),
+        "high": _nullable(report.accuracy_high),
+        "afp": report.afp.tolist(),
+        "falsePositives": _false_positives(report),
+        "detections": report.detections.tolist(),
+    }
+
+
+def _false_positives(report: LocalizationReport) -> list[list[float]]:
+    return [[float(count) for count in row] for row in report.false_positives]
+
+
+def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | None]]:
+    return [[None if np.isnan(value) else float(value) for value in row] for row in values]
+
+
+def _say_quantisation(
+    run: LocalizationReport, quantised: LocalizationReport, has_maps: bool
+) -> str:
+    if not has_maps:
+        return "The boxes are those of the list that was scored."
+    differences = np.abs(
+        [run.hit - quantised.hit, run.false_positives - quantised.false_positives]
+    )[..., :-1]
+    changed, most = int((differences > 0).sum()), int(differences.max())
+    if not changed:
+        return "The maps here have 16 bits; that changes no count of localization.csv."
+    return (
+        f"The maps here have 16 bits; that changes {changed} of the {differences.size} counts of "
+        f"localization.csv, by at most {most}."
+    )

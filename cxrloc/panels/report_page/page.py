@@ -1,0 +1,64 @@
+"""One HTML file out of the template, the style, the scripts and the data of a run."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+_FOLDER = files("cxrloc.panels.report_page")
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', flags=re.MULTILINE)
+_EXPORT = re.compile(r"^export (function|const) (\w+)", flags=re.MULTILINE)
+
+
+def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
+    """Write a page that needs no other file and can reach no network.
+
+    The content security policy allows this style and this script, by their hashes, and pictures
+    inside the file; the data are JSON in which `<` is escaped, so no text of a run can end the
+    script element or become markup.
+    """
+    style, script = (_FOLDER / "page.css").read_text(), bundle("main")
+    policy = (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    )
+    page = Template((_FOLDER / "page.html").read_text()).substitute(
+        title=escape(title),
+        policy=escape(policy),
+        style=style,
+        script=script,
+        data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def bundle(entry: str) -> str:
+    """A script with all that it imports, each once and before its first use, as one script.
+
+    Every file is an ES module that imports by `import { name } from "./file.js";` and exports
+    functions and constants where they are declared. Here each becomes a function that is called
+    at once and returns its exports, so that no two can disturb each other.
+    """
+    parts: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        source = (_FOLDER / "scripts" / f"{name}.js").read_text()
+        for _, imported in _IMPORT.findall(source):
+            if imported not in parts:
+                add(imported)
+        exports = ", ".join(declared for _, declared in _EXPORT.findall(source))
+        body = _EXPORT.sub(r"\1 \2", _IMPORT.sub(r"const \1 = \2;", source))
+        parts[name] = f"const {name} = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
+
+    add(entry)
+    return "\n".join(parts.values())
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,124 @@
+"""What both kinds of pages hold: radiographs, maps, and the look of boxes."""
+
+import io
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import PIL.Image
+from jaxtyping import Float
+
+from cxrloc.images.geometry import resample, resize_affine
+from cxrloc.panels.overlay import COLOUR_MAP, OPACITY, Role
+from cxrloc.panels.report_page.quantised_maps import packed
+from cxrloc.types import Annotation, Heatmap, Record
+
+TOP = 3
+"""Most probable findings of an image whose maps are shown though nothing else asks for them."""
+
+_QUALITY = 80  # of WebP: about 20 kB for a radiograph of 512 x 512
+
+Pair = tuple[str, str]
+"""Image and finding."""
+
+
+def picture_uri(pixels: Float[np.ndarray, "row col"], longest: int) -> str:
+    """Grey levels in [0, 1] as an 8-bit WebP picture in a data URI, averaged where it shrinks.
+
+    Args:
+        pixels: of the radiograph.
+        longest: side in pixels, at most; a smaller radiograph keeps its size.
+    """
+    rows, columns = pixels.shape
+    scale = min(1.0, longest / max(rows, columns))
+    height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+    if scale < 1:
+        pixels = resample(pixels, resize_affine(rows, columns, height, width), height, width)
+    grey = PIL.Image.fromarray((pixels * 255 + 0.5).clip(0, 255).astype(np.uint8))
+    file = io.BytesIO()
+    grey.save(file, format="WEBP", quality=_QUALITY)
+    return f"data:image/webp;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def style_data() -> dict[str, Any]:
+    """Colours and dashes of boxes, and the colours and opacity of heatmaps, as in the pictures."""
+    colours = matplotlib.colormaps[COLOUR_MAP](np.arange(256), bytes=True)[:, :3]
+    roles = {
+        role.name.lower(): {"words": role.words, "colour": role.colour, "dash": role.dash}
+        for role in Role
+    }
+    return {
+        "roles": roles,
+        "colours": b64encode(colours.tobytes()).decode(),
+        "opacity": OPACITY,
+    }
+
+
+def images_data(records: Sequence[Record], pictures: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each image by its id, with view, size in original pixels, and picture if there is one.
+
+    Names and ids of patients are not part of the page. An image of unknown size, which can have
+    neither maps nor boxes in its own pixels, counts as a square.
+    """
+    images = []
+    for record in records:
+        rows, columns = record.annotation_frame or (1024, 1024)
+        view = record.view.value if record.view else None
+        picture = pictures.get(record.image_id)
+        images.append(
+            {
+                "id": record.image_id,
+                "view": view,
+                "rows": rows,
+                "columns": columns,
+                "picture": picture,
+            }
+        )
+    return images
+
+
+def top_pairs(probabilities: Mapping[Pair, float]) -> set[Pair]:
+    """The `TOP` most probable findings of every image.
+
+    >>> seen = {("a", "Mass"): 0.5, ("a", "Edema"): 0.1, ("a", "Nodule"): 0.3, ("a", "Hernia"): 0.2}
+    >>> sorted(finding for _, finding in top_pairs(seen))
+    ['Hernia', 'Mass', 'Nodule']
+    """
+    by_image: dict[str, list[tuple[float, str]]] = {}
+    for (image_id, finding), probability in probabilities.items():
+        by_image.setdefault(image_id, []).append((-probability, finding))
+    return {
+        (image_id, finding)
+        for image_id, own in by_image.items()
+        for _, finding in sorted(own)[:TOP]
+    }
+
+
+def maps_data(quantised: Mapping[Pair, Heatmap]) -> tuple[str, dict[Pair, dict[str, Any]]]:
+    """All maps in one text, and where in it, in values, the map of each pair is."""
+    places, offset = {}, 0
+    for pair, heatmap in quantised.items():
+        rows, columns = heatmap.scores.shape
+        affine = heatmap.to_image
+        to_image = [affine.xx, affine.xy, affine.x0, affine.yx, affine.yy, affine.y0]
+        places[pair] = {"offset": offset, "rows": rows, "columns": columns, "toImage": to_image}
+        offset += rows * columns
+    return packed(quantised.values()), places
+
+
+def truth_of(records: Sequence[Record]) -> dict[Pair, list[list[float]]]:
+    """The expert's boxes of every pair that has one."""
+    truth: dict[Pair, list[list[float]]] = {}
+    for record in records:
+        for annotation in record.annotations:
+            pair = (record.image_id, annotation.finding)
+            truth.setdefault(pair, []).append(corners(annotation))
+    return truth
+
+
+def corners(annotation: Annotation) -> list[float]:
+    """x_min, y_min, x_max, y_max in original pixels."""
+    box = annotation.box
+    return [box.x_min, box.y_min, box.x_max, box.y_max]

@@ -1,0 +1,199 @@
+/** The page of `cxrloc classify`: ROC curves, and decisions at thresholds that the reader moves. */
+import { lineChart, whisker } from "./charts.js";
+import { byId, chooser, decimals, element, slider, words } from "./dom.js";
+import { boxesOf } from "./scoring.js";
+import { sortableTable } from "./table.js";
+
+const METRIC_NAMES = { auc: "AUC", pr_average_precision: "Average precision" };
+
+/** What the page of a classification run shows and does. */
+export function classifyKind(report) {
+  const { data, state } = report;
+  const table = sortableTable("Classification by finding");
+  byId("summary").append(table.node);
+  byId("summary-note").textContent = data.note;
+  const own = { thresholds: [...state.thresholds], operating: { ...state.operating } };
+  const curved = data.findings.filter((finding) => data.curves[finding]);
+  if (!curved.includes(state.curveFinding)) state.curveFinding = curved[0] ?? "";
+  byId("curve-controls").append(
+    chooser("Finding", curved.map((f) => [f, words(f)]), state.curveFinding, (curveFinding) => report.set({ curveFinding })),
+    chooser("Table of", data.groups.map((g) => [g, g === "all" ? "all units" : g]), "all", (group) => report.set({ group })),
+  );
+  const decision = element("div", {});
+  const settings = [
+    element("h3", {}, "Decision threshold"),
+    decision,
+    ...boxSliders(report),
+    element("button", { type: "button", class: "wide", onclick: () => report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }) }, "Back to the run's thresholds"),
+  ];
+
+  function update() {
+    showDecision(decision, report);
+    showSummary(table, report);
+    showCurve(report, curved);
+    const finding = state.curveFinding;
+    byId("panel-state").textContent = finding ? `${words(finding)} ≥ ${decimals(state.operating[finding], 3)}` : "";
+  }
+
+  return {
+    settings,
+    choosers: [],
+    outcomes: ["correct", "missed", "false positive", "correctly not called"],
+    roles: ["expert", "detection", "doubtful"],
+    inGallery: (pair) => pair.present !== null && (pair.present || called(pair, state) || state.outcome === "correctly not called"),
+    galleryNote: () => "Each image by its own probability and label. Called: probability at or above the finding's threshold.",
+    judge: (pair) => judge(pair, state),
+    update,
+  };
+}
+
+function called(pair, { operating }) {
+  const threshold = operating[pair.finding];
+  return threshold !== undefined && pair.probability >= threshold;
+}
+
+function judge(pair, state) {
+  const yes = called(pair, state);
+  const key = `${pair.present}-${yes}`;
+  const [outcome, style, text] = {
+    "true-true": ["correct", "good", "✓ correct"],
+    "true-false": ["missed", "bad", "✗ missed"],
+    "false-true": ["false positive", "extra", "+ false positive"],
+    "false-false": ["correctly not called", "plain", "not called"],
+  }[key] ?? ["", "plain", "label uncertain"];
+  const role = yes ? "detection" : "doubtful";
+  const marks = [
+    ...pair.truth.map((box) => ({ box, role: "expert", text: "Expert's box" })),
+    ...boxesOf(pair, state.thresholds).map(({ box, threshold, score }) => ({
+      box,
+      role,
+      text: `Box, threshold ${threshold}, score ${decimals(score, 2)}`,
+    })),
+  ];
+  return { outcomes: [outcome], chips: [[style, `${text} (${decimals(pair.probability, 2)})`]], marks };
+}
+
+/** The heatmap thresholds, where there are maps. */
+function boxSliders(report) {
+  const { state } = report;
+  if (!state.thresholds.length) return [];
+  const sliders = state.thresholds.map((value, i) =>
+    slider({ label: `Heatmap threshold ${i + 1}`, min: 0, max: 254, step: 1, value, say: String, name: `threshold-${i}` }, (moved) =>
+      report.set({ thresholds: state.thresholds.with(i, moved) }),
+    ).node,
+  );
+  return [element("h3", {}, "Boxes"), ...sliders];
+}
+
+/** A slider over the points of the chosen finding's curve. */
+function showDecision(place, report) {
+  const { data, state } = report;
+  const finding = state.curveFinding;
+  const curve = data.curves[finding];
+  if (!curve) return;
+  const at = pointAt(curve, state.operating[finding]);
+  const say = (i) => decimals(curve.thresholds[i], 3);
+  if (place.dataset.finding !== finding) {
+    const { node, set } = slider(
+      { label: words(finding), min: 1, max: curve.thresholds.length - 1, step: 1, value: Math.max(at, 1), say, name: "decision" },
+      (i) => report.set({ operating: { ...state.operating, [state.curveFinding]: curve.thresholds[i] } }),
+    );
+    place.replaceChildren(node, element("p", { class: "note counts" }));
+    place.dataset.finding = finding;
+    place.set = set;
+  }
+  place.set(Math.max(at, 1));
+  const { truePositives, falseNegatives, falsePositives, trueNegatives } = confusionAt(curve, at);
+  place.querySelector(".counts").textContent =
+    `${truePositives} true and ${falsePositives} false positives, ` +
+    `${trueNegatives} true and ${falseNegatives} false negatives`;
+}
+
+/** The last point of a curve whose threshold is not below the given one: what it calls positive. */
+export function pointAt(curve, threshold) {
+  if (threshold === undefined) return 0;
+  const below = curve.thresholds.findIndex((own) => own !== null && own < threshold);
+  return (below < 0 ? curve.thresholds.length : below) - 1;
+}
+
+/** Counts of the two-class matrix at a point of the curve. */
+export function confusionAt(curve, at) {
+  const truePositives = Math.round(curve.sensitivity[at] * curve.positives);
+  const falsePositives = Math.round(curve.falsePositiveRate[at] * curve.negatives);
+  return {
+    truePositives,
+    falsePositives,
+    falseNegatives: curve.positives - truePositives,
+    trueNegatives: curve.negatives - falsePositives,
+  };
+}
+
+function showSummary(table, report) {
+  const { data, state } = report;
+  const columns = [
+    { label: "Finding" },
+    { label: "n" },
+    { label: "Positives" },
+    ...data.metrics.map((metric) => ({ label: METRIC_NAMES[metric], title: "with its interval" })),
+    { label: "Threshold", group: "Decisions, all units" },
+    { label: "Sensitivity", group: "Decisions, all units" },
+    { label: "Specificity", group: "Decisions, all units" },
+  ];
+  const line = (finding) => {
+    const own = data.measurements.filter((row) => row.finding === finding && row.group === state.group);
+    const [first] = own;
+    return [
+      { value: finding, content: [finding === "mean" ? "mean of findings" : words(finding)] },
+      { value: first?.n ?? null, content: [first?.n ?? ""] },
+      { value: first?.positives ?? null, content: [finding === "mean" ? "" : (first?.positives ?? "")] },
+      ...data.metrics.map((metric) => metricCell(own.find((row) => row.metric === metric))),
+      ...decisionCells(finding, report),
+    ];
+  };
+  table.show(columns, data.findings.map(line), [line("mean")]);
+}
+
+function metricCell(row) {
+  if (!row || row.value === null) return { value: null, content: [element("span", { title: row?.note ?? "not defined" }, "–")] };
+  const interval = row.low === null ? null : [row.low, row.high];
+  const said = interval ? `${decimals(row.low, 2)} to ${decimals(row.high, 2)}` : "";
+  return {
+    value: row.value,
+    content: [
+      element("span", { class: "score" }, decimals(row.value, 3)),
+      element("span", { class: "interval" }, said),
+      whisker(row.value, interval),
+    ],
+  };
+}
+
+function decisionCells(finding, { data, state }) {
+  const curve = data.curves[finding];
+  const threshold = state.operating[finding];
+  const number = (value, digits) => ({ value, content: [decimals(value, digits)] });
+  if (!curve || threshold === undefined) return [number(null), number(null), number(null)];
+  const { truePositives, trueNegatives } = confusionAt(curve, pointAt(curve, threshold));
+  return [number(threshold, 3), number(truePositives / curve.positives, 3), number(trueNegatives / curve.negatives, 3)];
+}
+
+function showCurve(report, curved) {
+  const { data, state } = report;
+  const points = (curve) => curve.falsePositiveRate.map((rate, i) => [rate, curve.sensitivity[i]]);
+  const chosen = data.curves[state.curveFinding];
+  if (!chosen) return;
+  const others = curved.filter((finding) => finding !== state.curveFinding);
+  const at = pointAt(chosen, state.operating[state.curveFinding]);
+  const chart = lineChart({
+    title: `ROC curve, ${words(state.curveFinding)}: ${chosen.positives} of ${chosen.positives + chosen.negatives} positive`,
+    xLabel: "False positive rate (1 − specificity)",
+    yLabel: "Sensitivity",
+    yMax: 1,
+    series: [
+      ...others.map((finding) => ({ name: "", style: "ghost", points: points(data.curves[finding]) })),
+      { name: `${words(state.curveFinding)}, threshold as a ring; other findings in grey`, style: "model", points: points(chosen), band: chosen.band },
+    ],
+    spot: [chosen.falsePositiveRate[at], chosen.sensitivity[at]],
+    diagonal: true,
+  });
+  byId("curves").replaceChildren(chart);
+}
