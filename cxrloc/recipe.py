@@ -1,16 +1,21 @@
 """A training run as one TOML file: frozen dataclasses, where an unknown key is an error."""
 
+import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cxrloc.datasets import READERS
 from cxrloc.datasets.batches import SAMPLERS
+from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.datasets.splits import SplitConfig
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
+from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError, UsageError, View
@@ -48,6 +53,8 @@ class DataConfig:
         views: projections to keep; empty: all.
         uncertain: what uncertain labels teach, a name of `POLICIES`; they are never scored.
         not_mentioned: a finding without a label is "negative" or "unknown".
+        condition: labels to learn given others, a name of `CONDITIONS`, along CheXpert's tree.
+        pairing: which pairs a study gives to a network of two views, a name of `PAIRINGS`.
         shuffle_labels: the labels of the training images are exchanged at random, for a control
             that can learn nothing.
         phantom: which phantoms.
@@ -62,6 +69,8 @@ class DataConfig:
     views: tuple[str, ...] = ()
     uncertain: str = "ignore"
     not_mentioned: str = "negative"
+    condition: str = ""
+    pairing: str = "first"
     shuffle_labels: bool = False
     phantom: PhantomData | None = None
 
@@ -69,6 +78,8 @@ class DataConfig:
         for what, value, known in (
             ("reader", self.reader, (*READERS, PHANTOM)),
             ("uncertain", self.uncertain, POLICIES),
+            ("condition", self.condition, ("", *CONDITIONS)),
+            ("pairing", self.pairing, PAIRINGS),
             ("not_mentioned", self.not_mentioned, ("negative", "unknown")),
             *(("view", view, tuple(View)) for view in self.views),
         ):
@@ -86,12 +97,15 @@ class Recipe:
         title: one line for `cxrloc recipes`.
         source: paper, table and row; empty for our own.
         start: first weights: "scratch", "imagenet" (of the backbone), or a file: a model that
-            `cxrloc train` wrote, or ImageNet weights of the backbone.
+            `cxrloc train` wrote, or ImageNet weights of the backbone; for a DualNet also a frontal
+            and a lateral model, with " + " between.
         data: what to learn from.
         preprocessing: how images reach the network.
         augmentation: how they are changed at random while training.
         network: what is trained.
         fit: how.
+        head: a second stage with the backbone frozen, on all labels, whatever condition the first
+            has; None: none.
     """
 
     title: str
@@ -102,8 +116,11 @@ class Recipe:
     source: str = ""
     start: str = "scratch"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    head: FitConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.head is not None and self.head.backbone_rate:
+            raise CxrlocError("[head] is the stage with a frozen backbone: backbone_rate = 0")
         if len(self.preprocessing.mean) != self.network.input_channels:
             raise CxrlocError(
                 f"{len(self.preprocessing.mean)} means in [preprocessing] for "
@@ -116,31 +133,85 @@ class Recipe:
 
 
 def recipe_text(name_or_path: str | Path) -> str:
-    """The TOML text of a recipe by its name in `RECIPES`, or of a file.
+    """The TOML text of a recipe by its name in `RECIPES`, or of a file; whole by itself.
+
+    Of a recipe that extends another it is the values of both under the comments of both.
 
     Raises:
         UsageError: there is neither.
+        CxrlocError: it is not TOML.
     """
-    path = RECIPES.get(str(name_or_path), Path(name_or_path))
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{name_or_path}: neither a readable TOML file nor one of the recipes "
-            f"{', '.join(RECIPES)}"
-        ) from error
+    texts, values = _read(name_or_path)
+    if len(texts) == 1:
+        return texts[0]
+    comments = [line for text in texts for line in text.splitlines() if line.startswith("#")]
+    return "\n".join([*comments, *_toml_lines(values), ""])
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
     """A recipe by its name in `RECIPES`, or from a TOML file.
 
+    A file may name another at its top, `extends = "wang2017_resnet50_lse"`, by name or by its
+    path from this file, and then holds only what differs.
+
     Raises:
         UsageError: there is none.
-        CxrlocError: it is not TOML, or a key is unknown, missing or of the wrong kind; the
-            message names it.
+        CxrlocError: it is not TOML, extends itself, or a key is unknown, missing or of the wrong
+            kind; the message names it.
     """
-    text = recipe_text(name_or_path)
+    return from_plain(Recipe, _read(name_or_path)[1], str(name_or_path))
+
+
+def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:
+    """Texts of a recipe and of those it extends, these first, and the values of all together."""
+    texts: dict[Path, str] = {}
+    values: dict[str, Any] = {}
+    path = RECIPES.get(str(name_or_path), Path(name_or_path))
+    while path not in texts:
+        texts[path], own = _parsed(path)
+        base = own.pop("extends", None)
+        values = _merged(own, values)
+        if base is None:
+            return [*reversed(texts.values())], values
+        path = RECIPES.get(str(base), path.parent / str(base))
+    raise CxrlocError(f"{path}: extends itself")
+
+
+def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        return from_plain(Recipe, tomllib.loads(text), str(name_or_path))
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path}: neither a readable TOML file nor one of the recipes {', '.join(RECIPES)}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise CxrlocError(f"{name_or_path}: not TOML: {error}") from error
+        raise CxrlocError(f"{path}: not TOML: {error}") from error
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of both; of a key in both the upper one, table by table.
+
+    >>> _merged({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
+    {'a': 1, 'b': {'c': 4, 'd': 3}}
+    """
+    both = {
+        key: _merged(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
+    }
+    return {**below, **above, **both}
+
+
+def _toml_lines(values: Mapping[str, Any], table: str = "") -> list[str]:
+    """Strings, numbers, booleans and lists of them are written alike in JSON and in TOML.
+
+    >>> _toml_lines({"a": {"b": [1e-06, "c"]}, "d": True})
+    ['d = true', '[a]', 'b = [1e-06, "c"]']
+    """
+    tables = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    plain = (f"{k} = {json.dumps(v)}" for k, v in values.items() if k not in tables)
+    lines = [*plain]
+    for key, value in tables.items():
+        lines += [f"[{table}{key}]", *_toml_lines(value, f"{table}{key}.")]
+    return lines

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Integer, Shaped
 from scipy.stats import beta
 from torch import Tensor
 
+from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
 from cxrloc.images.augment import DRAWS, Augmentation, augment
 from cxrloc.images.preprocessing import Preprocessing
@@ -29,13 +30,15 @@ class ImageSet:
 
     Attributes:
         pixels: grey levels of all cached images (`image_cache.CachedImages`).
-        slots: where each image of the set is among them.
+        slots: where each image of the set is among them; a pair of views has two.
         labels: 1, 0, -1 (uncertain) or NaN (not mentioned).
+        values: what the network reads beside each image; None: nothing.
     """
 
     pixels: Shaped[np.ndarray, "slot row col"]
-    slots: Integer[np.ndarray, " image"]
+    slots: Integer[np.ndarray, "image view"]
     labels: Float[np.ndarray, "image finding"]
+    values: Float[Tensor, "image value"] | None = None
 
 
 def label_matrix(
@@ -105,6 +108,7 @@ SAMPLERS: dict[str, Sampler] = {
     "shuffled": shuffled,
     "balanced": balanced,
     "stratified": stratified,
+    "single_label": single_label,
 }
 """Orders by name: (positive labels, batch size, seed, first step) -> endless batches of indices.
 
@@ -186,15 +190,36 @@ def training_step(
             inputs = torch.lerp(inputs, changed(partners), share[:, None, None, None])
             other_labels = labels[partners].to(feeding.device)
             own_labels = torch.lerp(own_labels, other_labels, share[:, None])
-        batches.append(Batch((normalised(inputs, feeding.preprocessing),), own_labels))
+        given = network_inputs(images, chosen[own], inputs, feeding)
+        batches.append(Batch(given, own_labels))
     return batches
+
+
+def evaluation_inputs(
+    images: ImageSet, rows: Integer[np.ndarray, " image"], feeding: Feeding
+) -> tuple[Tensor, ...]:
+    """Some images as the network takes them, unchanged."""
+    return network_inputs(images, rows, grey_levels(images, rows, feeding.device), feeding)
+
+
+def network_inputs(
+    images: ImageSet,
+    rows: Integer[np.ndarray, " image"],
+    grey: Float[Tensor, "image view row col"],
+    feeding: Feeding,
+) -> tuple[Tensor, ...]:
+    """Normalised grey levels, and what else the network reads of these images."""
+    inputs = normalised(grey, feeding.preprocessing)
+    if images.values is None:
+        return (inputs,)
+    return inputs, images.values[torch.from_numpy(rows)].to(feeding.device)
 
 
 def grey_levels(
     images: ImageSet, rows: Integer[np.ndarray, " image"], device: torch.device
-) -> Float[Tensor, "image channel row col"]:
-    """Some images of a set, in [0, 1], with one channel."""
-    stored = images.pixels[images.slots[rows]][:, None]
+) -> Float[Tensor, "image view row col"]:
+    """Some images of a set, in [0, 1]."""
+    stored = images.pixels[images.slots[rows]]
     top = np.iinfo(stored.dtype).max
     if stored.dtype == np.uint8:  # small on its way to the device
         return torch.from_numpy(stored).to(device).float() / top
@@ -202,14 +227,14 @@ def grey_levels(
 
 
 def normalised(
-    grey: Float[Tensor, "image 1 row col"], preprocessing: Preprocessing
+    grey: Float[Tensor, "image view row col"], preprocessing: Preprocessing
 ) -> Float[Tensor, "image channel row col"]:
-    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel."""
+    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view."""
     mean, std = (
         torch.tensor(values, device=grey.device)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
-    return (grey - mean) / std
+    return ((grey[:, :, None] - mean) / std).flatten(1, 2)
 
 
 def _mixed_shares(draws: Float[np.ndarray, " image"], alpha: float) -> Float[Tensor, " image"]:

@@ -13,6 +13,7 @@ from cxrloc.datasets import OFFICIAL_SPLITS, READERS, phantom
 from cxrloc.datasets.batches import ImageSet, label_matrix
 from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_images, file_key
 from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, prevalences, split_records, split_sha256
@@ -24,13 +25,16 @@ from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 BOXED = ("chestxray14",)
 """Data sets whose boxes are kept for scoring: nobody with one is ever trained on."""
 
+DUALNET = "dualnet"
+"""The architecture that takes a frontal and a lateral image."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
     """A data set ready to be learned from.
 
     Attributes:
-        name: where it comes from, in words.
+        name: what the images are, in words.
         parts: records whose image is on this disk and could be read.
         train: images and labels of the first part; shuffled if the recipe says so.
         validation: images and labels of the second part.
@@ -81,6 +85,8 @@ def training_data(
             if record.path is not None
         }
     parts, missing = _present(whole, sources)
+    if recipe.network.architecture == DUALNET:
+        parts = _paired(parts, recipe)
     wanted = [*parts.train, *parts.validation]
     images = cached_images(
         [sources[record.image_id] for record in wanted], recipe.preprocessing, cache, watch
@@ -88,6 +94,8 @@ def training_data(
     failures = [(wanted[place].image_id, why) for place, why in images.failures.items()]
     unread = {image_id for image_id, _ in failures}
     parts, _ = _present(parts, sources.keys() - unread)
+    if recipe.network.architecture == DUALNET:
+        parts = _paired(parts, recipe)  # without those whose other view could not be read
     slots = dict(zip((record.image_id for record in wanted), images.slots, strict=True))
     train, validation = (
         _image_set(part, images, slots, recipe) for part in (parts.train, parts.validation)
@@ -95,7 +103,9 @@ def training_data(
     if config.shuffle_labels:
         order = np.random.default_rng(recipe.fit.seed).permutation(len(train.labels))
         train = replace(train, labels=train.labels[order])
-    name = str(folder) if folder else f"phantoms, seed {config.phantom and config.phantom.seed}"
+    name = f"radiographs of {config.reader}"
+    if config.phantom is not None:
+        name = f"synthetic radiographs (phantoms, seed {config.phantom.seed})"
     return TrainingData(
         name=name,
         parts=parts,
@@ -181,14 +191,24 @@ def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]
     return Parts(kept[0], kept[1], kept[2], parts.leaking), missing
 
 
+def _paired(parts: Parts, recipe: Recipe) -> Parts:
+    """Frontal and lateral images in turn; those without a partner are left out."""
+    train, validation, test = (
+        [each for pair in pairs_by_study(part, recipe.data.pairing) for each in pair]
+        for part in parts[:3]
+    )
+    return Parts(train, validation, test, parts.leaking)
+
+
 def _image_set(
     records: Sequence[Record], images: CachedImages, slots: dict[str, Any], recipe: Recipe
 ) -> ImageSet:
+    views = 2 if recipe.network.architecture == DUALNET else 1
     blank = 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
     return ImageSet(
         pixels=images.pixels,
-        slots=np.array([slots[record.image_id] for record in records], dtype=np.int64),
-        labels=label_matrix(records, recipe.network.findings, blank),
+        slots=np.array([slots[r.image_id] for r in records], dtype=np.int64).reshape(-1, views),
+        labels=label_matrix(records[::views], recipe.network.findings, blank),
     )
 
 
@@ -218,6 +238,6 @@ def _describe(
 def _images_sha256(images: ImageSet) -> str:
     """Over the training labels and pixels, as the network gets them."""
     digest = hashlib.sha256(images.labels.tobytes())
-    for slot in images.slots:
+    for slot in images.slots.flat:
         digest.update(images.pixels[slot].tobytes())
     return digest.hexdigest()

@@ -7,13 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.localizer import Localizer
+from cxrloc.models.networks import Network
 from cxrloc.models.normalisation import unfold_normalisation
 from cxrloc.models.weights import read_model, start_from_imagenet
+from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
 
-def start(network: Localizer, weights: str, images: Float[Tensor, "batch channel row col"]) -> None:
+def start(network: Network, weights: str, images: Float[Tensor, "batch channel row col"]) -> None:
     """Give a network its first weights, in place.
 
     Batch normalisation whose statistics were folded into the weights gets those of some training
@@ -23,7 +26,8 @@ def start(network: Localizer, weights: str, images: Float[Tensor, "batch channel
         network: with random weights.
         weights: "scratch" leaves them; "imagenet" fills the backbone with torchvision's; a file
             of ImageNet weights does so too; a model that `cxrloc train` wrote, or the name of an
-            embedded one, fills all that has the same name and shape, the backbone wholly.
+            embedded one, fills all that has the same name and shape, the backbone wholly. For a
+            DualNet also a frontal and a lateral model, as "FRONTAL + LATERAL".
         images: a few dozen of those it will be trained on, as it takes them.
 
     Raises:
@@ -33,12 +37,18 @@ def start(network: Localizer, weights: str, images: Float[Tensor, "batch channel
         return
     if weights == "imagenet":
         start_from_imagenet(network)
+    elif isinstance(network, DualNet) and " + " in weights:
+        frontal, lateral = (read_model(name).network for name in weights.split(" + ", 1))
+        if not (isinstance(frontal, Localizer) and isinstance(lateral, Localizer)):
+            raise CxrlocError(f"{weights}: a DualNet starts from two models of a single view")
+        start_from_views(network, frontal, lateral)
     elif Path(weights).suffix in (".pt", ".pth") or _has_no_card(Path(weights)):
         start_from_imagenet(network, Path(weights))
     else:
         _start_from_model(network, weights)
-    if _is_folded(network.backbone):
-        unfold_normalisation(network.backbone, images)
+    for backbone, seen in _backbones(network, images):
+        if _is_folded(backbone):
+            unfold_normalisation(backbone, seen)
 
 
 def _has_no_card(path: Path) -> bool:
@@ -52,17 +62,25 @@ def _has_no_card(path: Path) -> bool:
         raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
 
 
-def _start_from_model(network: Localizer, name_or_path: str) -> None:
+def _start_from_model(network: Network, name_or_path: str) -> None:
     given = read_model(name_or_path).network.state_dict()
     own = network.state_dict()
     for name, tensor in own.items():
         if name in given and given[name].shape == tensor.shape:
             tensor.copy_(given[name])
-        elif name.startswith("backbone."):
+        elif BACKBONE in name.split("."):
             raise CxrlocError(
                 f"{name_or_path}: its backbone is not that of the recipe: {name} must be "
                 f"{tuple(tensor.shape)}"
             )
+
+
+def _backbones(network: Network, images: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    """Each backbone with the images that it sees."""
+    if not isinstance(network, DualNet):
+        return [(network.backbone, images)]
+    frontal, lateral = images.chunk(2, dim=1)
+    return [(network.frontal.backbone, frontal), (network.lateral.backbone, lateral)]
 
 
 def _is_folded(backbone: nn.Module) -> bool:

@@ -1,11 +1,14 @@
 """What is learned and how fast: optimizers, and parts of a network that are frozen or slower."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+BACKBONE = "backbone"
+"""Name of the parts of a network that may be frozen or learn more slowly."""
 
 
 def _sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
@@ -33,17 +36,16 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups of parameters, each with its weight decay and its factor of the learning rate.
 
-    Weights decay; biases and normalisation (one axis) do not. What is in `network.backbone`, if
-    it has one, learns at `backbone_rate` times the rate of the rest; at 0 it is frozen.
+    Weights decay; biases and normalisation (one axis) do not. What is in a part of that name
+    learns at `backbone_rate` times the rate of the rest; at 0 it is frozen.
 
     >>> groups = parameter_groups(nn.Linear(2, 1), weight_decay=0.1, backbone_rate=1.0)
     >>> [(len(group["params"]), group["weight_decay"], group["factor"]) for group in groups]
     [(1, 0.1, 1.0), (1, 0.0, 1.0)]
     """
-    backbone = {id(parameter) for parameter in _backbone_parameters(network)}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
-        factor = backbone_rate if id(parameter) in backbone else 1.0
+    for name, parameter in network.named_parameters():
+        factor = backbone_rate if BACKBONE in name.split(".") else 1.0
         if factor == 0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
@@ -58,15 +60,7 @@ def parameter_groups(
 def set_training(network: nn.Module, backbone_rate: float, frozen_normalisation: bool) -> None:
     """Training mode, but for what is frozen: its statistics must not move either."""
     network.train()
-    if backbone_rate == 0 and isinstance(backbone := getattr(network, "backbone", None), nn.Module):
-        backbone.eval()
-    if frozen_normalisation:
-        for module in network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
-
-
-def _backbone_parameters(network: nn.Module) -> Iterator[nn.Parameter]:
-    backbone = getattr(network, "backbone", None)
-    if isinstance(backbone, nn.Module):
-        yield from backbone.parameters()
+    for name, module in network.named_modules():
+        frozen = backbone_rate == 0 and BACKBONE in name.split(".")
+        if frozen or (frozen_normalisation and isinstance(module, _BatchNorm)):
+            module.eval()

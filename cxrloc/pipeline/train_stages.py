@@ -1,0 +1,228 @@
+"""From a recipe and its data to a trained network: first weights, one stage or two, scores."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count, islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cxrloc.datasets.batches import (
+    SAMPLERS,
+    Batch,
+    Feeding,
+    ImageSet,
+    evaluation_inputs,
+    training_step,
+)
+from cxrloc.evaluation.classification.operating_points import choose_operating_point
+from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.findings import CHEXPERT_PARENTS
+from cxrloc.inference.threads import map_in_threads
+from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
+from cxrloc.models.networks import Network, build_network
+from cxrloc.pipeline.training_data import TrainingData
+from cxrloc.recipe import Recipe
+from cxrloc.training.conditional import CONDITIONS
+from cxrloc.training.distributed import gathered, own_share, rank, synchronised, world_size
+from cxrloc.training.first_weights import start
+from cxrloc.training.fit import AUTOCAST, Run, fit
+from cxrloc.training.fit_config import FitConfig, resolved
+from cxrloc.training.losses import LOSSES
+from cxrloc.training.uncertainty import POLICIES
+from cxrloc.types import CxrlocError
+
+READ_AHEAD = 2
+"""Threads that prepare the next steps while the network computes."""
+
+FIRST_IMAGES = 32
+"""Training images that show a network what its inputs look like before the first step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A trained network, and what it says of the validation images.
+
+    Attributes:
+        network: in evaluation mode, on the device.
+        scores: as `validation_scores` gives them.
+        operating_points: by finding; Youden's index on the validation images.
+    """
+
+    network: Network
+    scores: dict[str, float]
+    operating_points: dict[str, float]
+
+
+class _Stage(NamedTuple):
+    """One call of `fit`: how, on which labels, and where its traces lie."""
+
+    config: FitConfig
+    condition: str
+    run: Run
+
+
+def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: Run) -> Trained:
+    """Train a recipe's network: `fit`, then its head if the recipe says so.
+
+    Traces of the second stage are in the folder `head` below those of the first.
+
+    Raises:
+        CxrlocError: as `fit`, or the processes cannot share the batches.
+    """
+    network = build(recipe, data, device)
+    stages = [_Stage(recipe.fit, recipe.data.condition, run)]
+    if recipe.head is not None:
+        stages.append(_Stage(recipe.head, "", replace(run, out=run.out / "head")))
+    data = _with_values(data, network)
+    labels = torch.from_numpy(data.validation.labels)
+    labels = labels.where(labels >= 0, torch.nan)
+    findings = recipe.network.findings
+    for config, condition, traces in stages:
+        config = resolved(config, len(data.train.slots))
+        feeding = _feeding(recipe, config, condition, device)
+        predict = partial(logits_of, data.validation, feeding, config)
+
+        def validate(
+            network: nn.Module,
+            predict: Callable[[nn.Module], Tensor] = predict,
+            loss: str = config.loss,
+        ) -> dict[str, float]:
+            return validation_scores(predict(network), labels, loss, findings)
+
+        batches = partial(training_batches, data.train, feeding, config)
+        kept = fit(network, batches, validate, config, traces)
+        assert isinstance(kept, Network)
+        network = kept
+    logits = predict(network)
+    return Trained(
+        network=network,
+        scores=validation_scores(logits, labels, config.loss, findings),
+        operating_points=_operating_points(logits, labels, findings),
+    )
+
+
+def build(recipe: Recipe, data: TrainingData, device: torch.device) -> Network:
+    """The network with its first weights, random ones drawn by the recipe's seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.fit.seed)
+        network = build_network(recipe.network)
+    if isinstance(network, MetaLocalizer):
+        ages = [r.age_years for r in data.parts.train if r.age_years is not None]
+        learn_ages(network, ages)
+    feeding = _feeding(recipe, recipe.fit, "", torch.device("cpu"))
+    first = np.arange(min(FIRST_IMAGES, len(data.train.slots)))
+    start(network, recipe.start, evaluation_inputs(data.train, first, feeding)[0])
+    if world_size() > 1:
+        network = synchronised(network, device, recipe.fit.frozen_normalisation)
+    layout = torch.channels_last if recipe.fit.channels_last else torch.contiguous_format
+    return network.to(device).to(memory_format=layout)
+
+
+def _with_values(data: TrainingData, network: Network) -> TrainingData:
+    """The data with age, sex and view beside each image, if the network reads them."""
+    if not isinstance(network, MetaLocalizer):
+        return data
+    ages = network.ages_years.tolist()
+    return replace(
+        data,
+        train=replace(data.train, values=meta_values(data.parts.train, ages)),
+        validation=replace(data.validation, values=meta_values(data.parts.validation, ages)),
+    )
+
+
+def _feeding(recipe: Recipe, config: FitConfig, condition: str, device: torch.device) -> Feeding:
+    if config.batch_size % (config.accumulation * world_size()):
+        raise CxrlocError(
+            f"a batch of {config.batch_size} in {config.accumulation} passes cannot be shared by "
+            f"{world_size()} processes"
+        )
+    certain = POLICIES[recipe.data.uncertain]
+
+    def policy(labels: Tensor, generator: torch.Generator) -> Tensor:
+        labels = certain(labels, generator)
+        if not condition:
+            return labels
+        return CONDITIONS[condition](labels, recipe.network.findings, CHEXPERT_PARENTS)
+
+    return Feeding(
+        preprocessing=recipe.preprocessing,
+        augmentation=recipe.augmentation,
+        policy=policy,
+        device=device,
+        passes=config.accumulation,
+        share=(rank(), world_size()),
+        seed=config.seed,
+    )
+
+
+def training_batches(
+    images: ImageSet, feeding: Feeding, config: FitConfig, first_step: int
+) -> Iterator[list[Batch]]:
+    """The forward passes of the steps from one on, prepared ahead."""
+    sampler = SAMPLERS[config.sampling]
+    order = sampler(images.labels == 1, config.batch_size, config.seed, first_step)
+    steps = islice(zip(count(first_step), order, strict=False), config.steps - first_step)
+
+    def prepare(step_and_rows: tuple[int, list[int]]) -> list[Batch]:
+        step, rows = step_and_rows
+        return training_step(images, rows, step, feeding)
+
+    return map_in_threads(prepare, steps, READ_AHEAD)
+
+
+def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module) -> Tensor:
+    """Logits of a whole set, in its order, on the CPU; the processes share the work."""
+    own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
+    size = config.batch_size // config.accumulation // world_size()
+    precision = AUTOCAST.get(config.precision)
+    rows = [torch.empty(0, images.labels.shape[1])]
+    with (
+        torch.inference_mode(),
+        torch.autocast(feeding.device.type, precision, enabled=precision is not None),
+    ):
+        for first in range(0, len(own), size):
+            inputs = evaluation_inputs(images, own[first : first + size], feeding)
+            rows.append(network(*inputs)[0].float().cpu())
+    return gathered(torch.cat(rows), len(images.slots))
+
+
+def validation_scores(
+    logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
+) -> dict[str, float]:
+    """Mean loss per label, mean AUC and AUC of each finding; NaN where one class is missing.
+
+    Without images: nothing.
+    """
+    if not len(labels):
+        return {}
+    areas = {}
+    for column, finding in enumerate(findings):
+        truth, scores = _known(logits, labels, column)
+        area = auc(truth, scores)
+        areas[finding] = float("nan") if area is None else area
+    defined = [area for area in areas.values() if not np.isnan(area)]
+    return {
+        "validation_loss": (LOSSES[loss](logits, labels) / labels.isfinite().sum()).item(),
+        "mean_auc": float(np.mean(defined)) if defined else float("nan"),
+        **areas,
+    }
+
+
+def _operating_points(logits: Tensor, labels: Tensor, findings: Sequence[str]) -> dict[str, float]:
+    """Youden's index on the validation images; none for a finding that lacks a class there."""
+    points = {}
+    for column, finding in enumerate(findings):
+        truth, scores = _known(logits.sigmoid(), labels, column)
+        if (point := choose_operating_point(truth, scores)) is not None:
+            points[finding] = point.threshold
+    return points
+
+
+def _known(scores: Tensor, labels: Tensor, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and scores of one finding, where the truth is known."""
+    known = labels[:, column].isfinite()
+    return (labels[known, column] == 1).numpy(), scores[known, column].numpy()
