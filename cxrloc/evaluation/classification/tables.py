@@ -22,6 +22,7 @@ from cxrloc.evaluation.classification.operating_points import (
 from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.evaluation.table_rows import latex_row, markdown_row
 from cxrloc.types import ClassificationReport, Measurement
 
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
@@ -161,7 +162,7 @@ def classification_markdown(
     """Findings as rows, a metric with its interval per column, and what the numbers mean."""
     rows = list(printed_rows(report, metrics, group))
     rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
-    return "\n".join([*map(_markdown_row, rows), "", *_notes(report, metrics, group), ""])
+    return "\n".join([*map(markdown_row, rows), "", *_notes(report, metrics, group), ""])
 
 
 def classification_latex(
@@ -176,7 +177,7 @@ def frame_markdown(frame: pd.DataFrame) -> str:
     """Any frame of this module, with or without published columns, as a Markdown table."""
     rows = frame_rows(frame)
     rows.insert(1, ["---"] * len(frame.columns))
-    return "\n".join([*map(_markdown_row, rows), ""])
+    return "\n".join([*map(markdown_row, rows), ""])
 
 
 def frame_latex(frame: pd.DataFrame) -> str:
@@ -233,19 +234,8 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _latex(rows: Sequence[Sequence[str]]) -> str:
     columns = "l" + "r" * (len(rows[0]) - 1)
-    escaped = [[_escaped(cell) for cell in row] for row in rows]
-    body = [" & ".join(row) + r" \\" for row in escaped]
+    body = [latex_row(row) for row in rows]
     start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
     return "\n".join([*start, *body[1:], r"\bottomrule", r"\end{tabular}"])
-
-
-def _escaped(cell: str) -> str:
-    for character in "&%_#$":
-        cell = cell.replace(character, rf"\{character}")
-    return cell

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.evaluation.localization.scores import PairedDifferences
+from cxrloc.evaluation.table_rows import latex_row, markdown_row
 from cxrloc.types import LocalizationReport, MatchRule
 
 CRITERION_NAMES = {"iobb": "T(IoBB)", "iou": "T(IoU)"}
@@ -76,9 +77,9 @@ def markdown_table(report: LocalizationReport) -> str:
     """Findings as columns, a block of rows per threshold: Wang et al. 2017, tables 4 and 7."""
     lines = []
     for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
-        lines += [_markdown_row([CRITERION_NAMES[criterion], "", *report.findings])]
-        lines += [_markdown_row(["---"] * (2 + len(report.findings)))]
-        lines += [_markdown_row(row) for row in _rows(report, criterion)]
+        lines += [markdown_row([CRITERION_NAMES[criterion], "", *report.findings])]
+        lines += [markdown_row(["---"] * (2 + len(report.findings)))]
+        lines += [markdown_row(row) for row in _rows(report, criterion)]
         lines += [""]
     return "\n".join([*lines, report_note(report), ""])
 
@@ -104,7 +105,7 @@ def controls_markdown(
             interval = "" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})"
             row.append(f"{control.accuracy[index, -1]:.4f}; {by:+.3f}{interval}")
         rows.append(row)
-    return "\n".join([*map(_markdown_row, rows), ""])
+    return "\n".join([*map(markdown_row, rows), ""])
 
 
 def latex_table(report: LocalizationReport) -> str:
@@ -113,10 +114,10 @@ def latex_table(report: LocalizationReport) -> str:
     for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
         columns = "ll" + "r" * len(report.findings)
         header = [CRITERION_NAMES[criterion], "", *report.findings]
-        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(header)]
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", latex_row(header)]
         for row in _rows(report, criterion):
             lines += [r"\midrule"] if row[0] else []
-            lines += [_latex_row(row)]
+            lines += [latex_row(row)]
         lines += [r"\bottomrule", r"\end{tabular}", ""]
     return "\n".join([*lines, f"% {report_note(report)}", ""])
 
@@ -158,12 +159,3 @@ def report_note(report: LocalizationReport) -> str:
         f"Acc. = annotated boxes hit / annotated boxes. AFP = boxes not correct / "
         f"{report.divisor} annotated boxes of all findings. Intervals: bootstrap over patients."
     )
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("_", r"\_").replace("%", r"\%") for cell in cells)
-    return " & ".join(escaped) + r" \\"
