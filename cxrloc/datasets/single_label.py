@@ -1,0 +1,64 @@
+"""Mini-batches of images with exactly one label, their classes balanced."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+LEAST_IMAGES = 380
+LARGEST_SHARE = 0.219
+"""Dong et al. 2017, section IV.B: of every class at least, of the most frequent at most."""
+
+
+def single_label(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
+) -> Iterator[list[int]]:
+    """Endless batches of indices of images with one label, small classes boosted, a large one cut.
+
+    Dong et al. 2017, section IV.B: small classes get at least 380 samples, each image giving
+    several (random crops make them differ), and the normal images are thinned to 21.9 %. Images
+    with no label or several are left out. The indices of a step depend on nothing but the
+    arguments; those that fill no whole batch are left out of an epoch, drawn anew for each.
+
+    Args:
+        labels: where a finding is positive.
+        batch_size: images per batch.
+        seed: of the order.
+        first_step: number of the first batch to give.
+
+    >>> labels = np.array([[True, False], [True, True], [False, True]])
+    >>> set(next(single_label(labels, batch_size=99, seed=0)))
+    {0, 2}
+    """
+    class_of = np.where(labels.sum(axis=1) == 1, labels.argmax(axis=1), -1)
+    wanted = samples_per_class(np.bincount(class_of[class_of >= 0], minlength=labels.shape[1]))
+    per_epoch = int(wanted.sum()) // batch_size
+    epoch, start = divmod(first_step, per_epoch)
+    while True:
+        generator = np.random.default_rng([seed, epoch])
+        drawn = [
+            np.resize(generator.permutation(np.flatnonzero(class_of == each)), count)
+            for each, count in enumerate(wanted)
+            if count
+        ]
+        order = generator.permutation(np.concatenate(drawn)).tolist()
+        for batch in range(start, per_epoch):
+            yield order[batch * batch_size : (batch + 1) * batch_size]
+        epoch, start = epoch + 1, 0
+
+
+def samples_per_class(images: Int[np.ndarray, " finding"]) -> Int[np.ndarray, " finding"]:
+    """How many samples an epoch takes of each class.
+
+    Args:
+        images: with that label alone. A class without images gets no sample.
+
+    >>> samples_per_class(np.array([8000, 900, 20, 0]))  # 359 is 21.9 % of 359 + 900 + 380
+    array([359, 900, 380,   0])
+    """
+    wanted = np.where(images > 0, np.maximum(images, LEAST_IMAGES), 0)
+    most = int(images.argmax())
+    others = wanted.sum() - wanted[most]
+    if others:
+        wanted[most] = min(wanted[most], round(others * LARGEST_SHARE / (1 - LARGEST_SHARE)))
+    return wanted

@@ -1,0 +1,150 @@
+"""The LR range test: one short run in which the learning rate only rises."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from torch import nn
+
+from cxrloc.training.fit import Batches
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.losses import LOSSES
+from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
+from cxrloc.types import CxrlocError
+
+SMOOTHING = 0.9
+"""Share that a smoothed loss keeps of the one before."""
+
+DIVERGED = 4.0
+"""A smoothed loss so many times the smallest ends the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeConfig:
+    """From where to where the learning rate rises.
+
+    Attributes:
+        lowest: learning rate of the first step.
+        highest: of the last.
+        steps: batches.
+        ramp: a name of `RAMPS`.
+
+    Raises:
+        CxrlocError: a value is out of its range.
+    """
+
+    lowest: float = 1e-6
+    highest: float = 1.0
+    steps: int = 100
+    ramp: str = "exponential"
+
+    def __post_init__(self) -> None:
+        if self.ramp not in RAMPS:
+            raise CxrlocError(f"ramp {self.ramp!r} is unknown: choose one of {', '.join(RAMPS)}")
+        if not 0 < self.lowest < self.highest or self.steps < 2:
+            raise CxrlocError("a ramp needs 0 < lowest < highest and 2 steps or more")
+
+
+def exponential(done: float, config: RangeConfig) -> float:
+    """Equal factors: each decade takes as many steps.
+
+    >>> exponential(0.5, RangeConfig(lowest=0.25, highest=4.0))
+    1.0
+    """
+    return config.lowest * (config.highest / config.lowest) ** done
+
+
+def linear(done: float, config: RangeConfig) -> float:
+    """Equal steps (Smith 2017, section 3.3).
+
+    >>> linear(0.5, RangeConfig(lowest=1.0, highest=4.0))
+    2.5
+    """
+    return config.lowest + (config.highest - config.lowest) * done
+
+
+RAMPS: dict[str, Callable[[float, RangeConfig], float]] = {
+    "exponential": exponential,
+    "linear": linear,
+}
+"""Ramps by name: (share of the steps done, config) -> learning rate."""
+
+
+class RangePoint(NamedTuple):
+    """One step of the test.
+
+    Attributes:
+        learning_rate: of the step.
+        loss: of its batch, a mean per image.
+        smoothed: exponential average of the losses so far, without its bias to the first.
+    """
+
+    learning_rate: float
+    loss: float
+    smoothed: float
+
+
+def lr_range(
+    network: nn.Module, batches: Batches, fit: FitConfig, config: RangeConfig
+) -> Iterator[RangePoint]:
+    """Train a network while the learning rate rises; ends early where the loss diverges.
+
+    Smith 2017, Cyclical Learning Rates, section 3.3; Rubin et al. 2018, section 6: the boundaries
+    of a cyclic learning rate are where the loss begins to fall and where it no longer does.
+    Departs: Smith reads the accuracy; a loss needs no validation.
+
+    Args:
+        network: gives (logits, features), in place; its weights are of no use afterwards.
+        batches: from a step on, the forward passes of each step (as `fit`).
+        fit: optimizer, loss and what is frozen; computed in float32, whatever its precision.
+        config: from where to where.
+
+    Yields:
+        One point per step.
+    """
+    groups = parameter_groups(network, fit.weight_decay, fit.backbone_rate)
+    optimizer = OPTIMIZERS[fit.optimizer](groups, config.lowest, fit.momentum)
+    average, smallest = 0.0, math.inf
+    set_training(network, fit.backbone_rate, fit.frozen_normalisation)
+    for step, passes in enumerate(islice(batches(0), config.steps), start=1):
+        rate = RAMPS[config.ramp]((step - 1) / (config.steps - 1), config)
+        for group in optimizer.param_groups:
+            group["lr"] = group["factor"] * rate
+        total = 0.0
+        for batch in passes:
+            logits, _ = network(*batch.inputs)
+            loss = LOSSES[fit.loss](logits, batch.labels) / fit.batch_size
+            loss.backward()
+            total += loss.item()
+        optimizer.step()
+        optimizer.zero_grad()
+        average = SMOOTHING * average + (1 - SMOOTHING) * total
+        smoothed = average / (1 - SMOOTHING**step)
+        yield RangePoint(rate, total, smoothed)
+        smallest = min(smallest, smoothed)
+        if not smoothed <= DIVERGED * smallest:  # or not a number
+            return
+
+
+def boundaries(points: Sequence[RangePoint]) -> tuple[float, float] | None:
+    """Learning rates between which the smoothed loss falls; None where it never does.
+
+    Open: Rubin et al. 2018 and Smith 2017 read them off by eye. Here the upper one is where the
+    smoothed loss is smallest, the lower one the first by which a tenth of the way down from its
+    highest value before that is done.
+
+    >>> losses = [4.0, 4.0, 3.0, 2.0, 3.0]
+    >>> boundaries([RangePoint(10.0**k, loss, loss) for k, loss in enumerate(losses)])
+    (100.0, 1000.0)
+    """
+    losses = [point.smoothed for point in points if math.isfinite(point.smoothed)]
+    lowest = losses.index(min(losses))
+    highest = max(losses[: lowest + 1])
+    falling = highest - 0.1 * (highest - losses[lowest])
+    start = losses.index(highest)
+    begins = next(k for k in range(start, lowest + 1) if losses[k] <= falling)
+    if losses[lowest] == highest:
+        return None
+    return points[begins].learning_rate, points[lowest].learning_rate

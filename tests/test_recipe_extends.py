@@ -1,0 +1,57 @@
+import tomllib
+
+import pytest
+
+from cxrloc.recipe import read_recipe, recipe_text
+from cxrloc.types import CxrlocError, UsageError
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_a_recipe_that_extends_another_holds_only_what_differs(tmp_path):
+    mine = written(
+        tmp_path / "mine.toml",
+        'extends = "phantom"\ntitle = "Mine"\n[network]\npooling = "max"\n'
+        '[fit.schedule]\nname = "constant"\n',
+    )
+    recipe, base = read_recipe(mine), read_recipe("phantom")
+    assert (recipe.title, recipe.network.pooling) == ("Mine", "max")
+    assert recipe.network.backbone == base.network.backbone
+    assert recipe.fit.schedule.name == "constant"
+    assert recipe.fit.schedule.learning_rate == base.fit.schedule.learning_rate
+
+
+def test_a_chain_is_found_from_each_file_and_the_nearest_value_wins(tmp_path):
+    (tmp_path / "below").mkdir()
+    written(tmp_path / "below/b.toml", 'extends = "phantom"\ntitle = "B"\nstart = "b.pt"\n')
+    written(tmp_path / "below/c.toml", 'extends = "b.toml"\ntitle = "C"\n')
+    recipe = read_recipe(written(tmp_path / "d.toml", 'extends = "below/c.toml"\n'))
+    assert (recipe.title, recipe.start) == ("C", "b.pt")
+
+
+def test_the_text_that_travels_with_the_weights_is_whole_by_itself(tmp_path):
+    mine = written(
+        tmp_path / "mine.toml", '# Open: why.\nextends = "phantom"\ntitle = "Größe \\"1\\""\n'
+    )
+    text = recipe_text(mine)
+    copy = written(tmp_path / "copy.toml", text)
+    assert "extends" not in tomllib.loads(text)
+    assert read_recipe(copy) == read_recipe(mine)
+    assert "# Open: why." in text
+    assert "# The embedded model." in text
+
+
+def test_a_recipe_that_extends_none_keeps_its_text_to_the_letter():
+    assert "# half the time on a processor" in recipe_text("phantom").replace("  # ", "# ")
+
+
+def test_what_cannot_be_extended_is_said(tmp_path):
+    a = written(tmp_path / "a.toml", 'extends = "b.toml"\n')
+    written(tmp_path / "b.toml", 'extends = "a.toml"\n')
+    with pytest.raises(CxrlocError, match=r"a\.toml: extends itself"):
+        read_recipe(a)
+    with pytest.raises(UsageError, match=r"none\.toml: neither a readable TOML file nor"):
+        read_recipe(written(tmp_path / "c.toml", 'extends = "none.toml"\n'))

@@ -1,0 +1,84 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cxrloc.datasets.batches import Batch
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries, lr_range
+from cxrloc.training.schedules import ScheduleConfig
+from cxrloc.types import CxrlocError
+
+FIT = FitConfig(
+    ScheduleConfig(0.1), batch_size=8, steps=1, accumulation=2, optimizer="sgd", momentum=0.0
+)
+
+
+class OneWeight(nn.Module):
+    """One logit, w x."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, x):
+        return x @ self.weight, x
+
+
+def two_passes(first_step):
+    """Every image positive: the loss of each is ln(1 + exp(-w))."""
+    while True:
+        yield [Batch((torch.ones(4, 1),), torch.ones(4, 1)) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("ramp", "rates"), [("exponential", [0.01, 0.1, 1.0]), ("linear", [0.01, 0.505, 1.0])]
+)
+def test_each_step_is_one_of_gradient_descent_at_its_rate(ramp, rates):
+    points = list(lr_range(OneWeight(), two_passes, FIT, RangeConfig(0.01, 1.0, 3, ramp)))
+    weight = 0.0
+    for point, rate in zip(points, rates, strict=True):
+        assert point.learning_rate == pytest.approx(rate)
+        assert point.loss == pytest.approx(math.log1p(math.exp(-weight)))
+        weight += rate / (1 + math.exp(weight))
+
+
+def test_the_first_smoothed_loss_is_the_loss_and_the_second_leans_to_it():
+    first, second = lr_range(OneWeight(), two_passes, FIT, RangeConfig(0.1, 1.0, 2))
+    assert first.smoothed == pytest.approx(first.loss)
+    assert second.smoothed == pytest.approx((0.9 * first.loss + second.loss) / 1.9)
+
+
+def test_it_stops_where_the_loss_diverges():
+    def against(first_step):
+        for sign in (1, -1, 1, -1, 1, -1):
+            yield [Batch((sign * torch.ones(8, 1),), torch.ones(8, 1))]
+
+    points = list(lr_range(OneWeight(), against, FIT, RangeConfig(100.0, 1000.0, 6)))
+    assert len(points) < 6
+    assert points[-1].smoothed > 4 * points[0].smoothed
+
+
+def test_boundaries_are_where_the_loss_falls():
+    losses = [5.0, 5.0, 4.7, 4.0, 2.0, 2.5, 9.0, math.nan]
+    points = [RangePoint(float(k), loss, loss) for k, loss in enumerate(losses)]
+    assert boundaries(points) == (2.0, 4.0)
+
+
+def test_a_loss_that_only_rises_has_no_boundaries():
+    assert boundaries([RangePoint(float(k), k, k) for k in range(1, 5)]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"ramp": "cubic"}, "'cubic' is unknown: choose one of exponential, linear"),
+        ({"lowest": 0.0}, "0 < lowest < highest"),
+        ({"lowest": 2.0}, "0 < lowest < highest"),
+        ({"steps": 1}, "2 steps or more"),
+    ],
+)
+def test_a_ramp_that_cannot_be_is_refused(values, message):
+    with pytest.raises(CxrlocError, match=message):
+        RangeConfig(**values)
