@@ -1,7 +1,7 @@
 """The flow around every network: files are read ahead while it computes, failures are named."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -14,8 +14,12 @@ from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.inference.views import VIEWS
+from cxrloc.models.dualnet import DualNet
+from cxrloc.models.given import NeedsMore
+from cxrloc.models.localizer import LocalizingNetwork
+from cxrloc.models.meta import MetaLocalizer, missing_meta
 from cxrloc.models.weights import Model
-from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError
+from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError, View
 
 T = TypeVar("T")
 
@@ -44,10 +48,17 @@ class InferenceSettings:
 
 
 class Image(NamedTuple):
-    """An image still to be read: its id, and the function that reads it."""
+    """An image still to be read.
+
+    Attributes:
+        image_id: names it in every output.
+        read: reads it.
+        read_partner: reads the other view that was taken with it, for networks that need both.
+    """
 
     image_id: str
     read: Callable[[], Radiograph]
+    read_partner: Callable[[], Radiograph] | None = None
 
 
 class Failure(NamedTuple):
@@ -117,10 +128,10 @@ def in_batches(
     def prepare(image: Image) -> Prepared | Failure:
         try:
             radiograph = image.read()
-            inputs = [preprocess(radiograph, model.preprocessing) for model in models]
+            inputs = [_network_input(model, radiograph, image) for model in models]
         except CxrlocError as error:
             return Failure(image.image_id, str(error))
-        return Prepared(image.image_id, radiograph, inputs)
+        return Prepared(image.image_id, _with_warnings(radiograph, models), inputs)
 
     prepared = map_in_threads(prepare, images, settings.workers)
     while chunk := list(islice(prepared, settings.batch_size)):
@@ -128,6 +139,39 @@ def in_batches(
         done = iter(compute(batch) if batch else ())
         for item in chunk:
             yield item if isinstance(item, Failure) else next(done)
+
+
+def _network_input(
+    model: Model, radiograph: Radiograph, image: Image
+) -> tuple[Float[np.ndarray, "channel row col"], Affine]:
+    """What a model gets to see of an image, and the map from its original pixels to that."""
+    own, to_input = preprocess(radiograph, model.preprocessing)
+    if not isinstance(model.network, DualNet):
+        return own, to_input
+    if image.read_partner is None:
+        raise CxrlocError(
+            f"{image.image_id}: {model.card.name} reads a frontal and a lateral image together and "
+            "this one is in no pair: name pairs with --pairs FILE.csv"
+        )
+    partner, _ = preprocess(image.read_partner(), model.preprocessing)
+    views = (partner, own) if radiograph.view is View.LATERAL else (own, partner)
+    return np.concatenate(views), to_input
+
+
+def _with_warnings(radiograph: Radiograph, models: Sequence[Model]) -> Radiograph:
+    """The radiograph, warned of if a model misses what it reads beside the pixels."""
+    missing = missing_meta(radiograph)
+    if not missing or not any(isinstance(model.network, MetaLocalizer) for model in models):
+        return radiograph
+    return replace(radiograph, warnings=(*radiograph.warnings, missing))
+
+
+def network_for(model: Model, batch: Sequence[Prepared]) -> LocalizingNetwork:
+    """A model's network for the images of one batch, given what it reads beside them."""
+    network = model.network
+    if isinstance(network, NeedsMore):
+        return network.given([item.radiograph for item in batch])
+    return network  # type: ignore[return-value]
 
 
 def network_inputs(

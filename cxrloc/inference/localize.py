@@ -1,7 +1,7 @@
 """Probabilities and raw maps of many images."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ from cxrloc.inference.batches import (
     check_names,
     chosen_findings,
     in_batches,
+    network_for,
     network_inputs,
     versions_of,
 )
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.views import average_views, cell_affine
-from cxrloc.localization.heatmaps import HEATMAPS
+from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS
+from cxrloc.models.given import NeedsMore
 from cxrloc.models.weights import Model
 from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph
 
@@ -74,6 +76,9 @@ def localize(
     """
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
+    if settings.method in ALTERS_IMAGES and any(isinstance(m.network, NeedsMore) for m in models):
+        # The rest of the input is known for the image, not for each altered copy of a batch's.
+        settings = replace(settings, batch_size=1)
 
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
         return _localize_batch(models, batch, findings, settings)
@@ -110,7 +115,8 @@ def _localize_batch(
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
-        method = partial(HEATMAPS[settings.method], model.network, findings=columns)
+        network = network_for(model, batch)
+        method = partial(HEATMAPS[settings.method], network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
         versions = versions_of(images, settings)
         own_probabilities, own_maps = average_views(method, images, versions, shift)

@@ -14,6 +14,7 @@ from cxrloc.inference.batches import (
     Prepared,
     chosen_findings,
     in_batches,
+    network_for,
     network_inputs,
     versions_of,
 )
@@ -81,7 +82,8 @@ def _predict_batch(
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
-            every = average_probabilities(model.network, images, versions_of(images, settings))
+            network = network_for(model, batch)
+            every = average_probabilities(network, images, versions_of(images, settings))
         columns = [model.card.findings.index(finding) for finding in findings]
         own.append(every[:, columns].cpu())
     mean = torch.stack(own).mean(0).numpy()

@@ -159,6 +159,9 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 }
 """Heatmap methods by name: (network, images, findings=None) -> (logits, maps)."""
 
+ALTERS_IMAGES = ("score_cam",)
+"""Methods that run the network on altered copies of an image, not on its features alone."""
+
 
 def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:
     """Whether a map cannot be scaled to its extremes: flat, or not finite everywhere.

@@ -67,7 +67,7 @@ class DualNet(nn.Module):
             is_lateral = torch.arange(2 * half, device=features.device)[:, None, None] >= half
             return logits, torch.where(is_lateral == keep, features, 0)
 
-        return Given(self.prediction, self.pool, run)
+        return Given(self, run)
 
 
 def start_from_views(network: DualNet, frontal: Localizer, lateral: Localizer) -> None:

@@ -1,11 +1,11 @@
 """Networks that read more than one image: once the rest is given, they are as any other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.types import Sex, View
 
 
@@ -26,19 +26,25 @@ class Subject(Protocol):
         """Projection."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class Given(nn.Module):
     """A network for the images of one batch, the rest of its input filled in.
 
     It is a `LocalizingNetwork`, so every heatmap method takes it. Given one image, it also runs on
     a batch of altered copies of that image.
+
+    Attributes:
+        network: whose prediction and pooling it has.
+        run: images to logits and features.
     """
 
-    prediction: nn.Linear
-    pool: Callable[[Tensor], Tensor]
-    run: Callable[[Tensor], tuple[Tensor, Tensor]]
+    def __init__(
+        self, network: LocalizingNetwork, run: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> None:
+        super().__init__()
+        self.network, self.run = network, run
+        self.prediction, self.pool = network.prediction, network.pool
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features of the images."""
         return self.run(images)
 

@@ -71,7 +71,7 @@ class MetaLocalizer(nn.Module):
             values = meta_values(subjects, self.ages_years.tolist()).to(images)
             return self(images, values.expand(len(images), -1))
 
-        return Given(self.prediction, self.pool, run)
+        return Given(self, run)
 
 
 def learn_ages(network: MetaLocalizer, ages_years: Sequence[float]) -> None:

@@ -1,0 +1,52 @@
+"""What a DICOM header says of the study that an image belongs to, without its pixels."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydicom import dcmread
+
+from cxrloc.images.dicom import PARSING_ERRORS, recorded_warnings
+from cxrloc.images.dicom_header import view_of
+from cxrloc.types import View
+
+_TAGS = (
+    "StudyInstanceUID",
+    "ViewPosition",
+    "ViewCodeSequence",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ContentDate",
+    "ContentTime",
+    "InstanceNumber",
+)
+
+
+class Study(NamedTuple):
+    """Images with one `uid` (0020,000D) were taken together.
+
+    Attributes:
+        uid: Study Instance UID; empty where the file names none or is no DICOM file.
+        view: projection, None where unknown.
+        acquired: sorts images by Acquisition or else Content date and time, then Instance Number.
+    """
+
+    uid: str
+    view: View | None
+    acquired: tuple[str, str, int]
+
+
+def read_study(path: Path) -> Study:
+    """The study of an image file; an unknown one where its header cannot be read.
+
+    Nothing is raised: reading the pixels will, with the reason.
+    """
+    try:
+        with recorded_warnings():
+            header = dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS])
+            date = header.get("AcquisitionDate") or header.get("ContentDate") or ""
+            time = header.get("AcquisitionTime") or header.get("ContentTime") or ""
+            number = int(header.get("InstanceNumber") or 0)
+            uid = str(header.get("StudyInstanceUID") or "")
+            return Study(uid, view_of(header), (str(date), str(time), number))
+    except PARSING_ERRORS:
+        return Study("", None, ("", "", 0))

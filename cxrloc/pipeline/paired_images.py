@@ -1,0 +1,137 @@
+"""The images of networks that read a frontal and a lateral view together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from cxrloc.datasets.pairs import FRONTAL, PAIRINGS, Pair, pairs_by_study, read_pairs
+from cxrloc.images.study import read_study
+from cxrloc.inference.batches import Image, check_names
+from cxrloc.models.dualnet import DualNet
+from cxrloc.models.weights import Model
+from cxrloc.pipeline.image_sets import ImageSet
+from cxrloc.types import CxrlocError, Radiograph, Record, UsageError, View
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which images go together.
+
+    Attributes:
+        file: a CSV with the columns frontal and lateral; None: by study.
+        choice: a name of `PAIRINGS`, for studies with several images of a view.
+    """
+
+    file: Path | None = None
+    choice: str = "first"
+
+
+def paired_images(image_set: ImageSet, models: Sequence[Model], pairing: Pairing) -> ImageSet:
+    """One image per pair, the frontal one, where a model reads two views; else what was given.
+
+    Raises:
+        UsageError: no model reads two views and pairs are named, or there is no such choice.
+        CxrlocError: there is no pair, or the file of pairs cannot be used.
+    """
+    if not _reads_two_views(models, pairing):
+        return image_set
+    pairs = _pairs(image_set.name, image_set.records, models, pairing)
+    frontal = {pair.frontal.image_id for pair in pairs}
+    images = [i for i in with_partners(image_set.images, pairs) if i.image_id in frontal]
+    how = f"of {pairing.file}" if pairing.file else f"by study ({pairing.choice})"
+    name = f"{image_set.name}, {len(pairs)} pairs {how}"
+    return ImageSet(name, [pair.frontal for pair in pairs], images)
+
+
+def paired_files(
+    images: Sequence[Image], paths: Sequence[Path], models: Sequence[Model], pairing: Pairing
+) -> list[Image]:
+    """All images, each with the other view of its pair where a model reads two views.
+
+    Without a file of pairs the study of each DICOM header (0020,000D) tells what goes together.
+
+    Args:
+        images: of the paths, in their order.
+        paths: the files.
+        models: that will see them.
+        pairing: which images go together.
+
+    Raises:
+        UsageError: as `paired_images` does.
+        CxrlocError: as `paired_images` does.
+    """
+    if not _reads_two_views(models, pairing):
+        return list(images)
+    studies = [read_study(path) for path in paths]
+    records = [
+        Record(image.image_id, "", study.uid or image.image_id, path, study.view)
+        for image, path, study in zip(images, paths, studies, strict=True)
+    ]
+    order = sorted(range(len(records)), key=lambda index: (studies[index].acquired, index))
+    pairs = _pairs("these files", [records[index] for index in order], models, pairing)
+    return with_partners(images, pairs)
+
+
+def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]:
+    """Images with the reader of the other view; those in no pair, or whose partner lacks, as is.
+
+    The view of an image is what its pair says, whatever its file says.
+    """
+    read = {image.image_id: image.read for image in images}
+    partners: dict[str, tuple[Record, Record]] = {}
+    for frontal, lateral in pairs:
+        partners[frontal.image_id] = (frontal, lateral)
+        partners.setdefault(lateral.image_id, (lateral, frontal))
+    laterals = {pair.lateral.image_id for pair in pairs}
+
+    def reader(record: Record) -> Callable[[], Radiograph] | None:
+        if record.image_id not in read:
+            return None
+        own = View.LATERAL if record.image_id in laterals else _frontal(record.view)
+        return partial(_read_as, read[record.image_id], own)
+
+    done = []
+    for image in images:
+        own, other = partners.get(image.image_id, (None, None))
+        if own is None or other is None:
+            done.append(image)
+            continue
+        done.append(Image(image.image_id, reader(own) or image.read, reader(other)))
+    return done
+
+
+def _reads_two_views(models: Sequence[Model], pairing: Pairing) -> bool:
+    check_names("--pairing", [pairing.choice], PAIRINGS)
+    two = any(isinstance(model.network, DualNet) for model in models)
+    if pairing.file is not None and not two:
+        raise UsageError("--pairs is for networks that read two views, and none of these does")
+    return two
+
+
+def _pairs(
+    name: str, records: Sequence[Record], models: Sequence[Model], pairing: Pairing
+) -> list[Pair]:
+    """The pairs of the file, or of the studies in the frontal views that the models know."""
+    if pairing.file is not None:
+        return read_pairs(pairing.file, records)
+    known = {view for model in models for view in model.card.views} & {*FRONTAL}
+    views = [view for view in FRONTAL if view in known or not known]
+    if pairs := pairs_by_study(records, pairing.choice, views):
+        return pairs
+    raise CxrlocError(
+        f"{name}: no study has both a {' or '.join(views)} and a lateral image; name pairs with "
+        "--pairs FILE.csv (columns frontal, lateral)"
+    )
+
+
+def _frontal(view: View | None) -> View | None:
+    return view if view in FRONTAL else None
+
+
+def _read_as(read: Callable[[], Radiograph], view: View | None) -> Radiograph:
+    """The radiograph as the view that its pair says; a frontal one keeps PA or AP of its file."""
+    radiograph = read()
+    if view is None:
+        view = _frontal(radiograph.view)
+    return replace(radiograph, view=view)
