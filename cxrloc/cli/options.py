@@ -15,6 +15,21 @@ Models = Annotated[
         help="Name from `cxrloc models`, or a checkpoint file; several make an ensemble.",
     ),
 ]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        help="For two-view networks: CSV with the columns frontal, lateral.  [default: by study]",
+        show_default=False,
+    ),
+]
+PairingChoice = Annotated[
+    str,
+    typer.Option(
+        "--pairing",
+        help="Of a study with several images of a view: first, last, or each frontal one.",
+    ),
+]
 Thresholds = Annotated[
     list[float],
     typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),
@@ -35,6 +50,9 @@ Beside = Annotated[
     typer.Option(
         metavar="PAPER:TABLE", help="Show these published numbers beside; `list` names them."
     ),
+]
+Html = Annotated[
+    bool, typer.Option("--html", help="Also write report.html, one page to explore the run in.")
 ]
 
 

@@ -22,6 +22,7 @@ from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel, write_png
 from cxrloc.pipeline.outputs import make_folder, plan_outputs
+from cxrloc.pipeline.paired_images import Pairing, paired_files
 from cxrloc.pipeline.provenance import (
     above_operating_point,
     caption_of,
@@ -43,6 +44,7 @@ class HeatmapOptions:
         thresholds: of the box rule, between 0 and 255.
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
         save_maps: write the raw maps too.
+        pairing: of images, for networks that read two views.
         inference: how the models are run.
     """
 
@@ -51,6 +53,7 @@ class HeatmapOptions:
     thresholds: tuple[float, ...] = (60.0, 180.0)
     voi: int = 0
     save_maps: bool = False
+    pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -77,6 +80,7 @@ def heatmap(
     make_folder(out)
     models = [read_model(name) for name in options.models]
     images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
+    images = paired_files(images, [*planned], models, options.pairing)
 
     def finish(result: Localized | Failure) -> HeatmapResult | Failure:
         if isinstance(result, Failure):

@@ -41,7 +41,8 @@ def paired_images(image_set: ImageSet, models: Sequence[Model], pairing: Pairing
     images = [i for i in with_partners(image_set.images, pairs) if i.image_id in frontal]
     how = f"of {pairing.file}" if pairing.file else f"by study ({pairing.choice})"
     name = f"{image_set.name}, {len(pairs)} pairs {how}"
-    return ImageSet(name, [pair.frontal for pair in pairs], images)
+    records = [pair.frontal for pair in pairs]
+    return image_set._replace(name=name, records=records, images=images)
 
 
 def paired_files(

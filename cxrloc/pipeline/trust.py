@@ -13,6 +13,7 @@ from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
 from cxrloc.inference.batches import Failure
+from cxrloc.models.given import NeedsMore
 from cxrloc.models.weights import read_model
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
@@ -61,6 +62,8 @@ def trust(
         raise UsageError("--views: heatmaps are tested on images as they are (plain)")
     make_folder(out)
     model, image_set = read_model(options.model), read_images(data)
+    if isinstance(model.network, NeedsMore):
+        raise UsageError(f"{model.card.name} reads more than one image: trust tests the others")
     images = drawn_images(image_set, model, options)
     cases, failures = positive_cases(model, image_set, images, options)
     if not cases:
