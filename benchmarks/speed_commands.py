@@ -25,7 +25,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from cxrloc.datasets.phantom import make_phantom, write_phantoms
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.localize import Failure, InferenceSettings
+from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import ModelCard, read_model, write_model
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
@@ -109,7 +109,7 @@ def memory(folder: Path, count: int) -> None:
     options = HeatmapOptions(models=(str(model),))
     print("\n| images done | resident memory, MB |\n|---|---|")
     for done, _ in enumerate(heatmap([images], folder / "out", options), start=1):
-        if done % (count // 10) == 0:
+        if done % max(1, count // 10) == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             print(f"| {done} | {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:.0f} |", flush=True)
 
