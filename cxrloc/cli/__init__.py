@@ -13,6 +13,7 @@ from cxrloc.cli.compare import compare
 from cxrloc.cli.figure import figure
 from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
+from cxrloc.cli.lr_range import lr_range
 from cxrloc.cli.models import models
 from cxrloc.cli.phantom import phantom
 from cxrloc.cli.recipes import recipes
@@ -27,7 +28,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     trust: "cxrloc trust --images 2",
     figure: "cxrloc classify --out run && cxrloc figure roc run --width single --out roc.pdf",
     label: "echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt",
-    train: "cxrloc phantom chests --n 48 && cxrloc recipes",
+    train: "cxrloc train phantom_few",
+    lr_range: "cxrloc lr-range phantom_few --steps 20",
     recipes: "cxrloc recipes",
     models: "cxrloc models --default",
     phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests",

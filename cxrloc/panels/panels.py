@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.panels.roc import draw_roc, draw_roc_by_run
 from cxrloc.panels.trust import draw_trust
@@ -31,6 +32,7 @@ class Panel(NamedTuple):
 PANELS: dict[str, Panel] = {
     "roc": Panel(draw_roc, "folders of classify; CSV of readers", "Wang 5-7, Pham 4, Dong 6b"),
     "roc-by-run": Panel(draw_roc_by_run, "folders of classify", "Wang 5-7"),
+    "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),
     "trust": Panel(draw_trust, "a folder of trust", ""),
 }
 """What `cxrloc figure` draws."""

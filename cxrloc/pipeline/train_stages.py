@@ -77,13 +77,13 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
     stages = [_Stage(recipe.fit, recipe.data.condition, run)]
     if recipe.head is not None:
         stages.append(_Stage(recipe.head, "", replace(run, out=run.out / "head")))
-    data = _with_values(data, network)
+    data = with_values(data, network)
     labels = torch.from_numpy(data.validation.labels)
     labels = labels.where(labels >= 0, torch.nan)
     findings = recipe.network.findings
     for config, condition, traces in stages:
         config = resolved(config, len(data.train.slots))
-        feeding = _feeding(recipe, config, condition, device)
+        feeding = feeding_for(recipe, config, condition, device)
         predict = partial(logits_of, data.validation, feeding, config)
 
         def validate(
@@ -113,7 +113,7 @@ def build(recipe: Recipe, data: TrainingData, device: torch.device) -> Network:
     if isinstance(network, MetaLocalizer):
         ages = [r.age_years for r in data.parts.train if r.age_years is not None]
         learn_ages(network, ages)
-    feeding = _feeding(recipe, recipe.fit, "", torch.device("cpu"))
+    feeding = feeding_for(recipe, recipe.fit, "", torch.device("cpu"))
     first = np.arange(min(FIRST_IMAGES, len(data.train.slots)))
     start(network, recipe.start, evaluation_inputs(data.train, first, feeding)[0])
     if world_size() > 1:
@@ -122,7 +122,7 @@ def build(recipe: Recipe, data: TrainingData, device: torch.device) -> Network:
     return network.to(device).to(memory_format=layout)
 
 
-def _with_values(data: TrainingData, network: Network) -> TrainingData:
+def with_values(data: TrainingData, network: Network) -> TrainingData:
     """The data with age, sex and view beside each image, if the network reads them."""
     if not isinstance(network, MetaLocalizer):
         return data
@@ -134,7 +134,12 @@ def _with_values(data: TrainingData, network: Network) -> TrainingData:
     )
 
 
-def _feeding(recipe: Recipe, config: FitConfig, condition: str, device: torch.device) -> Feeding:
+def feeding_for(recipe: Recipe, config: FitConfig, condition: str, device: torch.device) -> Feeding:
+    """How images and labels of a stage become forward passes.
+
+    Raises:
+        CxrlocError: the processes cannot share its batches evenly.
+    """
     if config.batch_size % (config.accumulation * world_size()):
         raise CxrlocError(
             f"a batch of {config.batch_size} in {config.accumulation} passes cannot be shared by "

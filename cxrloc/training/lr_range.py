@@ -12,7 +12,7 @@ from cxrloc.training.fit import Batches
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
-from cxrloc.types import CxrlocError
+from cxrloc.types import UsageError
 
 SMOOTHING = 0.9
 """Share that a smoothed loss keeps of the one before."""
@@ -32,7 +32,7 @@ class RangeConfig:
         ramp: a name of `RAMPS`.
 
     Raises:
-        CxrlocError: a value is out of its range.
+        UsageError: a value is out of its range.
     """
 
     lowest: float = 1e-6
@@ -42,9 +42,9 @@ class RangeConfig:
 
     def __post_init__(self) -> None:
         if self.ramp not in RAMPS:
-            raise CxrlocError(f"ramp {self.ramp!r} is unknown: choose one of {', '.join(RAMPS)}")
+            raise UsageError(f"ramp {self.ramp!r} is unknown: choose one of {', '.join(RAMPS)}")
         if not 0 < self.lowest < self.highest or self.steps < 2:
-            raise CxrlocError("a ramp needs 0 < lowest < highest and 2 steps or more")
+            raise UsageError("a ramp needs 0 < lowest < highest and 2 steps or more")
 
 
 def exponential(done: float, config: RangeConfig) -> float:

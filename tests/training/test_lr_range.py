@@ -8,7 +8,7 @@ from cxrloc.datasets.batches import Batch
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries, lr_range
 from cxrloc.training.schedules import ScheduleConfig
-from cxrloc.types import CxrlocError
+from cxrloc.types import UsageError
 
 FIT = FitConfig(
     ScheduleConfig(0.1), batch_size=8, steps=1, accumulation=2, optimizer="sgd", momentum=0.0
@@ -80,5 +80,5 @@ def test_a_loss_that_only_rises_has_no_boundaries():
     ],
 )
 def test_a_ramp_that_cannot_be_is_refused(values, message):
-    with pytest.raises(CxrlocError, match=message):
+    with pytest.raises(UsageError, match=message):
         RangeConfig(**values)

@@ -1,0 +1,44 @@
+"""The LR range test: loss against learning rate."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes
+from cxrloc.panels.results import only_result, read_table
+from cxrloc.training.lr_range import RangePoint, boundaries
+
+_COLUMNS = RangePoint._fields
+
+
+def draw_lr_range(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """Loss of each step and its average, over the learning rate; the range of its fall is shaded.
+
+    Args:
+        results: the output folder of `lr-range`.
+        request: width, small print.
+    """
+    table = read_table(only_result(results, "lr-range"), "lr_range.csv", _COLUMNS, "lr-range")
+    rates, losses, smoothed = (table[name].to_numpy(dtype=float) for name in _COLUMNS)
+    falls = boundaries([RangePoint(*row) for row in zip(rates, losses, smoothed, strict=True)])
+    figure, (axes,) = free_axes(1, 1, request, height_mm=60)
+    single = axes.plot(rates, losses, color=GREY, linewidth=0.6, label="loss of a step")
+    average = axes.plot(rates, smoothed, color="C0", label="moving average")
+    marks: list[Line2D | Patch] = [*single, *average]
+    if falls is not None:
+        words = f"falls from {falls[0]:.2g} to {falls[1]:.2g}"
+        marks.append(axes.axvspan(*falls, color="C0", alpha=0.12, linewidth=0, label=words))
+    # The end, where the loss diverges, would press all else to the floor.
+    before = smoothed[np.isfinite(smoothed)][: max(1, int(np.nanargmin(smoothed)) + 1)]
+    low, high = before.min(), before.max()
+    axes.set_ylim(low - 0.2 * (high - low or 1), high + 0.6 * (high - low or 1))
+    # Equal factors are equally far apart on the axis; so are equal steps on the other one.
+    exponential = np.ptp(np.diff(np.log(rates))) < np.ptp(np.diff(rates))
+    axes.set_xscale("log" if exponential else "linear")
+    axes.set(xlabel="learning rate", ylabel="loss per image", xlim=(rates[0], rates[-1]))
+    add_legend(figure, marks, request.caption)
+    return figure

@@ -1,0 +1,78 @@
+"""`cxrloc lr-range`: a recipe's loss while its learning rate rises, as a table and a plot."""
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from cxrloc.datasets.image_cache import Watch
+from cxrloc.inference.batches import choose_device
+from cxrloc.panels.figure_files import figure_paths, write_figure
+from cxrloc.panels.lr_range import draw_lr_range
+from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.pipeline.outputs import make_folder
+from cxrloc.pipeline.train import TrainOptions
+from cxrloc.pipeline.train_stages import build, feeding_for, training_batches, with_values
+from cxrloc.pipeline.training_data import training_data
+from cxrloc.recipe import read_recipe
+from cxrloc.training.fit_config import resolved
+from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries
+from cxrloc.training.lr_range import lr_range as range_test
+
+PointWatch = Callable[[Iterable[RangePoint]], Iterable[RangePoint]]
+
+
+class RangeResult(NamedTuple):
+    """What came out, for the terminal; the files are written.
+
+    Attributes:
+        points: one per step.
+        falls: learning rates between which the loss falls; None where it never does.
+        diverged: the test ended before its last step.
+        failures: images that could not be read, and why.
+        files: written.
+    """
+
+    points: Sequence[RangePoint]
+    falls: tuple[float, float] | None
+    diverged: bool
+    failures: Sequence[tuple[str, str]]
+    files: Sequence[Path]
+
+
+def lr_range(
+    out: Path, options: TrainOptions, config: RangeConfig, decoding: Watch, watch: PointWatch
+) -> RangeResult:
+    """Write `lr_range.csv` (learning_rate, loss, smoothed) and its plot to `out`.
+
+    Raises:
+        UsageError: an option names nothing that exists, or `out` cannot be written.
+        CxrlocError: the recipe or the data cannot be used.
+    """
+    recipe = read_recipe(options.recipe)
+    recipe = replace(recipe, start=options.start or recipe.start)
+    make_folder(out)
+    device = choose_device(options.device)
+    data = training_data(recipe, options.data, options.labels, options.cache, decoding)
+    fit = replace(resolved(recipe.fit, len(data.train.slots)), steps=config.steps)
+    network = build(recipe, data, device)
+    feeding = feeding_for(recipe, fit, recipe.data.condition, device)
+    batches = partial(training_batches, with_values(data, network).train, feeding, fit)
+    points = [*watch(range_test(network, batches, fit, config))]
+    table = out / "lr_range.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerows([RangePoint._fields, *points])
+    figures = figure_paths(out / "lr_range")
+    with figure_style():
+        request = FigureRequest(width="single", caption=recipe.title)
+        write_figure(draw_lr_range([out], request), figures)
+    return RangeResult(
+        points=points,
+        falls=boundaries(points),
+        diverged=len(points) < config.steps,
+        failures=data.failures,
+        files=[table, *figures],
+    )
