@@ -28,6 +28,7 @@ class Claims:
         records: those scored, with boxes in the pixels of their images.
         detections: the boxes to score.
         heatmaps: the maps behind them; empty where there are none.
+        probabilities: of each (image_id, finding) with a map.
         predicted: (image_id, finding) at or above the operating point; empty without a model.
         failures: images that could not be read, and why.
         warnings: what the reader of any result should know, with the number of images.
@@ -36,6 +37,7 @@ class Claims:
     records: Sequence[Record]
     detections: Sequence[Detection]
     heatmaps: Sequence[Heatmap] = ()
+    probabilities: Mapping[tuple[str, str], float] = field(default_factory=dict)
     predicted: frozenset[tuple[str, str]] = frozenset()
     failures: Sequence[Failure] = ()
     warnings: Mapping[str, int] = field(default_factory=dict)
@@ -116,6 +118,7 @@ def _claims(
     record_of = {record.image_id: record for record in records}
     heatmaps = [heatmap for each in localizations for heatmap in heatmaps_of(each)]
     probabilities = [p for each in localizations for p in each.probabilities.tolist()]
+    pairs = [(heatmap.image_id, heatmap.finding) for heatmap in heatmaps]
     return Claims(
         records=[
             annotations_in_image(record_of[each.image_id], each.rows, each.columns)
@@ -123,6 +126,7 @@ def _claims(
         ],
         detections=detections_from_heatmaps(heatmaps, probabilities, thresholds),
         heatmaps=heatmaps,
+        probabilities=dict(zip(pairs, probabilities, strict=True)),
         predicted=predicted,
         failures=failures,
         warnings=warnings,

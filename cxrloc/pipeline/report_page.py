@@ -210,7 +210,7 @@ def _last_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
         contaminated = f"{contaminated} patients that the model was trained on"
     return [
         ("Contamination", contaminated),
-        ("Missing images", _named(run["missing_images"])),
+        ("Missing images", _named(run["missing_images"], run.get("missing"))),
         ("Images that could not be read", _named(run["failed_images"])),
         ("Images (SHA-256)", run["data"]["images_sha256"]),
         ("Versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
@@ -218,8 +218,9 @@ def _last_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _named(image_ids: Iterable[str]) -> str:
-    """How many, and which: the first ten; `run.json` has all."""
+def _named(image_ids: Iterable[str], count: int | None = None) -> str:
+    """How many, and the first ten of those that the run card names."""
     names = list(image_ids)
-    more = ", ..." if len(names) > 10 else ""
-    return f"{len(names)}: {', '.join(names[:10])}{more}" if names else "0"
+    count = len(names) if count is None else count
+    more = ", ..." if count > 10 else ""
+    return f"{count}: {', '.join(names[:10])}{more}" if names else "0"

@@ -6,8 +6,7 @@ import { sortableTable } from "./table.js";
 
 const NAMES = { iou: "T(IoU)", iobb: "T(IoBB)" };
 const OVERLAP_NAMES = { iou: "IoU", iobb: "IoBB" };
-const CURVE_STEPS = 50;
-const BAND_STEPS = 20;
+const CURVE_STEPS = 40;
 
 /** What the page of a bench run shows and does; `report` gets its state from `initial`. */
 export function benchKind(report) {
@@ -163,7 +162,7 @@ function thresholdSliders(report) {
 
 const COLUMNS = [
   ["accuracy", "Accuracy", "annotated boxes hit / annotated boxes, with its 95 % interval"],
-  ["falsePositives", "False pos.", "boxes that are not correct"],
+  ["falsePositives", "FP", "false positives: boxes that are not correct"],
   ["afp", "AFP", "false positives / annotated boxes of all findings"],
 ];
 
@@ -192,11 +191,12 @@ function scoreCells({ accuracy, falsePositives, afp }, interval) {
 }
 
 function accuracyCell(accuracy, interval) {
-  const said = interval ? `${decimals(interval[0], 2)} to ${decimals(interval[1], 2)}` : "";
+  const said = interval ? `${decimals(interval[0], 2)}–${decimals(interval[1], 2)}` : "";
   return {
     value: accuracy,
     content: [
       element("span", { class: "score" }, decimals(accuracy, 3)),
+      " ",
       element("span", { class: "interval" }, said),
       whisker(accuracy, interval),
     ],
@@ -237,7 +237,7 @@ function showCurves(report, matches) {
       dots: true,
       points: data.rules.flatMap((rule, at) => (rule.criterion === criterion ? [[rule.threshold, control[state.metric][at][column]]] : [])),
     }));
-    const series = [...controls, { name: "model", style: "model", points, band }];
+    const series = [{ name: "model", style: "model", points, band }, ...controls];
     const most = Math.max(...series.flatMap(({ points: each }) => each.map(([, y]) => y)));
     return lineChart({
       title: `${state.metric === "accuracy" ? "Accuracy" : "Average false positives"} against ${NAMES[criterion]}, ${words(state.curveFinding)}`,
@@ -253,8 +253,8 @@ function showCurves(report, matches) {
 
 function bandOf(matches, column, { findings, resampling }) {
   if (!resampling) return [];
-  return Array.from({ length: BAND_STEPS }, (_, i) => {
-    const t = i / BAND_STEPS;
+  return Array.from({ length: CURVE_STEPS }, (_, i) => {
+    const t = i / CURVE_STEPS;
     return [t, ...accuracyIntervals(matches, t, findings, resampling)[column]];
   });
 }

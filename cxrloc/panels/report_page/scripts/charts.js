@@ -1,7 +1,7 @@
 /** Line charts in SVG, drawn at a fixed size and scaled to their place. */
 import { decimals, element, shape } from "./dom.js";
 
-const SIZE = { width: 400, height: 270, left: 44, right: 12, top: 10, bottom: 42 };
+const SIZE = { width: 420, height: 270, left: 58, right: 12, top: 10, bottom: 42 };
 
 /**
  * @typedef {object} Series
@@ -59,7 +59,7 @@ function axes(x, y, yMax, xLabel, yLabel) {
   }
   parts.push(
     shape("text", { x: x(0.5), y: height - 6, class: "label middle" }, xLabel),
-    shape("text", { transform: `translate(11 ${y(yMax / 2)}) rotate(-90)`, class: "label middle" }, yLabel),
+    shape("text", { transform: `translate(14 ${y(yMax / 2)}) rotate(-90)`, class: "label middle" }, yLabel),
   );
   return parts;
 }

@@ -156,11 +156,12 @@ function showSummary(table, report) {
 function metricCell(row) {
   if (!row || row.value === null) return { value: null, content: [element("span", { title: row?.note ?? "not defined" }, "–")] };
   const interval = row.low === null ? null : [row.low, row.high];
-  const said = interval ? `${decimals(row.low, 2)} to ${decimals(row.high, 2)}` : "";
+  const said = interval ? `${decimals(row.low, 2)}–${decimals(row.high, 2)}` : "";
   return {
     value: row.value,
     content: [
       element("span", { class: "score" }, decimals(row.value, 3)),
+      " ",
       element("span", { class: "interval" }, said),
       whisker(row.value, interval),
     ],

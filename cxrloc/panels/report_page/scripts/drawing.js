@@ -106,11 +106,10 @@ export function drawMarks(context, marks, roles, toScreen, width) {
     const [right, bottom] = toScreen(mark.box[2], mark.box[3]);
     const inset = width / 2; // a box at the border stays visible
     const sides = [left + inset, top + inset, right - left - width, bottom - top - width];
-    context.setLineDash([]);
-    context.lineWidth = 2 * width;
-    context.strokeStyle = "rgb(0 0 0 / 0.75)";
-    context.strokeRect(...sides);
     context.setLineDash((dash ?? []).map((length) => (length * width) / 2));
+    context.lineWidth = 2 * width;
+    context.strokeStyle = "rgb(0 0 0 / 0.6)";
+    context.strokeRect(...sides);
     context.lineWidth = width;
     context.strokeStyle = `rgb(${colour.join(" ")})`;
     context.strokeRect(...sides);
@@ -128,10 +127,10 @@ export function drawKey(shown, roles, style) {
   const swatches = shown.map((role) => {
     const { colour, dash, words } = roles[role];
     const line = shape("rect", {
-      x: 2, y: 2, width: 24, height: 12, fill: "#111", stroke: `rgb(${colour.join(" ")})`,
+      x: 2, y: 2, width: 30, height: 14, fill: "#1c1c20", stroke: `rgb(${colour.join(" ")})`,
       "stroke-width": 2, "stroke-dasharray": dash ? dash.join(" ") : null,
     });
-    return element("span", {}, shape("svg", { width: 28, height: 16, "aria-hidden": "true" }, line), words);
+    return element("span", {}, shape("svg", { width: 34, height: 18, "aria-hidden": "true" }, line), words);
   });
   const bar = element("canvas", { width: 256, height: 1, class: "bar", "aria-hidden": "true" });
   const context = bar.getContext("2d");
