@@ -10,9 +10,12 @@ from cxrloc.cli.options import (
     BatchSize,
     Beside,
     Device,
+    Html,
     Method,
     Models,
     Out,
+    PairingChoice,
+    Pairs,
     Quiet,
     Resamples,
     Seed,
@@ -27,6 +30,7 @@ from cxrloc.cli.terminal import (
     console,
     exit_on,
     model_line,
+    plain_table,
     show_frame,
     show_published,
     with_progress,
@@ -60,6 +64,10 @@ def bench(
     maps: Annotated[
         Path | None, typer.Option(help="Score the raw maps of any tool, from this folder of npz.")
     ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="Score a reader's points too: a JSON of CheXlocalize's points."),
+    ] = None,
     sensitivity: Annotated[
         bool, typer.Option(help="Also score other readings of the box rule (slow).")
     ] = False,
@@ -73,9 +81,12 @@ def bench(
         bool, typer.Option(help="Also choose them on the patients that are scored; marked so.")
     ] = False,
     beside: Beside = [],  # noqa: B006
+    html: Html = False,
     resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    pairs: Pairs = None,
+    pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
     views: Views = "plain",
     device: Device = "auto",
@@ -94,16 +105,20 @@ def bench(
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import bench as flow
+        from cxrloc.pipeline.paired_images import Pairing
 
         resampling = Resampling(resamples, seed)
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL]),
             detections=detections,
             maps=maps,
+            points=points,
             protocol=flow.protocol(t_iobb or [], t_iou or [], boxes_for, threshold, resampling),
             thresholds=ThresholdProtocol(tuning, oracle_threshold, seed),
             sensitivity=sensitivity,
             beside=tuple(beside),
+            html=html,
+            pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), views, device, batch_size, workers, seed),
         )
         result = flow.bench(data, out, options, lambda images: with_progress(images, quiet))
@@ -114,6 +129,7 @@ def bench(
 
 def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
+    from cxrloc.evaluation.localization.metrics import metrics_rows
     from cxrloc.pipeline.claims import warning_lines
 
     run, report = result.run, result.scores.report
@@ -121,7 +137,9 @@ def show_bench(result: Any, out: Path) -> None:
     missing = len(run["missing_images"]) + len(run["failed_images"])
     screen.print(
         f"{model_line(run)}Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
-        f"{report.images} of {run['data']['boxed_images']} boxed images scored, {missing} missing; "
+        f"{report.images} of {run['data']['images']} images scored, {missing} missing; "
+        f"{run['scored_images_without_box']} of them have no box "
+        f"(--boxes-for {report.population}); "
         f"{report.divisor} of {run['data']['boxes']} boxes. Not scored: {report.left_out} "
         f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
         f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
@@ -130,6 +148,7 @@ def show_bench(result: Any, out: Path) -> None:
         highlight=False,
     )
     screen.print(scores_tables(result.scores, result.readings))
+    screen.print(plain_table(metrics_rows(result.metrics)))
     show_frame(result.beside)
     screen.print(f"Tables, boxes and run.json are in {out}", highlight=False)
 

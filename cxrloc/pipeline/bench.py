@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.evaluation.localization.box_accuracy import PUBLISHED_RULES
-from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps
+from cxrloc.evaluation.localization.metric import LocalizationMeasurement
+from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps, score_points
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
@@ -35,9 +37,16 @@ from cxrloc.pipeline.claims import (
     claims_of_maps,
     claims_of_models,
 )
-from cxrloc.pipeline.image_sets import ImageSet, boxed, read_images, refuse_contamination
+from cxrloc.pipeline.image_sets import (
+    ImageSet,
+    images_to_score,
+    read_images,
+    refuse_contamination,
+)
 from cxrloc.pipeline.outputs import make_folder
+from cxrloc.pipeline.paired_images import Pairing, paired_images
 from cxrloc.pipeline.provenance import caption_of, describe_models
+from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
 from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, UsageError
 
@@ -50,20 +59,26 @@ class BenchOptions:
         models: embedded names or checkpoint files; several make an ensemble.
         detections: a CSV of boxes to score instead of a model's.
         maps: a folder of raw maps to score instead of a model's.
+        points: where a reader would point, to score beside them: a JSON of CheXlocalize.
         protocol: matching rules, population, thresholds of the box rule, intervals.
         thresholds: on whom the thresholds of other metrics are chosen.
         sensitivity: also score other readings of the box rule.
         beside: published tables to stand beside the numbers.
+        html: also write the run as one page, `report.html`.
+        pairing: of images, for networks that read two views.
         inference: how the models are run.
     """
 
     models: tuple[str, ...]
     detections: Path | None = None
     maps: Path | None = None
+    points: Path | None = None
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
     thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
     sensitivity: bool = False
     beside: tuple[str, ...] = ()
+    html: bool = False
+    pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -98,6 +113,7 @@ class BenchResult(NamedTuple):
     run: dict[str, Any]
     beside: pd.DataFrame | None
     readings: Mapping[str, LocalizationReport]
+    metrics: Sequence[LocalizationMeasurement]
 
 
 def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:
@@ -113,10 +129,11 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     started = time.perf_counter()
     _check(data, options)
     make_folder(out)
-    benchmark = boxed(read_images(data))
+    models = [] if options.detections or options.maps else [*map(read_model, options.models)]
+    image_set = paired_images(read_images(data), models, options.pairing)
+    benchmark = images_to_score(image_set, options.protocol.population)
     if options.protocol.population == "labelled":
         _check_labels(benchmark)
-    models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     refuse_contamination(models, benchmark.records)
     if options.protocol.population == "predicted":
         _check_operating_points(models)
@@ -127,7 +144,11 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     maps = (claims.heatmaps, claims.predicted)
     scores = score_localization(*scored, options.protocol, *maps)
     write_scores(scores, claims, out)
-    write_metrics(score_maps(*scored, _metrics(options), *maps), out)
+    metrics = score_maps(*scored, _metrics(options), *maps)
+    if options.points:
+        points = read_chexlocalize_points(options.points)
+        metrics += score_points(claims.records, points, _metrics(options), claims.predicted)
+    write_metrics(metrics, out)
     shown = write_beside(report_frame(scores.report), options.beside, out)
     readings: Mapping[str, LocalizationReport] = {}
     if options.sensitivity:
@@ -142,7 +163,9 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     run = _run_card(benchmark, models, claims, scores, options)
     run["seconds"] = round(time.perf_counter() - started, 1)
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return BenchResult(scores, claims, run, shown, readings)
+    if options.html:
+        write_bench_page(benchmark.images, claims, scores, options.protocol, run, out)
+    return BenchResult(scores, claims, run, shown, readings, metrics)
 
 
 def _check(data: Path | None, options: BenchOptions) -> None:
@@ -153,7 +176,7 @@ def _check(data: Path | None, options: BenchOptions) -> None:
         raise UsageError("--sensitivity re-reads maps, and --detections has none")
     if options.protocol.population == "predicted" and (options.detections or options.maps):
         raise UsageError("--boxes-for predicted needs a model with operating points")
-    for given in (data, options.detections, options.maps):
+    for given in (data, options.detections, options.maps, options.points):
         if given is not None and not given.exists():
             raise UsageError(f"{given}: no such file or folder")
     check_thresholds(options.protocol.box_thresholds)
@@ -193,6 +216,7 @@ def _run_card(
     return {
         "versions": versions(),
         "boxes_from": _origin(options),
+        "points_from": str(options.points) if options.points else None,
         "model": describe_models(models) if models else None,
         "inference": asdict(options.inference) if models else None,
         "data": describe_data(benchmark.name, benchmark.records),

@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
-    """Counts and hashes of a set of boxed images.
+    """Counts and hashes of a set of images with experts' boxes.
 
     `truth_sha256` is over image, finding and corners of every box; `images_sha256` over the
     content of the image files that are on this disk, None where there is none.
@@ -32,7 +32,8 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
     )
     return {
         "name": name,
-        "boxed_images": len(records),
+        "images": len(records),
+        "boxed_images": sum(bool(record.annotations) for record in records),
         "boxes": len(boxes),
         "truth_sha256": _sha256(f"{line}\n".encode() for line in boxes),
         "images_sha256": _images_sha256(records),
@@ -73,6 +74,7 @@ def describe_scores(
     absent = [r.image_id for r in records if r.image_id not in scored | failed.keys()]
     return {
         "scored_images": report.images,
+        "scored_images_without_box": sum(not record.annotations for record in claims.records),
         "scored_patients": report.patients,
         "missing_images": absent,
         "failed_images": failed,

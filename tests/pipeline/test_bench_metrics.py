@@ -1,13 +1,16 @@
 """`bench` writes every metric, of boxes or of maps, on box lists and on masks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from cxrloc.datasets import boxed_throughout
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
@@ -94,3 +97,69 @@ def test_boxes_of_any_tool_get_the_metrics_of_boxes(scored: Path, pneumothoraces
     assert "miou" not in metrics.index.get_level_values("metric")
     key = ("mean", "detection_average_precision", 0.5)
     assert metrics.loc[key, "value"].item() == with_maps.loc[key, "value"].item()
+
+
+RSNA = """patientId,x,y,width,height,Target
+boxed,100,100,200,200,1
+clear,,,,,0
+"""
+CLAIMS = """image,finding,x_min,y_min,x_max,y_max,score
+boxed,Pneumonia,100,100,300,300,0.9
+clear,Pneumonia,500,500,600,600,0.8
+"""
+
+
+@pytest.mark.parametrize(
+    ("population", "images", "without_box", "false_positives"),
+    [("annotated", 1, 0, 0), ("all", 2, 1, 1)],
+)
+def test_boxes_on_an_image_without_truth_are_false_positives_where_all_images_count(
+    tmp_path: Path, population: Any, images: int, without_box: int, false_positives: int
+) -> None:
+    (tmp_path / "stage_2_train_labels.csv").write_text(RSNA)
+    (tmp_path / "claims.csv").write_text(CLAIMS)
+    protocol = replace(PROTOCOL, population=population)
+    result = bench(
+        tmp_path, tmp_path / "out", BenchOptions((), tmp_path / "claims.csv", protocol=protocol)
+    )
+    assert (result.run["scored_images"], result.run["scored_images_without_box"]) == (
+        images,
+        without_box,
+    )
+    row = pd.read_csv(tmp_path / "out" / "localization.csv").iloc[0]
+    assert (row["annotated"], row["hit"], row["heatmaps"]) == (1, 1, images)
+    assert row["false_positives"] == false_positives
+
+
+def test_unboxed_images_of_chestxray14_were_not_seen_by_experts(tmp_path: Path) -> None:
+    (tmp_path / "BBox_List_2017.csv").write_text(
+        "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00000001_000.png,Mass,1,1,9,9,,,\n"
+    )
+    assert not boxed_throughout(tmp_path)
+    (tmp_path / "other.json").write_text("{}")
+    assert boxed_throughout(tmp_path / "other.json")
+
+
+def test_a_reader_s_points_stand_beside_the_maps_hit_rate(tmp_path: Path) -> None:
+    square = [[10, 20], [40, 20], [40, 60], [10, 60]]
+    truth = {
+        f"patient{i}_study1_view1_frontal": {"img_size": [80, 100], "Edema": [square]}
+        for i in range(4)
+    }
+    names = list(truth)
+    points = {
+        names[0]: {"img_size": [80, 100], "Edema": [[90, 70], [12, 30]]},  # one of two hits
+        names[1]: {"img_size": [80, 100], "Edema": [[45, 30]]},  # 5 pixels away
+        names[2]: {"img_size": [80, 100], "Edema": [[90, 75]]},
+    }
+    for name, content in {"gt_annotations_val": truth, "points": points}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "claims.csv").write_text(CLAIMS)
+    options = BenchOptions(
+        (), tmp_path / "claims.csv", points=tmp_path / "points.json", protocol=PROTOCOL
+    )
+    bench(tmp_path / "gt_annotations_val.json", tmp_path / "out", options)
+    metrics = pd.read_csv(tmp_path / "out" / "metrics.csv").set_index(["finding", "metric"])
+    assert metrics.loc[("Edema", "reader_hit_rate"), "value"].item() == 1 / 4
+    assert metrics.loc[("mean", "reader_pointing_game"), "value"].item() == 2 / 4
+    assert metrics.loc[("Edema", "reader_hit_rate"), "divisor"].item() == 4

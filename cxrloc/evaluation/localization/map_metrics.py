@@ -10,7 +10,7 @@ from cxrloc.evaluation.localization.box_selection import DELTAS, selected_iou
 from cxrloc.evaluation.localization.controls import PlacedMaps
 from cxrloc.evaluation.localization.mask_overlap import MapAreas, area_iou, pixel_average_precision
 from cxrloc.evaluation.localization.metric import Kind, Metric, ratio, sums_by_patient
-from cxrloc.evaluation.localization.pointing import highest_points, pairs_hit
+from cxrloc.evaluation.localization.pointing import Points, highest_points, pairs_hit
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
 from cxrloc.evaluation.localization.threshold_choice import best_level
 from cxrloc.evaluation.resampling import Statistic
@@ -39,11 +39,26 @@ def pointing_metrics(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], tolerance: float
 ) -> Iterator[Metric]:
     """`hit_rate` (Saporta et al. 2022) and `pointing_game` (Zhang et al. 2016, with tolerance)."""
-    points, pair = highest_points(maps), np.unique(pairs.truth_pair)
+    points = highest_points(maps)
+    yield _pointing(pairs, points, "hit_rate", 0.0)
+    yield _pointing(pairs, points, "pointing_game", tolerance)
+
+
+def reader_metrics(pairs: ScoredPairs, points: Points, tolerance: float) -> Iterator[Metric]:
+    """The same two of points that a reader set: `reader_hit_rate`, `reader_pointing_game`.
+
+    Source: Saporta et al. 2022, who compare the hit rate of maps with that of a radiologist's
+    most representative points.
+    """
+    yield _pointing(pairs, points, "reader_hit_rate", 0.0)
+    yield _pointing(pairs, points, "reader_pointing_game", tolerance)
+
+
+def _pointing(pairs: ScoredPairs, points: Points, name: str, within: float) -> Metric:
+    pair = np.unique(pairs.truth_pair)
     bottom = sums_by_patient(pairs, pair)
-    for name, within in (("hit_rate", 0.0), ("pointing_game", tolerance)):
-        top = sums_by_patient(pairs, pair[pairs_hit(pairs, points, within)])
-        yield Metric((Kind(name, within),), ratio(top, bottom), bottom, _PAIRS, pairs.findings)
+    top = sums_by_patient(pairs, pair[pairs_hit(pairs, points, within)])
+    return Metric((Kind(name, within),), ratio(top, bottom), bottom, _PAIRS, pairs.findings)
 
 
 def pixel_precision_metric(pairs: ScoredPairs, areas: MapAreas) -> Metric:

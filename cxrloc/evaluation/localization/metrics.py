@@ -4,7 +4,7 @@ Definitions, each with a drawn example:
 
 | metric | where |
 | --- | --- |
-| `hit_rate`, `pointing_game` | `pointing` |
+| `hit_rate`, `pointing_game`; of a reader's points `reader_*` | `pointing` |
 | `miou`, `pixel_average_precision` | `mask_overlap` |
 | `max_box_accuracy`, `max_box_accuracy_v2`, `max_box_accuracy_v2_mean` | `box_selection` |
 | `box_accuracy_over_*`, `image_accuracy` | `box_hits` |
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from cxrloc.datasets.chexlocalize import Point
 from cxrloc.evaluation.localization.box_metrics import box_metrics, operating_metrics
 from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
 from cxrloc.evaluation.localization.map_metrics import (
@@ -30,6 +31,7 @@ from cxrloc.evaluation.localization.map_metrics import (
     metric_at,
     pixel_precision_metric,
     pointing_metrics,
+    reader_metrics,
 )
 from cxrloc.evaluation.localization.mask_overlap import LEVELS, map_areas
 from cxrloc.evaluation.localization.metric import (
@@ -39,7 +41,7 @@ from cxrloc.evaluation.localization.metric import (
     measure,
     sums_by_patient,
 )
-from cxrloc.evaluation.localization.pointing import TOLERANCE
+from cxrloc.evaluation.localization.pointing import TOLERANCE, place_points
 from cxrloc.evaluation.localization.scored_pairs import (
     Population,
     ScoredPairs,
@@ -53,7 +55,7 @@ from cxrloc.evaluation.localization.threshold_choice import (
     tuning_patients,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import Detection, Heatmap, Record
+from cxrloc.types import CxrlocError, Detection, Heatmap, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,29 @@ def score_maps(
     return rows
 
 
+def score_points(
+    records: Sequence[Record],
+    points: Sequence[Point],
+    protocol: MetricsProtocol,
+    predicted: Collection[tuple[str, str]] = (),
+) -> list[LocalizationMeasurement]:
+    """`reader_hit_rate` and `reader_pointing_game` of the points that a reader set.
+
+    Points on other images or findings are left out; a pair with truth and no point is a miss.
+
+    Raises:
+        CxrlocError: none of the points is on these images, or no annotated box.
+    """
+    pairs = scored_pairs(records, protocol.population, predicted)
+    placed = place_points(pairs, points)
+    if not placed.pair.size:
+        raise CxrlocError(f"none of {len(points)} points is on an image and finding with truth")
+    metrics = reader_metrics(pairs, placed, protocol.tolerance)
+    everyone = np.ones(pairs.patients, dtype=bool)
+    carries = sums_by_patient(pairs, pairs.truth_pair) > 0
+    return measure([*metrics], everyone, carries, protocol.resampling)
+
+
 def metrics_frame(measurements: Sequence[LocalizationMeasurement]) -> pd.DataFrame:
     """`metrics.csv`: one row per number; what is not defined is an empty cell."""
     names = [column.name for column in fields(LocalizationMeasurement)]
@@ -128,10 +153,14 @@ def metrics_frame(measurements: Sequence[LocalizationMeasurement]) -> pd.DataFra
 
 def metrics_markdown(measurements: Sequence[LocalizationMeasurement]) -> str:
     """The means over findings as a table; each says who chose its threshold."""
-    rows = [
-        "| metric | at | match | mean | 95 % | n | threshold | chosen on |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = metrics_rows(measurements)
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def metrics_rows(measurements: Sequence[LocalizationMeasurement]) -> list[list[str]]:
+    """Headings, then the means over findings as cells."""
+    rows = [["metric", "at", "match", "mean", "95 %", "n", "threshold", "chosen on"]]
     for row in measurements:
         if row.finding in ("mean", *ALL_FINDINGS):
             at, threshold = (f"{x:g}" if x is not None else "" for x in (row.at, row.threshold))
@@ -139,8 +168,8 @@ def metrics_markdown(measurements: Sequence[LocalizationMeasurement]) -> str:
             interval = f"{row.low:.3f} to {row.high:.3f}" if known else ""
             name = row.metric if row.finding == "mean" else f"{row.metric}, {row.finding}"
             cells = [name, at, row.match, f"{row.value:.4f}", interval, str(row.n), threshold]
-            rows.append(f"| {' | '.join([*cells, row.chosen_on])} |")
-    return "\n".join([*rows, ""])
+            rows.append([*cells, row.chosen_on])
+    return rows
 
 
 def _of_maps(
