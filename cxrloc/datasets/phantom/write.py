@@ -16,7 +16,7 @@ from cxrloc.datasets.chestxray14 import FRAME
 from cxrloc.datasets.phantom.phantom import Phantom, make_phantom
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.types import CxrlocError, Label, Record, UsageError, View
+from cxrloc.types import Label, Record, UsageError, View
 
 FIELD_OF_VIEW_MM = 380.0
 """Width of the image in the patient; a pixel's spacing is this over the number of columns."""
@@ -52,14 +52,14 @@ def write_phantoms(
         The records, with the files' paths.
 
     Raises:
-        CxrlocError: unknown format, a number out of range, or a folder that holds a data set.
+        UsageError: unknown format, a number out of range, or a folder that holds a data set.
     """
     if file_format not in WRITERS:
         raise UsageError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
     if not 0 < n <= 160_000:
-        raise CxrlocError(f"{n} phantoms: choose a number from 1 to 160,000")
+        raise UsageError(f"{n} phantoms: choose a number from 1 to 160,000")
     if (folder / "Data_Entry_2017.csv").exists():
-        raise CxrlocError(f"{folder} holds a data set already: choose another folder")
+        raise UsageError(f"{folder} holds a data set already: choose another folder")
     suffix, write = WRITERS[file_format]
     (folder / "images").mkdir(parents=True, exist_ok=True)
     records = []
