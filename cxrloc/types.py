@@ -4,7 +4,7 @@ A file becomes a `Radiograph`, a tensor, score maps, `Heatmap`s, `Box`es and at 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -80,6 +80,8 @@ class Radiograph:
         intensity: how stored values became grey levels, in words.
         file_format: "DICOM", "PNG" or "JPEG".
         warnings: what a reader of any result should know.
+        read_stored: gives a DICOM's stored values over 4095 (12 bits), clipped to [0, 1], larger
+            is brighter, without window; None for other files.
     """
 
     pixels: Float[np.ndarray, "row col"]
@@ -94,6 +96,7 @@ class Radiograph:
     intensity: str = ""
     file_format: str = ""
     warnings: tuple[str, ...] = ()
+    read_stored: Callable[[], Float[np.ndarray, "row col"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

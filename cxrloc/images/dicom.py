@@ -6,6 +6,8 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -32,7 +34,7 @@ from cxrloc.images.dicom_pixels import (
     pixel_data,
     stored_words,
 )
-from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render
+from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render, twelve_bit_table
 from cxrloc.images.intensity import grey_levels, looks_inverted
 from cxrloc.types import CxrlocError, Radiograph, View
 
@@ -83,7 +85,9 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
         # Outside, so that threads do the arithmetic of their pixels side by side.
         pixels = grey_levels(words, rendering.table)
         with recorded_warnings():
-            return _radiograph(dataset, pixels, rendering, complaints)
+            radiograph = _radiograph(dataset, pixels, rendering, complaints)
+            stored = partial(grey_levels, words, twelve_bit_table(dataset, 8 * words.itemsize))
+            return replace(radiograph, read_stored=stored)
     except PARSING_ERRORS as error:
         # The error's text may quote the header, so only its kind is told.
         raise CxrlocError(

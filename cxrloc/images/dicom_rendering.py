@@ -102,6 +102,22 @@ def render(
     )
 
 
+def twelve_bit_table(dataset: Dataset, bits_allocated: int) -> Float32[np.ndarray, " word"]:
+    """Share of 4095 of every word's stored value, clipped to [0, 1]; no window, no rescaling.
+
+    Rubin et al. 2018, section 5.2: "dividing by the maximum grayscale value 2^12 - 1".
+    Open: of which value; the stored one. Where low values are to be shown bright they are
+    inverted, so that larger is brighter.
+
+    >>> header = Dataset()
+    >>> header.BitsStored, header.PhotometricInterpretation = 12, "MONOCHROME1"
+    >>> twelve_bit_table(header, bits_allocated=16)[[0, 4095]]
+    array([1., 0.], dtype=float32)
+    """
+    share = np.clip(stored_values(dataset, bits_allocated) / 4095, 0.0, 1.0)
+    return (1.0 - share if _inverted(dataset)[0] else share).astype(np.float32)
+
+
 def stored_values(dataset: Dataset, bits_allocated: int) -> Int64[np.ndarray, " word"]:
     """The pixel value in each word: its stored bits, shifted, masked and signed (PS3.5 8.1.1).
 

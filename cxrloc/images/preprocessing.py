@@ -1,7 +1,7 @@
 """From grey levels to the tensor a network was trained on; it belongs to the weights."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,9 +11,11 @@ from cxrloc.images.geometry import (
     compose,
     crop_affine,
     letterbox_affine,
+    nearest,
     resample,
     resize_affine,
 )
+from cxrloc.images.template import matched_crop, mean_template, search_side, template_of
 from cxrloc.types import Affine, Radiograph
 
 
@@ -27,25 +29,42 @@ class Preprocessing:
 
     Attributes:
         size: rows and columns of the network's input.
-        fit: "squash" to the square, "letterbox" (whole image, black border) or centre "crop".
-        source_size: side of the square the training images were squashed to before; None: not.
+        fit: "squash" to the square, "letterbox" (whole image, black border), centre "crop", or
+            "template": squash, then crop where the image looks most like `template`.
+        source_size: side of the square the training images were squashed to before; None (in a
+            recipe 0): not.
         bit_depth: bits per pixel the training images were stored with; None: unlimited.
         mean: per channel, of grey levels in [0, 1]; its length is the number of channels.
         std: per channel, as `mean`.
+        standardised: each image's grey levels are first given mean 0 and standard deviation 1
+            (`standardise`): exposure and window then say nothing; `mean` and `std` follow.
+        grey: "shown" as the file says (window, polarity), or "stored": a DICOM's stored values
+            over 4095, clipped, without window (Rubin et al. 2018, section 5.2).
+        interpolation: "smooth" (anti-aliased) or "nearest".
+        template: of the fit "template"; `learn_template` makes it, a recipe leaves it out.
     """
 
     size: int
-    fit: Literal["squash", "letterbox", "crop"] = "squash"
+    fit: Literal["squash", "letterbox", "crop", "template"] = "squash"
     source_size: int | None = 1024
     bit_depth: int | None = 8
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
+    standardised: bool = False
+    grey: Literal["shown", "stored"] = "shown"
+    interpolation: Literal["smooth", "nearest"] = "smooth"
+    template: str = ""
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean and std need one value per channel, got {self}")
-        if self.fit not in FITS:
-            raise ValueError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        for name, value, known in (
+            ("fit", self.fit, (*FITS, "template")),
+            ("grey", self.grey, ("shown", "stored")),
+            ("interpolation", self.interpolation, RESAMPLERS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 def _squash_affine(rows: int, columns: int, size: int) -> Affine:
@@ -58,6 +77,9 @@ FITS: dict[str, Callable[[int, int, int], Affine]] = {
     "crop": crop_affine,
 }
 """Ways into the square of the network's input: (rows, columns, size) -> affine."""
+
+RESAMPLERS: dict[str, Callable[..., np.ndarray]] = {"smooth": resample, "nearest": nearest}
+"""Interpolations by name: (pixels, affine, out_rows, out_columns) -> pixels."""
 
 
 def preprocess(
@@ -76,16 +98,56 @@ def preprocess(
     >>> tensor.shape, float(tensor.max()), affine.xx
     ((1, 10, 10), 2.0, 0.5)
     """
-    grey, to_source = _as_published(radiograph.pixels, preprocessing)
+    pixels = radiograph.pixels
+    if preprocessing.grey == "stored" and radiograph.read_stored is not None:
+        pixels = radiograph.read_stored()
+    grey, to_source = _as_published(pixels, preprocessing)
     size = preprocessing.size
-    rows, columns = grey.shape
-    fit = FITS[preprocessing.fit](rows, columns, size)
-    grey = resample(grey, fit, size, size)
+    fit = _fit(grey, preprocessing)
+    grey = RESAMPLERS[preprocessing.interpolation](grey, fit, size, size)
+    if preprocessing.standardised:
+        grey = standardise(grey)
     mean, std = (
         np.array(values, dtype=np.float32)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
     return (grey - mean) / std, compose(to_source, fit)
+
+
+def learn_template(
+    radiographs: Iterable[Radiograph], preprocessing: Preprocessing
+) -> Preprocessing:
+    """The preprocessing with a template: the mean of the middles of these training images.
+
+    Raises:
+        CxrlocError: there is no image.
+    """
+    side = search_side(preprocessing.size)
+    plain = replace(preprocessing, size=side, fit="squash", mean=(0.0,), std=(1.0,))
+    greys = (preprocess(radiograph, plain)[0][0] for radiograph in radiographs)
+    return replace(preprocessing, template=mean_template(greys, preprocessing.size))
+
+
+def _fit(grey: Float32[np.ndarray, "row col"], preprocessing: Preprocessing) -> Affine:
+    """The way of one image into the square of the network's input."""
+    rows, columns = grey.shape
+    if preprocessing.fit != "template":
+        return FITS[preprocessing.fit](rows, columns, preprocessing.size)
+    side = search_side(preprocessing.size)
+    squash = _squash_affine(rows, columns, side)
+    seen = RESAMPLERS[preprocessing.interpolation](grey, squash, side, side)
+    return compose(squash, matched_crop(seen, template_of(preprocessing.template)))
+
+
+def standardise(grey: Float[np.ndarray, "*batch row col"]) -> Float32[np.ndarray, "*batch row col"]:
+    """Each image's grey levels with mean 0 and standard deviation 1; a blank image is all 0.
+
+    >>> standardise(np.array([[1.0, 3.0]]))
+    array([[-1.,  1.]], dtype=float32)
+    """
+    mean = grey.mean(axis=(-2, -1), keepdims=True)
+    std = grey.std(axis=(-2, -1), keepdims=True)
+    return ((grey - mean) / np.maximum(std, 1e-6)).astype(np.float32)
 
 
 def _as_published(
@@ -95,7 +157,7 @@ def _as_published(
     rows, columns = pixels.shape
     grey, to_source = pixels.astype(np.float32, copy=False), Affine()
     side = preprocessing.source_size
-    if side is not None and not (rows == columns <= side):
+    if side and not (rows == columns <= side):
         to_source = _squash_affine(rows, columns, side)
         grey = resample(grey, to_source, side, side)
     if preprocessing.bit_depth is not None:

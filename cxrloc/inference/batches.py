@@ -131,7 +131,9 @@ def in_batches(
             inputs = [_network_input(model, radiograph, image) for model in models]
         except CxrlocError as error:
             return Failure(image.image_id, str(error))
-        return Prepared(image.image_id, _with_warnings(radiograph, models), inputs)
+        # Stored values have been read where they are needed; the file need not stay open.
+        radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
+        return Prepared(image.image_id, radiograph, inputs)
 
     prepared = map_in_threads(prepare, images, settings.workers)
     while chunk := list(islice(prepared, settings.batch_size)):
