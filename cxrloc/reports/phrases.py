@@ -108,7 +108,8 @@ class PhraseFinder:
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self._phrases = tuple(phrases)
         expressions = [expression(phrase.pattern) for phrase in phrases]
-        self._any = re.compile(rf"\b(?:{'|'.join(expressions)})")
+        # Every pattern begins with a letter, comma or colon: the ends of words are passed over.
+        self._any = re.compile(rf"\b(?=[\w,:])(?:{'|'.join(expressions)})")
         self._which = re.compile("|".join(f"({one})" for one in expressions))
 
     def __call__(self, text: str) -> Iterator[tuple[Phrase, int, int]]:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterator
 
 _WANTED = r"findings?|impressions?|conclusions?|opinion|interpretation"
 _OTHER = (
@@ -13,6 +14,9 @@ _HEADING = re.compile(
     rf"(?:(?P<first>^[ \t]*)|\b)(?:(?P<wanted>{_WANTED})|{_OTHER})[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
+_LONGEST = 60
+"""Characters before a colon in which a heading is looked for; none is longer."""
+
 _ABBREVIATION = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|rt|lt|pl|fig|st)|\b[A-Za-z]|\d)\.$", re.IGNORECASE
 )
@@ -47,7 +51,7 @@ def relevant_text(report: str) -> str:
     """
     headings = [
         heading
-        for heading in _HEADING.finditer(report)
+        for heading in _headings(report)
         # "Comparison: there is a nodule" also occurs inside findings, so a heading that ends them
         # starts its line or stands in capitals.
         if heading["wanted"] or heading["first"] is not None or heading[0].isupper()
@@ -60,6 +64,16 @@ def relevant_text(report: str) -> str:
         for heading, end in zip(headings, ends, strict=True)
         if heading["wanted"]
     )
+
+
+def _headings(report: str) -> Iterator[re.Match[str]]:
+    """Headings from left to right, each found by its colon: most words never meet the patterns."""
+    after = 0
+    while (colon := report.find(":", after)) >= 0:
+        start = max(after, colon - _LONGEST)
+        if heading := _HEADING.search(report, start, colon + 1):
+            yield heading
+        after = colon + 1
 
 
 def sentences(text: str) -> list[str]:
