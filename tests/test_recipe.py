@@ -6,18 +6,17 @@ from cxrloc.types import CxrlocError
 
 WHOLE = """
 title = "A recipe"
-batch_size = 32
 [data]
-seed = 1
-training_images = 8
-validation_images = 4
+reader = "chestxray14"
 [preprocessing]
 size = 224
 [network]
 backbone = "resnet18"
 findings = ["Mass"]
 [fit]
+batch_size = 32
 steps = 5
+[fit.schedule]
 learning_rate = 2e-3
 """
 
@@ -32,11 +31,15 @@ def test_every_recipe_of_the_package_is_understood(name):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("learning_rate", "learning_rat", r"fit: unknown key 'learning_rat'; known are steps,"),
+        ("learning_rate", "learning_rat", "schedule: unknown key 'learning_rat'; known are learn"),
         ("size = 224", "", "preprocessing: the key 'size' is missing"),
         ("size = 224", 'size = "224"', "size: expected int, got '224'"),
         ("size = 224", "size = true", "size: expected int, got True"),
         ("batch_size = 32", "batch_size", "not TOML"),
+        ('"chestxray14"', '"chestxray15"', "reader 'chestxray15' is unknown: choose one of chest"),
+        ('"chestxray14"', '"phantom"', r"'phantom' and the table \[data.phantom\] go together"),
+        ("steps = 5", 'steps = 5\nsampling = "odd"', "sampling 'odd': choose one of shuffled"),
+        ("size = 224", "size = 224\nmean = [0.1, 0.2]\nstd = [1, 1]", "2 means .* 1 input_chann"),
         ('"resnet18"', '"resnet19"', "backbone 'resnet19' is unknown"),
     ],
 )

@@ -89,7 +89,7 @@ def balanced(
 
     >>> rare = np.array([[True], [False], [False], [False]])
     >>> batches = balanced(rare, batch_size=4, seed=0)
-    >>> 0.4 < np.mean([next(batches).count(0) for _ in range(200)]) / 4 < 0.6
+    >>> 0.4 < sum(next(batches).count(0) for _ in range(200)) / 800 < 0.6
     True
     """
     classes = np.column_stack([labels, ~labels.any(axis=1)]).astype(float)
@@ -229,11 +229,20 @@ def grey_levels(
 def normalised(
     grey: Float[Tensor, "image view row col"], preprocessing: Preprocessing
 ) -> Float[Tensor, "image channel row col"]:
-    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view."""
+    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view.
+
+    Augmented images are standardised as they are then (`Preprocessing.standardised`).
+    """
+    if preprocessing.standardised:
+        spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
+        grey = (grey - centre) / spread.clamp(min=1e-6)
     mean, std = (
         torch.tensor(values, device=grey.device)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
+    if preprocessing.standardised:
+        spread, level = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
+        grey = (grey - level) / spread.clamp_min(1e-6)
     return ((grey[:, :, None] - mean) / std).flatten(1, 2)
 
 

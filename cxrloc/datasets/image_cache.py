@@ -81,7 +81,7 @@ def cached_images(
         folder: of the cache, made if absent.
         watch: sees every image that had to be made.
     """
-    plain = replace(preprocessing, mean=(0.0,), std=(1.0,))
+    plain = replace(preprocessing, mean=(0.0,), std=(1.0,), standardised=False)
     depth = np.uint8 if (plain.bit_depth or 16) <= 8 else np.uint16
     place = folder / hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, prevalences, split_records, split_sha256
+from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.images.read import read_radiograph
 from cxrloc.recipe import PHANTOM, DataConfig, PhantomData, Recipe
 from cxrloc.reports.label_file import read_labels
@@ -77,8 +78,12 @@ def training_data(
         whole, sources = _phantoms(config.phantom, recipe.preprocessing.size)
     else:
         assert folder is not None
-        records = _read(config, folder, labels)
-        whole = _split(config, folder, records)
+        records = _read(config, folder)
+        boxed = _boxed_patients(config, folder, records)
+        if labels is not None:
+            records = with_labels(records, read_labels(labels))
+        records = [with_attributes(record, recipe.network.findings) for record in records]
+        whole = _split(config, folder, records, boxed)
         sources = {
             record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
             for record in records
@@ -117,7 +122,7 @@ def training_data(
     )
 
 
-def _read(config: DataConfig, folder: Path, labels: Path | None) -> list[Record]:
+def _read(config: DataConfig, folder: Path) -> list[Record]:
     records = READERS[config.reader](folder)
     if config.images:
         folders = [folder / name for name in config.images]
@@ -125,20 +130,38 @@ def _read(config: DataConfig, folder: Path, labels: Path | None) -> list[Record]
             raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
         files = find_image_files_below(folders)
         records = [replace(record, path=files.get(record.image_id)) for record in records]
-    if labels is not None:
-        records = with_labels(records, read_labels(labels))
     return records
 
 
-def _split(config: DataConfig, folder: Path, records: Sequence[Record]) -> Parts:
-    """The parts; whom the expert's boxes are of is never in training or validation."""
-    boxed: set[str] = set()
-    if config.reader in BOXED:
-        if not [*folder.glob("BBox_List*.csv")]:
-            raise CxrlocError(
-                f"{folder} holds no BBox_List*.csv: it says whom not to train on; put it there"
-            )
-        boxed = {record.patient_id for record in records if record.annotations}
+def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
+    """The record with labels for outputs that are no finding (`units.ATTRIBUTES`): No Finding, ...
+
+    They are learned as they are scored, whether or not the data set has a column for them.
+
+    >>> from cxrloc.types import Label, View
+    >>> record = Record("a", "1", "a", None, View.AP, labels={"Mass": Label.NEGATIVE})
+    >>> with_attributes(record, ["Mass", "No Finding", "View AP"]).labels
+    {'Mass': <Label.NEGATIVE: 0>, 'No Finding': <Label.POSITIVE: 1>,
+     'View AP': <Label.POSITIVE: 1>}
+    """
+    said = {name: ATTRIBUTES[name](record) for name in outputs if name in ATTRIBUTES}
+    known = {name: label for name, label in said.items() if label is not None}
+    return replace(record, labels={**record.labels, **known})
+
+
+def _boxed_patients(config: DataConfig, folder: Path, records: Iterable[Record]) -> set[str]:
+    """Whom not to train on: the patients that an expert drew a box for."""
+    if config.reader not in BOXED:
+        return set()
+    if not [*folder.glob("BBox_List*.csv")]:
+        raise CxrlocError(
+            f"{folder} holds no BBox_List*.csv: it says whom not to train on; put it there"
+        )
+    return {record.patient_id for record in records if record.annotations}
+
+
+def _split(config: DataConfig, folder: Path, records: Sequence[Record], boxed: set[str]) -> Parts:
+    """The parts; boxed patients are in that for tests, whatever is drawn."""
     kept = [r for r in records if not config.views or r.view in config.views]
     official = None
     if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:

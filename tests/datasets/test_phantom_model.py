@@ -41,7 +41,7 @@ def test_the_file_is_small_and_says_where_it_comes_from(model):
 
 
 def test_the_card_names_every_training_patient_and_no_other(model):
-    data = read_recipe("phantom").data
+    data = read_recipe("phantom").data.phantom
     plans = [plan_phantom(data.seed, index) for index in range(0, data.training_images, 250)]
     trained = [phantom_record(plan, 1) for plan in plans]
     assert len(contaminated_patients(trained, model.card.training_patients)) == len(trained)

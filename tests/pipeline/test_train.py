@@ -1,0 +1,285 @@
+"""`cxrloc train` from the folder to the model."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from cxrloc.cli import app
+from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.models.weights import read_model
+from cxrloc.pipeline.training_data import refuse_boxed, training_data
+from cxrloc.recipe import read_recipe
+from cxrloc.types import CxrlocError
+
+RECIPE = """
+title = "Tiny"
+[data]
+reader = "chestxray14"
+[data.split]
+kind = "ratios"
+ratios = [0.6, 0.2, 0.2]
+[preprocessing]
+size = 64
+[augmentation]
+mirror = 0.5
+rotation_degrees = 5
+[network]
+backbone = "small_resnet"
+findings = ["Effusion", "Mass", "Nodule", "Cardiomegaly"]
+transition_channels = 8
+[fit]
+batch_size = 8
+accumulation = 2
+steps = 9
+validate_every = 3
+averaging = 0.5
+loss = "w_cel"
+frozen_normalisation = true
+[fit.schedule]
+learning_rate = 3e-3
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def numbers(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "metrics.csv").drop(columns="images_per_second")
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    write_phantoms(folder, n=60, seed=3, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "tiny.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(chests: Path, place: Path) -> list[str]:
+    return [
+        *("train", str(place / "tiny.toml"), "--data", str(chests)),
+        *("--cache", str(place / "cache"), "--device", "cpu"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(command: list[str], place: Path) -> tuple[Path, Result]:
+    """One whole run, and what it printed."""
+    out = place / "whole"
+    done = run(*command, "--out", out)
+    assert done.exit_code == 0, done.output
+    return out, done
+
+
+def test_the_model_carries_its_recipe_its_patients_and_where_it_comes_from(
+    trained: tuple[Path, Result], chests: Path
+) -> None:
+    out, _ = trained
+    card = read_model(out / "model.safetensors").card
+    assert card.recipe == RECIPE
+    assert card.findings == ("Effusion", "Mass", "Nodule", "Cardiomegaly")
+    assert {"split_sha256", "training_sha256", "seed", "torch"} <= set(card.provenance)
+    described = json.loads((out / "run.json").read_text())
+    assert described["data"]["split_sha256"] == card.provenance["split_sha256"]
+    assert card.training_images == described["data"]["parts"]["train"]["images"]
+    assert len(card.training_patients) == described["data"]["parts"]["train"]["patients"]
+    boxed = [record for record in read_chestxray14(chests) if record.annotations]
+    assert boxed
+    assert not contaminated_patients(boxed, card.training_patients)
+
+
+def test_prevalence_per_part_and_the_scores_are_shown(trained: tuple[Path, Result]) -> None:
+    out, done = trained
+    for shown in ("train", "validation", "patients", "Effusion", "mean_auc", "step 9 of 9: loss"):
+        assert shown in done.stdout
+    assert list(numbers(out)["step"]) == [3, 6, 9]
+
+
+def test_killed_at_any_moment_it_resumes_to_the_bit(
+    trained: tuple[Path, Result], command: list[str], place: Path
+) -> None:
+    out, last = place / "killed", place / "killed" / "last.ckpt"
+    program = str(Path(sys.executable).with_name("cxrloc"))
+    process = subprocess.Popen(
+        [program, *command, "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run(*command, "--out", out, "--resume").exit_code == 0
+    whole, _ = trained
+    pd.testing.assert_frame_equal(numbers(out), numbers(whole), check_exact=True)
+    for name in ("model.safetensors",):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_two_processes_learn_what_one_does(
+    trained: tuple[Path, Result], command: list[str], place: Path
+) -> None:
+    """W-CEL counts, gradients and validation are those of all images, none lost or doubled."""
+    out = place / "two"
+    program = str(Path(sys.executable).with_name("cxrloc"))
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, program, *command, "--out", str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    whole, _ = trained
+    pd.testing.assert_frame_equal(numbers(out), numbers(whole), rtol=1e-3, atol=1e-5)
+    assert json.loads((out / "run.json").read_text())["processes"] == 2
+    assert done.stdout.count("patients") == 1
+
+
+def test_a_run_is_not_overwritten_and_not_continued_with_other_data(
+    trained: tuple[Path, Result], command: list[str], chests: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    again = run(*command, "--out", out)
+    assert (again.exit_code, "choose another folder" in again.stderr) == (1, True)
+    other = tmp_path / "other.toml"
+    other.write_text(RECIPE.replace("mirror = 0.5", "mirror = 0.0"))
+    changed = run("train", other, *command[2:], "--out", out, "--resume")
+    assert (changed.exit_code, "other settings: recipe" in changed.stderr) == (1, True)
+
+
+def copy_of(chests: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in chests.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test_images_that_are_missing_are_counted_and_unreadable_ones_named(
+    command: list[str], chests: Path, tmp_path: Path
+) -> None:
+    folder = copy_of(chests, tmp_path / "part")
+    (folder / "images").unlink()
+    (folder / "small").mkdir()
+    names = sorted(path.name for path in (chests / "images").iterdir())
+    for name in names[5:]:
+        (folder / "small" / name).symlink_to(chests / "images" / name)
+    recipe = tmp_path / "part.toml"
+    text = RECIPE.replace('reader = "chestxray14"', 'reader = "chestxray14"\nimages = ["small"]')
+    recipe.write_text(text.replace("steps = 9", "steps = 1"))
+    data = training_data(read_recipe(recipe), folder, None, tmp_path / "cache")
+    assert sum(data.missing.values()) == 5
+    broken = data.parts.train[0].image_id
+    (folder / "small" / f"{broken}.png").unlink()
+    (folder / "small" / f"{broken}.png").write_bytes(b"\x89PNG\r\n\x1a\n, but cut short")
+    done = run(
+        *("train", recipe, "--data", folder, "--out", tmp_path / "out"),
+        *("--cache", tmp_path / "cache"),
+    )
+    assert done.exit_code == 0
+    assert broken in done.stderr
+    described = json.loads((tmp_path / "out/run.json").read_text())
+    assert list(described["failed_images"]) == [broken]
+    assert described["data"]["parts"]["train"]["images"] == len(data.parts.train) - 1
+
+
+@pytest.mark.parametrize("kind", ["official", "ratios", "resamplings", "image"])
+def test_nobody_with_a_box_is_ever_trained_on(chests: Path, tmp_path: Path, kind: str) -> None:
+    recipe = read_recipe(written(tmp_path, RECIPE.replace('"ratios"', f'"{kind}"')))
+    data = training_data(recipe, chests, None, tmp_path / "cache")
+    boxed = {record.patient_id for record in read_chestxray14(chests) if record.annotations}
+    seen = {record.patient_id for record in [*data.parts.train, *data.parts.validation]}
+    assert boxed
+    assert not boxed & seen
+
+
+def test_a_boxed_patient_among_the_training_images_is_refused(chests: Path) -> None:
+    record = next(record for record in read_chestxray14(chests) if record.annotations)
+    with pytest.raises(CxrlocError, match=f"patient {record.patient_id} has an expert's box"):
+        refuse_boxed([record], {record.patient_id})
+
+
+def test_without_the_box_list_there_is_no_training(chests: Path, tmp_path: Path) -> None:
+    folder = copy_of(chests, tmp_path / "part")
+    (folder / "BBox_List_2017.csv").unlink()
+    with pytest.raises(CxrlocError, match=r"no BBox_List\*\.csv: it says whom not to train on"):
+        training_data(read_recipe(written(tmp_path, RECIPE)), folder, None, tmp_path / "cache")
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_split_by_image_marks_every_output_as_leaking(
+    command: list[str], place: Path, tmp_path: Path
+) -> None:
+    text = RECIPE.replace('"ratios"', '"image"').replace("steps = 9", "steps = 1")
+    done = run("train", written(tmp_path, text), *command[2:], "--out", tmp_path / "out")
+    assert "patients leak" in done.stdout
+    assert json.loads((tmp_path / "out/run.json").read_text())["data"]["leaks_patients"]
+    assert "patients leak" in read_model(tmp_path / "out/model.safetensors").card.limits
+
+
+def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_path: Path) -> None:
+    plain = read_recipe(written(tmp_path, RECIPE))
+    shuffled = replace(plain, data=replace(plain.data, shuffle_labels=True))
+    a, b = (training_data(each, chests, None, tmp_path / "cache") for each in (plain, shuffled))
+    assert not np.array_equal(a.train.labels, b.train.labels)
+    assert np.array_equal(np.sort(a.train.labels, axis=0), np.sort(b.train.labels, axis=0))
+    assert np.array_equal(a.validation.labels, b.validation.labels)
+    assert b.description["labels_shuffled"]
+
+
+def test_labels_of_reports_take_the_place_of_the_data_sets_own(
+    chests: Path, tmp_path: Path
+) -> None:
+    names = [record.image_id for record in read_chestxray14(chests)]
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["report_id", "Mass"], *([name, "1"] for name in names)])
+    recipe = read_recipe(written(tmp_path, RECIPE))
+    data = training_data(recipe, chests, tmp_path / "labels.csv", tmp_path / "cache")
+    assert data.train.labels[:, 1].min() == 1
+    assert data.train.labels[:, 0].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("no-such-recipe",), 2, "one of the recipes"),
+        (("phantom", "--data", "."), 2, "needs no --data"),
+        (("wang2017_resnet50_lse",), 2, "needs --data, a folder of chestxray14"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    arguments: tuple[str, ...], status: int, said: str, tmp_path: Path
+) -> None:
+    done = run("train", *arguments, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
+    assert (done.exit_code, said in done.stderr) == (status, True)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_recipes_are_listed_with_their_source() -> None:
+    done = run("recipes")
+    assert done.exit_code == 0
+    assert "phantom\n" in done.stdout

@@ -1,0 +1,82 @@
+"""Every recipe of the package takes a training step and predicts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cxrloc.datasets import READERS
+from cxrloc.pipeline.train_stages import train_stages
+from cxrloc.pipeline.training_data import training_data
+from cxrloc.recipe import RECIPES, Recipe, read_recipe
+from cxrloc.training.fit import Run
+from cxrloc.training.fit_config import FitConfig
+from tests.pipeline.phantom_layouts import LAYOUTS, write_report_labels
+
+FROM_REPORTS = ("openi", "mimic_cxr")
+"""Data sets whose own labels are others than the recipes', which get theirs from reports."""
+
+
+def short(config: FitConfig) -> FitConfig:
+    return replace(
+        config,
+        batch_size=4,
+        accumulation=min(2, config.accumulation),
+        steps=1,
+        epochs=0,
+        validate_every=1,
+        precision="fp32",
+    )
+
+
+def small(recipe: Recipe) -> Recipe:
+    """The recipe with a small network on small images; all else is its own."""
+    width = 8 if recipe.network.transition_channels is None else recipe.network.transition_channels
+    phantoms = recipe.data.phantom
+    if phantoms is not None:
+        phantoms = replace(phantoms, training_images=8, validation_images=8)
+    return replace(
+        recipe,
+        start="scratch",
+        data=replace(recipe.data, images=(), phantom=phantoms),
+        preprocessing=replace(recipe.preprocessing, size=32),
+        network=replace(
+            recipe.network, backbone="small_resnet", transition_channels=width, same_padding=False
+        ),
+        fit=short(recipe.fit),
+        head=recipe.head and short(recipe.head),
+    )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {}
+    for reader, write in LAYOUTS.items():
+        made[reader] = tmp_path_factory.mktemp("layouts") / reader
+        write(made[reader])
+    return made
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_a_step_and_predicts(
+    name: str, folders: dict[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    recipe = small(read_recipe(name))
+    folder, labels = folders.get(recipe.data.reader), None
+    if recipe.data.reader in FROM_REPORTS:
+        labels = tmp_path / "labels.csv"
+        assert folder is not None
+        studies = {record.study_id: None for record in READERS[recipe.data.reader](folder)}
+        write_report_labels(labels, list(studies), recipe.network.findings)
+    data = training_data(recipe, folder, labels, cache)
+    trained = train_stages(recipe, data, torch.device("cpu"), Run(tmp_path))
+    assert np.isfinite(trained.scores["validation_loss"])
+    assert set(trained.scores) == {"validation_loss", "mean_auc", *recipe.network.findings}
+    assert (tmp_path / "metrics.csv").read_text().count("\n") == 2
