@@ -13,8 +13,11 @@ from cxrloc.cli.options import (
     ByUnit,
     Device,
     Group,
+    Html,
     Models,
     Out,
+    PairingChoice,
+    Pairs,
     Quiet,
     Resamples,
     Seed,
@@ -50,6 +53,24 @@ def classify(
         Path | None,
         typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
+    ] = None,
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Radiologists' calls, for their points under the curves: CSV with reader, one of "
+            "image, study, patient, and 1, 0 or blank per finding."
+        ),
+    ] = None,
+    products: Annotated[
+        bool,
+        typer.Option(
+            "--products",
+            help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
+        ),
+    ] = False,
     split: Annotated[str, typer.Option(help="all, or an official list: train_val, test.")] = "all",
     by: ByUnit = Unit.IMAGE,
     aggregation: Aggregate = Aggregation.MAX,
@@ -63,7 +84,10 @@ def classify(
         list[Group], typer.Option(help="Report these groups apart; may be repeated.")
     ] = [*Group],  # noqa: B006 (typer copies it)
     beside: Beside = [],  # noqa: B006
+    html: Html = False,
     resamples: Resamples = 1000,
+    pairs: Pairs = None,
+    pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
     views: Views = "plain",
     device: Device = "auto",
@@ -81,17 +105,23 @@ def classify(
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import classify as flow
+        from cxrloc.pipeline.paired_images import Pairing
 
         options = flow.ClassifyOptions(
             models=tuple(model or [DEFAULT_MODEL]),
             predictions=predictions,
+            labels=labels,
+            readings=readings,
+            products=products,
             split=split,
             unit=by.value,
             aggregation=aggregation.value,
             tuning=tuning,
             groups=tuple(group.value for group in group_by),
             beside=tuple(beside),
+            html=html,
             resampling=Resampling(resamples, seed),
+            pairing=Pairing(pairs, pairing),
             inference=InferenceSettings("cam", (), views, device, batch_size, workers, seed),
         )
         result = flow.classify(data, out, options, lambda images: with_progress(images, quiet))
@@ -106,14 +136,20 @@ def show_classification(result: Any, out: Path) -> None:
 
     run, report = result.run, result.report
     screen = console()
-    missing = len(run["missing_images"]) + len(run["failed_images"])
+    missing = run["missing"] + len(run["failed_images"])
     screen.print(
-        f"{model_line(run)}Data: {run['data']['name']}.\n"
+        f"{model_line(run)}Data: {run['data']['name']}; labels: {run['labels_from']}.\n"
         f"{run['predicted_images']} of {run['data']['images']} images predicted, "
         f"{missing} missing; "
         f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
         highlight=False,
     )
     screen.print(plain_table(printed_rows(report, TERMINAL_METRICS)))
+    if readers := run["readers"]:
+        screen.print(
+            f"Radiologists under the curve, mean over findings: {readers['mean_under_curve']:.1f} "
+            f"of {readers['mean_readers']:g} (readers.csv)",
+            highlight=False,
+        )
     show_frame(result.beside)
     screen.print(f"Tables, curves and run.json are in {out}", highlight=False)

@@ -11,14 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cxrloc.datasets import label_origin
 from cxrloc.datasets.chestxray14 import official_split
+from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.classification.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
     OperatingPoint,
 )
-from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
+from cxrloc.evaluation.classification.reader_files import (
+    ReaderPoint,
+    read_readings,
+    readers_below,
+    score_readers,
+)
 from cxrloc.evaluation.classification.report import METRICS, choose_operating_points, classify_units
 from cxrloc.evaluation.classification.tables import metrics_frame
 from cxrloc.evaluation.classification.units import (
@@ -29,19 +37,32 @@ from cxrloc.evaluation.classification.units import (
     select_units,
 )
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
+from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.predict import Predicted, gather, predict
 from cxrloc.models.weights import Model, read_model
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.pipeline.image_sets import ImageSet, read_images, refuse_contamination
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.provenance import caption_of, describe_models, operating_point, view_warnings
+from cxrloc.pipeline.paired_images import Pairing, paired_images
+from cxrloc.pipeline.provenance import (
+    caption_of,
+    contamination_warnings,
+    describe_models,
+    operating_point,
+    view_warnings,
+)
+from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
+from cxrloc.reports.label_file import read_labels
 from cxrloc.types import ClassificationReport, CxrlocError, Predictions, UsageError
 
 SPLITS = ("all", "train_val", "test")
 GROUPS = ("view", "sex", "age")
+NAMED, MISSING = 20, "missing_images.txt"
+"""Missing images that `run.json` names, and the file that names them all where there are more."""
 _PROTOCOL = ("split", "unit", "aggregation", "tuning", "groups", "resampling")
 
 PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
@@ -55,6 +76,10 @@ class ClassifyOptions:
     Attributes:
         models: embedded names or checkpoint files; several make an ensemble.
         predictions: a CSV of probabilities to score instead of a model's.
+        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        readings: what radiologists called, for their points beside the curves.
+        products: take probabilities as conditional on the parent in CheXpert's tree, and score
+            their products (`unconditional`); a model's own operating points then mean nothing.
         split: a name of `SPLITS`: all records, or those of an official list of ChestX-ray14.
         unit: what is scored.
         aggregation: how a unit's images become its score.
@@ -63,19 +88,26 @@ class ClassifyOptions:
             patients themselves, which every row then says.
         groups: of `GROUPS`, to report apart.
         beside: published tables to stand beside the numbers.
+        html: also write the run as one page, `report.html`.
         resampling: of the intervals; its seed also draws the tuning part.
+        pairing: of images, for networks that read two views.
         inference: how the models are run.
     """
 
     models: tuple[str, ...]
     predictions: Path | None = None
+    labels: Path | None = None
+    readings: Path | None = None
+    products: bool = False
     split: str = "all"
     unit: Unit = "image"
     aggregation: Aggregation = "max"
     tuning: float = 0.0
     groups: tuple[str, ...] = GROUPS
     beside: tuple[str, ...] = ()
+    html: bool = False
     resampling: Resampling = field(default_factory=Resampling)
+    pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -111,20 +143,26 @@ def classify(
     started = time.perf_counter()
     check_beside(options.beside, list(METRICS))
     make_folder(out)
-    image_set = _part(read_images(data), data, options.split)
     models = [] if options.predictions else [*map(read_model, options.models)]
+    image_set = _labelled(_part(read_images(data), data, options.split), options.labels)
+    readings = read_readings(options.readings) if options.readings else None
+    image_set = paired_images(image_set, models, options.pairing)
     refuse_contamination(models, image_set.records)
     if options.predictions:
         seen = _Seen(_of_images(read_predictions(options.predictions), image_set), (), {})
     else:
         seen = _predict(image_set, models, options.inference, watch)
+    if options.products:
+        seen = seen._replace(predictions=_products(seen.predictions))
     units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
     tuning, judged = _tuning_part(units, options)
-    points = _operating_points(models, tuning, judged)
+    points = _operating_points([] if options.products else models, tuning, judged)
     report = classify_units(judged, options.resampling, tuning, points, options.groups)
+    readers = score_readers(judged, readings) if readings else []
     origin = f"Probabilities from {options.predictions}."
     caption = caption_of(describe_models(models)) if models else origin
-    write_classification(seen.predictions, judged, points, report, out, caption)
+    write_predictions(seen.predictions, out / "probabilities.csv")
+    write_classification(judged, points, report, out, caption, readers)
     shown = write_beside(metrics_frame(report), options.beside, out)
     run = {
         "versions": versions(),
@@ -132,13 +170,19 @@ def classify(
         "model": describe_models(models) if models else None,
         "inference": asdict(options.inference) if models else None,
         "data": describe_labels(image_set.name, image_set.records),
+        "products_along_tree": options.products,
+        "labels_from": _label_source(data, options.labels),
+        "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
-        **_describe_images(image_set, seen),
+        **_describe_images(image_set, seen, out),
         # A model that had seen one of these patients was refused above.
         "contaminated_patients": 0 if models else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    if options.html:
+        made = Classified(seen.predictions, judged, points, report)
+        write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, seen.failures, run, shown)
 
 
@@ -154,6 +198,22 @@ def _part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
     names = {record.image_id for record in records}
     images = [image for image in image_set.images if image.image_id in names]
     return ImageSet(image_set.name, records, images)
+
+
+def _labelled(image_set: ImageSet, labels: Path | None) -> ImageSet:
+    """The images that have a report, with its labels; all as they are where no labels are given."""
+    if labels is None:
+        return image_set
+    records = with_labels(image_set.records, read_labels(labels))
+    names = {record.image_id for record in records}
+    images = [image for image in image_set.images if image.image_id in names]
+    return image_set._replace(records=records, images=images)
+
+
+def _label_source(data: Path | None, labels: Path | None) -> str:
+    if labels is not None:
+        return f"reports: {labels}"
+    return label_origin(data) if data is not None else "what was drawn"
 
 
 def _of_images(predictions: Predictions, image_set: ImageSet) -> Predictions:
@@ -180,9 +240,16 @@ def _predict(
             continue
         predicted.append(result)
         warnings.update([*result.warnings, *view_warnings(models, result.view)])
+        warnings.update(contamination_warnings(models, result.image_id))
     if not predicted:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
     return _Seen(gather(predicted, chosen_findings(models, inference)), failures, warnings)
+
+
+def _products(predictions: Predictions) -> Predictions:
+    findings = predictions.findings
+    products = unconditional(predictions.probabilities, findings, CHEXPERT_PARENTS)
+    return Predictions(predictions.image_ids, findings, products)
 
 
 def _tuning_part(
@@ -231,13 +298,25 @@ def _describe(
     }
 
 
-def _describe_images(image_set: ImageSet, seen: _Seen) -> dict[str, Any]:
+def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
+    if not points:
+        return None
+    below, readers = readers_below(points)
+    return {"mean_under_curve": below, "mean_readers": readers}
+
+
+def _describe_images(image_set: ImageSet, seen: _Seen, out: Path) -> dict[str, Any]:
+    """What was predicted and what not; a long list of missing images goes to a file of its own."""
     failed = {failure.image_id: failure.reason for failure in seen.failures}
     done = {*seen.predictions.image_ids, *failed}
     absent = [r.image_id for r in image_set.records if r.image_id not in done]
+    if len(absent) > NAMED:
+        (out / MISSING).write_text("\n".join(absent) + "\n")
     return {
         "predicted_images": len(seen.predictions.image_ids),
-        "missing_images": absent,
+        "missing": len(absent),
+        "missing_images": absent[:NAMED],
+        "missing_images_in": MISSING if len(absent) > NAMED else None,
         "failed_images": failed,
         "warnings": dict(seen.warnings),
     }

@@ -1,10 +1,13 @@
 """The files of `cxrloc classify`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
-from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.classification.reader_files import ReaderPoint
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.tables import (
     auc_frame,
@@ -20,23 +23,23 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
-from cxrloc.types import ClassificationReport, Predictions
+from cxrloc.types import ClassificationReport
 
 
 def write_classification(
-    predictions: Predictions,
     units: ScoredUnits,
     points: Mapping[str, OperatingPoint],
     report: ClassificationReport,
     out: Path,
     caption: str,
+    readers: Sequence[ReaderPoint] = (),
 ) -> None:
-    """Write probabilities, the CSV files of numbers and curves, the tables and the ROC figure.
+    """Write the CSV files of numbers and curves, the tables and the ROC figure.
 
-    Curves and the confusion matrix are those of all units together. Scores outside [0, 1] are no
-    probabilities and have no reliability curve.
+    Radiologists' points go to `readers.csv` and into the figure. Curves and the confusion matrix
+    are those of all units together. Scores outside [0, 1] are no probabilities and have no
+    reliability curve.
     """
-    write_predictions(predictions, out / "probabilities.csv")
     resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {
         "auc": auc_frame(report),
@@ -45,6 +48,8 @@ def write_classification(
         "roc_bands": roc_bands_frame(units, resampling),
         "confusion": confusion_frame(units, points),
     }
+    if readers:
+        frames["readers"] = pd.DataFrame([asdict(point) for point in readers])
     if ((units.scores >= 0) & (units.scores <= 1)).all():
         frames["reliability"] = reliability_frame(units)
     for name, frame in frames.items():
@@ -52,5 +57,6 @@ def write_classification(
     (out / "table.md").write_text(classification_markdown(report))
     (out / "table.tex").write_text(classification_latex(report))
     with figure_style():
-        figure = draw_roc([out], FigureRequest(caption=caption))
+        results = [out, out / "readers.csv"] if readers else [out]
+        figure = draw_roc(results, FigureRequest(caption=caption))
         write_figure(figure, [out / "roc.png", out / "roc.pdf"])

@@ -146,12 +146,26 @@ def _read_run(path: Path) -> _Run:
 
 
 def _data_of(runs: Mapping[str, _Run]) -> Path | None:
-    """Where the truth is by the runs' own word; None stands for the embedded phantoms."""
+    """Where the truth is by the runs' own word; None stands for the embedded phantoms.
+
+    Runs that were scored against another truth, by its hash, are refused.
+    """
     names = dict.fromkeys(run.card["data"]["name"] for run in runs.values() if "data" in run.card)
     if len(names) != 1:
         said = " and ".join(names) or "nothing"
         raise UsageError(f"the runs name {said} as their data: say which with --data")
     (name,) = names
+    hashes = {
+        run_name: run.card["data"]["truth_sha256"]
+        for run_name, run in runs.items()
+        if "truth_sha256" in run.card.get("data", {})
+    }
+    if len(set(hashes.values())) > 1:
+        said = ", ".join(f"{run_name} {sha[:12]}" for run_name, sha in hashes.items())
+        raise UsageError(
+            f"the runs were scored against different truth (truth_sha256: {said}), though all name "
+            f"{name}: score them again, or say with --data which truth to compare them by"
+        )
     if name == PHANTOM_NAME:
         return None
     if not Path(name).exists():

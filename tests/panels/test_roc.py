@@ -35,10 +35,10 @@ def units() -> tuple[Predictions, ScoredUnits]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results") / "average"
     folder.mkdir()
-    predictions, scored = units()
+    _, scored = units()
     points = choose_operating_points(scored)
     report = classify_units(scored, Resampling(resamples=20), points=points)
-    write_classification(predictions, scored, points, report, folder, "A caption.")
+    write_classification(scored, points, report, folder, "A caption.")
     return folder
 
 

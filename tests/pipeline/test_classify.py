@@ -19,7 +19,7 @@ from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import CxrlocError, Label, Predictions, UsageError
 
 FEW = Resampling(resamples=20)
-FILES = ["auc", "classification", "confusion", "probabilities", "reliability", "roc"]
+FILES = ["auc", "classification", "confusion", "probabilities", "reliability", "roc", "roc_bands"]
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +141,52 @@ def test_a_wrong_name_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         classify(chests, tmp_path, options)
+
+
+def test_readings_put_radiologists_beside_the_curve(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    truth = {r.image_id: r.labels["Effusion"] is Label.POSITIVE for r in read_dataset(chests)}
+    calls = {"sure": truth.values(), "wrong": (not has for has in truth.values())}
+    rows = [
+        f"{reader},{image_id},{call:d}"
+        for reader, said in calls.items()
+        for image_id, call in zip(truth, said, strict=True)
+    ]
+    readings = tmp_path / "readings.csv"
+    readings.write_text("\n".join(["reader,image,Effusion", *rows]) + "\n")
+    options = ClassifyOptions((), informed, readings=readings, resampling=FEW)
+    result = classify(chests, tmp_path / "out", options)
+    points = pd.read_csv(tmp_path / "out" / "readers.csv").set_index("reader")
+    assert points["sensitivity"].to_dict() == {"sure": 1.0, "wrong": 0.0}
+    assert points["under_curve"].to_dict() == {"sure": False, "wrong": True}
+    assert result.run["readers"] == {"mean_under_curve": 1.0, "mean_readers": 2.0}
+
+
+def test_labels_of_reports_take_the_place_of_the_data_set_s_own(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    ids = [record.image_id for record in read_dataset(chests)][:6]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "\n".join(["report_id,Mass", *(f"{name},{i % 2}" for i, name in enumerate(ids))]) + "\n"
+    )
+    result = classify(
+        chests, tmp_path / "out", ClassifyOptions((), informed, labels=labels, resampling=FEW)
+    )
+    assert result.report.units == 6
+    assert result.run["labels_from"] == f"reports: {labels}"
+
+
+def test_a_long_list_of_missing_images_has_its_own_file(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    entries = (chests / "Data_Entry_2017.csv").read_text().splitlines()
+    extra = [entries[-1].replace(entries[-1].split(".")[0], f"absent_{i}") for i in range(30)]
+    (folder / "Data_Entry_2017.csv").write_text("\n".join([*entries, *extra]) + "\n")
+    result = classify(folder, tmp_path / "out", ClassifyOptions((), informed, resampling=FEW))
+    assert (result.run["missing"], len(result.run["missing_images"])) == (30, 20)
+    named = (tmp_path / "out" / result.run["missing_images_in"]).read_text().split()
+    assert (len(named), named[:20]) == (30, result.run["missing_images"])

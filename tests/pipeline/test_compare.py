@@ -95,6 +95,21 @@ def test_images_that_a_run_did_not_see_are_left_out_and_counted(runs: Path, tmp_
     assert min(run["detections.csv"]["left_out"].values()) > 0
 
 
+def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(
+    runs: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "probabilities.csv").write_bytes((runs / "b.csv").read_bytes())
+    card = json.loads((runs / "b" / "run.json").read_text())
+    card["data"]["truth_sha256"] = "0" * 64
+    (other / "run.json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match=r"different truth .*other 000000000000"):
+        compare([runs / "a", other], tmp_path / "out", OPTIONS)
+    named = CompareOptions(runs / "chests", protocol=PROTOCOL)
+    assert compare([runs / "a", other], tmp_path / "out", named).frames.keys() >= {"differences"}
+
+
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
