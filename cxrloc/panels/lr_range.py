@@ -33,9 +33,9 @@ def draw_lr_range(results: Sequence[Path], request: FigureRequest) -> Figure:
         words = f"falls from {falls[0]:.2g} to {falls[1]:.2g}"
         marks.append(axes.axvspan(*falls, color="C0", alpha=0.12, linewidth=0, label=words))
     # The end, where the loss diverges, would press all else to the floor.
-    before = smoothed[np.isfinite(smoothed)][: max(1, int(np.nanargmin(smoothed)) + 1)]
-    low, high = before.min(), before.max()
-    axes.set_ylim(low - 0.2 * (high - low or 1), high + 0.6 * (high - low or 1))
+    shown = np.concatenate([part[: int(np.nanargmin(smoothed)) + 1] for part in (losses, smoothed)])
+    low, high = shown.min(), shown.max()
+    axes.set_ylim(low - 0.1 * (high - low or 1), high + 0.3 * (high - low or 1))
     # Equal factors are equally far apart on the axis; so are equal steps on the other one.
     exponential = np.ptp(np.diff(np.log(rates))) < np.ptp(np.diff(rates))
     axes.set_xscale("log" if exponential else "linear")

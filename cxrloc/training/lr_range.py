@@ -12,7 +12,7 @@ from cxrloc.training.fit import Batches
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
-from cxrloc.types import UsageError
+from cxrloc.types import CxrlocError, UsageError
 
 SMOOTHING = 0.9
 """Share that a smoothed loss keeps of the one before."""
@@ -103,6 +103,9 @@ def lr_range(
 
     Yields:
         One point per step.
+
+    Raises:
+        CxrlocError: the loss is not finite from the beginning.
     """
     groups = parameter_groups(network, fit.weight_decay, fit.backbone_rate)
     optimizer = OPTIMIZERS[fit.optimizer](groups, config.lowest, fit.momentum)
@@ -121,6 +124,8 @@ def lr_range(
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * total
+        if step == 1 and not math.isfinite(total):
+            raise CxrlocError(f"the loss is {total} at the first step: it is not the learning rate")
         smoothed = average / (1 - SMOOTHING**step)
         yield RangePoint(rate, total, smoothed)
         smallest = min(smallest, smoothed)

@@ -8,7 +8,7 @@ from cxrloc.datasets.batches import Batch
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries, lr_range
 from cxrloc.training.schedules import ScheduleConfig
-from cxrloc.types import UsageError
+from cxrloc.types import CxrlocError, UsageError
 
 FIT = FitConfig(
     ScheduleConfig(0.1), batch_size=8, steps=1, accumulation=2, optimizer="sgd", momentum=0.0
@@ -58,6 +58,14 @@ def test_it_stops_where_the_loss_diverges():
     points = list(lr_range(OneWeight(), against, FIT, RangeConfig(100.0, 1000.0, 6)))
     assert len(points) < 6
     assert points[-1].smoothed > 4 * points[0].smoothed
+
+
+def test_a_loss_that_is_not_finite_from_the_beginning_is_refused():
+    def broken(first_step):
+        yield [Batch((torch.full((8, 1), math.nan),), torch.ones(8, 1))]
+
+    with pytest.raises(CxrlocError, match="nan at the first step"):
+        list(lr_range(OneWeight(), broken, FIT, RangeConfig()))
 
 
 def test_boundaries_are_where_the_loss_falls():
