@@ -123,7 +123,9 @@ def learn_template(
         CxrlocError: there is no image.
     """
     side = search_side(preprocessing.size)
-    plain = replace(preprocessing, size=side, fit="squash", mean=(0.0,), std=(1.0,))
+    plain = replace(
+        preprocessing, size=side, fit="squash", mean=(0.0,), std=(1.0,), standardised=False
+    )
     greys = (preprocess(radiograph, plain)[0][0] for radiograph in radiographs)
     return replace(preprocessing, template=mean_template(greys, preprocessing.size))
 

@@ -44,6 +44,8 @@ class ModelCard:
         training_images: how many images did.
         limits: one sentence for every picture.
         recipe: the TOML text it was trained by.
+        may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
+            `training_patients` does not say.
         provenance: hashes of split and training data, seed, versions of packages.
     """
 
@@ -56,6 +58,7 @@ class ModelCard:
     training_images: int = 0
     limits: str = ""
     recipe: str = ""
+    may_have_seen: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,7 +121,9 @@ def write_model(
 
 
 def read_model(name_or_path: str | Path) -> Model:
-    """A model by its name in `MODELS`, or from a file that `write_model` wrote.
+    """A model by its name in `MODELS`, from a file that `write_model` wrote, or a published one.
+
+    Published ones are those of torchxrayvision: "xrv:NAME" (`cxrloc.models.xrv`).
 
     Weights are float32 in memory; the network is in evaluation mode, on the CPU.
 
@@ -127,6 +132,10 @@ def read_model(name_or_path: str | Path) -> Model:
         CxrlocError: not a safetensors file of this package, or weights
             that do not fit the network it describes.
     """
+    if str(name_or_path).startswith("xrv:"):
+        from cxrloc.models.xrv import read_xrv  # which needs this module
+
+        return read_xrv(str(name_or_path))
     path = MODELS.get(str(name_or_path), Path(name_or_path))
     if not path.is_file():
         raise UsageError(

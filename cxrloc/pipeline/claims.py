@@ -13,7 +13,11 @@ from cxrloc.inference.localize import Localization, Localized, heatmaps_of, loca
 from cxrloc.inference.map_files import read_maps
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import Model
-from cxrloc.pipeline.provenance import above_operating_point, view_warnings
+from cxrloc.pipeline.provenance import (
+    above_operating_point,
+    contamination_warnings,
+    view_warnings,
+)
 from cxrloc.types import CxrlocError, Detection, Heatmap, Record
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
@@ -66,6 +70,7 @@ def claims_of_models(
         localizations.append(result.localization)
         warnings.update(result.radiograph.warnings)
         warnings.update(view_warnings(models, result.radiograph.view))
+        warnings.update(contamination_warnings(models, result.localization.image_id))
     predicted = frozenset(
         (each.image_id, finding)
         for each in localizations

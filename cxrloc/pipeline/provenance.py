@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cxrloc.evaluation.contamination import may_be_seen
 from cxrloc.models.weights import Model
 from cxrloc.types import View
 
@@ -34,6 +35,15 @@ def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
         f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
         for model in models
         if view is not None and view not in model.card.views
+    ]
+
+
+def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
+    """A warning per model that may have been trained on this image, and cannot say."""
+    return [
+        f"{model.card.name} may have been trained on this image: its score here is not held out"
+        for model in models
+        if may_be_seen(image_id, model.card.may_have_seen)
     ]
 
 

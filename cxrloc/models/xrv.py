@@ -1,0 +1,144 @@
+"""torchxrayvision's published networks as models of this package: `--model xrv:NAME`."""
+
+import hashlib
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cxrloc.findings import standard_finding
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.weights import Model, ModelCard
+from cxrloc.models.whole_module import read_module_weights
+from cxrloc.types import CxrlocError, UsageError
+
+PREFIX = "xrv:"
+
+TRAINED_ON = {
+    "all": "NIH ChestX-ray14, PadChest, CheXpert, MIMIC-CXR, Google's, Open-i and RSNA's labels",
+    "nih": "NIH ChestX-ray14",
+    "pc": "PadChest",
+    "chex": "CheXpert",
+    "rsna": "RSNA Pneumonia, which are images of NIH ChestX-ray14",
+    "mimic_nb": "MIMIC-CXR with NegBio's labels",
+    "mimic_ch": "MIMIC-CXR with CheXpert's labels",
+    "resnet50-res512-all": "PadChest, NIH ChestX-ray14, RSNA, SIIM and VinDr-CXR",
+}
+"""Data behind the weights, by the end of their name; the library's documentation."""
+
+
+def read_xrv(name: str) -> Model:
+    """A published network: `xrv:NAME`, or `xrv:NAME=FILE` for weights that lie elsewhere.
+
+    Cohen et al. 2022, TorchXRayVision. The weights come from the library's cache and are never
+    fetched here; nothing of a file is run. Logits are the network's own: the library's outputs are
+    these probabilities rescaled so that its operating point is 0.5, here the point stays one.
+    Departs: outputs without a name (findings that were not trained) are left out.
+
+    Raises:
+        UsageError: there are no such weights, or their file is not on this machine.
+        CxrlocError: torchxrayvision is not installed, or the file is not of this network.
+    """
+    name, _, given = name.removeprefix(PREFIX).partition("=")
+    published, cache = _library()
+    known = [key for key in published if key.startswith(("densenet121-", "resnet50-"))]
+    if name not in known:
+        raise UsageError(f"{PREFIX}{name}: torchxrayvision has {', '.join(known)}")
+    about = published[name]
+    path = Path(given) if given else cache / Path(about["weights_url"]).name
+    if not path.is_file():
+        raise UsageError(
+            f"{PREFIX}{name}: {path} is not there; fetch {about['weights_url']} to it, or name "
+            f"another place: {PREFIX}{name}=FILE"
+        )
+    backbone = name.split("-", 1)[0]
+    columns = [index for index, label in enumerate(about["labels"]) if label]
+    findings = tuple(standard_finding(about["labels"][index]) for index in columns)
+    config = LocalizerConfig(backbone, findings, transition_channels=0)
+    return Model(
+        network=_network(config, _weights(path, backbone), columns, path),
+        config=config,
+        preprocessing=_preprocessing(about["input_resolution"]),
+        card=_card(name, about, findings, columns),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _library() -> tuple[Mapping[str, Any], Path]:
+    """What torchxrayvision publishes, and where it keeps it."""
+    try:
+        with warnings.catch_warnings():  # it switches all warnings off when imported
+            import torchxrayvision
+    except ImportError as error:
+        raise CxrlocError(
+            "models of torchxrayvision need that package: pip install 'cxrloc[zoo]'"
+        ) from error
+    cache = Path(torchxrayvision.utils.get_cache_dir()).expanduser()
+    return torchxrayvision.models.model_urls, cache
+
+
+def _preprocessing(size: int) -> Preprocessing:
+    """The library's: the middle square, resized; grey levels from -1024 to 1024."""
+    return Preprocessing(
+        size, fit="crop", source_size=None, bit_depth=None, mean=(0.5,), std=(1 / 2048,)
+    )
+
+
+def _weights(path: Path, backbone: str) -> Mapping[str, Tensor]:
+    """The state dict: DenseNets were saved as whole networks, ResNets as state dicts."""
+    if backbone.startswith("densenet"):
+        return read_module_weights(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise CxrlocError(f"{path}: no state dict ({str(error).splitlines()[0]})") from error
+
+
+def _network(
+    config: LocalizerConfig, weights: Mapping[str, Tensor], columns: list[int], path: Path
+) -> Localizer:
+    """A `Localizer` of the weights; the rows of untrained outputs are dropped."""
+    own: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if match := re.fullmatch(r"(?:classifier|fc)\.(weight|bias)", name):
+            if len(tensor) <= max(columns):
+                raise CxrlocError(f"{path}: {name} has {len(tensor)} outputs, not the published")
+            own[f"prediction.{match[1]}"] = tensor[columns]
+        elif name != "op_threshs":
+            own[f"backbone.{name.removeprefix('features.')}"] = tensor
+    with torch.device("meta"):
+        network = Localizer(config)
+    try:
+        network.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise CxrlocError(f"{path}: weights do not fit {config.backbone}: {first}") from error
+    return network.eval()
+
+
+def _card(
+    name: str, about: Mapping[str, Any], findings: tuple[str, ...], columns: list[int]
+) -> ModelCard:
+    key = next(end for end in sorted(TRAINED_ON, key=len, reverse=True) if name.endswith(end))
+    points = {
+        finding: float(about["op_threshs"][index])
+        for finding, index in zip(findings, columns, strict=True)
+        if about["op_threshs"][index] == about["op_threshs"][index]  # not NaN
+    }
+    saw_nih = "ChestX-ray14" in TRAINED_ON[key]
+    doubt = " It may have seen the boxed images of ChestX-ray14." if saw_nih else ""
+    return ModelCard(
+        name=PREFIX + name,
+        trained_on=TRAINED_ON[key],
+        findings=findings,
+        views=("PA", "AP"),
+        operating_points=points,
+        limits=f"Published by torchxrayvision, research only.{doubt}",
+        may_have_seen=("ChestX-ray14",) if saw_nih else (),
+    )
