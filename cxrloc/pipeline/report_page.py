@@ -207,7 +207,7 @@ def _last_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
     if contaminated == "unknown":
         contaminated = "unknown: nothing says on which patients the model was trained"
     else:
-        contaminated = f"{contaminated} patients that the model was trained on"
+        contaminated = f"{contaminated} of these patients trained the model"
     return [
         ("Contamination", contaminated),
         ("Missing images", _named(run["missing_images"], run.get("missing"))),

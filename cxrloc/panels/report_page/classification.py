@@ -64,7 +64,12 @@ def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> 
         for finding, label in record.labels.items()
         if label is Label.POSITIVE
     }
-    asked = truth.keys() | positive | top_pairs(run.probabilities)
+    called = {
+        pair
+        for pair, probability in run.probabilities.items()
+        if pair[1] in run.points and probability >= run.points[pair[1]].threshold
+    }
+    asked = truth.keys() | positive | called | top_pairs(run.probabilities)
     quantised = {
         (each.image_id, each.finding): quantise(each)
         for each in run.heatmaps

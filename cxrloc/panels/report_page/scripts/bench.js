@@ -148,7 +148,7 @@ function thresholdSliders(report) {
     ...heat.map(({ node }) => node),
     element("h3", {}, "Correct above"),
     ...overlap.map(({ node }) => node),
-    element("button", { type: "button", class: "wide", onclick: reset }, "Back to the run's thresholds"),
+    element("button", { type: "button", class: "wide", onclick: reset }, "Reset thresholds"),
   ];
   return {
     nodes,

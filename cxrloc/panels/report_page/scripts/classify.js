@@ -10,21 +10,24 @@ const METRIC_NAMES = { auc: "AUC", pr_average_precision: "Average precision" };
 export function classifyKind(report) {
   const { data, state } = report;
   const table = sortableTable("Classification by finding");
-  byId("summary").append(table.node);
+  const groups = data.groups.map((group) => [group, group === "all" ? "all units" : group]);
+  byId("summary").append(
+    element("div", { class: "toolbar" }, chooser("Ranking of", groups, "all", (group) => report.set({ group }))),
+    table.node,
+  );
   byId("summary-note").textContent = data.note;
   const own = { thresholds: [...state.thresholds], operating: { ...state.operating } };
   const curved = data.findings.filter((finding) => data.curves[finding]);
   if (!curved.includes(state.curveFinding)) state.curveFinding = curved[0] ?? "";
   byId("curve-controls").append(
     chooser("Finding", curved.map((f) => [f, words(f)]), state.curveFinding, (curveFinding) => report.set({ curveFinding })),
-    chooser("Table of", data.groups.map((g) => [g, g === "all" ? "all units" : g]), "all", (group) => report.set({ group })),
   );
   const decision = element("div", {});
   const settings = [
     element("h3", {}, "Decision threshold"),
     decision,
     ...boxSliders(report),
-    element("button", { type: "button", class: "wide", onclick: () => report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }) }, "Back to the run's thresholds"),
+    element("button", { type: "button", class: "wide", onclick: () => report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }) }, "Reset thresholds"),
   ];
 
   function update() {
@@ -92,7 +95,11 @@ function showDecision(place, report) {
   const curve = data.curves[finding];
   if (!curve) return;
   const at = pointAt(curve, state.operating[finding]);
-  const say = (i) => decimals(curve.thresholds[i], 3);
+  // Between two scores every threshold calls the same units positive.
+  const say = (i) => {
+    const now = state.operating[finding];
+    return decimals(i === pointAt(curve, now) ? now : curve.thresholds[i], 3);
+  };
   if (place.dataset.finding !== finding) {
     const { node, set } = slider(
       { label: words(finding), min: 1, max: curve.thresholds.length - 1, step: 1, value: Math.max(at, 1), say, name: "decision" },

@@ -64,6 +64,8 @@ export function chooser(label, options, value, onChoice) {
   return element("label", { class: "chooser" }, element("span", {}, label), select);
 }
 
+let sliders = 0;
+
 /**
  * A labelled slider with its value in words.
  * @param {{label: string, min: number, max: number, step: number, value: number,
@@ -72,9 +74,10 @@ export function chooser(label, options, value, onChoice) {
  * @returns {{node: HTMLElement, set: (value: number) => void}}
  */
 export function slider({ label, min, max, step, value, say, ticks = [], name = null }, onSlide) {
-  const output = element("output", {}, say(value));
+  const id = `slider-${(sliders += 1)}`;
+  const output = element("output", { for: id }, say(value));
   const list = ticks.length ? `ticks-${name}` : null;
-  const input = element("input", { type: "range", min, max, step, value, name, list });
+  const input = element("input", { id, type: "range", min, max, step, value, name, list });
   const show = (shown) => {
     output.textContent = say(shown);
     input.setAttribute("aria-valuetext", say(shown));
@@ -88,9 +91,9 @@ export function slider({ label, min, max, step, value, say, ticks = [], name = n
   });
   show(value);
   const node = element(
-    "label",
+    "div",
     { class: "slider" },
-    element("span", {}, label),
+    element("label", { for: id }, label),
     output,
     input,
     list ? element("datalist", { id: list }, ...ticks.map((tick) => element("option", { value: tick }))) : null,

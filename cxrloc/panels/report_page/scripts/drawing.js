@@ -107,8 +107,8 @@ export function drawMarks(context, marks, roles, toScreen, width) {
     const inset = width / 2; // a box at the border stays visible
     const sides = [left + inset, top + inset, right - left - width, bottom - top - width];
     context.setLineDash((dash ?? []).map((length) => (length * width) / 2));
-    context.lineWidth = 2 * width;
-    context.strokeStyle = "rgb(0 0 0 / 0.6)";
+    context.lineWidth = 1.6 * width;
+    context.strokeStyle = "rgb(0 0 0 / 0.55)";
     context.strokeRect(...sides);
     context.lineWidth = width;
     context.strokeStyle = `rgb(${colour.join(" ")})`;
@@ -127,10 +127,11 @@ export function drawKey(shown, roles, style) {
   const swatches = shown.map((role) => {
     const { colour, dash, words } = roles[role];
     const line = shape("rect", {
-      x: 2, y: 2, width: 30, height: 14, fill: "#1c1c20", stroke: `rgb(${colour.join(" ")})`,
+      x: 4, y: 4, width: 30, height: 14, fill: "none", stroke: `rgb(${colour.join(" ")})`,
       "stroke-width": 2, "stroke-dasharray": dash ? dash.join(" ") : null,
     });
-    return element("span", {}, shape("svg", { width: 34, height: 18, "aria-hidden": "true" }, line), words);
+    const ground = shape("rect", { width: 38, height: 22, rx: 3, fill: "#1c1c20" });
+    return element("span", {}, shape("svg", { width: 38, height: 22, "aria-hidden": "true" }, ground, line), words);
   });
   const bar = element("canvas", { width: 256, height: 1, class: "bar", "aria-hidden": "true" });
   const context = bar.getContext("2d");
