@@ -22,3 +22,4 @@ def models(
             mark = " (default)" if name == DEFAULT_MODEL else ""
             typer.echo(f"{name}{mark}\n  trained on: {card.trained_on}")
             typer.echo(f"  findings:   {', '.join(card.findings)}\n  limits:     {card.limits}")
+        typer.echo("xrv:NAME\n  published by torchxrayvision, such as xrv:densenet121-res224-chex")

@@ -191,15 +191,15 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
     """Give the backbone weights trained on ImageNet, in place; a DualNet's both backbones.
 
     How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
-    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 and
-    `same_padding` for those converted from TensorFlow, which saw [-1, 1].
+    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 for timm's, and
+    with `same_padding` for those converted from TensorFlow, which saw [-1, 1].
 
     Args:
         network: its backbone is filled; with one input channel, the first convolution gets the
             sum over red, green and blue.
         file: weights under torchvision's names, safetensors or a `torch.save`d state dict
-            (read without executing anything); None: torchvision's own (IMAGENET1K_V1), from its
-            cache or the network.
+            (read without executing anything); None: torchvision's own (IMAGENET1K_V1) or timm's,
+            from their cache or the network.
 
     Raises:
         CxrlocError: the file or the download cannot be had, or does not fit the backbone, or
