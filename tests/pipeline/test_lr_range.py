@@ -1,0 +1,49 @@
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cxrloc.cli import app
+from cxrloc.training.lr_range import RangePoint
+
+FEW = """
+extends = "phantom_few"
+[data.phantom]
+training_images = 8
+validation_images = 0
+[preprocessing]
+size = 64
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "few.toml"
+    path.write_text(FEW)
+    return path
+
+
+def lr_range(recipe: Path, tmp_path: Path, *options: str):
+    where = ("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"))
+    return CliRunner().invoke(app, ["lr-range", str(recipe), *where, "--device", "cpu", *options])
+
+
+def test_a_recipe_gives_a_table_and_a_plot(recipe: Path, tmp_path: Path) -> None:
+    ran = lr_range(recipe, tmp_path, "--steps", "4", "--lowest", "1e-4", "--highest", "0.1")
+    assert ran.exit_code == 0, ran.output
+    rows = list(csv.DictReader((tmp_path / "out/lr_range.csv").open()))
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx([1e-4, 1e-3, 1e-2, 0.1])
+    assert tuple(rows[0]) == RangePoint._fields
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {
+        ".csv",
+        ".pdf",
+        ".svg",
+        ".png",
+    }
+
+
+def test_a_ramp_that_cannot_be_is_wrong_usage(recipe: Path, tmp_path: Path) -> None:
+    ran = lr_range(recipe, tmp_path, "--lowest", "1", "--highest", "0.1")
+    assert ran.exit_code == 2
+    assert "0 < lowest < highest" in ran.output
