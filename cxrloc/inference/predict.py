@@ -59,6 +59,24 @@ def predict(
     yield from in_batches(models, images, settings, compute)
 
 
+def pooled_features(
+    model: Model, images: Iterable[Image], settings: InferenceSettings
+) -> Iterator[Float[np.ndarray, " depth"] | Failure]:
+    """The features behind a model's logits, pooled: what its prediction layer reads of an image.
+
+    Raises:
+        UsageError: the device does not exist.
+    """
+
+    def compute(batch: Sequence[Prepared]) -> list[Float[np.ndarray, " depth"]]:
+        network = network_for(model, batch)
+        with torch.inference_mode():
+            _, features = network(network_inputs(model, batch, 0))
+            return list(network.pool(features).float().cpu().numpy())
+
+    yield from in_batches([model], images, settings, compute)
+
+
 def gather(predicted: Sequence[Predicted], findings: tuple[str, ...]) -> Predictions:
     """Results of single images as one table.
 
