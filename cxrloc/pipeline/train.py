@@ -78,6 +78,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         torch.set_num_threads(os.cpu_count() or 1)
     with processes(choose_device(options.device)) as device:
         data = training_data(recipe, options.data, options.labels, options.cache, watch.decoding)
+        recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)
         identity = {"recipe": asdict(recipe), **data.description}
         run = Run(out, options.resume, identity, watch.moment)

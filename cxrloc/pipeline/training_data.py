@@ -1,7 +1,8 @@
 """What a recipe learns from: records in three parts, and where their pixels come from."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, prevalences, split_records, split_sha256
 from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.images.preprocessing import Preprocessing, learn_template
 from cxrloc.images.read import read_radiograph
 from cxrloc.recipe import PHANTOM, DataConfig, PhantomData, Recipe
 from cxrloc.reports.label_file import read_labels
@@ -25,6 +27,9 @@ from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 
 BOXED = ("chestxray14",)
 """Data sets whose boxes are kept for scoring: nobody with one is ever trained on."""
+
+TEMPLATE_IMAGES = 1000
+"""Training images whose mean is a good template."""
 
 DUALNET = "dualnet"
 """The architecture that takes a frontal and a lateral image."""
@@ -41,6 +46,7 @@ class TrainingData:
         validation: images and labels of the second part.
         missing: images that are not on this disk, by part.
         failures: images that could not be read, and why.
+        preprocessing: the recipe's, with what it learns from training images.
         description: counts, prevalences and hashes for run.json.
     """
 
@@ -50,6 +56,7 @@ class TrainingData:
     validation: ImageSet
     missing: dict[str, int]
     failures: list[tuple[str, str]]
+    preprocessing: Preprocessing
     description: dict[str, Any]
 
 
@@ -92,9 +99,10 @@ def training_data(
     parts, missing = _present(whole, sources)
     if recipe.network.architecture == DUALNET:
         parts = _paired(parts, recipe)
+    preprocessing = _learned(recipe.preprocessing, parts.train, sources)
     wanted = [*parts.train, *parts.validation]
     images = cached_images(
-        [sources[record.image_id] for record in wanted], recipe.preprocessing, cache, watch
+        [sources[record.image_id] for record in wanted], preprocessing, cache, watch
     )
     failures = [(wanted[place].image_id, why) for place, why in images.failures.items()]
     unread = {image_id for image_id, _ in failures}
@@ -118,6 +126,7 @@ def training_data(
         validation=validation,
         missing=missing,
         failures=failures,
+        preprocessing=preprocessing,
         description=_describe(recipe, name, parts, missing, train),
     )
 
@@ -179,6 +188,23 @@ def refuse_boxed(records: Iterable[Record], boxed: Iterable[str]) -> None:
     """
     if seen := sorted({record.patient_id for record in records} & set(boxed)):
         raise CxrlocError(f"patient {seen[0]} has an expert's box and must not be trained on")
+
+
+def _learned(
+    preprocessing: Preprocessing, train: Sequence[Record], sources: Mapping[str, Source]
+) -> Preprocessing:
+    """With a template, if it is to look for one: the mean of training images, evenly chosen."""
+    if preprocessing.fit != "template" or preprocessing.template:
+        return preprocessing
+    chosen = train[:: max(1, len(train) // TEMPLATE_IMAGES)]
+
+    def readable() -> Iterator[Radiograph]:
+        for record in chosen:
+            # What cannot be read is named when its turn comes among all images.
+            with suppress(CxrlocError):
+                yield sources[record.image_id].read()
+
+    return learn_template(readable(), preprocessing)
 
 
 def _phantoms(config: PhantomData, size: int) -> tuple[Parts, dict[str, Source]]:

@@ -1,7 +1,7 @@
 """What a training run leaves on the disk while it goes on; whole at any moment it may be killed."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,16 +73,29 @@ def read_checkpoint(path: Path, parts: Parts, identity: Mapping[str, Any]) -> St
         raise CxrlocError(f"{path}: nothing to resume, there is no checkpoint")
     device = next(parts["network"].parameters()).device
     whole = torch.load(path, map_location=device, weights_only=True)
-    before = whole["identity"]
-    for key in identity.keys() | before.keys():
-        if identity.get(key) != before.get(key):
+    before, now = dict(_flat(whole["identity"])), dict(_flat(identity))
+    for key in [*before, *now]:
+        if before.get(key) != now.get(key):
             raise CxrlocError(
                 f"{path}: written with other settings: {key} was {before.get(key)!r} and is now "
-                f"{identity.get(key)!r}; go on with the former, or start in another folder"
+                f"{now.get(key)!r}; go on with the former, or start in another folder"
             )
     for name, part in parts.items():
         part.load_state_dict(whole["parts"][name])
     return State(**whole["state"])
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested tables by their whole names.
+
+    >>> dict(_flat({"fit": {"seed": 0}}))
+    {'fit.seed': 0}
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def write_weights(path: Path, network: nn.Module) -> None:

@@ -164,7 +164,7 @@ def test_a_run_is_not_overwritten_and_not_continued_with_other_data(
     other = tmp_path / "other.toml"
     other.write_text(RECIPE.replace("mirror = 0.5", "mirror = 0.0"))
     changed = run("train", other, *command[2:], "--out", out, "--resume")
-    assert (changed.exit_code, "other settings: recipe" in changed.stderr) == (1, True)
+    assert (changed.exit_code, "recipe.augmentation.mirror was 0.5" in changed.stderr) == (1, True)
 
 
 def copy_of(chests: Path, folder: Path) -> Path:
@@ -283,3 +283,14 @@ def test_recipes_are_listed_with_their_source() -> None:
     done = run("recipes")
     assert done.exit_code == 0
     assert "phantom\n" in done.stdout
+
+
+def test_a_template_is_learned_from_training_images_and_travels_with_the_weights(
+    command: list[str], tmp_path: Path
+) -> None:
+    text = RECIPE.replace("size = 64", 'size = 64\nfit = "template"').replace(
+        "steps = 9", "steps = 1"
+    )
+    done = run("train", written(tmp_path, text), *command[2:], "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert read_model(tmp_path / "out/model.safetensors").preprocessing.template
