@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Int
 
+from cxrloc.types import CxrlocError
+
 LEAST_IMAGES = 380
 LARGEST_SHARE = 0.219
 """Dong et al. 2017, section IV.B: of every class at least, of the most frequent at most."""
@@ -26,6 +28,9 @@ def single_label(
         seed: of the order.
         first_step: number of the first batch to give.
 
+    Raises:
+        CxrlocError: no image has exactly one label.
+
     >>> labels = np.array([[True, False], [True, True], [False, True]])
     >>> set(next(single_label(labels, batch_size=99, seed=0)))
     {0, 2}
@@ -33,6 +38,8 @@ def single_label(
     class_of = np.where(labels.sum(axis=1) == 1, labels.argmax(axis=1), -1)
     wanted = samples_per_class(np.bincount(class_of[class_of >= 0], minlength=labels.shape[1]))
     per_epoch = int(wanted.sum()) // batch_size
+    if not per_epoch:
+        raise CxrlocError("no image has exactly one label: nothing to sample by single_label")
     epoch, start = divmod(first_step, per_epoch)
     while True:
         generator = np.random.default_rng([seed, epoch])

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes
 from cxrloc.panels.results import only_result, read_table
@@ -28,10 +27,11 @@ def draw_lr_range(results: Sequence[Path], request: FigureRequest) -> Figure:
     figure, (axes,) = free_axes(1, 1, request, height_mm=60)
     single = axes.plot(rates, losses, color=GREY, linewidth=0.6, label="loss of a step")
     average = axes.plot(rates, smoothed, color="C0", label="moving average")
-    marks: list[Line2D | Patch] = [*single, *average]
+    marks = [*single, *average]
     if falls is not None:
+        axes.axvspan(*falls, color="C0", alpha=0.12, linewidth=0)
         words = f"falls from {falls[0]:.2g} to {falls[1]:.2g}"
-        marks.append(axes.axvspan(*falls, color="C0", alpha=0.12, linewidth=0, label=words))
+        marks.append(Line2D([], [], color="C0", alpha=0.12, linewidth=6, label=words))
     # The end, where the loss diverges, would press all else to the floor.
     shown = np.concatenate([part[: int(np.nanargmin(smoothed)) + 1] for part in (losses, smoothed)])
     low, high = shown.min(), shown.max()

@@ -3,9 +3,11 @@
 from itertools import islice
 
 import numpy as np
+import pytest
 
 from cxrloc.datasets.single_label import samples_per_class, single_label
 from cxrloc.evaluation.published import published
+from cxrloc.types import CxrlocError
 
 
 def test_the_classes_of_table_1_after_boosting():
@@ -38,3 +40,8 @@ def test_any_step_can_be_first_and_each_epoch_is_new():
     steps = list(islice(single_label(labels, 100, seed=1), 8))
     assert next(single_label(labels, 100, seed=1, first_step=6)) == steps[6]
     assert len({tuple(step) for step in steps}) == 8
+
+
+def test_without_any_image_of_one_label_there_is_nothing_to_sample():
+    with pytest.raises(CxrlocError, match="no image has exactly one label"):
+        next(single_label(np.ones((8, 2), dtype=bool), 4, seed=0))
