@@ -36,7 +36,7 @@ from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
 
 READ_AHEAD = 2
-"""Threads that prepare the next steps while the network computes."""
+"""Threads that prepare the next steps while a GPU computes."""
 
 FIRST_IMAGES = 32
 """Training images that show a network what its inputs look like before the first step."""
@@ -167,7 +167,7 @@ def feeding_for(recipe: Recipe, config: FitConfig, condition: str, device: torch
 def training_batches(
     images: ImageSet, feeding: Feeding, config: FitConfig, first_step: int
 ) -> Iterator[list[Batch]]:
-    """The forward passes of the steps from one on, prepared ahead."""
+    """The forward passes of the steps from one on; for a GPU they are prepared ahead."""
     sampler = SAMPLERS[config.sampling]
     order = sampler(images.labels == 1, config.batch_size, config.seed, first_step)
     steps = islice(zip(count(first_step), order, strict=False), config.steps - first_step)
@@ -176,6 +176,10 @@ def training_batches(
         step, rows = step_and_rows
         return training_step(images, rows, step, feeding)
 
+    if feeding.device.type == "cpu":
+        # Threads beside the network's own would take more from it than they spare (measured: a
+        # third), as each brings a team of its own that waits by spinning.
+        return map(prepare, steps)
     return map_in_threads(prepare, steps, READ_AHEAD)
 
 
