@@ -40,7 +40,11 @@ def paired_images(image_set: ImageSet, models: Sequence[Model], pairing: Pairing
     frontal = {pair.frontal.image_id for pair in pairs}
     images = [i for i in with_partners(image_set.images, pairs) if i.image_id in frontal]
     how = f"of {pairing.file}" if pairing.file else f"by study ({pairing.choice})"
-    name = f"{image_set.name}, {len(pairs)} pairs {how}"
+    used = frontal | {pair.lateral.image_id for pair in pairs}
+    name = (
+        f"{image_set.name}, {len(pairs)} pairs {how}, "
+        f"{len(image_set.records) - len(used)} images in none"
+    )
     records = [pair.frontal for pair in pairs]
     return image_set._replace(name=name, records=records, images=images)
 

@@ -74,7 +74,7 @@ def test_classify_predicts_once_per_pair_and_says_how_pairs_were_made(dualnet, m
     options = ClassifyOptions((str(dualnet),), inference=INFERENCE)
     result = classify(mimic, tmp_path / "out", options)
     assert result.report.units == 4
-    assert result.run["data"]["name"].endswith("4 pairs by study (first)")
+    assert result.run["data"]["name"].endswith("4 pairs by study (first), 1 images in none")
     rows = (tmp_path / "out" / "probabilities.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == [f"pa1000000{n}" for n in range(1, 5)]
 

@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.weights import Model, ModelCard
+from cxrloc.pipeline.image_sets import read_images
+from cxrloc.pipeline.provenance import contamination_warnings
+
+CARD = ModelCard("xrv:nih", "NIH ChestX-ray14", ("Mass",), may_have_seen=("ChestX-ray14",))
+
+
+@pytest.mark.parametrize(
+    ("seen", "image_id", "warned"),
+    [
+        (CARD.may_have_seen, "00000013_005", True),
+        (CARD.may_have_seen, "view1_frontal", False),
+        ((), "00000013_005", False),
+    ],
+)
+def test_weights_whose_training_part_is_lost_are_doubted_by_image(seen, image_id, warned):
+    model = Model(torch.nn.Identity(), None, Preprocessing(8), replace(CARD, may_have_seen=seen))
+    assert bool(contamination_warnings([model], image_id)) == warned
+
+
+def test_an_image_knows_of_its_patient_what_the_data_set_knows(tmp_path):
+    """PNG files say nothing of age, sex and view; a network that reads them needs them."""
+    write_phantoms(tmp_path, n=2, seed=0, size=64)
+    image_set = read_images(tmp_path)
+    for record, image in zip(image_set.records, image_set.images, strict=True):
+        seen = image.read()
+        assert (seen.age_years, seen.sex, seen.view) == (record.age_years, record.sex, record.view)
+        assert None not in (seen.age_years, seen.sex, seen.view)
