@@ -28,9 +28,10 @@ _SEXES = {"Male": Sex.MALE, "Female": Sex.FEMALE}
 def read_chexpert(path: Path) -> list[Record]:
     """One record per image of one table, or of all tables of a folder.
 
-    Labels are CheXpert's 14 observations under their own names, blank cells absent. An image is
-    named as CheXlocalize names it (`patient00001_study1_view1_frontal`), a study
-    `patient00001_study1`. `Open:` age 0, which a few rows have, is unknown: all are adults.
+    Labels are CheXpert's 14 observations, blank cells absent; `Pleural Effusion` is Effusion, as
+    in all data sets. An image is named as CheXlocalize names it
+    (`patient00001_study1_view1_frontal`), a study `patient00001_study1`. `Open:` age 0, which a
+    few rows have, is unknown: all are adults.
 
     Args:
         path: the folder that holds the tables, or one table.

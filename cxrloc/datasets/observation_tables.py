@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.findings import CHEXPERT14
+from cxrloc.findings import CHEXPERT14, standard_finding
 from cxrloc.types import CxrlocError, Label
 
 _LABELS = {"1": Label.POSITIVE, "0": Label.NEGATIVE, "-1": Label.UNCERTAIN, "": None}
@@ -33,6 +33,8 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def observation_labels(path: Path, table: pd.DataFrame) -> list[dict[str, Label]]:
     """Labels per row: 1, 0, -1 (uncertain); a blank cell is "not mentioned" and has no label.
 
+    Findings are named as in all data sets: `Pleural Effusion` is Effusion.
+
     Args:
         path: of the table, for errors.
         table: columns named as `CHEXPERT14`; those that are missing have no label.
@@ -53,5 +55,5 @@ def observation_labels(path: Path, table: pd.DataFrame) -> list[dict[str, Label]
                     f"{path}, row {row + 2}: {finding} is {cell!r}; it is 1, 0, -1 or blank"
                 )
             if (label := _LABELS[cell]) is not None:
-                labels[row][finding] = label
+                labels[row][standard_finding(finding)] = label
     return labels

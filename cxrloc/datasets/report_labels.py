@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
+from cxrloc.findings import standard_finding
 from cxrloc.reports.label_file import NORMAL
 from cxrloc.reports.scores import Labels
 from cxrloc.types import CxrlocError, Record
@@ -31,7 +32,10 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     every = list(records)
     labelled = [
         dataclasses.replace(
-            record, labels={name: label for name, label in said.items() if name != NORMAL}
+            record,
+            labels={
+                standard_finding(name): label for name, label in said.items() if name != NORMAL
+            },
         )
         for record in every
         if (said := labels.get(record.image_id, labels.get(record.study_id))) is not None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cxrloc.findings import standard_finding
 from cxrloc.types import CxrlocError, Predictions
 
 
@@ -32,4 +33,4 @@ def read_predictions(path: Path) -> Predictions:
     if np.isnan(scores).any():
         row, column = np.argwhere(np.isnan(scores))[0]
         raise CxrlocError(f"{path}: row {row + 2} has no number for {findings[column]}")
-    return Predictions(tuple(frame["image"]), tuple(findings), scores)
+    return Predictions(tuple(frame["image"]), tuple(map(standard_finding, findings)), scores)
