@@ -23,16 +23,31 @@ export function lineChart({ title, xLabel, yLabel, yMax, series, cursor, spot, d
   const { width, height, left, right, top, bottom } = SIZE;
   const x = (value) => left + value * (width - left - right);
   const y = (value) => height - bottom - (value / yMax) * (height - top - bottom);
-  const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+  const path = (points) =>
+    points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
   const drawn = [...axes(x, y, yMax, xLabel, yLabel)];
-  if (diagonal) drawn.push(shape("path", { d: path([[0, 0], [1, 1]]), class: "chance" }));
+  if (diagonal)
+    drawn.push(
+      shape("path", {
+        d: path([
+          [0, 0],
+          [1, 1],
+        ]),
+        class: "chance",
+      }),
+    );
   for (const { style, points, band, dots } of series) {
     if (band?.length) {
-      const edge = [...band.map(([a, , b]) => [a, b]), ...band.toReversed().map(([a, b]) => [a, b])];
+      const edge = [
+        ...band.map(([a, , b]) => [a, b]),
+        ...band.toReversed().map(([a, b]) => [a, b]),
+      ];
       drawn.push(shape("path", { d: `${path(edge)}Z`, class: `band ${style}` }));
     }
     drawn.push(shape("path", { d: path(points), class: `line ${style}` }));
-    if (dots) for (const [a, b] of points) drawn.push(shape("circle", { cx: x(a), cy: y(b), r: 2.2, class: `dot ${style}` }));
+    if (dots)
+      for (const [a, b] of points)
+        drawn.push(shape("circle", { cx: x(a), cy: y(b), r: 2.2, class: `dot ${style}` }));
   }
   if (cursor !== undefined) {
     drawn.push(shape("path", { d: `M${x(cursor)} ${y(0)}V${top}`, class: "cursor" }));
@@ -43,7 +58,13 @@ export function lineChart({ title, xLabel, yLabel, yMax, series, cursor, spot, d
     { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": inWords(title, series) },
     ...drawn,
   );
-  return element("figure", { class: "chart" }, element("figcaption", {}, title), picture, key(series));
+  return element(
+    "figure",
+    { class: "chart" },
+    element("figcaption", {}, title),
+    picture,
+    key(series),
+  );
 }
 
 function axes(x, y, yMax, xLabel, yLabel) {
@@ -54,12 +75,20 @@ function axes(x, y, yMax, xLabel, yLabel) {
     parts.push(
       shape("path", { d: `M${left} ${level}H${width - right}`, class: "grid" }),
       shape("text", { x: left - 7, y: level + 4, class: "tick end" }, decimals(share * yMax, 2)),
-      shape("text", { x: x(share), y: height - bottom + 17, class: "tick middle" }, decimals(share, 2)),
+      shape(
+        "text",
+        { x: x(share), y: height - bottom + 17, class: "tick middle" },
+        decimals(share, 2),
+      ),
     );
   }
   parts.push(
     shape("text", { x: x(0.5), y: height - 6, class: "label middle" }, xLabel),
-    shape("text", { transform: `translate(14 ${y(yMax / 2)}) rotate(-90)`, class: "label middle" }, yLabel),
+    shape(
+      "text",
+      { transform: `translate(14 ${y(yMax / 2)}) rotate(-90)`, class: "label middle" },
+      yLabel,
+    ),
   );
   return parts;
 }

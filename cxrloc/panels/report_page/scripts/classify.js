@@ -12,7 +12,11 @@ export function classifyKind(report) {
   const table = sortableTable("Classification by finding");
   const groups = data.groups.map((group) => [group, group === "all" ? "all units" : group]);
   byId("summary").append(
-    element("div", { class: "toolbar" }, chooser("Ranking of", groups, "all", (group) => report.set({ group }))),
+    element(
+      "div",
+      { class: "toolbar" },
+      chooser("Ranking of", groups, "all", (group) => report.set({ group })),
+    ),
     table.node,
   );
   byId("summary-note").textContent = data.note;
@@ -20,14 +24,28 @@ export function classifyKind(report) {
   const curved = data.findings.filter((finding) => data.curves[finding]);
   if (!curved.includes(state.curveFinding)) state.curveFinding = curved[0] ?? "";
   byId("curve-controls").append(
-    chooser("Finding", curved.map((f) => [f, words(f)]), state.curveFinding, (curveFinding) => report.set({ curveFinding })),
+    chooser(
+      "Finding",
+      curved.map((f) => [f, words(f)]),
+      state.curveFinding,
+      (curveFinding) => report.set({ curveFinding }),
+    ),
   );
   const decision = element("div", {});
   const settings = [
     element("h3", {}, "Decision threshold"),
     decision,
     ...boxSliders(report),
-    element("button", { type: "button", class: "wide", onclick: () => report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }) }, "Reset thresholds"),
+    element(
+      "button",
+      {
+        type: "button",
+        class: "wide",
+        onclick: () =>
+          report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }),
+      },
+      "Reset thresholds",
+    ),
   ];
 
   function update() {
@@ -35,7 +53,9 @@ export function classifyKind(report) {
     showSummary(table, report);
     showCurve(report, curved);
     const finding = state.curveFinding;
-    byId("panel-state").textContent = finding ? `${words(finding)} ≥ ${decimals(state.operating[finding], 3)}` : "";
+    byId("panel-state").textContent = finding
+      ? `${words(finding)} ≥ ${decimals(state.operating[finding], 3)}`
+      : "";
   }
 
   return {
@@ -43,8 +63,11 @@ export function classifyKind(report) {
     choosers: [],
     outcomes: ["correct", "missed", "false positive", "correctly not called"],
     roles: ["expert", "detection", "doubtful"],
-    inGallery: (pair) => pair.present !== null && (pair.present || called(pair, state) || state.outcome === "correctly not called"),
-    galleryNote: () => "Each image by its own probability and label. Called: probability at or above the finding's threshold.",
+    inGallery: (pair) =>
+      pair.present !== null &&
+      (pair.present || called(pair, state) || state.outcome === "correctly not called"),
+    galleryNote: () =>
+      "Each image by its own probability and label. Called: probability at or above the finding's threshold.",
     judge: (pair) => judge(pair, state),
     update,
   };
@@ -73,17 +96,31 @@ function judge(pair, state) {
       text: `Box, threshold ${threshold}, score ${decimals(score, 2)}`,
     })),
   ];
-  return { outcomes: [outcome], chips: [[style, `${text} (${decimals(pair.probability, 2)})`]], marks };
+  return {
+    outcomes: [outcome],
+    chips: [[style, `${text} (${decimals(pair.probability, 2)})`]],
+    marks,
+  };
 }
 
 /** The heatmap thresholds, where there are maps. */
 function boxSliders(report) {
   const { state } = report;
   if (!state.thresholds.length) return [];
-  const sliders = state.thresholds.map((value, i) =>
-    slider({ label: `Heatmap threshold ${i + 1}`, min: 0, max: 254, step: 1, value, say: String, name: `threshold-${i}` }, (moved) =>
-      report.set({ thresholds: state.thresholds.with(i, moved) }),
-    ).node,
+  const sliders = state.thresholds.map(
+    (value, i) =>
+      slider(
+        {
+          label: `Heatmap threshold ${i + 1}`,
+          min: 0,
+          max: 254,
+          step: 1,
+          value,
+          say: String,
+          name: `threshold-${i}`,
+        },
+        (moved) => report.set({ thresholds: state.thresholds.with(i, moved) }),
+      ).node,
   );
   return [element("h3", {}, "Boxes"), ...sliders];
 }
@@ -102,8 +139,19 @@ function showDecision(place, report) {
   };
   if (place.dataset.finding !== finding) {
     const { node, set } = slider(
-      { label: words(finding), min: 1, max: curve.thresholds.length - 1, step: 1, value: Math.max(at, 1), say, name: "decision" },
-      (i) => report.set({ operating: { ...state.operating, [state.curveFinding]: curve.thresholds[i] } }),
+      {
+        label: words(finding),
+        min: 1,
+        max: curve.thresholds.length - 1,
+        step: 1,
+        value: Math.max(at, 1),
+        say,
+        name: "decision",
+      },
+      (i) =>
+        report.set({
+          operating: { ...state.operating, [state.curveFinding]: curve.thresholds[i] },
+        }),
     );
     place.replaceChildren(node, element("p", { class: "note counts" }));
     place.dataset.finding = finding;
@@ -147,12 +195,17 @@ function showSummary(table, report) {
     { label: "Specificity", group: "Decisions, all units" },
   ];
   const line = (finding) => {
-    const own = data.measurements.filter((row) => row.finding === finding && row.group === state.group);
+    const own = data.measurements.filter(
+      (row) => row.finding === finding && row.group === state.group,
+    );
     const [first] = own;
     return [
       { value: finding, content: [finding === "mean" ? "mean of findings" : words(finding)] },
       { value: first?.n ?? null, content: [first?.n ?? ""] },
-      { value: first?.positives ?? null, content: [finding === "mean" ? "" : (first?.positives ?? "")] },
+      {
+        value: first?.positives ?? null,
+        content: [finding === "mean" ? "" : (first?.positives ?? "")],
+      },
       ...data.metrics.map((metric) => metricCell(own.find((row) => row.metric === metric))),
       ...decisionCells(finding, report),
     ];
@@ -161,7 +214,8 @@ function showSummary(table, report) {
 }
 
 function metricCell(row) {
-  if (!row || row.value === null) return { value: null, content: [element("span", { title: row?.note ?? "not defined" }, "–")] };
+  if (!row || row.value === null)
+    return { value: null, content: [element("span", { title: row?.note ?? "not defined" }, "–")] };
   const interval = row.low === null ? null : [row.low, row.high];
   const said = interval ? `${decimals(row.low, 2)}–${decimals(row.high, 2)}` : "";
   return {
@@ -181,7 +235,11 @@ function decisionCells(finding, { data, state }) {
   const number = (value, digits) => ({ value, content: [decimals(value, digits)] });
   if (!curve || threshold === undefined) return [number(null), number(null), number(null)];
   const { truePositives, trueNegatives } = confusionAt(curve, pointAt(curve, threshold));
-  return [number(threshold, 3), number(truePositives / curve.positives, 3), number(trueNegatives / curve.negatives, 3)];
+  return [
+    number(threshold, 3),
+    number(truePositives / curve.positives, 3),
+    number(trueNegatives / curve.negatives, 3),
+  ];
 }
 
 function showCurve(report, curved) {
@@ -197,8 +255,17 @@ function showCurve(report, curved) {
     yLabel: "Sensitivity",
     yMax: 1,
     series: [
-      ...others.map((finding) => ({ name: "", style: "ghost", points: points(data.curves[finding]) })),
-      { name: `${words(state.curveFinding)}, threshold as a ring; other findings in grey`, style: "model", points: points(chosen), band: chosen.band },
+      ...others.map((finding) => ({
+        name: "",
+        style: "ghost",
+        points: points(data.curves[finding]),
+      })),
+      {
+        name: `${words(state.curveFinding)}, threshold as a ring; other findings in grey`,
+        style: "model",
+        points: points(chosen),
+        band: chosen.band,
+      },
     ],
     spot: [chosen.falsePositiveRate[at], chosen.sensitivity[at]],
     diagonal: true,

@@ -24,7 +24,9 @@ function filled(node, attributes, children) {
     else if (value !== false && value !== null && value !== undefined)
       node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null).map((c) => (c instanceof Node ? c : String(c))));
+  node.append(
+    ...children.filter((child) => child !== null).map((c) => (c instanceof Node ? c : String(c))),
+  );
   return node;
 }
 
@@ -59,7 +61,9 @@ export function chooser(label, options, value, onChoice) {
   const select = element(
     "select",
     { onchange: () => onChoice(select.value) },
-    ...options.map(([name, text]) => element("option", { value: name, selected: name === value }, text)),
+    ...options.map(([name, text]) =>
+      element("option", { value: name, selected: name === value }, text),
+    ),
   );
   return element("label", { class: "chooser" }, element("span", {}, label), select);
 }
@@ -96,7 +100,13 @@ export function slider({ label, min, max, step, value, say, ticks = [], name = n
     element("label", { for: id }, label),
     output,
     input,
-    list ? element("datalist", { id: list }, ...ticks.map((tick) => element("option", { value: tick }))) : null,
+    list
+      ? element(
+          "datalist",
+          { id: list },
+          ...ticks.map((tick) => element("option", { value: tick })),
+        )
+      : null,
   );
   const set = (moved) => {
     input.value = moved;
@@ -107,7 +117,11 @@ export function slider({ label, min, max, step, value, say, ticks = [], name = n
 
 /** A labelled checkbox. */
 export function checkbox(label, checked, onCheck) {
-  const input = element("input", { type: "checkbox", checked, onchange: () => onCheck(input.checked) });
+  const input = element("input", {
+    type: "checkbox",
+    checked,
+    onchange: () => onCheck(input.checked),
+  });
   return element("label", { class: "check" }, input, label);
 }
 

@@ -45,7 +45,7 @@ export function composeView(pair, picture, display, style, longest) {
 
 function applyWindow(data, { window, level }) {
   const low = (level - window / 2) * 255;
-  const shades = Uint8ClampedArray.from({ length: 256 }, (_, grey) => ((grey - low) / window));
+  const shades = Uint8ClampedArray.from({ length: 256 }, (_, grey) => (grey - low) / window);
   for (let i = 0; i < data.length; i += 4) {
     data[i] = data[i + 1] = data[i + 2] = shades[data[i]];
     data[i + 3] = 255;
@@ -67,7 +67,8 @@ function blendMap(pixels, pair, opacity, colours) {
       const [left, right, u] = across[x];
       if (left < 0) continue;
       const above = values[top * columns + left] * (1 - u) + values[top * columns + right] * u;
-      const below = values[bottom * columns + left] * (1 - u) + values[bottom * columns + right] * u;
+      const below =
+        values[bottom * columns + left] * (1 - u) + values[bottom * columns + right] * u;
       const share = (above * (1 - v) + below * v) / high;
       const alpha = opacity * share;
       const colour = 3 * Math.floor(share * 255);
@@ -99,8 +100,8 @@ function weights(size, imageSize, scale, shift, cells) {
  * @param {number} width of a line
  */
 export function drawMarks(context, marks, roles, toScreen, width) {
-  const last = marks.filter((mark) => mark.role === "expert");
-  for (const mark of [...marks.filter((mark) => mark.role !== "expert"), ...last]) {
+  const last = marks.filter(({ role }) => role === "expert");
+  for (const mark of [...marks.filter(({ role }) => role !== "expert"), ...last]) {
     const { colour, dash } = roles[mark.role];
     const [left, top] = toScreen(mark.box[0], mark.box[1]);
     const [right, bottom] = toScreen(mark.box[2], mark.box[3]);
@@ -127,11 +128,22 @@ export function drawKey(shown, roles, style) {
   const swatches = shown.map((role) => {
     const { colour, dash, words } = roles[role];
     const line = shape("rect", {
-      x: 4, y: 4, width: 30, height: 14, fill: "none", stroke: `rgb(${colour.join(" ")})`,
-      "stroke-width": 2, "stroke-dasharray": dash ? dash.join(" ") : null,
+      x: 4,
+      y: 4,
+      width: 30,
+      height: 14,
+      fill: "none",
+      stroke: `rgb(${colour.join(" ")})`,
+      "stroke-width": 2,
+      "stroke-dasharray": dash ? dash.join(" ") : null,
     });
     const ground = shape("rect", { width: 38, height: 22, rx: 3, fill: "#1c1c20" });
-    return element("span", {}, shape("svg", { width: 38, height: 22, "aria-hidden": "true" }, ground, line), words);
+    return element(
+      "span",
+      {},
+      shape("svg", { width: 38, height: 22, "aria-hidden": "true" }, ground, line),
+      words,
+    );
   });
   const bar = element("canvas", { width: 256, height: 1, class: "bar", "aria-hidden": "true" });
   const context = bar.getContext("2d");

@@ -12,7 +12,6 @@ const CARD_PIXELS = 384;
  * @returns {{update: () => void}}
  */
 export function createGallery(report, open) {
-  const { state } = report;
   const list = byId("gallery");
   const cards = new Map();
   let found = [];
@@ -21,9 +20,18 @@ export function createGallery(report, open) {
 
   byId("filters").append(
     ...report.kind.choosers,
-    chooser("Finding", [["", "all"], ...report.galleryFindings.map((f) => [f, words(f)])], "", (finding) => change({ finding })),
-    chooser("Outcome", [["", "all"], ...report.kind.outcomes.map((o) => [o, o])], "", (outcome) => change({ outcome })),
-    chooser("View", [["", "all"], ...report.views.map((v) => [v, v || "unknown"])], "", (view) => change({ view })),
+    chooser(
+      "Finding",
+      [["", "all"], ...report.galleryFindings.map((f) => [f, words(f)])],
+      "",
+      (finding) => change({ finding }),
+    ),
+    chooser("Outcome", [["", "all"], ...report.kind.outcomes.map((o) => [o, o])], "", (outcome) =>
+      change({ outcome }),
+    ),
+    chooser("View", [["", "all"], ...report.views.map((v) => [v, v || "unknown"])], "", (view) =>
+      change({ view }),
+    ),
   );
   if (report.views.length < 2) byId("filters").lastChild.hidden = true;
 
@@ -42,7 +50,9 @@ export function createGallery(report, open) {
   list.addEventListener("keydown", (event) => {
     const buttons = [...list.querySelectorAll("button")];
     const place = buttons.indexOf(event.target);
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow(list), ArrowUp: -perRow(list) }[event.key];
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow(list), ArrowUp: -perRow(list) }[
+      event.key
+    ];
     if (place < 0 || !step) return;
     event.preventDefault();
     buttons[place + step]?.focus();
@@ -56,7 +66,8 @@ export function createGallery(report, open) {
       `${counted(found.length, "pair")} of image and finding, on ${counted(images, "image")}. ` +
       report.kind.galleryNote();
     byId("more").hidden = found.length <= shown;
-    byId("more").textContent = `Show ${Math.min(PAGE, found.length - shown)} more of ${found.length}`;
+    byId("more").textContent =
+      `Show ${Math.min(PAGE, found.length - shown)} more of ${found.length}`;
     if (page.length !== onPage.length || page.some((pair, i) => pair !== onPage[i])) {
       list.replaceChildren(...page.map((pair) => cardOf(pair).node));
       onPage = page;
@@ -65,7 +76,11 @@ export function createGallery(report, open) {
   }
 
   function cardOf(pair) {
-    if (!cards.has(pair)) cards.set(pair, createCard(pair, report, () => open(pair, found)));
+    if (!cards.has(pair))
+      cards.set(
+        pair,
+        createCard(pair, report, () => open(pair, found)),
+      );
     return cards.get(pair);
   }
 
@@ -94,7 +109,11 @@ function createCard(pair, report, onOpen) {
     { type: "button", class: "card", onclick: onOpen },
     element("span", { class: "frame" }, canvas),
     element("span", { class: "finding" }, words(pair.finding)),
-    element("span", { class: "image" }, [pair.image.id, pair.image.view].filter(Boolean).join(" · ")),
+    element(
+      "span",
+      { class: "image" },
+      [pair.image.id, pair.image.view].filter(Boolean).join(" · "),
+    ),
     chips,
   );
   canvas.width = CARD_PIXELS;
@@ -113,7 +132,9 @@ function createCard(pair, report, onOpen) {
     node: element("li", {}, button),
     update() {
       const { chips: text } = report.kind.judge(pair);
-      chips.replaceChildren(...text.map(([style, said]) => element("span", { class: `chip ${style}` }, said)));
+      chips.replaceChildren(
+        ...text.map(([style, said]) => element("span", { class: `chip ${style}` }, said)),
+      );
       if (card.visible) draw();
     },
   };

@@ -5,8 +5,10 @@ import { byId, element, oncePerFrame } from "./dom.js";
 import { drawKey } from "./drawing.js";
 import { createGallery } from "./gallery.js";
 import { runCard } from "./run_card.js";
-import { createViewer, displaySliders } from "./viewer.js";
+import { displaySliders } from "./display.js";
+import { createViewer } from "./viewer.js";
 
+const REST_MS = 300;
 const KINDS = { bench: benchKind, classify: classifyKind };
 
 function start() {
@@ -26,8 +28,8 @@ function start() {
 
   let scored = "";
   report.onChange = oncePerFrame(() => {
-    const { display: _, finding, outcome, view, ...scoring } = report.state;
-    const version = JSON.stringify(scoring);
+    const onlyShown = { display: null, finding: null, outcome: null, view: null };
+    const version = JSON.stringify({ ...report.state, ...onlyShown });
     if (version !== scored) report.kind.update();
     scored = version;
     display.update();
@@ -43,12 +45,18 @@ function createReport(data) {
   const images = data.images;
   const pairs = data.pairs.map((pair) => {
     const { offset, rows, columns } = pair.map ?? {};
-    const map = pair.map && { ...pair.map, values: levels.subarray(offset, offset + rows * columns) };
+    const map = pair.map && {
+      ...pair.map,
+      values: levels.subarray(offset, offset + rows * columns),
+    };
     return { ...pair, map, image: images[pair.image] };
   });
   const display = { opacity: data.style.opacity, window: 1, level: 0.5, heat: true, boxes: true };
   const report = {
-    data: { ...data, resampling: data.resampling && { ...data.resampling, drawn: bytes(data.resampling.drawn) } },
+    data: {
+      ...data,
+      resampling: data.resampling && { ...data.resampling, drawn: bytes(data.resampling.drawn) },
+    },
     pairs,
     style: { roles: data.style.roles, colours: bytes(data.style.colours) },
     views: [...new Set(images.map(({ view }) => view ?? ""))].sort(),
@@ -62,17 +70,18 @@ function createReport(data) {
     setDisplay(patch) {
       report.set({ display: { ...report.state.display, ...patch } });
     },
-    announce: (text) => announceLater(text),
+    whenAtRest: atRest(),
   };
   return report;
 }
 
-let announcement = 0;
-
-/** Tell screen readers once a slider has come to rest. */
-function announceLater(text) {
-  clearTimeout(announcement);
-  announcement = setTimeout(() => (byId("announcer").textContent = text), 600);
+/** A function that runs the last work it was given, once there was no other for a while. */
+function atRest() {
+  let waiting = 0;
+  return (work) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(work, REST_MS);
+  };
 }
 
 function bytes(base64) {

@@ -63,7 +63,8 @@ export function findRegions(scaled, rows, columns, threshold) {
  * @returns {{labels: Int32Array, count: number}}
  */
 export function labelRegions(excess, rows, columns) {
-  const parent = Int32Array.from(excess, (_, cell) => cell);
+  const parent = new Int32Array(excess.length);
+  for (let cell = 0; cell < parent.length; cell++) parent[cell] = cell;
   const root = (cell) => {
     while (parent[cell] !== cell) {
       parent[cell] = parent[parent[cell]];
@@ -72,7 +73,8 @@ export function labelRegions(excess, rows, columns) {
     return cell;
   };
   const join = (one, other) => {
-    const [first, second] = [root(one), root(other)];
+    const first = root(one);
+    const second = root(other);
     parent[Math.max(first, second)] = Math.min(first, second);
   };
   for (let row = 0; row < rows; row++) {
@@ -83,7 +85,9 @@ export function labelRegions(excess, rows, columns) {
       if (right && excess[a] > 0 && excess[a + 1] > 0) join(a, a + 1);
       if (below && excess[a] > 0 && excess[a + columns] > 0) join(a, a + columns);
       if (!right || !below) continue;
-      const [b, c, d] = [a + 1, a + columns, a + columns + 1];
+      const b = a + 1;
+      const c = a + columns;
+      const d = c + 1;
       const falling = excess[a] * excess[d];
       const rising = excess[b] * excess[c];
       if (excess[a] > 0 && excess[d] > 0 && falling > rising) join(a, d);
@@ -92,11 +96,11 @@ export function labelRegions(excess, rows, columns) {
   }
   const labels = new Int32Array(excess.length).fill(-1);
   let count = 0;
-  excess.forEach((value, cell) => {
-    if (!(value > 0)) return;
+  for (let cell = 0; cell < labels.length; cell++) {
+    if (!(excess[cell] > 0)) continue;
     const first = root(cell); // no cell of a region comes before its root
     labels[cell] = first === cell ? count++ : labels[first];
-  });
+  }
   return { labels, count };
 }
 
@@ -109,17 +113,17 @@ export function labelRegions(excess, rows, columns) {
  * @param {{start: number, step: number, length: number}} line the cells of the row or column
  */
 function stretch(regions, axis, excess, labels, { start, step, length }) {
-  const cellAt = (place) => start + step * place;
   for (let edge = 0; edge <= length; edge++) {
-    const inside = [edge > 0, edge < length];
-    const [left, right] = [cellAt(edge - 1), cellAt(edge)];
-    const label = [inside[0] ? labels[left] : -1, inside[1] ? labels[right] : -1];
-    if (label[0] >= 0 === label[1] >= 0) continue;
+    const right = start + step * edge;
+    const left = right - step;
+    const labelBefore = edge > 0 ? labels[left] : -1;
+    const labelAfter = edge < length ? labels[right] : -1;
+    if (labelBefore >= 0 === labelAfter >= 0) continue;
     // Beyond the border the same height below 0: the region crosses half a cell outwards.
-    const before = inside[0] ? excess[left] : -Math.abs(excess[right]);
-    const after = inside[1] ? excess[right] : -Math.abs(excess[left]);
+    const before = edge > 0 ? excess[left] : -Math.abs(excess[right]);
+    const after = edge < length ? excess[right] : -Math.abs(excess[left]);
     const position = edge - 0.5 + before / (before - after);
-    const { box } = regions[Math.max(label[0], label[1])];
+    const { box } = regions[Math.max(labelBefore, labelAfter)];
     box[axis] = Math.min(box[axis], position);
     box[axis + 2] = Math.max(box[axis + 2], position);
   }
@@ -139,7 +143,12 @@ export function boxInImage(box, map, image) {
   const right = box[2] >= map.columns ? map.columns + 0.5 : box[2];
   const bottom = box[3] >= map.rows ? map.rows + 0.5 : box[3];
   const [xx, xy, x0, yx, yy, y0] = map.toImage;
-  const corners = [[left, top], [right, top], [right, bottom], [left, bottom]];
+  const corners = [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+  ];
   const xs = corners.map(([x, y]) => clip(xx * x + xy * y + x0, image.columns));
   const ys = corners.map(([x, y]) => clip(yx * x + yy * y + y0, image.rows));
   const moved = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];

@@ -7,7 +7,12 @@ import { element, words } from "./dom.js";
  */
 export function runCard(first, run) {
   const rest = Object.entries(run).map(([name, value]) =>
-    element("details", {}, element("summary", {}, words(name)), element("pre", { tabindex: 0 }, pretty(value))),
+    element(
+      "details",
+      {},
+      element("summary", {}, words(name)),
+      element("pre", { tabindex: 0 }, pretty(value)),
+    ),
   );
   return element("div", {}, lines(first), element("h3", {}, "run.json"), ...rest);
 }

@@ -108,8 +108,8 @@ export function countBoxes(matches, t, findings) {
     own.annotated += ofTruth.length;
     own.heatmaps += pair.scored ? 1 : 0;
     own.detections += ofBox.length;
-    own.hit += ofTruth.filter((overlap) => overlap > t).length;
-    own.falsePositives += ofBox.filter((overlap) => !(overlap > t)).length;
+    own.hit += countAbove(ofTruth, t);
+    own.falsePositives += ofBox.length - countAbove(ofBox, t);
   }
   const total = zero();
   for (const own of counts) for (const name of Object.keys(total)) total[name] += own[name];
@@ -137,27 +137,45 @@ function mean(values) {
  */
 export function accuracyIntervals(matches, t, findings, resampling) {
   if (!resampling) return null;
-  const { count, drawn } = resampling;
-  const hit = findings.map(() => new Float64Array(count));
-  const annotated = findings.map(() => new Float64Array(count));
-  for (const { pair, ofTruth } of matches) {
-    if (!ofTruth.length) continue;
-    const hits = ofTruth.filter((overlap) => overlap > t).length;
-    const [own, all] = [hit[pair.findingIndex], annotated[pair.findingIndex]];
-    const first = pair.patient * count;
-    for (let i = 0; i < count; i++) {
-      all[i] += drawn[first + i] * ofTruth.length;
-      if (hits) own[i] += drawn[first + i] * hits;
+  resampling.annotated ??= resampledSums(
+    matches,
+    findings,
+    resampling,
+    ({ ofTruth }) => ofTruth.length,
+  );
+  const hit = resampledSums(matches, findings, resampling, ({ ofTruth }) => countAbove(ofTruth, t));
+  const means = new Float64Array(resampling.count);
+  hit.forEach((own, k) => {
+    const annotated = resampling.annotated[k];
+    for (let i = 0; i < own.length; i++) {
+      own[i] /= Math.max(annotated[i], 1);
+      means[i] += own[i] / findings.length;
     }
-  }
-  const rates = hit.map((own, k) => own.map((hits, i) => hits / Math.max(annotated[k][i], 1)));
-  const means = new Float64Array(count);
-  for (const own of rates) own.forEach((rate, i) => (means[i] += rate / rates.length));
+  });
   const tail = (1 - resampling.level) / 2;
-  return [...rates, means].map((values) => {
+  return [...hit, means].map((values) => {
     values.sort();
     return [quantile(values, tail), quantile(values, 1 - tail)];
   });
+}
+
+/** A count of every pair, summed over the patients of each resample, by finding. */
+function resampledSums(matches, findings, { count, drawn }, countOf) {
+  const sums = findings.map(() => new Float64Array(count));
+  for (const match of matches) {
+    const own = countOf(match);
+    if (!own) continue;
+    const sum = sums[match.pair.findingIndex];
+    const first = match.pair.patient * count;
+    for (let i = 0; i < count; i++) sum[i] += drawn[first + i] * own;
+  }
+  return sums;
+}
+
+function countAbove(overlaps, t) {
+  let above = 0;
+  for (const overlap of overlaps) if (overlap > t) above += 1;
+  return above;
 }
 
 /** Linear interpolation between the two nearest of the sorted values, as NumPy's default. */

@@ -17,7 +17,11 @@ import { element } from "./dom.js";
  */
 export function sortableTable(caption) {
   const table = element("table", {});
-  const node = element("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption }, table);
+  const node = element(
+    "div",
+    { class: "scroll", role: "region", tabindex: 0, "aria-label": caption },
+    table,
+  );
   const order = { column: null, falling: false };
   let shown = null;
 
@@ -66,7 +70,9 @@ function groupRow(columns) {
     else cells.push({ group, span: 1 });
   }
   const heads = cells.map(({ group, span }) =>
-    group ? element("th", { colspan: span, scope: "colgroup" }, group) : element("td", { colspan: span }),
+    group
+      ? element("th", { colspan: span, scope: "colgroup" }, group)
+      : element("td", { colspan: span }),
   );
   return element("tr", { class: "groups" }, ...heads);
 }
@@ -82,7 +88,11 @@ function headingRow(columns, order, sortBy) {
       element("span", { class: "arrow", "aria-hidden": "true" }, arrow),
     );
     const starts = group && columns[index - 1]?.group !== group;
-    return element("th", { scope: "col", "aria-sort": sort, class: starts ? "starts" : null }, button);
+    return element(
+      "th",
+      { scope: "col", "aria-sort": sort, class: starts ? "starts" : null },
+      button,
+    );
   });
   return element("tr", {}, ...cells);
 }

@@ -1,0 +1,89 @@
+"""`--html`: the page of a run, as a user asks for it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cxrloc.cli import app
+from cxrloc.datasets.phantom import write_phantoms
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    write_phantoms(folder, n=10, seed=3, size=64)
+    return folder
+
+
+def page_of(command: str, *arguments: str | Path) -> dict[str, Any]:
+    """Run a command with `--html` and read the data out of its page."""
+    out = Path(arguments[-1])
+    done = CliRunner().invoke(app, [command, *map(str, arguments), "--html", "--resamples", "20"])
+    assert done.exit_code == 0, done.output
+    page = (out / "report.html").read_text()
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_a_bench_run_has_a_page_with_its_counts_and_its_run_card(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    data = page_of("bench", chests, "--model", untrained_model, "--out", tmp_path)
+    table = pd.read_csv(tmp_path / "localization.csv")
+    hits = table.pivot_table("hit", ["criterion", "threshold"], "finding", sort=False)
+    columns = [*data["findings"], "mean"]
+    of_rules = [(rule["criterion"], rule["threshold"]) for rule in data["rules"]]
+    expected = pd.DataFrame(data["expected"]["hit"], of_rules, columns)
+    assert (hits.loc[of_rules, columns].to_numpy() - expected.to_numpy()).max() <= 1
+    assert data["run"] == json.loads((tmp_path / "run.json").read_text())
+    assert all(image["picture"] for image in data["images"])
+    assert {"patient_id", "study_id"}.isdisjoint(str(data["images"]) + str(data["pairs"]))
+
+
+def test_boxes_of_another_tool_have_a_page_without_maps(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(
+        app, ["bench", str(chests), "--model", str(untrained_model), "--out", str(tmp_path)]
+    )
+    assert done.exit_code == 0, done.output
+    boxes = tmp_path / "detections.csv"
+    data = page_of("bench", chests, "--detections", boxes, "--out", tmp_path / "again")
+    assert data["maps"] == ""
+    assert data["state"]["thresholds"] == []
+    shown = sum(len(pair["boxes"] or []) for pair in data["pairs"])
+    assert shown == len(pd.read_csv(boxes))
+    assert all(image["picture"] for image in data["images"])
+
+
+def test_a_classify_run_has_a_page_with_maps_of_its_images(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    data = page_of("classify", chests, "--model", untrained_model, "--out", tmp_path)
+    assert len(data["images"]) == 10
+    assert len(data["pairs"]) == 10 * 8
+    assert sum(pair["map"] is not None for pair in data["pairs"]) >= 10 * 3
+    areas = pd.read_csv(tmp_path / "auc.csv").query("group == 'all'").set_index("finding")["auc"]
+    for row in data["measurements"]:
+        if (row["metric"], row["group"]) == ("auc", "all") and row["value"] is not None:
+            assert row["value"] == pytest.approx(areas[row["finding"]], abs=1e-5)
+
+
+def test_probabilities_of_another_tool_have_a_page_without_maps(
+    chests: Path, tmp_path: Path
+) -> None:
+    names = sorted(path.stem for path in (chests / "images").glob("*.png"))
+    boxes = pd.read_csv(chests / "BBox_List_2017.csv")
+    finding = next(name for name in boxes["Finding Label"] if name != "Infiltrate")
+    given = tmp_path / "given.csv"
+    pd.DataFrame({"image": names, finding: np.linspace(0, 1, 10)}).to_csv(given, index=False)
+    data = page_of("classify", chests, "--predictions", given, "--out", tmp_path / "out")
+    assert data["maps"] == ""
+    assert all(image["picture"] for image in data["images"])
