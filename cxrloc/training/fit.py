@@ -120,7 +120,9 @@ def fit(
             for group in parts.optimizer.param_groups:
                 group["lr"] = group["factor"] * learning_rate(state.step, config, state.history)
             torch.manual_seed(_seed(config.seed, state.step))
-            set_training(network, config.backbone_rate, config.frozen_normalisation)
+            set_training(
+                network, config.backbone_rate, config.frozen_normalisation, config.frozen_layers
+            )
             for number, batch in enumerate(passes, start=1):
                 with _joined(forward, last=number == len(passes)):
                     losses.add(_learn(forward, batch, config, parts.scaler))
@@ -152,7 +154,9 @@ class _Parts(NamedTuple):
 
 def _parts(network: nn.Module, config: FitConfig) -> _Parts:
     device = next(network.parameters()).device
-    groups = parameter_groups(network, config.weight_decay, config.backbone_rate)
+    groups = parameter_groups(
+        network, config.weight_decay, config.backbone_rate, config.frozen_layers
+    )
     kept = network
     if config.averaging:
         average = get_ema_multi_avg_fn(config.averaging)

@@ -29,6 +29,8 @@ class FitConfig:
         momentum: of "sgd"; beta1 of the others.
         weight_decay: of weights; biases and normalisation have none.
         backbone_rate: learning rate of the backbone as a share of the others'; 0: it is frozen.
+        frozen_layers: how many of the backbone's first layers, as torchvision numbers them, keep
+            their weights and statistics whatever the rate; of backbones with numbered layers.
         frozen_normalisation: batch normalisation keeps its statistics everywhere.
         clip_norm: largest norm of the gradient; 0: any.
         precision: of the forward and backward passes, weights being float32: "fp32", "bf16", or
@@ -56,6 +58,7 @@ class FitConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     backbone_rate: float = 1.0
+    frozen_layers: int = 0
     frozen_normalisation: bool = False
     clip_norm: float = 0.0
     precision: str = "fp32"

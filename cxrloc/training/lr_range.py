@@ -107,10 +107,10 @@ def lr_range(
     Raises:
         CxrlocError: the loss is not finite from the beginning.
     """
-    groups = parameter_groups(network, fit.weight_decay, fit.backbone_rate)
+    groups = parameter_groups(network, fit.weight_decay, fit.backbone_rate, fit.frozen_layers)
     optimizer = OPTIMIZERS[fit.optimizer](groups, config.lowest, fit.momentum)
     average, smallest = 0.0, math.inf
-    set_training(network, fit.backbone_rate, fit.frozen_normalisation)
+    set_training(network, fit.backbone_rate, fit.frozen_normalisation, fit.frozen_layers)
     for step, passes in enumerate(islice(batches(0), config.steps), start=1):
         rate = RAMPS[config.ramp]((step - 1) / (config.steps - 1), config)
         for group in optimizer.param_groups:

@@ -32,12 +32,13 @@ OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], float, float], torch.optim
 
 
 def parameter_groups(
-    network: nn.Module, weight_decay: float, backbone_rate: float
+    network: nn.Module, weight_decay: float, backbone_rate: float, frozen_layers: int = 0
 ) -> list[dict[str, Any]]:
     """Groups of parameters, each with its weight decay and its factor of the learning rate.
 
     Weights decay; biases and normalisation (one axis) do not. What is in a part of that name
-    learns at `backbone_rate` times the rate of the rest; at 0 it is frozen.
+    learns at `backbone_rate` times the rate of the rest; at 0 it is frozen. The first
+    `frozen_layers` of its children are frozen at any rate.
 
     >>> groups = parameter_groups(nn.Linear(2, 1), weight_decay=0.1, backbone_rate=1.0)
     >>> [(len(group["params"]), group["weight_decay"], group["factor"]) for group in groups]
@@ -45,7 +46,7 @@ def parameter_groups(
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        factor = backbone_rate if BACKBONE in name.split(".") else 1.0
+        factor = _rate(name, backbone_rate, frozen_layers)
         if factor == 0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
@@ -57,10 +58,28 @@ def parameter_groups(
     ]
 
 
-def set_training(network: nn.Module, backbone_rate: float, frozen_normalisation: bool) -> None:
+def set_training(
+    network: nn.Module,
+    backbone_rate: float,
+    frozen_normalisation: bool,
+    frozen_layers: int = 0,
+) -> None:
     """Training mode, but for what is frozen: its statistics must not move either."""
     network.train()
     for name, module in network.named_modules():
-        frozen = backbone_rate == 0 and BACKBONE in name.split(".")
+        frozen = _rate(name, backbone_rate, frozen_layers) == 0
         if frozen or (frozen_normalisation and isinstance(module, _BatchNorm)):
             module.eval()
+
+
+def _rate(name: str, backbone_rate: float, frozen_layers: int) -> float:
+    """The share of the learning rate of a parameter or module, by its dotted name.
+
+    >>> [_rate(f"backbone.{layer}.weight", 0.1, frozen_layers=2) for layer in (1, 2)]
+    [0.0, 0.1]
+    """
+    _, part, after = f".{name}".partition(f".{BACKBONE}")
+    if not part:
+        return 1.0
+    layer = after.lstrip(".").split(".")[0]
+    return 0.0 if layer.isdecimal() and int(layer) < frozen_layers else backbone_rate

@@ -8,6 +8,7 @@ from torch import nn
 from cxrloc.datasets.batches import Batch, shuffled
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
+from cxrloc.training.optimizers import parameter_groups, set_training
 from cxrloc.training.schedules import ScheduleConfig
 from cxrloc.types import CxrlocError
 
@@ -225,3 +226,15 @@ def test_a_plateau_cuts_the_rate_by_the_validation_losses_of_the_history():
     config = replace(CONFIG, schedule=schedule)
     assert learning_rate(30, config, [{"validation_loss": 0.5}]) == 8.0
     assert learning_rate(50, config, [{"validation_loss": 0.5}, {"validation_loss": 0.6}]) == 4.0
+
+
+def test_frozen_layers_keep_weights_and_statistics_while_later_ones_learn():
+    network = nn.ModuleDict(
+        {"backbone": nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))}
+    )
+    groups = parameter_groups(network, weight_decay=0.0, backbone_rate=0.5, frozen_layers=2)
+    set_training(network, backbone_rate=0.5, frozen_normalisation=False, frozen_layers=2)
+    first, normalisation, last = network["backbone"]
+    assert [p.requires_grad for p in network.parameters()] == [False] * 4 + [True] * 2
+    assert sum(len(group["params"]) for group in groups) == 2
+    assert (first.training, normalisation.training, last.training) == (False, False, True)
