@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.evaluation.classification.image_rankings import (
+    image_precision_frame,
+    single_findings_frame,
+)
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.reader_files import ReaderPoint
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
@@ -47,6 +51,8 @@ def write_classification(
         "roc": roc_frame(units),
         "roc_bands": roc_bands_frame(units, resampling),
         "confusion": confusion_frame(units, points),
+        "single_findings": single_findings_frame(units),
+        "image_precision": image_precision_frame(units),
     }
     if readers:
         frames["readers"] = pd.DataFrame([asdict(point) for point in readers])

@@ -1,0 +1,103 @@
+"""AUC per finding, sorted, with its range over runs or its interval, and published points."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from cxrloc.evaluation.published import published
+from cxrloc.findings import standard_finding
+from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of
+from cxrloc.panels.results import chosen_findings, read_table
+from cxrloc.types import UsageError
+
+_ROW_MM, _MARGIN_MM = 5.0, 12.0
+_COLUMNS = ("finding", "group", "auc")
+
+
+def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A row per finding, rising by its mean AUC over all points shown.
+
+    Source: Baltruschat et al. 2019, figure 5. Of several runs (one model on several splits) the
+    disc is the mean and the bar reaches from the smallest to the largest; of one run the bar is
+    the 95 % interval. Published numbers are points of other shapes, named in the legend. A
+    finding without an AUC is listed below the others as not defined.
+
+    Args:
+        results: output folders of `classify`.
+        request: its `beside` names tables with AUCs.
+    """
+    own = _ranges([read_table(path, "auc.csv", _COLUMNS, "classify") for path in results])
+    findings = chosen_findings([f for f in own.index if f != "mean"], request.findings)
+    others = _published(request.beside, findings)
+    own = own.loc[[*findings, *(["mean"] if "mean" in own.index else [])]]
+    shown = pd.concat([own[["auc"]], others], axis=1).loc[own.index]
+    mean = shown.mean(axis=1)
+    order = sorted(findings, key=lambda f: (pd.notna(mean[f]), mean[f] if pd.notna(mean[f]) else f))
+    rows = [*(["mean"] if "mean" in own.index else []), *order]
+    height = _MARGIN_MM + _ROW_MM * len(rows)
+    figure, (axes,) = free_axes(1, 1, request, height)
+    for place, name in enumerate(rows):
+        auc, low, high = own.loc[name, ["auc", "low", "high"]]
+        if pd.isna(auc):
+            axes.annotate(
+                "not defined", (0.02, place), xycoords=("axes fraction", "data"), va="center"
+            )
+            continue
+        axes.plot([low, high], [place] * 2, color="C0", linewidth=1.6, solid_capstyle="butt")
+        axes.plot(auc, place, **marker_of(0), markersize=4.5, zorder=3)
+    for number, setting in enumerate(others.columns, start=1):
+        values = [others[setting].get(name, np.nan) for name in rows]
+        axes.plot(values, range(len(rows)), **marker_of(number), fillstyle="none", zorder=2)
+    labels = [name.replace("_", " ") for name in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel("AUC")
+    axes.grid(axis="y", linewidth=0.3, alpha=0.6)
+    if "mean" in own.index:
+        axes.axhline(0.5, color=GREY, linewidth=0.6)
+    bar = "95 % interval" if len(results) == 1 else f"min to max of {len(results)} runs"
+    marks = [Line2D([], [], label=f"this work ({bar})", **{**marker_of(0), "linestyle": "-"})]
+    marks += [
+        Line2D([], [], label=setting, fillstyle="none", **marker_of(number))
+        for number, setting in enumerate(others.columns, start=1)
+    ]
+    add_legend(figure, marks, request.caption)
+    return figure
+
+
+def _ranges(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """auc, low and high by finding: mean and range of several runs, or one run's interval."""
+    tables = [
+        frame[frame["group"] == "all"].drop_duplicates("finding").set_index("finding")
+        for frame in frames
+    ]
+    if len(tables) == 1 and {"auc_low", "auc_high"} <= set(tables[0].columns):
+        return pd.DataFrame(
+            {"auc": tables[0]["auc"], "low": tables[0]["auc_low"], "high": tables[0]["auc_high"]},
+            dtype=float,
+        )
+    names = list(dict.fromkeys(name for table in tables for name in table.index))
+    areas = pd.concat([table["auc"].reindex(names) for table in tables], axis=1)
+    return pd.DataFrame({"auc": areas.mean(1), "low": areas.min(1), "high": areas.max(1)})
+
+
+def _published(tables: Sequence[str], findings: Sequence[str]) -> pd.DataFrame:
+    """AUCs of published tables, a column per setting, a row per finding shown and for the mean."""
+    columns = {}
+    for name in tables:
+        numbers = published(name)
+        for setting, part in numbers[numbers["metric"] == "auc"].groupby("setting", sort=False):
+            places = map(standard_finding, part["finding"])
+            values = dict(zip(places, part["value"], strict=True))
+            if values.keys() & {*map(standard_finding, findings), "mean"}:
+                columns[f"{name} {setting}"] = {
+                    finding: values.get(standard_finding(finding), np.nan)
+                    for finding in (*findings, "mean")
+                }
+    if tables and not columns:
+        raise UsageError(f"--beside {', '.join(tables)}: no AUC of these findings in it")
+    return pd.DataFrame(columns, index=pd.Index([*findings, "mean"]), dtype=float)

@@ -1,0 +1,162 @@
+"""Clusters of diagnosis clauses as a cloud: a box per cluster, its clauses inside."""
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from cxrloc.panels.plots import INCH_MM, WIDTHS_MM, FigureRequest, add_legend, free_axes
+from cxrloc.panels.results import only_result, read_table
+
+_COLUMNS = ("cluster", "medoid", "reports", "clause", "count")
+_SMALLEST, _LARGEST = 6.0, 16.0  # points
+_POINT_MM = INCH_MM / 72
+_LINE, _LETTER = 1.25, 0.62  # of the font size
+_PAD_MM = 1.2
+
+
+class Tile(NamedTuple):
+    """A rectangle of the cloud, in mm, y down."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """Boxes as large as their clusters; the medoid on top, its frequent wordings below.
+
+    Source: Dong et al. 2017, figure 4 (the size of the letters goes with the frequency, boxes are
+    clusters). The area is the number of reports. Clauses that find no room at 6 points are left
+    out; a medoid takes several lines.
+
+    Args:
+        results: the clusters.csv that `label --cluster K` writes beside its labels.
+        request: width and small print.
+    """
+    name = "labels_clusters.csv"
+    path = only_result(results, "clusters")
+    frame = read_table(path, name, _COLUMNS, "label --cluster K")
+    sizes = frame.groupby("cluster")["reports"].first().sort_values(ascending=False, kind="stable")
+    width = WIDTHS_MM[request.width]
+    height = width * (0.5 if request.width == "double" else 0.9)
+    figure, (axes,) = free_axes(1, 1, request, height)
+    axes.set_axis_off()
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    tiles = treemap([float(size) for size in sizes], Tile(0.5, 0.5, width - 1, height - 1))
+    for place, (cluster, tile) in enumerate(zip(sizes.index, tiles, strict=True)):
+        _draw_tile(axes, tile, frame[frame["cluster"] == cluster], place)
+    # The tiles are in mm of the page: the axes are the whole figure.
+    figure.set_layout_engine("none")
+    axes.set_position((0, 0, 1, 1))
+    if request.caption:
+        add_legend(figure, [], request.caption)
+    return figure
+
+
+def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
+    """Rectangles in proportion to sizes, in rows along the shorter side, as square as they get.
+
+    Source: Bruls, Huizing, van Wijk 2000, Squarified treemaps. Sizes fall and are above 0.
+
+    >>> treemap([2.0, 1.0, 1.0], Tile(0, 0, 2, 2))
+    [Tile(x=0, y=0, width=1.0, height=2.0), Tile(x=1.0, y=0, width=1.0, height=1.0),
+     Tile(x=1.0, y=1.0, width=1.0, height=1.0)]
+    """
+    if not sizes:
+        return []
+    scale = tile.width * tile.height / sum(sizes)
+    side = min(tile.width, tile.height)
+    taken = 1
+    while taken < len(sizes) and _worst(sizes[: taken + 1], side, scale) <= _worst(
+        sizes[:taken], side, scale
+    ):
+        taken += 1
+    depth = sum(sizes[:taken]) * scale / side
+    tiles, along = [], 0.0
+    for size in sizes[:taken]:
+        length = size * scale / depth
+        if tile.width >= tile.height:
+            tiles.append(Tile(tile.x, tile.y + along, depth, length))
+        else:
+            tiles.append(Tile(tile.x + along, tile.y, length, depth))
+        along += length
+    if tile.width >= tile.height:
+        rest = Tile(tile.x + depth, tile.y, tile.width - depth, tile.height)
+    else:
+        rest = Tile(tile.x, tile.y + depth, tile.width, tile.height - depth)
+    return tiles + treemap(sizes[taken:], rest)
+
+
+def _worst(sizes: Sequence[float], side: float, scale: float) -> float:
+    """The least square of a row's rectangles: its longer side over its shorter."""
+    depth = sum(sizes) * scale / side
+    lengths = [size * scale / depth for size in sizes]
+    return max(max(depth / length, length / depth) for length in lengths)
+
+
+def _draw_tile(axes: Axes, tile: Tile, clauses: pd.DataFrame, place: int) -> None:
+    axes.add_patch(
+        Rectangle(
+            (tile.x + 0.3, tile.y + 0.3),
+            tile.width - 0.6,
+            tile.height - 0.6,
+            facecolor=f"C{place % 7}",
+            alpha=0.16,
+        )
+    )
+    axes.add_patch(
+        Rectangle(
+            (tile.x + 0.3, tile.y + 0.3),
+            tile.width - 0.6,
+            tile.height - 0.6,
+            fill=False,
+            edgecolor=f"C{place % 7}",
+            linewidth=0.9,
+        )
+    )
+    first = clauses.iloc[0]
+    medoid = str(first["medoid"])
+    largest = clauses["count"].max()
+    y = tile.y + _PAD_MM
+    texts = [(f"{medoid} ({first['reports']:,})", _LARGEST, "bold")]
+    for _, row in clauses[clauses["clause"] != medoid].iterrows():
+        share = (row["count"] / largest) ** 0.5
+        texts.append(
+            (str(row["clause"]), _SMALLEST + (_LARGEST / 1.6 - _SMALLEST) * share, "normal")
+        )
+    for number, (words, points, weight) in enumerate(texts):
+        room = tile.width - 2 * _PAD_MM
+        points = min(points, max(_SMALLEST, room / (_letters(words, weight) * _POINT_MM)))
+        lines = [words]
+        if _letters(words, weight) * points * _POINT_MM > room:
+            if number:
+                continue
+            per_line = max(1, int(room / (points * _POINT_MM * (_LETTER + 0.08))))
+            lines = wrap(words, per_line)
+        height = points * _LINE * _POINT_MM * len(lines)
+        if y + height > tile.y + tile.height - _PAD_MM / 2:
+            return
+        axes.text(
+            tile.x + _PAD_MM,
+            y,
+            "\n".join(lines),
+            fontsize=points,
+            fontweight=weight,
+            va="top",
+            linespacing=1.1,
+        )
+        y += height
+
+
+def _letters(words: str, weight: str) -> float:
+    """Width of words in font sizes; Chinese characters are square."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in words)
+    return wide + (len(words) - wide) * (_LETTER + 0.08 * (weight == "bold"))

@@ -1,0 +1,201 @@
+"""Localization against the overlap that is asked for, beside controls and published numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from cxrloc.evaluation.localization.tables import CRITERION_NAMES
+from cxrloc.evaluation.published import published
+from cxrloc.findings import standard_finding
+from cxrloc.panels.plots import (
+    GREY,
+    MARKERS,
+    FigureRequest,
+    add_legend,
+    free_axes,
+    grid_of_axes,
+    letter_axes,
+    line_of,
+    words_of,
+)
+from cxrloc.panels.results import chosen_findings, only_result, read_table, run_names
+from cxrloc.types import UsageError
+
+_KEYS = ("finding", "criterion", "threshold")
+_SCORES = (*_KEYS, "accuracy", "accuracy_low", "accuracy_high", "afp")
+_FROC = ("finding", "metric", "at", "value", "low", "high")
+_CONTROL_STYLES: dict[str, dict[str, Any]] = {
+    "prior_mean": {"linestyle": "--", "marker": "s"},
+    "prior_medoid": {"linestyle": ":", "marker": "D"},
+    "random": {"linestyle": (0, (1, 1)), "marker": "v"},
+    "permuted": {"linestyle": "-.", "marker": "X"},
+    "oracle_map": {"linestyle": (0, (5, 1)), "marker": "^"},
+}
+_MEASURES = {"accuracy": "Accuracy", "afp": "AFP"}
+
+
+class _Scores(NamedTuple):
+    """One run of `bench`, its controls, and what is published."""
+
+    own: pd.DataFrame
+    controls: pd.DataFrame
+    published: pd.DataFrame
+
+
+def draw_localization(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """Accuracy and AFP against T(IoBB) and T(IoU), the mean over findings or one finding.
+
+    Source: Wang et al. 2017, tables 4, 7 and 19. The model is a solid line with its 95 % band,
+    each control a grey line of its own kind, published numbers open circles (their mean over the
+    findings of the table).
+
+    Raises:
+        UsageError: several findings are asked for.
+    """
+    if len(request.findings) > 1:
+        raise UsageError("localization shows one finding, or the mean: see localization-by-finding")
+    scores = _read(results, request)
+    (finding,) = request.findings or ("mean",)
+    chosen_findings(scores.own["finding"].tolist(), [finding])
+    criteria = _criteria(scores)
+    wide = request.width == "double"
+    figure, panels = free_axes(
+        *((2, len(criteria)) if wide else (2 * len(criteria), 1)),
+        request,
+        105 if wide else 52 * 2 * len(criteria),
+    )
+    places = [(measure, criterion) for measure in _MEASURES for criterion in criteria]
+    for axes, (measure, criterion) in zip(panels, places, strict=True):
+        _draw(axes, scores, (finding, criterion, measure))
+        axes.set(xlabel=CRITERION_NAMES.get(criterion, criterion), ylabel=_MEASURES[measure])
+        axes.set_title("mean over findings" if finding == "mean" else words_of(finding))
+    letter_axes(panels)
+    add_legend(figure, _marks(scores, request), request.caption)
+    return figure
+
+
+def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """Accuracy of every finding against the first criterion's threshold, as small plots."""
+    scores = _read(results, request)
+    criterion = _criteria(scores)[0]
+    findings = chosen_findings(scores.own["finding"].tolist(), request.findings)
+    titles = []
+    for finding in findings:
+        count = scores.own.loc[scores.own["finding"] == finding, "annotated"].iloc[0]
+        titles.append(f"{words_of(finding)}\n{count:.0f} boxes")
+    figure, panels = grid_of_axes(titles, request)
+    for axes, finding in zip(panels, findings, strict=True):
+        _draw(axes, scores, (finding, criterion, "accuracy"))
+        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
+    figure.supxlabel(CRITERION_NAMES.get(criterion, criterion), fontsize=7)
+    figure.supylabel("Accuracy", fontsize=7)
+    add_legend(figure, _marks(scores, request), request.caption)
+    return figure
+
+
+def draw_froc(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """Sensitivity for boxes (IoU above 0.5) against false positives per image, a line per run.
+
+    The band is the 95 % interval; the rates are those of the FROC score, on a scale of powers of 2.
+    """
+    runs = []
+    for path in results:
+        frame = read_table(path, "metrics.csv", _FROC, "bench")
+        runs.append(frame[frame["metric"] == "froc_sensitivity"])
+    present = [finding for run in runs for finding in run["finding"]]
+    findings = chosen_findings(present, request.findings)
+    figure, panels = grid_of_axes([words_of(finding) for finding in findings], request)
+    for axes, finding in zip(panels, findings, strict=True):
+        for place, run in enumerate(runs):
+            own = run[run["finding"] == finding].sort_values("at")
+            role = line_of(place)
+            axes.plot(own["at"], own["value"], marker=MARKERS[place % len(MARKERS)], **role)
+            axes.fill_between(
+                own["at"], own["low"], own["high"], color=role["color"], alpha=0.18, linewidth=0
+            )
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_locator(FixedLocator([0.125, 0.5, 2, 8]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.set_ylim(-0.03, 1.03)
+    figure.supxlabel("False positives per image", fontsize=7)
+    figure.supylabel("Sensitivity", fontsize=7)
+    names = run_names(results)
+    marks = [
+        Line2D([], [], label=name, marker=MARKERS[place % len(MARKERS)], **line_of(place))
+        for place, name in enumerate(names)
+    ]
+    add_legend(figure, marks if len(marks) > 1 else [], request.caption)
+    return figure
+
+
+def _read(results: Sequence[Path], request: FigureRequest) -> _Scores:
+    folder = only_result(results, "localization")
+    own = read_table(folder, "localization.csv", (*_SCORES, "annotated"), "bench")
+    controls = read_table(folder, "controls.csv", ("control", *_SCORES), "bench", optional=True)
+    tables = [published(name) for name in request.beside]
+    frame = pd.DataFrame(columns=pd.Index([*_KEYS, "metric", "value"]))
+    if tables:
+        frame = pd.concat(tables, ignore_index=True)
+        frame = frame[frame["criterion"] != ""].copy()
+        if frame.empty:
+            raise UsageError(f"--beside {', '.join(request.beside)}: no localization in it")
+        frame["threshold"] = frame["threshold"].astype(float)
+        frame["finding"] = frame["finding"].map(standard_finding)
+    return _Scores(own, controls, frame)
+
+
+def _criteria(scores: _Scores) -> list[str]:
+    return list(dict.fromkeys(scores.own["criterion"]))
+
+
+def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
+    """Controls below, the model with its band, published points on top."""
+    finding, criterion, measure = what
+    for control, look in _CONTROL_STYLES.items():
+        rows = scores.controls[scores.controls["control"] == control]
+        rows = _rows(rows, finding, criterion)
+        axes.plot(rows["threshold"], rows[measure], color=GREY, linewidth=0.9, **look)
+    rows = _rows(scores.own, finding, criterion)
+    axes.plot(rows["threshold"], rows[measure], **line_of(0), marker="o", zorder=3)
+    if measure == "accuracy":
+        low, high = rows["accuracy_low"], rows["accuracy_high"]
+        axes.fill_between(rows["threshold"], low, high, color="C0", alpha=0.2, linewidth=0)
+        axes.set_ylim(-0.03, 1.03)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xticks(np.unique(rows["threshold"]))
+    printed = scores.published
+    printed = printed[(printed["criterion"] == criterion) & (printed["metric"] == measure)]
+    if finding != "mean":
+        printed = printed[printed["finding"] == standard_finding(finding)]
+    elif "mean" in set(printed["finding"]):
+        printed = printed[printed["finding"] == "mean"]
+    points = printed.groupby("threshold")["value"].mean()
+    axes.plot(points.index, points, color="C1", marker="o", fillstyle="none", linestyle="none")
+
+
+def _rows(frame: pd.DataFrame, finding: str, criterion: str) -> pd.DataFrame:
+    rows = frame[(frame["finding"] == finding) & (frame["criterion"] == criterion)]
+    return rows.sort_values("threshold")
+
+
+def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
+    marks = [Line2D([], [], label="this work (95 % band)", marker="o", **line_of(0))]
+    present = set(scores.controls["control"])
+    for control, look in _CONTROL_STYLES.items():
+        if control in present:
+            words = control.replace("_", " ")
+            marks.append(Line2D([], [], label=words, color=GREY, linewidth=0.9, **look))
+    if request.beside:
+        label = ", ".join(request.beside)
+        open_circle: dict[str, Any] = {"marker": "o", "fillstyle": "none", "linestyle": "none"}
+        marks.append(Line2D([], [], label=label, color="C1", **open_circle))
+    return marks

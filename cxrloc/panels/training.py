@@ -1,0 +1,54 @@
+"""Training curves: losses, the learning rate as it was, and what was validated."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from cxrloc.panels.plots import FigureRequest, add_legend, free_axes, letter_axes, line_of
+from cxrloc.panels.results import read_table, run_names
+
+_LOSSES = {"loss": "Training loss per label", "validation_loss": "Validation loss"}
+_NOT_VALIDATED = ("step", "learning_rate", "images_per_second", *_LOSSES)
+
+
+def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A plot per column of metrics.csv against the step, a line per run.
+
+    Source: Rubin et al. 2018, section 6 (a cyclic learning rate). Losses come first, then the
+    learning rate, then the first validated number, which is the mean AUC.
+    """
+    frames = [read_table(path, "metrics.csv", ("step", "loss"), "train") for path in results]
+    columns = _columns(frames)
+    wide = request.width == "double"
+    across = min(2, len(columns)) if wide else 1
+    rows = -(-len(columns) // across)
+    figure, panels = free_axes(rows, across, request, 52.0 * rows)
+    for axes, column in zip(panels, columns, strict=False):
+        for place, frame in enumerate(frames):
+            if column in frame:
+                known = frame[["step", column]].dropna()
+                single = {"marker": "o"} if len(known) == 1 else {}
+                axes.plot(known["step"], known[column], **line_of(place), **single)
+        label = "Learning rate" if column == "learning_rate" else column.replace("_", " ")
+        axes.set(xlabel="Step", ylabel=_LOSSES.get(column, label))
+        axes.margins(x=0.02)
+    for axes in panels[len(columns) :]:
+        axes.set_axis_off()
+    letter_axes(panels[: len(columns)])
+    marks = [
+        Line2D([], [], label=name, **line_of(place))
+        for place, name in enumerate(run_names(results))
+    ]
+    add_legend(figure, marks if len(marks) > 1 else [], request.caption)
+    return figure
+
+
+def _columns(frames: Sequence[pd.DataFrame]) -> list[str]:
+    """Losses and the learning rate where they are, then the first validated number."""
+    present = list(dict.fromkeys(column for frame in frames for column in frame.columns))
+    first = [name for name in (*_LOSSES, "learning_rate") if name in present]
+    numbers = [name for name in present if name not in _NOT_VALIDATED]
+    return [*first, *numbers[:1]]
