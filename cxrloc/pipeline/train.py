@@ -19,6 +19,7 @@ from cxrloc.pipeline.train_stages import Trained, train_stages
 from cxrloc.pipeline.training_data import TrainingData, training_data
 from cxrloc.recipe import Recipe, read_recipe, recipe_text
 from cxrloc.training.distributed import processes, rank, world_size
+from cxrloc.training.first_weights import earlier_models
 from cxrloc.training.fit import Moment, Run
 
 
@@ -103,8 +104,10 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
 
 
 def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> ModelCard:
+    """Who trained it includes who trained the model that it started from."""
     records = data.parts.train
-    patients = sorted({record.patient_id for record in records})
+    before = [model.card for model in earlier_models(recipe.start)]
+    patients = {hashed_patient(record.patient_id) for record in records}
     limits = ["Research only: not for diagnosis."]
     if data.parts.leaking:
         limits.append("Split by image: patients leak from training into validation and test.")
@@ -116,8 +119,9 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
         findings=recipe.network.findings,
         views=tuple(sorted({record.view.value for record in records if record.view})),
         operating_points=trained.operating_points,
-        training_patients=tuple(map(hashed_patient, patients)),
-        training_images=len(records),
+        probabilities=trained.probabilities,
+        training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
+        training_images=len(records) + sum(c.training_images for c in before),
         limits=" ".join(limits),
         recipe=text,
         provenance={

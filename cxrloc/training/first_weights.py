@@ -10,7 +10,7 @@ from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.localizer import Localizer
 from cxrloc.models.networks import Network
 from cxrloc.models.normalisation import unfold_normalisation
-from cxrloc.models.weights import read_model, start_from_imagenet
+from cxrloc.models.weights import Model, read_model, start_from_imagenet
 from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
@@ -48,6 +48,18 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
     for backbone, seen in _backbones(network, images):
         if _is_folded(backbone):
             unfold_normalisation(backbone, seen)
+
+
+def earlier_models(weights: str) -> list[Model]:
+    """The models that first weights are of: whoever trained them has trained what follows.
+
+    >>> earlier_models("imagenet")
+    []
+    """
+    if weights in ("scratch", "imagenet") or Path(weights).suffix in (".pt", ".pth"):
+        return []
+    names = weights.split(" + ", 1)
+    return [] if _has_no_card(Path(weights)) else [read_model(name) for name in names]
 
 
 def _has_no_card(path: Path) -> bool:
