@@ -83,8 +83,10 @@ def page(opened: Any) -> Any:
     if opened.locator("dialog[open]").count():
         opened.keyboard.press("Escape")
     opened.click("text=Reset thresholds")
-    for select in opened.locator("#filters select").all():
-        select.select_option(index=0)
+    judged_by, *others = opened.locator("#filters select").all()
+    judged_by.select_option("iobb")
+    for select in others:
+        select.select_option("")
     settle(opened)
     return opened
 
