@@ -32,6 +32,9 @@ def figure(
     finding: Annotated[
         list[str] | None, typer.Option(help="Draw these only, in this order; may be repeated.")
     ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(help="Draw this image; may be repeated.")
+    ] = None,
     beside: Beside = [],  # noqa: B006 (typer copies it)
     out: Annotated[
         Path | None,
@@ -51,7 +54,9 @@ def figure(
                 after = f"; after {each.after}" if each.after else ""
                 typer.echo(f"{name:20} {each.reads}{after}")
             return
-        request = FigureRequest(width.value, tuple(finding or ()), tuple(beside))
+        request = FigureRequest(
+            width.value, tuple(finding or ()), tuple(beside), images=tuple(image or ())
+        )
         paths = flow.figure(panel, results or [], out or Path(panel), request, dark)
         if not quiet:
             console().print(f"Wrote {', '.join(map(str, paths))}", highlight=False)

@@ -69,9 +69,7 @@ def draw_panel(
     """
     rows, columns = pixels.shape
     height = max(1, round(rows * width / columns))
-    picture = _grey(pixels, height, width)
-    if heatmap is not None:
-        picture = _blend(picture, heatmap)
+    picture = shade(pixels, height, width, heatmap)
     panel = Image.new("RGB", (width, height + LINE_HEIGHT), BACKGROUND)
     panel.paste(Image.fromarray(picture), (0, LINE_HEIGHT))
     draw = ImageDraw.Draw(panel)
@@ -85,6 +83,14 @@ def draw_panel(
         ]
         _draw_rectangle(draw, corners, mark.role)
     return panel
+
+
+def shade(
+    pixels: Float[np.ndarray, "row col"], height: int, width: int, heatmap: Heatmap | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture alone, in so many pixels, shrunk, enlarged and coloured as `draw_panel` does."""
+    picture = _grey(pixels, height, width)
+    return picture if heatmap is None else _blend(picture, heatmap)
 
 
 def compose_panels(

@@ -12,14 +12,20 @@ from matplotlib.figure import Figure
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.chords import draw_cooccurrence
 from cxrloc.panels.clusters import draw_clusters
+from cxrloc.panels.dependency_graph import draw_dependency
 from cxrloc.panels.distributions import draw_ages, draw_precision_cdf
+from cxrloc.panels.examples import draw_examples, draw_report_example
+from cxrloc.panels.label_tree import draw_label_tree
 from cxrloc.panels.localization import (
     draw_froc,
     draw_localization,
     draw_localization_by_finding,
 )
+from cxrloc.panels.localization_rows import draw_gradcam, draw_localization_rows
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.matrices import draw_confusion, draw_spearman
+from cxrloc.panels.network_chart import draw_network
+from cxrloc.panels.one_image import draw_findings_overlay, draw_ranked_labels
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.panels.roc import draw_roc, draw_roc_by_run
 from cxrloc.panels.training import draw_training
@@ -57,6 +63,19 @@ PANELS: dict[str, Panel] = {
     "clusters": Panel(draw_clusters, "labels_clusters.csv of label --cluster", "Dong 4"),
     "training": Panel(draw_training, "folders of train", "Rubin section 6"),
     "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),
+    "localization-rows": Panel(
+        draw_localization_rows,
+        "a folder of bench; data; maps; reports; label --explain",
+        "Wang tables 8-15",
+    ),
+    "examples": Panel(draw_examples, "data; a CSV of arrows", "Wang 1, Baltruschat 1, Dong 5"),
+    "report-example": Panel(draw_report_example, "data; reports; label --explain", "Dong 3"),
+    "findings-overlay": Panel(draw_findings_overlay, "data or an image; maps", "Pham 5"),
+    "ranked-labels": Panel(draw_ranked_labels, "a folder of classify; data", "Dong 7"),
+    "label-tree": Panel(draw_label_tree, "a folder of classify", "Pham 1-3"),
+    "dependency": Panel(draw_dependency, "JSON of sentences with graphs", "Wang 3"),
+    "network": Panel(draw_network, "a model's weights", "Wang 4, Rubin 1, Baltruschat 2"),
+    "gradcam": Panel(draw_gradcam, "data; maps; a CSV of arrows", "Baltruschat 4"),
     "trust": Panel(draw_trust, "a folder of trust", ""),
 }
 """What `cxrloc figure` draws."""

@@ -48,6 +48,7 @@ class FigureRequest:
         findings: those to draw, in this order; none: all.
         beside: published tables whose numbers stand beside the measured ones.
         caption: small print above, such as a model's limits.
+        images: ids of those to draw, in this order; none: the panel chooses.
 
     Raises:
         UsageError: there is no such width.
@@ -57,6 +58,7 @@ class FigureRequest:
     findings: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     caption: str = ""
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.width not in WIDTHS_MM:

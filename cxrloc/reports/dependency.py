@@ -112,27 +112,39 @@ def graph_verdicts(graph: Graph, mentions: Sequence[Mention]) -> list[Verdict]:
 def _verdict(graph: Graph, mention: Mention) -> Verdict:
     if mention.absent:
         return Verdict(Assertion.ABSENT, "absent by wording")
-    disease = {
+    fired = fired_rule(graph, words_between(graph, mention.start, mention.end))
+    return Verdict(fired[0].assertion, fired[0].text) if fired else Verdict(Assertion.PRESENT)
+
+
+def words_between(graph: Graph, start: int, end: int) -> set[int]:
+    """Positions of the words that share a character with this part of the sentence."""
+    return {
         i
-        for i, (word, start) in enumerate(zip(graph.words, graph.starts, strict=True))
-        if start < mention.end and mention.start < start + len(word)
+        for i, (word, first) in enumerate(zip(graph.words, graph.starts, strict=True))
+        if first < end and start < first + len(word)
     }
+
+
+def fired_rule(graph: Graph, disease: set[int]) -> tuple[Rule, tuple[int, ...]] | None:
+    """The first rule that holds of a mention's words, and its path; None where none holds.
+
+    >>> edge = Edge(head=0, label="prep_of", dependent=2)
+    >>> graph = Graph(("clear", "of", "effusion"), (0, 6, 9), (edge,))
+    >>> rule, path = fired_rule(graph, {2})
+    >>> rule.assertion.value, path
+    ('negated', (0, 2))
+    """
     for rule in sorted(read_rules(), key=lambda rule: rule.assertion is not Assertion.ABSENT):
-        if _holds(graph, rule, disease):
-            return Verdict(rule.assertion, rule.text)
-    return Verdict(Assertion.PRESENT)
+        for path in _whole_paths(graph, rule, disease):
+            if DISEASE in rule.text or disease & _reach(graph, rule, path):
+                return rule, path
+    return None
 
 
-def _holds(graph: Graph, rule: Rule, disease: set[int]) -> bool:
-    paths = [
-        path
-        for start in range(len(graph.words))
-        if _is_word(graph, start, rule.first, disease)
-        for path in _paths(graph, rule.steps, (start,), disease)
-    ]
-    if DISEASE in rule.text:
-        return bool(paths)
-    return any(disease & _reach(graph, rule, path) for path in paths)
+def _whole_paths(graph: Graph, rule: Rule, disease: set[int]) -> Iterator[tuple[int, ...]]:
+    for start in range(len(graph.words)):
+        if _is_word(graph, start, rule.first, disease):
+            yield from _paths(graph, rule.steps, (start,), disease)
 
 
 def _is_word(graph: Graph, word: int, allowed: Sequence[str], disease: set[int]) -> bool:

@@ -1,0 +1,211 @@
+"""Dependency graphs: words in a line, an arc per dependency, and the rule that fired."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc
+from matplotlib.patches import Rectangle as Frame
+
+from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
+from cxrloc.panels.sheet import SMALL, Sheet, letter_of, line_mm, new_sheet, text_mm, wrapped, write
+from cxrloc.reports.dependency import Edge, Graph, Rule, fired_rule, words_between
+from cxrloc.types import CxrlocError
+
+_WORD_GAP = 2.0
+_STEP = 3.4  # mm from one level of arcs to the next: a line of labels
+_RULE_COLOURS = {"negated": "C1", "uncertain": "C3"}
+
+
+class _Sentence(NamedTuple):
+    """A sentence, its graph and the parts of it that are judged."""
+
+    graph: Graph
+    mentions: list[tuple[int, int]]
+
+
+def draw_dependency(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A sentence per graph; the path of the rule that fired on its mentions is thick and coloured.
+
+    Source: Wang et al. 2017, figure 3 and table 6. An arc goes from the governor to the dependent,
+    where its arrow is. A mention stands in a frame. Below stands what each rule asserts.
+
+    Args:
+        results: JSON files of sentences: a list of `{"words": [...], "edges": [[head, label,
+            dependent], ...], "mentions": [[first word, last word], ...]}`, words counted from 0.
+        request: width.
+    """
+    width = WIDTHS_MM[request.width]
+    sentences = [sentence for path in results for sentence in _read(path)]
+    layouts = [_levels(sentence.graph) for sentence in sentences]
+    notes = [_notes(sentence) for sentence in sentences]
+    tops, y = [], 0.0
+    for levels, lines in zip(layouts, notes, strict=True):
+        tops.append(y)
+        below = sum(len(wrapped(line, width - 4)) for line in lines) * line_mm()
+        y += _STEP * (max(levels.values(), default=0) + 1.6) + 2.2 * line_mm() + below + 3.0
+    sheet = new_sheet(request, y)
+    for number, (sentence, levels, top) in enumerate(zip(sentences, layouts, tops, strict=True)):
+        if len(sentences) > 1:
+            write(sheet, (1, top + 3.4), letter_of(number), 9, weight="bold", va="baseline")
+        foot = top + _STEP * (max(levels.values(), default=0) + 1.6) + 1.2 * line_mm()
+        _draw_sentence(sheet, sentence, levels, foot)
+        lines = [part for line in notes[number] for part in wrapped(line, width - 4)]
+        write(sheet, (2, foot + 0.9 * line_mm()), "\n".join(lines), va="top")
+    return sheet.figure
+
+
+def _read(path: Path) -> list[_Sentence]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        sentences = [_sentence(each) for each in found]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise CxrlocError(
+            f"{path}: not a list of sentences with words, edges and mentions ({error!r})"
+        ) from error
+    if not sentences:
+        raise CxrlocError(f"{path}: no sentence in it")
+    return sentences
+
+
+def _sentence(given: dict[str, Any]) -> _Sentence:
+    words = tuple(str(word) for word in given["words"])
+    starts, start = [], 0
+    for word in words:
+        starts.append(start)
+        start += len(word) + 1
+    edges = tuple(Edge(int(h), str(label), int(d)) for h, label, d in given["edges"])
+    if any(not (0 <= place < len(words)) for e in edges for place in (e.head, e.dependent)):
+        raise IndexError("an edge names a word beyond the sentence")
+    spans = [(starts[first], starts[last] + len(words[last])) for first, last in given["mentions"]]
+    return _Sentence(Graph(words, tuple(starts), edges), spans)
+
+
+def _fired(sentence: _Sentence) -> list[tuple[Rule, tuple[int, ...]] | None]:
+    return [
+        fired_rule(sentence.graph, words_between(sentence.graph, *span))
+        for span in sentence.mentions
+    ]
+
+
+def _notes(sentence: _Sentence) -> list[str]:
+    """A line per rule that fired, with its mentions; and of mentions that no rule judges."""
+    text = " ".join(sentence.graph.words)
+    said: dict[str, list[str]] = {}
+    for (start, end), fired in zip(sentence.mentions, _fired(sentence), strict=True):
+        what = (
+            f"{fired[0].assertion.value}, by  {fired[0].text}"
+            if fired
+            else "present, no rule fired"
+        )
+        said.setdefault(what.replace("->", "→").replace("<-", "←"), []).append(text[start:end])
+    return [f"{'; '.join(names)}:  {what}" for what, names in said.items()]
+
+
+def _levels(graph: Graph) -> dict[Edge, int]:
+    """How high each arc is: above every shorter one that it spans or touches within."""
+    levels: dict[Edge, int] = {}
+    for edge in sorted(graph.edges, key=lambda e: abs(e.head - e.dependent)):
+        first, last = sorted((edge.head, edge.dependent))
+        under = [
+            level
+            for other, level in levels.items()
+            if max(first, min(other.head, other.dependent))
+            < min(last, max(other.head, other.dependent))
+        ]
+        levels[edge] = max(under, default=0) + 1
+    return levels
+
+
+def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], foot: float) -> None:
+    """Words on a line whose foot is at `foot`, arcs above them."""
+    graph = sentence.graph
+    width = sheet.canvas.get_xlim()[1]
+    middles = _word_middles(graph, levels, width)
+    steps = {
+        frozenset(pair): rule
+        for fired in _fired(sentence)
+        if fired is not None
+        for rule, path in [fired]
+        for pair in pairwise(path)
+    }
+    ends = {place for pair in steps for place in pair}
+    for place, (word, middle) in enumerate(zip(graph.words, middles, strict=True)):
+        weight = "bold" if place in ends else "normal"
+        write(sheet, (middle, foot), word, ha="center", va="baseline", weight=weight)
+    for start, end in sentence.mentions:
+        own = sorted(words_between(graph, start, end))
+        left = middles[own[0]] - text_mm(graph.words[own[0]], SMALL, "bold") / 2 - 0.6
+        right = middles[own[-1]] + text_mm(graph.words[own[-1]], SMALL, "bold") / 2 + 0.6
+        corner = (left, foot - line_mm() + 0.1)
+        sheet.canvas.add_patch(
+            Frame(corner, right - left, 1.35 * line_mm(), fill=False, edgecolor="C0", linewidth=0.7)
+        )
+    for edge, level in levels.items():
+        rule = steps.get(frozenset((edge.head, edge.dependent)))
+        colour = _RULE_COLOURS[rule.assertion.value] if rule else GREY
+        span = (middles[edge.head], middles[edge.dependent])
+        _draw_arc(sheet, span, (foot - 1.1 * line_mm(), level), edge.label, (colour, bool(rule)))
+
+
+def _word_middles(graph: Graph, levels: dict[Edge, int], width: float) -> list[float]:
+    """Where words stand: apart as the widest of words and labels of arcs ask for, centred.
+
+    Raises:
+        CxrlocError: they do not fit.
+    """
+    widths = [text_mm(word, SMALL, "bold") for word in graph.words]
+    middles: list[float] = []
+    for place, own in enumerate(widths):
+        at = own / 2
+        if middles:
+            at = middles[-1] + (widths[place - 1] + own) / 2 + _WORD_GAP
+        for edge in levels:
+            first, last = sorted((edge.head, edge.dependent))
+            if last == place:
+                at = max(at, middles[first] + text_mm(edge.label) + 2.4)
+        middles.append(at)
+    whole = middles[-1] + widths[-1] / 2
+    if whole > width - 2:
+        raise CxrlocError(
+            f"the sentence {' '.join(graph.words)!r} needs {whole + 2:.0f} mm; "
+            f"the figure has {width:.0f}: choose --width double, or a shorter sentence"
+        )
+    return [(width - whole) / 2 + middle for middle in middles]
+
+
+def _draw_arc(
+    sheet: Sheet,
+    span: tuple[float, float],
+    base: tuple[float, int],
+    label: str,
+    look: tuple[str, bool],
+) -> None:
+    """Half an ellipse from governor to dependent with its label on top and an arrow at its end."""
+    (head, dependent), (foot, level), (colour, strong) = span, base, look
+    width, height = abs(head - dependent), _STEP * level
+    middle = (head + dependent) / 2
+    line = 1.5 if strong else 0.6
+    sheet.canvas.add_patch(
+        Arc((middle, foot), width, 2 * height, theta1=180, theta2=360, color=colour, linewidth=line)
+    )
+    sheet.canvas.annotate(
+        "",
+        xy=(dependent, foot + 0.3),
+        xytext=(dependent, foot - 1.0),
+        arrowprops={
+            "arrowstyle": "-|>,head_length=0.3,head_width=0.15",
+            "color": colour,
+            "linewidth": line,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+    )
+    at = (middle, foot - height - 0.35)
+    weight = "bold" if strong else "normal"
+    ground = {"facecolor": sheet.figure.get_facecolor(), "linewidth": 0, "pad": 0.3}
+    style = {"weight": weight, "bbox": ground, **({"color": colour} if strong else {})}
+    write(sheet, at, label, ha="center", va="bottom", **style)

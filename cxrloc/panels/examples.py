@@ -1,0 +1,199 @@
+"""Examples of findings in a grid, and one image beside its report."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle as Frame
+
+from cxrloc.panels.overlay import Mark, Role
+from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
+from cxrloc.panels.radiographs import draw_arrow, draw_key, draw_radiograph, key_height
+from cxrloc.panels.report_text import marked_text, text_height, write_mark_key, write_marked
+from cxrloc.panels.results import chosen_findings
+from cxrloc.panels.sheet import (
+    GAP_MM,
+    TEXT,
+    Rectangle,
+    Sheet,
+    line_mm,
+    new_sheet,
+    shortened,
+    text_mm,
+    wrapped,
+    write,
+    write_title,
+)
+from cxrloc.panels.sources import Sources, on_disk, picture_of, read_sources, report_key
+from cxrloc.types import Box, CxrlocError, Label, UsageError
+
+_LEAST_MM = {"single": 27.0, "double": 34.0}  # of a picture, where there are few
+_MOST_COLUMNS = 8
+_SMALL_SHARE = 0.01  # of the image: a smaller box is pointed at, so that it hides nothing
+_TITLE_MM = 5.0
+
+
+class _Cell(NamedTuple):
+    """One example: its heading, its picture if there is one, boxes of the finding, arrows."""
+
+    title: str
+    pixels: Float[np.ndarray, "row col"] | None
+    boxes: list[Box]
+    arrows: list[tuple[float, float]]
+
+
+def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A picture per finding, the expert's box around it or, where that is small, an arrow to it.
+
+    Source: Wang et al. 2017, figure 1; Baltruschat et al. 2019, figure 1; Dong et al. 2017,
+    figure 5. Without `images`, a finding is shown by the first image by name that has it, one with
+    a box if there is any. With `images`, each is shown with all its boxes.
+
+    Args:
+        results: the data; a CSV of arrows (image, x, y in pixels) may replace boxes.
+        request: width, findings, images.
+    """
+    sources = read_sources(results)
+    cells = [_cell(sources, *pair) for pair in _chosen(sources, request)]
+    width = WIDTHS_MM[request.width]
+    columns = _columns(len(cells), width, _LEAST_MM[request.width])
+    side = (width - 2 - GAP_MM * (columns - 1)) / columns
+    height = max(_height(cell, side) for cell in cells)
+    pitch = _TITLE_MM + height + GAP_MM / 2
+    grid = pitch * -(-len(cells) // columns)
+    roles = [Role.EXPERT] if any(cell.boxes for cell in cells) else []
+    key = key_height(width, roles, "") if roles else 0.0
+    sheet = new_sheet(request, grid + key)
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        place = Rectangle(1 + column * (side + GAP_MM), row * pitch, side, height)
+        _draw_cell(sheet, number, cell, place)
+    draw_key(sheet, grid, roles, "")
+    return sheet.figure
+
+
+def _columns(count: int, width: float, least: float) -> int:
+    """Pictures in a row: rows as even as they can be, pictures smaller where there are many."""
+    fits = int((width - 2 + GAP_MM) // (least + GAP_MM))
+    most = min(_MOST_COLUMNS, max(fits, math.isqrt(count)))
+    return -(-count // -(-count // most))
+
+
+def _chosen(sources: Sources, request: FigureRequest) -> list[tuple[str, str]]:
+    """Finding (empty: all of the image's) and image (empty: there is none) of every cell."""
+    if request.images:
+        return [("", image_id) for image_id in request.images]
+    first: dict[str, tuple[bool, str]] = {}
+    for record in on_disk(sources):
+        boxed = {each.finding for each in record.annotations}
+        present = {f for f, label in record.labels.items() if label is Label.POSITIVE}
+        for finding in sorted(boxed | present):
+            candidate = (finding not in boxed, record.image_id)
+            first[finding] = min(first.get(finding, candidate), candidate)
+    named = {finding for record in sources.records.values() for finding in record.labels}
+    if not (known := sorted(named | first.keys())):
+        raise CxrlocError("examples: the data name no finding; choose pictures with --image")
+    findings = chosen_findings(known, request.findings)
+    return [(finding, first.get(finding, (True, ""))[1]) for finding in findings]
+
+
+def _cell(sources: Sources, finding: str, image_id: str) -> _Cell:
+    if not image_id:
+        return _Cell(finding.replace("_", " "), None, [], [])
+    pixels, record = picture_of(sources, image_id)
+    own = [each.box for each in record.annotations if finding in ("", each.finding)]
+    arrows = sources.arrows.get(image_id, [])
+    small = [box for box in own if _area(box) < _SMALL_SHARE * pixels.size]
+    arrows = arrows or [_point_at(box, pixels.shape[1]) for box in small]
+    names = dict.fromkeys(each.finding for each in record.annotations)
+    title = finding or ", ".join(names) or image_id
+    return _Cell(title.replace("_", " "), pixels, [box for box in own if box not in small], arrows)
+
+
+def _area(box: Box) -> float:
+    return (box.x_max - box.x_min) * (box.y_max - box.y_min)
+
+
+def _point_at(box: Box, columns: int) -> tuple[float, float]:
+    """The middle of the box's side that is farther from the middle of the image."""
+    middle = (box.x_min + box.x_max) / 2
+    return (box.x_max if middle > columns / 2 else box.x_min, (box.y_min + box.y_max) / 2)
+
+
+def _height(cell: _Cell, side: float) -> float:
+    if cell.pixels is None:
+        return side
+    rows, columns = cell.pixels.shape
+    return min(1.25, rows / columns) * side
+
+
+def _draw_cell(sheet: Sheet, number: int, cell: _Cell, place: Rectangle) -> None:
+    letter = text_mm("aa", 9, "bold") + 1.2
+    title = shortened(cell.title, place.width - letter, TEXT)
+    write_title(sheet, (place.x, place.y + 3.8), number, title)
+    inside = place._replace(y=place.y + _TITLE_MM)
+    if cell.pixels is None:
+        corner = (inside.x, inside.y)
+        frame = Frame(corner, *inside[2:], fill=False, edgecolor=GREY, linewidth=0.5)
+        sheet.canvas.add_patch(frame)
+        at = (inside.x + inside.width / 2, inside.y + inside.height / 2)
+        write(sheet, at, "no image", ha="center", va="center")
+        return
+    marks = [Mark(box, Role.EXPERT) for box in cell.boxes]
+    axes = draw_radiograph(sheet, inside, cell.pixels, marks=marks)
+    for point in cell.arrows:
+        draw_arrow(axes, point)
+
+
+def draw_report_example(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A radiograph beside its report, with mined keywords marked, and its labels.
+
+    Source: Dong et al. 2017, figure 3.
+
+    Args:
+        results: the data; reports; `label --explain`'s file, if any.
+        request: width; the image (else the first by name that has a report).
+    """
+    sources = read_sources(results)
+    known = {**sources.explanations, **sources.reports}
+    reported = [r.image_id for r in on_disk(sources) if report_key(known, r) is not None]
+    if len(request.images) > 1:
+        raise UsageError("report-example draws one image at a time")
+    if not (chosen := [*request.images, *reported][:1]):
+        raise CxrlocError("report-example: no report has the id of an image or its study")
+    pixels, record = picture_of(sources, chosen[0])
+    mined, written = report_key(sources.explanations, record), report_key(sources.reports, record)
+    mentions = sources.explanations[mined] if mined else None
+    report = marked_text(sources.reports[written].text if written else "", mentions)
+    labels = [f for f, label in record.labels.items() if label is Label.POSITIVE]
+    if mentions is not None:
+        labels = [f for f in dict.fromkeys(mentions[mentions["label"] == 1]["finding"]) if f]
+    width = WIDTHS_MM[request.width]
+    side = 0.46 * width if request.width == "double" else width - 2
+    rows, columns = pixels.shape
+    picture = Rectangle(1.0, 1.0, side, min(1.25, rows / columns) * side)
+    beside = request.width == "double"
+    text_width = width - side - GAP_MM - 2 if beside else width - 2
+    corner = (side + GAP_MM + 1, 1.0) if beside else (1.0, picture.height + 3)
+    names = wrapped("; ".join(labels).replace("_", " ") or "none", text_width)
+    heading = 1.3 * line_mm(TEXT)
+    height = text_height(report, text_width) + 2.6 * heading + len(names) * line_mm()
+    height += 1.6 * heading if report.keywords else 0.0
+    sheet = new_sheet(request, max(picture.height + 2, corner[1] + height + 1))
+    draw_radiograph(sheet, picture, pixels)
+    x, y = corner
+    write(sheet, (x, y + 0.8 * line_mm(TEXT)), "Report", TEXT, weight="bold", va="baseline")
+    write_marked(sheet, (x, y + heading), report, text_width)
+    y += heading + text_height(report, text_width) + heading
+    write(sheet, (x, y), "Labels", TEXT, weight="bold", va="baseline")
+    write(sheet, (x, y + 0.4 * line_mm()), "\n".join(names), va="top")
+    said = sorted({keyword.label for keyword in report.keywords}, reverse=True)
+    if said:
+        foot = y + 0.4 * line_mm() + len(names) * line_mm() + heading
+        write(sheet, (x, foot), "keywords:", va="baseline")
+        write_mark_key(sheet, (x + 15, foot), said)
+    return sheet.figure

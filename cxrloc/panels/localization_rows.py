@@ -1,0 +1,254 @@
+"""Rows of radiographs with boxes beside their heatmaps and their reports."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
+from cxrloc.evaluation.localization.tables import CRITERION_NAMES
+from cxrloc.inference.localize import heatmaps_of
+from cxrloc.panels.overlay import Mark, Role
+from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
+from cxrloc.panels.radiographs import (
+    draw_arrow,
+    draw_key,
+    draw_radiograph,
+    key_height,
+    picture_place,
+)
+from cxrloc.panels.report_text import (
+    Marked,
+    marked_text,
+    text_height,
+    write_mark_key,
+    write_marked,
+)
+from cxrloc.panels.results import chosen_findings
+from cxrloc.panels.sheet import (
+    GAP_MM,
+    TEXT,
+    Rectangle,
+    Sheet,
+    line_mm,
+    new_sheet,
+    shortened,
+    wrapped,
+    write,
+    write_title,
+)
+from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
+from cxrloc.types import Box, CxrlocError, Heatmap, MatchRule
+
+_ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
+_SCALE = "heatmap: min|max of each map"
+_TITLE_MM = 5.0
+_TALLEST = 1.25  # of a picture's width
+
+
+class _Row(NamedTuple):
+    """What one row shows."""
+
+    image_id: str
+    finding: str
+    pixels: Float[np.ndarray, "row col"]
+    experts: list[Mark]
+    claims: list[Mark]
+    heatmap: Heatmap | None
+    arrows: list[tuple[float, float]]
+    report: Marked
+    keywords: list[str]
+
+
+def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A row per finding: report and keywords, radiograph with boxes, heatmap.
+
+    Source: Wang et al. 2017, tables 8 to 15. Without `images`, a row shows the first image by name
+    on which an expert boxed the finding, whatever it scores. A box is correct by the run's rule
+    whose threshold is nearest to 0.5.
+
+    Args:
+        results: the output folder of `bench`; the data; a folder of maps (`heatmap --save-maps`);
+            reports and `label --explain`'s file. The last two may be missing.
+        request: width, findings, images.
+    """
+    sources = read_sources(results)
+    if sources.run is None:
+        raise CxrlocError("localization needs the output folder of `cxrloc bench`")
+    rule = _rule(sources.run)
+    rows = [_row(sources, *pair, rule) for pair in _boxed_pairs(sources, request)]
+    overlap = CRITERION_NAMES[rule.criterion].removeprefix("T(").removesuffix(")")
+    note = f"correct: {overlap} > {rule.threshold:g}"
+    return _draw_rows(rows, request, _ROLES, note)
+
+
+def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
+    """A row per image: the radiograph with its box or with arrows, and the heatmap of one finding.
+
+    Source: Baltruschat et al. 2019, figure 4: is the highest activation at the pneumothorax, or at
+    the drain that treated it?
+
+    Args:
+        results: the data; a folder of maps of `heatmap --method gradcam --save-maps`; a CSV of
+            arrows (image, x, y in pixels), if any.
+        request: its one finding (else Pneumothorax); images (else those with arrows and the first
+            one with a box).
+    """
+    sources = read_sources(results)
+    finding = request.findings[0] if request.findings else "Pneumothorax"
+    images = list(request.images)
+    if not images:
+        boxed = (r for r in sources.records.values() if _has_box(r.annotations, finding))
+        first = min((r.image_id for r in boxed if r.image_id not in sources.arrows), default=None)
+        images = [*([first] if first else []), *sorted(sources.arrows)]
+    if not images:
+        raise CxrlocError(f"gradcam: no image has a box of {finding}, and there are no arrows")
+    rows = [_row(sources, image_id, finding, None) for image_id in images]
+    return _draw_rows(rows, request, (Role.EXPERT,), "")
+
+
+def _has_box(annotations: Sequence[object], finding: str) -> bool:
+    return any(getattr(each, "finding", None) == finding for each in annotations)
+
+
+def _rule(run: Path) -> MatchRule:
+    """The rule of a run whose threshold is nearest to 0.5."""
+    path = run / "run.json"
+    try:
+        rules = [MatchRule(**rule) for rule in json.loads(path.read_text())["protocol"]["rules"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CxrlocError(f"{path}: not the run card of `cxrloc bench` ({error})") from error
+    return min(rules, key=lambda rule: abs(rule.threshold - 0.5))
+
+
+def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, str]]:
+    """Image and finding of every row."""
+    records = [r for r in sources.records.values() if r.annotations and r.path is not None]
+    boxed = sorted({(r.image_id, each.finding) for r in records for each in r.annotations})
+    if not boxed:
+        raise CxrlocError("localization: none of the images on this disk has an expert's box")
+    findings = chosen_findings(sorted({finding for _, finding in boxed}), request.findings)
+    if not request.images:
+        return [next(pair for pair in boxed if pair[1] == finding) for finding in findings]
+    asked = {*findings}
+    pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in asked]
+    if not pairs:
+        raise CxrlocError(f"localization: no box of these findings on {', '.join(request.images)}")
+    return pairs
+
+
+def _row(sources: Sources, image_id: str, finding: str, rule: MatchRule | None) -> _Row:
+    pixels, record = picture_of(sources, image_id)
+    truth = [each.box for each in record.annotations if each.finding == finding]
+    claims = [d.box for d in sources.detections if (d.image_id, d.finding) == (image_id, finding)]
+    maps = maps_of(sources, image_id)
+    heatmaps = [h for h in heatmaps_of(maps) if h.finding == finding] if maps else []
+    mined = report_key(sources.explanations, record)
+    written = report_key(sources.reports, record)
+    mentions = sources.explanations[mined] if mined else None
+    present = mentions[mentions["label"] == 1]["finding"] if mentions is not None else []
+    return _Row(
+        image_id,
+        finding,
+        pixels,
+        [Mark(box, Role.EXPERT) for box in truth],
+        [Mark(box, _role(box, truth, rule)) for box in claims] if rule else [],
+        heatmaps[0] if heatmaps else None,
+        sources.arrows.get(image_id, []),
+        marked_text(sources.reports[written].text if written else "", mentions),
+        [name.replace("_", " ") for name in dict.fromkeys(present) if name],
+    )
+
+
+def _role(claim: Box, truth: Sequence[Box], rule: MatchRule) -> Role:
+    overlap = OVERLAPS[rule.criterion]
+    hits = (overlap(np.array(astuple(claim)), np.array(astuple(box))) for box in truth)
+    return Role.CORRECT if any(hit > rule.threshold for hit in hits) else Role.FALSE_POSITIVE
+
+
+def _draw_rows(
+    rows: Sequence[_Row], request: FigureRequest, roles: Sequence[Role], note: str
+) -> Figure:
+    """Rows below each other, above the key. Text stands at the left, in one column below."""
+    width = WIDTHS_MM[request.width]
+    has_text = any(row.report.text for row in rows)
+    beside = has_text and request.width == "double"
+    text_width = (0.32 * width if beside else width - 2) - (GAP_MM if beside else 0)
+    left = 0.32 * width if beside else 1.0
+    side = (width - left - 1.0 - GAP_MM) / 2
+    columns = 2 if any(row.heatmap is not None for row in rows) else 1
+    side = side if columns == 2 else min(width - left - 1.0, 1.2 * side)
+    heights = [_picture_height(row, side) for row in rows]
+    texts = [_text_height(row, text_width) if has_text else 0.0 for row in rows]
+    below = [0.0 if beside or not has_text else text + 1.5 for text in texts]
+    tops, y = [], 0.0
+    for height, text, more in zip(heights, texts, below, strict=True):
+        tops.append(y)
+        y += _TITLE_MM + max(height, text if beside else 0.0) + more + GAP_MM / 2
+    shown = [role for role in roles if any(_shows(row, role) for row in rows)]
+    scale = _SCALE if columns == 2 else ""
+    labels = sorted({k.label for row in rows for k in row.report.keywords}, reverse=True)
+    key = key_height(width, shown, scale, note)
+    marks = 1.3 * line_mm() if labels else 0.0
+    sheet = new_sheet(request, y + key + marks + 1.0)
+    for number, (row, top) in enumerate(zip(rows, tops, strict=True)):
+        _draw_pictures(sheet, number, row, Rectangle(left, top, side, heights[number]))
+        corner = (1.0, top + _TITLE_MM) if beside else (1.0, top + _TITLE_MM + heights[number] + 1)
+        _write_report(sheet, corner, row, text_width)
+    draw_key(sheet, y, shown, scale, note)
+    if labels:
+        foot = y + key + 0.9 * line_mm()
+        write(sheet, (1.0, foot), "keywords:", va="baseline")
+        write_mark_key(sheet, (16.0, foot), labels)
+    return sheet.figure
+
+
+def _shows(row: _Row, role: Role) -> bool:
+    return any(mark.role is role for mark in (*row.experts, *row.claims))
+
+
+def _picture_height(row: _Row, side: float) -> float:
+    rows, columns = row.pixels.shape
+    return min(side * rows / columns, _TALLEST * side)
+
+
+def _draw_pictures(sheet: Sheet, number: int, row: _Row, place: Rectangle) -> None:
+    x, y, side, height = place
+    name = f"{row.finding.replace('_', ' ')}, {row.image_id}"
+    write_title(
+        sheet, (x, y + 3.8), number, shortened(name, sheet.canvas.get_xlim()[1] - x - 6, TEXT)
+    )
+    first = Rectangle(x, y + _TITLE_MM, side, height)
+    axes = draw_radiograph(sheet, first, row.pixels, marks=[*row.experts, *row.claims])
+    for point in row.arrows:
+        draw_arrow(axes, point)
+    if row.heatmap is not None:
+        second = first._replace(x=x + side + GAP_MM)
+        draw_radiograph(sheet, second, row.pixels, row.heatmap, row.experts)
+    elif sheet.canvas.get_xlim()[1] > x + 2 * side:
+        middle = picture_place(row.pixels, first._replace(x=x + side + GAP_MM))
+        at = (middle.x + middle.width / 2, middle.y + middle.height / 2)
+        write(sheet, at, "no map", ha="center", va="center")
+
+
+def _text_height(row: _Row, width: float) -> float:
+    words = len(wrapped("; ".join(row.keywords), width)) * line_mm()
+    return text_height(row.report, width) + words + 3.2 * line_mm(TEXT)
+
+
+def _write_report(sheet: Sheet, at: tuple[float, float], row: _Row, width: float) -> None:
+    if not row.report.text:
+        return
+    x, y = at
+    write(sheet, (x, y + 0.8 * line_mm(TEXT)), "Report", TEXT, weight="bold", va="baseline")
+    y += 1.2 * line_mm(TEXT)
+    write_marked(sheet, (x, y), row.report, width)
+    y += text_height(row.report, width) + 1.6 * line_mm(TEXT)
+    write(sheet, (x, y), "Keywords", TEXT, weight="bold", va="baseline")
+    lines = wrapped("; ".join(row.keywords) or "none", width)
+    write(sheet, (x, y + 0.3 * line_mm()), "\n".join(lines), va="top")

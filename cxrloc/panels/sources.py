@@ -1,0 +1,144 @@
+"""What panels with radiographs are given: each path is recognised by what is in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cxrloc.datasets import read_dataset
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.images.read import find_images, output_stem, read_radiograph
+from cxrloc.inference.localize import Localization
+from cxrloc.inference.map_files import read_maps
+from cxrloc.reports.label_file import EXPLANATION_COLUMNS
+from cxrloc.reports.read import Report, read_reports
+from cxrloc.types import CxrlocError, Detection, Record, UsageError
+
+ARROW_COLUMNS = ("image", "x", "y")
+"""Of a CSV of arrows: where each points, in pixels of the image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Everything that was given, by kind; what was not given is empty.
+
+    Attributes:
+        records: images by id, with truth in the frame it was drawn in.
+        maps: folders of raw maps.
+        detections: boxes of a run of `bench`.
+        run: that run's folder.
+        explanations: rows of `cxrloc label --explain`, by the report's id.
+        reports: texts by id.
+        arrows: points of a CSV of arrows, by image.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    maps: tuple[Path, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    run: Path | None = None
+    explanations: dict[str, pd.DataFrame] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
+    arrows: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+def read_sources(results: Sequence[Path]) -> Sources:
+    """Sort paths by kind and read them: data set, images, maps, run, explanations, reports, arrows.
+
+    A folder with `detections.csv` is a run of `bench`, one with npz files holds maps; a CSV is
+    told by its columns; all else is a data set, an image, or a folder of images.
+
+    Raises:
+        CxrlocError: a path is none of these, or there is no image.
+    """
+    found = Sources()
+    for path in results:
+        found = _with(found, path)
+    if not found.records:
+        raise UsageError("no radiograph among the results: name the data set or the images too")
+    return found
+
+
+def _with(found: Sources, path: Path) -> Sources:
+    if path.is_dir() and (path / "detections.csv").is_file():
+        boxes = tuple(read_detections(path / "detections.csv"))
+        return replace(found, detections=boxes, run=path)
+    if path.is_dir() and any(path.rglob("*.npz")):
+        return replace(found, maps=(*found.maps, path))
+    if path.suffix.lower() in {".csv", ".tsv"}:
+        columns = set(pd.read_csv(path, nrows=0, sep=None, engine="python").columns)
+        if columns >= set(EXPLANATION_COLUMNS):
+            frame = pd.read_csv(path, dtype={"report_id": str}).fillna({"finding": ""})
+            said = {str(key): rows for key, rows in frame.groupby("report_id", sort=False)}
+            return replace(found, explanations=found.explanations | said)
+        if columns >= set(ARROW_COLUMNS):
+            return replace(found, arrows=_read_arrows(path))
+        if columns & {"text", "report", "findings", "impression"}:
+            return _with_reports(found, path)
+    if path.suffix.lower() in {".txt", ".xml"}:
+        return _with_reports(found, path)
+    return replace(found, records=found.records | {r.image_id: r for r in _records(path)})
+
+
+def _with_reports(found: Sources, path: Path) -> Sources:
+    reports = {each.report_id: each for each in read_reports(path) if isinstance(each, Report)}
+    return replace(found, reports=found.reports | reports)
+
+
+def _read_arrows(path: Path) -> dict[str, list[tuple[float, float]]]:
+    arrows: dict[str, list[tuple[float, float]]] = {}
+    frame = pd.read_csv(path, dtype={"image": str})
+    for image_id, x, y in frame[list(ARROW_COLUMNS)].itertuples(index=False):
+        if not np.isfinite([x, y]).all():
+            raise CxrlocError(f"{path}: the arrow of {image_id} needs finite x and y")
+        arrows.setdefault(image_id, []).append((float(x), float(y)))
+    return arrows
+
+
+def _records(path: Path) -> list[Record]:
+    try:
+        return read_dataset(path)
+    except CxrlocError:
+        if path.is_file() and path.suffix.lower() in {".csv", ".json", ".xml"}:
+            raise
+        images = find_images([path])
+        if not images:
+            raise
+        return [boxed_record(output_stem(image).name, [], path=image) for image in images]
+
+
+def picture_of(sources: Sources, image_id: str) -> tuple[Float[np.ndarray, "row col"], Record]:
+    """Grey levels of an image, and its record with the truth in these pixels.
+
+    Raises:
+        CxrlocError: the image is not among the sources or not on this disk, or cannot be read.
+    """
+    record = sources.records.get(image_id)
+    if record is None:
+        raise UsageError(f"--image {image_id}: the data have no image of this name")
+    if record.path is None:
+        raise CxrlocError(f"{image_id}: its image file is not on this disk")
+    pixels = read_radiograph(record.path).pixels
+    return pixels, annotations_in_image(record, *pixels.shape)
+
+
+def maps_of(sources: Sources, image_id: str) -> Localization | None:
+    """The raw maps of an image, None where there are none."""
+    for folder in sources.maps:
+        for path in sorted(folder.rglob(f"{image_id}.npz")):
+            return read_maps(path, image_id)
+    return None
+
+
+def report_key(known: dict[str, pd.DataFrame] | dict[str, Report], record: Record) -> str | None:
+    """The id of an image's report: the image's own or its study's; None where it has none."""
+    return next((key for key in (record.image_id, record.study_id) if key in known), None)
+
+
+def on_disk(sources: Sources) -> list[Record]:
+    """Records whose image can be drawn, by name."""
+    records = (sources.records[name] for name in sorted(sources.records))
+    return [record for record in records if record.path is not None]
