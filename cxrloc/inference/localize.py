@@ -119,7 +119,9 @@ def _localize_batch(
         method = partial(HEATMAPS[settings.method], network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
         versions = versions_of(images, settings)
-        own_probabilities, own_maps = average_views(method, images, versions, shift)
+        own_probabilities, own_maps = average_views(
+            method, images, versions, model.probabilities, shift
+        )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())
         cells.append(cell_affine(images.shape, own_maps.shape, shift))

@@ -13,6 +13,9 @@ from cxrloc.types import Affine
 
 ViewFunction = Callable[[int, int, int], list[Affine]]
 
+Probabilities = Callable[[Tensor], Tensor]
+"""Of logits, both [batch finding] (`Model.probabilities`)."""
+
 
 def plain(rows: int, columns: int, seed: int) -> list[Affine]:
     """The image as it is."""
@@ -67,6 +70,7 @@ def average_probabilities(
     network: Callable[[Tensor], tuple[Tensor, Tensor]],
     images: Float[Tensor, "batch channel row col"],
     versions: Sequence[Affine],
+    probabilities: Probabilities,
 ) -> Float[Tensor, "batch finding"]:
     """Probabilities, averaged over versions of the images.
 
@@ -74,15 +78,17 @@ def average_probabilities(
         network: images to logits and features.
         images: as the network takes them.
         versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        probabilities: of logits.
     """
     logits = (network(_seen(images, version))[0] for version in versions)
-    return torch.stack([torch.sigmoid(own.float()) for own in logits]).mean(0)
+    return torch.stack([probabilities(own) for own in logits]).mean(0)
 
 
 def average_views(
     method: Callable[[Tensor], tuple[Tensor, Tensor]],
     images: Float[Tensor, "batch channel row col"],
     versions: Sequence[Affine],
+    probabilities: Probabilities,
     shift_pixels: float = 0.0,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
     """Probabilities and raw maps, averaged over versions of the images.
@@ -94,15 +100,16 @@ def average_views(
         method: images to logits of all findings and to raw maps, possibly of fewer findings.
         images: as the network takes them.
         versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        probabilities: of logits.
         shift_pixels: of the network's features, see `cell_affine`.
 
     Returns:
         Probabilities and maps.
     """
-    probabilities, weighted, coverage = [], [], []
+    of_versions, weighted, coverage = [], [], []
     for version in versions:
         logits, maps = method(_seen(images, version))
-        probabilities.append(torch.sigmoid(logits.float()))
+        of_versions.append(probabilities(logits))
         if version == Affine():
             weight = torch.ones(maps.shape[-2:], device=maps.device)
         else:
@@ -114,7 +121,7 @@ def average_views(
         weighted.append(maps.float() * weight)
         coverage.append(weight)
     mean_map = torch.stack(weighted).sum(0) / torch.stack(coverage).sum(0)
-    return torch.stack(probabilities).mean(0), mean_map
+    return torch.stack(of_versions).mean(0), mean_map
 
 
 def cell_affine(

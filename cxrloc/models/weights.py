@@ -13,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 import torchvision
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.images.preprocessing import Preprocessing
@@ -20,6 +21,7 @@ from cxrloc.models.dualnet import DualNet
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
 from cxrloc.models.networks import Network, build_network
+from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.models.zoo import TIMM_NAMES, timm_network
 from cxrloc.types import CxrlocError, UsageError
 
@@ -38,6 +40,7 @@ class ModelCard:
         name: as printed in every output.
         trained_on: data set and number of images, in words.
         findings: names of the outputs, in order.
+        probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
         operating_points: probability from which a finding counts as present.
         training_patients: `hashed_patient` of everyone whose image trained it.
@@ -47,6 +50,9 @@ class ModelCard:
         may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
             `training_patients` does not say.
         provenance: hashes of split and training data, seed, versions of packages.
+
+    Raises:
+        CxrlocError: there are no such probabilities.
     """
 
     name: str
@@ -60,6 +66,13 @@ class ModelCard:
     recipe: str = ""
     may_have_seen: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    probabilities: str = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if self.probabilities not in PROBABILITIES:
+            raise CxrlocError(
+                f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +92,12 @@ class Model:
     preprocessing: Preprocessing
     card: ModelCard
     sha256: str = ""
+
+    def probabilities(
+        self, logits: Float[Tensor, "image finding"]
+    ) -> Float[Tensor, "image finding"]:
+        """Of all findings, in the order of the card's."""
+        return PROBABILITIES[self.card.probabilities](logits)
 
 
 def hashed_patient(patient_id: str) -> str:
@@ -116,7 +135,8 @@ def write_model(
         "card": json.dumps(dataclasses.asdict(card)),
     }
     unfinished = path.with_name(path.name + ".part")
-    safetensors.torch.save_file(tensors, unfinished, metadata)
+    # `save_file` would let nobody else read it, whatever the umask.
+    unfinished.write_bytes(safetensors.torch.save(tensors, metadata))
     unfinished.replace(path)
 
 

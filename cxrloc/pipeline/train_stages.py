@@ -24,6 +24,7 @@ from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
+from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.pipeline.training_data import TrainingData
 from cxrloc.recipe import Recipe
 from cxrloc.training.conditional import CONDITIONS
@@ -31,7 +32,7 @@ from cxrloc.training.distributed import gathered, own_share, rank, synchronised,
 from cxrloc.training.first_weights import start
 from cxrloc.training.fit import AUTOCAST, Run, fit
 from cxrloc.training.fit_config import FitConfig, resolved
-from cxrloc.training.losses import LOSSES
+from cxrloc.training.losses import LOSSES, probabilities_after
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
 
@@ -50,11 +51,13 @@ class Trained:
         network: in evaluation mode, on the device.
         scores: as `validation_scores` gives them.
         operating_points: by finding; Youden's index on the validation images.
+        probabilities: how its logits become probabilities (`ModelCard`).
     """
 
     network: Network
     scores: dict[str, float]
     operating_points: dict[str, float]
+    probabilities: str
 
 
 class _Stage(NamedTuple):
@@ -101,7 +104,8 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
     return Trained(
         network=network,
         scores=validation_scores(logits, labels, config.loss, findings),
-        operating_points=_operating_points(logits, labels, findings),
+        operating_points=_operating_points(logits, labels, config.loss, findings),
+        probabilities=probabilities_after(config.loss),
     )
 
 
@@ -208,9 +212,9 @@ def validation_scores(
     """
     if not len(labels):
         return {}
-    areas = {}
+    areas, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
     for column, finding in enumerate(findings):
-        truth, scores = _known(logits, labels, column)
+        truth, scores = _known(probabilities, labels, column)
         area = auc(truth, scores)
         areas[finding] = float("nan") if area is None else area
     defined = [area for area in areas.values() if not np.isnan(area)]
@@ -221,11 +225,13 @@ def validation_scores(
     }
 
 
-def _operating_points(logits: Tensor, labels: Tensor, findings: Sequence[str]) -> dict[str, float]:
+def _operating_points(
+    logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
+) -> dict[str, float]:
     """Youden's index on the validation images; none for a finding that lacks a class there."""
-    points = {}
+    points, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
     for column, finding in enumerate(findings):
-        truth, scores = _known(logits.sigmoid(), labels, column)
+        truth, scores = _known(probabilities, labels, column)
         if (point := choose_operating_point(truth, scores)) is not None:
             points[finding] = point.threshold
     return points

@@ -34,7 +34,7 @@ def faithfulness(
     curves: dict[tuple[str, str], list[Float[np.ndarray, " share"]]] = {}
     for case in cases:
         done.append(case)
-        scores = _probability(model.network, case.column)
+        scores = _probability(model, case.column)
         for subject, heatmap in (("model", case.heatmap), ("random map", case.random)):
             both = insertion_deletion(scores, case.image, heatmap)
             for test, curve in zip(("insertion", "deletion"), both, strict=True):
@@ -102,7 +102,7 @@ def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> 
             cell = Affine(xx=image.shape[-1] / columns, yy=image.shape[-2] / rows)
             moved = on_grid(own, compose(cell, back), cell, own.shape)
             values.append(_likeness(case, moved))
-            scores = _probability(model.network, case.column)
+            scores = _probability(model, case.column)
             pair = scores(torch.stack([case.image, image])).cpu().numpy()
             change.append(float(abs(pair[1] - pair[0])))
         yield _row("map under disturbance", name, cases, values, options)
@@ -133,10 +133,10 @@ def _likeness(case: Case, other: Float[np.ndarray, "row col"]) -> float | None:
     return map_rank_correlation(case.heatmap, other)
 
 
-def _probability(network: nn.Module, column: int) -> Scores:
+def _probability(model: Model, column: int) -> Scores:
     def scores(images: Tensor) -> Tensor:
         with torch.inference_mode():
-            return torch.sigmoid(network(images)[0][:, column].float())
+            return model.probabilities(model.network(images)[0])[:, column]
 
     return scores
 

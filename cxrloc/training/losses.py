@@ -115,3 +115,12 @@ LOSSES = {
     "softmax": softmax,
 }
 """Losses by name: (logits, labels) -> scalar."""
+
+
+def probabilities_after(loss: str) -> str:
+    """How logits trained with a loss become probabilities, a name of `PROBABILITIES`.
+
+    >>> probabilities_after("w_cel"), probabilities_after("softmax")
+    ('sigmoid', 'softmax')
+    """
+    return "softmax" if loss == "softmax" else "sigmoid"

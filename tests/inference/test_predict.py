@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,14 @@ def test_probabilities_without_maps_are_those_with_maps(
         np.testing.assert_allclose(
             alone.probabilities, mapped.localization.probabilities, atol=1e-6
         )
+
+
+def test_a_network_of_one_label_per_image_shares_one_probability(untrained_model: Path) -> None:
+    model = read_model(untrained_model)
+    model = replace(model, card=replace(model.card, probabilities="softmax"))
+    (alone,) = predict([model], IMAGES[:1], InferenceSettings())
+    (mapped,) = localize([model], IMAGES[:1], InferenceSettings())
+    assert isinstance(alone, Predicted)
+    assert isinstance(mapped, Localized)
+    assert alone.probabilities.sum() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(alone.probabilities, mapped.localization.probabilities, atol=1e-6)

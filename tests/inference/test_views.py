@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cxrloc.inference.views import VIEWS, average_views
+from cxrloc.models.probabilities import sigmoid
 from cxrloc.types import Affine
 
 SIZE = 64
@@ -23,7 +24,7 @@ def blob() -> Tensor:
 
 def test_plain_gives_the_methods_own_maps_exactly() -> None:
     image = blob()
-    _, maps = average_views(brightness, image, [Affine()])
+    _, maps = average_views(brightness, image, [Affine()], sigmoid)
     assert torch.equal(maps, brightness(image)[1])
 
 
@@ -31,7 +32,7 @@ def test_plain_gives_the_methods_own_maps_exactly() -> None:
 def test_maps_of_every_version_come_back_to_where_the_image_has_the_blob(views: str) -> None:
     image = blob()
     versions = VIEWS[views](SIZE, SIZE, 0)
-    _, averaged = average_views(brightness, image, versions)
+    _, averaged = average_views(brightness, image, versions, sigmoid)
     plain = brightness(image)[1]
     assert averaged.flatten().argmax() == plain.flatten().argmax()
     correlation = torch.corrcoef(torch.stack([averaged.flatten(), plain.flatten()]))[0, 1]
@@ -41,14 +42,14 @@ def test_maps_of_every_version_come_back_to_where_the_image_has_the_blob(views: 
 def test_a_flip_is_undone_exactly() -> None:
     image = blob()
     flip = Affine(xx=-1.0, x0=float(SIZE))
-    _, maps = average_views(brightness, image, [flip])
+    _, maps = average_views(brightness, image, [flip], sigmoid)
     torch.testing.assert_close(maps, brightness(image)[1], atol=1e-5, rtol=0)
 
 
 def test_cells_are_averaged_over_the_versions_that_cover_them() -> None:
     left_half = Affine(xx=0.5, yy=1.0)  # this version sees the left half only, stretched
     image = torch.ones(1, 1, SIZE, SIZE)
-    _, maps = average_views(brightness, image, [Affine(), left_half])
+    _, maps = average_views(brightness, image, [Affine(), left_half], sigmoid)
     torch.testing.assert_close(maps, torch.ones(1, 1, 8, 8), atol=1e-5, rtol=0)
 
 
@@ -67,8 +68,8 @@ def test_features_that_look_to_the_left_are_flipped_back_to_where_they_looked() 
         return brightness(F.pad(images, (4, 0, 4, 0))[..., :SIZE, :SIZE])
 
     flip = Affine(xx=-1.0, x0=float(SIZE))
-    _, plain = average_views(looks_left, image, [Affine()], shift_pixels=-4.0)
-    _, flipped = average_views(looks_left, image, [flip], shift_pixels=-4.0)
+    _, plain = average_views(looks_left, image, [Affine()], sigmoid, shift_pixels=-4.0)
+    _, flipped = average_views(looks_left, image, [flip], sigmoid, shift_pixels=-4.0)
     difference = (plain - flipped).abs()[..., :-1].mean()
-    _, unaware = average_views(looks_left, image, [flip])
+    _, unaware = average_views(looks_left, image, [flip], sigmoid)
     assert difference < 0.5 * (plain - unaware).abs()[..., :-1].mean()

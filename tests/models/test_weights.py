@@ -56,6 +56,11 @@ def test_weights_are_half_precision_on_disk_and_statistics_exact(written):
     assert torch.equal(stored["backbone.bn1.running_var"], network.backbone.bn1.running_var)
 
 
+def test_others_may_read_the_file_as_far_as_the_umask_lets_them(written, tmp_path):
+    (tmp_path / "any").touch()
+    assert written[0].stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_reading_a_model_draws_no_random_numbers(written):
     before = torch.get_rng_state()
     read_model(written[0])

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cxrloc.pipeline.train_stages import validation_scores
 from cxrloc.training.losses import softmax
 
 
@@ -17,3 +18,14 @@ def test_only_the_probability_of_the_label_counts():
     """p = 1 / (1 + 1 + 2)."""
     logits = torch.tensor([[0.0, 0.0, math.log(2)]])
     assert softmax(logits, torch.tensor([[1.0, 0.0, 0.0]])).item() == pytest.approx(math.log(4))
+
+
+def test_what_was_trained_as_one_label_is_scored_as_one_label():
+    """An image is ranked by its share: 1 / (1 + 1) beats 2 / (2 + 8), though ln 2 is above 0."""
+    logits = torch.tensor([[0.0, 0.0], [math.log(2), math.log(8)]])
+    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    scores = {
+        loss: validation_scores(logits, labels, loss, ("normal", "bronchitis"))
+        for loss in ("softmax", "cel")
+    }
+    assert (scores["softmax"]["normal"], scores["cel"]["normal"]) == (1.0, 0.0)
