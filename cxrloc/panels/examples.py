@@ -94,9 +94,10 @@ def _chosen(sources: Sources, request: FigureRequest) -> list[tuple[str, str]]:
         for finding in sorted(boxed | present):
             candidate = (finding not in boxed, record.image_id)
             first[finding] = min(first.get(finding, candidate), candidate)
+    if not first and not request.findings:
+        raise CxrlocError("examples: no image has a finding; choose pictures with --image")
     named = {finding for record in sources.records.values() for finding in record.labels}
-    if not (known := sorted(named | first.keys())):
-        raise CxrlocError("examples: the data name no finding; choose pictures with --image")
+    known = sorted(named | first.keys()) if request.findings else sorted(first)
     findings = chosen_findings(known, request.findings)
     return [(finding, first.get(finding, (True, ""))[1]) for finding in findings]
 

@@ -11,7 +11,16 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.results import chosen_findings, only_result
-from cxrloc.panels.sheet import Rectangle, Sheet, line_mm, new_sheet, shortened, write, write_node
+from cxrloc.panels.sheet import (
+    Rectangle,
+    Sheet,
+    line_mm,
+    new_sheet,
+    shortened,
+    wrapped,
+    write,
+    write_node,
+)
 from cxrloc.types import CxrlocError, UsageError
 
 _ROW_GAP, _COLUMN_GAP = 1.6, 9.0  # mm; the latter holds an edge and its number
@@ -54,7 +63,9 @@ def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
     width = WIDTHS_MM[request.width]
     generations = max(node.generation for node in nodes) + 1
     box = min(_WIDEST, (width - 2 - _COLUMN_GAP * (generations - 1)) / generations)
-    pitch = 2 * line_mm() + 1.6 + _ROW_GAP
+    names = {f: wrapped(f.replace("_", " "), 0.84 * box) for f in findings}
+    most = max(len(lines) for lines in names.values())
+    pitch = (most + 1) * line_mm() + 1.6 + _ROW_GAP
     head = 2 * line_mm()
     sheet = new_sheet(request, head + pitch * (max(node.line for node in nodes) + 1))
     place_of = {
@@ -71,9 +82,9 @@ def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
     legend += f"; solid: from {_PRESENT:g}"
     write(sheet, (1, 0.5), shortened(f"{image_id}: {legend}", width - 2), va="top")
     for finding, place in place_of.items():
-        lines = [shortened(finding.replace("_", " "), 0.84 * box), f"{p[finding]:.2f}"]
+        lines = [*names[finding], f"{p[finding]:.2f}"]
         colour = "C1" if p[finding] >= _PRESENT else GREY
-        write_node(sheet, place, lines, colour, dashed=p[finding] < _PRESENT)
+        write_node(sheet, place, lines, colour, len(lines) - 1, dashed=p[finding] < _PRESENT)
         parent = _ancestor(finding, place_of)
         if parent is not None:
             given = p[finding] / p[parent] if products and p[parent] > 0 else None

@@ -34,7 +34,7 @@ def draw_network(results: Sequence[Path], request: FigureRequest) -> Figure:
     a pass of the loaded network: channels x rows x columns.
 
     Args:
-        results: a model's weights file.
+        results: a model's weights file, or the name of an embedded model.
         request: width.
     """
     model = read_model(only_result(results, "network"))

@@ -74,7 +74,7 @@ PANELS: dict[str, Panel] = {
     "ranked-labels": Panel(draw_ranked_labels, "a folder of classify; data", "Dong 7"),
     "label-tree": Panel(draw_label_tree, "a folder of classify", "Pham 1-3"),
     "dependency": Panel(draw_dependency, "JSON of sentences with graphs", "Wang 3"),
-    "network": Panel(draw_network, "a model's weights", "Wang 4, Rubin 1, Baltruschat 2"),
+    "network": Panel(draw_network, "weights or phantom-v1", "Wang 4, Rubin 1, Baltruschat 2"),
     "gradcam": Panel(draw_gradcam, "data; maps; a CSV of arrows", "Baltruschat 4"),
     "trust": Panel(draw_trust, "a folder of trust", ""),
 }

@@ -90,9 +90,14 @@ def write_title(sheet: Sheet, at: tuple[float, float], number: int, text: str) -
 
 
 def write_node(
-    sheet: Sheet, place: Rectangle, lines: Sequence[str], colour: str, dashed: bool = False
+    sheet: Sheet,
+    place: Rectangle,
+    lines: Sequence[str],
+    colour: str,
+    bold: int = 1,
+    dashed: bool = False,
 ) -> None:
-    """A rounded box with lines of text in its middle, the first of them bold."""
+    """A rounded box with lines of text in its middle, the first `bold` of them bold."""
     x, y, width, height = place
     sheet.canvas.add_patch(
         FancyBboxPatch(
@@ -108,7 +113,7 @@ def write_node(
     )
     top = y + height / 2 - line_mm() * (len(lines) - 1) / 2
     for number, line in enumerate(lines):
-        weight = "normal" if number else "bold"
+        weight = "bold" if number < bold else "normal"
         at = (x + width / 2, top + number * line_mm())
         write(sheet, at, line, ha="center", va="center", weight=weight)
 

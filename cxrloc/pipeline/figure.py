@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
@@ -33,7 +34,7 @@ def figure(
     if not results:
         raise UsageError(f"{panel}: say which results; it reads {PANELS[panel].reads}")
     for path in results:
-        if not path.exists():
+        if not path.exists() and str(path) not in MODELS:
             raise UsageError(f"{path}: no such file or folder")
     paths = figure_paths(out)
     out.parent.mkdir(parents=True, exist_ok=True)
