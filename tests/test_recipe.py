@@ -1,5 +1,6 @@
 import pytest
 
+from cxrloc.findings import standard_finding
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.types import CxrlocError
@@ -26,6 +27,10 @@ def test_every_recipe_of_the_package_is_understood(name):
     recipe = read_recipe(name)
     assert recipe.title
     assert isinstance(recipe.network, LocalizerConfig)
+    # Labels of reports are spelled so: another spelling would find none of them.
+    assert [standard_finding(name) for name in recipe.network.findings] == [
+        *recipe.network.findings
+    ]
 
 
 @pytest.mark.parametrize(

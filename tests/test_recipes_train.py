@@ -43,7 +43,11 @@ def small(recipe: Recipe) -> Recipe:
         data=replace(recipe.data, images=(), phantom=phantoms),
         preprocessing=replace(recipe.preprocessing, size=32),
         network=replace(
-            recipe.network, backbone="small_resnet", transition_channels=width, same_padding=False
+            recipe.network,
+            backbone="small_resnet",
+            output_stride=min(32, recipe.network.output_stride),
+            transition_channels=width,
+            same_padding=False,
         ),
         fit=short(recipe.fit),
         head=recipe.head and short(recipe.head),

@@ -9,6 +9,7 @@ from cxrloc.models.grid import SamePadded
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.normalisation import unfold_normalisation
 from cxrloc.models.weights import start_from_imagenet
+from cxrloc.recipe import read_recipe
 from cxrloc.types import CxrlocError
 
 STRIDED = (0, 2, 4, 7, 14)
@@ -134,3 +135,21 @@ def test_unfolded_normalisation_keeps_what_the_network_says(file):
         assert not layers.training
         torch.testing.assert_close(layers(images), before, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(layers.train()(images), before, rtol=1e-3, atol=1e-3)
+
+
+def test_googlenet_gets_grey_levels_as_its_imagenet_weights_did():
+    """torchvision's network with these weights takes what the others do, and rescales it."""
+    theirs = torchvision.models.googlenet(
+        transform_input=True, aux_logits=False, init_weights=False
+    )
+    grey = torch.rand(1, 3, 4, 4)
+    usual, ours = (
+        read_recipe(f"wang2017_{name}_lse").preprocessing for name in ("resnet50", "googlenet")
+    )
+    seen = theirs._transform_input(_normalised(grey, usual))
+    torch.testing.assert_close(_normalised(grey, ours), seen)
+
+
+def _normalised(grey, preprocessing):
+    mean, std = (torch.tensor(v)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
+    return (grey - mean) / std

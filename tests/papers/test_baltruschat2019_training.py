@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from cxrloc.recipe import read_recipe
 from cxrloc.training.losses import class_averaged
 from cxrloc.training.schedules import Progress, ScheduleConfig, plateau
 
@@ -32,3 +33,10 @@ def test_the_objective_is_the_mean_over_the_fifteen_labels():
 def test_the_learning_rate_is_halved_when_the_validation_loss_does_not_improve(losses, rate):
     config = ScheduleConfig(0.01, "plateau", decay=0.5)
     assert plateau(Progress(9, 9, losses), config) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("name", ["ft", "1channel", "large", "official_resnet101"])
+def test_networks_of_either_input_size_end_in_7_x_7_features(name):
+    """448 pixels are pooled once more than 224, "to keep the model architectures similar"."""
+    recipe = read_recipe(f"baltruschat2019_{name}")
+    assert recipe.preprocessing.size / recipe.network.output_stride == 7
