@@ -240,9 +240,6 @@ def normalised(
         torch.tensor(values, device=grey.device)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
-    if preprocessing.standardised:
-        spread, level = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
-        grey = (grey - level) / spread.clamp_min(1e-6)
     return ((grey[:, :, None] - mean) / std).flatten(1, 2)
 
 
