@@ -72,6 +72,8 @@ def show_data(data: Any, quiet: bool) -> None:
         rows.append([finding, *cells])
     screen = console()
     screen.print(plain_table(rows))
+    if data.unlisted:
+        screen.print(f"Left out, as no official list names them: {data.unlisted} images.")
     if data.parts.leaking:
         screen.print("Split by image: patients leak from one part into another.")
     if data.description["labels_shuffled"]:

@@ -91,28 +91,32 @@ def split_records(
         records: a data set.
         config: how to split it.
         official: the published part of each image id: "train", "validation" or "test". Without
-            any "validation" it is drawn from "train".
+            any "validation" it is drawn from "train". An image without a part is in none.
         always_test: patients who are in the test part whatever is drawn (those with boxes).
 
     Raises:
-        CxrlocError: the official split is asked for and there is none, an image is not in it, or
-            a patient is in two parts.
+        CxrlocError: the official split is asked for and there is none, or a patient is in two
+            parts.
     """
+    listed: Mapping[str, str] = {}
+    if config.kind == "official":
+        if official is None:
+            raise CxrlocError("this data set has no official split: choose ratios or resamplings")
+        listed = official
+        records = [record for record in records if record.image_id in listed]
     unit, reserved = SPLITS[config.kind], frozenset(always_test)
     drawn_anew = f"fold {config.fold} " if config.kind == "resamplings" else ""
     share = config.ratios[1] / (config.ratios[0] + config.ratios[1])
     low = 0.0 if drawn_anew else config.fold * share
     parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
-    has_validation = official is not None and "validation" in official.values()
+    tested = config.ratios[2] / sum(config.ratios)
+    has_validation = "validation" in listed.values()
     for record in records:
-        if config.kind == "official":
-            part = _official_part(record, official)
-        else:
-            tested = _fraction(drawn_anew + unit(record), config.seed) < config.ratios[2]
-            part = "test" if tested else "train"
+        drawn = _fraction(drawn_anew + unit(record), config.seed)
+        part = listed.get(record.image_id, "test" if drawn < tested else "train")
         if record.patient_id in reserved:
             part = "test"
-        elif part == "train" and not (config.kind == "official" and has_validation):
+        elif part == "train" and not has_validation:
             drawn = _fraction(f"validation {drawn_anew}{unit(record)}", config.seed)
             part = "validation" if (drawn - low) % 1 < share else "train"
         parts[part].append(record)
@@ -167,14 +171,6 @@ def split_sha256(parts: Parts) -> str:
         for record in records
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _official_part(record: Record, official: Mapping[str, str] | None) -> str:
-    if official is None:
-        raise CxrlocError("this data set has no official split: choose ratios or resamplings")
-    if record.image_id not in official:
-        raise CxrlocError(f"image {record.image_id} is in no list of the official split")
-    return official[record.image_id]
 
 
 def _fraction(text: str, seed: int) -> float:

@@ -194,10 +194,13 @@ def _part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
         return image_set
     if data is None or not data.is_dir():
         raise UsageError(f"--split {split} needs the folder of ChestX-ray14 with its lists")
-    records = official_split(data, image_set.records)[split]
+    parts = official_split(data, image_set.records)
+    unlisted = len(image_set.records) - sum(map(len, parts.values()))
+    said = f", {unlisted} images in neither official list" if unlisted else ""
+    records = parts[split]
     names = {record.image_id for record in records}
     images = [image for image in image_set.images if image.image_id in names]
-    return ImageSet(image_set.name, records, images)
+    return ImageSet(image_set.name + said, records, images)
 
 
 def _labelled(image_set: ImageSet, labels: Path | None) -> ImageSet:

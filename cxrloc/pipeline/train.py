@@ -72,7 +72,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         CxrlocError: the recipe or the data cannot be used.
     """
     started = time.perf_counter()
-    recipe = read_recipe(options.recipe)
+    recipe, text = read_recipe(options.recipe), recipe_text(options.recipe)
     recipe = replace(recipe, start=options.start or recipe.start)
     make_folder(out)
     if "OMP_NUM_THREADS" not in os.environ:
@@ -86,7 +86,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         trained = train_stages(recipe, data, device, run)
         path = out / "model.safetensors"
         if rank() == 0:
-            card = _card(recipe, recipe_text(options.recipe), data, trained)
+            card = _card(recipe, text, data, trained)
             write_model(path, trained.network, recipe.preprocessing, card)
         description = {
             "versions": versions(),
@@ -95,6 +95,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "processes": world_size(),
             "data": data.description,
             "failed_images": dict(data.failures),
+            "images_in_no_official_list": data.unlisted,
             "validation": trained.scores,
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -124,10 +125,12 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
         training_images=len(records) + sum(c.training_images for c in before),
         limits=" ".join(limits),
         recipe=text,
+        may_have_seen=tuple(sorted({name for card in before for name in card.may_have_seen})),
         provenance={
             "split_sha256": data.description["split_sha256"],
             "training_sha256": data.description["training_sha256"],
             "seed": str(recipe.fit.seed),
+            "start": " + ".join(card.name for card in before) or Path(recipe.start).name,
             **versions(),
         },
     )

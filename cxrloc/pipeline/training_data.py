@@ -45,6 +45,7 @@ class TrainingData:
         train: images and labels of the first part; shuffled if the recipe says so.
         validation: images and labels of the second part.
         missing: images that are not on this disk, by part.
+        unlisted: images in no part, as no list of the official split names them.
         failures: images that could not be read, and why.
         preprocessing: the recipe's, with what it learns from training images.
         description: counts, prevalences and hashes for run.json.
@@ -55,6 +56,7 @@ class TrainingData:
     train: ImageSet
     validation: ImageSet
     missing: dict[str, int]
+    unlisted: int
     failures: list[tuple[str, str]]
     preprocessing: Preprocessing
     description: dict[str, Any]
@@ -77,7 +79,7 @@ def training_data(
         CxrlocError: the data cannot be read or split, or somebody with an expert's box would be
             trained on.
     """
-    config = recipe.data
+    config, unlisted = recipe.data, 0
     if (config.reader == PHANTOM) != (folder is None):
         needed = "needs no --data" if folder else f"needs --data, a folder of {config.reader}"
         raise UsageError(f"the recipe {recipe.title!r} {needed}")
@@ -90,7 +92,9 @@ def training_data(
         if labels is not None:
             records = with_labels(records, read_labels(labels))
         records = [with_attributes(record, recipe.network.findings) for record in records]
-        whole = _split(config, folder, records, boxed)
+        kept = [r for r in records if not config.views or r.view in config.views]
+        whole = _split(config, folder, kept, boxed)
+        unlisted = len(kept) - sum(map(len, whole[:3]))
         sources = {
             record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
             for record in records
@@ -125,6 +129,7 @@ def training_data(
         train=train,
         validation=validation,
         missing=missing,
+        unlisted=unlisted,
         failures=failures,
         preprocessing=preprocessing,
         description=_describe(recipe, name, parts, missing, train),
@@ -171,11 +176,10 @@ def _boxed_patients(config: DataConfig, folder: Path, records: Iterable[Record])
 
 def _split(config: DataConfig, folder: Path, records: Sequence[Record], boxed: set[str]) -> Parts:
     """The parts; boxed patients are in that for tests, whatever is drawn."""
-    kept = [r for r in records if not config.views or r.view in config.views]
     official = None
     if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
-        official = OFFICIAL_SPLITS[config.reader](folder, list(kept))
-    parts = split_records(kept, config.split, official, always_test=boxed)
+        official = OFFICIAL_SPLITS[config.reader](folder, list(records))
+    parts = split_records(records, config.split, official, always_test=boxed)
     refuse_boxed([*parts.train, *parts.validation], boxed)
     return parts
 

@@ -64,6 +64,14 @@ def test_folds_of_ratios_are_a_cross_validation_and_keep_the_test_part() -> None
     assert set.union(*validated) == patients_of([*folds[0].train, *folds[0].validation])
 
 
+def test_shares_need_not_add_up_to_one() -> None:
+    tenths, whole = (
+        split_records(RECORDS, SplitConfig("ratios", ratios))
+        for ratios in ((0.7, 0.1, 0.2), (7.0, 1.0, 2.0))
+    )
+    assert split_sha256(tenths) == split_sha256(whole)
+
+
 def test_resamplings_draw_every_part_anew() -> None:
     a, b = (split_records(RECORDS, SplitConfig("resamplings", fold=fold)) for fold in (0, 1))
     assert 0 < len(patients_of(a.test) & patients_of(b.test)) < len(patients_of(a.test)) / 2
@@ -77,6 +85,14 @@ def test_an_official_list_is_kept_and_validation_is_drawn_from_its_training_part
     three = official | {r.image_id: "validation" for r in RECORDS if int(r.patient_id) > 350}
     parts = split_records(RECORDS, SplitConfig("official"), three)
     assert patients_of(parts.validation) == {str(number) for number in range(351, 400)}
+
+
+def test_an_image_that_no_official_list_names_is_in_no_part() -> None:
+    official = {r.image_id: "train" for r in RECORDS if r.patient_id != "7"}
+    parts = split_records(RECORDS, SplitConfig("official"), official)
+    assert sum(map(len, parts[:3])) == len(RECORDS) - 3
+    with pytest.raises(CxrlocError, match="has no official split"):
+        split_records(RECORDS, SplitConfig("official"))
 
 
 def test_an_official_list_that_shares_a_patient_is_an_error() -> None:
