@@ -14,6 +14,9 @@ from cxrloc.models.weights import Model, read_model, start_from_imagenet
 from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
+OUTPUTS = ("prediction", "meta")
+"""Layers with a row per finding."""
+
 
 def start(network: Network, weights: str, images: Float[Tensor, "batch channel row col"]) -> None:
     """Give a network its first weights, in place.
@@ -25,8 +28,9 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
         network: with random weights.
         weights: "scratch" leaves them; "imagenet" fills the backbone with torchvision's; a file
             of ImageNet weights does so too; a model that `cxrloc train` wrote, or the name of an
-            embedded one, fills all that has the same name and shape, the backbone wholly. For a
-            DualNet also a frontal and a lateral model, as "FRONTAL + LATERAL".
+            embedded one, fills all that has the same name and shape, the backbone wholly, the
+            outputs only if they are of the same findings. For a DualNet also a frontal and a
+            lateral model, as "FRONTAL + LATERAL".
         images: a few dozen of those it will be trained on, as it takes them.
 
     Raises:
@@ -74,9 +78,11 @@ def _has_no_card(path: Path) -> bool:
 
 
 def _start_from_model(network: Network, name_or_path: str) -> None:
-    given = read_model(name_or_path).network.state_dict()
-    own = network.state_dict()
-    for name, tensor in own.items():
+    model = read_model(name_or_path)
+    given = model.network.state_dict()
+    if model.card.findings != network.config.findings:
+        given = {name: t for name, t in given.items() if name.split(".")[0] not in OUTPUTS}
+    for name, tensor in network.state_dict().items():
         if name in given and given[name].shape == tensor.shape:
             tensor.copy_(given[name])
         elif BACKBONE in name.split("."):
