@@ -126,10 +126,11 @@ class Recipe:
                 f"{len(self.preprocessing.mean)} means in [preprocessing] for "
                 f"{self.network.input_channels} input_channels in [network]"
             )
-        if self.fit.sampling not in SAMPLERS:
-            raise CxrlocError(
-                f"sampling {self.fit.sampling!r}: choose one of {', '.join(SAMPLERS)}"
-            )
+        for stage in (self.fit, self.head or self.fit):
+            if stage.sampling not in SAMPLERS:
+                raise CxrlocError(
+                    f"sampling {stage.sampling!r}: choose one of {', '.join(SAMPLERS)}"
+                )
 
 
 def recipe_text(name_or_path: str | Path) -> str:

@@ -1,6 +1,5 @@
 """How a network is trained, as plain values."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -128,6 +127,8 @@ def validations_since_best(history: Sequence[Mapping[str, float]]) -> int:
 
     >>> validations_since_best([{"validation_loss": loss} for loss in (0.5, 0.3, 0.4, 0.3)])
     2
+    >>> validations_since_best([{"loss": 0.5}, {"loss": 0.4}])  # nothing to validate on
+    0
     """
-    losses = [row.get("validation_loss", math.inf) for row in history]
+    losses = [row["validation_loss"] for row in history if "validation_loss" in row]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0
