@@ -49,9 +49,7 @@ def draw_network(results: Sequence[Path], request: FigureRequest) -> Figure:
     title = wrapped(f"{model.card.name}: {_backbone(model.config)}", width - 2)
     top = (len(title) + 0.6) * line_mm()
     total = top + sum(h + _STEP_GAP for h in heights + head) - _STEP_GAP + 1
-    needs = _side_mm(flow)
-    beside = width >= 2 * node + 20 if columns == 2 else width - node - 10 >= 30
-    sheet = new_sheet(request, total if beside else total + needs)
+    sheet = new_sheet(request, total if request.width == "double" else total + _side_mm(flow))
     write(sheet, (1, 0.5), "\n".join(title), va="top")
     _draw(sheet, flow, node, (top, heights, head))
     return sheet.figure
@@ -64,7 +62,7 @@ def _backbone(config: object) -> str:
 
 def _side_mm(flow: Flow) -> float:
     """Height of the notes below a narrow chart."""
-    return (2 if flow.beside else 1) * (3 * line_mm() + 5)
+    return (2 if flow.beside else 1) * (3 * line_mm() + 5) + 5
 
 
 def _lines(stage: Stage, node: float) -> list[str]:

@@ -107,7 +107,7 @@ def _records(path: Path) -> list[Record]:
         images = find_images([path])
         if not images:
             raise
-        return [boxed_record(output_stem(image).name, [], path=image) for image in images]
+        return [boxed_record(output_stem(image), [], path=image) for image in images]
 
 
 def picture_of(sources: Sources, image_id: str) -> tuple[Float[np.ndarray, "row col"], Record]:
