@@ -21,10 +21,11 @@ SIGNATURES = {
     "Heatmap": "image_id, finding, scores, to_image, rows, columns",
     "Model": "network, config, preprocessing, card, sha256",
     "ModelCard": "name, trained_on, findings, views, operating_points, training_patients, "
-    "training_images, limits, recipe, provenance",
-    "Preprocessing": "size, fit, source_size, bit_depth, mean, std",
+    "training_images, limits, recipe, may_have_seen, provenance, probabilities",
+    "Preprocessing": "size, fit, source_size, bit_depth, mean, std, standardised, grey, "
+    "interpolation, template",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
-    "laterality, photometric_interpretation, intensity, file_format, warnings",
+    "laterality, photometric_interpretation, intensity, file_format, warnings, read_stored",
     "Record": "image_id, patient_id, study_id, path, view, age_years, sex, labels, annotations, "
     "annotation_frame",
     "ScoringProtocol": "rules, population, box_thresholds, resampling, draws",
