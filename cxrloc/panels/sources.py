@@ -80,7 +80,24 @@ def _with(found: Sources, path: Path) -> Sources:
             return _with_reports(found, path)
     if path.suffix.lower() in {".txt", ".xml"}:
         return _with_reports(found, path)
-    return replace(found, records=found.records | {r.image_id: r for r in _records(path)})
+    records = dict(found.records)
+    for record in _records(path):
+        records[record.image_id] = _joined(records.get(record.image_id), record)
+    return replace(found, records=records)
+
+
+def _joined(known: Record | None, record: Record) -> Record:
+    """A record with what an earlier one of the same image says and it does not."""
+    if known is None:
+        return record
+    truth = record if record.annotations else known
+    return replace(
+        record,
+        path=record.path or known.path,
+        labels={**known.labels, **record.labels},
+        annotations=truth.annotations,
+        annotation_frame=truth.annotation_frame,
+    )
 
 
 def _with_reports(found: Sources, path: Path) -> Sources:
