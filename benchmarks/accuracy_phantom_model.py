@@ -28,7 +28,7 @@ from cxrloc.evaluation.localization.scores import (
 )
 from cxrloc.inference.localize import Failure, Image, InferenceSettings, Localized
 from cxrloc.models.weights import (
-    DEFAULT_MODEL,
+    PHANTOM_MODEL,
     Model,
     read_model,
     write_model,
@@ -36,7 +36,7 @@ from cxrloc.models.weights import (
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.types import Label, MatchRule, Radiograph, Record
 
-TEST_SEED, TEST_IMAGES, TEST_SIZE = 77, 1600, 320
+TEST_SEED, TEST_IMAGES, TEST_SIZE = 2101, 2000, 320
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.3))
 LIMITS = (
     "Trained on synthetic phantoms: it has no clinical meaning and must not be used on patients."
@@ -46,8 +46,8 @@ LIMITS = (
 def embed(trained: Path, out: Path) -> Path:
     """The trained model under the name that it has inside the package."""
     model = read_model(trained)
-    card = replace(model.card, name=DEFAULT_MODEL, limits=LIMITS)
-    path = out / f"{DEFAULT_MODEL}.safetensors"
+    card = replace(model.card, name=PHANTOM_MODEL, limits=LIMITS)
+    path = out / f"{PHANTOM_MODEL}.safetensors"
     write_model(path, model.network, model.preprocessing, card)
     return path
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="of the fresh phantoms")
     parser.add_argument("--images", type=int, default=TEST_IMAGES)
     options = parser.parse_args()
-    path: str | Path = DEFAULT_MODEL
+    path: str | Path = PHANTOM_MODEL
     if options.trained:
         path = embed(options.trained / "model.safetensors", options.trained)
     model = read_model(path)

@@ -52,7 +52,7 @@ def figure(
         if names or panel is None:
             for name, each in PANELS.items():
                 after = f"; after {each.after}" if each.after else ""
-                typer.echo(f"{name:20} {each.reads}{after}")
+                typer.echo(f"{name:24} {each.reads}{after}")
             return
         request = FigureRequest(
             width.value, tuple(finding or ()), tuple(beside), images=tuple(image or ())

@@ -128,7 +128,7 @@ def sample_anatomy(
     pull = 0.4 * (loss[1] - loss[0])
     midline = 0.5 + rng.normal(0, 0.008)
     ratio = patient.heart * (1.06 if lying else 1.0)
-    width = 2 * patient.half_width * (max(0.56, rng.normal(0.69, 0.07)) if enlarged else ratio)
+    width = 2 * patient.half_width * (max(0.53, rng.normal(0.67, 0.08)) if enlarged else ratio)
     tall = width * rng.normal(0.8, 0.08) if enlarged else 0.5 * height + rng.normal(0, 0.01)
     left = midline + pull + width * rng.normal(0.65, 0.03)
     bottom = angle - 0.55 * float(domes.mean())

@@ -86,7 +86,7 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
     deep = fluid.intersection(area_of(below + np.array([0, 0.18 * height])))
     parts = outlines(fluid)
     fills = (*((part, 0.75) for part in parts), *_filled(deep))
-    return Lesion("Effusion", parts, fills, rng.uniform(0.12, 0.8), 0.006)
+    return Lesion("Effusion", parts, fills, rng.uniform(0.12, 0.75), 0.006)
 
 
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -122,7 +122,7 @@ def atelectasis(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion
         return shape(np.random.default_rng(form), place, (width, height), hilum)
 
     _, area = placed(rng, field, collapsed, (0.25, 1.0), 0.9)
-    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.35, 0.75), 0.003)
+    return Lesion("Atelectasis", outlines(area), _filled(area), rng.uniform(0.33, 0.72), 0.003)
 
 
 def _plates(
@@ -180,7 +180,7 @@ def nodule(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.95
     )
     outline = blob(rng, place, radii, 0.05)
-    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.25, 0.65), 0.003)
+    return Lesion("Nodule", (outline,), _ball(outline), rng.uniform(0.2, 0.55), 0.003)
 
 
 def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -192,7 +192,7 @@ def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         rng, visible_lung(anatomy, side), lambda at: area_of(ellipse(at, radii)), inside=0.85
     )
     outline = blob(rng, place, radii, 0.13, (2, 3, 5))
-    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.15, 0.65), 0.004)
+    return Lesion("Mass", (outline,), _ball(outline), rng.uniform(0.12, 0.55), 0.004)
 
 
 def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
@@ -216,7 +216,12 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
             patches.append(patch.intersection(field))
     area = unary_union(patches)
     return Lesion(
-        "Infiltration", outlines(area), _filled(area), rng.uniform(0.2, 0.5), 0.012, patchiness=0.8
+        "Infiltration",
+        outlines(area),
+        _filled(area),
+        rng.uniform(0.14, 0.45),
+        0.012,
+        patchiness=0.8,
     )
 
 
@@ -232,7 +237,7 @@ def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
         "Pneumonia",
         outlines(area),
         _filled(area),
-        rng.uniform(0.1, 0.5),
+        rng.uniform(0.1, 0.44),
         0.005,
         patchiness=0.25,
         lines=tuple(line for _, bronchi in parts for line in bronchi),

@@ -58,8 +58,8 @@ def draw_plan(plan: Plan, size: int) -> Float[np.ndarray, "row col"]:
     lungs = _lungs(canvas, plan)
     attenuation = _body(canvas, plan.anatomy)
     depth = LUNG_AIR * rng.uniform(0.75, 1.05)
-    attenuation -= lungs.air * (depth * (1 - lungs.opacity) + 0.08 * lungs.cleared)
-    attenuation += 0.14 * lungs.pleura * lungs.air
+    attenuation -= lungs.air * (depth * (1 - lungs.opacity) + 0.12 * lungs.cleared)
+    attenuation += 0.1 * lungs.pleura * lungs.air
     attenuation += _markings(canvas, plan.anatomy, lungs, rng)
     attenuation += _bones(canvas, plan.anatomy)
     attenuation -= 0.15 * layer(canvas, [(part, 1.0) for part in trachea(plan.anatomy)], 0.004)
