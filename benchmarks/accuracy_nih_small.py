@@ -58,7 +58,8 @@ LIMITS = (
 )
 TRAINED_ON = (
     "{images} frontal images of ChestX-ray14, official train_val list, nobody with an expert's box "
-    "(NIH Clinical Center, https://nihcc.app.box.com/v/ChestXray-NIHCC; Wang et al., CVPR 2017)"
+    "(with thanks to the NIH Clinical Center, https://nihcc.app.box.com/v/ChestXray-NIHCC; "
+    "Wang et al., CVPR 2017)"
 )
 
 
@@ -72,16 +73,27 @@ def at_stride(model: Model, stride: int) -> Model:
 
 
 def embed(model: Model, stride: int, path: Path) -> None:
-    """The trained model under its name inside the package."""
-    model = at_stride(model, stride)
+    """The trained model under its name inside the package, with the findings that have boxes.
+
+    The other six helped to train it; too few held-out images have them for an operating point.
+    """
+    finer = at_stride(model, stride)
+    assert finer.config is not None
+    network = Localizer(replace(finer.config, findings=CHESTXRAY8)).eval()
+    weights = finer.network.state_dict()
+    rows = [model.card.findings.index(name) for name in CHESTXRAY8]
+    for name in ("prediction.weight", "prediction.bias"):
+        weights[name] = weights[name][rows]
+    network.load_state_dict(weights)
     card = replace(
         model.card,
         name=NAME,
+        findings=CHESTXRAY8,
+        operating_points={name: model.card.operating_points[name] for name in CHESTXRAY8},
         limits=LIMITS,
         trained_on=TRAINED_ON.format(images=f"{model.card.training_images:,}"),
     )
-    assert isinstance(model.network, Localizer)
-    write_model(path, model.network, model.preprocessing, card)
+    write_model(path, network, model.preprocessing, card)
 
 
 def guides(model: Model, folder: Path) -> None:
@@ -267,7 +279,7 @@ def main() -> None:
     parser.add_argument("--guides", type=Path, metavar="MODEL")
     parser.add_argument("--embed", type=Path, metavar="MODEL")
     parser.add_argument(
-        "--stride", type=int, default=16, help="pixels per cell of what is embedded"
+        "--stride", type=int, default=32, help="pixels per cell of what is embedded"
     )
     parser.add_argument("--to", type=Path, default=Path(f"{NAME}.safetensors"))
     parser.add_argument("--model", default=NAME, help="name or file of what is scored")

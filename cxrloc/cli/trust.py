@@ -44,12 +44,12 @@ def trust(
     with clear_errors():
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
-        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
         from cxrloc.pipeline.trust_cases import TrustOptions
 
         options = TrustOptions(
-            model=model or DEFAULT_MODEL,
+            model=model or (DEFAULT_MODEL if data else PHANTOM_MODEL),
             shuffled_model=shuffled_model,
             other_models=tuple(other_model or ()),
             images=images,

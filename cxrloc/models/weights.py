@@ -25,11 +25,16 @@ from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.models.zoo import TIMM_NAMES, timm_network
 from cxrloc.types import CxrlocError, UsageError
 
-MODELS = {"phantom-v1": Path(__file__).parent / "embedded" / "phantom-v1.safetensors"}
+_EMBEDDED = Path(__file__).parent / "embedded"
+
+MODELS = {name: _EMBEDDED / f"{name}.safetensors" for name in ("nih-small-v1", "phantom-v1")}
 """Models inside the package: name -> file."""
 
 DEFAULT_MODEL = "phantom-v1"
-"""The model of a command that names none."""
+"""The model of a command that names none and is given data."""
+
+PHANTOM_MODEL = "phantom-v1"
+"""The model of a command that names none and is given no data: it is judged on phantoms."""
 
 
 @dataclass(frozen=True, slots=True)

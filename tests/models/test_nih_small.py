@@ -1,0 +1,37 @@
+"""The model for real radiographs: small, honest about its origin, and never shown a patient with a box."""
+
+import pytest
+
+from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
+from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.findings import CHESTXRAY8
+from cxrloc.models.weights import MODELS, read_model
+
+
+NAME = "nih-small-v1"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return read_model(NAME)
+
+
+def test_it_is_small_and_says_where_it_comes_from(model):
+    assert MODELS[NAME].stat().st_size < 10e6
+    assert model.card.findings == tuple(model.card.operating_points) == CHESTXRAY8
+    assert set(model.card.views) == {"PA", "AP"}
+    for said in (f"{model.card.training_images:,}", "nihcc.app.box.com", "NIH Clinical Center"):
+        assert said in model.card.trained_on
+    assert model.card.limits.startswith("Research demo")
+
+
+def test_no_boxed_and_no_test_patient_ever_trained_it(model, shared):
+    folder = shared / "data" / "chestxray14"
+    records = read_chestxray14(folder)
+    boxed = [record for record in records if record.annotations]
+    assert len(boxed) == 880
+    assert not contaminated_patients(boxed, model.card.training_patients)
+    test = official_split(folder, records)["test"]
+    assert not contaminated_patients(test, model.card.training_patients)
+    known = contaminated_patients(records, model.card.training_patients)
+    assert len(known) == len(model.card.training_patients)  # the ids are of this data set
