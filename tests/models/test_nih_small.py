@@ -1,4 +1,4 @@
-"""The model for real radiographs: small, honest about its origin, and never shown a patient with a box."""
+"""The model for real radiographs: small, honest about its origin, never shown a boxed patient."""
 
 import pytest
 
@@ -6,7 +6,6 @@ from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.models.weights import MODELS, read_model
-
 
 NAME = "nih-small-v1"
 
