@@ -41,8 +41,8 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
     height = _MARGIN_MM + _ROW_MM * len(rows)
     figure, (axes,) = free_axes(1, 1, request, height)
     for place, name in enumerate(rows):
-        auc, low, high = own.loc[name, ["auc", "low", "high"]]
-        if pd.isna(auc):
+        auc, low, high = map(float, own.loc[name, ["auc", "low", "high"]])
+        if np.isnan(auc):
             axes.annotate(
                 "not defined", (0.02, place), xycoords=("axes fraction", "data"), va="center"
             )
@@ -82,7 +82,9 @@ def _ranges(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         )
     names = list(dict.fromkeys(name for table in tables for name in table.index))
     areas = pd.concat([table["auc"].reindex(names) for table in tables], axis=1)
-    return pd.DataFrame({"auc": areas.mean(1), "low": areas.min(1), "high": areas.max(1)})
+    return pd.DataFrame(
+        {"auc": areas.mean(axis=1), "low": areas.min(axis=1), "high": areas.max(axis=1)}
+    )
 
 
 def _published(tables: Sequence[str], findings: Sequence[str]) -> pd.DataFrame:

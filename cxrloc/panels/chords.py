@@ -131,11 +131,11 @@ def _label(axes: Axes, counts: Cooccurrence, row: int, place: float) -> None:
     angle = np.pi / 2 - 2 * np.pi * place
     x, y = np.cos(angle), np.sin(angle)
     axes.text(
-        1.05 * x,
-        1.05 * y,
+        1.06 * x,
+        1.06 * y,
         f"{counts.findings[row].replace('_', ' ')}\n{images:,}{share}",
         ha="left" if x > 0 else "right",
-        va="bottom" if y > 0.9 else "top" if y < -0.9 else "center",
+        va="bottom" if y > 0.6 else "top" if y < -0.6 else "center",
         fontsize=6,
     )
 

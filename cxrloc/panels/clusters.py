@@ -66,9 +66,11 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
 
     Source: Bruls, Huizing, van Wijk 2000, Squarified treemaps. Sizes fall and are above 0.
 
-    >>> treemap([2.0, 1.0, 1.0], Tile(0, 0, 2, 2))
-    [Tile(x=0, y=0, width=1.0, height=2.0), Tile(x=1.0, y=0, width=1.0, height=1.0),
-     Tile(x=1.0, y=1.0, width=1.0, height=1.0)]
+    >>> for each in treemap([2.0, 1.0, 1.0], Tile(0.0, 0.0, 2.0, 2.0)):
+    ...     print(*each)
+    0.0 0.0 1.0 2.0
+    1.0 0.0 1.0 1.0
+    1.0 1.0 1.0 1.0
     """
     if not sizes:
         return []

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cxrloc.datasets import read_dataset
 from cxrloc.evaluation.classification.ranking import cumulative_shares
@@ -40,28 +41,29 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
     top = int(every.max()) // BIN_YEARS * BIN_YEARS + BIN_YEARS
     edges = np.arange(0, top + BIN_YEARS, BIN_YEARS)
     figure, (axes,) = free_axes(1, 1, request, 60)
-    base = np.zeros(edges.size - 1)
+    base, marks = np.zeros(edges.size - 1), []
     for (words, look), own in zip(_SEXES.values(), ages, strict=True):
         if own.size:
             counts, _ = np.histogram(own, edges)
-            axes.bar(
+            bars = axes.bar(
                 edges[:-1],
                 counts,
                 BIN_YEARS,
                 base,
                 align="edge",
-                label=f"{words}: {own.size:,}",
                 edgecolor=axes.get_facecolor(),
                 linewidth=0.4,
                 **look,
             )
+            bars[0].set_label(f"{words}: {own.size:,}")
+            marks.append(bars[0])
             base += counts
     left_out = len(records) - every.size
     absent = f"; {left_out:,} images without an age left out" if left_out else ""
     axes.set_title(f"mean {every.mean():.2f}, standard deviation {every.std():.2f} years{absent}")
     axes.set(xlabel="Age in years", ylabel="Images", xlim=(0, top))
-    axes.legend()
-    add_legend(figure, [], request.caption)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    add_legend(figure, marks, request.caption)
     return figure
 
 

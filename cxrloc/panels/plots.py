@@ -17,9 +17,9 @@ from typing import Any
 import matplotlib
 import matplotlib.style
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from cxrloc.types import CxrlocError, UsageError
 
@@ -83,6 +83,8 @@ def figure_style(dark: bool = False) -> Iterator[None]:
             try:
                 yield
             except UserWarning as warning:
+                if not str(warning).startswith("Glyph"):
+                    raise
                 raise CxrlocError(
                     f"{warning} Install a font that has it: for Chinese, Japanese and Korean "
                     "Debian's package fonts-noto-cjk"
@@ -158,7 +160,7 @@ def letter_axes(panels: Sequence[Axes]) -> None:
         )
 
 
-def add_legend(figure: Figure, marks: Sequence[Line2D], caption: str = "") -> None:
+def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> None:
     """What the lines are, above all plots, under the small print; the figure grows by it."""
     width = figure.get_figwidth()
     words = wrap(caption, width=int(width / _CHARACTER_INCHES))

@@ -11,6 +11,7 @@ from cxrloc.panels.plots import FigureRequest, add_legend, free_axes, letter_axe
 from cxrloc.panels.results import read_table, run_names
 
 _LOSSES = {"loss": "Training loss per label", "validation_loss": "Validation loss"}
+_NAMES = {**_LOSSES, "learning_rate": "Learning rate", "mean_auc": "Validation, mean AUC"}
 _NOT_VALIDATED = ("step", "learning_rate", "images_per_second", *_LOSSES)
 
 
@@ -30,10 +31,9 @@ def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
         for place, frame in enumerate(frames):
             if column in frame:
                 known = frame[["step", column]].dropna()
-                single = {"marker": "o"} if len(known) == 1 else {}
-                axes.plot(known["step"], known[column], **line_of(place), **single)
-        label = "Learning rate" if column == "learning_rate" else column.replace("_", " ")
-        axes.set(xlabel="Step", ylabel=_LOSSES.get(column, label))
+                marker = "o" if len(known) == 1 else ""
+                axes.plot(known["step"], known[column], marker=marker, **line_of(place))
+        axes.set(xlabel="Step", ylabel=_NAMES.get(column, column.replace("_", " ")))
         axes.margins(x=0.02)
     for axes in panels[len(columns) :]:
         axes.set_axis_off()

@@ -62,8 +62,8 @@ def check_print(figure: Figure, width_mm: float) -> None:
 
 
 def ink(figure: Figure) -> float:
-    """Share of the picture's pixels that are not background."""
+    """Share of the picture's pixels that stand out from the background; pale tints do not."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=50)
     pixels = np.asarray(Image.open(stream).convert("RGB")).astype(int)
-    return float((np.abs(pixels - pixels[0, 0]).max(-1) > 24).mean())
+    return float((np.abs(pixels - pixels[0, 0]).max(-1) > 100).mean())

@@ -1,0 +1,19 @@
+"""ROC curves of the phantom model on phantoms, after Wang et al. 2017, figure 7.
+
+python figures/wang2017_figure7.py draws wang2017_figure7.svg.
+"""
+
+import tempfile
+from pathlib import Path
+
+from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.figure import figure
+
+FIGURES = Path(__file__).parent
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        classify(None, Path(folder), ClassifyOptions(models=(PHANTOM_MODEL,)))
+        figure("roc", [Path(folder)], FIGURES / "wang2017_figure7.svg", FigureRequest())
