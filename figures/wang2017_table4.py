@@ -1,0 +1,21 @@
+"""Localization of the phantom model on phantoms, after Wang et al. 2017, tables 4 and 7.
+
+python figures/wang2017_table4.py draws wang2017_table4.svg. The published numbers are of real
+radiographs: they stand beside to show the form, not to be compared.
+"""
+
+import tempfile
+from pathlib import Path
+
+from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline.bench import BenchOptions, bench
+from cxrloc.pipeline.figure import figure
+
+FIGURES = Path(__file__).parent
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        bench(None, Path(folder), BenchOptions(models=(PHANTOM_MODEL,)))
+        request = FigureRequest(beside=("wang2017:4", "wang2017:7"))
+        figure("localization", [Path(folder)], FIGURES / "wang2017_table4.svg", request)
