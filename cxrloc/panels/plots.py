@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
+from pathlib import Path
 from string import ascii_lowercase
 from textwrap import fill, wrap
 from typing import Any
@@ -183,6 +184,8 @@ def _cjk_families() -> tuple[str, ...]:
     """The first font of the system that has Chinese, if any."""
     for path in font_manager.findSystemFonts():
         if any(name in path for name in _CJK_FONTS):
-            font_manager.fontManager.addfont(path)
+            for weight in {path, path.replace("Regular", "Bold")}:
+                if Path(weight).is_file():
+                    font_manager.fontManager.addfont(weight)
             return (font_manager.FontProperties(fname=path).get_name(),)
     return ()
