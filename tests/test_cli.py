@@ -13,7 +13,10 @@ from typer.testing import CliRunner, Result
 from cxrloc.cli import app
 from cxrloc.datasets.phantom import write_phantoms
 
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+]
 
 
 def run(*arguments: str | Path) -> Result:

@@ -66,7 +66,8 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
         for path in readers:
             frame = read_table(path, path.name, _READER, "classify")
             own = frame[frame["finding"] == finding]
-            axes.plot(own["false_positive_rate"], own["sensitivity"], clip_on=False, **_STAR)
+            if len(own):  # an empty line reaches, for the layout, to the figure's corner
+                axes.plot(own["false_positive_rate"], own["sensitivity"], clip_on=False, **_STAR)
         _finish(axes)
     marks = [Line2D([], [], label=run.name, **line_of(i)) for i, run in enumerate(runs)]
     marks = [*(marks if len(runs) > 1 else []), Line2D([], [], label="chance", **_CHANCE)]

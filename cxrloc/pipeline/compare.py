@@ -96,17 +96,17 @@ def compare(
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
     runs = {name: _read_run(path) for name, path in zip(_names(paths), paths, strict=True)}
-    image_set = read_images(options.data or _data_of(runs))
-    frames: dict[str, pd.DataFrame] = {}
-    counts: dict[str, Any] = {}
-    for kind, compare_kind in watch(COMPARED.items()):
-        if all(kind in run.files for run in runs.values()):
-            own, counts[kind] = compare_kind(runs, image_set.records, options)
-            frames |= own
-    if not frames:
+    shared = {k: f for k, f in COMPARED.items() if all(k in run.files for run in runs.values())}
+    if not shared:
         raise CxrlocError(
             f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
         )
+    image_set = read_images(options.data or _data_of(runs))
+    frames: dict[str, pd.DataFrame] = {}
+    counts: dict[str, Any] = {}
+    for kind, compare_kind in watch(shared.items()):
+        own, counts[kind] = compare_kind(runs, image_set.records, options)
+        frames |= own
     run = {
         "versions": versions(),
         "runs": {

@@ -19,7 +19,17 @@ from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import CxrlocError, Label, Predictions, UsageError
 
 FEW = Resampling(resamples=20)
-FILES = ["auc", "classification", "confusion", "probabilities", "reliability", "roc", "roc_bands"]
+FILES = [
+    "auc",
+    "classification",
+    "confusion",
+    "image_precision",
+    "probabilities",
+    "reliability",
+    "roc",
+    "roc_bands",
+    "single_findings",
+]
 
 
 @pytest.fixture(scope="module")

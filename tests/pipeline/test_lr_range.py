@@ -32,7 +32,7 @@ def lr_range(recipe: Path, tmp_path: Path, *options: str):
 def test_a_recipe_gives_a_table_and_a_plot(recipe: Path, tmp_path: Path) -> None:
     ran = lr_range(recipe, tmp_path, "--steps", "4", "--lowest", "1e-4", "--highest", "0.1")
     assert ran.exit_code == 0, ran.output
-    rows = list(csv.DictReader((tmp_path / "out/lr_range.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out/lr_range.csv").read_text().splitlines()))
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx([1e-4, 1e-3, 1e-2, 0.1])
     assert tuple(rows[0]) == RangePoint._fields
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {

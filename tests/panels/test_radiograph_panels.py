@@ -1,0 +1,206 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.inference.localize import Localization
+from cxrloc.inference.map_files import write_maps
+from cxrloc.panels.examples import draw_examples, draw_report_example
+from cxrloc.panels.localization_rows import draw_gradcam, draw_localization_rows
+from cxrloc.panels.one_image import draw_findings_overlay, draw_ranked_labels
+from cxrloc.panels.overlay import Role
+from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
+from cxrloc.panels.report_text import marked_text
+from cxrloc.reports.label_file import EXPLANATION_COLUMNS
+from cxrloc.types import Affine, CxrlocError, Label, UsageError
+from tests.panels.print_checks import check_print, ink, words
+
+SIDE = 40
+FINDINGS = ("Mass", "Nodule", "Hernia")
+REPORT = "Findings: there is a mass. No nodule."
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two images with boxes, a run with a hit and 30 misses, maps, probabilities and reports."""
+    folder = tmp_path_factory.mktemp("results")
+    for name in ("images", "run", "maps", "scores"):
+        (folder / name).mkdir()
+    for name, rows in (("a", SIDE), ("b", 2 * SIDE)):
+        pixels = np.full((rows, SIDE), 128, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
+        maps = np.zeros((3, 5, 5))
+        maps[:, 1, 1] = 1.0
+        to_image = Affine(xx=SIDE / 5, yy=rows / 5)
+        probabilities = np.array([0.9, 0.5, 0.1])
+        found = Localization(name, FINDINGS, probabilities, maps, to_image, rows, SIDE)
+        write_maps(found, folder / "maps" / f"{name}.npz")
+    columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max"]
+    boxes = [("images/a.png", "Mass", 5, 5, 20, 20), ("images/b.png", "Nodule", 30, 9, 33, 12)]
+    pd.DataFrame(boxes, columns=columns).to_csv(folder / "boxes.csv", index=False)
+    claims = [("a", "Mass", 6, 6, 20, 20, 180, 0.9)]
+    claims += [("a", "Mass", 25, 1 + i / 4, 39, 30 + i / 4, 60, 0.5) for i in range(30)]
+    detections = pd.DataFrame(claims, columns=[*columns, "threshold", "score"])
+    detections.to_csv(folder / "run" / "detections.csv", index=False)
+    rules = [{"criterion": "iobb", "threshold": t} for t in (0.1, 0.5)]
+    (folder / "run" / "run.json").write_text(json.dumps({"protocol": {"rules": rules}}))
+    scores = pd.DataFrame([("a", 0.9, 0.5, 0.1)], columns=["image", *FINDINGS])
+    scores.to_csv(folder / "scores" / "probabilities.csv", index=False)
+    pd.DataFrame([("a", REPORT)], columns=["report_id", "text"]).to_csv(
+        folder / "reports.csv", index=False
+    )
+    said = [
+        ("a", "Mass", "mass", 1, "mass", "mentioned", 11, 15, "there is a mass."),
+        ("a", "Nodule", "nodule", 0, "nodule", "negated after: no", 3, 9, "No nodule."),
+    ]
+    pd.DataFrame(said, columns=EXPLANATION_COLUMNS).to_csv(folder / "said.csv", index=False)
+    pd.DataFrame([("b", 10.0, 30.0)], columns=["image", "x", "y"]).to_csv(
+        folder / "arrows.csv", index=False
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with figure_style():
+        yield
+
+
+def paths(results: Path, names: str) -> list[Path]:
+    return [results / name for name in names.split()]
+
+
+def pictures(figure: Figure) -> list[Axes]:
+    """Axes with a radiograph, which have colours; a scale bar is one row of numbers."""
+    return [axes for axes in figure.axes if axes.images and axes.images[0].get_array().ndim == 3]
+
+
+def outlines(axes: Axes, role: Role) -> list[Rectangle]:
+    colour = tuple(value / 255 for value in role.colour)
+    return [
+        patch
+        for patch in axes.patches
+        if isinstance(patch, Rectangle) and patch.get_edgecolor()[:3] == pytest.approx(colour)
+    ]
+
+
+ROWS = "run boxes.csv images maps said.csv reports.csv"
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+def test_boxes_stand_on_the_radiograph_by_role_beside_heatmap_and_report(
+    results: Path, width: str
+) -> None:
+    request = FigureRequest(width, ("Mass",))
+    figure = draw_localization_rows(paths(results, ROWS), request)
+    radiograph, heatmap = pictures(figure)
+    assert [len(outlines(radiograph, role)) for role in (Role.EXPERT, Role.CORRECT)] == [1, 1]
+    assert len(outlines(radiograph, Role.FALSE_POSITIVE)) == 30
+    assert len(outlines(heatmap, Role.EXPERT)) == 1
+    assert {"Report", "Keywords", "Mass", "present", "denied"} <= set(words(figure).splitlines())
+    check_print(figure, WIDTHS_MM[width])
+    assert ink(figure) > 0.1
+
+
+def test_a_radiograph_stays_grey_and_its_heatmap_has_colours(results: Path) -> None:
+    figure = draw_localization_rows(paths(results, ROWS), FigureRequest(findings=("Mass",)))
+    radiograph, heatmap = (axes.images[0].get_array() for axes in pictures(figure))
+    assert (radiograph == 128).all()
+    assert (heatmap[..., 0] != heatmap[..., 2]).any()
+
+
+def test_without_maps_and_reports_only_the_radiographs_are_drawn(results: Path) -> None:
+    figure = draw_localization_rows(paths(results, "run boxes.csv images"), FigureRequest())
+    assert len(pictures(figure)) == 2
+    assert "Report" not in words(figure)
+    tall = pictures(figure)[1].get_position()
+    height = tall.height * figure.get_figheight() / (tall.width * figure.get_figwidth())
+    assert height == pytest.approx(2.0)
+
+
+def test_an_arrow_points_to_its_place_and_the_map_lies_beside(results: Path) -> None:
+    request = FigureRequest(findings=("Mass",))
+    figure = draw_gradcam(paths(results, "boxes.csv images maps arrows.csv"), request)
+    assert len(pictures(figure)) == 4
+    (arrow,) = pictures(figure)[2].texts
+    assert arrow.xy == (10.0, 30.0)
+    check_print(figure, WIDTHS_MM["double"])
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+def test_a_small_box_becomes_an_arrow_and_a_missing_finding_says_so(
+    results: Path, width: str
+) -> None:
+    figure = draw_examples(paths(results, "boxes.csv images"), FigureRequest(width))
+    mass, nodule = pictures(figure)
+    assert (len(outlines(mass, Role.EXPERT)), len(mass.texts)) == (1, 0)
+    assert (len(outlines(nodule, Role.EXPERT)), len(nodule.texts)) == (0, 1)
+    check_print(figure, WIDTHS_MM[width])
+    with pytest.raises(UsageError, match="--finding Hernia: the results have Mass, Nodule"):
+        draw_examples(paths(results, "boxes.csv images"), FigureRequest(findings=("Hernia",)))
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_one_image_and_64_of_them_fit(results: Path, count: int) -> None:
+    request = FigureRequest(images=("a", "b") * (count // 2) or ("a",))
+    figure = draw_examples(paths(results, "boxes.csv images"), request)
+    assert len(pictures(figure)) == count
+    check_print(figure, WIDTHS_MM["double"])
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+def test_a_report_stands_beside_its_image(results: Path, width: str) -> None:
+    figure = draw_report_example(
+        paths(results, "boxes.csv images reports.csv said.csv"), FigureRequest(width)
+    )
+    assert len(pictures(figure)) == 1
+    assert "Labels\nMass" in words(figure)
+    check_print(figure, WIDTHS_MM[width])
+
+
+def test_keywords_are_found_where_they_stand_in_the_report(results: Path) -> None:
+    marked = marked_text(REPORT, pd.read_csv(results / "said.csv"))
+    found = [(marked.text[start:end], label) for start, end, label in marked.keywords]
+    assert found == [("mass", Label.POSITIVE), ("nodule", Label.NEGATIVE)]
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+def test_outlines_lie_where_the_map_is_high(results: Path, width: str) -> None:
+    request = FigureRequest(width, ("Mass",), images=("a",))
+    figure = draw_findings_overlay(paths(results, "images maps"), request)
+    (outline,) = pictures(figure)[0].lines
+    assert outline.get_xdata().mean() == pytest.approx(1.5 * SIDE / 5, abs=1)
+    assert "Mass  0.90" in words(figure)
+    check_print(figure, WIDTHS_MM[width])
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+def test_ranked_labels_give_the_precision_of_the_image(results: Path, width: str) -> None:
+    request = FigureRequest(width, images=("a",))
+    figure = draw_ranked_labels(paths(results, "scores boxes.csv images"), request)
+    assert "AP of this image: 1.000" in words(figure)
+    check_print(figure, WIDTHS_MM[width])
+
+
+def test_phantoms_on_disk_give_a_picture_per_finding(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "chests", n=3, seed=31, size=64)
+    assert pictures(draw_examples([tmp_path / "chests"], FigureRequest()))
+
+
+def test_what_is_not_there_is_named(results: Path) -> None:
+    with pytest.raises(UsageError, match="no radiograph among the results"):
+        draw_examples([results / "maps"], FigureRequest())
+    with pytest.raises(CxrlocError, match="no maps of this image"):
+        draw_findings_overlay([results / "images"], FigureRequest())
+    with pytest.raises(CxrlocError, match="needs the output folder of `cxrloc bench`"):
+        draw_localization_rows(paths(results, "boxes.csv images"), FigureRequest())
+    with pytest.raises(UsageError, match="--image x: the data have no image of this name"):
+        draw_examples(paths(results, "boxes.csv images"), FigureRequest(images=("x",)))
