@@ -30,7 +30,9 @@ def an_optimizer(learning_rate):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_stays_between_zero_and_its_highest_rate(name):
     config = CONFIGS[name]
-    rates = [SCHEDULES[name](Progress(step, 50, [1.0] * (step // 10)), config) for step in range(50)]
+    rates = [
+        SCHEDULES[name](Progress(step, 50, [1.0] * (step // 10)), config) for step in range(50)
+    ]
     assert all(0 < rate <= config.learning_rate for rate in rates)
 
 
