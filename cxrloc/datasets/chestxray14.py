@@ -83,8 +83,8 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
         part_of |= {image_id_of(line): part for line in path.read_text().split()}
     split: dict[str, list[Record]] = {"train_val": [], "test": []}
     for record in records:
-        if part := part_of.get(record.image_id):
-            split[part].append(record)
+        if record.image_id in part_of:
+            split[part_of[record.image_id]].append(record)
     return split
 
 

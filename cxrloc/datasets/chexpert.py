@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cxrloc.datasets.observation_tables import observation_labels, read_table
+from cxrloc.datasets.observation_tables import observation_labels, read_table, table_rows
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
@@ -76,7 +76,7 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 def _records(table_path: Path) -> list[Record]:
     table = read_table(table_path, COLUMNS)
-    rows = table.to_dict("records")
+    rows = table_rows(table)
     return [
         _record(table_path, index, row, labels)
         for index, (row, labels) in enumerate(
@@ -91,7 +91,9 @@ def _record(table: Path, index: int, row: Mapping[str, str], labels: Mapping[str
     if age and not re.fullmatch(r"\d+(\.0)?", age):
         raise CxrlocError(f"{table}, row {index + 2}: Age {age!r} is not a number of years")
     return Record(
-        **names,
+        image_id=names["image_id"],
+        patient_id=names["patient_id"],
+        study_id=names["study_id"],
         path=_file(table.parent, row["Path"]),
         view=_view(row, names["image_id"]),
         age_years=(float(age) or None) if age else None,

@@ -8,7 +8,7 @@ or not; images in `files/p10/p10000032/s50414267/<dicom_id>.jpg` or `.dcm`, repo
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cxrloc.datasets.observation_tables import observation_labels, read_table
+from cxrloc.datasets.observation_tables import observation_labels, read_table, table_rows
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record
@@ -47,7 +47,7 @@ def read_mimic_cxr(path: Path) -> list[Record]:
     metadata = _table(folder, "metadata")
     if metadata is None:
         raise CxrlocError(f"{folder} holds no {NAME}metadata.csv or .csv.gz")
-    rows = read_table(metadata, METADATA_COLUMNS).to_dict("records")
+    rows = table_rows(read_table(metadata, METADATA_COLUMNS))
     numbered = sorted(enumerate(rows), key=lambda each: _order(metadata, *each))
     return [_record(folder, row, labels) for _, row in numbered]
 

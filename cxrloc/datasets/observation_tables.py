@@ -57,3 +57,9 @@ def observation_labels(path: Path, table: pd.DataFrame) -> list[dict[str, Label]
             if (label := _LABELS[cell]) is not None:
                 labels[row][standard_finding(finding)] = label
     return labels
+
+
+def table_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows of `read_table`, cells by column name."""
+    names = [str(name) for name in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]

@@ -207,5 +207,7 @@ def _draw_arc(
     at = (middle, foot - height - 0.35)
     weight = "bold" if strong else "normal"
     ground = {"facecolor": sheet.figure.get_facecolor(), "linewidth": 0, "pad": 0.3}
-    style = {"weight": weight, "bbox": ground, **({"color": colour} if strong else {})}
+    style: dict[str, Any] = {"weight": weight, "bbox": ground}
+    if strong:
+        style["color"] = colour
     write(sheet, at, label, ha="center", va="bottom", **style)

@@ -151,7 +151,7 @@ def _row(sources: Sources, image_id: str, finding: str, rule: MatchRule | None) 
     mined = report_key(sources.explanations, record)
     written = report_key(sources.reports, record)
     mentions = sources.explanations[mined] if mined else None
-    present = mentions[mentions["label"] == 1]["finding"] if mentions is not None else []
+    present = [] if mentions is None else mentions[mentions["label"] == 1]["finding"].tolist()
     return _Row(
         image_id,
         finding,

@@ -3,7 +3,7 @@
 A forward pass on torch's "meta" device gives every shape without computing a number.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,11 +66,13 @@ def network_flow(model: Model) -> Flow:
     channels, size = len(model.preprocessing.mean), model.preprocessing.size
     image = torch.empty(1, channels, size, size, device="meta")
     if isinstance(network, DualNet):
-        parts = {"frontal image": network.frontal, "lateral image": network.lateral}
+        parts: dict[str, nn.Module] = {
+            "frontal image": network.frontal,
+            "lateral image": network.lateral,
+        }
     else:
-        parts = {"image": nn.Sequential()}
-        parts["image"].add_module("backbone", network.backbone)
-        parts["image"].add_module("transition", network.transition)
+        steps = {"backbone": network.backbone, "transition": network.transition}
+        parts = {"image": nn.Sequential(OrderedDict(steps))}
     trunks = {name: _trunk(name, part, image) for name, part in parts.items()}
     depth = sum(stages[-1].shape[0] for stages in trunks.values())
     grid = next(iter(trunks.values()))[-1].shape[1:]

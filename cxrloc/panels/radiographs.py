@@ -156,7 +156,8 @@ def _key_lines(
     """What stands in each line of the key; the scale is marked by its |."""
     lines: list[list[Role | str]] = []
     room = 0.0
-    for item in [*([scale] if scale else []), *roles, *([note] if note else [])]:
+    items: list[Role | str] = [*([scale] if scale else []), *roles, *([note] if note else [])]
+    for item in items:
         needs = _item_mm(item)
         if not lines or needs > room:
             lines.append([])

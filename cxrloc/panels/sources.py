@@ -1,6 +1,6 @@
 """What panels with radiographs are given: each path is recognised by what is in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def maps_of(sources: Sources, image_id: str) -> Localization | None:
     return None
 
 
-def report_key(known: dict[str, pd.DataFrame] | dict[str, Report], record: Record) -> str | None:
+def report_key(known: Collection[str], record: Record) -> str | None:
     """The id of an image's report: the image's own or its study's; None where it has none."""
     return next((key for key in (record.image_id, record.study_id) if key in known), None)
 

@@ -134,10 +134,10 @@ def _point(
     column = units.findings.index(finding)
     read = units.known[rows, column] & ~np.isnan(calls)
     truth, scores = units.truth[rows[read], column], units.scores[rows[read], column]
-    if truth.all() or not truth.any():
+    if (curve := roc(truth, scores)) is None:
         return None
     away, sensitivity = reader_points(truth, calls[None, read] == 1)
-    (below,) = points_under_roc(roc(truth, scores), away, sensitivity).tolist()
+    (below,) = points_under_roc(curve, away, sensitivity).tolist()
     return ReaderPoint(
         reader=reader,
         finding=finding,
