@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Device, Out, Quiet
-from cxrloc.cli.terminal import clear_errors, show_failures, with_progress
+from cxrloc.cli.terminal import clear_errors, show_failures, show_warnings, with_progress
 
 
 def lr_range(
@@ -54,4 +54,5 @@ def lr_range(
             if result.diverged:
                 typer.echo(f"It diverges at {result.points[-1].learning_rate:.2g}")
             typer.echo(f"Table and plot are in {out}")
+        show_warnings(result.warnings)
         show_failures(result.failures)

@@ -54,6 +54,12 @@ def show_failures(failures: Iterable[tuple[str, str]]) -> None:
         typer.echo(reason if reason.startswith(name) else f"{name}: {reason}", err=True)
 
 
+def show_warnings(warnings: Iterable[str]) -> None:
+    """One line on stderr for each."""
+    for warning in warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+
+
 def show_frame(frame: Any) -> None:
     """A data frame as a table without its less needed columns; nothing where there is none."""
     from rich import box as lines

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.options import Device, Out, Quiet
-from cxrloc.cli.terminal import clear_errors, console, plain_table, show_failures, with_progress
+from cxrloc.cli.terminal import (
+    clear_errors,
+    console,
+    plain_table,
+    show_failures,
+    show_warnings,
+    with_progress,
+)
 
 
 def train(
@@ -54,10 +61,13 @@ def train(
 
 
 def show_data(data: Any, quiet: bool) -> None:
-    """Images, patients and prevalence of each part; what leaks or was shuffled."""
+    """Images, patients and prevalence of each part; what leaks, was shuffled or is not known."""
     from cxrloc.training.distributed import rank
 
-    if quiet or rank():
+    if rank():
+        return
+    show_warnings(data.warnings)
+    if quiet:
         return
     parts = data.description["parts"]
     findings = next(iter(parts.values()))["positive_of_labelled"]

@@ -61,7 +61,7 @@ def read_chestxray14(folder: Path) -> list[Record]:
     records = _read_entries(entries[-1], annotations, files) if entries else []
     known = {record.image_id for record in records}
     return records + [
-        boxed_record(image_id, boxes, _patient_in(image_id), FRAME, files.get(image_id))
+        boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id))
         for image_id, boxes in annotations.items()
         if image_id not in known
     ]
@@ -157,7 +157,11 @@ def _age_years(text: str, path: Path) -> float | None:
     return years if 0 <= years <= OLDEST_YEARS else None
 
 
-def _patient_in(image_id: str) -> str | None:
-    """The number before the underscore, as `Patient ID` writes it."""
+def patient_in(image_id: str) -> str | None:
+    """The number before the underscore, as `Patient ID` writes it; None where there is none.
+
+    >>> patient_in("00000013_005")
+    '13'
+    """
     number = image_id.split("_")[0]
     return str(int(number)) if number.isdecimal() else None

@@ -1,9 +1,12 @@
 """RSNA Pneumonia Detection Challenge (Shih et al. 2019): `stage_2_train_labels.csv`."""
 
 import dataclasses
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from cxrloc.datasets.annotation_rows import annotation_rows, numbers
+from cxrloc.datasets.chestxray14 import patient_in
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.types import Annotation, CxrlocError, Label, Record
@@ -16,17 +19,20 @@ FRAME = (1024, 1024)
 
 COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
 
+MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
+"""RSNA's list of the images of ChestX-ray14 that those of the challenge are."""
+
 
 def read_rsna_pneumonia(path: Path) -> list[Record]:
     """One record per image; one row per box, or one row of Target 0 and no box.
 
-    `patientId` names an image, and is the record's patient too: which images share a patient
-    stands in the challenge's mapping to ChestX-ray14 only. Images are looked for below the
-    file's folder, in `stage_2_train_images`.
+    `patientId` names an image. Its patient is that of ChestX-ray14, by the challenge's list
+    `MAPPING` beside the file; without that list each image counts as a patient. Images are looked
+    for below the file's folder, in `stage_2_train_images`.
 
     Raises:
-        CxrlocError: a column is missing, a Target is neither 0 nor 1, or a row (named) is not a
-            box.
+        CxrlocError: a column is missing, a Target is neither 0 nor 1, a row (named) is not a
+            box, or the list cannot be read or lacks an image (named).
     """
     boxes: dict[str, list[Annotation]] = {}
     for where, cells in annotation_rows(path, COLUMNS):
@@ -39,10 +45,30 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
             box = checked_box(where, x, y, x + width, y + height)
             own.append(Annotation(image_id, FINDING, box))
     files = find_image_files_below([path.parent / "stage_2_train_images"])
+    patients = _patients(path.parent / MAPPING, boxes)
     return [
         dataclasses.replace(
-            boxed_record(image_id, own, frame=FRAME, path=files.get(image_id)),
+            boxed_record(image_id, own, patients.get(image_id), FRAME, files.get(image_id)),
             labels={FINDING: Label.POSITIVE if own else Label.NEGATIVE},
         )
         for image_id, own in boxes.items()
     ]
+
+
+def _patients(path: Path, image_ids: Iterable[str]) -> dict[str, str]:
+    """Patients of ChestX-ray14 by image of the challenge; none where the list is not there."""
+    if not path.is_file():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        patients = {each["subset_img_id"]: patient_in(each["img_id"]) for each in entries}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CxrlocError(
+            f"{path} is not the challenge's list of subset_img_id and img_id: {error!r}"
+        ) from error
+    known = {}
+    for image_id in image_ids:
+        if (patient := patients.get(image_id)) is None:
+            raise CxrlocError(f"{path} names no image of ChestX-ray14 for {image_id}")
+        known[image_id] = patient
+    return known

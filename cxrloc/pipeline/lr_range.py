@@ -32,6 +32,7 @@ class RangeResult(NamedTuple):
         falls: learning rates between which the loss falls; None where it never does.
         diverged: the test ended before its last step.
         failures: images that could not be read, and why.
+        warnings: of the data, as in `TrainingData`.
         files: written.
     """
 
@@ -39,6 +40,7 @@ class RangeResult(NamedTuple):
     falls: tuple[float, float] | None
     diverged: bool
     failures: Sequence[tuple[str, str]]
+    warnings: Sequence[str]
     files: Sequence[Path]
 
 
@@ -74,5 +76,6 @@ def lr_range(
         falls=boundaries(points),
         diverged=len(points) < config.steps,
         failures=data.failures,
+        warnings=data.warnings,
         files=[table, *figures],
     )

@@ -96,6 +96,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "data": data.description,
             "failed_images": dict(data.failures),
             "images_in_no_official_list": data.unlisted,
+            "warnings": data.warnings,
             "validation": trained.scores,
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -109,6 +110,7 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
     records = data.parts.train
     before = [model.card for model in earlier_models(recipe.start)]
     patients = {hashed_patient(record.patient_id) for record in records}
+    seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     limits = ["Research only: not for diagnosis."]
     if data.parts.leaking:
         limits.append("Split by image: patients leak from training into validation and test.")
@@ -125,7 +127,7 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
         training_images=len(records) + sum(c.training_images for c in before),
         limits=" ".join(limits),
         recipe=text,
-        may_have_seen=tuple(sorted({name for card in before for name in card.may_have_seen})),
+        may_have_seen=tuple(sorted(seen)),
         provenance={
             "split_sha256": data.description["split_sha256"],
             "training_sha256": data.description["training_sha256"],

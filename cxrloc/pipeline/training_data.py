@@ -6,27 +6,30 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cxrloc.datasets import OFFICIAL_SPLITS, READERS, phantom
+from cxrloc.datasets import OFFICIAL_SPLITS, READERS
 from cxrloc.datasets.batches import ImageSet, label_matrix
 from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_images, file_key
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.pairs import pairs_by_study
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, prevalences, split_records, split_sha256
-from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.images.preprocessing import Preprocessing, learn_template
 from cxrloc.images.read import read_radiograph
-from cxrloc.recipe import PHANTOM, DataConfig, PhantomData, Recipe
+from cxrloc.pipeline.boxed_patients import (
+    Boxed,
+    boxed_patients,
+    named_patients,
+    refuse_boxed,
+)
+from cxrloc.pipeline.training_labels import label_warnings, with_attributes
+from cxrloc.pipeline.training_phantoms import phantom_parts
+from cxrloc.recipe import PHANTOM, DataConfig, Recipe
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
-
-BOXED = ("chestxray14",)
-"""Data sets whose boxes are kept for scoring: nobody with one is ever trained on."""
 
 TEMPLATE_IMAGES = 1000
 """Training images whose mean is a good template."""
@@ -49,6 +52,8 @@ class TrainingData:
         failures: images that could not be read, and why.
         preprocessing: the recipe's, with what it learns from training images.
         description: counts, prevalences and hashes for run.json.
+        warnings: what cannot be learned from these labels, or cannot be known of these images.
+        may_have_seen: data sets that the images may be of, as in `ModelCard`.
     """
 
     name: str
@@ -60,47 +65,48 @@ class TrainingData:
     failures: list[tuple[str, str]]
     preprocessing: Preprocessing
     description: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    may_have_seen: tuple[str, ...] = ()
+
+
+class _Found(NamedTuple):
+    """Records in their parts, where their pixels come from, and whom not to train on."""
+
+    parts: Parts
+    sources: dict[str, Source]
+    unlisted: int = 0
+    boxed: Boxed = Boxed()
 
 
 def training_data(
-    recipe: Recipe, folder: Path | None, labels: Path | None, cache: Path, watch: Watch = iter
+    recipe: Recipe, path: Path | None, labels: Path | None, cache: Path, watch: Watch = iter
 ) -> TrainingData:
     """Records, split, and pixels of a recipe's data.
 
     Args:
         recipe: what to learn from.
-        folder: of the data set; None for phantoms.
+        path: of the data set; None for phantoms.
         labels: labels out of reports, in place of the data set's own (`cxrloc label`).
         cache: folder that keeps decoded images.
         watch: sees every image that has to be decoded.
 
     Raises:
         UsageError: a folder is needed and not given, or the other way round.
-        CxrlocError: the data cannot be read or split, or somebody with an expert's box would be
-            trained on.
+        CxrlocError: the data cannot be read or split, no label says anything of a finding, or
+            somebody with an expert's box would be trained on.
     """
-    config, unlisted = recipe.data, 0
-    if (config.reader == PHANTOM) != (folder is None):
-        needed = "needs no --data" if folder else f"needs --data, a folder of {config.reader}"
+    config = recipe.data
+    if (config.reader == PHANTOM) != (path is None):
+        needed = "needs no --data" if path else f"needs --data, a folder of {config.reader}"
         raise UsageError(f"the recipe {recipe.title!r} {needed}")
     if config.phantom is not None:
-        whole, sources = _phantoms(config.phantom, recipe.preprocessing.size)
+        found = _Found(*phantom_parts(config.phantom, recipe.preprocessing.size))
     else:
-        assert folder is not None
-        records = _read(config, folder)
-        boxed = _boxed_patients(config, folder, records)
-        if labels is not None:
-            records = with_labels(records, read_labels(labels))
-        records = [with_attributes(record, recipe.network.findings) for record in records]
-        kept = [r for r in records if not config.views or r.view in config.views]
-        whole = _split(config, folder, kept, boxed)
-        unlisted = len(kept) - sum(map(len, whole[:3]))
-        sources = {
-            record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
-            for record in records
-            if record.path is not None
-        }
-    parts, missing = _present(whole, sources)
+        assert path is not None
+        found = _found(recipe, path, labels)
+    sources = found.sources
+    parts, missing = _present(found.parts, sources)
+    warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
     if recipe.network.architecture == DUALNET:
         parts = _paired(parts, recipe)
     preprocessing = _learned(recipe.preprocessing, parts.train, sources)
@@ -129,17 +135,37 @@ def training_data(
         train=train,
         validation=validation,
         missing=missing,
-        unlisted=unlisted,
+        unlisted=found.unlisted,
         failures=failures,
         preprocessing=preprocessing,
         description=_describe(recipe, name, parts, missing, train),
+        warnings=(*found.boxed.warnings, *warnings),
+        may_have_seen=found.boxed.may_have_seen,
     )
 
 
-def _read(config: DataConfig, folder: Path) -> list[Record]:
-    records = READERS[config.reader](folder)
+def _found(recipe: Recipe, path: Path, labels: Path | None) -> _Found:
+    """A data set that is read and split; labels of reports are not those that boxes go by."""
+    config = recipe.data
+    records = _read(config, path)
+    boxed = boxed_patients(config.reader, path, records)
+    if labels is not None:
+        records = with_labels(records, read_labels(labels))
+    records = [with_attributes(record, recipe.network.findings) for record in records]
+    records = [record for record in records if not config.views or record.view in config.views]
+    parts = split_parts(config, path, records, boxed)
+    sources = {
+        record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
+        for record in records
+        if record.path is not None
+    }
+    return _Found(parts, sources, len(records) - sum(map(len, parts[:3])), boxed)
+
+
+def _read(config: DataConfig, path: Path) -> list[Record]:
+    records = named_patients(READERS[config.reader](path))
     if config.images:
-        folders = [folder / name for name in config.images]
+        folders = [path / name for name in config.images]
         if absent := [str(place) for place in folders if not place.is_dir()]:
             raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
         files = find_image_files_below(folders)
@@ -147,51 +173,14 @@ def _read(config: DataConfig, folder: Path) -> list[Record]:
     return records
 
 
-def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
-    """The record with labels for outputs that are no finding (`units.ATTRIBUTES`): No Finding, ...
-
-    They are learned as they are scored, whether or not the data set has a column for them.
-
-    >>> from cxrloc.types import Label, View
-    >>> record = Record("a", "1", "a", None, View.AP, labels={"Mass": Label.NEGATIVE})
-    >>> with_attributes(record, ["Mass", "No Finding", "View AP"]).labels
-    {'Mass': <Label.NEGATIVE: 0>, 'No Finding': <Label.POSITIVE: 1>,
-     'View AP': <Label.POSITIVE: 1>}
-    """
-    said = {name: ATTRIBUTES[name](record) for name in outputs if name in ATTRIBUTES}
-    known = {name: label for name, label in said.items() if label is not None}
-    return replace(record, labels={**record.labels, **known})
-
-
-def _boxed_patients(config: DataConfig, folder: Path, records: Iterable[Record]) -> set[str]:
-    """Whom not to train on: the patients that an expert drew a box for."""
-    if config.reader not in BOXED:
-        return set()
-    if not [*folder.glob("BBox_List*.csv")]:
-        raise CxrlocError(
-            f"{folder} holds no BBox_List*.csv: it says whom not to train on; put it there"
-        )
-    return {record.patient_id for record in records if record.annotations}
-
-
-def _split(config: DataConfig, folder: Path, records: Sequence[Record], boxed: set[str]) -> Parts:
+def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
     """The parts; boxed patients are in that for tests, whatever is drawn."""
     official = None
     if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
-        official = OFFICIAL_SPLITS[config.reader](folder, list(records))
-    parts = split_records(records, config.split, official, always_test=boxed)
-    refuse_boxed([*parts.train, *parts.validation], boxed)
+        official = OFFICIAL_SPLITS[config.reader](path, list(records))
+    parts = split_records(records, config.split, official, always_test=boxed.patients)
+    refuse_boxed([*parts.train, *parts.validation], boxed.patients)
     return parts
-
-
-def refuse_boxed(records: Iterable[Record], boxed: Iterable[str]) -> None:
-    """Raise where somebody with an expert's box would be trained on.
-
-    Raises:
-        CxrlocError: names a patient.
-    """
-    if seen := sorted({record.patient_id for record in records} & set(boxed)):
-        raise CxrlocError(f"patient {seen[0]} has an expert's box and must not be trained on")
 
 
 def _learned(
@@ -209,28 +198,6 @@ def _learned(
                 yield sources[record.image_id].read()
 
     return learn_template(readable(), preprocessing)
-
-
-def _phantoms(config: PhantomData, size: int) -> tuple[Parts, dict[str, Source]]:
-    """Phantoms in order; a patient of the first part is left out of the second."""
-    code = hashlib.sha256()
-    for path in sorted(Path(phantom.__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
-    records, sources = [], {}
-    for index in range(config.training_images + config.validation_images):
-        record = phantom_record(plan_phantom(config.seed, index), size)
-        key = f"phantom {config.seed} {index} {size} {code.hexdigest()}"
-        sources[record.image_id] = Source(key, partial(_drawn, config.seed, index, size))
-        records.append(record)
-    train = records[: config.training_images]
-    seen = {record.patient_id for record in train}
-    others = [r for r in records[config.training_images :] if r.patient_id not in seen]
-    return Parts(train, others, []), sources
-
-
-def _drawn(seed: int, index: int, size: int) -> Radiograph:
-    made = make_phantom(seed, index, size)
-    return Radiograph(made.pixels, bits_stored=16, view=made.record.view)
 
 
 def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]:

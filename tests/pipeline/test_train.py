@@ -20,7 +20,8 @@ from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.training_data import refuse_boxed, training_data
+from cxrloc.pipeline.boxed_patients import refuse_boxed
+from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import read_recipe
 from cxrloc.types import CxrlocError
 
@@ -259,7 +260,8 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
 ) -> None:
     names = [record.image_id for record in read_chestxray14(chests)]
     with (tmp_path / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["report_id", "Mass"], *([name, "1"] for name in names)])
+        header = ["report_id", "Mass", "Effusion", "Nodule", "Cardiomegaly"]
+        csv.writer(file).writerows([header, *([name, "1", "0", "0", "0"] for name in names)])
     recipe = read_recipe(written(tmp_path, RECIPE))
     data = training_data(recipe, chests, tmp_path / "labels.csv", tmp_path / "cache")
     assert data.train.labels[:, 1].min() == 1

@@ -1,0 +1,54 @@
+"""Labels that a recipe learns from: outputs that are no finding, and findings nobody labelled."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from cxrloc.datasets.splits import Parts
+from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.types import CxrlocError, Label, Record
+
+
+def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
+    """The record with labels for outputs that are no finding (`units.ATTRIBUTES`): No Finding, ...
+
+    They are learned as they are scored, whether or not the data set has a column for them.
+
+    >>> from cxrloc.types import Label, View
+    >>> record = Record("a", "1", "a", None, View.AP, labels={"Mass": Label.NEGATIVE})
+    >>> with_attributes(record, ["Mass", "No Finding", "View AP"]).labels
+    {'Mass': <Label.NEGATIVE: 0>, 'No Finding': <Label.POSITIVE: 1>,
+     'View AP': <Label.POSITIVE: 1>}
+    """
+    said = {name: ATTRIBUTES[name](record) for name in outputs if name in ATTRIBUTES}
+    known = {name: label for name, label in said.items() if label is not None}
+    return replace(record, labels={**record.labels, **known})
+
+
+def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str]) -> list[str]:
+    """What the labels do not teach, though the recipe asks for it.
+
+    Args:
+        parts: all records.
+        train: those to learn from.
+        findings: of the recipe.
+
+    Raises:
+        CxrlocError: no image's labels mention a finding: it is no word of these labels.
+
+    >>> from cxrloc.types import Label
+    >>> well = Record("a", "1", "a", None, labels={"Mass": Label.NEGATIVE})
+    >>> label_warnings(Parts([well], [], []), [well], ["Mass"])
+    ['no training image has Mass: the network can only learn that it is absent']
+    """
+    mentioned = {name for part in parts[:3] for record in part for name in record.labels}
+    if unknown := [finding for finding in findings if finding not in mentioned]:
+        raise CxrlocError(
+            f"no image has a label for {', '.join(unknown)}: leave it out of findings in "
+            "[network], or give labels that have it (--labels)"
+        )
+    there = {name for r in train for name, label in r.labels.items() if label != Label.NEGATIVE}
+    absent = [finding for finding in findings if finding not in there]
+    said = (
+        f"no training image has {', '.join(absent)}: the network can only learn that it is absent"
+    )
+    return [said] if absent else []
