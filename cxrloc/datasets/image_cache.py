@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from jaxtyping import Integer, Shaped
 
-from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess
 from cxrloc.types import CxrlocError, Radiograph
 
 Watch = Callable[[Iterable[bytes | str]], Iterable[bytes | str]]
@@ -67,7 +67,7 @@ def cached_images(
 ) -> CachedImages:
     """The images as the network takes them but for normalisation, from the cache where it has them.
 
-    `folder` gets a sub-folder for each size and setting. In it, line i of `index` is the key of
+    `folder` gets a sub-folder for each size, setting and `PIXELS_VERSION`. In it, line i of `index` is the key of
     image i of `pixels`, appended once the pixels are on the disk: an image that a killed process
     did not finish has no line, and its place is written again. One process fills at a time; the
     others wait, and then find everything there.
@@ -83,7 +83,7 @@ def cached_images(
     """
     plain = replace(preprocessing, mean=(0.0,), std=(1.0,), standardised=False)
     depth = np.uint8 if (plain.bit_depth or 16) <= 8 else np.uint16
-    place = folder / hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
+    place = folder / hashlib.sha256(f"{PIXELS_VERSION} {plain}".encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     keys = [hashlib.sha256(source.key.encode()).hexdigest()[: _KEY - 1] for source in sources]
     image_bytes = plain.size**2 * np.dtype(depth).itemsize

@@ -18,6 +18,10 @@ from cxrloc.images.geometry import (
 from cxrloc.images.template import matched_crop, mean_template, search_side, template_of
 from cxrloc.types import Affine, Radiograph
 
+PIXELS_VERSION = 1
+"""To be raised with every change after which `read_radiograph` or `preprocess` gives other pixels
+for the same file and settings: the image cache then makes them anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:

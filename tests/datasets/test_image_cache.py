@@ -64,6 +64,14 @@ def test_an_image_is_made_once_for_each_size_and_setting(tmp_path):
     assert watch.made == 5
 
 
+def test_pixels_of_an_earlier_version_of_the_code_are_not_used(tmp_path, monkeypatch):
+    watch = Counted()
+    cached_images([source(0)], SMALL, tmp_path, watch)
+    monkeypatch.setattr("cxrloc.datasets.image_cache.PIXELS_VERSION", 0)
+    cached_images([source(0)], SMALL, tmp_path, watch)
+    assert watch.made == 2
+
+
 def test_what_a_killed_process_left_half_written_is_made_again(tmp_path):
     numbers = [0, 1, 2]
     whole = cached_images([source(number) for number in numbers], SMALL, tmp_path / "whole")
