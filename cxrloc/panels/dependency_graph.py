@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Arc
+from matplotlib.patches import PathPatch
 from matplotlib.patches import Rectangle as Frame
+from matplotlib.path import Path as Curve
 
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.sheet import SMALL, Sheet, letter_of, line_mm, new_sheet, text_mm, wrapped, write
@@ -16,8 +17,19 @@ from cxrloc.reports.dependency import Edge, Graph, Rule, fired_rule, words_betwe
 from cxrloc.types import CxrlocError
 
 _WORD_GAP = 2.0
-_STEP = 3.4  # mm from one level of arcs to the next: a line of labels
+_STEP = 3.6  # mm from one level of arcs to the next: a line of labels
+_LEG_GAP = 1.5  # mm between arcs that end at one word
+_BEND = 1.0
 _RULE_COLOURS = {"negated": "C1", "uncertain": "C3"}
+
+
+class _Arc(NamedTuple):
+    """An edge's place: its feet and its height above the words' upper edge, in mm."""
+
+    edge: Edge
+    head: float
+    dependent: float
+    height: float
 
 
 class _Sentence(NamedTuple):
@@ -31,7 +43,8 @@ def draw_dependency(results: Sequence[Path], request: FigureRequest) -> Figure:
     """A sentence per graph; the path of the rule that fired on its mentions is thick and coloured.
 
     Source: Wang et al. 2017, figure 3 and table 6. An arc goes from the governor to the dependent,
-    where its arrow is. A mention stands in a frame. Below stands what each rule asserts.
+    where its arrow is; its label stands on it, where no other arc passes. A mention stands in a
+    frame. Below stands what each rule asserts.
 
     Args:
         results: JSON files of sentences: a list of `{"words": [...], "edges": [[head, label,
@@ -123,8 +136,8 @@ def _levels(graph: Graph) -> dict[Edge, int]:
 def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], foot: float) -> None:
     """Words on a line whose foot is at `foot`, arcs above them."""
     graph = sentence.graph
-    width = sheet.canvas.get_xlim()[1]
-    middles = _word_middles(graph, levels, width)
+    legs = _legs(levels)
+    middles = _word_middles(graph, levels, legs, sheet.canvas.get_xlim()[1])
     steps = {
         frozenset(pair): rule
         for fired in _fired(sentence)
@@ -144,20 +157,53 @@ def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], f
         sheet.canvas.add_patch(
             Frame(corner, right - left, 1.35 * line_mm(), fill=False, edgecolor="C0", linewidth=0.7)
         )
+    arcs = [
+        _Arc(
+            edge,
+            middles[edge.head] + legs[edge.head][edge],
+            middles[edge.dependent] + legs[edge.dependent][edge],
+            _STEP * level,
+        )
+        for edge, level in levels.items()
+    ]
+    for arc in arcs:
+        rule = steps.get(frozenset((arc.edge.head, arc.edge.dependent)))
+        _draw_arc(sheet, arc, foot - 1.1 * line_mm(), rule)
+        _write_label(sheet, arc, arcs, foot - 1.1 * line_mm(), rule)
+
+
+def _legs(levels: dict[Edge, int]) -> dict[int, dict[Edge, float]]:
+    """Of every word its arcs' feet, in mm from its middle, so that arcs cross as little as can be.
+
+    From left to right: arcs to words before it, the lowest first; arcs to words behind, the
+    highest first.
+    """
+    ends: dict[int, list[tuple[bool, int, Edge]]] = {}
     for edge, level in levels.items():
-        rule = steps.get(frozenset((edge.head, edge.dependent)))
-        colour = _RULE_COLOURS[rule.assertion.value] if rule else GREY
-        span = (middles[edge.head], middles[edge.dependent])
-        _draw_arc(sheet, span, (foot - 1.1 * line_mm(), level), edge.label, (colour, bool(rule)))
+        for own, other in ((edge.head, edge.dependent), (edge.dependent, edge.head)):
+            behind = other > own
+            ends.setdefault(own, []).append((behind, -level if behind else level, edge))
+    return {
+        word: {
+            edge: (place - (len(own) - 1) / 2) * _LEG_GAP
+            for place, (_, _, edge) in enumerate(sorted(own, key=lambda end: end[:2]))
+        }
+        for word, own in ends.items()
+    }
 
 
-def _word_middles(graph: Graph, levels: dict[Edge, int], width: float) -> list[float]:
-    """Where words stand: apart as the widest of words and labels of arcs ask for, centred.
+def _word_middles(
+    graph: Graph, levels: dict[Edge, int], legs: dict[int, dict[Edge, float]], width: float
+) -> list[float]:
+    """Where words stand: apart as the widest of words, feet and labels of arcs ask for, centred.
 
     Raises:
         CxrlocError: they do not fit.
     """
-    widths = [text_mm(word, SMALL, "bold") for word in graph.words]
+    widths = [
+        max(text_mm(word, SMALL, "bold"), _LEG_GAP * len(legs.get(place, ())))
+        for place, word in enumerate(graph.words)
+    ]
     middles: list[float] = []
     for place, own in enumerate(widths):
         at = own / 2
@@ -166,7 +212,8 @@ def _word_middles(graph: Graph, levels: dict[Edge, int], width: float) -> list[f
         for edge in levels:
             first, last = sorted((edge.head, edge.dependent))
             if last == place:
-                at = max(at, middles[first] + text_mm(edge.label) + 2.4)
+                start = middles[first] + legs[first][edge]
+                at = max(at, start + text_mm(edge.label, SMALL, "bold") + 2 - legs[last][edge])
         middles.append(at)
     whole = middles[-1] + widths[-1] / 2
     if whole > width - 2:
@@ -177,37 +224,65 @@ def _word_middles(graph: Graph, levels: dict[Edge, int], width: float) -> list[f
     return [(width - whole) / 2 + middle for middle in middles]
 
 
-def _draw_arc(
-    sheet: Sheet,
-    span: tuple[float, float],
-    base: tuple[float, int],
-    label: str,
-    look: tuple[str, bool],
-) -> None:
-    """Half an ellipse from governor to dependent with its label on top and an arrow at its end."""
-    (head, dependent), (foot, level), (colour, strong) = span, base, look
-    width, height = abs(head - dependent), _STEP * level
-    middle = (head + dependent) / 2
-    line = 1.5 if strong else 0.6
-    sheet.canvas.add_patch(
-        Arc((middle, foot), width, 2 * height, theta1=180, theta2=360, color=colour, linewidth=line)
-    )
+def _draw_arc(sheet: Sheet, arc: _Arc, foot: float, rule: Rule | None) -> None:
+    """A line up from the governor, along, and down to the dependent, where its arrow is."""
+    top = foot - arc.height
+    inwards = _BEND if arc.dependent > arc.head else -_BEND
+    corners = [
+        (arc.head, foot),
+        (arc.head, top + _BEND),
+        (arc.head, top),
+        (arc.head + inwards, top),
+        (arc.dependent - inwards, top),
+        (arc.dependent, top),
+        (arc.dependent, top + _BEND),
+        (arc.dependent, foot),
+    ]
+    codes = [Curve.MOVETO, Curve.LINETO, Curve.CURVE3, Curve.CURVE3]
+    codes += [Curve.LINETO, Curve.CURVE3, Curve.CURVE3, Curve.LINETO]
+    look: dict[str, Any] = {"color": _colour(rule), "linewidth": 1.5 if rule else 0.6}
+    order = 2 if rule else 1
+    sheet.canvas.add_patch(PathPatch(Curve(corners, codes), fill=False, zorder=order, **look))
     sheet.canvas.annotate(
         "",
-        xy=(dependent, foot + 0.3),
-        xytext=(dependent, foot - 1.0),
+        xy=(arc.dependent, foot + 0.3),
+        xytext=(arc.dependent, foot - 1.0),
         arrowprops={
             "arrowstyle": "-|>,head_length=0.3,head_width=0.15",
-            "color": colour,
-            "linewidth": line,
             "shrinkA": 0,
             "shrinkB": 0,
+            **look,
         },
     )
-    at = (middle, foot - height - 0.35)
-    weight = "bold" if strong else "normal"
-    ground = {"facecolor": sheet.figure.get_facecolor(), "linewidth": 0, "pad": 0.3}
-    style: dict[str, Any] = {"weight": weight, "bbox": ground}
-    if strong:
-        style["color"] = colour
-    write(sheet, at, label, ha="center", va="bottom", **style)
+
+
+def _write_label(
+    sheet: Sheet, arc: _Arc, arcs: Sequence[_Arc], foot: float, rule: Rule | None
+) -> None:
+    """The label on its arc, in the gap nearest to its middle that the higher arcs' legs leave.
+
+    Where no gap is wide enough, it interrupts a leg.
+    """
+    weight = "bold" if rule else "normal"
+    half = text_mm(arc.edge.label, SMALL, weight) / 2 + 0.4
+    low, high = sorted((arc.head, arc.dependent))
+    passing = [x for o in arcs if o.height > arc.height for x in (o.head, o.dependent)]
+    bounds = [low, *sorted(x for x in passing if low < x < high), high]
+    middle = (low + high) / 2
+    free = [
+        min(max(middle, left + half), right - half)
+        for left, right in pairwise(bounds)
+        if right - left >= 2 * half
+    ]
+    at = (min(free, key=lambda x: abs(x - middle), default=middle), foot - arc.height - 0.35)
+    style: dict[str, Any] = {"weight": weight}
+    if not free:
+        ground = sheet.figure.get_facecolor()
+        style["bbox"] = {"facecolor": ground, "linewidth": 0, "pad": 0.2}
+    if rule:
+        style["color"] = _colour(rule)
+    write(sheet, at, arc.edge.label, ha="center", va="bottom", **style)
+
+
+def _colour(rule: Rule | None) -> str:
+    return _RULE_COLOURS[rule.assertion.value] if rule else GREY

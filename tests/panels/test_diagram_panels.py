@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.patches import Arc, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, PathPatch
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
@@ -80,7 +80,7 @@ def test_the_path_of_the_rule_that_fired_is_thick(tmp_path: Path, width: str) ->
     path = tmp_path / "sentences.json"
     path.write_text(json.dumps([CLEAR]))
     figure = draw_dependency([path], FigureRequest(width))
-    arcs = [patch for patch in figure.axes[0].patches if isinstance(patch, Arc)]
+    arcs = [patch for patch in figure.axes[0].patches if isinstance(patch, PathPatch)]
     assert sorted(arc.get_linewidth() for arc in arcs) == [0.6, 1.5, 1.5]
     assert "negated, by clear/" in words(figure).replace("\n", " ")
     check_print(figure, WIDTHS_MM[width])
