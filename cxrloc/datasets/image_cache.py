@@ -67,10 +67,10 @@ def cached_images(
 ) -> CachedImages:
     """The images as the network takes them but for normalisation, from the cache where it has them.
 
-    `folder` gets a sub-folder for each size, setting and `PIXELS_VERSION`. In it, line i of `index` is the key of
-    image i of `pixels`, appended once the pixels are on the disk: an image that a killed process
-    did not finish has no line, and its place is written again. One process fills at a time; the
-    others wait, and then find everything there.
+    `folder` gets a sub-folder for each size, setting and `PIXELS_VERSION`. In it, line i of `index`
+    is the key of image i of `pixels`, appended once the pixels are on the disk: an image that a
+    killed process did not finish has no line, and its place is written again. One process fills
+    at a time; the others wait, and then find everything there.
 
     Departs: 8-bit images keep 8 bits after the resize, others 16; `preprocess` itself gives
     floats.
