@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
-from cxrloc.images.augment import DRAWS, Augmentation, augment
+from cxrloc.images.augment import DRAWS, Augmentation, augment, cut_out
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.types import Record
 
@@ -168,9 +168,11 @@ def training_step(
     share it.
     """
     chosen = np.asarray(rows)
-    rng = np.random.default_rng([feeding.seed, step])
+    # A key of its own: the order of an epoch begins at [seed, epoch].
+    rng = np.random.default_rng(np.random.SeedSequence(feeding.seed, spawn_key=(step,)))
     draws = rng.random((len(chosen), DRAWS))
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    cuts = rng.random((len(chosen), 4))
     labels = feeding.policy(torch.from_numpy(images.labels[chosen]), generator)
     size = len(chosen) // feeding.passes
     first, processes = feeding.share
@@ -183,13 +185,13 @@ def training_step(
     for start in range(0, len(chosen), size):
         own = np.arange(start, start + size)[first::processes]
         inputs, own_labels = changed(own), labels[own].to(feeding.device)
-        if feeding.augmentation.mixup:
+        if feeding.augmentation.mixup or feeding.augmentation.cutmix:
             # Everyone's partner is the image before, in the same pass.
             partners = start + (own - start - 1) % size
-            share = _mixed_shares(draws[own, -1], feeding.augmentation.mixup).to(inputs)
-            inputs = torch.lerp(inputs, changed(partners), share[:, None, None, None])
+            shares = _shares_of_partners(draws[own], cuts[own], inputs, feeding.augmentation)
+            inputs = torch.lerp(inputs, changed(partners), shares)
             other_labels = labels[partners].to(feeding.device)
-            own_labels = torch.lerp(own_labels, other_labels, share[:, None])
+            own_labels = torch.lerp(own_labels, other_labels, shares.mean(dim=(2, 3)))
         given = network_inputs(images, chosen[own], inputs, feeding)
         batches.append(Batch(given, own_labels))
     return batches
@@ -243,7 +245,15 @@ def normalised(
     return ((grey[:, :, None] - mean) / std).flatten(1, 2)
 
 
-def _mixed_shares(draws: Float[np.ndarray, " image"], alpha: float) -> Float[Tensor, " image"]:
-    """Shares of the other image, at most a half, from uniform numbers: Beta(alpha, alpha)."""
-    shares = beta.ppf(draws, alpha, alpha)
-    return torch.from_numpy(np.minimum(shares, 1 - shares))
+def _shares_of_partners(
+    draws: Float[np.ndarray, "image draw"],
+    cuts: Float[np.ndarray, "image 4"],
+    images: Float[Tensor, "image view row col"],
+    augmentation: Augmentation,
+) -> Float[Tensor, "image 1 #row #col"]:
+    """How much of the other image comes in: 0 or 1 of a pixel, or the same of all, at most half."""
+    if augmentation.cutmix:
+        return cut_out(cuts, augmentation.cutmix, images.shape[-1])[:, None].to(images)
+    shares = beta.ppf(draws[:, -1], augmentation.mixup, augmentation.mixup)
+    halves = torch.from_numpy(np.minimum(shares, 1 - shares))
+    return halves[:, None, None, None].to(images)

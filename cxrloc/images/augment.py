@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cxrloc.types import CxrlocError
@@ -35,6 +35,9 @@ class Augmentation:
         contrast: largest change of their distance from the image's mean, as a share.
         mixup: alpha of the Beta distribution that says how much of another image (and of its
             labels) each image gets (Zhang et al. 2018); 0: none.
+        cutmix: probability that a rectangle comes from another image, and as large a share of
+            the labels with it; its share of the area is even from 0 to 1 (Yun et al. 2019). Not
+            together with `mixup`.
 
     Raises:
         CxrlocError: a value is outside its range.
@@ -50,6 +53,7 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("crop_area", "crop_aspect"):
@@ -61,6 +65,8 @@ class Augmentation:
         amounts = (self.rotation_degrees, self.shift, self.shear, self.brightness, self.mixup)
         if min(amounts) < 0 or not 0 <= self.mirror <= 1 or not 0 <= self.scale < 1:
             raise CxrlocError(f"{self}: amounts start at 0; mirror and scale end at 1")
+        if not 0 <= self.cutmix <= 1 or (self.cutmix and self.mixup):
+            raise CxrlocError(f"cutmix {self.cutmix}: from 0 to 1, and 0 beside mixup")
 
 
 def augment(
@@ -74,7 +80,7 @@ def augment(
         images: square, grey levels in [0, 1].
         draws: `DRAWS` numbers in [0, 1) per image: the same numbers give the same change,
             whatever other images are in the batch.
-        config: how far. Mixing is not done here: it needs the other image's labels.
+        config: how far. Mixing and cutting are not done here: they need the other image's labels.
 
     >>> corner = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
     >>> augment(corner, np.zeros((1, DRAWS)), Augmentation(mirror=0.5))
@@ -118,6 +124,30 @@ def affine_matrices(
     # The crop is taken first, so its place goes through everything that follows.
     offset = np.einsum("bij,bj->bi", matrix, place) + 2 * config.shift * either_side[:, 4:6]
     return np.concatenate([matrix * sides[:, None, :], offset[:, :, None]], axis=2)
+
+
+def cut_out(
+    draws: Float[np.ndarray, "batch 4"], probability: float, side: int
+) -> Bool[Tensor, "batch row col"]:
+    """Where each image shows another one: nowhere, or in a rectangle of the image's own shape.
+
+    Args:
+        draws: numbers in [0, 1) per image: whether, share of the area, place across and down.
+        probability: of a rectangle.
+        side: rows and columns.
+
+    >>> cut_out(np.array([[0.0, 0.25, 0.9, 0.0]]), probability=0.5, side=2)
+    tensor([[[False,  True],
+             [False, False]]])
+    """
+    whether, area, *place = draws.T
+    sides = np.rint(side * np.sqrt(area)) * (whether < probability)
+    ranges = []
+    for start in np.rint((side - sides) * np.array(place)):  # across, then down
+        inside = np.arange(side) - start[:, None]
+        ranges.append((inside >= 0) & (inside < sides[:, None]))
+    across, down = ranges
+    return torch.from_numpy(down[:, :, None] & across[:, None, :])
 
 
 def _between(ends: tuple[float, ...], draws: Float[np.ndarray, " batch"]) -> np.ndarray:

@@ -97,6 +97,24 @@ def test_a_mixed_image_has_its_labels_mixed_by_the_same_share():
     assert not torch.allclose(batch.labels[:, 0], torch.from_numpy(grey[ROWS]), atol=0.01)
 
 
+def test_a_cut_image_has_labels_by_the_share_of_its_pixels_from_the_other():
+    """Image k is all grey level k / 11 and has the label k / 11."""
+    grey = np.linspace(0, 1, COUNT, dtype=np.float32)
+    pixels = np.broadcast_to((grey * 65535).astype(np.uint16)[:, None, None], (COUNT, 8, 8))
+    images = ImageSet(pixels, np.arange(COUNT)[:, None], grey[:, None])
+    feeding = replace(
+        FEEDING,
+        preprocessing=Preprocessing(size=8, mean=(0.0,), std=(1.0,)),
+        augmentation=Augmentation(cutmix=0.8),
+        policy=POLICIES["zeros"],
+    )
+    (batch,) = training_step(images, ROWS, 0, feeding)
+    means = batch.inputs[0].mean(dim=(1, 2, 3))
+    torch.testing.assert_close(means, batch.labels[:, 0], atol=1e-4, rtol=0)
+    kinds = [len(image.unique()) for image in batch.inputs[0]]
+    assert set(kinds) == {1, 2}, "some are cut, some are whole, none is blended"
+
+
 def test_a_pair_is_changed_alike_and_its_channels_follow_each_other():
     pairs = ImageSet(PIXELS, np.array([[0, 0], [1, 2]]), LABELS[:2])
     feeding = replace(FEEDING, preprocessing=Preprocessing(SIZE, mean=(0.0,) * 3, std=(1.0,) * 3))
