@@ -103,7 +103,7 @@ def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
     headings, *body = rows
     table = Table(box=lines.SIMPLE_HEAD)
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left")
+        table.add_column(heading, justify="right" if index else "left", overflow="fold")
     for row in body:
         table.add_row(*map(Text, row))  # a cell is no markup, whatever brackets are in it
     return table
@@ -116,5 +116,5 @@ def console(stderr: bool = False) -> Any:
     # A file's name is no markup, whatever brackets are in it.
     screen = Console(stderr=stderr, markup=False, highlight=False)
     if not screen.is_terminal:
-        screen.width = 120
+        screen.width = 160
     return screen

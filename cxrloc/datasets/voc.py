@@ -20,7 +20,10 @@ def read_voc(folder: Path) -> list[Record]:
     """
     paths = sorted(folder.glob("*.xml")) or sorted(folder.glob("Annotations/*.xml"))
     if not paths:
-        raise CxrlocError(f"{folder} holds no Pascal VOC XML (*.xml, or Annotations/*.xml)")
+        raise CxrlocError(
+            f"{folder} holds no table of a published data set by its published name (such as "
+            "Data_Entry_2017*.csv) and no Pascal VOC XML (*.xml, or Annotations/*.xml)"
+        )
     boxes: dict[str, list[Annotation]] = {}
     frames: dict[str, Frame] = {}
     for path in paths:

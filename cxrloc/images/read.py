@@ -1,12 +1,14 @@
 """From a file to a `Radiograph`: what a file is, is told by its content."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from mmap import ACCESS_READ, mmap
 from os import SEEK_END
 from pathlib import Path
 
 from cxrloc.images.bitmaps import JPEG_START, PNG_START, read_jpeg, read_png
 from cxrloc.images.dicom import read_dicom
+from cxrloc.images.intensity import is_blank
 from cxrloc.types import CxrlocError, Radiograph
 
 SUFFIXES = (".dcm", ".dicom", ".png", ".jpg", ".jpeg")
@@ -38,6 +40,14 @@ def read_radiograph(path: Path, voi: int = 0) -> Radiograph:
             data = mmap(file.fileno(), 0, access=ACCESS_READ)
     except OSError as error:
         raise CxrlocError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    radiograph = _decoded(path, data, voi)
+    if is_blank(radiograph.pixels):
+        blank = "the image is blank: all pixels have one grey level, so no finding means anything"
+        return replace(radiograph, warnings=(*radiograph.warnings, blank))
+    return radiograph
+
+
+def _decoded(path: Path, data: mmap, voi: int) -> Radiograph:
     match file_format_of(data[:HEAD]):
         case "DICOM":
             return read_dicom(path, data, voi)

@@ -35,11 +35,13 @@ def read_maps(path: Path, image_id: str) -> Localization:
     `to_image` (xx, xy, x0, yx, yy, y0: grid to original pixels) the map covers the whole image.
 
     Raises:
-        CxrlocError: not an npz file of arrays, or an array is missing or of the wrong shape.
+        CxrlocError: no file, none of arrays, or an array is missing or of the wrong shape.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
+    except FileNotFoundError as error:
+        raise CxrlocError(f"{path}: no such file") from error
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise CxrlocError(f"{path}: not an npz file of plain arrays ({error})") from error
     for key in ("findings", "maps", "rows", "columns"):

@@ -118,7 +118,7 @@ def test_xml_with_entities_is_refused_unread(tmp_path: Path, body: str) -> None:
         ("a.xml", voc(x_min="left"), "object 1: <bndbox/xmin> is 'left'"),
         ("a.xml", voc(x_min="41"), "object 1: a box needs x_min < x_max"),
         ("a.xml", "<annotation>", "cannot be read as Pascal VOC XML"),
-        ("a.txt", "", "holds no Pascal VOC XML"),
+        ("a.txt", "", "no Pascal VOC XML"),
     ],
 )
 def test_a_bad_entry_is_named_with_the_rule_it_breaks(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +103,9 @@ def test_wrong_requests_say_what_to_choose(tmp_path, n, file_format, message):
 def test_a_data_set_is_not_overwritten(folder):
     with pytest.raises(CxrlocError, match="holds a data set already"):
         write_phantoms(folder, 2, seed=0, size=32)
+
+
+def test_a_place_where_no_folder_can_be_made_is_wrong_usage(tmp_path):
+    (tmp_path / "file").write_text("a plain file")
+    with pytest.raises(UsageError, match="no such folder can be made"):
+        write_phantoms(tmp_path / "file" / "below", 1, seed=0, size=32)

@@ -76,6 +76,16 @@ def test_12_bits_in_a_16_bit_png_are_stretched_and_said(tmp_path: Path) -> None:
     assert "most of the 16 bits are unused" in radiograph.warnings[0]
 
 
+def test_a_blank_image_is_read_with_a_warning(tmp_path: Path) -> None:
+    blank, dotted = np.full((40, 40), 7, dtype=np.uint8), np.full((40, 40), 7, dtype=np.uint8)
+    dotted[35, 20] = 8  # brighter in the middle, as a chest is
+    for name, pixels in (("blank.png", blank), ("dotted.png", dotted)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    (warning,) = read_radiograph(tmp_path / "blank.png").warnings
+    assert warning.startswith("the image is blank")
+    assert read_radiograph(tmp_path / "dotted.png").warnings == ()
+
+
 @pytest.mark.parametrize("colour", [False, True])
 def test_jpeg_is_read_grey_and_as_equal_channels(tmp_path: Path, colour: bool) -> None:
     image = Image.fromarray(GREY8)

@@ -52,7 +52,8 @@ def write_phantoms(
         The records, with the files' paths.
 
     Raises:
-        UsageError: unknown format, a number out of range, or a folder that holds a data set.
+        UsageError: unknown format, a number out of range, or a folder that holds a data set or
+            cannot be made.
     """
     if file_format not in WRITERS:
         raise UsageError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
@@ -61,7 +62,10 @@ def write_phantoms(
     if (folder / "Data_Entry_2017.csv").exists():
         raise UsageError(f"{folder} holds a data set already: choose another folder")
     suffix, write = WRITERS[file_format]
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: no such folder can be made ({error.strerror})") from error
     records = []
     for index in watch(range(n)):
         phantom = make_phantom(seed, index, size)
