@@ -1,6 +1,7 @@
 """Which findings occur together, as a circle of arcs joined by chords."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,14 @@ from matplotlib.path import Path as Curve
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.cooccurrence import Cooccurrence, cooccurrence
-from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, add_legend, free_axes
+from cxrloc.panels.plots import (
+    GREY,
+    WIDTHS_MM,
+    FigureRequest,
+    add_legend,
+    free_axes,
+    words_of,
+)
 from cxrloc.panels.results import chosen_findings, only_result
 from cxrloc.reports.label_file import NORMAL, read_labels
 from cxrloc.reports.labels import NO_FINDING
@@ -20,6 +28,9 @@ from cxrloc.types import CxrlocError, Label, Record
 
 _GAP = 0.02  # of the circle, between arcs
 _RING = 0.06
+_AROUND = 1.06  # radius where labels begin
+_WIDE, _HIGH = 1.95, 1.35  # half the plot, in radii
+_LINE_MM = 3.0  # of 6 points
 _HATCHES = ("", "////", "....", "\\\\\\\\")
 
 
@@ -47,7 +58,8 @@ def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure
     axes.set_aspect("equal")
     axes.set_axis_off()
     _draw_circle(axes, counts)
-    axes.set(xlim=(-1.95, 1.95), ylim=(-1.35, 1.35))
+    _write_labels(axes, counts, _LINE_MM * 2 * _WIDE / WIDTHS_MM[request.width])
+    axes.set(xlim=(-_WIDE, _WIDE), ylim=(-_HIGH, _HIGH))
     add_legend(figure, [], request.caption)
     return figure
 
@@ -106,7 +118,6 @@ def _draw_circle(axes: Axes, counts: Cooccurrence) -> None:
                         alpha=opacity,
                     )
                 )
-        _label(axes, counts, row, (begin + end) / 2)
 
 
 def _chord(one: Float[np.ndarray, " 2"], other: Float[np.ndarray, " 2"], colour: str) -> PathPatch:
@@ -125,19 +136,58 @@ def _arc(span: Float[np.ndarray, " 2"]) -> list[tuple[float, float]]:
     return [(radius * np.cos(a), radius * np.sin(a)) for a in angles]
 
 
-def _label(axes: Axes, counts: Cooccurrence, row: int, place: float) -> None:
+def _write_labels(axes: Axes, counts: Cooccurrence, line: float) -> None:
+    """Names and counts around the circle, moved apart where arcs are short, then with a line.
+
+    Args:
+        axes: whose unit is the circle's radius.
+        counts: the findings.
+        line: height of a line of text.
+    """
+    arcs = chord_spans(counts)
+    angles = np.pi / 2 - np.pi * (arcs[..., 0].min(axis=1) + arcs[..., 1].max(axis=1))
+    words = [_words(counts, row) for row in range(len(counts.findings))]
+    halves = np.array([line * (text.count("\n") + 1) / 2 for text in words])
+    wished = _AROUND * np.sin(angles)
+    wished += np.where(np.abs(wished) > 0.6, np.sign(wished) * halves, 0)
+    for side in (np.cos(angles) > 0, np.cos(angles) <= 0):
+        rows = np.flatnonzero(side)
+        for row, y in zip(rows, spread(wished[side], halves[side]), strict=True):
+            foot = np.cos(angles[row]), np.sin(angles[row])
+            out = 1 if foot[0] > 0 else -1
+            nearest = max(abs(y) - halves[row], 0)
+            x = out * max(np.sqrt(max(_AROUND**2 - nearest**2, 0)), _AROUND * abs(foot[0]))
+            align = "left" if out > 0 else "right"
+            axes.text(x, y, words[row], ha=align, va="center", fontsize=6)
+            if abs(y - wished[row]) > line / 2:
+                line_to = (x - 0.02 * out, y)
+                axes.plot(*zip(foot, line_to, strict=True), color=GREY, linewidth=0.4)
+
+
+def _words(counts: Cooccurrence, row: int) -> str:
     images, overlap = int(counts.together[row, row]), int(counts.overlap[row])
     share = f", {overlap / images:.0%} with others" if images else ""
-    angle = np.pi / 2 - 2 * np.pi * place
-    x, y = np.cos(angle), np.sin(angle)
-    axes.text(
-        1.06 * x,
-        1.06 * y,
-        f"{counts.findings[row].replace('_', ' ')}\n{images:,}{share}",
-        ha="left" if x > 0 else "right",
-        va="bottom" if y > 0.6 else "top" if y < -0.6 else "center",
-        fontsize=6,
-    )
+    return f"{words_of(counts.findings[row], 22)}\n{images:,}{share}"
+
+
+def spread(
+    places: Float[np.ndarray, " label"], halves: Float[np.ndarray, " label"]
+) -> Float[np.ndarray, " label"]:
+    """Labels' middles on a line, moved as little as it takes that none lies on another.
+
+    They are pushed down from the highest on, and what is then too low is moved up again.
+
+    >>> spread(np.array([0.0, 0.1, 0.9]), np.array([0.1, 0.1, 0.1])).round(2).tolist()
+    [-0.1, 0.1, 0.9]
+    """
+    moved, floor = places.copy(), -_HIGH
+    falling = np.argsort(-places, kind="stable")
+    for above, below in pairwise(falling):
+        moved[below] = min(moved[below], moved[above] - halves[above] - halves[below])
+    for row in falling[::-1]:
+        moved[row] = max(moved[row], floor + halves[row])
+        floor = moved[row] + halves[row]
+    return moved
 
 
 def _records(path: Path) -> list[Record]:

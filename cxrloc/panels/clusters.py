@@ -35,7 +35,7 @@ def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: Dong et al. 2017, figure 4 (the size of the letters goes with the frequency, boxes are
     clusters). The area is the number of reports. Clauses that find no room at 6 points are left
-    out; a medoid takes several lines.
+    out, the rarest first.
 
     Args:
         results: the clusters.csv that `label --cluster K` writes beside its labels.
@@ -134,13 +134,11 @@ def _draw_tile(axes: Axes, tile: Tile, clauses: pd.DataFrame, place: int) -> Non
         texts.append(
             (str(row["clause"]), _SMALLEST + (_LARGEST / 1.6 - _SMALLEST) * share, "normal")
         )
-    for number, (words, points, weight) in enumerate(texts):
+    for words, points, weight in texts:
         room = tile.width - 2 * _PAD_MM
         points = min(points, max(_SMALLEST, room / (_letters(words, weight) * _POINT_MM)))
         lines = [words]
         if _letters(words, weight) * points * _POINT_MM > room:
-            if number:
-                continue
             per_line = max(1, int(room / (points * _POINT_MM * (_LETTER + 0.08))))
             lines = wrap(words, per_line)
         height = points * _LINE * _POINT_MM * len(lines)
