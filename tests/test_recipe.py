@@ -41,6 +41,7 @@ def test_every_recipe_of_the_package_is_understood(name):
         ("size = 224", 'size = "224"', "size: expected int, got '224'"),
         ("size = 224", "size = true", "size: expected int, got True"),
         ("batch_size = 32", "batch_size", "not TOML"),
+        ("batch_size = 32", "batch_size = 0", "fit: batch_size = 0: it must be 1 or more"),
         ('"chestxray14"', '"chestxray15"', "reader 'chestxray15' is unknown: choose one of chest"),
         ('"chestxray14"', '"phantom"', r"'phantom' and the table \[data.phantom\] go together"),
         ("steps = 5", 'steps = 5\nsampling = "odd"', "sampling 'odd': choose one of shuffled"),

@@ -62,27 +62,49 @@ def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[s
     _save(whole, path)
 
 
-def read_checkpoint(path: Path, parts: Parts, identity: Mapping[str, Any]) -> State:
+def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
+    """What `write_checkpoint` wrote, on the CPU; None where there is nothing to go on from.
+
+    Raises:
+        CxrlocError: there is one and the run is not to be resumed.
+    """
+    if not path.exists():
+        return None
+    if not resume:
+        raise CxrlocError(f"{path} is there: go on with it (resume), or choose another folder")
+    return {"path": str(path), **torch.load(path, map_location="cpu", weights_only=True)}
+
+
+def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, Any]) -> State:
     """Put every part back to where it was.
 
     Raises:
-        CxrlocError: there is no checkpoint, or it is one of other settings or other data; the
-            message names the first that differs.
+        CxrlocError: it is a checkpoint of other settings or other data; the message names the
+            first that differs.
     """
-    if not path.is_file():
-        raise CxrlocError(f"{path}: nothing to resume, there is no checkpoint")
-    device = next(parts["network"].parameters()).device
-    whole = torch.load(path, map_location=device, weights_only=True)
-    before, now = dict(_flat(whole["identity"])), dict(_flat(identity))
-    for key in [*before, *now]:
-        if before.get(key) != now.get(key):
-            raise CxrlocError(
-                f"{path}: written with other settings: {key} was {before.get(key)!r} and is now "
-                f"{now.get(key)!r}; go on with the former, or start in another folder"
-            )
+    if found := difference(checkpoint["identity"], identity):
+        raise CxrlocError(
+            f"{checkpoint['path']}: written with other settings ({found}); go on with the former, "
+            "or start in another folder"
+        )
     for name, part in parts.items():
-        part.load_state_dict(whole["parts"][name])
-    return State(**whole["state"])
+        part.load_state_dict(checkpoint["parts"][name])
+    return State(**checkpoint["state"])
+
+
+def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """The first setting that differs, in words; empty where none does.
+
+    A setting that only one side knows is one that an earlier version did not have: it was off.
+
+    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 1, "new": 0}})
+    'fit.seed is 0 there and 1 here'
+    """
+    before, now = dict(_flat(there)), dict(_flat(here))
+    for key in [*before, *now]:
+        if before.get(key) != now.get(key) and (before.get(key) or now.get(key)):
+            return f"{key} is {before.get(key)!r} there and {now.get(key)!r} here"
+    return ""
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

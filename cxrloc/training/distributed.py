@@ -4,12 +4,13 @@ Every function also works in a single process without `torchrun`, where it chang
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -68,20 +69,109 @@ def summed(values: Tensor) -> Tensor:
     return total
 
 
+def from_first(make: Callable[[], T]) -> T:
+    """What process 0 makes, in every process: files need to be on its host alone.
+
+    Raises:
+        CxrlocError: process 0 cannot make it, for the reason that it gives.
+
+    >>> from_first(lambda: "checkpoint")
+    'checkpoint'
+    """
+    if world_size() == 1:
+        return make()
+    made: list[T | CxrlocError | None] = [None]
+    if rank() == 0:
+        try:
+            made = [make()]
+        except CxrlocError as error:
+            made = [error]
+    dist.broadcast_object_list(made, src=0)
+    if isinstance(made[0], CxrlocError):
+        raise made[0]
+    return cast(T, made[0])
+
+
+def raise_together(complaint: str) -> None:
+    """Raise in every process what one of them complains of, so that none waits for it.
+
+    Raises:
+        CxrlocError: the first complaint that is not empty.
+    """
+    complaints = [complaint]
+    if world_size() > 1:
+        complaints = [""] * world_size()
+        dist.all_gather_object(complaints, complaint)
+    if said := [each for each in complaints if each]:
+        raise CxrlocError(said[0])
+
+
 def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:
     """The network with batch normalisation over the images of all processes, if it moves at all.
 
+    On accelerators PyTorch's own; its layer takes no tensors on a CPU, so there it is
+    `SharedBatchNorm`.
+
     Raises:
-        CxrlocError: PyTorch synchronises on accelerators only, and this is a CPU.
+        CxrlocError: a layer of timm's normalises and activates in one, which neither replaces.
     """
-    if frozen_normalisation or not any(isinstance(m, _BatchNorm) for m in network.modules()):
+    layers = [each for each in network.modules() if isinstance(each, _BatchNorm)]
+    if frozen_normalisation or not layers:
         return network
-    if device.type == "cpu":
+    if other := [type(each).__name__ for each in layers if type(each) is not nn.BatchNorm2d]:
         raise CxrlocError(
-            "several processes on a CPU cannot share batch normalisation: set "
+            f"several processes cannot share the batch normalisation of {other[0]} layers: set "
             "frozen_normalisation = true in [fit], or use one process"
         )
-    return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    if device.type != "cpu":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    for name, layer in [*network.named_modules()]:
+        if isinstance(layer, nn.BatchNorm2d):
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, SharedBatchNorm(layer))
+    return network
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation whose mean and variance are those of all processes' images together.
+
+    Ioffe and Szegedy 2015, Algorithm 1, with sums over processes, through which gradients flow.
+    Every process must have as many images.
+    """
+
+    def __init__(self, layer: nn.BatchNorm2d) -> None:
+        super().__init__(layer.num_features, layer.eps, layer.momentum)
+        self.load_state_dict(layer.state_dict())
+
+    def forward(
+        self, images: Float[Tensor, "batch channel row col"]
+    ) -> Float[Tensor, "batch channel row col"]:
+        """The normalised images; in training the running statistics move too."""
+        if not self.training:
+            return super().forward(images)
+        count = images[:, 0].numel() * world_size()
+        mean = _Sum.apply(images.sum(dim=(0, 2, 3))) / count
+        centred = images - mean[:, None, None]
+        variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        with torch.no_grad():
+            unbiased = variance * (count / (count - 1))
+            for running, now in ((self.running_mean, mean), (self.running_var, unbiased)):
+                running.lerp_(now, self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return summed(gradient)
 
 
 def own_share(items: Sequence[T]) -> Sequence[T]:

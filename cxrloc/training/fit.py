@@ -1,10 +1,9 @@
 """The training loop: batches in, a network and its history out; resumable to the bit on a CPU."""
 
-import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,20 +16,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from cxrloc.datasets.batches import Batch
 from cxrloc.training.checkpoints import (
     State,
-    read_checkpoint,
+    difference,
+    last_checkpoint,
     read_weights,
+    restore,
     write_checkpoint,
     write_history,
     write_weights,
 )
-from cxrloc.training.distributed import rank, summed, world_size
+from cxrloc.training.distributed import from_first, raise_together, rank, world_size
 from cxrloc.training.fit_config import FitConfig, learning_rate, validations_since_best
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
-from cxrloc.types import CxrlocError
-
-CHECKPOINT_SECONDS = 300
-"""At most this much work is lost when a run is killed."""
+from cxrloc.training.progress import Losses, Moment, unseen
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions of forward and backward passes that are not float32."""
@@ -43,45 +41,23 @@ Validate = Callable[[nn.Module], Mapping[str, float]]
 """Numbers by name of a network in evaluation mode; `validation_loss` chooses, if it is there."""
 
 
-class Moment(NamedTuple):
-    """How far a run is.
-
-    Attributes:
-        step: steps done.
-        steps: of all.
-        loss: mean per label since the last validation.
-        images_per_second: since the run began or was resumed, validations counted too.
-        seconds_left: at that speed.
-        validation: the last row of metrics.csv; empty before there is one.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    images_per_second: float
-    seconds_left: float
-    validation: Mapping[str, float]
-
-
-def _unseen(moment: Moment) -> None:
-    """Nobody watches."""
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """Where a training run leaves its traces.
 
     Attributes:
-        out: folder of metrics.csv, last.ckpt and best.ckpt, made if absent.
+        out: folder of metrics.csv, last.ckpt and best.ckpt, made if absent. Of several processes
+            the first writes and reads them; the others need not see its disk.
         resume: go on from `out`/last.ckpt.
-        identity: recipe and data as plain values: a checkpoint of others is refused.
+        identity: recipe and data as plain values: a checkpoint of others is refused, and so is
+            a process that has others.
         watch: called about once a second.
     """
 
     out: Path
     resume: bool = False
     identity: Mapping[str, Any] = field(default_factory=dict)
-    watch: Callable[[Moment], None] = _unseen
+    watch: Callable[[Moment], None] = unseen
 
 
 def fit(
@@ -105,14 +81,15 @@ def fit(
         The network to keep, in evaluation mode: the best by validation loss, or the last.
 
     Raises:
-        CxrlocError: the loss is not finite, or there is a checkpoint of another run.
+        CxrlocError: the loss is not finite, there is a checkpoint of another run, or a process
+            has other data or settings than the first.
     """
     parts = _parts(network, config)
     state = _first_state(parts, run)
     forward = (
         DistributedDataParallel(network, broadcast_buffers=False) if world_size() > 1 else network
     )
-    losses = _Losses(state, config, run)
+    losses = Losses(state, config, run.watch)
     with torch.random.fork_rng():
         for passes in batches(state.step):
             if state.step >= config.steps or _stopped(state, config):
@@ -172,15 +149,15 @@ def _parts(network: nn.Module, config: FitConfig) -> _Parts:
 
 
 def _first_state(parts: _Parts, run: Run) -> State:
-    """Where to begin: at a checkpoint if there is one and it may be used, else at the start."""
-    path = run.out / "last.ckpt"
+    """Where to begin: at the checkpoint of process 0 if there is one, else at the start."""
     run.out.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        (run.out / "best.ckpt").unlink(missing_ok=True)
-        return State()
-    if not run.resume:
-        raise CxrlocError(f"{path} is there: go on with it (resume), or choose another folder")
-    return read_checkpoint(path, parts._asdict(), run.identity)
+    checkpoint = from_first(partial(last_checkpoint, run.out / "last.ckpt", run.resume))
+    found = difference(from_first(lambda: run.identity), run.identity)
+    raise_together(found and f"process {rank()} has other data or settings than process 0: {found}")
+    if checkpoint is not None:
+        return restore(checkpoint, parts._asdict(), run.identity)
+    (run.out / "best.ckpt").unlink(missing_ok=True)
+    return State()
 
 
 def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
@@ -218,7 +195,7 @@ def _move(parts: _Parts, config: FitConfig) -> None:
 
 
 def _validate(
-    parts: _Parts, validate: Validate, config: FitConfig, run: Run, losses: "_Losses"
+    parts: _Parts, validate: Validate, config: FitConfig, run: Run, losses: Losses
 ) -> None:
     """A row of the history; the best weights so far are put by."""
     state, kept = losses.state, _plain(parts.kept).eval()
@@ -238,70 +215,18 @@ def _stopped(state: State, config: FitConfig) -> bool:
 
 
 def _finished(parts: _Parts, config: FitConfig, run: Run) -> nn.Module:
-    summed(torch.zeros(1, device=next(parts.network.parameters()).device))  # all have written
+    """The network to keep, by the weights that process 0 has of it."""
     kept = _plain(parts.kept)
-    if config.keep == "best" and (run.out / "best.ckpt").exists():
-        read_weights(run.out / "best.ckpt", kept)
+
+    def weights() -> dict[str, Tensor]:
+        if config.keep == "best" and (run.out / "best.ckpt").exists():
+            read_weights(run.out / "best.ckpt", kept)
+        return {name: tensor.cpu() for name, tensor in kept.state_dict().items()}
+
+    kept.load_state_dict(from_first(weights))
     return kept.eval()
 
 
 def _plain(network: nn.Module) -> nn.Module:
     """The network itself, out of its average."""
     return network.module if isinstance(network, AveragedModel) else network
-
-
-class _Losses:
-    """Losses since the last validation; read once in a while, so that a GPU need not be waited for.
-
-    Each step's sum over the processes is added on its own, in order, so that the total does not
-    depend on when it is read.
-    """
-
-    def __init__(self, state: State, config: FitConfig, run: Run) -> None:
-        self.state, self.config, self.run = state, config, run
-        self.waiting: list[Tensor] = []
-        self.first_step, self.started = state.step, time.perf_counter()
-        self.watched = self.written = self.started
-
-    def add(self, loss_and_labels: Tensor) -> None:
-        """The losses of one pass."""
-        self.waiting.append(summed(loss_and_labels))
-
-    def mean(self) -> float:
-        """Mean loss per label."""
-        for loss, labels in (pair.tolist() for pair in self.waiting):
-            self.state.loss += loss
-            self.state.labels += labels
-        self.waiting.clear()
-        if not math.isfinite(self.state.loss):
-            raise CxrlocError(
-                f"the loss was not finite by step {self.state.step}: lower the learning rate"
-            )
-        return self.state.loss / max(self.state.labels, 1)
-
-    def images_per_second(self) -> float:
-        """Since this process began, validations counted too."""
-        steps = self.state.step - self.first_step
-        return steps * self.config.batch_size / (time.perf_counter() - self.started)
-
-    def take(self) -> dict[str, float]:
-        """Columns of the history; the next mean begins anew."""
-        row = {"loss": self.mean(), "images_per_second": self.images_per_second()}
-        self.state.loss = self.state.labels = 0.0
-        return row
-
-    def watch(self, now: bool = False) -> bool:
-        """Say how far the run is, about once a second; whether a checkpoint is due."""
-        seconds = time.perf_counter()
-        if now or seconds - self.watched > 1:
-            self.watched = seconds
-            speed = self.images_per_second()
-            left = (self.config.steps - self.state.step) * self.config.batch_size / speed
-            last = self.state.history[-1] if self.state.history else {}
-            loss = self.mean() if self.waiting or self.state.labels else last.get("loss", math.nan)
-            self.run.watch(Moment(self.state.step, self.config.steps, loss, speed, left, last))
-        due = now or seconds - self.written > CHECKPOINT_SECONDS
-        if due:
-            self.mean()
-            self.written = seconds
-        return due

@@ -10,6 +10,13 @@ from cxrloc.types import CxrlocError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 KEPT = ("best", "last")
+LEAST: dict[str, float] = {
+    "batch_size": 1,
+    "accumulation": 1,
+    **dict.fromkeys(("steps", "epochs", "validate_every", "stop_after", "frozen_layers"), 0),
+    **dict.fromkeys(("backbone_rate", "weight_decay", "clip_norm", "seed"), 0),
+}
+"""Smallest values of what is counted or weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,15 @@ class FitConfig:
         ):
             if value not in known:
                 raise CxrlocError(f"{what} {value!r} is unknown: choose one of {', '.join(known)}")
+        for key, least in LEAST.items():
+            if getattr(self, key) < least:
+                raise CxrlocError(f"{key} = {getattr(self, key)}: it must be {least} or more")
+        for key in ("momentum", "averaging"):
+            if not 0 <= getattr(self, key) < 1:
+                raise CxrlocError(f"{key} = {getattr(self, key)}: it must be 0 or more and below 1")
         if (self.steps > 0) == (self.epochs > 0):
             raise CxrlocError("say either steps or epochs")
-        if self.accumulation < 1 or self.batch_size % self.accumulation:
+        if self.batch_size % self.accumulation:
             raise CxrlocError(
                 f"a batch of {self.batch_size} cannot be shared by {self.accumulation} passes"
             )

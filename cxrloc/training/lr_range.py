@@ -98,7 +98,7 @@ def lr_range(
     Args:
         network: gives (logits, features), in place; its weights are of no use afterwards.
         batches: from a step on, the forward passes of each step (as `fit`).
-        fit: optimizer, loss and what is frozen; computed in float32, whatever its precision.
+        fit: optimizer, loss, clipping and what is frozen; in float32, whatever its precision.
         config: from where to where.
 
     Yields:
@@ -121,6 +121,8 @@ def lr_range(
             loss = LOSSES[fit.loss](logits, batch.labels) / fit.batch_size
             loss.backward()
             total += loss.item()
+        if fit.clip_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), fit.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         average = SMOOTHING * average + (1 - SMOOTHING) * total

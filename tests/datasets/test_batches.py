@@ -67,6 +67,16 @@ def test_a_step_is_the_same_whenever_it_is_made_and_another_step_is_not():
     assert not torch.equal(first.labels, other.labels)
 
 
+def test_the_changes_of_a_step_are_not_the_numbers_of_an_epochs_order(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "cxrloc.datasets.batches.augment", lambda grey, draws, _: seen.append(draws) or grey
+    )
+    training_step(IMAGES, ROWS, 3, FEEDING)
+    order = np.random.default_rng([FEEDING.seed, 3]).random(seen[0].size)
+    assert not np.isin(seen[0], order).any()
+
+
 @pytest.mark.parametrize(("passes", "processes"), [(1, 2), (2, 1), (2, 2)])
 def test_however_a_step_is_shared_its_images_changes_and_labels_are_the_same(passes, processes):
     plain = replace(FEEDING, augmentation=replace(FEEDING.augmentation, mixup=0.0))

@@ -78,7 +78,7 @@ def test_it_learns_and_writes_its_history(tmp_path):
 
 @pytest.mark.parametrize("last_step", [0, 7, 20, 47], ids=lambda step: f"killed in step {step}")
 def test_resumed_training_is_equal_to_the_bit(tmp_path, monkeypatch, last_step):
-    monkeypatch.setattr("cxrloc.training.fit.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("cxrloc.training.progress.CHECKPOINT_SECONDS", 0)
     whole = fit(new_network(), batches, validate, CONFIG, Run(tmp_path / "whole"))
 
     def killed(first_step):
@@ -187,7 +187,7 @@ def test_training_leaves_the_callers_random_numbers_alone(tmp_path):
 def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
     fit(new_network(), batches, validate, SHORT, Run(tmp_path, identity={"data": "a", "seed": 1}))
     other = Run(tmp_path, resume=True, identity={"data": "b", "seed": 1})
-    with pytest.raises(CxrlocError, match=r"last\.ckpt: .* data was 'a' and is now 'b'"):
+    with pytest.raises(CxrlocError, match=r"last\.ckpt: .*data is 'a' there and 'b' here"):
         fit(new_network(), batches, validate, SHORT, other)
     with pytest.raises(CxrlocError, match=r"last\.ckpt is there"):
         fit(new_network(), batches, validate, SHORT, Run(tmp_path))
@@ -207,6 +207,12 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
         ({"precision": "int4"}, "choose one of fp32, bf16, fp16"),
         ({"epochs": 2}, "either steps or epochs"),
         ({"accumulation": 3}, "a batch of 8 cannot be shared by 3 passes"),
+        ({"batch_size": 0}, "batch_size = 0: it must be 1 or more"),
+        ({"accumulation": 0}, "accumulation = 0: it must be 1 or more"),
+        ({"steps": -5, "epochs": 1}, "steps = -5: it must be 0 or more"),
+        ({"validate_every": -1}, "validate_every = -1: it must be 0 or more"),
+        ({"seed": -1}, "seed = -1: it must be 0 or more"),
+        ({"averaging": 1.0}, "averaging = 1.0: it must be 0 or more and below 1"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(wrong, said):

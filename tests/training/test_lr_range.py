@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,6 +43,13 @@ def test_each_step_is_one_of_gradient_descent_at_its_rate(ramp, rates):
         assert point.learning_rate == pytest.approx(rate)
         assert point.loss == pytest.approx(math.log1p(math.exp(-weight)))
         weight += rate / (1 + math.exp(weight))
+
+
+def test_a_gradient_is_clipped_as_in_training():
+    """It is about -1/2 at both steps: each goes its rate times the largest norm."""
+    network = OneWeight()
+    list(lr_range(network, two_passes, replace(FIT, clip_norm=0.1), RangeConfig(0.1, 1.0, 2)))
+    assert network.weight.item() == pytest.approx(0.1 * 0.1 + 1.0 * 0.1, rel=1e-4)
 
 
 def test_the_first_smoothed_loss_is_the_loss_and_the_second_leans_to_it():
