@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,16 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cxrloc.datasets import label_origin
-from cxrloc.datasets.chestxray14 import official_split
-from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.classification.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
     OperatingPoint,
 )
-from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
+from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.classification.reader_files import (
     ReaderPoint,
     read_readings,
@@ -37,36 +33,31 @@ from cxrloc.evaluation.classification.units import (
     select_units,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.findings import CHEXPERT_PARENTS
-from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
-from cxrloc.inference.hierarchy import unconditional
-from cxrloc.inference.predict import Predicted, gather, predict
+from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.weights import Model, read_model
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.classify_files import write_classification
-from cxrloc.pipeline.image_sets import ImageSet, read_images, refuse_contamination
+from cxrloc.pipeline.classify_inputs import (
+    PredictionWatch,
+    Seen,
+    along_tree,
+    labelled_images,
+    of_file,
+    of_models,
+    source_of_labels,
+)
+from cxrloc.pipeline.image_sets import ImageSet, refuse_contamination
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.paired_images import Pairing, paired_images
-from cxrloc.pipeline.provenance import (
-    caption_of,
-    contamination_warnings,
-    describe_models,
-    operating_point,
-    view_warnings,
-)
+from cxrloc.pipeline.provenance import caption_of, describe_models, operating_point
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
-from cxrloc.reports.label_file import read_labels
-from cxrloc.types import ClassificationReport, CxrlocError, Predictions, UsageError
+from cxrloc.types import ClassificationReport, CxrlocError
 
-SPLITS = ("all", "train_val", "test")
 GROUPS = ("view", "sex", "age")
 NAMED, MISSING = 20, "missing_images.txt"
 """Missing images that `run.json` names, and the file that names them all where there are more."""
 _PROTOCOL = ("split", "unit", "aggregation", "tuning", "groups", "resampling")
-
-PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
-"""Passes results on, and may show how far they have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ class ClassifyOptions:
         readings: what radiologists called, for their points beside the curves.
         products: take probabilities as conditional on the parent in CheXpert's tree, and score
             their products (`unconditional`); a model's own operating points then mean nothing.
-        split: a name of `SPLITS`: all records, or those of an official list of ChestX-ray14.
+        split: which images, a name of `classify_inputs.SPLITS`.
         unit: what is scored.
         aggregation: how a unit's images become its score.
         tuning: share of the patients on whom operating points are chosen and calibration is
@@ -120,14 +111,6 @@ class ClassifyResult(NamedTuple):
     beside: pd.DataFrame | None
 
 
-class _Seen(NamedTuple):
-    """Predictions of the images that could be read, the others, and warnings with their counts."""
-
-    predictions: Predictions
-    failures: Sequence[Failure]
-    warnings: Mapping[str, int]
-
-
 def classify(
     data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
 ) -> ClassifyResult:
@@ -144,16 +127,16 @@ def classify(
     check_beside(options.beside, list(METRICS))
     make_folder(out)
     models = [] if options.predictions else [*map(read_model, options.models)]
-    image_set = _labelled(_part(read_images(data), data, options.split), options.labels)
+    image_set = labelled_images(data, options.split, options.labels, models)
     readings = read_readings(options.readings) if options.readings else None
     image_set = paired_images(image_set, models, options.pairing)
     refuse_contamination(models, image_set.records)
     if options.predictions:
-        seen = _Seen(_of_images(read_predictions(options.predictions), image_set), (), {})
+        seen = of_file(options.predictions, image_set)
     else:
-        seen = _predict(image_set, models, options.inference, watch)
+        seen = of_models(models, image_set, options.inference, watch)
     if options.products:
-        seen = seen._replace(predictions=_products(seen.predictions))
+        seen = along_tree(seen)
     units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
     tuning, judged = _tuning_part(units, options)
     points = _operating_points([] if options.products else models, tuning, judged)
@@ -171,7 +154,7 @@ def classify(
         "inference": asdict(options.inference) if models else None,
         "data": describe_labels(image_set.name, image_set.records),
         "products_along_tree": options.products,
-        "labels_from": _label_source(data, options.labels),
+        "labels_from": source_of_labels(data, options.labels),
         "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
         **_describe_images(image_set, seen, out),
@@ -184,75 +167,6 @@ def classify(
         made = Classified(seen.predictions, judged, points, report)
         write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, seen.failures, run, shown)
-
-
-def _part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
-    """All of a data set, or what an official list of ChestX-ray14 names of it."""
-    if split not in SPLITS:
-        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
-    if split == "all":
-        return image_set
-    if data is None or not data.is_dir():
-        raise UsageError(f"--split {split} needs the folder of ChestX-ray14 with its lists")
-    parts = official_split(data, image_set.records)
-    unlisted = len(image_set.records) - sum(map(len, parts.values()))
-    said = f", {unlisted} images in neither official list" if unlisted else ""
-    records = parts[split]
-    names = {record.image_id for record in records}
-    images = [image for image in image_set.images if image.image_id in names]
-    return ImageSet(image_set.name + said, records, images)
-
-
-def _labelled(image_set: ImageSet, labels: Path | None) -> ImageSet:
-    """The images that have a report, with its labels; all as they are where no labels are given."""
-    if labels is None:
-        return image_set
-    records = with_labels(image_set.records, read_labels(labels))
-    names = {record.image_id for record in records}
-    images = [image for image in image_set.images if image.image_id in names]
-    return image_set._replace(records=records, images=images)
-
-
-def _label_source(data: Path | None, labels: Path | None) -> str:
-    if labels is not None:
-        return f"reports: {labels}"
-    return label_origin(data) if data is not None else "what was drawn"
-
-
-def _of_images(predictions: Predictions, image_set: ImageSet) -> Predictions:
-    """The rows of these images; what other images a file holds is not asked about."""
-    names = {record.image_id for record in image_set.records}
-    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
-    image_ids = tuple(predictions.image_ids[row] for row in rows)
-    return Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
-
-
-def _predict(
-    image_set: ImageSet,
-    models: Sequence[Model],
-    inference: InferenceSettings,
-    watch: PredictionWatch,
-) -> _Seen:
-    if not image_set.images:
-        raise CxrlocError(f"{image_set.name}: none of the images is on this disk")
-    predicted, failures = [], []
-    warnings: Counter[str] = Counter()
-    for result in watch(predict(models, image_set.images, inference)):
-        if isinstance(result, Failure):
-            failures.append(result)
-            continue
-        predicted.append(result)
-        warnings.update([*result.warnings, *view_warnings(models, result.view)])
-        warnings.update(contamination_warnings(models, result.image_id))
-    if not predicted:
-        raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
-    return _Seen(gather(predicted, chosen_findings(models, inference)), failures, warnings)
-
-
-def _products(predictions: Predictions) -> Predictions:
-    findings = predictions.findings
-    products = unconditional(predictions.probabilities, findings, CHEXPERT_PARENTS)
-    return Predictions(predictions.image_ids, findings, products)
 
 
 def _tuning_part(
@@ -308,7 +222,7 @@ def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
     return {"mean_under_curve": below, "mean_readers": readers}
 
 
-def _describe_images(image_set: ImageSet, seen: _Seen, out: Path) -> dict[str, Any]:
+def _describe_images(image_set: ImageSet, seen: Seen, out: Path) -> dict[str, Any]:
     """What was predicted and what not; a long list of missing images goes to a file of its own."""
     failed = {failure.image_id: failure.reason for failure in seen.failures}
     done = {*seen.predictions.image_ids, *failed}

@@ -29,6 +29,9 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
 from cxrloc.types import ClassificationReport
 
+_FEW = 2
+"""ROC plots that one column of a page has room for."""
+
 
 def write_classification(
     units: ScoredUnits,
@@ -64,5 +67,6 @@ def write_classification(
     (out / "table.tex").write_text(classification_latex(report))
     with figure_style():
         results = [out, out / "readers.csv"] if readers else [out]
-        figure = draw_roc(results, FigureRequest(caption=caption))
+        width = "double" if len(units.findings) > _FEW else "single"
+        figure = draw_roc(results, FigureRequest(width=width, caption=caption))
         write_figure(figure, [out / "roc.png", out / "roc.pdf"])

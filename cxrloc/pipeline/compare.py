@@ -1,7 +1,6 @@
 """`cxrloc compare`: results of two runs or more on the same images, against each other."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from cxrloc.evaluation.localization.comparison import (
     compare_detections,
 )
 from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.panels.results import run_names
 from cxrloc.pipeline.claims import claims_of_detections
 from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
 from cxrloc.pipeline.outputs import make_folder
@@ -95,7 +95,7 @@ def compare(
     if out.resolve() in {path.resolve() for path in paths}:
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
-    runs = {name: _read_run(path) for name, path in zip(_names(paths), paths, strict=True)}
+    runs = {name: _read_run(path) for name, path in zip(run_names(paths), paths, strict=True)}
     shared = {k: f for k, f in COMPARED.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
@@ -118,16 +118,6 @@ def compare(
     }
     _write(frames, run, out)
     return CompareResult(frames, run)
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The last part of each path; the whole path where two share it."""
-    short = [path.stem if path.suffix == ".csv" else path.resolve().name for path in paths]
-    counts = Counter(short)
-    names = [n if counts[n] == 1 else str(path) for n, path in zip(short, paths, strict=True)]
-    if len(set(names)) < len(names):
-        raise UsageError(f"{', '.join(names)}: a run is named twice")
-    return names
 
 
 def _read_run(path: Path) -> _Run:

@@ -124,6 +124,42 @@ def test_published_numbers_stand_beside_the_measured(
     assert "Wang X" in (tmp_path / "table_beside.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("findings", "images", "tuning", "defined"),
+    [
+        (("Hernia",), 20, 0.0, 0),  # never positive: no curve and no operating point
+        (("Hernia",), 20, 0.5, 0),  # nor one among other patients
+        (("Mass", "Hernia"), 1, 0.0, 0),  # one image has one class
+        (("Effusion",), 20, 0.0, 1),
+    ],
+)
+def test_what_has_no_curve_and_no_operating_point_is_said_and_ends_nothing(
+    chests: Path,
+    tmp_path: Path,
+    findings: tuple[str, ...],
+    images: int,
+    tuning: float,
+    defined: int,
+) -> None:
+    ids = tuple(record.image_id for record in read_dataset(chests)[:images])
+    scores = np.random.default_rng(0).uniform(size=(images, len(findings)))
+    write_predictions(Predictions(ids, findings, scores), tmp_path / "few.csv")
+    options = ClassifyOptions((), tmp_path / "few.csv", tuning=tuning, html=True, resampling=FEW)
+    classify(chests, tmp_path / "out", options)
+    areas = pd.read_csv(tmp_path / "out" / "auc.csv").query("group == 'all' and finding != 'mean'")
+    assert areas["auc"].notna().sum() == defined
+    assert areas.loc[areas["auc"].isna(), "note"].str.startswith("not defined: no ").all()
+    assert len(pd.read_csv(tmp_path / "out" / "confusion.csv")) == defined
+    assert (tmp_path / "out" / "roc.png").is_file()
+
+
+def test_predictions_of_other_images_are_refused(chests: Path, tmp_path: Path) -> None:
+    given = tmp_path / "other.csv"
+    given.write_text("image,Mass\nx,0.5\ny,0.4\n")
+    with pytest.raises(CxrlocError, match=r"other\.csv: none of its 2 images is in .*chests"):
+        classify(chests, tmp_path / "out", ClassifyOptions((), given))
+
+
 def test_a_model_is_not_judged_on_its_own_patients(
     chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:

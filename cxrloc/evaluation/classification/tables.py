@@ -14,6 +14,7 @@ from jaxtyping import Float
 from cxrloc.evaluation.classification.calibration import reliability
 from cxrloc.evaluation.classification.comparison import Comparison, Difference
 from cxrloc.evaluation.classification.operating_points import (
+    Confusion,
     OperatingPoint,
     confusion,
     sensitivity,
@@ -82,7 +83,7 @@ def reliability_frame(units: ScoredUnits) -> pd.DataFrame:
 
 
 def confusion_frame(units: ScoredUnits, points: Mapping[str, OperatingPoint]) -> pd.DataFrame:
-    """`confusion.csv`: counts of every finding's two-class matrix at its operating point."""
+    """`confusion.csv`: each finding with an operating point, and its two-class matrix there."""
     rows: list[dict[str, object]] = []
     for column, finding in enumerate(units.findings):
         if finding not in points:
@@ -92,8 +93,9 @@ def confusion_frame(units: ScoredUnits, points: Mapping[str, OperatingPoint]) ->
         counts = confusion(units.truth[known, column], called)
         rates = {"sensitivity": sensitivity(counts), "specificity": specificity(counts)}
         rows.append({"finding": finding, **asdict(points[finding]), **asdict(counts), **rates})
-    frame = pd.DataFrame(rows)
-    return frame.astype(dict.fromkeys({"sensitivity", "specificity"} & set(frame), "Float64"))
+    names = [field.name for kind in (OperatingPoint, Confusion) for field in fields(kind)]
+    frame = pd.DataFrame(rows, columns=pd.Index(["finding", *names, "sensitivity", "specificity"]))
+    return frame.astype({"sensitivity": "Float64", "specificity": "Float64"})
 
 
 def differences_frame(differences: Sequence[Difference]) -> pd.DataFrame:
@@ -112,6 +114,7 @@ def rank_correlations_frame(
 
 def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
     """`disagreements.csv`: units that runs rank farthest apart, each run's score in a column."""
+    names = [comparison.unit, "finding", "truth", "disagreement", *comparison.runs]
     return pd.DataFrame(
         [
             {
@@ -122,7 +125,8 @@ def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
                 **dict(zip(comparison.runs, row.scores, strict=True)),
             }
             for row in comparison.disagreements
-        ]
+        ],
+        columns=pd.Index(names),
     )
 
 

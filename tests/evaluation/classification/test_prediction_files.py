@@ -14,6 +14,12 @@ def test_predictions_come_back_exactly(tmp_path):
     assert (back.probabilities.astype(np.float32) == scores).all()
 
 
+def test_an_image_may_be_named_with_its_suffix(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("image,Mass\n00000001_000.png,0.5\n1.2.840,0.5\n")
+    assert read_predictions(path).image_ids == ("00000001_000", "1.2.840")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -21,6 +27,8 @@ def test_predictions_come_back_exactly(tmp_path):
         ("image\na\n", "one column per finding"),
         ("image,Mass\na,0.5\nb,\n", "row 3 has no number for Mass"),
         ("image,Mass\na,high\n", "row 2 has no number for Mass"),
+        ("image,Mass\na,0.5\n,0.5\n", "row 3 names no image"),
+        ("image,Infiltrate,Infiltration\na,0.5,0.5\n", "two columns are of Infiltration"),
         ("", "cannot be read as CSV"),
     ],
 )
