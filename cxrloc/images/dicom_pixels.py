@@ -13,8 +13,9 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 from pydicom.tag import Tag
 
+from cxrloc.images.dicom_pixel_description import GREY, check_header
 from cxrloc.images.jpeg_frame import jpeg_frame
-from cxrloc.images.stored_pixels import check_size, single_channel
+from cxrloc.images.stored_pixels import single_channel
 from cxrloc.types import CxrlocError
 
 
@@ -46,10 +47,6 @@ PIXELS_END = b"\xfe\xff\xdd\xe0"
 """Sequence Delimitation Item (FFFE,E0DD), which closes compressed pixel data (PS3.5 A.4)."""
 
 LITTLE_ENDIAN = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
-GREY = ("MONOCHROME1", "MONOCHROME2")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-SAMPLES = {(1, name) for name in GREY} | {(3, name) for name in COLOUR}
-
 GDCM = Decoder("gdcm", "python-gdcm")
 PYJPEGLS = Decoder("pyjpegls", "pyjpegls")
 OPENJPEG = Decoder("pylibjpeg", "pylibjpeg pylibjpeg-openjpeg")
@@ -123,7 +120,7 @@ def check_whole(path: Path, dataset: Dataset, rest: bytes) -> None:
     if syntax.is_deflated:
         return
     found = max(0, len(rest) - (8 if syntax.is_implicit_VR else 12))  # tag, VR, length: PS3.5 7.1
-    _check_header(path, dataset, found)
+    check_header(path, dataset, found)
     if syntax.is_encapsulated and PIXELS_END not in rest:
         raise CxrlocError(
             f"{path}: PixelData (7FE0,0010), {syntax.name}, ends after {found} bytes without the "
@@ -144,7 +141,7 @@ def stored_words(
     Raises:
         CxrlocError: a header that cannot be, no decoder, or damaged pixel data.
     """
-    _check_header(path, dataset, len(pixel_bytes))
+    check_header(path, dataset, len(pixel_bytes))
     syntax = dataset.file_meta.TransferSyntaxUID
     if has_plain_words(dataset):
         shape = dataset.Rows, dataset.Columns
@@ -197,46 +194,6 @@ def _plugin(path: Path, syntax: uid.UID) -> str:
     return decoder.plugin
 
 
-def _check_header(path: Path, dataset: Dataset, found: int) -> None:
-    """Everything that must hold before memory is taken."""
-    rows, columns, allocated, bits = (
-        _number(path, dataset, keyword)
-        for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored")
-    )
-    check_size(path, rows, columns)
-    if allocated not in (8, 16) or not 1 <= bits <= allocated:
-        raise CxrlocError(
-            f"{path}: BitsAllocated (0028,0100) {allocated} and BitsStored (0028,0101) {bits}: "
-            "radiographs are stored in 8 or 16 bits, and no more of them used than allocated"
-        )
-    high = _number(path, dataset, "HighBit", bits - 1)
-    if not bits - 1 <= high < allocated:
-        raise CxrlocError(
-            f"{path}: HighBit (0028,0102) {high} leaves no room for {bits} bits in {allocated}"
-        )
-    if _number(path, dataset, "PixelRepresentation", 0) not in (0, 1):
-        raise CxrlocError(f"{path}: PixelRepresentation (0028,0103) is neither 0 nor 1")
-    samples = _number(path, dataset, "SamplesPerPixel", 1)
-    photometric = str(dataset.get("PhotometricInterpretation", "missing"))
-    if (samples, photometric) not in SAMPLES:
-        raise CxrlocError(
-            f"{path}: PhotometricInterpretation (0028,0004) {photometric!r} with {samples} samples "
-            "per pixel: radiographs are MONOCHROME1 or MONOCHROME2"
-        )
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not isinstance(syntax, uid.UID) or not syntax.is_transfer_syntax:
-        raise CxrlocError(f"{path}: TransferSyntaxUID (0002,0010) {syntax} is none")
-    promised = rows * columns * samples * allocated // 8
-    if found == 0:
-        raise CxrlocError(f"{path}: no PixelData (7FE0,0010): the file holds no image")
-    if not syntax.is_encapsulated and found < promised and photometric != "YBR_FULL_422":
-        raise CxrlocError(
-            f"{path}: PixelData (7FE0,0010) has {found} bytes, {rows} rows x {columns} columns x "
-            f"{samples} samples of {allocated} bits need {promised}: the file is cut short or its "
-            "header wrong"
-        )
-
-
 def _first_frame(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -> bytes:
     try:
         frames = dataset.get("NumberOfFrames") or 1
@@ -254,16 +211,6 @@ def _check_jpeg(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -
     told = dataset.Rows, dataset.Columns, dataset.get("SamplesPerPixel", 1)
     if (frame.rows, frame.columns, frame.samples) != told or frame.bits > dataset.BitsAllocated:
         raise _undecoded(path, syntax, f"the header does not tell of its {frame}")
-
-
-def _number(path: Path, dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    """A tag's whole number; where it is missing, the default."""
-    value = dataset.get(keyword, default)
-    if not isinstance(value, int):
-        tag = Dataset()
-        setattr(tag, keyword, None)
-        raise CxrlocError(f"{path}: {keyword} {next(iter(tag)).tag} is missing or not one number")
-    return value
 
 
 def _extended_jpeg(

@@ -1,4 +1,4 @@
-"""The chest of one phantom: its measures, and the outlines of organs and bones they give.
+"""The chest of one phantom: its measures, and the outlines of trunk and organs they give.
 
 Body coordinates are unit coordinates of an image taken straight; `Anatomy.pose` then turns,
 scales and shifts the patient in the image. Side -1 is the patient's right, on the image's left.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrloc.datasets.phantom.curves import Points, ellipse, first_below, smooth, smooth_closed, tube
+from cxrloc.datasets.phantom.curves import Points, ellipse, smooth, smooth_closed, tube
 from cxrloc.types import Affine, Sex, View
 
 SIDES = (-1, 1)
@@ -223,11 +223,6 @@ def hila(anatomy: Anatomy) -> tuple[tuple[float, float], tuple[float, float]]:
     return (m - 0.1, anatomy.top + 0.48 * h), (m + 0.105, anatomy.top + 0.44 * h)
 
 
-def spine_x(anatomy: Anatomy, y: np.ndarray) -> np.ndarray:
-    """X of the vertebral bodies' centres at heights y."""
-    return anatomy.midline + anatomy.patient.scoliosis * np.sin(3.5 * (y - 0.1))
-
-
 def trachea(anatomy: Anatomy) -> tuple[Points, ...]:
     """The air column from the neck to the carina, and the two main bronchi."""
     m, top, h = anatomy.midline, anatomy.top, anatomy.height
@@ -236,61 +231,6 @@ def trachea(anatomy: Anatomy) -> tuple[Points, ...]:
     right = np.array([carina, (m - 0.04, top + 0.44 * h), (m - 0.075, top + 0.5 * h)])
     left = np.array([carina, (m + 0.05, top + 0.43 * h), (m + 0.09, top + 0.46 * h)])
     return tube(smooth(column), 0.02), tube(smooth(right), 0.013), tube(smooth(left), 0.012)
-
-
-def ribs(anatomy: Anatomy, side: int) -> list[tuple[Points, Points]]:
-    """Centre lines of ribs 1 to 10 of one side: (posterior part, anterior part)."""
-    lines = []
-    edge = wall(anatomy, side)
-    slope = anatomy.patient.slope
-    for number in range(10):
-        start = anatomy.top + anatomy.height * (-0.03 + 0.1 * number)
-        fall = slope * min(1.0, 0.35 + 0.2 * number)
-        turn_at = edge[first_below(edge, start + 0.75 * fall)]
-        reach = side * (turn_at[0] - anatomy.midline)
-        x = anatomy.midline + side * reach * np.array([0.08, 0.3, 0.6, 0.85, 0.99, 1.02])
-        y = start + fall * np.array([0.05, -0.05, 0.15, 0.5, 0.85, 1.1])
-        front = np.array([1.02, 0.97, 0.8, 0.55, 0.36])
-        drop = 0.3 + 0.7 * min(1.0, number / 4)
-        front_y = y[-1] + drop * np.array([0.0, 0.03, 0.075, 0.11, 0.125])
-        back = np.stack([x, y], axis=1)
-        ahead = np.stack([anatomy.midline + side * reach * front, front_y], axis=1)
-        lines.append((smooth(back), smooth(ahead)))
-    return lines
-
-
-def clavicle(anatomy: Anatomy, side: int) -> Points:
-    """The centre line of a clavicle, from the breastbone to the shoulder."""
-    m, y = anatomy.midline + 0.3 * anatomy.turn, anatomy.top + 0.03
-    points = [
-        (0.035, 0.085),
-        (0.09, 0.068),
-        (0.16, 0.05),
-        (0.24, 0.02),
-        (0.32, -0.012),
-        (0.4, -0.02),
-    ]
-    return smooth(np.array([(m + side * x, y + dy) for x, dy in points]))
-
-
-def scapula(anatomy: Anatomy, side: int) -> Points:
-    """The outline of a shoulder blade: over the lung on AP images, beside it on PA."""
-    inner = -0.045 if anatomy.view is View.AP else 0.035
-    x = anatomy.patient.half_width + inner
-    y = anatomy.top
-    points = [(-0.02, 0.03), (0.07, -0.01), (0.1, 0.05), (0.085, 0.14), (0.045, 0.24), (0.02, 0.31)]
-    points += [(0.0, 0.28), (-0.02, 0.16)]
-    return smooth_closed(
-        np.array([(anatomy.midline + side * (x + dx), y + dy) for dx, dy in points])
-    )
-
-
-def arm(anatomy: Anatomy, side: int) -> Points:
-    """The centre line of an upper arm: at the side on AP images, held away on PA."""
-    elbow = (0.57, 0.9) if anatomy.view is View.AP else (0.72, 0.62)
-    shoulder = np.array([0.42 + anatomy.patient.fat / 2, anatomy.top + 0.04])
-    line = np.linspace(shoulder, np.array(elbow), 12)
-    return np.stack([anatomy.midline + side * line[:, 0], line[:, 1]], axis=1)
 
 
 def torso(anatomy: Anatomy) -> Points:

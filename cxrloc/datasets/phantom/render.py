@@ -14,7 +14,6 @@ from scipy.ndimage import gaussian_filter
 from cxrloc.datasets.phantom.anatomy import (
     SIDES,
     Anatomy,
-    arm,
     dome,
     heart,
     hila,
@@ -24,6 +23,7 @@ from cxrloc.datasets.phantom.anatomy import (
     trachea,
 )
 from cxrloc.datasets.phantom.bones import (
+    arm,
     gas_fills,
     rib_fills,
     shoulder_fills,
