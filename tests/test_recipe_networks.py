@@ -1,0 +1,58 @@
+"""The real network of every recipe at its real size, on the meta device: shapes without numbers."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.models.meta import META
+from cxrloc.models.networks import build_network
+from cxrloc.models.zoo import TIMM_NAMES
+from cxrloc.recipe import RECIPES, Recipe, read_recipe
+
+NETWORKS: dict[tuple[LocalizerConfig, int], list[str]] = {}
+for name in RECIPES:
+    recipe = read_recipe(name)
+    alike = replace(recipe.network, pooling="average", lse_r=1.0)  # whatever the pooling
+    NETWORKS.setdefault((alike, recipe.preprocessing.size), []).append(name)
+
+USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+FROM_TENSORFLOW = ("googlenet", *TIMM_NAMES)
+"""Backbones whose published weights saw grey levels in [-1, 1] (torchvision's GoogLeNet turns its
+usual input into that by `transform_input`, which our layers do not)."""
+
+
+@pytest.mark.parametrize(
+    ("config", "size"), NETWORKS, ids=[names[0] for names in NETWORKS.values()]
+)
+def test_the_real_network_takes_the_recipes_images(config: LocalizerConfig, size: int) -> None:
+    if config.backbone in TIMM_NAMES:
+        pytest.importorskip("timm", reason="this backbone is in the extra zoo")
+    views = 2 if config.architecture == "dualnet" else 1
+    cells = size // config.output_stride
+    assert cells * config.output_stride == size
+    with torch.device("meta"):
+        network = build_network(config).eval()
+        inputs = [torch.empty(1, views * config.input_channels, size, size)]
+        if config.architecture == "meta":
+            inputs.append(torch.empty(1, len(META)))
+        logits, features = network(*inputs)
+    assert logits.shape == (1, len(config.findings))
+    assert features.shape == (1, network.prediction.in_features, cells, cells)
+
+
+def starts_from_imagenet(recipe: Recipe) -> bool:
+    return recipe.start == "imagenet" and recipe.network.input_channels == 3
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if starts_from_imagenet(read_recipe(name))]
+)
+def test_pretrained_weights_get_the_grey_levels_that_they_know(name: str) -> None:
+    recipe = read_recipe(name)
+    if recipe.preprocessing.standardised or recipe.network.same_padding:
+        pytest.skip("its weights are a file, named by --start, or every image is standardised")
+    seen = recipe.preprocessing.mean, recipe.preprocessing.std
+    assert seen == (HALF if recipe.network.backbone in FROM_TENSORFLOW else USUAL)
