@@ -40,6 +40,8 @@ class LocalizerConfig:
             weights that were trained so.
         architecture: a name of `networks.NETWORKS`: "localizer" (an image), "dualnet" (a frontal
             and a lateral image), "meta" (an image, age, sex and view).
+        centred_cells: rows, and columns, of the mean features that are taken off the features
+            (`centring.centre`); 0: none are.
 
     Raises:
         CxrlocError: a value is not one of those.
@@ -54,6 +56,7 @@ class LocalizerConfig:
     lse_r: float = 10.0
     same_padding: bool = False
     architecture: str = "localizer"
+    centred_cells: int = 0
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -69,6 +72,8 @@ class LocalizerConfig:
                 )
         if self.lse_r <= 0:
             raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
+        if self.centred_cells and self.architecture != "localizer":
+            raise CxrlocError(f"centred_cells: not for the architecture {self.architecture}")
         native = native_stride(self.backbone)
         if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
@@ -140,6 +145,7 @@ class Localizer(nn.Module):
     Attributes:
         config: what it was built from.
         prediction: the linear layer.
+        usual: mean features at each place, which the features are measured from; None: 0.
         cell_shift_pixels: where the centre of what a feature sees lies, right of and below the
             centre of its cell, in pixels of the input.
 
@@ -157,6 +163,8 @@ class Localizer(nn.Module):
         self.cell_shift_pixels = trunk.cell_shift_pixels
         self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
         self.prediction = nn.Linear(trunk.depth, len(config.findings))
+        cells = config.centred_cells
+        self.register_buffer("usual", torch.zeros(trunk.depth, cells, cells) if cells else None)
 
     def forward(
         self, images: Float[Tensor, "batch channel row col"]
@@ -165,6 +173,8 @@ class Localizer(nn.Module):
     ]:
         """Logits of all findings, and the features behind them, in one pass."""
         features = self.transition(self.backbone(images))  # batch depth S S
+        if self.usual is not None:
+            features = features - self.usual
         return self.prediction(self.pool(features)), features
 
 
