@@ -87,6 +87,8 @@ class DataConfig:
                 raise CxrlocError(f"{what} {value!r} is unknown: choose one of {', '.join(known)}")
         if (self.reader == PHANTOM) != (self.phantom is not None):
             raise CxrlocError(f"the reader {PHANTOM!r} and the table [data.phantom] go together")
+        if self.phantom is not None and self.split.folds:
+            raise CxrlocError(f"the reader {PHANTOM!r} has a split of its own, without folds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +135,23 @@ class Recipe:
                 )
 
 
-def recipe_text(name_or_path: str | Path) -> str:
+def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = None) -> str:
     """The TOML text of a recipe by its name in `RECIPES`, or of a file; whole by itself.
 
-    Of a recipe that extends another it is the values of both under the comments of both.
+    Of a recipe that extends another, or is changed, it is all values under the comments of both.
+
+    Args:
+        name_or_path: a name in `RECIPES`, or a file.
+        changes: values in place of the recipe's, in its tables.
 
     Raises:
         UsageError: there is neither.
         CxrlocError: it is not TOML.
     """
     texts, values = _read(name_or_path)
-    if len(texts) == 1:
+    if len(texts) == 1 and not changes:
         return texts[0]
+    values = _merged(values, changes or {})
     comments = [line for text in texts for line in text.splitlines() if line.startswith("#")]
     return "\n".join([*comments, *_toml_lines(values), ""])
 
@@ -161,6 +168,22 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
             kind; the message names it.
     """
     return from_plain(Recipe, _read(name_or_path)[1], str(name_or_path))
+
+
+def recipe_of_text(text: str, where: str) -> Recipe:
+    """A recipe from a text that is whole by itself, such as weights carry.
+
+    Args:
+        text: as `recipe_text` gives it.
+        where: it stands, for errors.
+
+    Raises:
+        CxrlocError: it is not TOML, or a key is unknown, missing or of the wrong kind.
+    """
+    try:
+        return from_plain(Recipe, tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise CxrlocError(f"{where}: not TOML: {error}") from error
 
 
 def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:

@@ -71,7 +71,21 @@ def classify(
             help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
         ),
     ] = False,
-    split: Annotated[str, typer.Option(help="all, or an official list: train_val, test.")] = "all",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="all, an official list (train_val, test), or own: the test part of the split "
+            "that the model was trained by."
+        ),
+    ] = "all",
+    folds: Annotated[
+        bool,
+        typer.Option(
+            "--folds",
+            help="The models are folds of one recipe (`cxrloc train --fold`): score each on its "
+            "own test part, then mean and standard deviation over them.",
+        ),
+    ] = False,
     by: ByUnit = Unit.IMAGE,
     aggregation: Aggregate = Aggregation.MAX,
     tuning: Annotated[
@@ -124,10 +138,27 @@ def classify(
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings("cam", (), views, device, batch_size, workers, seed),
         )
+        if folds:
+            show_folds(data, out, options, quiet)
+            return
         result = flow.classify(data, out, options, lambda images: with_progress(images, quiet))
         if not quiet:
             show_classification(result, out)
         exit_on(result.failures)
+
+
+def show_folds(data: Path | None, out: Path, options: Any, quiet: bool) -> None:
+    """Score the models as folds of one recipe; print mean and deviation of every AUC."""
+    from cxrloc.pipeline.folds import classify_folds
+
+    result = classify_folds(data, out, options, lambda images: with_progress(images, quiet))
+    if not quiet:
+        run, frame = result.run, result.frame
+        screen = console()
+        screen.print(f"{run['recipe']}: {len(run['scored'])} of {run['folds']} folds.")
+        show_frame(frame[frame["metric"] == "auc"].drop(columns="metric"))
+        screen.print(f"folds.csv, and a folder of results for each fold, are in {out}")
+    exit_on(result.failures)
 
 
 def show_classification(result: Any, out: Path) -> None:

@@ -32,6 +32,14 @@ def train(
         str,
         typer.Option(help="First weights, in place of the recipe's: a file, imagenet, scratch."),
     ] = "",
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Train this of the recipe's folds, numbered from 0, each into an --out of its "
+            "own; `cxrloc classify --folds` then scores all of them together.",
+        ),
+    ] = None,
     out: Out = Path("cxrloc-out"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
@@ -46,7 +54,7 @@ def train(
     with clear_errors():
         from cxrloc.pipeline import train as flow
 
-        options = flow.TrainOptions(recipe, data, labels, start, resume, device, cache)
+        options = flow.TrainOptions(recipe, data, labels, start, fold, resume, device, cache)
         with _shown_progress(quiet) as moment:
             watch = flow.TrainWatch(
                 decoding=lambda images: with_progress(images, quiet, "Images decoded"),
@@ -129,12 +137,13 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 
 def _numbers(moment: Any) -> str:
-    """Loss, last AUC, speed and time left."""
+    """Loss, last AUC (and whether patients leak into it), speed and time left."""
     minutes, seconds = divmod(round(moment.seconds_left), 60)
     area = moment.validation.get("mean_auc")
+    leak = " (patients leak)" if moment.validation.get("leaks_patients") else ""
     parts: Iterable[str] = (
         f"loss {moment.loss:.4f}",
-        *(() if area is None else (f"AUC {area:.3f}",)),
+        *(() if area is None else (f"AUC {area:.3f}{leak}",)),
         f"{moment.images_per_second:.1f} images/s",
         f"{minutes}:{seconds:02d} left",
     )

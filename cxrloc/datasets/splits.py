@@ -24,21 +24,37 @@ class SplitConfig:
         fold: which part is for validation. Those of folds 0, 1, ... do not overlap (but for
             "resamplings"): with ratios 4 to 1, folds 0 to 4 are a cross-validation.
         seed: of the draw.
+        folds: how many folds belong together, trained one by one (`cxrloc train --fold`) and
+            scored together (`cxrloc classify --folds`); 0: there is this split only.
 
     Raises:
-        CxrlocError: a value is none of those.
+        CxrlocError: a value is none of those, or the folds would overlap.
+
+    >>> SplitConfig("ratios", ratios=(4.0, 1.0, 0.0), fold=4, folds=5).fold
+    4
     """
 
     kind: str = "official"
     ratios: tuple[float, ...] = (0.7, 0.1, 0.2)
     fold: int = 0
     seed: int = 0
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in SPLITS:
             raise CxrlocError(f"split {self.kind!r}: choose one of {', '.join(SPLITS)}")
         if len(self.ratios) != 3 or min(self.ratios) < 0 or not self.ratios[0]:
             raise CxrlocError(f"ratios {self.ratios}: three shares, of training above 0")
+        if min(self.fold, self.folds) < 0 or 0 < self.folds <= self.fold:
+            raise CxrlocError(f"fold {self.fold} of {self.folds}: they are numbered from 0")
+        if (
+            self.kind != "resamplings"
+            and self.folds * (share := _validation_share(self)) > 1 + 1e-9
+        ):
+            raise CxrlocError(
+                f"{self.folds} folds whose validation parts are {share:.0%} of "
+                'training and validation overlap: take fewer, or kind = "resamplings"'
+            )
 
 
 class Parts(NamedTuple):
@@ -106,7 +122,7 @@ def split_records(
         records = [record for record in records if record.image_id in listed]
     unit, reserved = SPLITS[config.kind], frozenset(always_test)
     drawn_anew = f"fold {config.fold} " if config.kind == "resamplings" else ""
-    share = config.ratios[1] / (config.ratios[0] + config.ratios[1])
+    share = _validation_share(config)
     low = 0.0 if drawn_anew else config.fold * share
     parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
     tested = config.ratios[2] / sum(config.ratios)
@@ -124,6 +140,11 @@ def split_records(
     if not result.leaking:
         refuse_shared_patients(result)
     return result
+
+
+def _validation_share(config: SplitConfig) -> float:
+    """Of training and validation together."""
+    return config.ratios[1] / (config.ratios[0] + config.ratios[1])
 
 
 def refuse_shared_patients(parts: Parts) -> None:

@@ -17,10 +17,11 @@ from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.pipeline.train_stages import Trained, train_stages
 from cxrloc.pipeline.training_data import TrainingData, training_data
-from cxrloc.recipe import Recipe, read_recipe, recipe_text
+from cxrloc.recipe import Recipe, read_recipe, recipe_of_text, recipe_text
 from cxrloc.training.distributed import processes, rank, world_size
 from cxrloc.training.first_weights import earlier_models
 from cxrloc.training.fit import Moment, Run
+from cxrloc.types import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class TrainOptions:
         data: folder of the data set; None for phantoms.
         labels: labels out of reports, in place of the data set's own.
         start: first weights, in place of the recipe's; empty: the recipe's.
+        fold: which of the recipe's folds, from 0; None: the one that it names.
         resume: go on from the last checkpoint, if there is one.
         device: "auto", "cpu", "cuda", ...
         cache: folder that keeps decoded images, for any number of runs.
@@ -41,6 +43,7 @@ class TrainOptions:
     data: Path | None = None
     labels: Path | None = None
     start: str = ""
+    fold: int | None = None
     resume: bool = False
     device: str = "auto"
     cache: Path = Path("cxrloc-cache")
@@ -72,7 +75,8 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         CxrlocError: the recipe or the data cannot be used.
     """
     started = time.perf_counter()
-    recipe, text = read_recipe(options.recipe), recipe_text(options.recipe)
+    text = _recipe_text(options)
+    recipe = recipe_of_text(text, options.recipe)
     recipe = replace(recipe, start=options.start or recipe.start)
     make_folder(out)
     if "OMP_NUM_THREADS" not in os.environ:
@@ -105,19 +109,36 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     return TrainResult(description, data.failures, path)
 
 
+def _recipe_text(options: TrainOptions) -> str:
+    """The recipe, with the fold that was asked for."""
+    if options.fold is None:
+        return recipe_text(options.recipe)
+    folds = read_recipe(options.recipe).data.split.folds
+    if not folds:
+        raise UsageError(
+            f"--fold {options.fold}: the recipe {options.recipe} has no folds; give it "
+            "`folds` in [data.split]"
+        )
+    if not 0 <= options.fold < folds:
+        raise UsageError(f"--fold {options.fold}: {options.recipe} has folds 0 to {folds - 1}")
+    return recipe_text(options.recipe, {"data": {"split": {"fold": options.fold}}})
+
+
 def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> ModelCard:
     """Who trained it includes who trained the model that it started from."""
-    records = data.parts.train
+    records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
     patients = {hashed_patient(record.patient_id) for record in records}
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     limits = ["Research only: not for diagnosis."]
+    name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
     if data.parts.leaking:
+        name += " (split by image: patients leak)"
         limits.append("Split by image: patients leak from training into validation and test.")
     if recipe.data.shuffle_labels:
         limits.append("Trained on shuffled labels: a control that has learned nothing.")
     return ModelCard(
-        name=recipe.title,
+        name=name,
         trained_on=f"{len(records)} {data.name}",
         findings=recipe.network.findings,
         views=tuple(sorted({record.view.value for record in records if record.view})),

@@ -36,6 +36,9 @@ from cxrloc.training.losses import LOSSES, probabilities_after
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
 
+LEAKS = "leaks_patients"
+"""Column of metrics.csv that marks numbers of a split by image."""
+
 READ_AHEAD = 2
 """Threads that prepare the next steps while a GPU computes."""
 
@@ -49,7 +52,7 @@ class Trained:
 
     Attributes:
         network: in evaluation mode, on the device.
-        scores: as `validation_scores` gives them.
+        scores: as `validation_scores` gives them, marked where patients leak.
         operating_points: by finding; Youden's index on the validation images.
         probabilities: how its logits become probabilities (`ModelCard`).
     """
@@ -83,7 +86,7 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
     data = with_values(data, network)
     labels = torch.from_numpy(data.validation.labels)
     labels = labels.where(labels >= 0, torch.nan)
-    findings = recipe.network.findings
+    findings, leaking = recipe.network.findings, data.parts.leaking
     for config, condition, traces in stages:
         config = resolved(config, len(data.train.slots))
         feeding = feeding_for(recipe, config, condition, device)
@@ -94,7 +97,7 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
             predict: Callable[[nn.Module], Tensor] = predict,
             loss: str = config.loss,
         ) -> dict[str, float]:
-            return validation_scores(predict(network), labels, loss, findings)
+            return _marked(validation_scores(predict(network), labels, loss, findings), leaking)
 
         batches = partial(training_batches, data.train, feeding, config)
         kept = fit(network, batches, validate, config, traces)
@@ -103,7 +106,7 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
     logits = predict(network)
     return Trained(
         network=network,
-        scores=validation_scores(logits, labels, config.loss, findings),
+        scores=_marked(validation_scores(logits, labels, config.loss, findings), leaking),
         operating_points=_operating_points(logits, labels, config.loss, findings),
         probabilities=probabilities_after(config.loss),
     )
@@ -223,6 +226,11 @@ def validation_scores(
         "mean_auc": float(np.mean(defined)) if defined else float("nan"),
         **areas,
     }
+
+
+def _marked(scores: dict[str, float], leaking: bool) -> dict[str, float]:
+    """Scores that patients leaked into say so, wherever they go."""
+    return {**scores, LEAKS: 1.0} if leaking and scores else scores
 
 
 def _operating_points(

@@ -239,6 +239,8 @@ def _describe(
     return {
         "name": name,
         "split": recipe.data.split.kind,
+        "fold": recipe.data.split.fold,
+        "folds": recipe.data.split.folds,
         "leaks_patients": parts.leaking,
         "labels_shuffled": recipe.data.shuffle_labels,
         "split_sha256": split_sha256(parts),

@@ -128,6 +128,9 @@ def test_a_split_has_a_hash_of_its_own() -> None:
         ({"kind": "random"}, "choose one of official, ratios, resamplings, image"),
         ({"ratios": (0.5, 0.5)}, "three shares"),
         ({"ratios": (0.0, 0.5, 0.5)}, "of training above 0"),
+        ({"fold": -1}, "fold -1 of 0: they are numbered from 0"),
+        ({"folds": 5, "fold": 5}, "fold 5 of 5: they are numbered from 0"),
+        ({"kind": "ratios", "ratios": (0.6, 0.2, 0.2), "folds": 5}, "5 folds .* 25% .* overlap"),
     ],
 )
 def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object], said: str) -> None:

@@ -168,7 +168,10 @@ def test_a_run_is_not_overwritten_and_not_continued_with_other_data(
     other = tmp_path / "other.toml"
     other.write_text(RECIPE.replace("mirror = 0.5", "mirror = 0.0"))
     changed = run("train", other, *command[2:], "--out", out, "--resume")
-    assert (changed.exit_code, "recipe.augmentation.mirror was 0.5" in changed.stderr) == (1, True)
+    assert (changed.exit_code, "recipe.augmentation.mirror is 0.5 there" in changed.stderr) == (
+        1,
+        True,
+    )
 
 
 def copy_of(chests: Path, folder: Path) -> Path:
@@ -242,7 +245,13 @@ def test_a_split_by_image_marks_every_output_as_leaking(
     done = run("train", written(tmp_path, text), *command[2:], "--out", tmp_path / "out")
     assert "patients leak" in done.stdout
     assert json.loads((tmp_path / "out/run.json").read_text())["data"]["leaks_patients"]
-    assert "patients leak" in read_model(tmp_path / "out/model.safetensors").card.limits
+    card = read_model(tmp_path / "out/model.safetensors").card
+    assert "patients leak" in card.limits
+    assert "patients leak" in card.name
+    assert list(pd.read_csv(tmp_path / "out/metrics.csv")["leaks_patients"]) == [1]
+    (line,) = (line for line in done.output.splitlines() if line.startswith("step 1 of 1"))
+    assert "(patients leak)" in line
+    assert "leaks_patients" in done.stdout.split("validation")[-1]
 
 
 def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""Folds of one recipe scored together: each model on its own test part, then mean and deviation."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cxrloc.evaluation.classification.tables import classification_frame, frame_markdown
+from cxrloc.inference.batches import Failure
+from cxrloc.models.weights import read_model
+from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify_inputs import PredictionWatch
+from cxrloc.pipeline.outputs import make_folder
+from cxrloc.pipeline.own_split import own_recipe
+from cxrloc.pipeline.run_card import versions
+from cxrloc.types import ClassificationReport, UsageError
+
+
+class FoldsResult(NamedTuple):
+    """What came out, for the terminal; the files are written.
+
+    Attributes:
+        frame: as `over_folds` gives it.
+        run: what run.json says.
+        failures: images that could not be read, of all folds.
+    """
+
+    frame: pd.DataFrame
+    run: dict[str, Any]
+    failures: Sequence[Failure]
+
+
+def classify_folds(
+    data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
+) -> FoldsResult:
+    """Score every fold's model on the test part of its own fold, and all of them together.
+
+    Baltruschat et al. 2019, tables 2 to 4: mean and standard deviation over five resamplings.
+    `out` gets the files of `classify` for each fold in a folder `fold-0`, ..., `folds.csv`,
+    `table.md` and `run.json`.
+
+    Args:
+        data: the data set that they were trained on.
+        out: folder for the results.
+        options: whose models are the folds.
+        watch: as `classify`.
+
+    Raises:
+        UsageError: the models are not folds of one recipe.
+        CxrlocError: as `classify`.
+    """
+    models = fold_models(options)
+    make_folder(out)
+    results = {
+        fold: classify(
+            data, out / f"fold-{fold}", replace(options, models=(name,), split="own"), watch
+        )
+        for fold, name in sorted(models.items())
+    }
+    frame = over_folds({fold: result.report for fold, result in results.items()})
+    frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
+    (out / "table.md").write_text(frame_markdown(frame))
+    first = own_recipe(read_model(options.models[0]))
+    run = {
+        "versions": versions(),
+        "recipe": first.title,
+        "split": first.data.split.kind,
+        "folds": first.data.split.folds,
+        "scored": {
+            f"fold-{fold}": {"model": result.run["model"], **result.run["scored"]}
+            for fold, result in results.items()
+        },
+    }
+    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    failures = [failure for result in results.values() for failure in result.failures]
+    return FoldsResult(frame, run, failures)
+
+
+def fold_models(options: ClassifyOptions) -> dict[int, str]:
+    """The models by their fold.
+
+    Raises:
+        UsageError: they are not different folds of one recipe.
+    """
+    if options.predictions is not None:
+        raise UsageError("--folds scores models, not --predictions")
+    if options.split not in ("all", "own"):
+        raise UsageError(f"--folds scores own test parts: leave --split {options.split} out")
+    found: dict[int, str] = {}
+    recipes = []
+    for name in options.models:
+        recipe = own_recipe(read_model(name))
+        split = recipe.data.split
+        if not split.folds:
+            raise UsageError(f"{name}: its recipe {recipe.title!r} has no folds")
+        if split.fold in found:
+            raise UsageError(f"{name} and {found[split.fold]} are both fold {split.fold}")
+        found[split.fold] = name
+        recipes.append(replace(recipe, data=replace(recipe.data, split=replace(split, fold=0))))
+        if recipes[-1] != recipes[0]:
+            raise UsageError(f"{name} and {options.models[0]} are not folds of one recipe")
+    return found
+
+
+def over_folds(reports: dict[int, ClassificationReport]) -> pd.DataFrame:
+    """One row per finding and metric: folds that have it, mean, standard deviation, min and max.
+
+    The deviation is that of a sample (n - 1), empty of a single fold. Numbers are those of all
+    units together, not of groups.
+    """
+    frame = pd.concat([classification_frame(report) for report in reports.values()])
+    numbers = frame[frame["group"] == "all"].astype({"value": float})
+    groups = numbers.groupby(["metric", "finding"], sort=False)["value"]
+    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
+    return table.reset_index()

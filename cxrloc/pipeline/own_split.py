@@ -1,0 +1,47 @@
+"""The test part of the split that a model was trained by, drawn again by its recipe."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cxrloc.models.weights import Model
+from cxrloc.pipeline.boxed_patients import boxed_patients, named_patients
+from cxrloc.pipeline.training_data import split_parts
+from cxrloc.recipe import Recipe, recipe_of_text
+from cxrloc.types import Record, UsageError
+
+
+def own_recipe(model: Model) -> Recipe:
+    """The recipe that a model was trained by.
+
+    Raises:
+        UsageError: it carries none.
+    """
+    if not model.card.recipe:
+        raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
+    return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
+
+
+def own_test_part(
+    models: Sequence[Model], path: Path | None, records: Sequence[Record]
+) -> list[Record]:
+    """The records that are for tests in the split of every model.
+
+    Whom a split draws depends on the patient alone: the part is the same though images were added
+    or are missing since.
+
+    Raises:
+        UsageError: a model has no recipe, or there is no data set that it could have split.
+        CxrlocError: the data cannot be split so.
+    """
+    records = named_patients(records)
+    for model in models:
+        recipe = own_recipe(model)
+        if path is None or recipe.data.phantom is not None:
+            raise UsageError(
+                f"the own split of {model.card.name} needs the data set that it was trained on; "
+                "drawn phantoms have none"
+            )
+        boxed = boxed_patients(recipe.data.reader, path, records)
+        kept = [r for r in records if not recipe.data.views or r.view in recipe.data.views]
+        records = split_parts(recipe.data, path, kept, boxed).test
+    return list(records)

@@ -1,0 +1,162 @@
+"""Folds of one recipe: trained one by one, scored together."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from cxrloc.cli import app
+from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.datasets.splits import SplitConfig, split_records
+from cxrloc.models.weights import read_model
+from cxrloc.panels.auc import draw_auc_ranking
+from cxrloc.panels.plots import FigureRequest
+from cxrloc.recipe import recipe_of_text
+
+RECIPE = """
+title = "Tiny"
+[data]
+reader = "chestxray14"
+[data.split]
+kind = "resamplings"
+ratios = [0.5, 0.2, 0.3]
+folds = 2
+[preprocessing]
+size = 32
+[network]
+backbone = "small_resnet"
+findings = ["Effusion", "Mass"]
+transition_channels = 4
+[fit]
+batch_size = 4
+steps = 1
+frozen_normalisation = true
+[fit.schedule]
+learning_rate = 1e-3
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "chests"
+    write_phantoms(folder, n=48, seed=3, size=32)
+    return folder
+
+
+def trained(place: Path, chests: Path, *options: str | Path) -> Result:
+    (place / "tiny.toml").write_text(RECIPE)
+    where = ("--data", chests, "--cache", place / "cache", "--device", "cpu")
+    return run("train", place / "tiny.toml", *where, *options)
+
+
+@pytest.fixture(scope="module")
+def models(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One of each fold, the later first."""
+    place = tmp_path_factory.mktemp("folds")
+    for fold in ("1", "0"):
+        done = trained(place, chests, "--fold", fold, "--out", place / fold)
+        assert done.exit_code == 0, done.output
+    return [place / fold / "model.safetensors" for fold in ("1", "0")]
+
+
+def test_the_fold_is_in_the_run_card_and_travels_with_the_weights(models: list[Path]) -> None:
+    described = json.loads((models[0].parent / "run.json").read_text())
+    assert (described["data"]["fold"], described["data"]["folds"]) == (1, 2)
+    assert described["recipe"]["data"]["split"]["fold"] == 1
+    card = read_model(models[0]).card
+    assert card.name == "Tiny, fold 1"
+    assert recipe_of_text(card.recipe, "").data.split.fold == 1
+
+
+@pytest.fixture(scope="module")
+def scored(models: list[Path], chests: Path) -> tuple[Path, Result]:
+    out = models[0].parent.parent / "scored"
+    options = [option for path in models for option in ("--model", path)]
+    done = run(*("classify", chests, "--folds", *options, "--out", out), *("--resamples", "20"))
+    assert done.exit_code == 0, done.output
+    return out, done
+
+
+def test_each_fold_is_scored_on_its_own_test_part(scored: tuple[Path, Result], chests) -> None:
+    records = read_chestxray14(chests)
+    boxed = {record.patient_id for record in records if record.annotations}
+    for fold in (0, 1):
+        split = SplitConfig("resamplings", (0.5, 0.2, 0.3), fold, folds=2)
+        test = split_records(records, split, always_test=boxed).test
+        rows = pd.read_csv(scored[0] / f"fold-{fold}" / "probabilities.csv", dtype={"image": str})
+        assert set(rows["image"]) == {record.image_id for record in test}
+
+
+def test_mean_and_deviation_over_the_folds_are_written_and_shown(
+    scored: tuple[Path, Result],
+) -> None:
+    out, done = scored
+    table = pd.read_csv(out / "folds.csv").set_index(["metric", "finding"])
+    aucs = [
+        pd.read_csv(out / f"fold-{fold}" / "auc.csv").query("group == 'all'").set_index("finding")
+        for fold in (0, 1)
+    ]
+    for finding in ("Effusion", "Mass", "mean"):
+        two = np.array([area.loc[finding, "auc"] for area in aucs])
+        row = table.loc[("auc", finding)]
+        assert row["folds"] == 2
+        assert row["mean"] == pytest.approx(two.mean(), abs=1e-5)
+        assert row["sd"] == pytest.approx(abs(two[0] - two[1]) / 2**0.5, abs=1e-5)
+        assert (row["min"], row["max"]) == pytest.approx((two.min(), two.max()), abs=1e-5)
+    assert "2 of 2 folds" in done.stdout
+    assert json.loads((out / "run.json").read_text())["scored"].keys() == {"fold-0", "fold-1"}
+
+
+def test_the_folds_are_runs_that_a_panel_draws_together(scored: tuple[Path, Result]) -> None:
+    figure = draw_auc_ranking([scored[0] / "fold-0", scored[0] / "fold-1"], FigureRequest())
+    (legend,) = figure.legends
+    assert "min to max of 2 runs" in legend.get_texts()[0].get_text()
+
+
+def test_a_model_alone_is_scored_on_the_test_part_of_its_own_split(
+    models: list[Path], chests: Path, scored: tuple[Path, Result], tmp_path: Path
+) -> None:
+    own = ("--split", "own", "--resamples", "20", "--out", tmp_path)
+    assert run("classify", chests, "--model", models[0], *own).exit_code == 0
+    together = scored[0] / "fold-1" / "probabilities.csv"
+    assert (tmp_path / "probabilities.csv").read_text() == together.read_text()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fold", "said"),
+    [
+        ("", "2", "has folds 0 to 1"),
+        ("phantom_few", "0", "--fold 0: the recipe phantom_few has no folds"),
+    ],
+)
+def test_a_fold_that_is_not_there_is_wrong_usage(
+    recipe: str, fold: str, said: str, chests: Path, tmp_path: Path
+) -> None:
+    if recipe:
+        done = run("train", recipe, "--fold", fold, "--out", tmp_path)
+    else:
+        done = trained(tmp_path, chests, "--fold", fold, "--out", tmp_path)
+    assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+def of_models(chests: Path, models: Sequence[str | Path], out: Path) -> Result:
+    named = [option for model in models for option in ("--model", model)]
+    return run("classify", chests, "--folds", *named, "--out", out)
+
+
+def test_what_are_not_folds_of_one_recipe_is_wrong_usage(
+    models: list[Path], chests: Path, tmp_path: Path
+) -> None:
+    twice = of_models(chests, [models[0], models[0]], tmp_path)
+    assert (twice.exit_code, "are both fold 1" in twice.stderr) == (2, True)
+    other = of_models(chests, [models[0], "phantom-v1"], tmp_path)
+    assert (other.exit_code, "has no folds" in other.stderr) == (2, True)
