@@ -51,6 +51,41 @@ def test_scope(sentence: str, expected: dict[str, int]) -> None:
     assert labels(sentence) == expected
 
 
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        # what is over, and what is not quite
+        ("1. Resolved pneumonia.", {"Pneumonia": 0}),
+        ("Effusion resolved, pneumonia persists.", {"Effusion": 0, "Pneumonia": 1}),
+        ("The effusion has not resolved.", {"Effusion": 1}),
+        ("Smaller effusion without complete resolution.", {"Effusion": 1}),
+        ("The pneumothorax has not recurred.", {"Pneumothorax": 0}),
+        # what was there before; an earlier examination is something else
+        ("Scarring from prior pneumonia.", {"Pneumonia": 0}),
+        ("Consistent with old infection and a new nodule.", {"Nodule": 1}),
+        ("Worsened from prior study with new infiltrate.", {"Infiltration": 1}),
+        ("Status post treatment for pneumonia.", {"Pneumonia": 0}),
+        # unlikely, and only less likely than another
+        ("Pneumonia unlikely, atelectasis likely.", {"Pneumonia": 0, "Atelectasis": 1}),
+        ("It is unlikely that this represents pneumonia.", {"Pneumonia": 0}),
+        ("Atelectasis is favored over pneumonia.", {"Atelectasis": 1, "Pneumonia": -1}),
+        # ruled out, or not
+        ("Pneumonia has been ruled out.", {"Pneumonia": 0}),
+        ("Superimposed pneumonia is not ruled out.", {"Pneumonia": -1}),
+        ("Pneumonia must be considered.", {"Pneumonia": -1}),
+        ("Small effusion, if any.", {"Effusion": -1}),
+        # other ways to say no
+        ("Nothing to suggest pneumonia.", {"Pneumonia": 0}),
+        ("Findings argue against pneumonia.", {"Pneumonia": 0}),
+        ("Pleural effusion: no.", {"Effusion": 0}),
+        ("Pneumothorax - none.", {"Pneumothorax": 0}),
+        ("None of the nodules has grown.", {"Nodule": 1}),
+    ],
+)
+def test_scope_over_time_and_in_degrees(sentence: str, expected: dict[str, int]) -> None:
+    assert labels(sentence) == expected
+
+
 def test_an_alternative_is_stated_for_one_vocabulary_and_open_for_the_other() -> None:
     sentence = "Mild cardiomegaly with atelectasis versus pneumonia."
     assert labels(sentence) == {"Cardiomegaly": 1, "Atelectasis": 1, "Pneumonia": 1}
