@@ -1,4 +1,4 @@
-"""Every recipe of the package takes a training step and predicts."""
+"""Every recipe of the package takes a training step, and what it writes localizes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from cxrloc.datasets import READERS
+from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.localize import Localized, localize
+from cxrloc.models.weights import Model, ModelCard, read_model, write_model
 from cxrloc.pipeline.train_stages import train_stages
 from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import RECIPES, Recipe, read_recipe
 from cxrloc.training.fit import Run
 from cxrloc.training.fit_config import FitConfig
+from cxrloc.types import Radiograph, Sex, View
 from tests.pipeline.phantom_layouts import LAYOUTS, write_report_labels
 
 FROM_REPORTS = ("openi", "mimic_cxr")
@@ -68,8 +72,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def chest(view: View) -> Radiograph:
+    pixels = np.random.default_rng(0).random((48, 40), dtype=np.float32)
+    return Radiograph(pixels, bits_stored=12, view=view, age_years=50.0, sex=Sex.FEMALE)
+
+
+def localized(model: Model) -> Localized:
+    """What a model says of a frontal image that has a lateral one beside it."""
+    image = Image("a", lambda: chest(View.PA), lambda: chest(View.LATERAL))
+    (result,) = localize([model], [image], InferenceSettings(device="cpu", workers=1))
+    assert isinstance(result, Localized), result
+    return result
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_takes_a_step_and_predicts(
+def test_every_recipe_takes_a_step_and_its_written_model_localizes(
     name: str, folders: dict[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     recipe = small(read_recipe(name))
@@ -84,3 +101,12 @@ def test_every_recipe_takes_a_step_and_predicts(
     assert np.isfinite(trained.scores["validation_loss"])
     assert set(trained.scores) == {"validation_loss", "mean_auc", *recipe.network.findings}
     assert (tmp_path / "metrics.csv").read_text().count("\n") == 2
+    findings, path = recipe.network.findings, tmp_path / "model.safetensors"
+    card = ModelCard(recipe.title, "phantoms", findings, probabilities=trained.probabilities)
+    write_model(path, trained.network, data.preprocessing, card)
+    in_memory = Model(trained.network, recipe.network, data.preprocessing, card)
+    of_file, wanted = (localized(each).localization for each in (read_model(path), in_memory))
+    # Weights are written in half precision.
+    np.testing.assert_allclose(of_file.probabilities, wanted.probabilities, atol=0.01)
+    assert of_file.maps.shape == wanted.maps.shape == (len(findings), *wanted.maps.shape[1:])
+    assert np.isfinite(of_file.maps).all()

@@ -12,4 +12,6 @@ def recipes() -> None:
 
         for name in RECIPES:
             recipe = read_recipe(name)
-            typer.echo(f"{name}\n  {recipe.title}\n  {recipe.source or 'no paper'}")
+            folds = recipe.data.split.folds
+            many = f"; folds 0 to {folds - 1} (--fold)" if folds else ""
+            typer.echo(f"{name}\n  {recipe.title}{many}\n  {recipe.source or 'no paper'}")

@@ -150,16 +150,19 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(images)
         count = images[:, 0].numel() * world_size()
-        mean = _Sum.apply(images.sum(dim=(0, 2, 3))) / count
-        centred = images - mean[:, None, None]
+        wide = images.float()  # autocast may have made them narrower than sums can be
+        mean = _Sum.apply(wide.sum(dim=(0, 2, 3))) / count
+        centred = wide - mean[:, None, None]
         variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
-        with torch.no_grad():
-            unbiased = variance * (count / (count - 1))
-            for running, now in ((self.running_mean, mean), (self.running_var, unbiased)):
-                running.lerp_(now, self.momentum)
-            self.num_batches_tracked += 1
+        self._move_statistics(mean.detach(), variance.detach() * (count / (count - 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
+
+    def _move_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
+        assert self.momentum is not None  # None, an average of all batches, no backbone has
+        self.get_buffer("running_mean").lerp_(mean, self.momentum)
+        self.get_buffer("running_var").lerp_(unbiased_variance, self.momentum)
+        self.get_buffer("num_batches_tracked").add_(1)
 
 
 class _Sum(torch.autograd.Function):

@@ -37,7 +37,8 @@ class FitConfig:
         backbone_rate: learning rate of the backbone as a share of the others'; 0: it is frozen.
         frozen_layers: how many of the backbone's first layers, as torchvision numbers them, keep
             their weights and statistics whatever the rate; of backbones with numbered layers.
-        frozen_normalisation: batch normalisation keeps its statistics everywhere.
+        frozen_normalisation: batch normalisation keeps its statistics everywhere; otherwise they
+            are those of the images of each pass, over all processes.
         clip_norm: largest norm of the gradient; 0: any.
         precision: of the forward and backward passes, weights being float32: "fp32", "bf16", or
             "fp16" with a scaled loss.
