@@ -146,5 +146,8 @@ def _opened(
     first = next(found, None)
     if first is None:
         raise CxrlocError(f"{reports}: no report in it")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror or error}") from error
     return chain([first], found)

@@ -71,12 +71,13 @@ def cluster_clauses(
 
     Source: *Dong et al. 2017, section IV.A*: clauses, digits removed, edit distance, k-medoids,
     the ten largest clusters (97 % of the images).
-    Open: out of how many clusters the ten are the largest; five times as many here.
+    Open: out of how many clusters the ten are the largest; five times as many here, but two for
+    every three different clauses where there are few, so that these are grouped too.
 
     Args:
         reports: diagnoses; only findings and impression count where a report has such headings.
         top: labels wanted.
-        clusters: clusters altogether, at least `top`; 5 x `top` if None.
+        clusters: clusters altogether, at least `top`; as said above if None.
         seed: of the first medoids.
 
     Raises:
@@ -84,7 +85,7 @@ def cluster_clauses(
     """
     clauses = [sorted(set(split_clauses(relevant_text(clean(r.text))))) for r in reports]
     counts = Counter(clause for of_report in clauses for clause in of_report)
-    clusters = clusters or 5 * top
+    clusters = clusters or max(top, min(5 * top, 2 * len(counts) // 3))
     if not counts:
         raise CxrlocError("no report holds a clause to cluster")
     if not 0 < top <= clusters:

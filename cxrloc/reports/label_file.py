@@ -125,6 +125,8 @@ def read_labels(path: Path) -> dict[str, dict[str, Label]]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise CxrlocError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CxrlocError(f"{path}: no label file that can be read ({error})") from error
     found: dict[str, dict[str, Label]] = {}

@@ -16,7 +16,7 @@ from cxrloc.types import CxrlocError
 MAX_BYTES = 1_000_000
 """A larger file is not one report; it is refused before it is read into memory."""
 
-TEXT_COLUMNS = ("text", "report", "reports", "report_text")
+TEXT_COLUMNS = ("text", "report", "reports", "report_text", "diagnosis")
 SECTION_COLUMNS = ("findings", "impression")
 ID_COLUMNS = ("report_id", "study_id", "image_id", "filename", "uid", "id", "dicom_id")
 _SUFFIXES = {".xml", ".txt", ".csv", ".tsv", ".tgz"}
@@ -177,7 +177,9 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
         first = next(rows, None)
         if first is None:
             raise CxrlocError(f"{path}: empty; expected a column of reports")
-        names = {name.strip().lower(): column for column, name in enumerate(first)}
+        names = {
+            name.strip().lower().replace(" ", "_"): column for column, name in enumerate(first)
+        }
         columns = [names[name] for name in TEXT_COLUMNS if name in names][:1]
         sections = {name: names[name] for name in SECTION_COLUMNS if name in names}
         if not columns and not sections:

@@ -154,8 +154,8 @@ def test_clusters_are_labels_with_their_members_beside(tmp_path: Path) -> None:
     )
     result = cluster(reports, tmp_path / "labels.csv", top=1, seed=0)
     (one,) = result.clustering.clusters
-    assert (one.medoid, one.reports, result.clustering.coverage) == ("small effusion", 2, 0.5)
-    assert [row["small effusion"] for row in read(tmp_path / "labels.csv")] == ["1", "", "1", ""]
+    assert (one.medoid, one.reports, result.clustering.coverage) == ("small effusion", 3, 0.75)
+    assert [row["small effusion"] for row in read(tmp_path / "labels.csv")] == ["1", "1", "1", ""]
     assert result.failures == [("9", "reports.csv row 5 has 1 columns")]
     assert result.files[1] == tmp_path / "labels_clusters.csv"
     assert read(result.files[1])[0]["count"] == "2"
@@ -193,7 +193,8 @@ def test_nothing_that_is_read_is_overwritten_and_no_older_file_lost(
 ) -> None:
     gold = table(tmp_path / "gold.csv", "id,Mass", "a,1")
     older = table(tmp_path / "older.csv", "kept")
-    for folder, out in ((reports, reports), (reports, gold), (tmp_path, tmp_path / "new.csv")):
+    places = (reports, gold), (reports, older / "below.csv"), (tmp_path, tmp_path / "new.csv")
+    for folder, out in ((reports, reports), *places):
         with pytest.raises(UsageError, match="--out"):
             label(folder, out, LabelOptions(gold=gold))
     with pytest.raises(CxrlocError, match="no such file"):

@@ -67,6 +67,7 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"study_id,Report\n7,Clear lungs.\n8,\n", {"7": "Clear lungs.", "8": ""}),
+        (b"Study ID,Report Text\n7,Clear lungs.\n", {"7": "Clear lungs."}),
         (b"findings,impression\nMass.,Edema.\n", {"1": "findings: Mass.\nimpression: Edema."}),
         (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
         (b"id,text\na,One\nb\nc,Three\n", {"a": "One", "b": "! r.csv row 2 has 1 columns",
