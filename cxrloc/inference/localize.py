@@ -25,7 +25,7 @@ from cxrloc.inference.batches import (
 )
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.views import average_views, cell_affine
-from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS
+from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
 from cxrloc.models.given import NeedsMore
 from cxrloc.models.weights import Model
 from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph
@@ -116,7 +116,8 @@ def _localize_batch(
         images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
         network = network_for(model, batch)
-        method = partial(HEATMAPS[settings.method], network, findings=columns)
+        of_network = heatmap_method(settings.method, model.probabilities)
+        method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
         versions = versions_of(images, settings)
         own_probabilities, own_maps = average_views(
@@ -144,13 +145,14 @@ def _localized(
         compose(cell, inverse(to_input))
         for (_, to_input), cell in zip(item.inputs, cells, strict=True)
     ]
+    mean_maps, mean_to_image = average_maps(maps, to_image)
     rows, columns = item.radiograph.pixels.shape
     localization = Localization(
         image_id=item.image_id,
         findings=findings,
         probabilities=probabilities.numpy(),
-        maps=average_maps(maps, to_image).numpy(),
-        to_image=to_image[0],
+        maps=mean_maps.numpy(),
+        to_image=mean_to_image,
         rows=rows,
         columns=columns,
     )

@@ -22,6 +22,9 @@ from torch import Tensor, nn
 
 from cxrloc.models.localizer import LocalizingNetwork
 
+Probabilities = Callable[[Tensor], Tensor]
+"""Of logits, both [image finding] (`models.probabilities`)."""
+
 MASKS_IMAGES = ("ScoreCAM",)
 """Classes that run the whole network on altered images; the others only need its head."""
 
@@ -55,11 +58,11 @@ def package_heatmap(
     network: LocalizingNetwork,
     images: Float[Tensor, "batch channel height width"],
     findings: Sequence[int] | None = None,
+    probabilities: Probabilities | None = None,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding row col"]]:
     """Raw maps of a class of the grad-cam package, one image and one finding at a time.
 
-    All but ScoreCAM start from the features and run the head only. Ablation-CAM divides by the
-    score, which must be positive: it gets the probability, the others get the logit. EigenCAM,
+    All but ScoreCAM start from the features and run the head only. EigenCAM,
     KPCA-CAM and FEM do not depend on the finding; the sign of EigenCAM's, EigenGradCAM's and
     KPCA-CAM's maps is arbitrary. Slow: ScoreCAM runs the network once per feature, image and
     finding.
@@ -69,6 +72,8 @@ def package_heatmap(
         network: see `LocalizingNetwork`.
         images: as the network takes them.
         findings: columns of the logits; all by default.
+        probabilities: of logits; what is explained is then the probability of a finding, and
+            otherwise its logit.
     """
     import pytorch_grad_cam  # here, because it loads OpenCV and more
 
@@ -77,25 +82,26 @@ def package_heatmap(
     columns = range(logits.shape[1]) if findings is None else findings
     masks_images = method in MASKS_IMAGES
     inputs = images if masks_images else features.to(network.prediction.weight.dtype)
-    score = _probability if method == "AblationCAM" else _logit
     # Copies made outside inference mode can take part in differentiation.
     with torch.inference_mode(False), torch.enable_grad():
         model = _Whole(network) if masks_images else _Head(network)
         with _modes_restored(model):
             explain = getattr(pytorch_grad_cam, method)
             maps = [
-                [_raw_map(explain, model, one, score(column)) for column in columns]
+                [
+                    _raw_map(explain, model, one, _target(column, probabilities))
+                    for column in columns
+                ]
                 for one in inputs.clone().split(1)
             ]
     return logits, torch.from_numpy(np.array(maps, dtype=np.float32)).to(images.device)
 
 
-def _logit(column: int) -> Callable[[Tensor], Tensor]:
-    return lambda logits: logits[column]
-
-
-def _probability(column: int) -> Callable[[Tensor], Tensor]:
-    return lambda logits: logits[column].sigmoid()
+def _target(column: int, probabilities: Probabilities | None) -> Callable[[Tensor], Tensor]:
+    """What the package explains: a function of the logits of one image."""
+    if probabilities is None:
+        return lambda logits: logits[column]
+    return lambda logits: probabilities(logits[None])[0, column]
 
 
 def _raw_map(

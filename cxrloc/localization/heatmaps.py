@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cxrloc.localization.gradcam_package import package_heatmap
+from cxrloc.localization.gradcam_package import Probabilities, package_heatmap
 from cxrloc.models.localizer import LocalizingNetwork
+from cxrloc.models.probabilities import sigmoid
 
 Images = Float[Tensor, "batch channel height width"]
 Logits = Float[Tensor, "batch all_finding"]
@@ -140,6 +141,27 @@ def grad_cam_elementwise(
     return _from_gradients(network, images, findings, scores)
 
 
+def ablation_cam(
+    network: LocalizingNetwork,
+    images: Images,
+    findings: Sequence[int] | None = None,
+    probabilities: Probabilities = sigmoid,
+) -> tuple[Logits, Maps]:
+    """Ablation-CAM: features weighted by the share of the score that is lost without them.
+
+    Ramaswamy & Desai 2020, Eq. 4: w_d = (y_c - y_c without feature d) / y_c.
+    Departs: y_c is the probability of the finding, not its logit, which may be negative and would
+    turn the map over. Of findings that share one probability (softmax) it depends on them all.
+
+    Args:
+        network: see `LocalizingNetwork`.
+        images: as the network takes them.
+        findings: columns of the logits; all by default.
+        probabilities: of logits, a function of `models.probabilities`.
+    """
+    return package_heatmap("AblationCAM", network, images, findings, probabilities)
+
+
 HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "cam": cam,
     "grad_cam": grad_cam,
@@ -148,7 +170,7 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "hirescam": hirescam,
     "layer_cam": layer_cam,
     "grad_cam_elementwise": grad_cam_elementwise,
-    "ablation_cam": partial(package_heatmap, "AblationCAM"),
+    "ablation_cam": ablation_cam,
     "eigen_cam": partial(package_heatmap, "EigenCAM"),
     "eigen_grad_cam": partial(package_heatmap, "EigenGradCAM"),
     "seg_eigen_cam": partial(package_heatmap, "SegEigenCAM"),
@@ -161,6 +183,17 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 ALTERS_IMAGES = ("score_cam",)
 """Methods that run the network on altered copies of an image, not on its features alone."""
+
+EXPLAIN_PROBABILITIES = ("ablation_cam",)
+"""Methods that also take `probabilities`: what they explain is the probability of a finding."""
+
+
+def heatmap_method(name: str, probabilities: Probabilities) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A method of `HEATMAPS`, for networks whose logits become probabilities so."""
+    method = HEATMAPS[name]
+    if name in EXPLAIN_PROBABILITIES:
+        return partial(method, probabilities=probabilities)
+    return method
 
 
 def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:

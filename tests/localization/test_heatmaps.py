@@ -8,8 +8,9 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from cxrloc.localization.heatmaps import HEATMAPS, cam, grad_cam, is_degenerate
+from cxrloc.localization.heatmaps import HEATMAPS, cam, grad_cam, heatmap_method, is_degenerate
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.probabilities import sigmoid, softmax
 
 FINDINGS = ("Effusion", "Mass", "Nodule")
 IMAGES = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -146,6 +147,23 @@ def test_ablation_maps_point_the_same_way_for_a_negative_logit():
         network.prediction.bias.fill_(-5.0)
         high = HEATMAPS["ablation_cam"](network, IMAGES[:1], findings=[0])[1].flatten()
     assert torch.corrcoef(torch.stack([low, high]))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("probabilities", [sigmoid, softmax])
+def test_ablation_weighs_a_feature_by_the_probability_that_is_lost_without_it(probabilities):
+    network = Own().eval()
+    method = heatmap_method("ablation_cam", probabilities)
+    _, maps = method(network, IMAGES[:1], findings=[2])
+    with torch.no_grad():
+        features = network(IMAGES[:1])[1]
+
+        def probability(kept):
+            return probabilities(network.prediction(network.pool(features * kept)))[0, 2]
+
+        whole = probability(torch.ones(5, 1, 1))
+        without = [probability(1 - torch.eye(5)[d][:, None, None]) for d in range(5)]
+        expected = sum((whole - p) / whole * features[0, d] for d, p in enumerate(without))
+    torch.testing.assert_close(maps[0, 0], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cam", "grad_cam", "layer_cam"])
