@@ -27,6 +27,8 @@ def test_every_recipe_of_the_package_is_understood(name):
     recipe = read_recipe(name)
     assert recipe.title
     assert isinstance(recipe.network, LocalizerConfig)
+    # Baltruschat et al. 2019 resample five times; nobody else has folds.
+    assert recipe.data.split.folds == (5 if recipe.data.split.kind == "resamplings" else 0)
     # Labels of reports are spelled so: another spelling would find none of them.
     assert [standard_finding(name) for name in recipe.network.findings] == [
         *recipe.network.findings
