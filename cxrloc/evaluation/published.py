@@ -4,6 +4,7 @@ The CSV files hold what the papers print and nothing derived from it, one number
 table and printed row; numbers that could not be checked against a paper's text are not there.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -49,15 +50,36 @@ def published(name: str) -> pd.DataFrame:
     numbers = numbers[numbers["table"] == table].reset_index(drop=True)
     numbers["value"] = numbers["value"].astype(float)
     numbers.insert(0, "paper", paper)
-    return numbers.merge(_read("papers.csv"), on="paper")
+    return numbers.merge(_read("papers.csv")[["paper", "citation"]], on="paper")
+
+
+def cited(*names: str) -> str:
+    """Tables in the words of a legend or a heading.
+
+    >>> cited("wang2017:4", "wang2017:7", "baltruschat2019:text")
+    'Wang et al. 2017, Tables 4, 7; Baltruschat et al. 2019, text'
+    """
+    papers = _read("papers.csv").set_index("paper")["short"]
+    tables: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        paper, table = name.split(":")
+        tables.setdefault(papers[paper], []).append(table)
+    return "; ".join(f"{paper}, {_numbered(own)}" for paper, own in tables.items())
+
+
+def _numbered(tables: Sequence[str]) -> str:
+    if tables == ["text"]:
+        return "text"
+    return f"Table{'s' if len(tables) > 1 else ''} {', '.join(tables)}"
 
 
 def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     """Measured rows with a published table's numbers of one metric in further columns.
 
     Rows meet by finding (spellings of one finding are the same) and, for localization, criterion
-    and threshold. Each setting of the table is a column, `METRIC, PAPER:TABLE SETTING`; a row that
-    the table does not have is left empty, and published rows that were not measured are left out.
+    and threshold. Each setting of the table is a column, `METRIC (PAPER, TABLE: SETTING)`; a row
+    that the table does not have is left empty, and published rows that were not measured are left
+    out.
 
     Args:
         measured: one row per finding (criterion and threshold), in columns of these names.
@@ -68,10 +90,10 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
         CxrlocError: there is no such table, or it does not have the metric.
 
     >>> measured = pd.DataFrame({"finding": ["Effusion", "Rib fracture"], "auc": [0.9, 0.8]})
-    >>> beside(measured, "pham2019:2", "auc")
-            finding  auc auc, pham2019:2 Ensemble
-    0      Effusion  0.9                    0.964
-    1  Rib fracture  0.8                     <NA>
+    >>> beside(measured, "pham2019:2", "auc")["auc (Pham et al. 2019, Table 2: Ensemble)"]
+    0    0.964
+    1     <NA>
+    Name: auc (Pham et al. 2019, Table 2: Ensemble), dtype: Float64
     """
     numbers = published(name)
     metrics = list(dict.fromkeys(numbers["metric"]))
@@ -87,7 +109,7 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     for setting, part in numbers.groupby("setting", sort=False):
         rows = part[keys].itertuples(index=False)
         values = dict(zip((_place(*row) for row in rows), part["value"], strict=True))
-        column = f"{metric}, {name} {setting}".strip()
+        column = f"{metric} ({cited(name)}: {setting})" if setting else f"{metric} ({cited(name)})"
         shown[column] = pd.array([values.get(place) for place in places], dtype="Float64")
     return shown
 

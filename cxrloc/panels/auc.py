@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrloc.evaluation.published import published
+from cxrloc.evaluation.published import cited, published
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of
 from cxrloc.panels.results import chosen_findings, read_table
@@ -96,7 +96,7 @@ def _published(tables: Sequence[str], findings: Sequence[str]) -> pd.DataFrame:
             places = map(standard_finding, part["finding"])
             values = dict(zip(places, part["value"], strict=True))
             if values.keys() & {*map(standard_finding, findings), "mean"}:
-                columns[f"{name} {setting}"] = {
+                columns[f"{cited(name)}: {setting}"] = {
                     finding: values.get(standard_finding(finding), np.nan)
                     for finding in (*findings, "mean")
                 }

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
-from cxrloc.evaluation.published import published
+from cxrloc.evaluation.published import cited, published
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import (
     GREY,
@@ -195,7 +195,7 @@ def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
             words = control.replace("_", " ")
             marks.append(Line2D([], [], label=words, color=GREY, linewidth=0.9, **look))
     if request.beside:
-        label = ", ".join(request.beside)
+        label = cited(*request.beside)
         open_circle: dict[str, Any] = {"marker": "o", "fillstyle": "none", "linestyle": "none"}
         marks.append(Line2D([], [], label=label, color="C1", **open_circle))
     return marks

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.evaluation.classification.tables import frame_markdown
-from cxrloc.evaluation.published import KEYS, beside, published, published_tables
+from cxrloc.evaluation.published import KEYS, beside, cited, published, published_tables
 from cxrloc.types import UsageError
 
 _COUNTS = ("n", "positives", "annotated")
@@ -59,8 +59,8 @@ def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.
     if shown.empty:
         raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
     shown.to_csv(out / "table_beside.csv", index=False, float_format="%.6g")
-    cited = [f"{name}: {published_tables()[name]}. {_citation(name)}" for name in names]
-    (out / "table_beside.md").write_text("\n".join([frame_markdown(shown), *cited, ""]))
+    notes = [f"{cited(name)}: {published_tables()[name]}. {_citation(name)}" for name in names]
+    (out / "table_beside.md").write_text("\n".join([frame_markdown(shown), *notes, ""]))
     return shown
 
 

@@ -83,7 +83,7 @@ def test_localization_rows_meet_by_finding_criterion_and_threshold():
         }
     )
     shown = beside(measured, "wang2017:4", "accuracy")
-    column = shown["accuracy, wang2017:4 ChestX-ray8"]
+    column = shown["accuracy (Wang et al. 2017, Table 4: ChestX-ray8)"]
     assert column[:2].tolist() == [0.4352, 0.2823]
     assert column[2:].isna().all()
 
@@ -98,6 +98,6 @@ def test_each_setting_of_a_table_is_a_column_and_the_mean_meets_the_average():
     shown = beside(measured, "rubin2018:4", "auc")
     assert shown.columns.tolist() == [
         "finding",
-        *(f"auc, rubin2018:4 {view}" for view in ("PA", "AP", "Lateral")),
+        *(f"auc (Rubin et al. 2018, Table 4: {view})" for view in ("PA", "AP", "Lateral")),
     ]
     assert shown.iloc[:, 1].tolist() == [0.688, 0.702]
