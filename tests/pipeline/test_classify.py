@@ -119,7 +119,9 @@ def test_published_numbers_stand_beside_the_measured(
     options = ClassifyOptions((), informed, beside=("wang2017:17",), resampling=FEW)
     shown = classify(chests, tmp_path, options).beside
     assert shown is not None
-    published = shown.set_index("finding")["auc, wang2017:17 ChestX-ray14 ResNet-50"]
+    published = shown.set_index("finding")[
+        "auc (Wang et al. 2017, Table 17: ChestX-ray14 ResNet-50)"
+    ]
     assert published["Effusion"] == 0.7585
     assert "Wang X" in (tmp_path / "table_beside.md").read_text()
 
