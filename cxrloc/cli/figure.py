@@ -40,6 +40,9 @@ def figure(
         Path | None,
         typer.Option(help="FILE.pdf, .svg or .png, or a name for all three.  [default: PANEL]"),
     ] = None,
+    training_images: Annotated[
+        int, typer.Option(min=0, help="Number of them, for a recipe that counts epochs.")
+    ] = 0,
     names: Annotated[bool, typer.Option("--list", help="Name the panels.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -57,6 +60,8 @@ def figure(
         request = FigureRequest(
             width.value, tuple(finding or ()), tuple(beside), images=tuple(image or ())
         )
-        paths = flow.figure(panel, results or [], out or Path(panel), request, dark)
+        paths = flow.figure(
+            panel, results or [], out or Path(panel), request, dark, training_images
+        )
         if not quiet:
             console().print(f"Wrote {', '.join(map(str, paths))}", highlight=False)

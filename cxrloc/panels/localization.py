@@ -21,6 +21,7 @@ from cxrloc.panels.plots import (
     add_legend,
     free_axes,
     grid_of_axes,
+    label_grid,
     letter_axes,
     line_of,
     words_of,
@@ -94,8 +95,7 @@ def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest
     for axes, finding in zip(panels, findings, strict=True):
         _draw(axes, scores, (finding, criterion, "accuracy"))
         axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
-    figure.supxlabel(CRITERION_NAMES.get(criterion, criterion), fontsize=7)
-    figure.supylabel("Accuracy", fontsize=7)
+    label_grid(figure, panels, CRITERION_NAMES.get(criterion, criterion), "Accuracy")
     add_legend(figure, _marks(scores, request), request.caption)
     return figure
 
@@ -125,8 +125,7 @@ def draw_froc(results: Sequence[Path], request: FigureRequest) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.set_ylim(-0.03, 1.03)
-    figure.supxlabel("False positives per image", fontsize=7)
-    figure.supylabel("Sensitivity", fontsize=7)
+    label_grid(figure, panels, "False positives per image", "Sensitivity")
     names = run_names(results)
     marks = [
         Line2D([], [], label=name, marker=MARKERS[place % len(MARKERS)], **line_of(place))

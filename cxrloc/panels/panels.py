@@ -61,7 +61,7 @@ PANELS: dict[str, Panel] = {
     "ages": Panel(draw_ages, "a data set", "Baltruschat 3"),
     "cooccurrence": Panel(draw_cooccurrence, "a data set or labels.csv of label", "Wang 2, 8"),
     "clusters": Panel(draw_clusters, "labels_clusters.csv of label --cluster", "Dong 4"),
-    "training": Panel(draw_training, "folders of train", "Rubin section 6"),
+    "training": Panel(draw_training, "folders of train; recipes (rates)", "Rubin section 6"),
     "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),
     "localization-rows": Panel(
         draw_localization_rows,

@@ -36,6 +36,7 @@ GREY = "#808080"
 """Of what is only there to compare with: readable on white and on the slides' black."""
 
 _CELL_MM = 34.0  # least width of a small plot
+_GRID_PAD = 0.05  # inches around small plots
 _CHARACTER_INCHES, _LINE_INCHES = 0.056, 0.135  # of legend text
 _CJK_FONTS = ("NotoSansCJK-Regular", "NotoSansCJKsc-Regular", "SourceHanSans-Regular", "wqy-zenhei")
 
@@ -133,9 +134,10 @@ def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure,
     width = WIDTHS_MM[request.width]
     rows = -(-len(titles) // int(width // _CELL_MM))
     columns = -(-len(titles) // rows)  # rows as even as they can be
-    cell = min(width / columns, 1.2 * _CELL_MM)
+    cell = min(width / columns, (1.2 if len(titles) > 1 else 1.8) * _CELL_MM)
     size = (width / INCH_MM, rows * (cell + 4) / INCH_MM)
     figure = Figure(figsize=size)
+    figure.set_layout_engine("constrained", h_pad=_GRID_PAD, w_pad=_GRID_PAD)
     every = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, title in zip(every, titles, strict=False):
         axes.set_title(title)
@@ -145,6 +147,15 @@ def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure,
     for axes in every[max(0, len(titles) - columns) : len(titles)]:
         axes.xaxis.set_tick_params(labelbottom=True)
     return figure, list(every[: len(titles)])
+
+
+def label_grid(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
+    """What the axes of small plots are: once for all of them."""
+    if len(panels) == 1:
+        panels[0].set(xlabel=x, ylabel=y)
+    else:
+        figure.supxlabel(x, fontsize=7)
+        figure.supylabel(y, fontsize=7)
 
 
 def letter_axes(panels: Sequence[Axes]) -> None:

@@ -17,6 +17,7 @@ from cxrloc.panels.plots import (
     FigureRequest,
     add_legend,
     grid_of_axes,
+    label_grid,
     line_of,
     words_of,
 )
@@ -29,6 +30,7 @@ _READER = ("reader", *_CURVE)
 _CHANCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (2, 2)), "linewidth": 0.7}
 _OPEN: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4.5, "fillstyle": "none"}
 _STAR: dict[str, Any] = {"color": GREY, "linestyle": "none", "marker": "*", "markersize": 5}
+_LABELS = ("False positive rate (1 - specificity)", "Sensitivity")
 _MOST_AREAS = 4  # AUCs that fit under a curve
 
 
@@ -47,7 +49,7 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: the comparisons of Wang et al. 2017, figures 5 to 7; radiologists' operating points as
     in Pham et al. 2019, figure 4. Runs differ in colour and in line; an operating point is an open
-    circle, a radiologist a star. A finding without both classes has an empty plot that says so.
+    circle, a reader a star. A finding without both classes has an empty plot that says so.
 
     Args:
         results: output folders of `classify`; a CSV file with the columns reader, finding,
@@ -73,8 +75,8 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
     marks = [*(marks if len(runs) > 1 else []), Line2D([], [], label="chance", **_CHANCE)]
     marks += _point_marks(runs)
     if readers:
-        marks.append(Line2D([], [], label="radiologist", **_STAR))
-    _label_axes(figure)
+        marks.append(Line2D([], [], label="reader", **_STAR))
+    label_grid(figure, panels, *_LABELS)
     add_legend(figure, marks, request.caption)
     return figure
 
@@ -102,7 +104,7 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
         Line2D([], [], label=_with_areas(finding, runs), **line_of(place))
         for place, finding in enumerate(findings)
     ]
-    _label_axes(figure)
+    label_grid(figure, panels, *_LABELS)
     add_legend(figure, [*marks, Line2D([], [], label="chance", **_CHANCE)], request.caption)
     return figure
 
@@ -204,8 +206,3 @@ def _finish(axes: Axes) -> None:
             handlelength=1.2 if len(areas) > 1 else 0,
             handletextpad=0.4 if len(areas) > 1 else 0,
         )
-
-
-def _label_axes(figure: Figure) -> None:
-    figure.supxlabel("False positive rate (1 - specificity)", fontsize=7)
-    figure.supylabel("Sensitivity", fontsize=7)

@@ -19,9 +19,11 @@ def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
     """A plot per column of metrics.csv against the step, a line per run.
 
     Source: Rubin et al. 2018, section 6 (a cyclic learning rate). Losses come first, then the
-    learning rate, then the first validated number, which is the mean AUC.
+    learning rate, then the first validated number, which is the mean AUC. A recipe that was not
+    trained has its learning rate alone.
     """
-    frames = [read_table(path, "metrics.csv", ("step", "loss"), "train") for path in results]
+    needed = ("step", "learning_rate")
+    frames = [read_table(path, "metrics.csv", needed, "train") for path in results]
     columns = _columns(frames)
     wide = request.width == "double"
     across = min(2, len(columns)) if wide else 1
@@ -37,7 +39,8 @@ def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
         axes.margins(x=0.02)
     for axes in panels[len(columns) :]:
         axes.set_axis_off()
-    letter_axes(panels[: len(columns)])
+    if len(columns) > 1:
+        letter_axes(panels[: len(columns)])
     marks = [
         Line2D([], [], label=name, **line_of(place))
         for place, name in enumerate(run_names(results))

@@ -1,5 +1,7 @@
 """`cxrloc figure`: results on disk in, a figure for print or for a slide out."""
 
+import csv
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,20 +9,34 @@ from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
 from cxrloc.types import UsageError
+
+_PLANNED = "training"
+"""The panel that also takes a recipe."""
+
+_MOST_POINTS = 2000
 
 
 def figure(
-    panel: str, results: Sequence[Path], out: Path, request: FigureRequest, dark: bool = False
+    panel: str,
+    results: Sequence[Path],
+    out: Path,
+    request: FigureRequest,
+    dark: bool = False,
+    training_images: int = 0,
 ) -> list[Path]:
     """Draw one panel and write it.
 
     Args:
         panel: a name of `PANELS`.
-        results: what the panel reads.
+        results: what the panel reads; for "training" also recipes, whose learning rates are
+            planned and need no run.
         out: a file, whose suffix is the format, or a name without suffix for every format.
         request: width and choices.
         dark: for slides.
+        training_images: of a recipe that counts epochs.
 
     Returns:
         The files written.
@@ -34,10 +50,56 @@ def figure(
     if not results:
         raise UsageError(f"{panel}: say which results; it reads {PANELS[panel].reads}")
     for path in results:
-        if not path.exists() and str(path) not in MODELS:
+        if not path.exists() and str(path) not in (*MODELS, *RECIPES):
             raise UsageError(f"{path}: no such file or folder")
     paths = figure_paths(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with figure_style(dark):
-        write_figure(PANELS[panel].draw(results, request), paths)
+    with tempfile.TemporaryDirectory() as folder, figure_style(dark):
+        read = [
+            _plan(path, Path(folder), training_images)
+            if panel == _PLANNED and _is_recipe(path)
+            else path
+            for path in results
+        ]
+        write_figure(PANELS[panel].draw(read, request), paths)
     return paths
+
+
+def _is_recipe(path: Path) -> bool:
+    return path.suffix == ".toml" or (str(path) in RECIPES and not path.exists())
+
+
+def _plan(recipe: Path, folder: Path, training_images: int) -> Path:
+    """The learning rates that a recipe plans, as `metrics.csv` in a folder of the recipe's name."""
+    out = folder / recipe.stem
+    out.mkdir(exist_ok=True)
+    with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("step", "learning_rate"))
+        rows.writerows(planned_rates(read_recipe(recipe).fit, training_images))
+    return out
+
+
+def planned_rates(fit: FitConfig, training_images: int = 0) -> list[tuple[int, float]]:
+    """Steps of a training and their learning rates; at most some 2,000, evenly spread.
+
+    As in a run's `metrics.csv`, the first step is 1. The schedule "plateau" is shown without its
+    cuts, which depend on losses.
+
+    Args:
+        fit: how a recipe trains.
+        training_images: needed where it counts epochs.
+
+    Raises:
+        UsageError: it counts epochs, and the number of images is not known.
+
+    >>> from cxrloc.training.schedules import ScheduleConfig
+    >>> planned_rates(FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2))
+    [(1, 8.0), (2, 0.8)]
+    """
+    if not (fit.steps or training_images):
+        raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
+    known = resolved(fit, training_images) if fit.epochs else fit
+    every = -(-known.steps // _MOST_POINTS)
+    places = sorted({*range(0, known.steps, every), known.steps - 1})
+    return [(step + 1, learning_rate(step, known)) for step in places]

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.patches import PathPatch, Wedge
 
@@ -12,8 +10,7 @@ from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.types import CxrlocError
 from tests.panels.print_checks import check_print, ink, words
-
-FINDINGS = ("Mass", "Pleural_Thickening", "Hernia")
+from tests.panels.small_results import write_tables
 
 
 @pytest.fixture(autouse=True)
@@ -24,63 +21,8 @@ def _style() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables of every command in one folder: Hernia has no AUC, and nobody has it alone."""
     folder = tmp_path_factory.mktemp("results") / "run"
-    folder.mkdir()
-    areas = {"Mass": (0.9, 0.8, 0.95), "Pleural_Thickening": (0.7, 0.6, 0.8)}
-    areas |= {"Hernia": (np.nan,) * 3, "mean": (0.8, 0.7, 0.9)}
-    rate = (0.0, 0.5, 1.0)
-    truths = [(t, c, 0 if t == "Hernia" else 3 * (t == c) + 1) for t in FINDINGS for c in FINDINGS]
-    scores = [
-        (f, c, t, 4, 1 - t, 0.8 - t, 1.0, 0.3 + t)
-        for f in (*FINDINGS, "mean")
-        for c in ("iobb", "iou")
-        for t in (0.1, 0.5)
-    ]
-    names = ["finding", "criterion", "threshold", "annotated"]
-    names += ["accuracy", "accuracy_low", "accuracy_high", "afp"]
-    said = [("1", 1, 1, ""), ("2", 1, "", ""), ("3", "", 1, 0)]
-    clauses = [(1, "clear lungs", 9, "clear lungs", 7), (1, "clear lungs", 9, "lungs clear", 2)]
-    clauses += [(2, "a most long-winded diagnosis", 1, "a most long-winded diagnosis", 1)]
-    tables = {
-        "auc": [(f, "all", *values) for f, values in areas.items()],
-        "roc": [("Mass", x, x**0.5) for x in rate],
-        "single_findings": truths,
-        "image_precision": [("a", 1, 0.5), ("b", 2, 0.5), ("c", 2, 1.0)],
-        "rank_correlations": [("one run", 1.0, 0.4), ("another run", 0.4, 1.0)],
-        "localization": scores,
-        "controls": [("permuted", *row) for row in scores],
-        "metrics": [
-            (f, "froc_sensitivity", at, 0.4, 0.3, 0.5) for f in FINDINGS for at in (0.125, 8)
-        ],
-        "labels": said,
-        "labels_clusters": clauses,
-    }
-    columns = {
-        "auc": ["finding", "group", "auc", "auc_low", "auc_high"],
-        "roc": ["finding", "false_positive_rate", "sensitivity"],
-        "single_findings": ["finding", "called", "units"],
-        "image_precision": ["unit", "findings", "image_ranking_precision"],
-        "rank_correlations": ["run", "one run", "another run"],
-        "localization": names,
-        "controls": ["control", *names],
-        "metrics": ["finding", "metric", "at", "value", "low", "high"],
-        "labels": ["report_id", *FINDINGS],
-        "labels_clusters": ["cluster", "medoid", "reports", "clause", "count"],
-    }
-    for name, rows in tables.items():
-        frame = pd.DataFrame(rows, columns=pd.Index(columns[name]))
-        frame.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "train").mkdir()
-    (folder / "train/metrics.csv").write_text("step,learning_rate,loss,mean_auc\n10,0.1,0.5,0.8\n")
-    data = (
-        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
-    )
-    rows = [
-        f"{i}.png,Mass,0,{i},{age},{sex},PA" for i, (age, sex) in enumerate(((21, "F"), (22, "M")))
-    ]
-    (folder / "data").mkdir()
-    (folder / "data/Data_Entry_2017.csv").write_text("\n".join([data, *rows, ""]))
+    write_tables(folder)
     return folder
 
 
@@ -96,6 +38,8 @@ READS = {
     "clusters": "labels_clusters.csv",
     "training": "train",
     "ages": "data",
+    "lr-range": "",
+    "trust": "",
 }
 BESIDE = {"auc-ranking": ("wang2017:17",), "localization": ("wang2017:4", "wang2017:7")}
 

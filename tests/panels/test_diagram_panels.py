@@ -17,13 +17,9 @@ from cxrloc.panels.network_shapes import network_flow
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.types import CxrlocError, UsageError
 from tests.panels.print_checks import check_print, words
+from tests.panels.small_results import CLEAR
 
 FINDINGS = ("Mass", "Nodule")
-CLEAR = {
-    "words": ["clear", "of", "disease", "or", "effusion"],
-    "edges": [[0, "prep_of", 2], [0, "prep_of", 4], [2, "conj_or", 4]],
-    "mentions": [[2, 2], [4, 4]],
-}
 
 
 @pytest.fixture(autouse=True)

@@ -1,70 +1,28 @@
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from cxrloc.datasets.phantom import write_phantoms
-from cxrloc.inference.localize import Localization
-from cxrloc.inference.map_files import write_maps
 from cxrloc.panels.examples import draw_examples, draw_report_example
 from cxrloc.panels.localization_rows import draw_gradcam, draw_localization_rows
 from cxrloc.panels.one_image import draw_findings_overlay, draw_ranked_labels
 from cxrloc.panels.overlay import Role
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.report_text import marked_text
-from cxrloc.reports.label_file import EXPLANATION_COLUMNS
-from cxrloc.types import Affine, CxrlocError, Label, UsageError
+from cxrloc.types import CxrlocError, Label, UsageError
 from tests.panels.print_checks import check_print, ink, words
-
-SIDE = 40
-FINDINGS = ("Mass", "Nodule", "Hernia")
-REPORT = "Findings: there is a mass. No nodule."
+from tests.panels.small_results import REPORT, ROWS, SIDE, write_images
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two images with boxes, a run with a hit and 30 misses, maps, probabilities and reports."""
     folder = tmp_path_factory.mktemp("results")
-    for name in ("images", "run", "maps", "scores"):
-        (folder / name).mkdir()
-    for name, rows in (("a", SIDE), ("b", 2 * SIDE)):
-        pixels = np.full((rows, SIDE), 128, dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
-        maps = np.zeros((3, 5, 5))
-        maps[:, 1, 1] = 1.0
-        to_image = Affine(xx=SIDE / 5, yy=rows / 5)
-        probabilities = np.array([0.9, 0.5, 0.1])
-        found = Localization(name, FINDINGS, probabilities, maps, to_image, rows, SIDE)
-        write_maps(found, folder / "maps" / f"{name}.npz")
-    columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max"]
-    boxes = [("images/a.png", "Mass", 5, 5, 20, 20), ("images/b.png", "Nodule", 30, 9, 33, 12)]
-    pd.DataFrame(boxes, columns=columns).to_csv(folder / "boxes.csv", index=False)
-    claims = [("a", "Mass", 6, 6, 20, 20, 180, 0.9)]
-    claims += [("a", "Mass", 25, 1 + i / 4, 39, 30 + i / 4, 60, 0.5) for i in range(30)]
-    detections = pd.DataFrame(claims, columns=[*columns, "threshold", "score"])
-    detections.to_csv(folder / "run" / "detections.csv", index=False)
-    rules = [{"criterion": "iobb", "threshold": t} for t in (0.1, 0.5)]
-    (folder / "run" / "run.json").write_text(json.dumps({"protocol": {"rules": rules}}))
-    scores = pd.DataFrame([("a", 0.9, 0.5, 0.1)], columns=["image", *FINDINGS])
-    scores.to_csv(folder / "scores" / "probabilities.csv", index=False)
-    pd.DataFrame([("a", REPORT)], columns=["report_id", "text"]).to_csv(
-        folder / "reports.csv", index=False
-    )
-    said = [
-        ("a", "Mass", "mass", 1, "mass", "mentioned", 11, 15, "there is a mass."),
-        ("a", "Nodule", "nodule", 0, "nodule", "negated after: no", 3, 9, "No nodule."),
-    ]
-    pd.DataFrame(said, columns=EXPLANATION_COLUMNS).to_csv(folder / "said.csv", index=False)
-    pd.DataFrame([("b", 10.0, 30.0)], columns=["image", "x", "y"]).to_csv(
-        folder / "arrows.csv", index=False
-    )
+    write_images(folder)
     return folder
 
 
@@ -90,9 +48,6 @@ def outlines(axes: Axes, role: Role) -> list[Rectangle]:
         for patch in axes.patches
         if isinstance(patch, Rectangle) and patch.get_edgecolor()[:3] == pytest.approx(colour)
     ]
-
-
-ROWS = "run boxes.csv images maps said.csv reports.csv"
 
 
 @pytest.mark.parametrize("width", WIDTHS_MM)

@@ -105,14 +105,14 @@ def test_a_plot_of_each_run_shows_all_findings_and_the_mean_area(run: Path) -> N
     assert "Hernia -" in words(figure)
 
 
-def test_radiologists_stand_beside_the_curves(run: Path, tmp_path: Path) -> None:
+def test_readers_stand_beside_the_curves(run: Path, tmp_path: Path) -> None:
     readers = tmp_path / "readers.csv"
     row = {"reader": "A", "finding": "Mass", "false_positive_rate": 0.2, "sensitivity": 0.7}
     pd.DataFrame([row]).to_csv(readers, index=False)
     figure = draw_roc([run, readers], FigureRequest(findings=("Mass",)))
     (star,) = [line for line in figure.axes[0].lines if line.get_marker() == "*"]
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (0.2, 0.7)
-    assert "radiologist" in words(figure)
+    assert "reader" in words(figure)
 
 
 def test_what_is_not_there_is_named(run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline.figure import figure, planned_rates
+from cxrloc.recipe import read_recipe
+from cxrloc.types import UsageError
+
+
+def test_a_recipe_alone_plans_its_cycles() -> None:
+    """Rubin et al. 2018, section 6: between 0.001 and 0.02; table 1: 70,875 PA images."""
+    fit = read_recipe("rubin2018_pa").fit
+    plan = pd.DataFrame(planned_rates(fit, 70_875), columns=["step", "rate"])
+    assert len(plan) <= 2001
+    assert (plan["step"].iloc[0], plan["step"].iloc[-1]) == (1, 12 * (70_875 // 64))
+    assert plan["rate"].min() == pytest.approx(0.001)
+    top = plan.loc[plan["rate"].idxmax()]
+    assert top["rate"] == pytest.approx(0.02, rel=0.01)
+    assert top["step"] == pytest.approx(2214, abs=10)
+
+
+def test_a_plan_stands_beside_a_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/metrics.csv").write_text("step,learning_rate,loss\n1,0.1,0.5\n2,0.1,0.4\n")
+    results = [tmp_path / "run", Path("phantom")]
+    (out,) = figure("training", results, tmp_path / "plan.svg", FigureRequest())
+    assert out.stat().st_size > 1000
+
+
+def test_epochs_without_a_number_of_images_are_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="say --training-images"):
+        figure("training", [Path("rubin2018_pa")], tmp_path / "plan.svg", FigureRequest())
+
+
+def test_another_panel_takes_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        figure("roc", [Path("rubin2018_pb")], tmp_path / "roc.svg", FigureRequest())
