@@ -55,17 +55,8 @@ def write_phantoms(
         UsageError: unknown format, a number out of range, or a folder that holds a data set or
             cannot be made.
     """
-    if file_format not in WRITERS:
-        raise UsageError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
-    if not 0 < n <= 160_000:
-        raise UsageError(f"{n} phantoms: choose a number from 1 to 160,000")
-    if (folder / "Data_Entry_2017.csv").exists():
-        raise UsageError(f"{folder} holds a data set already: choose another folder")
+    _make_folder(folder, n, file_format)
     suffix, write = WRITERS[file_format]
-    try:
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: no such folder can be made ({error.strerror})") from error
     records = []
     for index in watch(range(n)):
         phantom = make_phantom(seed, index, size)
@@ -74,6 +65,20 @@ def write_phantoms(
         records.append(replace(phantom.record, path=path))
     _write_tables(folder, records, size)
     return records
+
+
+def _make_folder(folder: Path, n: int, file_format: str) -> None:
+    """Make the folder of the images, after everything that can be refused before work starts."""
+    if file_format not in WRITERS:
+        raise UsageError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
+    if not 0 < n <= 160_000:
+        raise UsageError(f"{n} phantoms: choose a number from 1 to 160,000")
+    if (folder / "Data_Entry_2017.csv").exists():
+        raise UsageError(f"{folder} holds a data set already: choose another folder")
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: no such folder can be made ({error.strerror})") from error
 
 
 def _write_tables(folder: Path, records: Sequence[Record], size: int) -> None:
