@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import BatchSize, Device, Method, Out, Quiet, Resamples, Seed, Workers
+from cxrloc.cli.options import (
+    BatchSize,
+    Device,
+    Method,
+    Out,
+    PairingChoice,
+    Pairs,
+    Quiet,
+    Resamples,
+    Seed,
+    Workers,
+)
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -33,6 +44,8 @@ def trust(
     images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
     resamples: Resamples = 1000,
     method: Method = "cam",
+    pairs: Pairs = None,
+    pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-trust"),
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -40,12 +53,16 @@ def trust(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability."""
+    """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability.
+
+    Of a network that reads two views, the heatmap of the frontal one is tested.
+    """
     with clear_errors():
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
+        from cxrloc.pipeline.paired_images import Pairing
         from cxrloc.pipeline.trust_cases import TrustOptions
 
         options = TrustOptions(
@@ -54,6 +71,7 @@ def trust(
             other_models=tuple(other_model or ()),
             images=images,
             resampling=Resampling(resamples, seed),
+            pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
         )
         result = flow.trust(data, out, options, lambda cases: with_progress(cases, quiet))

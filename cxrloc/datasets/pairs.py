@@ -1,11 +1,13 @@
 """Pairs of a frontal and a lateral image, for networks that read both."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets.image_files import image_id_of
 from cxrloc.types import CxrlocError, Record, View
 
 FRONTAL = (View.PA, View.AP)
@@ -81,6 +83,9 @@ def pairs_by_study(
 def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
     """The pairs that a CSV names: columns `frontal` and `lateral`, image ids or file names.
 
+    A lateral image that the data do not list, as a box list without its boxes, may be named by its
+    path, from the CSV's folder; it is taken to be of the frontal one's patient.
+
     Raises:
         CxrlocError: not such a file, or a row (named) that names no image, several, one twice as
             a frontal image, or two patients.
@@ -96,7 +101,9 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
     seen: set[str] = set()
     for row, names in enumerate(zip(table["frontal"], table["lateral"], strict=True), start=2):
         where = f"{path}, row {row}"
-        pair = Pair(*(_named(where, name, named) for name in names))
+        frontal = _named(where, names[0], named)
+        unlisted = _unlisted(path.parent, names[1].strip(), frontal, named)
+        pair = Pair(frontal, unlisted or _named(where, names[1], named))
         if pair.frontal.patient_id != pair.lateral.patient_id:
             raise CxrlocError(f"{where}: the two images are of different patients")
         if pair.frontal.image_id in seen:
@@ -104,6 +111,16 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
         seen.add(pair.frontal.image_id)
         pairs.append(pair)
     return pairs
+
+
+def _unlisted(
+    folder: Path, name: str, frontal: Record, named: Mapping[str, Sequence[Record]]
+) -> Record | None:
+    """The lateral image of a frontal one's patient at a path that no record names, if it is one."""
+    if name in named or not (folder / name).is_file():
+        return None
+    taken_with = replace(frontal, image_id=image_id_of(name), labels={}, annotations=())
+    return replace(taken_with, path=folder / name, view=View.LATERAL)
 
 
 def _by_name(records: Iterable[Record]) -> dict[str, list[Record]]:

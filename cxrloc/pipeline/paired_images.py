@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from cxrloc.datasets.pairs import FRONTAL, PAIRINGS, Pair, pairs_by_study, read_pairs
+from cxrloc.images.read import read_radiograph
 from cxrloc.images.study import read_study
 from cxrloc.inference.batches import Image, check_names
 from cxrloc.models.dualnet import DualNet
@@ -43,7 +44,7 @@ def paired_images(image_set: ImageSet, models: Sequence[Model], pairing: Pairing
     used = frontal | {pair.lateral.image_id for pair in pairs}
     name = (
         f"{image_set.name}, {len(pairs)} pairs {how}, "
-        f"{len(image_set.records) - len(used)} images in none"
+        f"{sum(record.image_id not in used for record in image_set.records)} images in none"
     )
     records = [pair.frontal for pair in pairs]
     return image_set._replace(name=name, records=records, images=images)
@@ -91,10 +92,13 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
     laterals = {pair.lateral.image_id for pair in pairs}
 
     def reader(record: Record) -> Callable[[], Radiograph] | None:
-        if record.image_id not in read:
+        read_file = read.get(record.image_id)
+        if read_file is None and record.path is not None:  # named by its path, and not listed
+            read_file = partial(read_radiograph, record.path)
+        if read_file is None:
             return None
         own = View.LATERAL if record.image_id in laterals else _frontal(record.view)
-        return partial(_read_as, read[record.image_id], own)
+        return partial(_read_as, read_file, own)
 
     done = []
     for image in images:

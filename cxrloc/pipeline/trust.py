@@ -13,16 +13,21 @@ from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
 from cxrloc.inference.batches import Failure
-from cxrloc.models.given import NeedsMore
-from cxrloc.models.weights import read_model
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.outputs import make_folder
+from cxrloc.pipeline.paired_images import paired_images
 from cxrloc.pipeline.provenance import caption_of, describe_models
 from cxrloc.pipeline.run_card import describe_labels, versions
-from cxrloc.pipeline.trust_cases import Case, TrustOptions, drawn_images, positive_cases
+from cxrloc.pipeline.trust_cases import (
+    Case,
+    TrustOptions,
+    drawn_images,
+    positive_cases,
+    read_tested,
+)
 from cxrloc.pipeline.trust_tests import (
     chance,
     disturbances,
@@ -51,7 +56,8 @@ def trust(
     """Test a model's heatmaps and write one table and one figure to `out`.
 
     Without data the embedded phantoms are used. An image that cannot be read is named in the
-    result and the others go on.
+    result and the others go on. Of a pair of views the frontal one is tested, and the lateral one
+    stays as it is.
 
     Raises:
         UsageError: a name does not exist, the views are not plain, or `out` cannot be written.
@@ -61,9 +67,10 @@ def trust(
     if options.inference.views != "plain":
         raise UsageError("--views: heatmaps are tested on images as they are (plain)")
     make_folder(out)
-    model, image_set = read_model(options.model), read_images(data)
-    if isinstance(model.network, NeedsMore):
-        raise UsageError(f"{model.card.name} reads more than one image: trust tests the others")
+    models = read_tested(options)
+    model = models.model
+    every = [m for m in (model, models.shuffled, *models.others) if m is not None]
+    image_set = paired_images(read_images(data), every, options.pairing)
     images = drawn_images(image_set, model, options)
     cases, failures = positive_cases(model, image_set, images, options)
     if not cases:
@@ -71,7 +78,7 @@ def trust(
     curves, rows = faithfulness(model, watch(cases), options)
     rows += [
         *weight_randomisation(model, cases, options),
-        *other_models(cases, images, options),
+        *other_models(models, cases, images, options),
         *disturbances(model, cases, options),
         chance(cases, options),
     ]
@@ -102,4 +109,5 @@ def _write(frame: pd.DataFrame, curves: pd.DataFrame, run: dict[str, Any], out: 
     curves.to_csv(out / "trust_curves.csv", index=False, float_format="%.6g")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]
     (out / "trust.md").write_text("\n".join([frame_markdown(frame), *legend, ""]))
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    # The file of pairs is a path.
+    (out / "run.json").write_text(json.dumps(run, indent=1, default=str) + "\n")

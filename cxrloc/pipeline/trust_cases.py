@@ -7,15 +7,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
 from cxrloc.inference.localize import Localization, localize
 from cxrloc.localization.heatmaps import is_degenerate
-from cxrloc.models.weights import Model
+from cxrloc.models.dualnet import DualNet
+from cxrloc.models.given import Given, NeedsMore, Subject
+from cxrloc.models.localizer import LocalizingNetwork
+from cxrloc.models.weights import Model, read_model
 from cxrloc.pipeline.image_sets import ImageSet
+from cxrloc.pipeline.paired_images import Pairing
 from cxrloc.types import Affine, CxrlocError, Label
 
 
@@ -29,6 +33,7 @@ class TrustOptions:
         other_models: trained from another seed or of another architecture, for repeatability.
         images: drawn from those with a positive label; every positive finding is tested.
         resampling: of the intervals; its seed also draws images, random maps and weights.
+        pairing: of images, for networks that read two views.
         inference: how the models are run; one image as it is (`views` plain).
     """
 
@@ -37,20 +42,58 @@ class TrustOptions:
     other_models: tuple[str, ...] = ()
     images: int = 8
     resampling: Resampling = field(default_factory=Resampling)
+    pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
+class TestedModels(NamedTuple):
+    """The model whose heatmaps are tested, and those that its heatmaps are compared with."""
+
+    model: Model
+    shuffled: Model | None
+    others: tuple[Model, ...]
+
+
 class Case(NamedTuple):
-    """One positive finding on one image, with the model's map of it."""
+    """One positive finding on one image, with the model's map of it.
+
+    Attributes:
+        image_id: the image.
+        patient_id: its patient.
+        finding: what the map is of.
+        column: of the finding among the model's outputs.
+        image: as the network takes it; of a pair of views the frontal one.
+        partner: the lateral view of the pair, which every test leaves as it is.
+        subject: what is known of the image beside its pixels.
+        heatmap: raw map.
+        to_image: grid coordinates of the map to pixels of the original image.
+        random: a smooth random map on the same grid.
+    """
 
     image_id: str
     patient_id: str
     finding: str
     column: int
     image: Float[Tensor, "channel row col"]
+    partner: Float[Tensor, "channel row col"] | None
+    subject: Subject
     heatmap: Float[np.ndarray, "row col"]
     to_image: Affine
     random: Float[np.ndarray, "row col"]
+
+
+def read_tested(options: TrustOptions) -> TestedModels:
+    """The models by name or file.
+
+    Raises:
+        CxrlocError: one does not exist.
+    """
+    shuffled = options.shuffled_model
+    return TestedModels(
+        model=read_model(options.model),
+        shuffled=None if shuffled is None else read_model(shuffled),
+        others=tuple(map(read_model, options.other_models)),
+    )
 
 
 def drawn_images(image_set: ImageSet, model: Model, options: TrustOptions) -> list[Image]:
@@ -84,6 +127,7 @@ def positive_cases(
             failures.append(item)
             continue
         said, record = maps[item.image_id], record_of[item.image_id]
+        image, partner = _scored_view(model, item, device)
         for column, finding in enumerate(model.card.findings):
             if record.labels.get(finding) is not Label.POSITIVE:
                 continue
@@ -96,13 +140,44 @@ def positive_cases(
                         patient_id=record.patient_id,
                         finding=finding,
                         column=column,
-                        image=torch.from_numpy(item.inputs[0][0]).to(device),
+                        image=image,
+                        partner=partner,
+                        subject=item.radiograph,
                         heatmap=heatmap,
                         to_image=said.to_image,
                         random=noise,
                     )
                 )
     return cases, failures
+
+
+def _scored_view(
+    model: Model, item: Prepared, device: torch.device
+) -> tuple[Float[Tensor, "channel row col"], Float[Tensor, "channel row col"] | None]:
+    """The input that is tested, and the lateral view where the network reads two."""
+    whole = torch.from_numpy(item.inputs[0][0]).to(device)
+    if not isinstance(model.network, DualNet):
+        return whole, None
+    frontal, lateral = whole.chunk(2)  # the images of a pair are its frontal one (`paired_images`)
+    return frontal, lateral
+
+
+def network_of_image(network: nn.Module, case: Case) -> LocalizingNetwork:
+    """A model's network, or one with other weights, as it sees this case's image.
+
+    The lateral view of a pair, or age, sex and view of the patient are filled in.
+    """
+    if not isinstance(network, NeedsMore):
+        return network  # type: ignore[return-value]
+    given, partner = network.given([case.subject]), case.partner
+    if partner is None:
+        return given
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        lateral = partner.expand(len(images), *partner.shape)
+        return given(torch.cat([images, lateral], dim=1))
+
+    return Given(given, run)
 
 
 def _unchanged(batch: Sequence[Prepared]) -> Sequence[Prepared]:

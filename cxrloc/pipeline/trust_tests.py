@@ -19,9 +19,16 @@ from cxrloc.evaluation.trust.table import TESTS, TrustRow, mean_row
 from cxrloc.images.geometry import compose
 from cxrloc.inference.batches import Image
 from cxrloc.inference.localize import Localization
-from cxrloc.localization.heatmaps import HEATMAPS, is_degenerate
-from cxrloc.models.weights import Model, read_model
-from cxrloc.pipeline.trust_cases import Case, TrustOptions, maps_by_image
+from cxrloc.localization.heatmaps import heatmap_method, is_degenerate
+from cxrloc.models.dualnet import DualNet
+from cxrloc.models.weights import Model
+from cxrloc.pipeline.trust_cases import (
+    Case,
+    TestedModels,
+    TrustOptions,
+    maps_by_image,
+    network_of_image,
+)
 from cxrloc.types import Affine
 
 
@@ -34,7 +41,7 @@ def faithfulness(
     curves: dict[tuple[str, str], list[Float[np.ndarray, " share"]]] = {}
     for case in cases:
         done.append(case)
-        scores = _probability(model, case.column)
+        scores = _probability(model, case)
         for subject, heatmap in (("model", case.heatmap), ("random map", case.random)):
             both = insertion_deletion(scores, case.image, heatmap)
             for test, curve in zip(("insertion", "deletion"), both, strict=True):
@@ -57,26 +64,26 @@ def weight_randomisation(
 ) -> Iterator[TrustRow]:
     """Likeness to the maps of ever more random networks."""
     for name, network in randomised_cascade(model.network, options.resampling.seed):
-        maps = [_map(network, case.image, case.column, options) for case in cases]
+        if isinstance(model.network, DualNet) and name.startswith("lateral"):
+            continue  # has no part in the map of a frontal image
+        maps = [_map(model, network, case.image, case, options) for case in cases]
         values = [_likeness(case, own) for case, own in zip(cases, maps, strict=True)]
         yield _row("weight randomisation", name, cases, values, options)
 
 
 def other_models(
-    cases: Sequence[Case], images: Sequence[Image], options: TrustOptions
+    models: TestedModels, cases: Sequence[Case], images: Sequence[Image], options: TrustOptions
 ) -> Iterator[TrustRow]:
     """Likeness to the maps of a model trained on shuffled labels, and of other trained models."""
-    shuffled = "label randomisation"
-    named = [("repeatability", name) for name in options.other_models]
-    if options.shuffled_model is None:
+    named = [("repeatability", other) for other in models.others]
+    if models.shuffled is None:
         note = "not run: needs --shuffled-model, trained alike on shuffled labels"
-        yield TrustRow(shuffled, "", None, note=note)
+        yield TrustRow("label randomisation", "", None, note=note)
     else:
-        named.insert(0, (shuffled, options.shuffled_model))
-    if not options.other_models:
+        named.insert(0, ("label randomisation", models.shuffled))
+    if not models.others:
         yield TrustRow("repeatability", "", None, note="not run: needs --other-model")
-    for test, name in named:
-        other = read_model(name)
+    for test, other in named:
         maps = maps_by_image(other, images, options)
         known = [case for case in cases if case.finding in other.card.findings]
         values = [_likeness_elsewhere(case, maps[case.image_id]) for case in known]
@@ -96,13 +103,13 @@ def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> 
         values, change = [], []
         for case in cases:
             image, back = disturb(case.image, mean, std)
-            own = _map(model.network, image, case.column, options)
+            own = _map(model, model.network, image, case, options)
             # Cells to input pixels, so that a shift of the input is one of the map.
             rows, columns = own.shape
             cell = Affine(xx=image.shape[-1] / columns, yy=image.shape[-2] / rows)
             moved = on_grid(own, compose(cell, back), cell, own.shape)
             values.append(_likeness(case, moved))
-            scores = _probability(model, case.column)
+            scores = _probability(model, case)
             pair = scores(torch.stack([case.image, image])).cpu().numpy()
             change.append(float(abs(pair[1] - pair[0])))
         yield _row("map under disturbance", name, cases, values, options)
@@ -133,17 +140,20 @@ def _likeness(case: Case, other: Float[np.ndarray, "row col"]) -> float | None:
     return map_rank_correlation(case.heatmap, other)
 
 
-def _probability(model: Model, column: int) -> Scores:
+def _probability(model: Model, case: Case) -> Scores:
+    network = network_of_image(model.network, case)
+
     def scores(images: Tensor) -> Tensor:
         with torch.inference_mode():
-            return model.probabilities(model.network(images)[0])[:, column]
+            return model.probabilities(network(images)[0])[:, case.column]
 
     return scores
 
 
 def _map(
-    network: nn.Module, image: Tensor, column: int, options: TrustOptions
+    model: Model, network: nn.Module, image: Tensor, case: Case, options: TrustOptions
 ) -> Float[np.ndarray, "row col"]:
-    method = HEATMAPS[options.inference.method]
-    maps = method(network, image[None], findings=[column])[1]
+    """The map of a case's finding, by the model's network or one with other weights."""
+    method = heatmap_method(options.inference.method, model.probabilities)
+    maps = method(network_of_image(network, case), image[None], findings=[case.column])[1]
     return maps[0, 0].float().cpu().numpy()

@@ -60,6 +60,16 @@ def test_a_csv_names_images_by_id_or_file(tmp_path):
     assert names(read_pairs(path, records)) == [("x", "l1")]
 
 
+def test_a_lateral_image_that_the_data_do_not_list_is_named_by_its_path(tmp_path):
+    (tmp_path / "side").mkdir()
+    (tmp_path / "side" / "l.png").touch()
+    ((frontal, lateral),) = read_pairs(
+        write(tmp_path / "pairs.csv", "p1,side/l.png"), [record("p1", View.PA)]
+    )
+    assert (lateral.image_id, lateral.path) == ("l", tmp_path / "side" / "l.png")
+    assert (lateral.view, lateral.patient_id) == (View.LATERAL, frontal.patient_id)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

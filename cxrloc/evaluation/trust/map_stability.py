@@ -121,15 +121,22 @@ def _pixels(image: Float[Tensor, "channel row col"]) -> int:
     return max(1, round(SHIFT_SHARE * image.shape[-1]))
 
 
+def _opened(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The children of a large container, also of one within a small one; else the module itself."""
+    inner = [(f"{name}.{key}", part) for key, part in module.named_children()]
+    if len(inner) > _OPENED:
+        return inner
+    if any(len([*part.children()]) > _OPENED for _, part in inner):  # the trunk of a view
+        return [part for each in inner for part in _opened(*each)]
+    return [(name, module)]
+
+
 def _parts(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
     """Parts with weights in the order of the network, large containers opened once.
 
     What only normalises belongs to the part before it.
     """
-    children: list[tuple[str, nn.Module]] = []
-    for name, child in network.named_children():
-        inner = [(f"{name}.{key}", part) for key, part in child.named_children()]
-        children += inner if len(inner) > _OPENED else [(name, child)]
+    children = [part for each in network.named_children() for part in _opened(*each)]
     parts: list[tuple[str, list[nn.Module]]] = []
     for name, part in children:
         dimensions = [parameter.ndim for parameter in part.parameters()]

@@ -68,7 +68,7 @@ def mean_row(
     flat = len(values) - len(kept)
     note = f"{flat} flat map{'s' if flat > 1 else ''} left out" if flat else ""
     if not kept:
-        return TrustRow(test, subject, None, note=note)
+        return TrustRow(test, subject, None, note=note or "the models share none of the findings")
     numbers = np.array([value for value, _ in kept])
     _, patient = np.unique([name for _, name in kept], return_inverse=True)
     sums, counts = (np.bincount(patient, weights) for weights in (numbers, np.ones(len(kept))))
