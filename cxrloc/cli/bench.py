@@ -82,6 +82,14 @@ def bench(
     ] = False,
     beside: Beside = [],  # noqa: B006
     html: Html = False,
+    save_maps: Annotated[
+        bool,
+        typer.Option(
+            "--save-maps",
+            help="Write the raw maps too, to OUT/maps: then `cxrloc figure localization-rows OUT` "
+            "draws them.",
+        ),
+    ] = False,
     resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
@@ -118,6 +126,7 @@ def bench(
             sensitivity=sensitivity,
             beside=tuple(beside),
             html=html,
+            save_maps=save_maps,
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), views, device, batch_size, workers, seed),
         )
@@ -148,7 +157,9 @@ def show_bench(result: Any, out: Path) -> None:
         highlight=False,
     )
     screen.print(scores_tables(result.scores, result.readings))
-    screen.print(plain_table(metrics_rows(result.metrics)))
+    # With blanks, so that a narrow terminal breaks long names between words.
+    metrics = [[cell.replace("_", " ") for cell in row] for row in metrics_rows(result.metrics)]
+    screen.print(plain_table(metrics))
     show_frame(result.beside)
     screen.print(f"Tables, boxes and run.json are in {out}", highlight=False)
 

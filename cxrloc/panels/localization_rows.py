@@ -73,13 +73,14 @@ def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> F
     whose threshold is nearest to 0.5.
 
     Args:
-        results: the output folder of `bench`; the data; a folder of maps (`heatmap --save-maps`);
-            reports and `label --explain`'s file. The last two may be missing.
+        results: the output folder of `bench --save-maps`, which names its data; or the data and a
+            folder of maps (`heatmap --save-maps`) beside it; reports and `label --explain`'s file,
+            if any.
         request: width, findings, images.
     """
     sources = read_sources(results)
     if sources.run is None:
-        raise CxrlocError("localization needs the output folder of `cxrloc bench`")
+        raise CxrlocError("localization-rows needs the output folder of `cxrloc bench`")
     rule = _rule(sources.run)
     rows = [_row(sources, *pair, rule) for pair in _boxed_pairs(sources, request)]
     overlap = CRITERION_NAMES[rule.criterion].removeprefix("T(").removesuffix(")")
@@ -131,14 +132,14 @@ def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, st
     records = [r for r in sources.records.values() if r.annotations and r.path is not None]
     boxed = sorted({(r.image_id, each.finding) for r in records for each in r.annotations})
     if not boxed:
-        raise CxrlocError("localization: none of the images on this disk has an expert's box")
+        raise CxrlocError("localization-rows: none of the images on this disk has an expert's box")
     findings = chosen_findings(sorted({finding for _, finding in boxed}), request.findings)
     if not request.images:
         return [next(pair for pair in boxed if pair[1] == finding) for finding in findings]
     asked = {*findings}
     pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in asked]
     if not pairs:
-        raise CxrlocError(f"localization: no box of these findings on {', '.join(request.images)}")
+        raise CxrlocError(f"localization-rows: no box of these findings on {', '.join(request.images)}")
     return pairs
 
 

@@ -65,7 +65,7 @@ PANELS: dict[str, Panel] = {
     "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),
     "localization-rows": Panel(
         draw_localization_rows,
-        "a folder of bench; data; maps; reports; label --explain",
+        "a folder of bench --save-maps (or data; maps); reports; label --explain",
         "Wang tables 8-15",
     ),
     "examples": Panel(draw_examples, "data; a CSV of arrows", "Wang 1, Baltruschat 1, Dong 5"),

@@ -1,5 +1,6 @@
 """What panels with radiographs are given: each path is recognised by what is in it."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +50,8 @@ def read_sources(results: Sequence[Path]) -> Sources:
     """Sort paths by kind and read them: data set, images, maps, run, explanations, reports, arrows.
 
     A folder with `detections.csv` is a run of `bench`, one with npz files holds maps; a CSV is
-    told by its columns; all else is a data set, an image, or a folder of images.
+    told by its columns; all else is a data set, an image, or a folder of images. A run brings its
+    own folder `maps` (`bench --save-maps`) and, where no image is given, the data that it names.
 
     Raises:
         CxrlocError: a path is none of these, or there is no image.
@@ -57,6 +59,8 @@ def read_sources(results: Sequence[Path]) -> Sources:
     found = Sources()
     for path in results:
         found = _with(found, path)
+    if not found.records and found.run is not None:
+        found = _with(found, _data_of(found.run))
     if not found.records:
         raise UsageError("no radiograph among the results: name the data set or the images too")
     return found
@@ -65,7 +69,8 @@ def read_sources(results: Sequence[Path]) -> Sources:
 def _with(found: Sources, path: Path) -> Sources:
     if path.is_dir() and (path / "detections.csv").is_file():
         boxes = tuple(read_detections(path / "detections.csv"))
-        return replace(found, detections=boxes, run=path)
+        own = [path / "maps"] if (path / "maps").is_dir() else []
+        return replace(found, detections=boxes, run=path, maps=(*found.maps, *own))
     if path.is_dir() and any(path.rglob("*.npz")):
         return replace(found, maps=(*found.maps, path))
     if path.suffix.lower() in {".csv", ".tsv"}:
@@ -84,6 +89,21 @@ def _with(found: Sources, path: Path) -> Sources:
     for record in _records(path):
         records[record.image_id] = _joined(records.get(record.image_id), record)
     return replace(found, records=records)
+
+
+def _data_of(run: Path) -> Path:
+    """The data that a run of `bench` was scored on."""
+    card = run / "run.json"
+    try:
+        data = Path(json.loads(card.read_text(encoding="utf-8"))["data"]["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CxrlocError(f"{card}: not the run card of `cxrloc bench` ({error!r})") from error
+    if not data.exists():
+        raise CxrlocError(
+            f"{run} was scored on {data}, which is no file or folder here: name its images too "
+            "(of embedded phantoms there are none: `cxrloc phantom` writes some to score)"
+        )
+    return data
 
 
 def _joined(known: Record | None, record: Record) -> Record:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cxrloc.evaluation.localization.metric import LocalizationMeasurement
@@ -17,6 +19,8 @@ from cxrloc.evaluation.localization.tables import (
     report_frame,
     reports_frame,
 )
+from cxrloc.inference.localize import Localization
+from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.types import Detection, LocalizationReport
 
@@ -46,6 +50,23 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     (out / "table.tex").write_text(
         "\n".join([latex_table(scores.report), *(f"% {w}" for w in warnings), *views])
     )
+
+
+def write_claimed_maps(claims: Claims, folder: Path) -> None:
+    """Write the raw maps of every image as `<image_id>.npz`, as `heatmap --save-maps` does."""
+    folder.mkdir(exist_ok=True)
+    for image_id, group in groupby(claims.heatmaps, key=lambda heatmap: heatmap.image_id):
+        own = list(group)
+        found = Localization(
+            image_id=image_id,
+            findings=tuple(heatmap.finding for heatmap in own),
+            probabilities=np.array([claims.probabilities[image_id, h.finding] for h in own]),
+            maps=np.stack([heatmap.scores for heatmap in own]),
+            to_image=own[0].to_image,
+            rows=own[0].rows,
+            columns=own[0].columns,
+        )
+        write_maps(found, folder / f"{image_id}.npz")
 
 
 def write_metrics(measurements: Sequence[LocalizationMeasurement], out: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,21 @@ def test_without_maps_and_reports_only_the_radiographs_are_drawn(results: Path) 
     assert height == pytest.approx(2.0)
 
 
+def test_a_run_that_saved_its_maps_needs_nothing_beside_it(results: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(results / "run", run)
+    shutil.copytree(results / "maps", run / "maps")
+    card = json.loads((run / "run.json").read_text())
+    with pytest.raises(CxrlocError, match="not the run card"):
+        draw_localization_rows([run], FigureRequest())
+    (run / "run.json").write_text(json.dumps({**card, "data": {"name": "embedded phantoms"}}))
+    with pytest.raises(CxrlocError, match="scored on embedded phantoms, which is no file"):
+        draw_localization_rows([run], FigureRequest())
+    data = {"name": str(results / "boxes.csv")}
+    (run / "run.json").write_text(json.dumps({**card, "data": data}))
+    assert len(pictures(draw_localization_rows([run], FigureRequest()))) == 4
+
+
 def test_an_arrow_points_to_its_place_and_the_map_lies_beside(results: Path) -> None:
     request = FigureRequest(findings=("Mass",))
     figure = draw_gradcam(paths(results, "boxes.csv images maps arrows.csv"), request)
@@ -155,7 +172,9 @@ def test_what_is_not_there_is_named(results: Path) -> None:
         draw_examples([results / "maps"], FigureRequest())
     with pytest.raises(CxrlocError, match="no maps of this image"):
         draw_findings_overlay([results / "images"], FigureRequest())
-    with pytest.raises(CxrlocError, match="needs the output folder of `cxrloc bench`"):
+    with pytest.raises(
+        CxrlocError, match="localization-rows needs the output folder of `cxrloc bench`"
+    ):
         draw_localization_rows(paths(results, "boxes.csv images"), FigureRequest())
     with pytest.raises(UsageError, match="--image x: the data have no image of this name"):
         draw_examples(paths(results, "boxes.csv images"), FigureRequest(images=("x",)))
