@@ -4,7 +4,7 @@
 
 OPENI_FOLDER holds NLMCXR_reports.tgz and gold_development.csv, PAPERS_FOLDER wang2017_labeler.csv.
 The gold reports are split once, by a hash of their ids: rules were written on half A only, half B
-was scored once, when they were done; what was corrected after that is in accuracy_labeler.md.
+was scored when they were done; what was changed after that is in accuracy_labeler.md.
 Prints Markdown.
 """
 
