@@ -168,8 +168,6 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
         low, high = rows["accuracy_low"], rows["accuracy_high"]
         axes.fill_between(rows["threshold"], low, high, color="C0", alpha=0.2, linewidth=0)
         axes.set_ylim(-0.03, 1.03)
-    else:
-        axes.set_ylim(bottom=0)
     axes.set_xticks(np.unique(rows["threshold"]))
     printed = scores.published
     printed = printed[(printed["criterion"] == criterion) & (printed["metric"] == measure)]
@@ -179,6 +177,8 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
         printed = printed[printed["finding"] == "mean"]
     points = printed.groupby("threshold")["value"].mean()
     axes.plot(points.index, points, color="C1", marker="o", fillstyle="none", linestyle="none")
+    if measure == "afp":  # after all points, whose largest is then within
+        axes.set_ylim(bottom=0)
 
 
 def _rows(frame: pd.DataFrame, finding: str, criterion: str) -> pd.DataFrame:
