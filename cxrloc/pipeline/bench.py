@@ -28,7 +28,12 @@ from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
-from cxrloc.pipeline.bench_files import write_metrics, write_scores, write_sensitivity
+from cxrloc.pipeline.bench_files import (
+    write_claimed_maps,
+    write_metrics,
+    write_scores,
+    write_sensitivity,
+)
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.claims import (
     Claims,
@@ -65,6 +70,7 @@ class BenchOptions:
         sensitivity: also score other readings of the box rule.
         beside: published tables to stand beside the numbers.
         html: also write the run as one page, `report.html`.
+        save_maps: also write the raw maps, to the folder `maps`.
         pairing: of images, for networks that read two views.
         inference: how the models are run.
     """
@@ -78,6 +84,7 @@ class BenchOptions:
     sensitivity: bool = False
     beside: tuple[str, ...] = ()
     html: bool = False
+    save_maps: bool = False
     pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
@@ -144,6 +151,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     maps = (claims.heatmaps, claims.predicted)
     scores = score_localization(*scored, options.protocol, *maps)
     write_scores(scores, claims, out)
+    if options.save_maps:
+        write_claimed_maps(claims, out / "maps")
     metrics = score_maps(*scored, _metrics(options), *maps)
     if options.points:
         points = read_chexlocalize_points(options.points)
@@ -172,6 +181,8 @@ def _check(data: Path | None, options: BenchOptions) -> None:
     """Refuse what makes no sense before any work starts."""
     if options.detections and options.maps:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
+    if options.detections and options.save_maps:
+        raise UsageError("--save-maps: --detections has no maps to save")
     if options.detections and options.sensitivity:
         raise UsageError("--sensitivity re-reads maps, and --detections has none")
     if options.protocol.population == "predicted" and (options.detections or options.maps):

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import numpy as np
+
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.inference.batches import InferenceSettings
+from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline.bench import BenchOptions, bench
+from cxrloc.pipeline.figure import figure
+
+
+def test_maps_of_a_bench_are_drawn_beside_its_boxes_and_score_the_same(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "chests", n=12, seed=31, size=64)
+    protocol = ScoringProtocol(resampling=Resampling(0))
+    options = BenchOptions(
+        models=(PHANTOM_MODEL,),
+        protocol=protocol,
+        save_maps=True,
+        inference=InferenceSettings(device="cpu"),
+    )
+    first = bench(tmp_path / "chests", tmp_path / "run", options)
+    maps = BenchOptions(models=(), maps=tmp_path / "run/maps", protocol=protocol)
+    again = bench(tmp_path / "chests", tmp_path / "again", maps)
+    np.testing.assert_allclose(again.scores.report.accuracy, first.scores.report.accuracy)
+    out = tmp_path / "rows.png"
+    assert figure("localization-rows", [tmp_path / "run"], out, FigureRequest()) == [out]
