@@ -9,6 +9,7 @@ from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
 from cxrloc.types import UsageError
@@ -42,7 +43,7 @@ def figure(
         The files written.
 
     Raises:
-        UsageError: there is no such panel or format, or a path does not exist.
+        UsageError: no such panel or format, a path does not exist, or `out` cannot be made.
         CxrlocError: a result is not what the panel reads, or a font is missing.
     """
     if panel not in PANELS:
@@ -53,7 +54,7 @@ def figure(
         if not path.exists() and str(path) not in (*MODELS, *RECIPES):
             raise UsageError(f"{path}: no such file or folder")
     paths = figure_paths(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder, figure_style(dark):
         read = [
             _plan(path, Path(folder), training_images)

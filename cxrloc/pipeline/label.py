@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.pipeline.label_scores import GoldScores, score_against_gold
+from cxrloc.pipeline.outputs import make_folder
 from cxrloc.reports.clauses import Clustering, cluster_clauses
 from cxrloc.reports.dependency import dependency_engine
 from cxrloc.reports.label_file import read_labels, write_clusters, write_labels
@@ -74,7 +75,7 @@ def label(
     A report that cannot be read is named in the result and the others go on.
 
     Raises:
-        UsageError: a name does not exist, or `out` would overwrite what is read.
+        UsageError: a name does not exist, or `out` would overwrite what is read or cannot be made.
         CxrlocError: there is no report, the engine lacks its parser or fails its self-check, or
             the gold labels are of other reports.
     """
@@ -105,7 +106,7 @@ def cluster(
     """Write the largest clusters of diagnosis clauses as labels to `out`, members beside it.
 
     Raises:
-        UsageError: `out` would overwrite what is read.
+        UsageError: `out` would overwrite what is read, or cannot be made.
         CxrlocError: there is no clause, or rapidfuzz is missing.
     """
     readable, failures = [], []
@@ -146,8 +147,5 @@ def _opened(
     first = next(found, None)
     if first is None:
         raise CxrlocError(f"{reports}: no report in it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror or error}") from error
+    make_folder(out.parent)
     return chain([first], found)
