@@ -173,9 +173,14 @@ def show_classification(result: Any, out: Path) -> None:
         f"{run['predicted_images']} of {run['data']['images']} images predicted, "
         f"{missing} missing; "
         f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
+        *(f"Warning: {text} ({n} images)" for text, n in run["warnings"].items()),
+        sep="\n",
         highlight=False,
     )
     screen.print(plain_table(printed_rows(report, TERMINAL_METRICS)))
+    points = run["operating_points"].values()
+    if chosen := sorted({f"{point['rule']}, on {point['chosen_on']}" for point in points}):
+        screen.print(f"Thresholds of sensitivity and specificity: {'; '.join(chosen)}.")
     if readers := run["readers"]:
         screen.print(
             f"Radiologists under the curve, mean over findings: {readers['mean_under_curve']:.1f} "

@@ -50,7 +50,7 @@ from cxrloc.pipeline.image_sets import (
 )
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.paired_images import Pairing, paired_images
-from cxrloc.pipeline.provenance import caption_of, describe_models
+from cxrloc.pipeline.provenance import caption_of, describe_models, say_whom_they_saw
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
 from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, UsageError
@@ -194,10 +194,6 @@ def _check(data: Path | None, options: BenchOptions) -> None:
     check_beside(options.beside, COLUMNS)
 
 
-def _say_whom_they_saw(models: Sequence[Model]) -> bool:
-    return bool(models) and all(model.card.training_patients for model in models)
-
-
 def _check_labels(benchmark: ImageSet) -> None:
     """A box list alone labels what it boxes, and nothing else."""
     records = benchmark.records
@@ -235,7 +231,7 @@ def _run_card(
         "metrics_protocol": asdict(_metrics(options)),
         **describe_scores(scores, claims, benchmark.records),
         # A model whose card names one of these patients was refused above.
-        "contaminated_patients": 0 if _say_whom_they_saw(models) else "unknown",
+        "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
     }
 
 

@@ -49,7 +49,12 @@ from cxrloc.pipeline.classify_inputs import (
 from cxrloc.pipeline.image_sets import ImageSet, refuse_contamination
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.paired_images import Pairing, paired_images
-from cxrloc.pipeline.provenance import caption_of, describe_models, operating_point
+from cxrloc.pipeline.provenance import (
+    caption_of,
+    describe_models,
+    operating_point,
+    say_whom_they_saw,
+)
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.types import ClassificationReport, CxrlocError
@@ -130,7 +135,9 @@ def classify(
     image_set = labelled_images(data, options.split, options.labels, models)
     readings = read_readings(options.readings) if options.readings else None
     image_set = paired_images(image_set, models, options.pairing)
-    refuse_contamination(models, image_set.records)
+    # A data set may list more patients than have an image on this disk, to be scored.
+    here = {image.image_id for image in image_set.images}
+    refuse_contamination(models, [r for r in image_set.records if r.image_id in here])
     if options.predictions:
         seen = of_file(options.predictions, image_set)
     else:
@@ -158,8 +165,8 @@ def classify(
         "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
         **_describe_images(image_set, seen, out),
-        # A model that had seen one of these patients was refused above.
-        "contaminated_patients": 0 if models else "unknown",
+        # A model whose card names one of these patients was refused above.
+        "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

@@ -77,7 +77,8 @@ def refuse_contamination(models: Sequence[Model], records: Sequence[Record]) -> 
         if seen := contaminated_patients(records, model.card.training_patients):
             raise CxrlocError(
                 f"{model.card.name} was trained on {len(seen)} of these patients "
-                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing"
+                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing; score other "
+                "patients (of ChestX-ray14, classify takes --split test)"
             )
 
 

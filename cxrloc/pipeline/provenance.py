@@ -38,6 +38,11 @@ def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
     ]
 
 
+def say_whom_they_saw(models: Sequence[Model]) -> bool:
+    """Whether the cards of all models, and there is one, name their training patients."""
+    return bool(models) and all(model.card.training_patients for model in models)
+
+
 def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
     """A warning per model that may have been trained on this image, and cannot say."""
     return [
