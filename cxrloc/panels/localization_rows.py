@@ -139,7 +139,9 @@ def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, st
     asked = {*findings}
     pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in asked]
     if not pairs:
-        raise CxrlocError(f"localization-rows: no box of these findings on {', '.join(request.images)}")
+        raise CxrlocError(
+            f"localization-rows: no box of these findings on {', '.join(request.images)}"
+        )
     return pairs
 
 
