@@ -55,8 +55,8 @@ RESAMPLES = 1000
 CENTRING_IMAGES = 1000
 PROBE_C = 0.001  # inverse strength of its penalty, by cross-validation over training patients
 LIMITS = (
-    "Research demo: not for diagnosis. Its maps meet experts' boxes about as often as random maps. "
-    "Labels were read from reports by a program."
+    "Research demo: not for diagnosis. Boxes meet those of experts little more often than boxes of "
+    "another patient's map do. Labels were read from reports by a program."
 )
 TRAINED_ON = (
     "{images} frontal images of ChestX-ray14, official train_val list, nobody with an expert's box "

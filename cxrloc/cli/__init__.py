@@ -32,7 +32,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     lr_range: "cxrloc lr-range phantom_few --steps 20",
     recipes: "cxrloc recipes",
     models: "cxrloc models --default",
-    phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests",
+    phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests --model phantom-v1",
 }
 """The commands in the order of `cxrloc --help`, each with an example that runs."""
 
