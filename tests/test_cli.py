@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
 from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.inference.map_files import read_maps
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")
@@ -72,6 +73,37 @@ def test_heatmap_does_the_good_files_and_names_the_bad_one(
                 assert 0 <= box["y_min"] < box["y_max"] <= 128
         assert (out / f"{image.stem}.png").read_bytes().startswith(b"\x89PNG")
         assert np.load(out / f"{image.stem}.npz")["maps"].shape == (8, 4, 4)
+
+
+def test_heatmap_reports_the_findings_asked_for_and_saves_maps_of_all(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    image = next((chests / "images").glob("*.png"))
+    common = ("heatmap", image, "--model", untrained_model, "--save-maps", "--out")
+    assert run(*common, tmp_path / "all").exit_code == 0
+    asked = [option for name in ("Nodule", "Mass") for option in ("--finding", name)]
+    assert run(*common, tmp_path / "some", *asked).exit_code == 0
+    whole, some = (
+        json.loads((tmp_path / out / f"{image.stem}.json").read_text())["findings"]
+        for out in ("all", "some")
+    )
+    assert [row["finding"] for row in some] == ["Nodule", "Mass"]
+    assert all(row in whole for row in some)
+    saved, again = (
+        read_maps(tmp_path / out / f"{image.stem}.npz", image.stem) for out in ("all", "some")
+    )
+    assert again.findings == saved.findings
+    np.testing.assert_array_equal(again.maps, saved.maps)
+
+
+@pytest.mark.parametrize("option", ["--t-iobb", "--t-iou"])
+def test_a_threshold_that_no_overlap_can_exceed_is_wrong_usage(
+    chests: Path, tmp_path: Path, option: str
+) -> None:
+    done = run("bench", chests, option, "1", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert f"{option} 1: no overlap is above 1" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_heatmap_prints_the_model_with_its_limits_and_names_as_they_are(

@@ -99,10 +99,13 @@ def protocol(
     """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
 
     Raises:
-        UsageError: there is no such population.
+        UsageError: there is no such population, or no box can be correct.
     """
     if population not in POPULATIONS:
         raise UsageError(f"--boxes-for {population}: choose from {', '.join(POPULATIONS)}")
+    for option, thresholds in (("--t-iobb", t_iobb), ("--t-iou", t_iou)):
+        if any(threshold >= 1 for threshold in thresholds):
+            raise UsageError(f"{option} 1: no overlap is above 1; choose a threshold below it")
     rules = [MatchRule("iobb", t) for t in t_iobb] + [MatchRule("iou", t) for t in t_iou]
     return ScoringProtocol(
         rules=tuple(rules) or PUBLISHED_RULES,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import PIL.Image
 from jaxtyping import Float
 
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.batches import Failure, Image, InferenceSettings, chosen_findings
 from cxrloc.inference.localize import Localized, heatmaps_of, localize
 from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.threads import map_in_threads
@@ -43,9 +43,9 @@ class HeatmapOptions:
         top: findings in the picture, most probable first.
         thresholds: of the box rule, between 0 and 255.
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
-        save_maps: write the raw maps too.
+        save_maps: write the raw maps of all findings too, also of those not reported.
         pairing: of images, for networks that read two views.
-        inference: how the models are run.
+        inference: how the models are run, and which findings are reported.
     """
 
     models: tuple[str, ...]
@@ -81,24 +81,32 @@ def heatmap(
     models = [read_model(name) for name in options.models]
     images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
     images = paired_files(images, [*planned], models, options.pairing)
+    reported = chosen_findings(models, options.inference)
+    settings = replace(options.inference, findings=()) if options.save_maps else options.inference
 
     def finish(result: Localized | Failure) -> HeatmapResult | Failure:
         if isinstance(result, Failure):
             return result
         stem = out / planned[Path(result.localization.image_id)]
-        return HeatmapResult(stem, _write(result, stem, models, options))
+        return HeatmapResult(stem, _write(result, stem, models, reported, options))
 
-    results = localize(models, images, options.inference)
+    results = localize(models, images, settings)
     yield from map_in_threads(finish, results, options.inference.workers)
 
 
 def _write(
-    result: Localized, stem: Path, models: Sequence[Model], options: HeatmapOptions
+    result: Localized,
+    stem: Path,
+    models: Sequence[Model],
+    reported: Sequence[str],
+    options: HeatmapOptions,
 ) -> dict[str, Any]:
     """Write the files of one image; returns the content of its JSON file."""
     radiograph, localization = result
-    heatmaps = heatmaps_of(localization)
-    probabilities = localization.probabilities.tolist()
+    columns = [localization.findings.index(finding) for finding in reported]
+    of_all = heatmaps_of(localization)
+    heatmaps = [of_all[column] for column in columns]
+    probabilities = localization.probabilities[columns].tolist()
     detections = detections_from_heatmaps(heatmaps, probabilities, options.thresholds)
     report = {
         "image": localization.image_id,
