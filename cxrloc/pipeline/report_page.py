@@ -196,7 +196,7 @@ def _classify_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
         ("Probabilities from", run["probabilities_from"]),
         ("Scored", f"{scored['units']} units of {scored['patients']} patients"),
         ("Unit", run["protocol"]["unit"]),
-        ("Thresholds", "; ".join(sorted(chosen))),
+        *([("Thresholds", "; ".join(sorted(chosen)))] if chosen else []),
         ("Units to choose thresholds on", run["tuning"]["units"]),
         ("Labels (SHA-256)", data["truth_sha256"]),
     ]

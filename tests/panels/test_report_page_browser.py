@@ -333,14 +333,19 @@ def test_the_heatmap_shows_and_can_be_hidden(page: Any) -> None:
     heatmap.check()
 
 
-def test_everything_that_can_be_used_has_a_name(page: Any) -> None:
+def test_everything_that_can_be_used_has_a_name_of_its_own(page: Any) -> None:
+    page.locator("#gallery .card").first.click()
+    viewer = page.locator("dialog").aria_snapshot()
+    page.keyboard.press("Escape")
     tree = page.locator("body").aria_snapshot()
-    unnamed = re.findall(
-        r"- (?:slider|button|combobox|checkbox|img)(?::| \[|$)", tree, re.MULTILINE
-    )
-    assert unnamed == []
+    roles = "slider|button|combobox|checkbox|img|link|dialog|table|figure|form"
+    for snapshot in (tree, viewer):
+        assert re.findall(rf"- (?:{roles})(?::| \[|$)", snapshot, re.MULTILINE) == []
     for name in ('slider "T(IoU)', 'combobox "Outcome', 'region "Localization accuracy'):
         assert name in tree
+    assert 'img "Radiograph chest-00' in viewer
+    headings = re.findall(r'- columnheader ("[^"]+"):', tree)
+    assert len(set(headings)) == len(headings) == 9
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -350,6 +355,8 @@ def test_no_layout_overflows(opened: Any, width: int, scheme: str) -> None:
     opened.set_viewport_size({"width": width, "height": 844})
     settle(opened)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    first_accuracy = opened.locator("#summary td:nth-child(4) .score").first.bounding_box()
+    assert first_accuracy["x"] + first_accuracy["width"] <= width
     ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground))) < 300) == (scheme == "dark")
     opened.emulate_media(color_scheme="light")
@@ -428,3 +435,31 @@ def test_a_name_with_markup_is_text(classified: Any) -> None:
     page, _, _ = classified
     assert HOSTILE in page.inner_text("#gallery")
     assert page.locator("#gallery b").count() == 0
+
+
+def test_a_classification_page_without_a_curve_offers_none(browser: Any, tmp_path: Path) -> None:
+    records = [Record(f"chest-{index}", f"patient-{index}", "", None) for index in range(3)]
+    names = tuple(record.image_id for record in records)
+    units = score_units(Predictions(names, ("Mass",), np.full((3, 1), 0.4)), records)
+    run = ClassificationRun(
+        units=units,
+        points=choose_operating_points(units),
+        report=classify_units(units, Resampling(20)),
+        bands=roc_bands_frame(units, Resampling(20)),
+        records=records,
+        probabilities={(name, "Mass"): 0.4 for name in names},
+        heatmaps=[],
+    )
+    path = tmp_path / "report.html"
+    write_page("No curve", classification_data(run, {}) | AROUND, path)
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector("#found:not(:empty)")
+    said = page.inner_text("#curve-controls")
+    settings = page.inner_text("#controls")
+    page.close()
+    assert errors == []
+    assert said == "No finding is both present and absent: no ROC curve."
+    assert "threshold" not in settings.lower()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.findings import CHESTXRAY8
 
 
 @pytest.fixture(scope="module")
@@ -85,5 +86,18 @@ def test_probabilities_of_another_tool_have_a_page_without_maps(
     given = tmp_path / "given.csv"
     pd.DataFrame({"image": names, finding: np.linspace(0, 1, 10)}).to_csv(given, index=False)
     data = page_of("classify", chests, "--predictions", given, "--out", tmp_path / "out")
+    assert dict(data["card"])["Thresholds"]
     assert data["maps"] == ""
     assert all(image["picture"] for image in data["images"])
+
+
+def test_without_an_operating_point_the_card_has_no_line_of_thresholds(
+    chests: Path, tmp_path: Path
+) -> None:
+    names = sorted(path.stem for path in (chests / "images").glob("*.png"))
+    labels = "|".join(pd.read_csv(chests / "Data_Entry_2017.csv")["Finding Labels"])
+    absent = next(finding for finding in CHESTXRAY8 if finding not in labels)
+    given = tmp_path / "given.csv"
+    pd.DataFrame({"image": names, absent: np.linspace(0, 1, 10)}).to_csv(given, index=False)
+    data = page_of("classify", chests, "--predictions", given, "--out", tmp_path / "out")
+    assert "Thresholds" not in dict(data["card"])

@@ -24,38 +24,34 @@ export function classifyKind(report) {
   const curved = data.findings.filter((finding) => data.curves[finding]);
   if (!curved.includes(state.curveFinding)) state.curveFinding = curved[0] ?? "";
   byId("curve-controls").append(
-    chooser(
-      "Finding",
-      curved.map((f) => [f, words(f)]),
-      state.curveFinding,
-      (curveFinding) => report.set({ curveFinding }),
-    ),
+    curved.length
+      ? chooser(
+          "Finding",
+          curved.map((f) => [f, words(f)]),
+          state.curveFinding,
+          (curveFinding) => report.set({ curveFinding }),
+        )
+      : element("p", { class: "note" }, "No finding is both present and absent: no ROC curve."),
   );
   const decision = element("div", {});
   const settings = [
-    element("h3", {}, "Decision threshold"),
-    decision,
+    ...(curved.length ? [element("h3", {}, "Decision threshold"), decision] : []),
     ...boxSliders(report),
-    element(
-      "button",
-      {
-        type: "button",
-        class: "wide",
-        onclick: () =>
-          report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } }),
-      },
-      "Reset thresholds",
-    ),
   ];
+  const reset = () =>
+    report.set({ thresholds: [...own.thresholds], operating: { ...own.operating } });
+  if (settings.length)
+    settings.push(
+      element("button", { type: "button", class: "wide", onclick: reset }, "Reset thresholds"),
+    );
 
   function update() {
     showDecision(decision, report);
     showSummary(table, report);
     showCurve(report, curved);
-    const finding = state.curveFinding;
-    byId("panel-state").textContent = finding
-      ? `${words(finding)} ≥ ${decimals(state.operating[finding], 3)}`
-      : "";
+    const threshold = state.operating[state.curveFinding];
+    byId("panel-state").textContent =
+      threshold === undefined ? "" : `${words(state.curveFinding)} ≥ ${decimals(threshold, 3)}`;
   }
 
   return {
@@ -160,8 +156,8 @@ function showDecision(place, report) {
   place.set(Math.max(at, 1));
   const { truePositives, falseNegatives, falsePositives, trueNegatives } = confusionAt(curve, at);
   place.querySelector(".counts").textContent =
-    `${truePositives} true and ${falsePositives} false positives, ` +
-    `${trueNegatives} true and ${falseNegatives} false negatives`;
+    `Positives: ${truePositives} true, ${falsePositives} false. ` +
+    `Negatives: ${trueNegatives} true, ${falseNegatives} false.`;
 }
 
 /** The last point of a curve whose threshold is not below the given one: what it calls positive. */

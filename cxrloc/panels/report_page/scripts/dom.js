@@ -79,7 +79,8 @@ let sliders = 0;
  */
 export function slider({ label, min, max, step, value, say, ticks = [], name = null }, onSlide) {
   const id = `slider-${(sliders += 1)}`;
-  const output = element("output", { for: id }, say(value));
+  // The slider says its value itself; said by both it would be heard twice.
+  const output = element("output", { for: id, "aria-live": "off" }, say(value));
   const list = ticks.length ? `ticks-${name}` : null;
   const input = element("input", { id, type: "range", min, max, step, value, name, list });
   const show = (shown) => {

@@ -83,7 +83,12 @@ function headingRow(columns, order, sortBy) {
     const arrow = { none: "↕", ascending: "↑", descending: "↓" }[sort];
     const button = element(
       "button",
-      { type: "button", title: title ?? label, onclick: () => sortBy(index) },
+      {
+        type: "button",
+        title: title ?? label,
+        "aria-label": group ? `${label}, ${group}` : null,
+        onclick: () => sortBy(index),
+      },
       label,
       element("span", { class: "arrow", "aria-hidden": "true" }, arrow),
     );
