@@ -102,8 +102,8 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
     for row, names in enumerate(zip(table["frontal"], table["lateral"], strict=True), start=2):
         where = f"{path}, row {row}"
         frontal = _named(where, names[0], named)
-        unlisted = _unlisted(path.parent, names[1].strip(), frontal, named)
-        pair = Pair(frontal, unlisted or _named(where, names[1], named))
+        by_path = _by_path(path.parent, names[1].strip(), frontal, named)
+        pair = Pair(frontal, by_path or _named(where, names[1], named))
         if pair.frontal.patient_id != pair.lateral.patient_id:
             raise CxrlocError(f"{where}: the two images are of different patients")
         if pair.frontal.image_id in seen:
@@ -113,14 +113,21 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
     return pairs
 
 
-def _unlisted(
+def _by_path(
     folder: Path, name: str, frontal: Record, named: Mapping[str, Sequence[Record]]
 ) -> Record | None:
-    """The lateral image of a frontal one's patient at a path that no record names, if it is one."""
-    if name in named or not (folder / name).is_file():
+    """The lateral image at a path from the CSV's folder, if that is what the name is.
+
+    One that no record lists is of the frontal image's patient.
+    """
+    file = folder / name
+    if name in named or not file.is_file():
         return None
+    for record in named.get(file.name, ()):
+        if record.path is not None and record.path.resolve() == file.resolve():
+            return record
     taken_with = replace(frontal, image_id=image_id_of(name), labels={}, annotations=())
-    return replace(taken_with, path=folder / name, view=View.LATERAL)
+    return replace(taken_with, path=file, view=View.LATERAL)
 
 
 def _by_name(records: Iterable[Record]) -> dict[str, list[Record]]:

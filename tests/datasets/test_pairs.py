@@ -70,6 +70,17 @@ def test_a_lateral_image_that_the_data_do_not_list_is_named_by_its_path(tmp_path
     assert (lateral.view, lateral.patient_id) == (View.LATERAL, frontal.patient_id)
 
 
+def test_a_listed_image_named_by_its_path_keeps_its_patient(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "l.png").touch()
+    frontal = record("p", View.PA, folder=tmp_path / "images")
+    path = write(tmp_path / "pairs.csv", "p,images/l.png")
+    own, other = (record("l", View.LATERAL, patient=p, folder=tmp_path / "images") for p in "12")
+    assert read_pairs(path, [frontal, own]) == [(frontal, own)]
+    with pytest.raises(CxrlocError, match="two images are of different patients"):
+        read_pairs(path, [frontal, other])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
