@@ -3,7 +3,7 @@
     python benchmarks/screen_nih_small.py DIR --imagenet mobilenet_v2_imagenet.pt --cache FOLDER
         [--fold 0] [--epochs 2] [--only-large] [--cutmix 0.7] [--pooling lse --lse-r 2]
 
-The first ten layers are frozen, so their features are computed once: of every image as it is and
+The first eleven layers are frozen, so their features are computed once: of every image as it is and
 of a few random changes of it (a quarter of an hour on two cores, 5 GB). A variant then trains in
 minutes. Printed: AUC of the eight findings on the fold that was left out, and the accuracy of boxes
 beside permuted maps on two kinds of images whose lesions have known places, phantoms and lesions

@@ -109,7 +109,8 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     for setting, part in numbers.groupby("setting", sort=False):
         rows = part[keys].itertuples(index=False)
         values = dict(zip((_place(*row) for row in rows), part["value"], strict=True))
-        column = f"{metric} ({cited(name)}: {setting})" if setting else f"{metric} ({cited(name)})"
+        words = [cited(name), str(setting)] if setting else [cited(name)]
+        column = f"{metric} ({': '.join(words)})"
         shown[column] = pd.array([values.get(place) for place in places], dtype="Float64")
     return shown
 
