@@ -33,7 +33,7 @@ def own_test_part(
         UsageError: a model has no recipe, or there is no data set that it could have split.
         CxrlocError: the data cannot be split so.
     """
-    records = named_patients(records)
+    records = everyone = named_patients(records)
     for model in models:
         recipe = own_recipe(model)
         if path is None or recipe.data.phantom is not None:
@@ -41,7 +41,7 @@ def own_test_part(
                 f"the own split of {model.card.name} needs the data set that it was trained on; "
                 "drawn phantoms have none"
             )
-        boxed = boxed_patients(recipe.data.reader, path, records)
+        boxed = boxed_patients(recipe.data.reader, path, everyone)
         kept = [r for r in records if not recipe.data.views or r.view in recipe.data.views]
         records = split_parts(recipe.data, path, kept, boxed).test
     return list(records)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from cxrloc.datasets.splits import SplitConfig, split_records
 from cxrloc.models.weights import read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.recipe import recipe_of_text
+from cxrloc.types import Annotation, Box, Record, View
 
 RECIPE = """
 title = "Tiny"
@@ -129,6 +132,18 @@ def test_a_model_alone_is_scored_on_the_test_part_of_its_own_split(
     assert run("classify", chests, "--model", models[0], *own).exit_code == 0
     together = scored[0] / "fold-1" / "probabilities.csv"
     assert (tmp_path / "probabilities.csv").read_text() == together.read_text()
+
+
+def test_a_box_on_an_image_of_a_view_that_one_model_leaves_out_counts_for_the_next(
+    models: list[Path], chests: Path
+) -> None:
+    first, second = map(read_model, models)
+    text = first.card.recipe.replace("[data]", '[data]\nviews = ["PA"]')
+    first = replace(first, card=replace(first.card, recipe=text))
+    box = Annotation("ap", "Mass", Box(1, 2, 3, 4))
+    pa = [Record(f"pa {n}", f"{n}", f"{n}", None, View.PA) for n in range(20)]
+    ap = [Record(f"ap {n}", f"{n}", f"{n}", None, View.AP, annotations=(box,)) for n in range(20)]
+    assert own_test_part([first, second], chests, [*pa, *ap]) == pa
 
 
 @pytest.mark.parametrize(
