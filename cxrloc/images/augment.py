@@ -131,6 +131,9 @@ def cut_out(
 ) -> Bool[Tensor, "batch row col"]:
     """Where each image shows another one: nowhere, or in a rectangle of the image's own shape.
 
+    Departs: Yun et al. 2019 centre the rectangle anywhere and lose what lies outside the image;
+    here it lies within, so that its share of the area is the one drawn.
+
     Args:
         draws: numbers in [0, 1) per image: whether, share of the area, place across and down.
         probability: of a rectangle.

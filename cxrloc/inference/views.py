@@ -9,12 +9,10 @@ from torch import Tensor
 
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.localization.sampling import sample
+from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine
 
 ViewFunction = Callable[[int, int, int], list[Affine]]
-
-Probabilities = Callable[[Tensor], Tensor]
-"""Of logits, both [batch finding] (`Model.probabilities`)."""
 
 
 def plain(rows: int, columns: int, seed: int) -> list[Affine]:

@@ -21,9 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.models.localizer import LocalizingNetwork
-
-Probabilities = Callable[[Tensor], Tensor]
-"""Of logits, both [image finding] (`models.probabilities`)."""
+from cxrloc.models.probabilities import Probabilities
 
 MASKS_IMAGES = ("ScoreCAM",)
 """Classes that run the whole network on altered images; the others only need its head."""

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cxrloc.localization.gradcam_package import Probabilities, package_heatmap
+from cxrloc.localization.gradcam_package import package_heatmap
 from cxrloc.models.localizer import LocalizingNetwork
-from cxrloc.models.probabilities import sigmoid
+from cxrloc.models.probabilities import Probabilities, sigmoid
 
 Images = Float[Tensor, "batch channel height width"]
 Logits = Float[Tensor, "batch all_finding"]

@@ -24,7 +24,9 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
         images: a few hundred of the training images, as the network takes them.
 
     Returns:
-        A network for inputs of this size alone.
+        A network for inputs of this size alone. Its maps hold for images as they are: of versions
+        that are cropped or mirrored (`inference.views`) m is taken off at the wrong place, which
+        only the logits do not notice.
 
     Raises:
         CxrlocError: its pooling is not the average, or it has been centred.

@@ -8,6 +8,9 @@ from torch import Tensor
 
 Logits = Float[Tensor, "image finding"]
 
+Probabilities = Callable[[Tensor], Tensor]
+"""Of logits, both [image finding]: a function of `PROBABILITIES`, or `Model.probabilities`."""
+
 
 def sigmoid(logits: Logits) -> Logits:
     """Each finding by itself: any number of them may be present.
