@@ -50,8 +50,9 @@ def figure(
         raise UsageError(f"{panel}: no such panel; choose from {', '.join(PANELS)}")
     if not results:
         raise UsageError(f"{panel}: say which results; it reads {PANELS[panel].reads}")
+    names = RECIPES if panel == _PLANNED else MODELS
     for path in results:
-        if not path.exists() and str(path) not in (*MODELS, *RECIPES):
+        if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
     paths = figure_paths(out)
     make_folder(out.parent)

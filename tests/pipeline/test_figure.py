@@ -36,4 +36,4 @@ def test_epochs_without_a_number_of_images_are_no_plan(tmp_path: Path) -> None:
 
 def test_another_panel_takes_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
-        figure("roc", [Path("rubin2018_pb")], tmp_path / "roc.svg", FigureRequest())
+        figure("roc", [Path("rubin2018_pa")], tmp_path / "roc.svg", FigureRequest())
