@@ -431,6 +431,19 @@ def test_a_classification_page_decides_as_python_does(classified: Any) -> None:
     assert float(row[-2]) == pytest.approx(sensitivity, abs=5.1e-4)
 
 
+def test_no_layout_of_a_classification_overflows(classified: Any) -> None:
+    page, _, _ = classified
+    page.set_viewport_size({"width": 390, "height": 844})
+    settle(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1300, "height": 900})
+    settle(page)
+    assert page.evaluate(
+        "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)"
+        "(document.querySelector('#summary .scroll'))"
+    )
+
+
 def test_a_name_with_markup_is_text(classified: Any) -> None:
     page, _, _ = classified
     assert HOSTILE in page.inner_text("#gallery")
