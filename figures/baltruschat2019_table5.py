@@ -18,7 +18,7 @@ from cxrloc.pipeline.figure import figure
 FIGURES = Path(__file__).parent
 
 if __name__ == "__main__":
-    runs = scored([*INITIALISATIONS, POOLINGS[0], POOLINGS[-1]])
+    runs = scored([*INITIALISATIONS, POOLINGS[-1]])
     with tempfile.TemporaryDirectory() as folder:
         compare(runs, Path(folder), CompareOptions(data=test_phantoms()))
         request = FigureRequest("single", caption=CAPTION)

@@ -32,6 +32,8 @@ training_images = 480
 validation_images = 96
 [preprocessing]
 size = {size}
+mean = {means}
+std = {deviations}
 [network]
 backbone = "{backbone}"
 input_channels = {channels}
@@ -71,11 +73,14 @@ def recipe_file(network: SmallNetwork) -> Path:
     path = KEPT / "recipes" / f"{network.name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     lowest = 3e-4 if network.schedule == "triangular2" else 0.0
+    channels = 1 if network.backbone == "small_resnet" else 3
     path.write_text(
         _RECIPE.format(
             **network._asdict(),
             size=_SIZE,
-            channels=1 if network.backbone == "small_resnet" else 3,
+            channels=channels,
+            means=[0.5] * channels,
+            deviations=[0.25] * channels,
             backbone_rate=1.0 if network.start == "scratch" else 0.0,
             lowest=lowest,
         )
@@ -87,7 +92,12 @@ def trained(network: SmallNetwork) -> Path:
     """The training run of a network."""
     out = KEPT / "trained" / network.name
     if not (out / "model.safetensors").is_file():
-        options = TrainOptions(str(recipe_file(network)), device="cpu", cache=KEPT / "images")
+        options = TrainOptions(
+            str(recipe_file(network)),
+            device="cpu",
+            cache=KEPT / "images",
+            resume=(out / "last.ckpt").is_file(),
+        )
         train(out, options, TrainWatch(decoding=iter, data=lambda _: None, moment=lambda _: None))
     return out
 

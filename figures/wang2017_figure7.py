@@ -12,8 +12,10 @@ from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent
+CAPTION = "The phantom model on synthetic radiographs: no clinical meaning."
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         classify(None, Path(folder), ClassifyOptions(models=(PHANTOM_MODEL,)))
-        figure("roc", [Path(folder)], FIGURES / "wang2017_figure7.svg", FigureRequest())
+        request = FigureRequest(caption=CAPTION)
+        figure("roc", [Path(folder)], FIGURES / "wang2017_figure7.svg", request)

@@ -13,9 +13,10 @@ from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent
+CAPTION = "The phantom model on synthetic radiographs: no clinical meaning."
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         bench(None, Path(folder), BenchOptions(models=(PHANTOM_MODEL,)))
-        request = FigureRequest(beside=("wang2017:4", "wang2017:7"))
+        request = FigureRequest(beside=("wang2017:4", "wang2017:7"), caption=CAPTION)
         figure("localization", [Path(folder)], FIGURES / "wang2017_table4.svg", request)
