@@ -60,7 +60,7 @@ def classify_folds(
         )
         for fold, name in sorted(models.items())
     }
-    frame = over_folds({fold: result.report for fold, result in results.items()})
+    frame = over_folds([result.report for result in results.values()])
     frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
     (out / "table.md").write_text(frame_markdown(frame))
     first = own_recipe(read_model(options.models[0]))
@@ -105,13 +105,13 @@ def fold_models(options: ClassifyOptions) -> dict[int, str]:
     return found
 
 
-def over_folds(reports: dict[int, ClassificationReport]) -> pd.DataFrame:
+def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:
     """One row per finding and metric: folds that have it, mean, standard deviation, min and max.
 
     The deviation is that of a sample (n - 1), empty of a single fold. Numbers are those of all
     units together, not of groups.
     """
-    frame = pd.concat([classification_frame(report) for report in reports.values()])
+    frame = pd.concat([classification_frame(report) for report in reports])
     numbers = frame[frame["group"] == "all"].astype({"value": float})
     groups = numbers.groupby(["metric", "finding"], sort=False)["value"]
     table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
