@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from cxrloc.datasets import READERS
 from cxrloc.datasets.batches import label_matrix
@@ -31,8 +33,16 @@ def areas(train: Sequence[Record], test: Sequence[Record], seed: int) -> np.ndar
     """AUC of each finding on the test records."""
     ages = [record.age_years for record in train if record.age_years is not None]
     scale = [min(ages), float(np.median(ages)), max(ages)]
-    network = MLPClassifier(
-        (32,), batch_size=512, max_iter=10, n_iter_no_change=10, random_state=seed
+    network = make_pipeline(
+        StandardScaler(),
+        MLPClassifier(
+            (32,),
+            batch_size=512,
+            learning_rate_init=0.01,
+            max_iter=100,
+            tol=1e-3,
+            random_state=seed,
+        ),
     )
     network.fit(meta_values(train, scale).numpy(), label_matrix(train, CHESTXRAY14))
     scores = network.predict_proba(meta_values(test, scale).numpy())
