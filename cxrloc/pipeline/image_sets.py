@@ -13,6 +13,7 @@ from cxrloc.evaluation.localization.scored_pairs import Population
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image
 from cxrloc.models.weights import Model
+from cxrloc.pipeline.boxed_patients import named_patients
 from cxrloc.types import CxrlocError, Radiograph, Record
 
 PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320
@@ -40,7 +41,7 @@ def read_images(data: Path | None) -> ImageSet:
         CxrlocError: nothing there can be read as a data set.
     """
     if data is not None:
-        records = read_dataset(data)
+        records = named_patients(read_dataset(data))
         images = [
             Image(record.image_id, partial(_radiograph_of, record, record.path))
             for record in records

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.weights import Model, ModelCard
+from cxrloc.models.weights import Model, ModelCard, hashed_patient
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.provenance import contamination_warnings
 
@@ -33,3 +34,13 @@ def test_an_image_knows_of_its_patient_what_the_data_set_knows(tmp_path):
         seen = image.read()
         assert (seen.age_years, seen.sex, seen.view) == (record.age_years, record.sex, record.view)
         assert None not in (seen.age_years, seen.sex, seen.view)
+
+
+def test_a_list_without_patients_that_names_nihs_images_tells_whose_they_are(tmp_path):
+    boxes = tmp_path / "mine.csv"
+    boxes.write_text(
+        "image,finding,x,y,width,height\n00000013_005.png,Mass,1,2,3,4\nother.png,Mass,1,2,3,4\n"
+    )
+    records = read_images(boxes).records
+    assert [record.patient_id for record in records] == ["13", "other"]
+    assert contaminated_patients(records, [hashed_patient("13")]) == ("13",)
