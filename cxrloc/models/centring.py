@@ -29,7 +29,8 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
         only the logits do not notice.
 
     Raises:
-        CxrlocError: its pooling is not the average, or it has been centred.
+        CxrlocError: its pooling is not the average, it has been centred, or there is no square
+            image.
 
     >>> from cxrloc.models.localizer import LocalizerConfig
     >>> plain = Localizer(LocalizerConfig("resnet18", ("Mass",))).eval()
@@ -45,6 +46,8 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
         for batch in images:
             total = total + network(batch)[1].float().sum(dim=0)
             count += len(batch)
+    if not count or total.shape[-2] != total.shape[-1]:
+        raise CxrlocError("centring needs square images, and at least one")
     usual = total / count
     config = replace(network.config, centred_cells=usual.shape[-1])
     centred = Localizer(config).eval()

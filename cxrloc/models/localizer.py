@@ -74,6 +74,10 @@ class LocalizerConfig:
             raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
         if self.centred_cells and self.architecture != "localizer":
             raise CxrlocError(f"centred_cells: not for the architecture {self.architecture}")
+        if self.centred_cells < 0 or (self.centred_cells and self.pooling != "average"):
+            raise CxrlocError(
+                f"centred_cells {self.centred_cells}: 0 or more, with average pooling alone"
+            )
         native = native_stride(self.backbone)
         if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
@@ -174,6 +178,12 @@ class Localizer(nn.Module):
         """Logits of all findings, and the features behind them, in one pass."""
         features = self.transition(self.backbone(images))  # batch depth S S
         if self.usual is not None:
+            if features.shape[1:] != self.usual.shape:
+                raise CxrlocError(
+                    f"centred features are of a grid of {self.config.centred_cells} x "
+                    f"{self.config.centred_cells} cells, not {features.shape[2]} x "
+                    f"{features.shape[3]}: give images of the size the network was centred for"
+                )
             features = features - self.usual
         return self.prediction(self.pool(features)), features
 

@@ -1,5 +1,7 @@
 """Centred features: same logits, empty maps of what looks as usual, kept in a file."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,5 +44,11 @@ def test_only_average_pooling_is_centred_and_once(plain):
     image = torch.rand(1, 1, 64, 64)
     with pytest.raises(CxrlocError, match="average pooling"):
         centre(centre(plain, [image]), [image])
+    with pytest.raises(CxrlocError, match="at least one"):
+        centre(plain, [])
+    with pytest.raises(CxrlocError, match="size the network was centred for"):
+        centre(plain, [image])(torch.rand(1, 1, 96, 96))
+    with pytest.raises(CxrlocError, match="average pooling alone"):
+        replace(CONFIG, pooling="max", centred_cells=4)
     with pytest.raises(CxrlocError, match="architecture meta"):
         LocalizerConfig("small_resnet", FINDINGS, architecture="meta", centred_cells=4)
