@@ -306,7 +306,7 @@ def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
         (("--vocabulary", "mimic"), 2, "choose from chestxray14, chexpert"),
         (("--engine", "oracle"), 2, "choose from scope, dependency"),
         (("--cluster", "2", "--explain"), 2, "--cluster excludes"),
-        (("--gold", "no-such.csv"), 1, "no-such.csv: no label file"),
+        (("--gold", "no-such.csv"), 1, "no-such.csv: no such file"),
     ],
 )
 def test_label_refuses_what_makes_no_sense(

@@ -40,6 +40,7 @@ def processes(device: torch.device) -> Iterator[torch.device]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
+        dist.barrier()  # who leaves while another still works may bring its connections down
     finally:
         dist.destroy_process_group()
 

@@ -69,6 +69,7 @@ def work(process: int, place: str) -> None:
         except CxrlocError as error:
             complaints.append(str(error))
     torch.save({"states": states, "complaints": complaints}, host / "result.pt")
+    dist.barrier()
     dist.destroy_process_group()
 
 
