@@ -87,7 +87,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
             known = hashed_patient(record.patient_id) in patients
             (trained if known else held_out).append(record)
     network = with_findings(at_stride(model, stride), CHESTXRAY8)
-    every = len(trained) // CENTRING_IMAGES
+    every = max(1, len(trained) // CENTRING_IMAGES)
     network = centre(network, blocks(trained[::every], paths, model.preprocessing))
     with torch.no_grad():
         parts = [network(block)[0] for block in blocks(held_out, paths, model.preprocessing)]

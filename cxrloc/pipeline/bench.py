@@ -139,6 +139,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     started = time.perf_counter()
     _check(data, options)
     make_folder(out)
+    if options.save_maps:
+        make_folder(out / "maps")
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     image_set = paired_images(read_images(data), models, options.pairing)
     benchmark = images_to_score(image_set, options.protocol.population)

@@ -54,7 +54,6 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
 
 def write_claimed_maps(claims: Claims, folder: Path) -> None:
     """Write the raw maps of every image as `<image_id>.npz`, as `heatmap --save-maps` does."""
-    folder.mkdir(exist_ok=True)
     for image_id, group in groupby(claims.heatmaps, key=lambda heatmap: heatmap.image_id):
         own = list(group)
         found = Localization(
