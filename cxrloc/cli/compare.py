@@ -12,7 +12,10 @@ from cxrloc.cli.terminal import clear_errors, console, show_frame, with_progress
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Two or more folders of classify or bench, or CSV files of theirs."),
+        typer.Argument(
+            help="Two or more folders of classify or bench, or CSV files of theirs; or folders of "
+            "classify --folds, of which each fold is compared, then averaged."
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
@@ -32,10 +35,12 @@ def compare(
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.pipeline import compare as flow
         from cxrloc.pipeline.bench import protocol
+        from cxrloc.pipeline.compare_folds import compare_folds, folds_of
 
         rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
         options = flow.CompareOptions(data, by.value, aggregation.value, rules, most)
-        result = flow.compare(
+        compare_runs = compare_folds if any(map(folds_of, runs)) else flow.compare
+        result = compare_runs(
             runs, out, options, lambda kinds: with_progress(kinds, quiet, "Comparisons")
         )
         if not quiet:
@@ -45,7 +50,8 @@ def compare(
 def show_comparison(result: Any, out: Path) -> None:
     """Differences of each finding and rank correlations; the files hold more."""
     screen = console()
-    screen.print(f"Data: {result.run['data']}. Differences: later minus earlier run.")
+    folds = f" Over {len(result.run['folds'])} folds." if "folds" in result.run else ""
+    screen.print(f"Data: {result.run['data']}.{folds} Differences: later minus earlier run.")
     for name, frame in result.frames.items():
         if name == "differences":
             frame = frame[frame["metric"] == "auc"]

@@ -1,6 +1,5 @@
 """How far models agree: rank correlations, spread over splits, where two disagree most."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +45,7 @@ def rank_correlations(
     Source: Baltruschat et al. 2019, table 5. `Open:` whether they rank each finding on its own;
     here yes, so that a model's order of findings does not count as agreement.
     A finding on which a model gives one score to all units has no correlation: it is left out
-    for all models, and False in the second result.
+    for all models, and False in the second result; without any other all correlations are NaN.
 
     >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.9], [0.6]])
     >>> rank_correlations(np.array([a, b]))
@@ -58,20 +57,9 @@ def rank_correlations(
     ranks = ranks - ranks.mean(axis=1, keepdims=True)
     ranks = ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
     per_finding = np.einsum("auf,buf->fab", ranks, ranks)
-    return per_finding.sum(axis=0) / max(int(defined.sum()), 1), defined
-
-
-def rank_correlations_over_folds(
-    folds: Sequence[Float[np.ndarray, "model _ finding"]],
-) -> Float[np.ndarray, "model model"]:
-    """The mean of the folds' matrices (Baltruschat et al. 2019, table 5: five splits).
-
-    >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.9], [0.6]])
-    >>> rank_correlations_over_folds([np.array([a, b]), np.array([a, a])])
-    array([[1.  , 0.75],
-           [0.75, 1.  ]])
-    """
-    return np.mean([rank_correlations(scores)[0] for scores in folds], axis=0)
+    if not defined.any():
+        return np.full(per_finding.shape[1:], np.nan), defined
+    return per_finding.mean(axis=0), defined
 
 
 def absolute_error(

@@ -92,10 +92,17 @@ def compare(
         UsageError: a path is no run, the truth is not to be found, or `out` cannot be written.
         CxrlocError: the runs have nothing in common.
     """
-    if out.resolve() in {path.resolve() for path in paths}:
+    return compare_named(dict(zip(run_names(paths), paths, strict=True)), out, options, watch)
+
+
+def compare_named(
+    paths: Mapping[str, Path], out: Path, options: CompareOptions, watch: KindWatch = iter
+) -> CompareResult:
+    """`compare`, of runs by the names that the results give them."""
+    if out.resolve() in {path.resolve() for path in paths.values()}:
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
-    runs = {name: _read_run(path) for name, path in zip(run_names(paths), paths, strict=True)}
+    runs = {name: _read_run(path) for name, path in paths.items()}
     shared = {k: f for k, f in COMPARED.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
@@ -116,7 +123,7 @@ def compare(
         "protocol": {k: v for k, v in asdict(options).items() if k != "data"},
         **counts,
     }
-    _write(frames, run, out)
+    write_comparison(frames, run, out)
     return CompareResult(frames, run)
 
 
@@ -226,7 +233,7 @@ COMPARED: dict[str, _Comparison] = {
 """What can be compared, by the file that a run has it in."""
 
 
-def _write(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
+def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper."""
     for name, frame in frames.items():
         frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
+from typer.testing import CliRunner
 
+from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.records import annotations_in_image
@@ -18,6 +21,7 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.compare import CompareOptions, compare
+from cxrloc.pipeline.compare_folds import compare_folds
 from cxrloc.types import CxrlocError, MatchRule, Predictions, UsageError
 
 FEW = Resampling(resamples=20)
@@ -130,3 +134,53 @@ def test_what_cannot_be_compared_is_said(
 def test_a_run_is_not_overwritten(runs: Path) -> None:
     with pytest.raises(UsageError, match="would be overwritten"):
         compare([runs / "a", runs / "b"], runs / "a", OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def folds(runs: Path) -> Path:
+    """Folders over/a and over/b, as of `classify --folds`: folds of 12 and of 18 images."""
+    data = json.loads((runs / "a" / "run.json").read_text())["data"]["name"]
+    for name in "ab":
+        table = pd.read_csv(runs / f"{name}.csv", dtype={"image": str})
+        for index, part in enumerate((table[:12], table[12:])):
+            fold = runs / "over" / name / f"fold-{index}"
+            fold.mkdir(parents=True)
+            part.to_csv(fold / "probabilities.csv", index=False)
+            (fold / "run.json").write_text(json.dumps({"data": {"name": data}}))
+    return runs / "over"
+
+
+def test_over_folds_correlations_and_differences_are_means_of_the_folds(
+    folds: Path, tmp_path: Path
+) -> None:
+    """Baltruschat et al. 2019, table 5; the oracle is scipy's Spearman correlation."""
+    options = ("--resamples", "20", "--out", str(tmp_path))
+    done = CliRunner().invoke(app, ["compare", str(folds / "a"), str(folds / "b"), *options])
+    assert (done.exit_code, "Over 2 folds." in done.stdout) == (0, True), done.output
+    of_fold = []
+    for fold in ("fold-0", "fold-1"):
+        a, b = (
+            pd.read_csv(folds / name / fold / "probabilities.csv").set_index("image")
+            for name in "ab"
+        )
+        of_fold.append(np.mean([spearmanr(a[f], b[f]).statistic for f in CHESTXRAY8]))
+    matrix = pd.read_csv(tmp_path / "rank_correlations.csv").set_index("run")
+    assert matrix.loc["a", "b"] == pytest.approx(np.mean(of_fold), abs=1e-5)
+    assert (matrix.loc["a", "a"], matrix.loc["b", "b"]) == (1, 1)
+    over = pd.read_csv(tmp_path / "differences.csv").query("finding == 'mean' and metric == 'auc'")
+    single = [
+        pd.read_csv(tmp_path / fold / "differences.csv")
+        .query("finding == 'mean' and metric == 'auc'")["difference"]
+        .item()
+        for fold in ("fold-0", "fold-1")
+    ]
+    assert over["folds"].item() == 2
+    assert over["mean"].item() == pytest.approx(np.mean(single), abs=1e-5)
+    assert over["sd"].item() == pytest.approx(np.std(single, ddof=1), abs=1e-5)
+
+
+def test_runs_of_other_folds_are_not_compared(folds: Path, runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"same folds; these have .*fold-0, fold-1; .*none"):
+        compare_folds([folds / "a", runs / "boxes_a"], tmp_path, OPTIONS)
+    with pytest.raises(UsageError, match="is one of the runs, or lies in it"):
+        compare_folds([folds / "a", folds / "b"], folds / "b" / "fold-1", OPTIONS)

@@ -1,0 +1,86 @@
+"""Runs of `classify --folds` against each other: fold by fold, then the mean over the folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrloc.panels.results import run_names
+from cxrloc.pipeline.compare import (
+    PREDICTIONS,
+    CompareOptions,
+    CompareResult,
+    KindWatch,
+    compare_named,
+    write_comparison,
+)
+from cxrloc.types import UsageError
+
+_PAIR = ["finding", "metric", "run_a", "run_b"]
+
+
+def folds_of(path: Path) -> list[str]:
+    """The folders of a run of `classify --folds`, by name; of any other run none."""
+    if (path / PREDICTIONS).is_file():
+        return []
+    return sorted(file.parent.name for file in path.glob(f"fold-*/{PREDICTIONS}"))
+
+
+def compare_folds(
+    paths: Sequence[Path], out: Path, options: CompareOptions, watch: KindWatch = iter
+) -> CompareResult:
+    """Compare the runs of each fold as `compare` does; average differences and rank correlations.
+
+    Source: Baltruschat et al. 2019, table 5: Spearman's rank correlation between all pairs of
+    models, "averaged over all five splits".
+    `out` gets the files of `compare` for each fold in a folder `fold-0`, ..., and over the folds
+    `differences.csv` (mean, standard deviation of a sample, min and max), `rank_correlations.csv`
+    (mean of the folds that have one), `table.md`, `table.tex` and `run.json`.
+
+    Args:
+        paths: result folders of `classify --folds`, of the same folds.
+        out: folder for the results, none of the runs'.
+        options: truth and protocol.
+        watch: as `compare`, for each fold.
+
+    Raises:
+        UsageError: the runs have not the same folds, or as `compare`.
+        CxrlocError: as `compare`.
+    """
+    if {out.resolve(), out.resolve().parent} & {path.resolve() for path in paths}:
+        raise UsageError(f"--out {out} is one of the runs, or lies in it: choose another folder")
+    named = dict(zip(run_names(paths), paths, strict=True))
+    folds = {name: folds_of(path) for name, path in named.items()}
+    first = folds_of(paths[0])
+    if any(own != first for own in folds.values()):
+        said = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in folds.items())
+        raise UsageError(f"runs are compared on the same folds; these have {said}")
+    results = {
+        fold: compare_named(
+            {name: path / fold for name, path in named.items()}, out / fold, options, watch
+        )
+        for fold in first
+    }
+    frames = {
+        "differences": _differences([r.frames["differences"] for r in results.values()]),
+        "rank_correlations": _mean([r.frames["rank_correlations"] for r in results.values()]),
+    }
+    one = results[first[0]].run
+    run = {
+        **{key: one[key] for key in ("versions", "data", "protocol")},
+        "runs": {name: str(path) for name, path in named.items()},
+        "folds": {fold: result.run[PREDICTIONS] for fold, result in results.items()},
+    }
+    write_comparison(frames, run, out)
+    return CompareResult(frames, run)
+
+
+def _differences(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One row per pair of runs, finding and metric: the folds that have it, and what they say."""
+    groups = pd.concat(folds).groupby(_PAIR, sort=False)["difference"]
+    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
+    return table.reset_index()
+
+
+def _mean(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(folds).groupby("run", sort=False).mean().reset_index()
