@@ -26,9 +26,10 @@ from cxrloc.inference.batches import (
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.views import average_views, cell_affine
 from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
+from cxrloc.models.centring import usual_maps
 from cxrloc.models.given import NeedsMore
 from cxrloc.models.weights import Model
-from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph
+from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph, UsageError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +72,14 @@ def localize(
     See `in_batches` for failures and memory.
 
     Raises:
-        UsageError: the method, the views, the device or a finding do not exist.
+        UsageError: the method, the views, the device or a finding do not exist, or a method other
+            than "cam" on several versions of what a centred network sees.
         CxrlocError: the models share no finding.
     """
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
+    if settings.views != "plain" and settings.method != "cam":
+        _refuse_centred(models, settings)
     if settings.method in ALTERS_IMAGES and any(isinstance(m.network, NeedsMore) for m in models):
         # The rest of the input is known for the image, not for each altered copy of a batch's.
         settings = replace(settings, batch_size=1)
@@ -104,6 +108,16 @@ def localize_radiograph(
     return result.localization
 
 
+def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:
+    """Only of class activation maps it is known what centring takes off."""
+    for model in models:
+        if usual_maps(model.network, ()) is not None:
+            raise UsageError(
+                f"--views {settings.views}: maps of {model.card.name}, whose features are centred, "
+                f"are averaged with --method cam alone, not {settings.method}"
+            )
+
+
 def _localize_batch(
     models: Sequence[Model],
     batch: Sequence[Prepared],
@@ -120,8 +134,9 @@ def _localize_batch(
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
         versions = versions_of(images, settings)
+        usual = usual_maps(model.network, columns)
         own_probabilities, own_maps = average_views(
-            method, images, versions, model.probabilities, shift
+            method, images, versions, model.probabilities, shift, 0.0 if usual is None else usual
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())

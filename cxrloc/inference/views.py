@@ -86,6 +86,7 @@ def average_views(
     versions: Sequence[Affine],
     probabilities: Probabilities,
     shift_pixels: float = 0.0,
+    usual: Float[Tensor, "finding map_row map_col"] | float = 0.0,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
     """Probabilities and raw maps, averaged over versions of the images.
 
@@ -98,6 +99,8 @@ def average_views(
         versions: affines from each version to the image, as the functions of `VIEWS` give them.
         probabilities: of logits.
         shift_pixels: of the network's features, see `cell_affine`.
+        usual: what `method` has taken off the maps of every version, wherever that version shows
+            the chest (`models.centring`); it is taken off again where the plain image shows it.
 
     Returns:
         Probabilities and maps.
@@ -111,7 +114,8 @@ def average_views(
         else:
             cell = cell_affine(images.shape, maps.shape, shift_pixels)
             back = compose(compose(cell, inverse(version)), inverse(cell))
-            maps, inside = sample(maps, back, *maps.shape[-2:])
+            carried, inside = sample(maps + usual, back, *maps.shape[-2:])
+            maps = carried - usual
             # A tiny weight outside defines cells that nothing covers, and elsewhere is lost.
             weight = torch.where(inside, 1.0, 1e-6)
         weighted.append(maps.float() * weight)

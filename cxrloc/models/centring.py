@@ -1,11 +1,11 @@
 """Features as what differs from the usual chest, so that maps show what is unusual."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from cxrloc.models.localizer import Localizer
 from cxrloc.types import CxrlocError
@@ -24,9 +24,7 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
         images: a few hundred of the training images, as the network takes them.
 
     Returns:
-        A network for inputs of this size alone. Its maps hold for images as they are: of versions
-        that are cropped or mirrored (`inference.views`) m is taken off at the wrong place, which
-        only the logits do not notice.
+        A network for inputs of this size alone.
 
     Raises:
         CxrlocError: its pooling is not the average, it has been centred, or there is no square
@@ -55,3 +53,16 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
     weights["prediction.bias"] = network.prediction(usual.mean(dim=(1, 2))).detach()
     centred.load_state_dict(weights)
     return centred
+
+
+def usual_maps(
+    network: nn.Module, findings: Sequence[int]
+) -> Float[Tensor, "finding map_row map_col"] | None:
+    """What centring takes off the class activation maps of these columns: w m(x, y).
+
+    None for networks that are not centred.
+    """
+    if not isinstance(network, Localizer) or network.usual is None:
+        return None
+    with torch.no_grad():
+        return torch.einsum("fd,dyx->fyx", network.prediction.weight[list(findings)], network.usual)

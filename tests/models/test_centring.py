@@ -1,16 +1,21 @@
 """Centred features: same logits, empty maps of what looks as usual, kept in a file."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.localize import localize
+from cxrloc.inference.views import VIEWS, average_views
 from cxrloc.localization.heatmaps import cam
-from cxrloc.models.centring import centre
+from cxrloc.models.centring import centre, usual_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import ModelCard, read_model, write_model
-from cxrloc.types import CxrlocError
+from cxrloc.models.probabilities import sigmoid
+from cxrloc.models.weights import Model, ModelCard, read_model, write_model
+from cxrloc.types import CxrlocError, UsageError
 
 FINDINGS = ("Mass", "Nodule")
 CONFIG = LocalizerConfig("small_resnet", FINDINGS, output_stride=16)
@@ -29,6 +34,26 @@ def test_maps_lose_their_mean_over_the_images_and_logits_stay(plain):
     expected, raw = cam(plain, images)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(maps, raw - raw.mean(dim=0), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("views", ["tta", "five-patch"])
+def test_versions_of_an_image_lose_the_usual_chest_where_the_plain_image_shows_it(plain, views):
+    images = torch.rand(4, 1, 64, 64)
+    centred = centre(plain, [images])
+    versions = VIEWS[views](64, 64, 0)
+    usual = usual_maps(centred, range(2))
+    _, maps = average_views(partial(cam, centred), images, versions, sigmoid, usual=usual)
+    _, raw = average_views(partial(cam, plain), images, versions, sigmoid)
+    torch.testing.assert_close(maps, raw - cam(plain, images)[1].mean(dim=0), atol=1e-4, rtol=1e-4)
+
+
+def test_versions_of_an_image_have_class_activation_maps_alone(plain):
+    card = ModelCard(name="centred", trained_on="chance", findings=FINDINGS)
+    centred = centre(plain, [torch.rand(2, 1, 64, 64)])
+    model = Model(centred, centred.config, Preprocessing(size=64), card)
+    settings = InferenceSettings(method="hirescam", views="tta", device="cpu")
+    with pytest.raises(UsageError, match="--views tta: maps of centred.*not hirescam"):
+        next(localize([model], [], settings))
 
 
 def test_a_centred_network_goes_through_a_file(plain, tmp_path):
