@@ -1,14 +1,11 @@
-"""The model for real radiographs: how it gets into the package, and what it reaches.
+"""What the model for real radiographs reaches on the boxed images.
 
-    cxrloc train nih_small --data DIR --start mobilenet_v2_imagenet.pt --out OUT
-    python benchmarks/accuracy_nih_small.py DIR --embed OUT/model.safetensors --to FILE
     python benchmarks/accuracy_nih_small.py DIR --imagenet mobilenet_v2_imagenet.pt
 
-The second line gives the trained network a finer grid and centred features, and chooses operating
-points on the images that trained nothing. The last scores the embedded model on the boxed images:
 AUC of the eight boxed findings (image-level labels) beside a linear probe on frozen ImageNet
-features, and the accuracy of its boxes beside all controls, with paired bootstraps over patients.
-How the variant was chosen: `screen_nih_small.py`.
+features, and the accuracy of its boxes beside all controls, with paired bootstraps over patients;
+last beside random maps with as many boxes. How the model is made: `embed_nih_small.py`; how its
+variant was chosen: `screen_nih_small.py`.
 """
 
 import argparse
@@ -19,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from embed_nih_small import NAME, inputs, labels_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -27,123 +25,29 @@ from torch import nn
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
-from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.localization.box_accuracy import accuracy, count_boxes, mean_counts
+from cxrloc.evaluation.localization.controls import place_heatmaps, random_maps
+from cxrloc.evaluation.localization.scored_pairs import Claims, place_detections, scored_pairs
 from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localization
-from cxrloc.evaluation.resampling import resample_patients
+from cxrloc.evaluation.resampling import bootstrap, resample_patients
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import Failure, Localized
-from cxrloc.models.centring import centre
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import (
     Model,
-    hashed_patient,
     read_model,
     start_from_imagenet,
-    write_model,
 )
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.recipe import read_recipe
-from cxrloc.types import Label, MatchRule, Record
+from cxrloc.types import Detection, Heatmap, MatchRule, Record
 
-NAME = "nih-small-v2"
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.1))
 RESAMPLES = 1000
-CENTRING_IMAGES = 1000
 PROBE_C = 0.001  # inverse strength of its penalty, by cross-validation over training patients
-LIMITS = (
-    "Research demo: not for diagnosis. Boxes meet those of experts little more often than boxes of "
-    "another patient's map do. Labels were read from reports by a program."
-)
-TRAINED_ON = (
-    "{images} frontal images of ChestX-ray14, official train_val list, nobody with an expert's box "
-    "(with thanks to the NIH Clinical Center, https://nihcc.app.box.com/v/ChestXray-NIHCC; "
-    "Wang et al., CVPR 2017)"
-)
-
-
-def at_stride(model: Model, stride: int) -> Localizer:
-    """The same weights on a finer or coarser grid."""
-    assert model.config is not None
-    network = Localizer(replace(model.config, output_stride=stride)).eval()
-    network.load_state_dict(model.network.state_dict())
-    return network
-
-
-def embed(model: Model, stride: int, data: Path, path: Path) -> None:
-    """The trained model as the package carries it: finer, centred, with the boxed findings.
-
-    The other six helped to train it; too few held-out images have them for an operating point.
-    """
-    paths = find_image_files_below([data / "train_images", data / "train_images_128"])
-    patients = set(model.card.training_patients)
-    trained: list[Record] = []
-    held_out: list[Record] = []
-    for record in read_chestxray14(data):
-        if record.image_id in paths:
-            known = hashed_patient(record.patient_id) in patients
-            (trained if known else held_out).append(record)
-    network = with_findings(at_stride(model, stride), CHESTXRAY8)
-    every = max(1, len(trained) // CENTRING_IMAGES)
-    network = centre(network, blocks(trained[::every], paths, model.preprocessing))
-    with torch.no_grad():
-        parts = [network(block)[0] for block in blocks(held_out, paths, model.preprocessing)]
-    probabilities = torch.cat(parts).sigmoid().double().numpy()
-    points = {}
-    for finding, truth, column in zip(
-        CHESTXRAY8, labels_of(held_out, CHESTXRAY8).T, probabilities.T, strict=True
-    ):
-        point = choose_operating_point(truth, column)
-        assert point is not None
-        points[finding] = point.threshold
-        print(f"{finding}: AUC {roc_auc_score(truth, column):.3f}, operating at {point.threshold}")
-    card = replace(
-        model.card,
-        name=NAME,
-        findings=CHESTXRAY8,
-        operating_points=points,
-        limits=LIMITS,
-        trained_on=TRAINED_ON.format(images=f"{model.card.training_images:,}"),
-    )
-    write_model(path, network, model.preprocessing, card)
-
-
-def with_findings(network: Localizer, findings: tuple[str, ...]) -> Localizer:
-    """The network with some of its outputs."""
-    fewer = Localizer(replace(network.config, findings=findings)).eval()
-    weights = network.state_dict()
-    rows = [network.config.findings.index(name) for name in findings]
-    for name in ("prediction.weight", "prediction.bias"):
-        weights[name] = weights[name][rows]
-    fewer.load_state_dict(weights)
-    return fewer
-
-
-def blocks(
-    records: Sequence[Record], paths: dict[str, Path], preprocessing: Preprocessing
-) -> Iterator[torch.Tensor]:
-    """What a network gets of these images, 32 at a time."""
-    for start in range(0, len(records), 32):
-        yield inputs(records[start : start + 32], paths, preprocessing)
-
-
-def inputs(
-    records: Sequence[Record], paths: dict[str, Path], preprocessing: Preprocessing
-) -> torch.Tensor:
-    """What a network gets of these images."""
-    arrays = [
-        preprocess(read_radiograph(paths[record.image_id]), preprocessing)[0] for record in records
-    ]
-    return torch.from_numpy(np.stack(arrays))
-
-
-def labels_of(records: Iterable[Record], findings: Sequence[str]) -> np.ndarray:
-    """1 where a finding is present."""
-    rows = [[record.labels[name] is Label.POSITIVE for name in findings] for record in records]
-    return np.array(rows)
 
 
 def probe_features(records: Sequence[Record], paths: dict[str, Path], imagenet: Path) -> np.ndarray:
@@ -254,24 +158,61 @@ def score(model: Model, folder: Path, imagenet: Path) -> None:
                 f"| | {control} | {report.accuracy[k][-1]:.3f} | "
                 f"{paired.difference[k][-1]:+.3f} [{low:+.3f}, {high:+.3f}] |"
             )
+    score_matched_random(claims.records, claims.detections, claims.heatmaps, protocol)
+
+
+def score_matched_random(
+    records: Sequence[Record],
+    detections: Sequence[Detection],
+    heatmaps: Sequence[Heatmap],
+    protocol: ScoringProtocol,
+) -> None:
+    """A row per rule: random maps with as many boxes on each pair as the model has there."""
+    pairs = scored_pairs(records, protocol.population)
+    own, _ = place_detections(pairs, detections)
+    maps = place_heatmaps(pairs, heatmaps)
+    rng = np.random.default_rng(0)
+    draws = [
+        as_many(random_maps(maps, protocol.box_thresholds, rng), own, pairs.scored.size, rng)
+        for _ in range(protocol.draws)
+    ]
+    counts = count_boxes(pairs, own, RULES)
+    others = mean_counts([count_boxes(pairs, draw, RULES) for draw in draws])
+    print(f"| | boxes | {own.pair.size}, random {np.mean([d.pair.size for d in draws]):.0f} | |")
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        ours, theirs = accuracy(counts, weights)[:, -1], accuracy(others, weights)[:, -1]
+        return np.concatenate([theirs, ours - theirs])
+
+    sampled = bootstrap(means, counts.annotated > 0, protocol.resampling)
+    for k, rule in enumerate(RULES):
+        of_difference = len(RULES) + k
+        low, high = sampled.low[of_difference], sampled.high[of_difference]
+        print(
+            f"| T({rule.criterion}) {rule.threshold} | random, as many boxes | "
+            f"{sampled.estimate[k]:.3f} | "
+            f"{sampled.estimate[of_difference]:+.3f} [{low:+.3f}, {high:+.3f}] |"
+        )
+
+
+def as_many(claims: Claims, own: Claims, pairs: int, rng: np.random.Generator) -> Claims:
+    """At most as many boxes on each pair as `own` has there, drawn among those of `claims`."""
+    order = rng.permutation(claims.pair.size)
+    order = order[np.argsort(claims.pair[order], kind="stable")]
+    pair = claims.pair[order]
+    rank = np.arange(pair.size) - np.searchsorted(pair, pair)
+    kept = order[rank < np.bincount(own.pair, minlength=pairs)[pair]]
+    return Claims(claims.boxes[kept], claims.pair[kept])
 
 
 def main() -> None:
-    """One of the two steps."""
+    """The model on the boxed images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of ChestX-ray14")
-    parser.add_argument("--embed", type=Path, metavar="MODEL")
-    parser.add_argument(
-        "--stride", type=int, default=16, help="pixels per cell of what is embedded"
-    )
-    parser.add_argument("--to", type=Path, default=Path(f"{NAME}.safetensors"))
     parser.add_argument("--model", default=NAME, help="name or file of what is scored")
-    parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights, for the probe")
+    parser.add_argument("--imagenet", type=Path, required=True, help="weights, for the probe")
     options = parser.parse_args()
-    if options.embed:
-        embed(read_model(options.embed), options.stride, options.data, options.to)
-    else:
-        score(read_model(options.model), options.data, options.imagenet)
+    score(read_model(options.model), options.data, options.imagenet)
 
 
 if __name__ == "__main__":

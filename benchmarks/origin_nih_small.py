@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accuracy_nih_small import NAME, blocks, labels_of
+from embed_nih_small import NAME, blocks, labels_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
