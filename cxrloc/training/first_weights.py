@@ -28,8 +28,8 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
         network: with random weights.
         weights: "scratch" leaves them; "imagenet" fills the backbone with torchvision's; a file
             of ImageNet weights does so too; a model that `cxrloc train` wrote, or the name of an
-            embedded one, fills all that has the same name and shape, the backbone wholly, the
-            outputs only if they are of the same findings. For a DualNet also a frontal and a
+            embedded one, fills all that has the same name and shape, the backbone wholly, and the
+            outputs of those findings that it knows. For a DualNet also a frontal and a
             lateral model, as "FRONTAL + LATERAL".
         images: a few dozen of those it will be trained on, as it takes them.
 
@@ -80,11 +80,17 @@ def _has_no_card(path: Path) -> bool:
 def _start_from_model(network: Network, name_or_path: str) -> None:
     model = read_model(name_or_path)
     given = model.network.state_dict()
-    if model.card.findings != network.config.findings:
-        given = {name: t for name, t in given.items() if name.split(".")[0] not in OUTPUTS}
+    own, theirs = network.config.findings, model.card.findings
+    shared = [finding for finding in own if finding in theirs]
+    rows = [own.index(finding) for finding in shared]
+    their_rows = [theirs.index(finding) for finding in shared]
     for name, tensor in network.state_dict().items():
-        if name in given and given[name].shape == tensor.shape:
-            tensor.copy_(given[name])
+        source = given.get(name)
+        if name.split(".")[0] in OUTPUTS:
+            if source is not None and source.shape[1:] == tensor.shape[1:]:
+                tensor[rows] = source[their_rows]
+        elif source is not None and source.shape == tensor.shape:
+            tensor.copy_(source)
         elif BACKBONE in name.split("."):
             raise CxrlocError(
                 f"{name_or_path}: its backbone is not that of the recipe: {name} must be "

@@ -52,7 +52,7 @@ def test_versions_of_an_image_have_class_activation_maps_alone(plain):
     centred = centre(plain, [torch.rand(2, 1, 64, 64)])
     model = Model(centred, centred.config, Preprocessing(size=64), card)
     settings = InferenceSettings(method="hirescam", views="tta", device="cpu")
-    with pytest.raises(UsageError, match="--views tta: maps of centred.*not hirescam"):
+    with pytest.raises(UsageError, match=r"--views tta: maps of centred.*not hirescam"):
         next(localize([model], [], settings))
 
 

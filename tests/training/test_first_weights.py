@@ -25,19 +25,19 @@ def test_a_model_that_training_starts_from_tells_who_trained_it(tmp_path):
     assert earlier_models(str(tmp_path / "imagenet.pt")) == earlier_models("scratch") == []
 
 
-@pytest.mark.parametrize(
-    ("findings", "kept"), [(("Mass", "Edema"), True), (("Edema", "Mass"), False)]
-)
-def test_outputs_of_other_findings_begin_anew(tmp_path, findings, kept):
-    """As many, but of another order: what the layer knows of Mass is nothing of Edema."""
-    networks = [
-        Localizer(LocalizerConfig("small_resnet", names, transition_channels=0))
-        for names in (("Mass", "Edema"), findings)
-    ]
+def test_outputs_of_known_findings_are_kept_wherever_they_stand_and_others_begin_anew(tmp_path):
+    known, wanted = ("Mass", "Edema"), ("Edema", "Nodule", "Mass")
+    first, second = (
+        Localizer(LocalizerConfig("small_resnet", findings, transition_channels=0))
+        for findings in (known, wanted)
+    )
+    nodule = second.prediction.weight[1].clone()
     path = tmp_path / "m.safetensors"
-    write_model(path, networks[0], Preprocessing(size=64), ModelCard("m", "", ("Mass", "Edema")))
-    start(networks[1], str(path), torch.zeros(2, 1, 64, 64))
-    given, own = (network.state_dict() for network in networks)
-    name = "prediction.weight"
-    assert torch.allclose(given[name], own[name], atol=1e-3) is kept
-    assert torch.allclose(given["backbone.0.weight"], own["backbone.0.weight"], atol=1e-3)
+    write_model(path, first, Preprocessing(size=64), ModelCard("m", "", known))
+    start(second, str(path), torch.zeros(2, 1, 64, 64))
+    given, own = first.state_dict(), second.state_dict()
+    for name in ("prediction.weight", "prediction.bias"):
+        torch.testing.assert_close(own[name][[2, 0]], given[name], atol=1e-3, rtol=0)
+    assert torch.equal(second.prediction.weight[1], nodule)
+    backbone = "backbone.0.weight"
+    torch.testing.assert_close(own[backbone], given[backbone], atol=1e-3, rtol=0)
