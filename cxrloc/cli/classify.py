@@ -156,6 +156,9 @@ def show_folds(data: Path | None, out: Path, options: Any, quiet: bool) -> None:
         run, frame = result.run, result.frame
         screen = console()
         screen.print(f"{run['recipe']}: {len(run['scored'])} of {run['folds']} folds.")
+        for text, images in run["warnings"].items():
+            said = ", ".join(f"{n} images of {fold}" for fold, n in images.items())
+            screen.print(f"Warning: {text} ({said})", highlight=False)
         show_frame(frame[frame["metric"] == "auc"].drop(columns="metric"))
         screen.print(f"folds.csv, and a folder of results for each fold, are in {out}")
     exit_on(result.failures)

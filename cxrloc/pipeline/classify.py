@@ -128,10 +128,21 @@ def classify(
         UsageError: a name does not exist, options exclude each other, or `out` cannot be written.
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
+    models = [] if options.predictions else [*map(read_model, options.models)]
+    return classify_by(models, data, out, options, watch)
+
+
+def classify_by(
+    models: Sequence[Model],
+    data: Path | None,
+    out: Path,
+    options: ClassifyOptions,
+    watch: PredictionWatch = iter,
+) -> ClassifyResult:
+    """`classify` by models that are read already, whatever the options name; none for a file."""
     started = time.perf_counter()
     check_beside(options.beside, list(METRICS))
     make_folder(out)
-    models = [] if options.predictions else [*map(read_model, options.models)]
     image_set = labelled_images(data, options.split, options.labels, models)
     readings = read_readings(options.readings) if options.readings else None
     image_set = paired_images(image_set, models, options.pairing)

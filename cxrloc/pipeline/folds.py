@@ -1,7 +1,7 @@
 """Folds of one recipe scored together: each model on its own test part, then mean and deviation."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ import pandas as pd
 
 from cxrloc.evaluation.classification.tables import classification_frame, frame_markdown
 from cxrloc.inference.batches import Failure
-from cxrloc.models.weights import read_model
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.models.weights import Model, read_model
+from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.classify_inputs import PredictionWatch
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.own_split import own_recipe
@@ -54,32 +54,32 @@ def classify_folds(
     """
     models = fold_models(options)
     make_folder(out)
+    options = replace(options, split="own")
     results = {
-        fold: classify(
-            data, out / f"fold-{fold}", replace(options, models=(name,), split="own"), watch
-        )
-        for fold, name in sorted(models.items())
+        f"fold-{fold}": classify_by([model], data, out / f"fold-{fold}", options, watch)
+        for fold, model in sorted(models.items())
     }
     frame = over_folds([result.report for result in results.values()])
     frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
     (out / "table.md").write_text(frame_markdown(frame))
-    first = own_recipe(read_model(options.models[0]))
+    first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),
         "recipe": first.title,
         "split": first.data.split.kind,
         "folds": first.data.split.folds,
         "scored": {
-            f"fold-{fold}": {"model": result.run["model"], **result.run["scored"]}
+            fold: {"model": result.run["model"], **result.run["scored"]}
             for fold, result in results.items()
         },
+        "warnings": _warnings(results),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     failures = [failure for result in results.values() for failure in result.failures]
     return FoldsResult(frame, run, failures)
 
 
-def fold_models(options: ClassifyOptions) -> dict[int, str]:
+def fold_models(options: ClassifyOptions) -> dict[int, Model]:
     """The models by their fold.
 
     Raises:
@@ -89,20 +89,30 @@ def fold_models(options: ClassifyOptions) -> dict[int, str]:
         raise UsageError("--folds scores models, not --predictions")
     if options.split not in ("all", "own"):
         raise UsageError(f"--folds scores own test parts: leave --split {options.split} out")
-    found: dict[int, str] = {}
-    recipes = []
+    found: dict[int, Model] = {}
+    recipes, names = [], {}
     for name in options.models:
-        recipe = own_recipe(read_model(name))
+        model = read_model(name)
+        recipe = own_recipe(model)
         split = recipe.data.split
         if not split.folds:
             raise UsageError(f"{name}: its recipe {recipe.title!r} has no folds")
         if split.fold in found:
-            raise UsageError(f"{name} and {found[split.fold]} are both fold {split.fold}")
-        found[split.fold] = name
+            raise UsageError(f"{name} and {names[split.fold]} are both fold {split.fold}")
+        found[split.fold], names[split.fold] = model, name
         recipes.append(replace(recipe, data=replace(recipe.data, split=replace(split, fold=0))))
         if recipes[-1] != recipes[0]:
             raise UsageError(f"{name} and {options.models[0]} are not folds of one recipe")
     return found
+
+
+def _warnings(results: Mapping[str, ClassifyResult]) -> dict[str, dict[str, int]]:
+    """Each warning once, with the number of images in each fold that it was given for."""
+    warnings: dict[str, dict[str, int]] = {}
+    for fold, result in results.items():
+        for text, images in result.run["warnings"].items():
+            warnings.setdefault(text, {})[fold] = images
+    return warnings
 
 
 def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Folds of one recipe: trained one by one, scored together."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
 from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.splits import SplitConfig, split_records
-from cxrloc.models.weights import read_model
+from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.pipeline import classify, folds
 from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.recipe import recipe_of_text
 from cxrloc.types import Annotation, Box, Record, View
@@ -117,6 +120,28 @@ def test_mean_and_deviation_over_the_folds_are_written_and_shown(
         assert (row["min"], row["max"]) == pytest.approx((two.min(), two.max()), abs=1e-5)
     assert "2 of 2 folds" in done.stdout
     assert json.loads((out / "run.json").read_text())["scored"].keys() == {"fold-0", "fold-1"}
+
+
+def test_each_model_is_read_once_and_each_warning_said_once_with_its_folds(
+    models: list[Path], chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def reading(name: str) -> Model:
+        read.append(Path(name))
+        return read_model(name)
+
+    monkeypatch.setattr(folds, "read_model", reading)
+    monkeypatch.setattr(classify, "read_model", reading)
+    for path in shutil.copytree(chests, tmp_path / "chests").rglob("*.png"):
+        ImageOps.invert(Image.open(path)).save(path)
+    named = [option for path in models for option in ("--model", path)]
+    out = ("--resamples", "20", "--out", tmp_path / "out")
+    done = run("classify", tmp_path / "chests", "--folds", *named, *out)
+    assert sorted(read) == sorted(models)
+    (line,) = [line for line in done.stdout.splitlines() if "looks inverted" in line]
+    tested = [len(pd.read_csv(path)) for path in sorted(tmp_path.glob("out/*/probabilities.csv"))]
+    assert line.endswith(f"({tested[0]} images of fold-0, {tested[1]} images of fold-1)")
 
 
 def test_the_folds_are_runs_that_a_panel_draws_together(scored: tuple[Path, Result]) -> None:
