@@ -29,6 +29,7 @@ from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
 from cxrloc.pipeline.bench_files import (
+    make_maps_folder,
     write_claimed_maps,
     write_metrics,
     write_scores,
@@ -140,7 +141,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     _check(data, options)
     make_folder(out)
     if options.save_maps:
-        make_folder(out / "maps")
+        make_maps_folder(out / "maps")
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     image_set = paired_images(read_images(data), models, options.pairing)
     benchmark = images_to_score(image_set, options.protocol.population)

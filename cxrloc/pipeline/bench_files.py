@@ -22,7 +22,8 @@ from cxrloc.evaluation.localization.tables import (
 from cxrloc.inference.localize import Localization
 from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
-from cxrloc.types import Detection, LocalizationReport
+from cxrloc.pipeline.outputs import make_folder
+from cxrloc.types import Detection, LocalizationReport, UsageError
 
 
 def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
@@ -50,6 +51,20 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     (out / "table.tex").write_text(
         "\n".join([latex_table(scores.report), *(f"% {w}" for w in warnings), *views])
     )
+
+
+def make_maps_folder(folder: Path) -> None:
+    """Make the folder of `write_claimed_maps`, before any work starts.
+
+    Raises:
+        UsageError: it cannot be made, or holds maps, which would pass for this run's.
+    """
+    if any(folder.glob("*.npz")):
+        raise UsageError(
+            f"--save-maps: {folder} holds maps of an earlier run: remove them, or choose another "
+            "--out"
+        )
+    make_folder(folder)
 
 
 def write_claimed_maps(claims: Claims, folder: Path) -> None:

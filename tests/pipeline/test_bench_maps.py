@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.localization.scores import ScoringProtocol
@@ -10,9 +11,12 @@ from cxrloc.models.weights import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure
+from cxrloc.types import UsageError
 
 
-def test_maps_of_a_bench_are_drawn_beside_its_boxes_and_score_the_same(tmp_path: Path) -> None:
+def test_maps_of_a_bench_are_drawn_beside_its_boxes_score_the_same_and_are_not_mixed(
+    tmp_path: Path,
+) -> None:
     write_phantoms(tmp_path / "chests", n=12, seed=31, size=64)
     protocol = ScoringProtocol(resampling=Resampling(0))
     options = BenchOptions(
@@ -27,3 +31,7 @@ def test_maps_of_a_bench_are_drawn_beside_its_boxes_and_score_the_same(tmp_path:
     np.testing.assert_allclose(again.scores.report.accuracy, first.scores.report.accuracy)
     out = tmp_path / "rows.png"
     assert figure("localization-rows", [tmp_path / "run"], out, FigureRequest()) == [out]
+    before = sorted((tmp_path / "run").rglob("*"))
+    with pytest.raises(UsageError, match="run/maps holds maps of an earlier run"):
+        bench(tmp_path / "chests", tmp_path / "run", options)
+    assert sorted((tmp_path / "run").rglob("*")) == before
