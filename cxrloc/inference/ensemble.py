@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cxrloc.images.geometry import compose, inverse
-from cxrloc.localization.sampling import sample
+from cxrloc.images.geometry import compose, inverse, transform_boxes
+from cxrloc.localization.sampling import mean_inside, sample
 from cxrloc.types import Affine, CxrlocError
 
 
@@ -32,9 +33,10 @@ def average_maps(
     """The mean of several models' maps of one image, on the finest of their grids.
 
     Each map is scaled to [0, 1] by its own minimum and maximum first, so that no model outweighs
-    another; a flat map adds nothing. The others are read bilinearly where the finest grid's cells
-    lie in the original image, so nothing depends on the order of the models. The maps of a single
-    model come back raw.
+    another; a flat map adds nothing. The finest grid goes on with its cells as far as any map
+    reaches, as models may crop the image differently. The maps are read bilinearly where its cells
+    lie in the original image, and a cell has the mean of those that reach it, so nothing depends
+    on the order of the models. The maps of a single model come back raw.
 
     Args:
         maps: of each model, for the same findings.
@@ -49,14 +51,36 @@ def average_maps(
     """
     if len(maps) == 1:
         return maps[0], to_image[0]
-    finest = min(range(len(maps)), key=lambda index: _cell_area(to_image[index]))
-    scaled = []
+    grid, rows, columns = _common_grid([(own.shape[-2], own.shape[-1]) for own in maps], to_image)
+    seen = []
     for own, affine in zip(maps, to_image, strict=True):
         low, high = own.amin((-2, -1), keepdim=True), own.amax((-2, -1), keepdim=True)
         share = torch.nan_to_num((own - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0)
-        to_own = compose(to_image[finest], inverse(affine))
-        scaled.append(sample(share[None], to_own, *maps[finest].shape[-2:]).planes[0])
-    return torch.stack(scaled).mean(0), to_image[finest]
+        seen.append(sample(share[None], compose(grid, inverse(affine)), rows, columns))
+    return mean_inside(seen)[0], grid
+
+
+def _common_grid(
+    shapes: Sequence[tuple[int, int]], to_image: Sequence[Affine]
+) -> tuple[Affine, int, int]:
+    """The finest grid, on to all cells whose centre lies where a map reaches; rows and columns.
+
+    Of several as fine it is the one farthest to the left, then to the top.
+
+    >>> _common_grid([(1, 2), (1, 2)], [Affine(x0=3.0), Affine()])
+    (Affine(xx=1.0, xy=0.0, x0=0.0, yx=0.0, yy=1.0, y0=0.0), 1, 5)
+    """
+    finest = min(to_image, key=lambda affine: (_cell_area(affine), affine.x0, affine.y0))
+    reached = np.concatenate(
+        [
+            transform_boxes(compose(affine, inverse(finest)), np.array([[0.0, 0.0, columns, rows]]))
+            for (rows, columns), affine in zip(shapes, to_image, strict=True)
+        ]
+    )
+    left, top = np.ceil(reached[:, :2].min(axis=0) - 0.5)
+    right, bottom = np.floor(reached[:, 2:].max(axis=0) + 0.5)
+    grid = compose(Affine(x0=float(left), y0=float(top)), finest)
+    return grid, int(bottom - top), int(right - left)
 
 
 def _cell_area(to_image: Affine) -> float:

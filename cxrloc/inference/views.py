@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.images.geometry import compose, inverse
-from cxrloc.localization.sampling import sample
+from cxrloc.localization.sampling import Sampled, mean_inside, sample
 from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine
 
@@ -105,23 +105,19 @@ def average_views(
     Returns:
         Probabilities and maps.
     """
-    of_versions, weighted, coverage = [], [], []
+    of_versions, carried = [], []
     for version in versions:
         logits, maps = method(_seen(images, version))
         of_versions.append(probabilities(logits))
         if version == Affine():
-            weight = torch.ones(maps.shape[-2:], device=maps.device)
+            everywhere = torch.ones(maps.shape[-2:], dtype=torch.bool, device=maps.device)
+            carried.append(Sampled(maps.float(), everywhere))
         else:
             cell = cell_affine(images.shape, maps.shape, shift_pixels)
             back = compose(compose(cell, inverse(version)), inverse(cell))
-            carried, inside = sample(maps + usual, back, *maps.shape[-2:])
-            maps = carried - usual
-            # A tiny weight outside defines cells that nothing covers, and elsewhere is lost.
-            weight = torch.where(inside, 1.0, 1e-6)
-        weighted.append(maps.float() * weight)
-        coverage.append(weight)
-    mean_map = torch.stack(weighted).sum(0) / torch.stack(coverage).sum(0)
-    return torch.stack(of_versions).mean(0), mean_map
+            planes, inside = sample(maps + usual, back, *maps.shape[-2:])
+            carried.append(Sampled(planes - usual, inside))
+    return torch.stack(of_versions).mean(0), mean_inside(carried)
 
 
 def cell_affine(

@@ -1,5 +1,6 @@
 """Maps and images under an affine change of coordinates, on any device."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -53,3 +54,17 @@ def sample(
         align_corners=False,
     )
     return Sampled(sampled, (grid.abs() <= 1).all(-1))
+
+
+def mean_inside(seen: Sequence[Sampled]) -> Float[Tensor, "batch channel row col"]:
+    """The mean of planes over those whose source has the pixel; where none has, over all.
+
+    >>> one, other = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[4.0, 4.0]]]])
+    >>> both, left = torch.tensor([[True, True]]), torch.tensor([[True, False]])
+    >>> mean_inside([Sampled(one, both), Sampled(other, left)])
+    tensor([[[[2.5000, 2.0000]]]])
+    """
+    # A tiny weight outside defines pixels that nothing covers, and elsewhere is lost.
+    weights = [torch.where(inside, 1.0, 1e-6) for _, inside in seen]
+    weighted = [planes * weight for (planes, _), weight in zip(seen, weights, strict=True)]
+    return torch.stack(weighted).sum(0) / torch.stack(weights).sum(0)

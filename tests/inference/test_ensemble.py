@@ -41,3 +41,27 @@ def test_maps_meet_on_the_finest_grid_whatever_the_order_of_the_models(order: in
     # The coarse surface at x = 2, 6, 10, 14 of 16: flat, 1/4 and 3/4 between its centres, flat.
     row = [0.0, 0.125, 0.875, 1.0]
     assert averaged.tolist() == [[row, row]]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_crops_of_equal_cells_meet_where_they_lie_whatever_the_order_of_the_models(
+    order: int,
+) -> None:
+    # Cells of 4 pixels: the left crop shows the columns 0 to 12, the right one 8 to 20.
+    left, right = torch.tensor([[[0.0, 0.0, 1.0]]]), torch.tensor([[[0.0, 0.5, 1.0]]])
+    to_image = [Affine(xx=4.0, yy=4.0), Affine(xx=4.0, yy=4.0, x0=8.0)]
+    averaged, affine = average_maps([left, right][::order], to_image[::order])
+    assert affine == to_image[0]
+    # Both show the third cell, as 1 and 0; each other cell is one crop's alone.
+    assert averaged.flatten().tolist() == pytest.approx([0, 0, 0.5, 0.5, 1], abs=1e-5)
+
+
+def test_a_finer_crop_does_not_cut_what_the_whole_image_shows() -> None:
+    whole = torch.tensor([[[1.0, 0.0]]])  # cells of 8 x 4 original pixels
+    crop = torch.tensor([[[0.0, 1.0]]])  # of 4 x 4, the columns 4 to 12 of 16
+    averaged, affine = average_maps(
+        [whole, crop], [Affine(xx=8.0, yy=4.0), Affine(xx=4.0, yy=4.0, x0=4.0)]
+    )
+    assert affine == Affine(xx=4.0, yy=4.0)
+    # The whole image's surface at x = 2, 6, 10, 14 is 1, 3/4, 1/4, 0; the crop shows the middle.
+    assert averaged.flatten().tolist() == pytest.approx([1, 0.375, 0.625, 0], abs=1e-5)
