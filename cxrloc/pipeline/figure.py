@@ -33,7 +33,7 @@ def figure(
     Args:
         panel: a name of `PANELS`.
         results: what the panel reads; for "training" also recipes, whose learning rates are
-            planned and need no run.
+            planned, all stages in a row, and need no run.
         out: a file, whose suffix is the format, or a name without suffix for every format.
         request: width and choices.
         dark: for slides.
@@ -75,33 +75,42 @@ def _plan(recipe: Path, folder: Path, training_images: int) -> Path:
     """The learning rates that a recipe plans, as `metrics.csv` in a folder of the recipe's name."""
     out = folder / recipe.stem
     out.mkdir(exist_ok=True)
+    known = read_recipe(recipe)
+    stages = [known.fit] if known.head is None else [known.fit, known.head]
     with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("step", "learning_rate"))
-        rows.writerows(planned_rates(read_recipe(recipe).fit, training_images))
+        rows.writerows(planned_rates(stages, training_images))
     return out
 
 
-def planned_rates(fit: FitConfig, training_images: int = 0) -> list[tuple[int, float]]:
-    """Steps of a training and their learning rates; at most some 2,000, evenly spread.
+def planned_rates(stages: Sequence[FitConfig], training_images: int = 0) -> list[tuple[int, float]]:
+    """Steps of a training and their learning rates; of a stage some 2,000 at most, evenly spread.
 
-    As in a run's `metrics.csv`, the first step is 1. The schedule "plateau" is shown without its
-    cuts, which depend on losses.
+    As in a run's `metrics.csv`, the first step is 1; the steps of a further stage are counted on
+    from the last of the one before. The schedule "plateau" is shown without its cuts, which
+    depend on losses.
 
     Args:
-        fit: how a recipe trains.
-        training_images: needed where it counts epochs.
+        stages: how a recipe trains, one after another.
+        training_images: needed where one counts epochs.
 
     Raises:
-        UsageError: it counts epochs, and the number of images is not known.
+        UsageError: one counts epochs, and the number of images is not known.
 
     >>> from cxrloc.training.schedules import ScheduleConfig
-    >>> planned_rates(FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2))
-    [(1, 8.0), (2, 0.8)]
+    >>> fit = FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2)
+    >>> planned_rates([fit, fit])
+    [(1, 8.0), (2, 0.8), (3, 8.0), (4, 0.8)]
     """
-    if not (fit.steps or training_images):
-        raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
-    known = resolved(fit, training_images) if fit.epochs else fit
-    every = -(-known.steps // _MOST_POINTS)
-    places = sorted({*range(0, known.steps, every), known.steps - 1})
-    return [(step + 1, learning_rate(step, known)) for step in places]
+    rates: list[tuple[int, float]] = []
+    done = 0
+    for fit in stages:
+        if not (fit.steps or training_images):
+            raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
+        known = resolved(fit, training_images) if fit.epochs else fit
+        every = -(-known.steps // _MOST_POINTS)
+        places = sorted({*range(0, known.steps, every), known.steps - 1})
+        rates += [(done + step + 1, learning_rate(step, known)) for step in places]
+        done += known.steps
+    return rates

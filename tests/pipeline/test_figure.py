@@ -12,13 +12,26 @@ from cxrloc.types import UsageError
 def test_a_recipe_alone_plans_its_cycles() -> None:
     """Rubin et al. 2018, section 6: between 0.001 and 0.02; table 1: 70,875 PA images."""
     fit = read_recipe("rubin2018_pa").fit
-    plan = pd.DataFrame(planned_rates(fit, 70_875), columns=["step", "rate"])
+    plan = pd.DataFrame(planned_rates([fit], 70_875), columns=["step", "rate"])
     assert len(plan) <= 2001
     assert (plan["step"].iloc[0], plan["step"].iloc[-1]) == (1, 12 * (70_875 // 64))
     assert plan["rate"].min() == pytest.approx(0.001)
     top = plan.loc[plan["rate"].idxmax()]
     assert top["rate"] == pytest.approx(0.02, rel=0.01)
     assert top["step"] == pytest.approx(2214, abs=10)
+
+
+def test_the_second_stage_of_a_recipe_is_planned_after_the_first(tmp_path: Path) -> None:
+    """Pham et al. 2019, section 3.2: conditional training, then the head on all labels."""
+    recipe = read_recipe("pham2019_ones_ct")
+    assert recipe.head is not None
+    request = FigureRequest()
+    (out,) = figure("training", [Path("pham2019_ones_ct")], tmp_path / "a.svg", request, False, 960)
+    assert out.stat().st_size > 1000
+    steps = 5 * (960 // 32)  # epochs x steps
+    plan = dict(planned_rates([recipe.fit, recipe.head], 960))
+    assert list(plan) == list(range(1, 2 * steps + 1))
+    assert plan[steps + 1] == recipe.head.schedule.learning_rate
 
 
 def test_a_plan_stands_beside_a_run(tmp_path: Path) -> None:
