@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib import rc_params_from_file
+from matplotlib.colors import to_rgb
+from PIL import Image
+from typer.testing import CliRunner
 
+from cxrloc.cli import app
+from cxrloc.panels import plots
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.figure import figure, planned_rates
 from cxrloc.recipe import read_recipe
@@ -50,3 +56,31 @@ def test_epochs_without_a_number_of_images_are_no_plan(tmp_path: Path) -> None:
 def test_another_panel_takes_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
         figure("roc", [Path("rubin2018_pa")], tmp_path / "roc.svg", FigureRequest())
+
+
+def colours_of(tmp_path: Path, *options: str) -> tuple[tuple[int, ...], set[tuple[int, ...]]]:
+    """The background, which most pixels have, and all colours of a plot that the command draws."""
+    out = tmp_path / "plan.png"
+    plot = ("figure", "training", "phantom", "--width", "single", "--out", str(out))
+    done = CliRunner().invoke(app, [*plot, *options])
+    assert done.exit_code == 0, done.output
+    with Image.open(out) as picture:
+        counted = picture.convert("RGB").getcolors(picture.width * picture.height)
+    return max(counted)[1], {colour for _, colour in counted}
+
+
+def test_dark_is_the_ink_of_the_dark_style_on_its_background(tmp_path: Path) -> None:
+    style = Path(plots.__file__).with_name("dark.mplstyle")
+    look = rc_params_from_file(style, use_default_template=False)
+    first_curve = look["axes.prop_cycle"].by_key()["color"][0]
+    names = (look["figure.facecolor"], look["text.color"], look["axes.edgecolor"], first_curve)
+    background, *ink = [tuple(round(255 * part) for part in to_rgb(name)) for name in names]
+    assert max(background) < 30 < 200 < min(ink[0])
+    black, white = (0, 0, 0), (255, 255, 255)
+    most, colours = colours_of(tmp_path, "--dark")
+    assert most == background
+    assert colours >= set(ink)
+    assert not colours & {black, white}
+    most, colours = colours_of(tmp_path)
+    assert most == white
+    assert not colours & {background, ink[-1]}
