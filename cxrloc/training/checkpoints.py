@@ -95,15 +95,18 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The first setting that differs, in words; empty where none does.
 
-    A setting that only one side knows is one that an earlier version did not have: it was off.
+    A setting that only one side has differs too: it is not known what the other went by.
 
-    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 1, "new": 0}})
+    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 1}})
     'fit.seed is 0 there and 1 here'
+    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 0, "clip": 0}})
+    'fit.clip is missing there and 0 here'
     """
     before, now = dict(_flat(there)), dict(_flat(here))
     for key in [*before, *now]:
-        if before.get(key) != now.get(key) and (before.get(key) or now.get(key)):
-            return f"{key} is {before.get(key)!r} there and {now.get(key)!r} here"
+        if key not in before or key not in now or before[key] != now[key]:
+            there_is, here_is = (repr(of[key]) if key in of else "missing" for of in (before, now))
+            return f"{key} is {there_is} there and {here_is} here"
     return ""
 
 
@@ -114,7 +117,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
     {'fit.seed': 0}
     """
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from cxrloc.datasets.batches import Batch, shuffled
+from cxrloc.training.checkpoints import difference
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
 from cxrloc.training.optimizers import parameter_groups, set_training
@@ -191,6 +192,28 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
         fit(new_network(), batches, validate, SHORT, other)
     with pytest.raises(CxrlocError, match=r"last\.ckpt is there"):
         fit(new_network(), batches, validate, SHORT, Run(tmp_path))
+
+
+EMPTY = {"none": None, "zero": 0, "text": "", "tuple": (), "table": {}, "nested": {"zero": 0.0}}
+
+
+def test_settings_that_are_empty_alike_go_on(tmp_path):
+    fit(new_network(), batches, validate, SHORT, Run(tmp_path, identity=EMPTY))
+    fit(new_network(), batches, validate, SHORT, Run(tmp_path, resume=True, identity=EMPTY))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"zero": None}, "zero is 0 there and None here"),
+        ({"zero": ""}, "zero is 0 there and '' here"),
+        ({"text": ()}, "text is '' there and () here"),
+        ({"nested": {}}, "nested.zero is 0.0 there and missing here"),
+        ({"new": 0}, "new is missing there and 0 here"),
+    ],
+)
+def test_what_is_empty_in_another_way_or_missing_is_another_setting(changed, said):
+    assert difference(EMPTY, {**EMPTY, **changed}) == said
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
