@@ -138,9 +138,11 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 def _numbers(moment: Any) -> str:
     """Loss, last AUC (and whether patients leak into it), speed and time left."""
+    from cxrloc.pipeline.training_data import LEAKS
+
     minutes, seconds = divmod(round(moment.seconds_left), 60)
     area = moment.validation.get("mean_auc")
-    leak = " (patients leak)" if moment.validation.get("leaks_patients") else ""
+    leak = " (patients leak)" if moment.validation.get(LEAKS) else ""
     parts: Iterable[str] = (
         f"loss {moment.loss:.4f}",
         *(() if area is None else (f"AUC {area:.3f}{leak}",)),

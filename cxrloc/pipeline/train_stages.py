@@ -25,7 +25,7 @@ from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
 from cxrloc.models.probabilities import PROBABILITIES
-from cxrloc.pipeline.training_data import TrainingData
+from cxrloc.pipeline.training_data import LEAKS, TrainingData
 from cxrloc.recipe import Recipe
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.distributed import gathered, own_share, rank, synchronised, world_size
@@ -35,9 +35,6 @@ from cxrloc.training.fit_config import FitConfig, resolved
 from cxrloc.training.losses import LOSSES, probabilities_after
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
-
-LEAKS = "leaks_patients"
-"""Column of metrics.csv that marks numbers of a split by image."""
 
 READ_AHEAD = 2
 """Threads that prepare the next steps while a GPU computes."""
