@@ -62,7 +62,9 @@ def _finder() -> PhraseFinder:
 
 # Between two members of one list stand commas, conjunctions and a few adjectives; commas alone
 # part clauses ("stable cardiomegaly, the effusion has resolved").
-_LIST_GLUE = re.compile(r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:[\w-]+\s+){0,3}")
+_LIST_GLUE = re.compile(
+    r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:(?!with)[\w-]+\s+){0,3}"
+)
 
 
 def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
@@ -94,7 +96,11 @@ def _verdict(
 ) -> Verdict:
     found = (_forward(mention, triggers), _backward(sentence, mention, mentions, triggers))
     candidates = [trigger.verdict() for trigger in found if trigger is not None]
-    candidates += [t.verdict() for t in triggers if _beside(sentence, mention, mentions, t)]
+    candidates += [
+        trigger.verdict()
+        for trigger in triggers
+        if _inside(mention, trigger) or _beside(sentence, mention, mentions, trigger)
+    ]
     order = (Assertion.ABSENT, Assertion.UNCERTAIN, Assertion.ALTERNATIVE)
     candidates.sort(key=lambda verdict: order.index(verdict.assertion))
     return candidates[0] if candidates else Verdict(Assertion.PRESENT)
@@ -139,6 +145,12 @@ def _joined(sentence: str, mention: Mention, mentions: Sequence[Mention], limit:
             comma |= "," in glue[0]
             end = other.end
     return joined or not comma
+
+
+def _inside(mention: Mention, trigger: _Trigger) -> bool:
+    """Whether a doubt stands within the wording ("heart may be enlarged")."""
+    within = mention.start <= trigger.start and trigger.end <= mention.end
+    return within and trigger.kind.startswith("uncertain")
 
 
 def _beside(

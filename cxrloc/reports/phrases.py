@@ -42,15 +42,34 @@ def expression(pattern: str) -> str:
     """The regular expression behind a pattern, without groups that capture.
 
     A blank stands for blanks, hyphens, slashes and de-identification marks (XXXX); " ... " for up
-    to six words of the same clause, none of which negates or joins.
+    to six words of the same clause, none of which negates or joins; a word after "~" may be
+    misspelt.
 
     >>> bool(re.search(expression("pleural effusions?"), "pleural xxxx effusions"))
     True
     >>> bool(re.search(expression("heart ... enlarged"), "heart is not enlarged"))
     False
+    >>> [bool(re.search(expression("~edema"), word)) for word in ("edmea", "eddema", "enema")]
+    [True, True, False]
     """
     body = re.sub(r"\((?!\?)", "(?:", pattern).replace(" ... ", "\0").replace(" ", _BLANK)
-    return rf"(?:{body})(?!\w)".replace("\0", _GAP)
+    body = re.sub(r"~(\w+)", lambda word: _misspelt(word[1]), body)
+    return rf"(?:{body})(?:(?!\w)|(?<=\?))".replace("\0", _GAP)
+
+
+def _misspelt(word: str) -> str:
+    """A word with at most one slip behind its first letter.
+
+    A slip is a letter left out, doubled or swapped with the next, or a wrong vowel.
+    """
+    rest = f"{word[-1]}?"
+    for place in range(len(word) - 1, 0, -1):
+        letter, after = word[place], word[place + 1 :]
+        slips = [after, word[place - 1] + letter + after]
+        slips += [after[0] + letter + after[1:]] if after else []
+        slips += [f"[aeiouy]{after}"] if letter in "aeiouy" else []
+        rest = f"(?:{'|'.join([letter + rest, *slips])})"
+    return word[0] + rest
 
 
 def read_phrases(name: str, sections: Sequence[str] | None = None) -> tuple[Phrase, ...]:
@@ -88,7 +107,7 @@ def read_phrases(name: str, sections: Sequence[str] | None = None) -> tuple[Phra
 
 def _check(phrase: Phrase, example: str, place: str) -> None:
     try:
-        found = re.search(rf"\b{expression(phrase.pattern)}", lower(example))
+        found = re.search(rf"(?:\b|(?=\?)){expression(phrase.pattern)}", lower(example))
     except re.error as error:
         raise CxrlocError(f"{place}: pattern cannot be read ({error})") from error
     if not (phrase.section and example and found):
@@ -108,8 +127,9 @@ class PhraseFinder:
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self._phrases = tuple(phrases)
         expressions = [expression(phrase.pattern) for phrase in phrases]
-        # Every pattern begins with a letter, comma or colon: the ends of words are passed over.
-        self._any = re.compile(rf"\b(?=[\w,:])(?:{'|'.join(expressions)})")
+        # Every pattern begins with a letter, comma, colon or question mark: the ends of words are
+        # passed over.
+        self._any = re.compile(rf"(?:\b(?=[\w,:])|(?=\?))(?:{'|'.join(expressions)})")
         self._which = re.compile("|".join(f"({one})" for one in expressions))
 
     def __call__(self, text: str) -> Iterator[tuple[Phrase, int, int]]:

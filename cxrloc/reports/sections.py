@@ -24,7 +24,10 @@ MAX_CHARACTERS = 1000
 """A longer sentence is cut at a blank: it is no sentence, and would cost time for nothing."""
 
 _PIECE = re.compile(rf"\S.{{0,{MAX_CHARACTERS}}}(?=\s|$)|\S.{{0,{MAX_CHARACTERS}}}")
-_END = re.compile(r"(?<=[.!?])\s+|\s*[;\n]\s*(?=\S)|(?<=[a-z]{2}\.)(?=[A-Z])|(?<=\d\.)(?=[A-Z])")
+# A question mark behind a blank belongs to what follows ("? pneumonia").
+_END = re.compile(
+    r"(?<=[.!])\s+|(?<=[^\s?]\?)\s+|\s*[;\n]\s*(?=\S)|(?<=[a-z]{2}\.)(?=[A-Z])|(?<=\d\.)(?=[A-Z])"
+)
 
 
 def clean(text: str) -> str:
