@@ -14,7 +14,7 @@ from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
 from cxrloc.images.augment import DRAWS, Augmentation, augment, cut_out
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.types import Record
+from cxrloc.types import CxrlocError, Record
 
 
 class Batch(NamedTuple):
@@ -102,11 +102,43 @@ def balanced(
     return _by_epoch(order, len(labels) // batch_size, batch_size, seed, first_step)
 
 
+def half_normals(
+    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
+) -> Iterator[list[int]]:
+    """Endless batches of indices: each epoch all images with a finding and half of the others.
+
+    Which half, and the order, are drawn anew each epoch. What fills no whole batch is left out.
+
+    Raises:
+        CxrlocError: an epoch is less than a batch.
+
+    >>> batches = half_normals(np.array([[True]] + 4 * [[False]]), batch_size=3, seed=0)
+    >>> [0 in next(batches) for _ in range(3)]
+    [True, True, True]
+    """
+    found = labels.any(axis=1)
+    with_finding, without = np.flatnonzero(found), np.flatnonzero(~found)
+    kept = without.size // 2
+    per_epoch = (with_finding.size + kept) // batch_size
+    if not per_epoch:
+        raise CxrlocError(
+            f"{with_finding.size} images with a finding and half of the {without.size} others "
+            f"do not fill a batch of {batch_size}"
+        )
+
+    def order(rng: np.random.Generator) -> np.ndarray:
+        half = rng.choice(without, size=kept, replace=False)
+        return rng.permutation(np.concatenate([with_finding, half]))
+
+    return _by_epoch(order, per_epoch, batch_size, seed, first_step)
+
+
 Sampler = Callable[[Bool[np.ndarray, "image finding"], int, int, int], Iterator[list[int]]]
 
 SAMPLERS: dict[str, Sampler] = {
     "shuffled": shuffled,
     "balanced": balanced,
+    "half_normals": half_normals,
     "stratified": stratified,
     "single_label": single_label,
 }

@@ -16,7 +16,7 @@ from cxrloc.datasets.batches import (
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.training.uncertainty import POLICIES
-from cxrloc.types import Label, Radiograph, Record
+from cxrloc.types import CxrlocError, Label, Radiograph, Record
 
 COUNT, SIZE = 12, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE), dtype=np.uint8)
@@ -44,6 +44,17 @@ def test_each_epoch_is_a_new_order_of_all_images():
     a, b, c, d = islice(SAMPLERS["shuffled"](np.zeros((10, 1), dtype=bool), 5, 3, 0), 4)
     assert sorted(a + b) == sorted(c + d) == list(range(10))
     assert a + b != c + d
+
+
+def test_half_of_the_images_without_a_finding_take_part_in_an_epoch_and_others_in_the_next():
+    positive = np.arange(20)[:, None] < 4
+    a, b, c, d = islice(SAMPLERS["half_normals"](positive, 6, 3, 0), 4)
+    for epoch in (a + b, c + d):
+        assert set(range(4)) < set(epoch)
+        assert len(set(epoch)) == 4 + 8
+    assert set(a + b) != set(c + d)
+    with pytest.raises(CxrlocError, match="half of the 16 others do not fill a batch of 13"):
+        next(SAMPLERS["half_normals"](positive, 13, 3, 0))
 
 
 @pytest.mark.parametrize("standardised", [False, True])
