@@ -13,7 +13,7 @@ from torch import Tensor
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.inference.threads import map_in_threads
-from cxrloc.inference.views import VIEWS
+from cxrloc.inference.views import VIEWS, Seen, see
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.given import NeedsMore
 from cxrloc.models.localizer import LocalizingNetwork
@@ -185,10 +185,11 @@ def network_inputs(
 
 
 def versions_of(
-    images: Float[Tensor, "batch channel row col"], settings: InferenceSettings
-) -> list[Affine]:
+    images: Float[Tensor, "batch channel row col"], model: Model, settings: InferenceSettings
+) -> Iterator[Seen]:
     """The versions of the images whose outputs are averaged (`views.VIEWS`)."""
-    return VIEWS[settings.views](images.shape[-2], images.shape[-1], settings.seed)
+    versions = VIEWS[settings.views](images.shape[-2], images.shape[-1], settings.seed)
+    return see(images, versions, model.preprocessing)
 
 
 def check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:

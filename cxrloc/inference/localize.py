@@ -133,10 +133,10 @@ def _localize_batch(
         of_network = heatmap_method(settings.method, model.probabilities)
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
-        versions = versions_of(images, settings)
+        seen = versions_of(images, model, settings)
         usual = usual_maps(model.network, columns)
         own_probabilities, own_maps = average_views(
-            method, images, versions, model.probabilities, shift, 0.0 if usual is None else usual
+            method, seen, model.probabilities, shift, 0.0 if usual is None else usual
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())

@@ -101,8 +101,8 @@ def _predict_batch(
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
             network = network_for(model, batch)
-            versions = versions_of(images, settings)
-            every = average_probabilities(network, images, versions, model.probabilities)
+            seen = versions_of(images, model, settings)
+            every = average_probabilities(network, seen, model.probabilities)
         columns = [model.card.findings.index(finding) for finding in findings]
         own.append(every[:, columns].cpu())
     mean = torch.stack(own).mean(0).numpy()

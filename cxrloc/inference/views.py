@@ -1,6 +1,7 @@
 """Several versions of an image, whose probabilities and maps are averaged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.images.geometry import compose, inverse
+from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.sampling import Sampled, mean_inside, sample
 from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine
@@ -62,28 +64,56 @@ VIEWS: dict[str, ViewFunction] = {
 """Name to function of (rows, columns, seed): affines from each version to the network's input."""
 
 
-def average_probabilities(
-    network: Callable[[Tensor], tuple[Tensor, Tensor]],
+class Seen(NamedTuple):
+    """One version of a batch, as the network gets it, and the affine from it to the plain image."""
+
+    images: Float[Tensor, "batch channel row col"]
+    to_plain: Affine
+
+
+def see(
     images: Float[Tensor, "batch channel row col"],
     versions: Sequence[Affine],
+    preprocessing: Preprocessing,
+) -> Iterator[Seen]:
+    """Versions of images, made one by one; the plain one is not resampled.
+
+    Where grey levels are standardised, each version's are, as augmented images' are in training.
+
+    Args:
+        images: as the network takes them.
+        versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        preprocessing: that made the images.
+    """
+    for version in versions:
+        if version == Affine():
+            yield Seen(images, version)
+            continue
+        planes = sample(images, version, *images.shape[-2:]).planes
+        if preprocessing.standardised:
+            planes = _standardised_again(planes, preprocessing)
+        yield Seen(planes, version)
+
+
+def average_probabilities(
+    network: Callable[[Tensor], tuple[Tensor, Tensor]],
+    seen: Iterable[Seen],
     probabilities: Probabilities,
 ) -> Float[Tensor, "batch finding"]:
     """Probabilities, averaged over versions of the images.
 
     Args:
         network: images to logits and features.
-        images: as the network takes them.
-        versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        seen: the versions (`see`).
         probabilities: of logits.
     """
-    logits = (network(_seen(images, version))[0] for version in versions)
+    logits = (network(version.images)[0] for version in seen)
     return torch.stack([probabilities(own) for own in logits]).mean(0)
 
 
 def average_views(
     method: Callable[[Tensor], tuple[Tensor, Tensor]],
-    images: Float[Tensor, "batch channel row col"],
-    versions: Sequence[Affine],
+    seen: Iterable[Seen],
     probabilities: Probabilities,
     shift_pixels: float = 0.0,
     usual: Float[Tensor, "finding map_row map_col"] | float = 0.0,
@@ -95,8 +125,7 @@ def average_views(
 
     Args:
         method: images to logits of all findings and to raw maps, possibly of fewer findings.
-        images: as the network takes them.
-        versions: affines from each version to the image, as the functions of `VIEWS` give them.
+        seen: the versions (`see`).
         probabilities: of logits.
         shift_pixels: of the network's features, see `cell_affine`.
         usual: what `method` has taken off the maps of every version, wherever that version shows
@@ -106,8 +135,8 @@ def average_views(
         Probabilities and maps.
     """
     of_versions, carried = [], []
-    for version in versions:
-        logits, maps = method(_seen(images, version))
+    for images, version in seen:
+        logits, maps = method(images)
         of_versions.append(probabilities(logits))
         if version == Affine():
             everywhere = torch.ones(maps.shape[-2:], dtype=torch.bool, device=maps.device)
@@ -139,10 +168,15 @@ def cell_affine(
     )
 
 
-def _seen(
-    images: Float[Tensor, "batch channel row col"], version: Affine
+def _standardised_again(
+    images: Float[Tensor, "batch channel row col"], preprocessing: Preprocessing
 ) -> Float[Tensor, "batch channel row col"]:
-    """A version of the images; the plain one is not resampled."""
-    if version == Affine():
-        return images
-    return sample(images, version, *images.shape[-2:]).planes
+    """Grey levels with mean 0 and deviation 1 anew, then each channel's own mean and deviation."""
+    views = images.shape[1] // len(preprocessing.mean)
+    mean, std = (
+        torch.tensor(values * views, device=images.device)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )  # channel 1 1
+    grey = images * std + mean
+    spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
+    return ((grey - centre) / spread.clamp(min=1e-6) - mean) / std

@@ -9,7 +9,7 @@ import torch
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.localize import localize
-from cxrloc.inference.views import VIEWS, average_views
+from cxrloc.inference.views import VIEWS, average_views, see
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.centring import centre, usual_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
@@ -40,10 +40,12 @@ def test_maps_lose_their_mean_over_the_images_and_logits_stay(plain):
 def test_versions_of_an_image_lose_the_usual_chest_where_the_plain_image_shows_it(plain, views):
     images = torch.rand(4, 1, 64, 64)
     centred = centre(plain, [images])
-    versions = VIEWS[views](64, 64, 0)
+    versions, seen_as = VIEWS[views](64, 64, 0), Preprocessing(size=64)
     usual = usual_maps(centred, range(2))
-    _, maps = average_views(partial(cam, centred), images, versions, sigmoid, usual=usual)
-    _, raw = average_views(partial(cam, plain), images, versions, sigmoid)
+    (_, maps), (_, raw) = (
+        average_views(partial(cam, network), see(images, versions, seen_as), sigmoid, usual=taken)
+        for network, taken in ((centred, usual), (plain, 0.0))
+    )
     torch.testing.assert_close(maps, raw - cam(plain, images)[1].mean(dim=0), atol=1e-4, rtol=1e-4)
 
 
