@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.io import imread
@@ -185,24 +185,18 @@ def contains(outer: np.ndarray, inner: np.ndarray, tolerance: float = 0.0) -> np
 
 
 def sampled(excess: np.ndarray, per_cell: int) -> np.ndarray:
+    """Where the surface is above 0, from border to border; there it is that of the last centres."""
     shape = tuple((n - 1) * per_cell + 1 for n in excess.shape)
     surface = F.interpolate(
         torch.from_numpy(excess)[None, None], shape, mode="bilinear", align_corners=True
     )
-    return surface[0, 0].numpy() > 0
+    return np.pad(surface[0, 0].numpy() > 0, per_cell // 2, mode="edge")
 
 
 def boxes_of_labels(labels: np.ndarray) -> np.ndarray:
     """First and last sample of each region: x_min, y_min, x_max, y_max."""
     found = ndimage.find_objects(labels)
     return np.array([[x.start, y.start, x.stop - 1, y.stop - 1] for y, x in found]).reshape(-1, 4)
-
-
-def to_grid(samples: np.ndarray, per_cell: int, shape: tuple[int, int]) -> np.ndarray:
-    """Grid coordinates; beyond the outermost centres the surface is constant up to the border."""
-    size = np.array([shape[1], shape[0]] * 2)
-    at_border = samples == [0, 0, *((size[2:] - 1) * per_cell)]
-    return np.where(at_border, [0, 0, *size[2:]], samples / per_cell + 0.5)
 
 
 def narrowest_neck(excess: np.ndarray) -> float:
@@ -215,11 +209,9 @@ def narrowest_neck(excess: np.ndarray) -> float:
     return float(np.sqrt(np.abs(saddle / bend)[crossed]).min(initial=np.inf))
 
 
-def bracketed(
-    exact: np.ndarray, samples: np.ndarray, per_cell: int, shape: tuple[int, int]
-) -> np.ndarray:
+def bracketed(exact: np.ndarray, samples: np.ndarray, per_cell: int) -> np.ndarray:
     """Which exact boxes (rows) end between which outermost sample and the next one outwards."""
-    inner = to_grid(samples, per_cell, shape)
+    inner = samples / per_cell
     outer = inner + np.array([-1, -1, 1, 1]) / per_cell
     return contains(exact, inner, 1e-9) & contains(outer, exact, 1e-9).T
 
@@ -233,7 +225,7 @@ def test_sides_are_bracketed_by_samples_on_the_lines_between_centres(grid):
         excess = scale_maps(grid[None])[0][0] - threshold
         samples = boxes_of_labels(ndimage.label(sampled(excess, per_cell))[0])
         exact = regions.boxes[regions.threshold == threshold]
-        match = bracketed(exact, samples, per_cell, grid.shape)
+        match = bracketed(exact, samples, per_cell)
         one_to_one = len(exact) == len(samples) and match.any(0).all() and match.any(1).all()
         assert one_to_one or narrowest_neck(excess) < 2 / per_cell
 
@@ -283,7 +275,7 @@ def solid_share(grid: np.ndarray, per_cell: int) -> float:
         ours, theirs = (of.boxes[of.threshold == threshold] for of in (exact, dense))
         assert len(ours) == len(theirs) or len(samples) < count
         if len(samples) > 0:
-            solid = to_grid(samples, 4 * per_cell, grid.shape)
+            solid = samples / (4 * per_cell)
             pair = [of[distances(solid, of).argmin(axis=1)] for of in (ours, theirs)]
             assert np.abs(pair[0] - solid).max() <= 0.25 / per_cell + 1e-9
             assert np.abs(pair[0] - pair[1]).max() <= 1 / per_cell + 1e-9
@@ -291,10 +283,9 @@ def solid_share(grid: np.ndarray, per_cell: int) -> float:
     return compared / total
 
 
-# The same examples every time: about one map in thousands has a plateau that the upsampling in the
-# reference rounds to the other side of the threshold.
 @given(maps)
-@settings(deadline=None, max_examples=15, derandomize=True)
+@example(made("plateaus", 5, 29, 15430))  # reaches the border along a spike of a fiftieth of a cell
+@settings(deadline=None, max_examples=15)
 def test_boxes_agree_with_labelled_pixels_except_where_something_is_thin(grid):
     solid_share(grid, per_cell=16)
 
