@@ -90,7 +90,8 @@ def fold_models(options: ClassifyOptions) -> dict[int, Model]:
     if options.split not in ("all", "own"):
         raise UsageError(f"--folds scores own test parts: leave --split {options.split} out")
     found: dict[int, Model] = {}
-    recipes, names = [], {}
+    names: dict[int, str] = {}
+    recipes = []
     for name in options.models:
         model = read_model(name)
         recipe = own_recipe(model)
