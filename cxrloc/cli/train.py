@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,27 +52,26 @@ def train(
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
     with clear_errors():
         from cxrloc.pipeline import train as flow
+        from cxrloc.training.distributed import speaks
 
+        first = speaks()
+        hidden = quiet or not first
         options = flow.TrainOptions(recipe, data, labels, start, fold, resume, device, cache)
-        with _shown_progress(quiet) as moment:
+        with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(
-                decoding=lambda images: with_progress(images, quiet, "Images decoded"),
-                data=partial(show_data, quiet=quiet),
+                decoding=lambda images: with_progress(images, hidden, "Images decoded"),
+                data=lambda data: show_data(data, quiet) if first else None,
                 moment=moment,
             )
             result = flow.train(out, options, watch)
-        if not quiet:
+        if not hidden:
             show_result(result, out)
-        # Images that cannot be read do not make the training fail.
-        show_failures(result.failures)
+        if first:  # images that cannot be read do not make the training fail
+            show_failures(result.failures)
 
 
 def show_data(data: Any, quiet: bool) -> None:
     """Images, patients and prevalence of each part; what leaks, was shuffled or is not known."""
-    from cxrloc.training.distributed import rank
-
-    if rank():
-        return
     show_warnings(data.warnings)
     if quiet:
         return
@@ -100,10 +98,6 @@ def show_data(data: Any, quiet: bool) -> None:
 
 def show_result(result: Any, out: Path) -> None:
     """What the kept weights reach on the validation images."""
-    from cxrloc.training.distributed import rank
-
-    if rank():
-        return
     scores = result.run["validation"]
     if scores:
         rows = [["validation", ""], *([name, f"{value:.3f}"] for name, value in scores.items())]

@@ -50,6 +50,14 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def speaks() -> bool:
+    """Whether this process speaks for all: of those that `torchrun` started, the first.
+
+    Unlike `rank` it is known before the processes have joined, and after they have left.
+    """
+    return "LOCAL_RANK" not in os.environ or os.environ["RANK"] == "0"
+
+
 def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1

@@ -105,9 +105,16 @@ def test_the_model_carries_its_recipe_its_patients_and_where_it_comes_from(
     assert described["data"]["split_sha256"] == card.provenance["split_sha256"]
     assert card.training_images == described["data"]["parts"]["train"]["images"]
     assert len(card.training_patients) == described["data"]["parts"]["train"]["patients"]
-    boxed = [record for record in read_chestxray14(chests) if record.annotations]
+    records = read_chestxray14(chests)
+    boxed = [record for record in records if record.annotations]
     assert boxed
     assert not contaminated_patients(boxed, card.training_patients)
+    judges = contaminated_patients(records, card.validation_patients)
+    assert len(judges) == described["data"]["parts"]["validation"]["patients"]
+    assert not {*card.validation_patients} & {*card.training_patients}
+    assert card.auc
+    assert card.auc.keys() == card.operating_points.keys()
+    assert card.auc.items() <= described["validation"].items()
 
 
 def test_prevalence_per_part_and_the_scores_are_shown(trained: tuple[Path, Result]) -> None:
@@ -153,10 +160,12 @@ def test_two_processes_learn_what_one_does(
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    whole, _ = trained
+    whole, alone = trained
     pd.testing.assert_frame_equal(numbers(out), numbers(whole), rtol=1e-3, atol=1e-5)
     assert json.loads((out / "run.json").read_text())["processes"] == 2
-    assert done.stdout.count("patients") == 1
+    lines, wanted = done.stdout.splitlines(), alone.stdout.splitlines()
+    assert len(lines) == len(wanted) > 20  # one process speaks for both
+    assert {line for line in wanted if "%" in line} <= set(lines)
 
 
 def test_a_run_is_not_overwritten_and_not_continued_with_other_data(
