@@ -6,6 +6,7 @@ Every function also works in a single process without `torchrun`, where it chang
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 import torch
@@ -13,6 +14,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
 from cxrloc.types import CxrlocError
 
@@ -113,6 +115,20 @@ def raise_together(complaint: str) -> None:
         dist.all_gather_object(complaints, complaint)
     if said := [each for each in complaints if each]:
         raise CxrlocError(said[0])
+
+
+def joined(network: nn.Module) -> nn.Module:
+    """A network whose gradients are the mean of all processes'; of a single one, itself.
+
+    Process 0 need not send its buffers round at every pass: they are alike everywhere, as batch
+    normalisation moves nowhere or together (`synchronised`).
+    """
+    if world_size() == 1:
+        return network
+    # Torch 2.13 gave the setting another name, and warns of its former one.
+    known = signature(DistributedDataParallel).parameters
+    sends = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return DistributedDataParallel(network, **{sends: False})
 
 
 def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:

@@ -24,7 +24,7 @@ from cxrloc.training.checkpoints import (
     write_history,
     write_weights,
 )
-from cxrloc.training.distributed import from_first, raise_together, rank, world_size
+from cxrloc.training.distributed import from_first, joined, raise_together, rank, world_size
 from cxrloc.training.fit_config import FitConfig, learning_rate, validations_since_best
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
@@ -86,9 +86,7 @@ def fit(
     """
     parts = _parts(network, config)
     state = _first_state(parts, run)
-    forward = (
-        DistributedDataParallel(network, broadcast_buffers=False) if world_size() > 1 else network
-    )
+    forward = joined(network)
     losses = Losses(state, config, run.watch)
     with torch.random.fork_rng():
         for passes in batches(state.step):

@@ -160,6 +160,7 @@ def test_two_processes_learn_what_one_does(
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "Warning" not in done.stderr
     whole, alone = trained
     pd.testing.assert_frame_equal(numbers(out), numbers(whole), rtol=1e-3, atol=1e-5)
     assert json.loads((out / "run.json").read_text())["processes"] == 2
