@@ -21,6 +21,9 @@ from cxrloc.types import CxrlocError
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
 
+ACTIVATED = "BatchNormAct2d"
+"""A layer of timm's, which is an extra: batch normalisation, dropout and activation in one."""
+
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[torch.device]:
@@ -135,21 +138,21 @@ def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -
     """The network with batch normalisation over the images of all processes, if it moves at all.
 
     On accelerators PyTorch's own; its layer takes no tensors on a CPU, so there it is
-    `SharedBatchNorm`.
+    `SharedBatchNorm`. timm's `BatchNormAct2d` still drops and activates after it.
 
     Raises:
-        CxrlocError: a layer of timm's normalises and activates in one, which neither replaces.
+        CxrlocError: a layer does more than normalise, and is none of timm's.
     """
-    layers = [each for each in network.modules() if isinstance(each, _BatchNorm)]
-    if frozen_normalisation or not layers:
+    names = {type(each).__name__ for each in network.modules() if isinstance(each, _BatchNorm)}
+    if frozen_normalisation or not names:
         return network
-    if other := [type(each).__name__ for each in layers if type(each) is not nn.BatchNorm2d]:
+    if other := sorted(names - {"BatchNorm2d", ACTIVATED}):
         raise CxrlocError(
             f"several processes cannot share the batch normalisation of {other[0]} layers: set "
             "frozen_normalisation = true in [fit], or use one process"
         )
     if device.type != "cpu":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return _synchronised_on_accelerators(network, ACTIVATED in names)
     for name, layer in [*network.named_modules()]:
         if isinstance(layer, nn.BatchNorm2d):
             parent, _, child = name.rpartition(".")
@@ -157,23 +160,40 @@ def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -
     return network
 
 
+def _synchronised_on_accelerators(network: M, activated: bool) -> M:
+    if not activated:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    # That would lose what else the layers do. Who has such a layer has timm.
+    from timm.layers import convert_sync_batchnorm
+
+    return convert_sync_batchnorm(network)
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation whose mean and variance are those of all processes' images together.
 
     Ioffe and Szegedy 2015, Algorithm 1, with sums over processes, through which gradients flow.
     Every process must have as many images.
+
+    Attributes:
+        drop: what timm's `BatchNormAct2d` does to the normalised images first.
+        act: and then; of a layer that only normalises both are the identity.
     """
 
     def __init__(self, layer: nn.BatchNorm2d) -> None:
         super().__init__(layer.num_features, layer.eps, layer.momentum)
+        self.drop = getattr(layer, "drop", nn.Identity())
+        self.act = getattr(layer, "act", nn.Identity())
         self.load_state_dict(layer.state_dict())
 
     def forward(
         self, images: Float[Tensor, "batch channel row col"]
     ) -> Float[Tensor, "batch channel row col"]:
         """The normalised images; in training the running statistics move too."""
-        if not self.training:
-            return super().forward(images)
+        normalised = self._normalised(images) if self.training else super().forward(images)
+        return self.act(self.drop(normalised))
+
+    def _normalised(self, images: Tensor) -> Tensor:
         count = images[:, 0].numel() * world_size()
         wide = images.float()  # autocast may have made them narrower than sums can be
         mean = _Sum.apply(wide.sum(dim=(0, 2, 3))) / count

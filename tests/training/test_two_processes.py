@@ -1,6 +1,6 @@
 """Two processes that share no disk, and batch normalisation over the images of both."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +40,21 @@ def without_dropout() -> Tiny:
     return network
 
 
-def normalised_together(folder: Path) -> nn.Module:
+def activated() -> Tiny:
+    """Its backbone normalises and activates in one layer, as timm's networks do."""
+    from timm.layers import BatchNormAct2d
+
     network = without_dropout()
+    network.backbone = nn.Sequential(network.backbone[0], BatchNormAct2d(4))
+    return network
+
+
+TOGETHER = {"together": without_dropout, "activated": activated}
+"""Networks whose normalisation moves."""
+
+
+def normalised_together(new: Callable[[], Tiny], folder: Path) -> nn.Module:
+    network = new()
     if world_size() > 1:
         network = synchronised(network, CPU, frozen_normalisation=False)
     # Adam would make steps of the rounding errors of the bias, whose gradient is 0.
@@ -60,7 +73,8 @@ def work(process: int, place: str) -> None:
     except KeyboardInterrupt:
         again = Run(host / "parts", resume=True)
         kept["parts"] = fit(new_network(), shared_batches, validate, frozen, again)
-    kept["together"] = normalised_together(host / "together")
+    for name, new in TOGETHER.items():
+        kept[name] = normalised_together(new, host / name)
     states = {name: dict(network.state_dict()) for name, network in kept.items()}
     complaints = []
     for run in (Run(host / "whole"), Run(host / "other", identity={"images": process})):
@@ -98,15 +112,16 @@ def test_a_run_resumed_from_the_first_hosts_disk_is_equal_to_the_bit(results: li
             assert torch.equal(tensor, states["whole"][name]), name
 
 
+@pytest.mark.parametrize("name", TOGETHER)
 def test_normalised_together_two_processes_learn_what_one_does(
-    results: list[dict], tmp_path: Path
+    name: str, results: list[dict], tmp_path: Path
 ) -> None:
-    one = normalised_together(tmp_path).state_dict()
-    first, second = (result["states"]["together"] for result in results)
+    one = normalised_together(TOGETHER[name], tmp_path).state_dict()
+    first, second = (result["states"][name] for result in results)
     assert one.keys() == first.keys()
-    for name, tensor in one.items():
-        assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(first[name], tensor, rtol=1e-3, atol=1e-5)
+    for key, tensor in one.items():
+        assert torch.equal(first[key], second[key]), key
+        torch.testing.assert_close(first[key], tensor, rtol=1e-3, atol=1e-5)
 
 
 def test_what_stops_one_process_is_said_by_both(results: list[dict]) -> None:
@@ -117,11 +132,22 @@ def test_what_stops_one_process_is_said_by_both(results: list[dict]) -> None:
 
 
 def test_a_layer_that_does_more_than_normalise_cannot_be_shared() -> None:
-    class Activated(nn.BatchNorm2d):
+    class Weighted(nn.BatchNorm2d):
         pass
 
-    with pytest.raises(CxrlocError, match="of Activated layers: set frozen_normalisation = true"):
-        synchronised(nn.Sequential(Activated(1)), CPU, frozen_normalisation=False)
+    with pytest.raises(CxrlocError, match="of Weighted layers: set frozen_normalisation = true"):
+        synchronised(nn.Sequential(Weighted(1)), CPU, frozen_normalisation=False)
+
+
+@pytest.mark.parametrize("new", TOGETHER.values(), ids=TOGETHER)
+def test_on_accelerators_torch_shares_and_what_follows_in_a_layer_stays(
+    new: Callable[[], Tiny],
+) -> None:
+    network = new().eval()
+    wanted = network(IMAGES)[0]
+    shared = synchronised(network, torch.device("cuda"), frozen_normalisation=False)
+    assert isinstance(shared.backbone[1], nn.SyncBatchNorm)
+    torch.testing.assert_close(shared(IMAGES)[0], wanted)  # in evaluation a CPU does too
 
 
 def test_in_one_process_shared_normalisation_is_that_of_torch() -> None:
