@@ -67,19 +67,22 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
     with torch.no_grad():
         parts = [network(block)[0] for block in blocks(held_out, paths, model.preprocessing)]
     probabilities = torch.cat(parts).sigmoid().double().numpy()
-    points = {}
+    points, areas = {}, {}
     for finding, truth, column in zip(
         CHESTXRAY8, labels_of(held_out, CHESTXRAY8).T, probabilities.T, strict=True
     ):
         point = choose_operating_point(truth, column)
         assert point is not None
         points[finding] = point.threshold
-        print(f"{finding}: AUC {roc_auc_score(truth, column):.3f}, operating at {point.threshold}")
+        areas[finding] = float(roc_auc_score(truth, column))
+        print(f"{finding}: AUC {areas[finding]:.3f}, operating at {point.threshold}")
     card = replace(
         model.card,
         name=NAME,
         findings=CHESTXRAY8,
         operating_points=points,
+        auc=areas,
+        validation_patients=tuple(sorted({hashed_patient(r.patient_id) for r in held_out})),
         limits=LIMITS,
         trained_on=TRAINED_ON.format(images=f"{len(trained):,}"),
         training_images=len(trained),

@@ -41,6 +41,16 @@ def test_every_help_ends_with_an_example(command: str) -> None:
     assert f"cxrloc {command}" in last
 
 
+def test_models_shows_the_numbers_of_a_card(untrained_model: Path) -> None:
+    shown = run("models", untrained_model)
+    assert shown.exit_code == 0
+    assert "trained on: nothing" in shown.stdout
+    (row,) = (line for line in shown.stdout.splitlines() if "Effusion" in line)
+    assert row.split() == ["Effusion", "-", "0.500"]
+    assert "phantom-v1" in run("models").stdout
+    assert run("models", "unheard of").exit_code == 2
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from cxrloc.cli import app\n"

@@ -48,7 +48,10 @@ class ModelCard:
         probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
         operating_points: probability from which a finding counts as present.
+        auc: area under the ROC curve of a finding on the validation images.
         training_patients: `hashed_patient` of everyone whose image trained it.
+        validation_patients: of everyone whose image trained nothing, but chose the weights and
+            operating points and gave the AUC; empty where it is not known who did.
         training_images: how many images did.
         limits: one sentence for every picture.
         recipe: the TOML text it was trained by.
@@ -65,7 +68,9 @@ class ModelCard:
     findings: tuple[str, ...]
     views: tuple[str, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
+    auc: Mapping[str, float] = field(default_factory=dict)
     training_patients: tuple[str, ...] = ()
+    validation_patients: tuple[str, ...] = ()
     training_images: int = 0
     limits: str = ""
     recipe: str = ""

@@ -14,6 +14,7 @@ from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.classification.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
+    UNNAMED_PATIENTS,
     OperatingPoint,
 )
 from cxrloc.evaluation.classification.prediction_files import write_predictions
@@ -54,6 +55,7 @@ from cxrloc.pipeline.provenance import (
     describe_models,
     operating_point,
     say_whom_they_saw,
+    selection_warnings,
 )
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
@@ -148,7 +150,9 @@ def classify_by(
     image_set = paired_images(image_set, models, options.pairing)
     # A data set may list more patients than have an image on this disk, to be scored.
     here = {image.image_id for image in image_set.images}
-    refuse_contamination(models, [r for r in image_set.records if r.image_id in here])
+    records = [record for record in image_set.records if record.image_id in here]
+    refuse_contamination(models, records)
+    chosen_by = selection_warnings(models, records)
     if options.predictions:
         seen = of_file(options.predictions, image_set)
     else:
@@ -157,7 +161,7 @@ def classify_by(
         seen = along_tree(seen)
     units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
     tuning, judged = _tuning_part(units, options)
-    points = _operating_points([] if options.products else models, tuning, judged)
+    points = _operating_points([] if options.products else models, tuning, judged, bool(chosen_by))
     report = classify_units(judged, options.resampling, tuning, points, options.groups)
     readers = score_readers(judged, readings) if readings else []
     origin = f"Probabilities from {options.predictions}."
@@ -176,6 +180,7 @@ def classify_by(
         "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
         **_describe_images(image_set, seen, out),
+        "warnings": {**chosen_by, **seen.warnings},
         # A model whose card names one of these patients was refused above.
         "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
@@ -205,14 +210,16 @@ def _tuning_part(
 
 
 def _operating_points(
-    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits
+    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits, overlap: bool
 ) -> dict[str, OperatingPoint]:
     """Chosen on the tuning part; else the models' own; else on the scored patients themselves."""
     if tuning is not None:
         return choose_operating_points(tuning)
     known = {f: operating_point(models, f) for f in judged.findings} if models else {}
+    named = all(model.card.validation_patients for model in models)
+    chosen_on = SAME_PATIENTS if overlap else OTHER_PATIENTS if named else UNNAMED_PATIENTS
     points = {
-        finding: OperatingPoint(threshold, "model card", OTHER_PATIENTS)
+        finding: OperatingPoint(threshold, "model card", chosen_on)
         for finding, threshold in known.items()
         if threshold is not None
     }
@@ -253,5 +260,4 @@ def _describe_images(image_set: ImageSet, seen: Seen, out: Path) -> dict[str, An
         "missing_images": absent[:NAMED],
         "missing_images_in": MISSING if len(absent) > NAMED else None,
         "failed_images": failed,
-        "warnings": dict(seen.warnings),
     }

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cxrloc.evaluation.contamination import may_be_seen
-from cxrloc.models.weights import Model
-from cxrloc.types import View
+from cxrloc.models.weights import Model, hashed_patient
+from cxrloc.types import Record, View
 
 
 def describe_models(models: Sequence[Model]) -> dict[str, Any]:
@@ -50,6 +50,17 @@ def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
         for model in models
         if may_be_seen(image_id, model.card.may_have_seen)
     ]
+
+
+def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> dict[str, int]:
+    """A warning per model that was chosen by some of these images, and how many they are."""
+    warnings = {}
+    for model in models:
+        judges = frozenset(model.card.validation_patients)
+        if images := sum(hashed_patient(record.patient_id) in judges for record in records):
+            text = f"the weights or thresholds of {model.card.name} were chosen on these patients"
+            warnings[f"{text}: its scores here are too good"] = images
+    return warnings
 
 
 def operating_point(models: Sequence[Model], finding: str) -> float | None:

@@ -125,10 +125,11 @@ def _recipe_text(options: TrainOptions) -> str:
 
 
 def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> ModelCard:
-    """Who trained it includes who trained the model that it started from."""
+    """Who trained or chose it includes who did so for the model that it started from."""
     records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
     patients = {hashed_patient(record.patient_id) for record in records}
+    judges = {hashed_patient(record.patient_id) for record in data.parts.validation}
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     limits = ["Research only: not for diagnosis."]
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
@@ -143,8 +144,10 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
         findings=recipe.network.findings,
         views=tuple(sorted({record.view.value for record in records if record.view})),
         operating_points=trained.operating_points,
+        auc={finding: trained.scores[finding] for finding in trained.operating_points},
         probabilities=trained.probabilities,
         training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
+        validation_patients=tuple(sorted(judges.union(*(c.validation_patients for c in before)))),
         training_images=len(records) + sum(c.training_images for c in before),
         limits=" ".join(limits),
         recipe=text,

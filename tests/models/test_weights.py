@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import json
 
 import pytest
 import safetensors.torch
@@ -23,7 +24,9 @@ CARD = ModelCard(
     findings=CONFIG.findings,
     views=("PA",),
     operating_points={"Mass": 0.25},
+    auc={"Mass": 0.75},
     training_patients=(hashed_patient("1"),),
+    validation_patients=(hashed_patient("2"),),
     training_images=3,
     limits="none good",
 )
@@ -75,6 +78,16 @@ def rewrite(path, out, change_tensors=lambda tensors: None, change_metadata=lamb
     change_metadata(metadata)
     safetensors.torch.save_file(tensors, out, metadata)
     return out
+
+
+def test_a_card_from_before_it_had_these_fields_is_still_read(written, tmp_path):
+    def older(metadata):
+        card = json.loads(metadata["card"])
+        del card["auc"], card["validation_patients"]
+        metadata["card"] = json.dumps(card)
+
+    path = rewrite(written[0], tmp_path / "old.safetensors", change_metadata=older)
+    assert read_model(path).card == dataclasses.replace(CARD, auc={}, validation_patients=())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """`classify` from end to end, on phantoms and a model that knows nothing."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,45 @@ def test_without_a_model_card_thresholds_are_marked_as_chosen_on_the_same_patien
     classify(chests, tmp_path, ClassifyOptions((), informed, resampling=FEW))
     rows = pd.read_csv(tmp_path / "confusion.csv")
     assert set(rows["chosen_on"]) == {"the same patients"}
+
+
+@pytest.mark.parametrize(
+    ("judge", "chosen_on", "warned"),
+    [
+        (None, "patients that its card does not name", {}),
+        ("elsewhere", "other patients", {}),
+        ("here", "the same patients", {"the weights or thresholds of chosen": 3}),  # all his images
+    ],
+)
+def test_thresholds_of_a_card_are_held_out_only_where_they_were_chosen_on_others(
+    chests: Path,
+    model_chosen_by: Callable[[str | None], Path],
+    tmp_path: Path,
+    judge: str | None,
+    chosen_on: str,
+    warned: dict[str, int],
+) -> None:
+    options = ClassifyOptions((str(model_chosen_by(judge)),), resampling=FEW)
+    run = classify(chests, tmp_path, options).run
+    assert {point["chosen_on"] for point in run["operating_points"].values()} == {chosen_on}
+    assert {text.split(" were")[0]: n for text, n in run["warnings"].items()} == warned
+
+
+@pytest.fixture
+def model_chosen_by(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> Callable[[str | None], Path]:
+    """Writes a model that these patients, others, or nobody named chose."""
+    model = read_model(untrained_model)
+    judges = {"here": read_dataset(chests)[5].patient_id, "elsewhere": "nobody of these"}
+
+    def write(judge: str | None) -> Path:
+        named = () if judge is None else (hashed_patient(judges[judge]),)
+        card = replace(model.card, name="chosen", validation_patients=named)
+        write_model(tmp_path / "chosen.safetensors", model.network, model.preprocessing, card)
+        return tmp_path / "chosen.safetensors"
+
+    return write
 
 
 def test_a_tuning_part_chooses_thresholds_and_is_not_scored(

@@ -14,6 +14,7 @@ from cxrloc.evaluation.classification.ranking import Roc, roc
 
 SAME_PATIENTS = "the same patients"
 OTHER_PATIENTS = "other patients"
+UNNAMED_PATIENTS = "patients that its card does not name"
 
 
 @dataclass(frozen=True, slots=True)
