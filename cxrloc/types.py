@@ -338,6 +338,7 @@ class ClassificationReport:
         level: coverage of the intervals.
         interval: "percentile" or "bca".
         measurements: every number, each with its counts and divisor.
+        list_threshold: a unit's list holds the findings with a score above it; None: no lists.
     """
 
     unit: str
@@ -350,3 +351,4 @@ class ClassificationReport:
     level: float
     interval: str
     measurements: tuple[Measurement, ...]
+    list_threshold: float | None = None

@@ -94,6 +94,15 @@ def classify(
             min=0, max=1, help="Share of patients to choose thresholds on, and not to score."
         ),
     ] = 0.0,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Label every image with all findings of a probability above this (labels.csv), "
+            "and score these lists.",
+        ),
+    ] = None,
     group_by: Annotated[
         list[Group], typer.Option(help="Report these groups apart; may be repeated.")
     ] = [*Group],  # noqa: B006 (typer copies it)
@@ -131,6 +140,7 @@ def classify(
             unit=by.value,
             aggregation=aggregation.value,
             tuning=tuning,
+            threshold=threshold,
             groups=tuple(group.value for group in group_by),
             beside=tuple(beside),
             html=html,
@@ -184,6 +194,8 @@ def show_classification(result: Any, out: Path) -> None:
     points = run["operating_points"].values()
     if chosen := sorted({f"{point['rule']}, on {point['chosen_on']}" for point in points}):
         screen.print(f"Thresholds of sensitivity and specificity: {'; '.join(chosen)}.")
+    if report.list_threshold is not None:
+        screen.print(f"Labels above {report.list_threshold:g} are in labels.csv.", highlight=False)
     if readers := run["readers"]:
         screen.print(
             f"Radiologists under the curve, mean over findings: {readers['mean_under_curve']:.1f} "

@@ -64,7 +64,7 @@ from cxrloc.types import ClassificationReport, CxrlocError
 GROUPS = ("view", "sex", "age")
 NAMED, MISSING = 20, "missing_images.txt"
 """Missing images that `run.json` names, and the file that names them all where there are more."""
-_PROTOCOL = ("split", "unit", "aggregation", "tuning", "groups", "resampling")
+_PROTOCOL = ("split", "unit", "aggregation", "tuning", "threshold", "groups", "resampling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ class ClassifyOptions:
         tuning: share of the patients on whom operating points are chosen and calibration is
             fitted, and who are not scored; 0: the model card's points, or those of the scored
             patients themselves, which every row then says.
+        threshold: label each unit with all findings of a probability above it, and judge these
+            lists (Dong et al. 2017, task 3); None: no.
         groups: of `GROUPS`, to report apart.
         beside: published tables to stand beside the numbers.
         html: also write the run as one page, `report.html`.
@@ -101,6 +103,7 @@ class ClassifyOptions:
     unit: Unit = "image"
     aggregation: Aggregation = "max"
     tuning: float = 0.0
+    threshold: float | None = None
     groups: tuple[str, ...] = GROUPS
     beside: tuple[str, ...] = ()
     html: bool = False
@@ -162,7 +165,9 @@ def classify_by(
     units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
     tuning, judged = _tuning_part(units, options)
     points = _operating_points([] if options.products else models, tuning, judged, bool(chosen_by))
-    report = classify_units(judged, options.resampling, tuning, points, options.groups)
+    report = classify_units(
+        judged, options.resampling, tuning, points, options.groups, options.threshold
+    )
     readers = score_readers(judged, readings) if readings else []
     origin = f"Probabilities from {options.predictions}."
     caption = caption_of(describe_models(models)) if models else origin

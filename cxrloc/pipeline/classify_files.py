@@ -8,6 +8,7 @@ import pandas as pd
 
 from cxrloc.evaluation.classification.image_rankings import (
     image_precision_frame,
+    labels_frame,
     single_findings_frame,
 )
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
@@ -45,7 +46,7 @@ def write_classification(
 
     Radiologists' points go to `readers.csv` and into the figure. Curves and the confusion matrix
     are those of all units together. Scores outside [0, 1] are no probabilities and have no
-    reliability curve.
+    reliability curve. A report that judges lists has its labels by threshold in `labels.csv`.
     """
     resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {
@@ -55,8 +56,10 @@ def write_classification(
         "roc_bands": roc_bands_frame(units, resampling),
         "confusion": confusion_frame(units, points),
         "single_findings": single_findings_frame(units),
-        "image_precision": image_precision_frame(units),
+        "image_precision": image_precision_frame(units, report.list_threshold),
     }
+    if report.list_threshold is not None:
+        frames["labels"] = labels_frame(units, report.list_threshold)
     if readers:
         frames["readers"] = pd.DataFrame([asdict(point) for point in readers])
     if ((units.scores >= 0) & (units.scores <= 1)).all():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.classification.image_rankings import labels_frame
 from cxrloc.evaluation.classification.ranking import (
     cumulative_shares,
     image_ranking_precision,
@@ -58,6 +59,41 @@ def test_table_2_sensitivity_specificity_and_top_3_sensitivity():
     assert value["emphysema", "top3_sensitivity"] == 1 / 2
     assert value["aortosclerosis", "top1_specificity"] == 3 / 4
     assert ("aortosclerosis", "top1_sensitivity") not in value  # nobody has it
+
+
+def test_task_3_lists_all_labels_above_a_threshold_and_judges_images_with_two_or_more():
+    labels = ("normal", "aortosclerosis", "emphysema", "bronchitis")
+    images = [  # truth; probabilities; list above 0.2
+        ({"normal"}, [0.7, 0.1, 0.1, 0.1]),  # one label: not judged
+        ({"aortosclerosis", "emphysema"}, [0.1, 0.5, 0.3, 0.1]),  # ranks 1 and 2: 1
+        ({"aortosclerosis", "bronchitis"}, [0.5, 0.3, 0.05, 0.15]),  # rank 2, not listed: 1/4
+    ]
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(truth, Label.POSITIVE))
+        for i, (truth, _) in enumerate(images)
+    ]
+    scores = np.array([row for _, row in images])
+    units = score_units(Predictions(("i0", "i1", "i2"), labels, scores), records)
+    report = classify_units(units, Resampling(20), list_threshold=0.2)
+    (lists,) = [
+        row
+        for row in report.measurements
+        if (row.group, row.metric) == ("all", "image_list_precision")
+    ]
+    assert (lists.value, lists.divisor, lists.threshold) == (pytest.approx((1 + 1 / 4) / 2), 2, 0.2)
+    assert labels_frame(units, 0.2).values.tolist() == [
+        ["i0", 1, 0, 0, 0],
+        ["i1", 0, 1, 1, 0],
+        ["i2", 1, 1, 0, 0],
+    ]
+
+
+def test_lists_of_images_with_one_label_each_have_no_precision():
+    records = [Record("i", "p", "s", None, labels={"normal": Label.POSITIVE})]
+    units = score_units(Predictions(("i",), ("normal", "emphysema"), np.eye(2)[:1]), records)
+    report = classify_units(units, Resampling(20), list_threshold=0.5)
+    (lists,) = [row for row in report.measurements if row.metric == "image_list_precision"]
+    assert (lists.value, lists.note) == (None, "not defined: none of 1 units has two findings")
 
 
 def test_table_2_never_prints_a_top_3_sensitivity_below_the_sensitivity():

@@ -1,4 +1,4 @@
-"""What a classifier ranks first on each unit, and how well it ranks the unit's own findings."""
+"""What a classifier says of each unit as a whole: first rank, order, and labels by a threshold."""
 
 import numpy as np
 import pandas as pd
@@ -7,20 +7,35 @@ from cxrloc.evaluation.classification.ranking import image_ranking_precision
 from cxrloc.evaluation.classification.units import ScoredUnits
 
 
-def image_precision_frame(units: ScoredUnits) -> pd.DataFrame:
+def image_precision_frame(units: ScoredUnits, list_threshold: float | None = None) -> pd.DataFrame:
     """`image_precision.csv`: each unit with a finding, how many it has, and its ranking precision.
 
-    Source: Dong et al. 2017, figure 8, which shows those with two findings or more.
+    Source: Dong et al. 2017, figure 8, which shows those with two findings or more. With a
+    threshold also the precision of the list of findings above it, `image_list_precision`.
     """
     truth = units.truth & units.known
     labelled = truth.any(axis=1)
-    return pd.DataFrame(
-        {
-            "unit": np.asarray(units.unit_ids, dtype=object)[labelled],
-            "findings": truth.sum(axis=1)[labelled],
-            "image_ranking_precision": image_ranking_precision(truth, units.scores),
-        }
-    )
+    columns = {
+        "unit": np.asarray(units.unit_ids, dtype=object)[labelled],
+        "findings": truth.sum(axis=1)[labelled],
+        "image_ranking_precision": image_ranking_precision(truth, units.scores),
+    }
+    if list_threshold is not None:
+        precision = image_ranking_precision(truth, units.scores, list_threshold)
+        columns["image_list_precision"] = precision
+    return pd.DataFrame(columns)
+
+
+def labels_frame(units: ScoredUnits, list_threshold: float) -> pd.DataFrame:
+    """`labels.csv`: each unit, and 1 for every finding with a score above the threshold, else 0.
+
+    Source: Dong et al. 2017, section IV.B, task 3. The columns are those of a file that
+    `cxrloc label` writes, so that labels by a model can be used as those by reports are.
+    """
+    listed = (units.scores > list_threshold).astype(int)
+    frame = pd.DataFrame(listed, columns=pd.Index(units.findings))
+    frame.insert(0, "unit", units.unit_ids)
+    return frame
 
 
 def single_findings_frame(units: ScoredUnits) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 
 from cxrloc.evaluation.classification.calibration import (
     CALIBRATIONS,
@@ -23,7 +23,13 @@ from cxrloc.evaluation.classification.operating_points import (
     OperatingPoint,
     choose_operating_point,
 )
-from cxrloc.evaluation.classification.ranking import image_ranking_precision, in_top
+from cxrloc.evaluation.classification.report_rows import (
+    FEW_CARRIERS,
+    blank_row,
+    decision_shares,
+    few_carriers,
+    ranking_shares,
+)
 from cxrloc.evaluation.classification.unit_statistics import (
     averaged_findings,
     defined_findings,
@@ -44,13 +50,13 @@ METRICS = {
     "top1_specificity": "share of negatives whose highest score is not this finding's",
     "top3_sensitivity": "share of positives with this finding among the three highest scores",
     "image_ranking_precision": "mean over units of the ranking precision of their findings",
+    "image_list_precision": "the same of units with two findings or more, whose list holds only "
+    "what is above the threshold",
     "ece": "expected calibration error, ten bins of equal width",
     "ece_platt": "the same after a sigmoid fitted on other patients",
     "ece_isotonic": "the same after isotonic regression fitted on other patients",
 }
 """Metrics of a report and what they are; the same words stand in the tables' footnotes."""
-
-_FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +87,7 @@ def classify_units(
     tuning: ScoredUnits | None = None,
     points: Mapping[str, OperatingPoint] | None = None,
     by: tuple[str, ...] = ("view", "sex", "age"),
+    list_threshold: float | None = None,
 ) -> ClassificationReport:
     """Judge scores against truth.
 
@@ -93,6 +100,8 @@ def classify_units(
             With neither, points are chosen on the judged patients themselves, and every row that
             depends on them says so.
         by: groups to report apart from all units; a group needs 2 units or more.
+        list_threshold: also judge the lists of findings with a score above it (Dong et al. 2017,
+            task 3); None: no lists.
 
     Raises:
         CxrlocError: there are no units, or `tuning` shares patients with them.
@@ -110,7 +119,8 @@ def classify_units(
     measurements: list[Measurement] = []
     for group, index in _groups(units, by):
         part = select_units(units, index)
-        rows = _measure(part, group, points, resampling) + _undefined_rows(part, group)
+        rows = _measure(part, group, points, resampling, list_threshold)
+        rows += _undefined_rows(part, group, list_threshold)
         for metric, mapped in calibrated.items():
             rows += _calibration_rows(select_units(mapped, index), group, metric)
         measurements += sorted(rows, key=_place(units.findings))
@@ -125,6 +135,7 @@ def classify_units(
         level=resampling.level,
         interval=resampling.interval,
         measurements=tuple(measurements),
+        list_threshold=list_threshold,
     )
 
 
@@ -153,8 +164,9 @@ def _measure(
     group: str,
     points: Mapping[str, OperatingPoint],
     resampling: Resampling,
+    list_threshold: float | None,
 ) -> list[Measurement]:
-    blocks = [_share_block(units, group, points)] if units.known.any() else []
+    blocks = [_share_block(units, group, points, list_threshold)] if units.known.any() else []
     if defined_findings(units).size:
         blocks.insert(0, _rank_block(units, group))
     rows = [row for block in blocks for row in block.rows]
@@ -176,35 +188,9 @@ def _measure(
 
 
 def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:
-    if row.note == _FEW_CARRIERS:
+    if row.note == FEW_CARRIERS:
         return replace(row, value=value)
     return replace(row, value=value, low=low, high=high)
-
-
-def _blank(
-    units: ScoredUnits, group: str, metric: str, columns: int | Int[np.ndarray, " averaged"]
-) -> Measurement:
-    """A row with its counts and no numbers yet; of several columns it is the mean."""
-    chosen = np.atleast_1d(columns)
-    known, truth = units.known[:, chosen], units.truth[:, chosen]
-    return Measurement(
-        finding=units.findings[columns] if isinstance(columns, int) else "mean",
-        group=group,
-        metric=metric,
-        value=None,
-        low=None,
-        high=None,
-        n=int(known.any(axis=1).sum()),
-        positives=int((known & truth).sum()),
-        divisor=0,
-    )
-
-
-def _few_carriers(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
-    """The note on a number that rests on one patient's positives or negatives."""
-    known, truth = units.known[:, column], units.truth[:, column]
-    carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
-    return _FEW_CARRIERS if min(carriers) < 2 else ""
 
 
 def _rank_block(units: ScoredUnits, group: str) -> _Block:
@@ -212,28 +198,29 @@ def _rank_block(units: ScoredUnits, group: str) -> _Block:
     rows = []
     for metric in ("auc", "pr_average_precision"):
         for column in defined:
-            row = _blank(units, group, metric, int(column))
+            row = blank_row(units, group, metric, int(column))
             negatives = row.n - row.positives
             pairs = row.positives * (negatives if metric == "auc" else 1)
-            note = _few_carriers(units, int(column), (True, False))
+            note = few_carriers(units, int(column), (True, False))
             rows.append(replace(row, divisor=pairs, note=note))
         averaged = averaged_findings(units, defined)
-        rows.append(replace(_blank(units, group, metric, averaged), divisor=averaged.size))
+        rows.append(replace(blank_row(units, group, metric, averaged), divisor=averaged.size))
     return _Block(tuple(rows), rank_statistic(units, defined))
 
 
-def _share_block(units: ScoredUnits, group: str, points: Mapping[str, OperatingPoint]) -> _Block:
+def _share_block(
+    units: ScoredUnits,
+    group: str,
+    points: Mapping[str, OperatingPoint],
+    list_threshold: float | None,
+) -> _Block:
     """Numbers that are one sum over units divided by another."""
     decisions = [
         decision
         for column in range(len(units.findings))
-        for decision in _decisions(units, group, column, points.get(units.findings[column]))
+        for decision in decision_shares(units, group, column, points.get(units.findings[column]))
     ]
-    labelled = (units.truth & units.known).any(axis=1)
-    precision = np.zeros(labelled.size)
-    precision[labelled] = image_ranking_precision(units.truth & units.known, units.scores)
-    mean = _blank(units, group, "image_ranking_precision", np.arange(len(units.findings)))
-    decisions.append((mean, precision, labelled))
+    decisions += ranking_shares(units, group, list_threshold)
     defined = [decision for decision in decisions if decision[2].any()]
     return _Block(
         rows=tuple(replace(row, divisor=int(among.sum())) for row, _, among in defined),
@@ -245,31 +232,6 @@ def _share_block(units: ScoredUnits, group: str, points: Mapping[str, OperatingP
     )
 
 
-def _decisions(
-    units: ScoredUnits, group: str, column: int, point: OperatingPoint | None
-) -> Iterator[tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]]:
-    """Rows about one finding, with what each counts and among which units."""
-    truth, known = units.truth[:, column], units.known[:, column]
-    first_surely, first_possibly = (inside[:, column] for inside in in_top(units.scores, 1))
-    third_surely, _ = (inside[:, column] for inside in in_top(units.scores, 3))
-    decisions = {
-        "top1_sensitivity": (first_surely, True),
-        "top1_specificity": (~first_possibly, False),
-        "top3_sensitivity": (third_surely, True),
-    }
-    if point is not None:
-        called = units.scores[:, column] >= point.threshold
-        decisions |= {"sensitivity": (called, True), "specificity": (~called, False)}
-    for metric, (hit, positive) in decisions.items():
-        among = known & (truth == positive)
-        note = _few_carriers(units, column, (positive,)) if among.any() else ""
-        row = replace(_blank(units, group, metric, column), note=note)
-        if point is not None and metric in ("sensitivity", "specificity"):
-            chosen_on = f"{point.rule}, {point.chosen_on}"
-            row = replace(row, threshold=point.threshold, chosen_on=chosen_on)
-        yield row, hit.astype(float), among
-
-
 def _are_probabilities(units: ScoredUnits) -> bool:
     return bool(((units.scores >= 0) & (units.scores <= 1)).all())
 
@@ -279,19 +241,25 @@ def _calibration_rows(units: ScoredUnits, group: str, metric: str) -> list[Measu
     for column in range(len(units.findings)):
         known = units.known[:, column]
         curve = reliability(units.truth[known, column], units.scores[known, column])
-        row = _blank(units, group, metric, column)
+        row = blank_row(units, group, metric, column)
         value = expected_calibration_error(curve)
         note = "" if value is not None else "not defined: no unit with a known label"
         rows.append(replace(row, value=value, divisor=row.n, note=note))
     return rows
 
 
-def _undefined_rows(units: ScoredUnits, group: str) -> list[Measurement]:
-    """Rows that say why a finding has no AUC and no average precision here."""
+def _undefined_rows(
+    units: ScoredUnits, group: str, list_threshold: float | None
+) -> list[Measurement]:
+    """Rows that say why a finding has no AUC and no average precision here, or lists no number."""
     rows = []
+    if list_threshold is not None and (units.truth & units.known).sum(axis=1).max() < 2:
+        row = blank_row(units, group, "image_list_precision", np.arange(len(units.findings)))
+        note = f"not defined: none of {row.n} units has two findings"
+        rows.append(replace(row, threshold=list_threshold, note=note))
     for column in sorted(set(range(len(units.findings))) - set(defined_findings(units).tolist())):
         for metric in ("auc", "pr_average_precision"):
-            row = _blank(units, group, metric, column)
+            row = blank_row(units, group, metric, column)
             lacking = "negative" if row.positives else "positive"
             note = f"not defined: no {lacking} among {row.n} units"
             rows.append(replace(row, note=note))

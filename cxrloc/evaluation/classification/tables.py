@@ -29,6 +29,9 @@ from cxrloc.types import ClassificationReport, Measurement
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
 """Metrics of the printed table, if no others are asked for."""
 
+LIST_METRIC = "image_list_precision"
+"""Printed beside those of a report that judges lists."""
+
 
 def classification_frame(report: ClassificationReport) -> pd.DataFrame:
     """Every number of a report: one row each, with n, divisor, low and high."""
@@ -134,6 +137,7 @@ def printed_rows(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> Iterator[list[str]]:
     """The cells of a printed table: headings, then a row per finding and one for the mean."""
+    metrics = _printed(report, metrics)
     yield ["finding", "n", "positives", *metrics]
     by_place = {(r.finding, r.metric): r for r in report.measurements if r.group == group}
     for finding in (*report.findings, "mean"):
@@ -203,6 +207,11 @@ def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
     return frame.astype(optional)
 
 
+def _printed(report: ClassificationReport, metrics: Sequence[str]) -> Sequence[str]:
+    """What was asked for, and the precision of lists, if they were judged."""
+    return metrics if report.list_threshold is None else [*metrics, LIST_METRIC]
+
+
 def _with_interval(row: Measurement | None) -> str:
     if row is None or row.value is None:
         return "not defined" if row is not None else ""
@@ -222,11 +231,14 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
             f"In brackets {report.level:.0%} intervals: {report.interval} bootstrap over patients, "
             f"{report.resamples} resamples, seed {report.seed}."
         )
+    metrics = _printed(report, metrics)
     meanings = " ".join(f"{metric}: {METRICS[metric]}." for metric in metrics)
     chosen = sorted(
         {r.chosen_on for r in report.measurements if r.metric in metrics and r.chosen_on}
     )
     thresholds = [f"Operating points: {'; '.join(chosen)}."] if chosen else []
+    if report.list_threshold is not None:
+        thresholds.append(f"Threshold of the lists: {report.list_threshold:g}.")
     rows = [r for r in report.measurements if r.group == group and r.metric in metrics and r.note]
     remarks = sorted({f"{row.finding}: {row.note}." for row in rows})
     return [scored, intervals, meanings, *thresholds, *remarks]

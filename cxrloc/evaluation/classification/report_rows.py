@@ -1,0 +1,82 @@
+"""Rows of a classification report that still lack their numbers: counts, notes, what counts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cxrloc.evaluation.classification.operating_points import OperatingPoint
+from cxrloc.evaluation.classification.ranking import image_ranking_precision, in_top
+from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.types import Measurement
+
+FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
+
+Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
+"""A row, what each unit adds to its number, and the units that are divided by."""
+
+
+def blank_row(
+    units: ScoredUnits, group: str, metric: str, columns: int | Int[np.ndarray, " averaged"]
+) -> Measurement:
+    """A row with its counts and no numbers yet; of several columns it is the mean."""
+    chosen = np.atleast_1d(columns)
+    known, truth = units.known[:, chosen], units.truth[:, chosen]
+    return Measurement(
+        finding=units.findings[columns] if isinstance(columns, int) else "mean",
+        group=group,
+        metric=metric,
+        value=None,
+        low=None,
+        high=None,
+        n=int(known.any(axis=1).sum()),
+        positives=int((known & truth).sum()),
+        divisor=0,
+    )
+
+
+def few_carriers(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
+    """The note on a number that rests on one patient's positives or negatives."""
+    known, truth = units.known[:, column], units.truth[:, column]
+    carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
+    return FEW_CARRIERS if min(carriers) < 2 else ""
+
+
+def ranking_shares(units: ScoredUnits, group: str, list_threshold: float | None) -> Iterator[Share]:
+    """Rows about the order of each unit's own findings."""
+    truth = units.truth & units.known
+    has = truth.sum(axis=1)
+    metrics: list[tuple[str, int, float | None]] = [("image_ranking_precision", 1, None)]
+    if list_threshold is not None:
+        metrics.append(("image_list_precision", 2, list_threshold))
+    for metric, fewest, threshold in metrics:
+        row = blank_row(units, group, metric, np.arange(len(units.findings)))
+        precision = np.zeros(has.size)
+        precision[has > 0] = image_ranking_precision(truth, units.scores, threshold)
+        yield replace(row, threshold=threshold), precision, has >= fewest
+
+
+def decision_shares(
+    units: ScoredUnits, group: str, column: int, point: OperatingPoint | None
+) -> Iterator[Share]:
+    """Rows about decisions on one finding, at an operating point and by rank."""
+    truth, known = units.truth[:, column], units.known[:, column]
+    first_surely, first_possibly = (inside[:, column] for inside in in_top(units.scores, 1))
+    third_surely, _ = (inside[:, column] for inside in in_top(units.scores, 3))
+    decisions = {
+        "top1_sensitivity": (first_surely, True),
+        "top1_specificity": (~first_possibly, False),
+        "top3_sensitivity": (third_surely, True),
+    }
+    if point is not None:
+        called = units.scores[:, column] >= point.threshold
+        decisions |= {"sensitivity": (called, True), "specificity": (~called, False)}
+    for metric, (hit, positive) in decisions.items():
+        among = known & (truth == positive)
+        note = few_carriers(units, column, (positive,)) if among.any() else ""
+        row = replace(blank_row(units, group, metric, column), note=note)
+        if point is not None and metric in ("sensitivity", "specificity"):
+            chosen_on = f"{point.rule}, {point.chosen_on}"
+            row = replace(row, threshold=point.threshold, chosen_on=chosen_on)
+        yield row, hit.astype(float), among
