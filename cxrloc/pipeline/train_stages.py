@@ -30,9 +30,10 @@ from cxrloc.recipe import Recipe
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.distributed import gathered, own_share, rank, synchronised, world_size
 from cxrloc.training.first_weights import start
-from cxrloc.training.fit import AUTOCAST, Run, fit
+from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, resolved
 from cxrloc.training.losses import LOSSES, probabilities_after
+from cxrloc.training.step import AUTOCAST
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
 

@@ -1,17 +1,13 @@
 """The training loop: batches in, a network and its history out; resumable to the bit on a CPU."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from cxrloc.datasets.batches import Batch
 from cxrloc.training.checkpoints import (
@@ -24,15 +20,10 @@ from cxrloc.training.checkpoints import (
     write_history,
     write_weights,
 )
-from cxrloc.training.distributed import from_first, joined, raise_together, rank, world_size
+from cxrloc.training.distributed import from_first, joined, raise_together, rank
 from cxrloc.training.fit_config import FitConfig, learning_rate, validations_since_best
-from cxrloc.training.losses import LOSSES
-from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
 from cxrloc.training.progress import Losses, Moment, unseen
-
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""Precisions of forward and backward passes that are not float32."""
-
+from cxrloc.training.step import Parts, parts_of, take_step
 
 Batches = Callable[[int], Iterable[Sequence[Batch]]]
 """From a step on, the forward passes of each step, on the device of the network."""
@@ -84,69 +75,28 @@ def fit(
         CxrlocError: the loss is not finite, there is a checkpoint of another run, or a process
             has other data or settings than the first.
     """
-    parts = _parts(network, config)
+    parts = parts_of(network, config)
     state = _first_state(parts, run)
     forward = joined(network)
     losses = Losses(state, config, run.watch)
-    with torch.random.fork_rng():
-        for passes in batches(state.step):
-            if state.step >= config.steps or _stopped(state, config):
-                break
-            for group in parts.optimizer.param_groups:
-                group["lr"] = group["factor"] * learning_rate(state.step, config, state.history)
-            torch.manual_seed(_seed(config.seed, state.step))
-            set_training(
-                network, config.backbone_rate, config.frozen_normalisation, config.frozen_layers
-            )
-            for number, batch in enumerate(passes, start=1):
-                with _joined(forward, last=number == len(passes)):
-                    losses.add(_learn(forward, batch, config, parts.scaler))
-            _move(parts, config)
-            state.step += 1
-            if state.step % config.validate_every == 0 or state.step == config.steps:
-                _validate(parts, validate, config, run, losses)
-                write = True
-            else:
-                write = losses.watch()
-            if write and rank() == 0:
-                write_checkpoint(run.out / "last.ckpt", parts._asdict(), state, run.identity)
+    for passes in batches(state.step):
+        if state.step >= config.steps or _stopped(state, config):
+            break
+        rate = learning_rate(state.step, config, state.history)
+        for each in take_step(forward, parts, passes, config, state.step, rate):
+            losses.add(each)
+        state.step += 1
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            _validate(parts, validate, config, run, losses)
+            write = True
+        else:
+            write = losses.watch()
+        if write and rank() == 0:
+            write_checkpoint(run.out / "last.ckpt", parts._asdict(), state, run.identity)
     return _finished(parts, config, run)
 
 
-def _seed(seed: int, step: int) -> int:
-    """A seed for the random numbers of one step in one process."""
-    return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
-
-
-class _Parts(NamedTuple):
-    """What a checkpoint holds."""
-
-    network: nn.Module
-    kept: nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-
-
-def _parts(network: nn.Module, config: FitConfig) -> _Parts:
-    device = next(network.parameters()).device
-    groups = parameter_groups(
-        network, config.weight_decay, config.backbone_rate, config.frozen_layers
-    )
-    kept = network
-    if config.averaging:
-        average = get_ema_multi_avg_fn(config.averaging)
-        kept = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
-    return _Parts(
-        network=network,
-        kept=kept,
-        optimizer=OPTIMIZERS[config.optimizer](
-            groups, config.schedule.learning_rate, config.momentum
-        ),
-        scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
-    )
-
-
-def _first_state(parts: _Parts, run: Run) -> State:
+def _first_state(parts: Parts, run: Run) -> State:
     """Where to begin: at the checkpoint of process 0 if there is one, else at the start."""
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = from_first(partial(last_checkpoint, run.out / "last.ckpt", run.resume))
@@ -158,42 +108,8 @@ def _first_state(parts: _Parts, run: Run) -> State:
     return State()
 
 
-def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Gradients are summed over the processes once a step, in its last pass."""
-    if isinstance(forward, DistributedDataParallel) and not last:
-        return forward.no_sync()
-    return nullcontext()
-
-
-def _learn(
-    forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
-) -> Tensor:
-    """One forward and backward pass; the loss, and the number of the labels behind it."""
-    # Autocast's cache would keep the weights of one pass for the next of the same block.
-    device = batch.labels.device.type
-    precision = AUTOCAST.get(config.precision)
-    with torch.autocast(device, precision, enabled=precision is not None, cache_enabled=False):
-        logits, _ = forward(*batch.inputs)
-    loss = LOSSES[config.loss](logits.float(), batch.labels)
-    # The mean over the processes is taken of their gradients: times their number it is the sum.
-    scaler.scale(loss * (world_size() / config.batch_size)).backward()
-    return torch.stack([loss.detach(), batch.labels.isfinite().sum()])
-
-
-def _move(parts: _Parts, config: FitConfig) -> None:
-    """A step of the optimizer and of the average."""
-    if config.clip_norm:
-        parts.scaler.unscale_(parts.optimizer)
-        nn.utils.clip_grad_norm_(parts.network.parameters(), config.clip_norm)
-    parts.scaler.step(parts.optimizer)
-    parts.scaler.update()
-    parts.optimizer.zero_grad()
-    if isinstance(parts.kept, AveragedModel):
-        parts.kept.update_parameters(parts.network)
-
-
 def _validate(
-    parts: _Parts, validate: Validate, config: FitConfig, run: Run, losses: Losses
+    parts: Parts, validate: Validate, config: FitConfig, run: Run, losses: Losses
 ) -> None:
     """A row of the history; the best weights so far are put by."""
     state, kept = losses.state, _plain(parts.kept).eval()
@@ -212,7 +128,7 @@ def _stopped(state: State, config: FitConfig) -> bool:
     return 0 < config.stop_after <= validations_since_best(state.history)
 
 
-def _finished(parts: _Parts, config: FitConfig, run: Run) -> nn.Module:
+def _finished(parts: Parts, config: FitConfig, run: Run) -> nn.Module:
     """The network to keep, by the weights that process 0 has of it."""
     kept = _plain(parts.kept)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -10,8 +10,7 @@ from torch import nn
 
 from cxrloc.training.fit import Batches
 from cxrloc.training.fit_config import FitConfig
-from cxrloc.training.losses import LOSSES
-from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
+from cxrloc.training.step import parts_of, take_step
 from cxrloc.types import CxrlocError, UsageError
 
 SMOOTHING = 0.9
@@ -91,6 +90,8 @@ def lr_range(
 ) -> Iterator[RangePoint]:
     """Train a network while the learning rate rises; ends early where the loss diverges.
 
+    Its steps are those of `fit`, but for their rate.
+
     Smith 2017, Cyclical Learning Rates, section 3.3; Rubin et al. 2018, section 6: the boundaries
     of a cyclic learning rate are where the loss begins to fall and where it no longer does.
     Departs: Smith reads the accuracy; a loss needs no validation.
@@ -98,7 +99,7 @@ def lr_range(
     Args:
         network: gives (logits, features), in place; its weights are of no use afterwards.
         batches: from a step on, the forward passes of each step (as `fit`).
-        fit: optimizer, loss, clipping and what is frozen; in float32, whatever its precision.
+        fit: as `fit` takes it; weights are not averaged.
         config: from where to where.
 
     Yields:
@@ -107,24 +108,12 @@ def lr_range(
     Raises:
         CxrlocError: the loss is not finite from the beginning.
     """
-    groups = parameter_groups(network, fit.weight_decay, fit.backbone_rate, fit.frozen_layers)
-    optimizer = OPTIMIZERS[fit.optimizer](groups, config.lowest, fit.momentum)
+    parts = parts_of(network, replace(fit, averaging=0.0))
     average, smallest = 0.0, math.inf
-    set_training(network, fit.backbone_rate, fit.frozen_normalisation, fit.frozen_layers)
     for step, passes in enumerate(islice(batches(0), config.steps), start=1):
         rate = RAMPS[config.ramp]((step - 1) / (config.steps - 1), config)
-        for group in optimizer.param_groups:
-            group["lr"] = group["factor"] * rate
-        total = 0.0
-        for batch in passes:
-            logits, _ = network(*batch.inputs)
-            loss = LOSSES[fit.loss](logits, batch.labels) / fit.batch_size
-            loss.backward()
-            total += loss.item()
-        if fit.clip_norm:
-            nn.utils.clip_grad_norm_(network.parameters(), fit.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+        losses = take_step(network, parts, passes, fit, step - 1, rate)
+        total = sum(loss.item() for loss, _ in losses) / fit.batch_size
         average = SMOOTHING * average + (1 - SMOOTHING) * total
         if step == 1 and not math.isfinite(total):
             raise CxrlocError(f"the loss is {total} at the first step: it is not the learning rate")

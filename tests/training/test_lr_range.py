@@ -1,3 +1,4 @@
+import csv
 import math
 from dataclasses import replace
 
@@ -6,10 +7,12 @@ import torch
 from torch import nn
 
 from cxrloc.datasets.batches import Batch
+from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries, lr_range
 from cxrloc.training.schedules import ScheduleConfig
 from cxrloc.types import CxrlocError, UsageError
+from tests.training import test_fit as small
 
 FIT = FitConfig(
     ScheduleConfig(0.1), batch_size=8, steps=1, accumulation=2, optimizer="sgd", momentum=0.0
@@ -43,6 +46,17 @@ def test_each_step_is_one_of_gradient_descent_at_its_rate(ramp, rates):
         assert point.learning_rate == pytest.approx(rate)
         assert point.loss == pytest.approx(math.log1p(math.exp(-weight)))
         weight += rate / (1 + math.exp(weight))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_its_steps_are_those_of_training(precision, tmp_path):
+    """Dropout, normalisation, precision: the losses before and after the first step are equal."""
+    config = replace(small.SHORT, schedule=ScheduleConfig(0.05), steps=2, validate_every=1)
+    config = replace(config, precision=precision)
+    fit(small.new_network(), small.batches, small.validate, config, Run(tmp_path))
+    rows = csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines())
+    points = lr_range(small.new_network(), small.batches, config, RangeConfig(0.05, 0.1, 2))
+    assert [point.loss for point in points] == [float(row["loss"]) for row in rows]
 
 
 def test_a_gradient_is_clipped_as_in_training():

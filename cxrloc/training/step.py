@@ -1,0 +1,134 @@
+"""One step of training: forward and backward passes over a batch, then a move of the weights."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from cxrloc.datasets.batches import Batch
+from cxrloc.training.distributed import rank, world_size
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.losses import LOSSES
+from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precisions of forward and backward passes that are not float32."""
+
+
+class Parts(NamedTuple):
+    """What a checkpoint holds.
+
+    Attributes:
+        network: gives (logits, features).
+        kept: the average of its weights, or itself.
+        optimizer: of its weights.
+        scaler: of the loss in fp16.
+    """
+
+    network: nn.Module
+    kept: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+
+def parts_of(network: nn.Module, config: FitConfig) -> Parts:
+    """A network, on the device to train on, with what moves its weights."""
+    device = next(network.parameters()).device
+    groups = parameter_groups(
+        network, config.weight_decay, config.backbone_rate, config.frozen_layers
+    )
+    kept = network
+    if config.averaging:
+        average = get_ema_multi_avg_fn(config.averaging)
+        kept = AveragedModel(network, multi_avg_fn=average, use_buffers=True).eval()
+    return Parts(
+        network=network,
+        kept=kept,
+        optimizer=OPTIMIZERS[config.optimizer](
+            groups, config.schedule.learning_rate, config.momentum
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
+    )
+
+
+def take_step(
+    forward: nn.Module,
+    parts: Parts,
+    passes: Sequence[Batch],
+    config: FitConfig,
+    step: int,
+    rate: float,
+) -> list[Tensor]:
+    """Learn from the images of one step, in place.
+
+    Random numbers (dropout) depend on seed, step and process alone.
+
+    Args:
+        forward: the network itself, or joined with those of the other processes.
+        parts: what moves.
+        passes: of the step.
+        config: how.
+        step: steps done before.
+        rate: learning rate of the step.
+
+    Returns:
+        Of each pass the sum of its images' losses, and the number of the labels behind it.
+    """
+    for group in parts.optimizer.param_groups:
+        group["lr"] = group["factor"] * rate
+    set_training(
+        parts.network, config.backbone_rate, config.frozen_normalisation, config.frozen_layers
+    )
+    device = next(parts.network.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(_seed(config.seed, step))
+        losses = []
+        for number, batch in enumerate(passes, start=1):
+            with _joined(forward, last=number == len(passes)):
+                losses.append(_learn(forward, batch, config, parts.scaler))
+    _move(parts, config)
+    return losses
+
+
+def _seed(seed: int, step: int) -> int:
+    """A seed for the random numbers of one step in one process."""
+    return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
+
+
+def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Gradients are summed over the processes once a step, in its last pass."""
+    if isinstance(forward, DistributedDataParallel) and not last:
+        return forward.no_sync()
+    return nullcontext()
+
+
+def _learn(
+    forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
+) -> Tensor:
+    """One forward and backward pass; the loss, and the number of the labels behind it."""
+    # Autocast's cache would keep the weights of one pass for the next of the same block.
+    device = batch.labels.device.type
+    precision = AUTOCAST.get(config.precision)
+    with torch.autocast(device, precision, enabled=precision is not None, cache_enabled=False):
+        logits, _ = forward(*batch.inputs)
+    loss = LOSSES[config.loss](logits.float(), batch.labels)
+    # The mean over the processes is taken of their gradients: times their number it is the sum.
+    scaler.scale(loss * (world_size() / config.batch_size)).backward()
+    return torch.stack([loss.detach(), batch.labels.isfinite().sum()])
+
+
+def _move(parts: Parts, config: FitConfig) -> None:
+    """A step of the optimizer and of the average."""
+    if config.clip_norm:
+        parts.scaler.unscale_(parts.optimizer)
+        nn.utils.clip_grad_norm_(parts.network.parameters(), config.clip_norm)
+    parts.scaler.step(parts.optimizer)
+    parts.scaler.update()
+    parts.optimizer.zero_grad()
+    if isinstance(parts.kept, AveragedModel):
+        parts.kept.update_parameters(parts.network)
