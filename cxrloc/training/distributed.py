@@ -129,9 +129,9 @@ def joined(network: nn.Module) -> nn.Module:
     if world_size() == 1:
         return network
     # Torch 2.13 gave the setting another name, and warns of its former one.
-    known = signature(DistributedDataParallel).parameters
-    sends = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    return DistributedDataParallel(network, **{sends: False})
+    if "forward_sync_buffers" in signature(DistributedDataParallel).parameters:
+        return DistributedDataParallel(network, forward_sync_buffers=False)
+    return DistributedDataParallel(network, broadcast_buffers=False)
 
 
 def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:
