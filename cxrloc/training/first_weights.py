@@ -1,6 +1,7 @@
 """Where a network's first weights come from: chance, ImageNet, or a model trained before."""
 
 from pathlib import Path
+from typing import Literal
 
 import safetensors
 from jaxtyping import Float
@@ -36,22 +37,32 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
     Raises:
         CxrlocError: the weights cannot be had or do not fit the backbone.
     """
-    if weights == "scratch":
+    kind = _kind_of(weights)
+    if kind == "scratch":
         return
-    if weights == "imagenet":
-        start_from_imagenet(network)
-    elif isinstance(network, DualNet) and " + " in weights:
-        frontal, lateral = (read_model(name).network for name in weights.split(" + ", 1))
-        if not (isinstance(frontal, Localizer) and isinstance(lateral, Localizer)):
-            raise CxrlocError(f"{weights}: a DualNet starts from two models of a single view")
-        start_from_views(network, frontal, lateral)
-    elif Path(weights).suffix in (".pt", ".pth") or _has_no_card(Path(weights)):
-        start_from_imagenet(network, Path(weights))
+    if kind == "models":
+        _start_from_models(network, weights)
     else:
-        _start_from_model(network, weights)
+        start_from_imagenet(network, None if kind == "imagenet" else Path(weights))
     for backbone, seen in _backbones(network, images):
         if _is_folded(backbone):
             unfold_normalisation(backbone, seen)
+
+
+def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "models"]:
+    """What first weights are: none, torchvision's, a file of another package, or our models'.
+
+    Raises:
+        CxrlocError: a file is not whole.
+
+    >>> _kind_of("imagenet"), _kind_of("resnet50.pt"), _kind_of("pa + lateral")
+    ('imagenet', 'imagenet_file', 'models')
+    """
+    if weights == "scratch" or weights == "imagenet":
+        return weights
+    path = Path(weights)
+    ours = path.suffix not in (".pt", ".pth") and not _has_no_card(path)
+    return "models" if ours else "imagenet_file"
 
 
 def earlier_models(weights: str) -> list[Model]:
@@ -60,10 +71,10 @@ def earlier_models(weights: str) -> list[Model]:
     >>> earlier_models("imagenet")
     []
     """
-    if weights in ("scratch", "imagenet") or Path(weights).suffix in (".pt", ".pth"):
+    if _kind_of(weights) != "models":
         return []
-    names = weights.split(" + ", 1)
-    return [] if _has_no_card(Path(weights)) else [read_model(name) for name in names]
+    names = [weights] if Path(weights).is_file() else weights.split(" + ", 1)
+    return [read_model(name) for name in names]
 
 
 def _has_no_card(path: Path) -> bool:
@@ -77,8 +88,21 @@ def _has_no_card(path: Path) -> bool:
         raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
 
 
-def _start_from_model(network: Network, name_or_path: str) -> None:
-    model = read_model(name_or_path)
+def _start_from_models(network: Network, weights: str) -> None:
+    """From the one that the weights name, or a DualNet's trunks from one each."""
+    models = earlier_models(weights)
+    if len(models) == 1:
+        _start_from_model(network, models[0], weights)
+        return
+    views = [model.network for model in models if isinstance(model.network, Localizer)]
+    if not isinstance(network, DualNet) or len(views) < len(models):
+        raise CxrlocError(
+            f"{weights}: only a DualNet starts from two models, each of a single view"
+        )
+    start_from_views(network, *views)
+
+
+def _start_from_model(network: Network, model: Model, name_or_path: str) -> None:
     given = model.network.state_dict()
     own, theirs = network.config.findings, model.card.findings
     shared = [finding for finding in own if finding in theirs]
