@@ -9,7 +9,7 @@ from cxrloc.types import CxrlocError
 
 LEAST_IMAGES = 380
 LARGEST_SHARE = 0.219
-"""Dong et al. 2017, section IV.B: of every class at least, of the most frequent at most."""
+"""Dong et al. 2017, section IV.B: of every class at least, of the largest at most."""
 
 
 def single_label(
@@ -18,9 +18,11 @@ def single_label(
     """Endless batches of indices of images with one label, small classes boosted, a large one cut.
 
     Dong et al. 2017, section IV.B: small classes get at least 380 samples, each image giving
-    several (random crops make them differ), and the normal images are thinned to 21.9 %. Images
+    several (random crops make them differ), and the largest class is thinned to 21.9 %. Images
     with no label or several are left out. The indices of a step depend on nothing but the
     arguments; those that fill no whole batch are left out of an epoch, drawn anew for each.
+
+    Departs: the paper thins the normal images, its largest class; here it is whichever is largest.
 
     Args:
         labels: where a finding is positive.
