@@ -214,11 +214,16 @@ def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of both; of a key in both the upper one, table by table.
+    """Values of both; of a key in both the upper one, table by table; phantoms of no other reader.
 
     >>> _merged({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
     {'a': 1, 'b': {'c': 4, 'd': 3}}
+    >>> _merged({"reader": "phantom", "phantom": {"seed": 1}}, {"reader": "openi"})
+    {'reader': 'openi'}
     """
+    if above.get("reader", PHANTOM) != PHANTOM:
+        # This table of another reader's has no place here, and TOML cannot take it out.
+        below = {key: value for key, value in below.items() if key != PHANTOM}
     both = {
         key: _merged(below[key], value)
         for key, value in above.items()

@@ -44,6 +44,21 @@ def test_the_text_that_travels_with_the_weights_is_whole_by_itself(tmp_path):
     assert "# The embedded model." in text
 
 
+def test_another_reader_leaves_the_phantoms_of_the_recipe_below(tmp_path):
+    text = 'extends = "phantom_few"\n[data]\nreader = "chestxray14"\n'
+    mine = written(tmp_path / "mine.toml", text)
+    data = read_recipe(mine).data
+    assert (data.reader, data.phantom) == ("chestxray14", None)
+    assert read_recipe(written(tmp_path / "copy.toml", recipe_text(mine))) == read_recipe(mine)
+    with pytest.raises(CxrlocError, match=r"'phantom' and the table \[data\.phantom\] go together"):
+        read_recipe(
+            written(
+                mine,
+                f"{text}[data.phantom]\nseed = 1\ntraining_images = 8\nvalidation_images = 8\n",
+            )
+        )
+
+
 def test_a_recipe_that_extends_none_keeps_its_text_to_the_letter():
     assert "# half the time on a processor" in recipe_text("phantom").replace("  # ", "# ")
 
