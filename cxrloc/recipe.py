@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -206,8 +207,11 @@ def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
+        alike = get_close_matches(str(path), RECIPES)
+        hint = f"did you mean {', '.join(alike)}? " if alike else ""
         raise UsageError(
-            f"{path}: neither a readable TOML file nor one of the recipes {', '.join(RECIPES)}"
+            f"{path}: neither a readable TOML file nor one of the recipes: {hint}"
+            "`cxrloc recipes` lists them"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise CxrlocError(f"{path}: not TOML: {error}") from error

@@ -26,6 +26,8 @@ def clear_errors() -> Iterator[None]:
     except CxrlocError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+    except BrokenPipeError:  # who reads has had enough, as `head` has: no mistake to speak of
+        raise
     except OSError as error:  # a full disk, a folder that cannot be written
         typer.echo(f"Error: {error.filename or 'output'}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from None
