@@ -1,6 +1,6 @@
 """From a recipe and its data to a trained network: first weights, one stage or two, scores."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import (
@@ -20,6 +21,7 @@ from cxrloc.datasets.batches import (
 )
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
@@ -78,33 +80,37 @@ def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: 
         CxrlocError: as `fit`, or the processes cannot share the batches.
     """
     network = build(recipe, data, device)
-    stages = [_Stage(recipe.fit, recipe.data.condition, run)]
-    if recipe.head is not None:
-        stages.append(_Stage(recipe.head, "", replace(run, out=run.out / "head")))
     data = with_values(data, network)
-    labels = torch.from_numpy(data.validation.labels)
-    labels = labels.where(labels >= 0, torch.nan)
-    findings, leaking = recipe.network.findings, data.parts.leaking
-    for config, condition, traces in stages:
-        config = resolved(config, len(data.train.slots))
-        feeding = feeding_for(recipe, config, condition, device)
-        predict = partial(logits_of, data.validation, feeding, config)
+    stage = _Stage(recipe.fit, recipe.data.condition, run)
+    trained = _train_stage(network, stage, recipe, data, device)
+    if recipe.head is not None:
+        head = _Stage(recipe.head, "", replace(run, out=run.out / "head"))
+        trained = _train_stage(trained.network, head, recipe, data, device)
+    return trained
 
-        def validate(
-            network: nn.Module,
-            predict: Callable[[nn.Module], Tensor] = predict,
-            loss: str = config.loss,
-        ) -> dict[str, float]:
-            return _marked(validation_scores(predict(network), labels, loss, findings), leaking)
 
-        batches = partial(training_batches, data.train, feeding, config)
-        kept = fit(network, batches, validate, config, traces)
-        assert isinstance(kept, Network)
-        network = kept
-    logits = predict(network)
+def _train_stage(
+    network: Network, stage: _Stage, recipe: Recipe, data: TrainingData, device: torch.device
+) -> Trained:
+    """`fit`, judged on what the stage learns; and what the network then says."""
+    config = resolved(stage.config, len(data.train.slots))
+    findings = recipe.network.findings
+    labels = validation_labels(data.validation.labels, findings, stage.condition, config.loss)
+    feeding = feeding_for(recipe, config, stage.condition, device)
+    batches = partial(training_batches, data.train, feeding, config)
+
+    def scores(logits: Tensor) -> dict[str, float]:
+        return _marked(validation_scores(logits, labels, config.loss, findings), data.parts.leaking)
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        return scores(logits_of(data.validation, feeding, config, network))
+
+    kept = fit(network, batches, validate, config, stage.run)
+    assert isinstance(kept, Network)
+    logits = logits_of(data.validation, feeding, config, kept)
     return Trained(
-        network=network,
-        scores=_marked(validation_scores(logits, labels, config.loss, findings), leaking),
+        network=kept,
+        scores=scores(logits),
         operating_points=_operating_points(logits, labels, config.loss, findings),
         probabilities=probabilities_after(config.loss),
     )
@@ -204,21 +210,45 @@ def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn
     return gathered(torch.cat(rows), len(images.slots))
 
 
+def validation_labels(
+    labels: Float[np.ndarray, "image finding"], findings: Sequence[str], condition: str, loss: str
+) -> Float[Tensor, "image finding"]:
+    """Labels that a stage is judged by: as it learns them, and NaN where it learns nothing.
+
+    Uncertain labels are never scored, whatever they teach. A conditional stage says nothing of
+    children whose parent is absent (`CONDITIONS`), nor softmax of images without exactly one label.
+
+    >>> labels = np.array([[1.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
+    >>> validation_labels(labels, ("Mass", "Nodule"), "", "softmax")
+    tensor([[1., 0.],
+            [nan, nan],
+            [nan, nan]], dtype=torch.float64)
+    """
+    known = torch.from_numpy(labels)
+    known = known.where(known >= 0, torch.nan)
+    if condition:
+        known = CONDITIONS[condition](known, findings, CHEXPERT_PARENTS)
+    if probabilities_after(loss) == "softmax":
+        known = known.where(known.sum(dim=1, keepdim=True) == 1, torch.nan)
+    return known
+
+
 def validation_scores(
     logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
 ) -> dict[str, float]:
     """Mean loss per label, mean AUC and AUC of each finding; NaN where one class is missing.
 
-    Without images: nothing.
+    The mean is over findings: No Finding and other `ATTRIBUTES` are none. Without labels: nothing.
     """
-    if not len(labels):
+    if not labels.isfinite().any():
         return {}
     areas, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
     for column, finding in enumerate(findings):
         truth, scores = _known(probabilities, labels, column)
         area = auc(truth, scores)
         areas[finding] = float("nan") if area is None else area
-    defined = [area for area in areas.values() if not np.isnan(area)]
+    counted = [area for finding, area in areas.items() if finding not in ATTRIBUTES]
+    defined = [area for area in counted if not np.isnan(area)]
     return {
         "validation_loss": (LOSSES[loss](logits, labels) / labels.isfinite().sum()).item(),
         "mean_auc": float(np.mean(defined)) if defined else float("nan"),
