@@ -17,6 +17,8 @@ SECTIONS = (
     "end",
     "end of negation",
     *(f"{what} {where}" for what in ("negated", "uncertain") for where in ("after", "before")),
+    "negated near after",
+    "present before",
     "uncertain either",
     "alternative either",
 )
@@ -63,7 +65,7 @@ def _finder() -> PhraseFinder:
 # Between two members of one list stand commas, conjunctions and a few adjectives; commas alone
 # part clauses ("stable cardiomegaly, the effusion has resolved").
 _LIST_GLUE = re.compile(
-    r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:(?!with)[\w-]+\s+){0,3}"
+    r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:(?!(?:or|and|nor|the|with\w*)\b)[\w-]+\s+){0,3}"
 )
 
 
@@ -94,7 +96,10 @@ def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
 def _verdict(
     sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
 ) -> Verdict:
-    found = (_forward(mention, triggers), _backward(sentence, mention, mentions, triggers))
+    found = (
+        _forward(sentence, mention, triggers),
+        _backward(sentence, mention, mentions, triggers),
+    )
     candidates = [trigger.verdict() for trigger in found if trigger is not None]
     candidates += [
         trigger.verdict()
@@ -106,18 +111,30 @@ def _verdict(
     return candidates[0] if candidates else Verdict(Assertion.PRESENT)
 
 
-def _forward(mention: Mention, triggers: Sequence[_Trigger]) -> _Trigger | None:
+def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _Trigger | None:
+    stated = _stated(sentence, mention, triggers)
     negation_ended = False
     for trigger in reversed(triggers):
         if trigger.start < mention.start:
-            if trigger.kind == "end":
+            if trigger.kind in {"end", "present before"}:
                 return None
             negation_ended |= trigger.kind == "end of negation"
+            comma = "," in sentence[trigger.end : mention.start]
             if trigger.kind in {"uncertain after", "uncertain either"}:
                 return trigger
             if trigger.kind == "negated after":
-                return None if negation_ended else trigger
+                return None if negation_ended or (comma and stated) else trigger
+            if trigger.kind == "negated near after" and not (negation_ended or comma):
+                return trigger
     return None
+
+
+def _stated(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> bool:
+    """Whether the mention opens a clause of its own ("no mass, cardiomegaly is unchanged")."""
+    behind = next((trigger for trigger in triggers if trigger.start >= mention.end), None)
+    if behind is None or behind.kind != "present before":
+        return False
+    return re.search(r",|\b(?:or|and|nor)\b", sentence[mention.end : behind.start]) is None
 
 
 def _backward(
