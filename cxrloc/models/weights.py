@@ -271,6 +271,11 @@ def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
             return timm_network(backbone, pretrained=True).state_dict()
         if file is None:
             name = backbone.removesuffix("_large")
+            if name not in torchvision.models.list_models():
+                raise CxrlocError(
+                    f"imagenet: nobody published ImageNet weights of {backbone}: start from "
+                    "scratch, or from a file of weights"
+                )
             return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)

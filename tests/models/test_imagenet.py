@@ -153,3 +153,9 @@ def test_googlenet_gets_grey_levels_as_its_imagenet_weights_did():
 def _normalised(grey, preprocessing):
     mean, std = (torch.tensor(v)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
     return (grey - mean) / std
+
+
+def test_a_backbone_of_ours_has_no_published_weights():
+    network = Localizer(LocalizerConfig("small_resnet", ("Mass",)))
+    with pytest.raises(CxrlocError, match="nobody published ImageNet weights of small_resnet"):
+        start_from_imagenet(network)
