@@ -24,7 +24,12 @@ from cxrloc.evaluation.classification.reader_files import (
     readers_below,
     score_readers,
 )
-from cxrloc.evaluation.classification.report import METRICS, choose_operating_points, classify_units
+from cxrloc.evaluation.classification.report import (
+    METRICS,
+    choose_operating_points,
+    classify_units,
+    with_note,
+)
 from cxrloc.evaluation.classification.tables import metrics_frame
 from cxrloc.evaluation.classification.units import (
     Aggregation,
@@ -33,6 +38,7 @@ from cxrloc.evaluation.classification.units import (
     score_units,
     select_units,
 )
+from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.weights import Model, read_model
@@ -49,6 +55,7 @@ from cxrloc.pipeline.classify_inputs import (
 )
 from cxrloc.pipeline.image_sets import ImageSet, refuse_contamination
 from cxrloc.pipeline.outputs import make_folder
+from cxrloc.pipeline.own_split import leaking_models
 from cxrloc.pipeline.paired_images import Pairing, paired_images
 from cxrloc.pipeline.provenance import (
     caption_of,
@@ -59,9 +66,10 @@ from cxrloc.pipeline.provenance import (
 )
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
-from cxrloc.types import ClassificationReport, CxrlocError
+from cxrloc.types import ClassificationReport, CxrlocError, Record
 
 GROUPS = ("view", "sex", "age")
+LEAK = "split by image: some of these patients trained the model"
 NAMED, MISSING = 20, "missing_images.txt"
 """Missing images that `run.json` names, and the file that names them all where there are more."""
 _PROTOCOL = ("split", "unit", "aggregation", "tuning", "threshold", "groups", "resampling")
@@ -154,7 +162,8 @@ def classify_by(
     # A data set may list more patients than have an image on this disk, to be scored.
     here = {image.image_id for image in image_set.images}
     records = [record for record in image_set.records if record.image_id in here]
-    refuse_contamination(models, records)
+    leaked = _leaked_patients(models, records, options)
+    leaks = {LEAK: sum(r.patient_id in leaked for r in records)} if leaked else {}
     chosen_by = selection_warnings(models, records)
     if options.predictions:
         seen = of_file(options.predictions, image_set)
@@ -168,6 +177,7 @@ def classify_by(
     report = classify_units(
         judged, options.resampling, tuning, points, options.groups, options.threshold
     )
+    report = with_note(report, LEAK) if leaked else report
     readers = score_readers(judged, readings) if readings else []
     origin = f"Probabilities from {options.predictions}."
     caption = caption_of(describe_models(models)) if models else origin
@@ -185,9 +195,8 @@ def classify_by(
         "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
         **_describe_images(image_set, seen, out),
-        "warnings": {**chosen_by, **seen.warnings},
-        # A model whose card names one of these patients was refused above.
-        "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
+        "warnings": {**leaks, **chosen_by, **seen.warnings},
+        "contaminated_patients": len(leaked) if say_whom_they_saw(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
@@ -195,6 +204,20 @@ def classify_by(
         made = Classified(seen.predictions, judged, points, report)
         write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, seen.failures, run, shown)
+
+
+def _leaked_patients(
+    models: Sequence[Model], records: Sequence[Record], options: ClassifyOptions
+) -> set[str]:
+    """Patients who are scored though they trained a model: the leak of its own split by image.
+
+    Raises:
+        CxrlocError: a model was trained on one of these patients, and not by such a split.
+    """
+    leaking = leaking_models(models) if options.split == "own" else []
+    refuse_contamination([model for model in models if model not in leaking], records)
+    trained = (model.card.training_patients for model in leaking)
+    return {patient for named in trained for patient in contaminated_patients(records, named)}
 
 
 def _tuning_part(

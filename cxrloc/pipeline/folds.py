@@ -61,7 +61,9 @@ def classify_folds(
     }
     frame = over_folds([result.report for result in results.values()])
     frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
-    (out / "table.md").write_text(frame_markdown(frame))
+    warnings = _warnings(results)
+    said = "".join(f"\nWarning: {text}.\n" for text in warnings)
+    (out / "table.md").write_text(frame_markdown(frame) + said)
     first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),
@@ -72,7 +74,7 @@ def classify_folds(
             fold: {"model": result.run["model"], **result.run["scored"]}
             for fold, result in results.items()
         },
-        "warnings": _warnings(results),
+        "warnings": warnings,
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     failures = [failure for result in results.values() for failure in result.failures]

@@ -21,6 +21,15 @@ def own_recipe(model: Model) -> Recipe:
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
 
 
+def leaking_models(models: Sequence[Model]) -> list[Model]:
+    """Those whose own split is by image: patients of its test part may have trained them.
+
+    Raises:
+        UsageError: a model carries no recipe.
+    """
+    return [model for model in models if own_recipe(model).data.split.kind == "image"]
+
+
 def own_test_part(
     models: Sequence[Model], path: Path | None, records: Sequence[Record]
 ) -> list[Record]:

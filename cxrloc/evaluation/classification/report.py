@@ -139,6 +139,14 @@ def classify_units(
     )
 
 
+def with_note(report: ClassificationReport, note: str) -> ClassificationReport:
+    """The report with a remark on every number."""
+    rows = (
+        replace(row, note="; ".join(filter(None, (note, row.note)))) for row in report.measurements
+    )
+    return replace(report, measurements=tuple(rows))
+
+
 def _groups(
     units: ScoredUnits, by: tuple[str, ...]
 ) -> Iterator[tuple[str, Int[np.ndarray, " chosen"]]]:

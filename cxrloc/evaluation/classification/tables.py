@@ -240,8 +240,11 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
     if report.list_threshold is not None:
         thresholds.append(f"Threshold of the lists: {report.list_threshold:g}.")
     rows = [r for r in report.measurements if r.group == group and r.metric in metrics and r.note]
-    remarks = sorted({f"{row.finding}: {row.note}." for row in rows})
-    return [scored, intervals, meanings, *thresholds, *remarks]
+    remarks: dict[str, list[str]] = {}
+    for row in rows:
+        remarks.setdefault(row.note, []).append(row.finding)
+    said = sorted(f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in remarks.items())
+    return [scored, intervals, meanings, *thresholds, *said]
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,75 @@
+"""A split by image: what its leak is worth can be measured, and every output says that it leaks."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from cxrloc.cli import app
+from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.models.weights import read_model
+
+RECIPE = """
+title = "Tiny"
+[data]
+reader = "chestxray14"
+[data.split]
+kind = "image"
+ratios = [0.5, 0.2, 0.3]
+[preprocessing]
+size = 32
+[network]
+backbone = "small_resnet"
+findings = ["Effusion", "Mass"]
+transition_channels = 4
+[fit]
+batch_size = 4
+steps = 1
+frozen_normalisation = true
+[fit.schedule]
+learning_rate = 1e-3
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms, and a model that was trained by a split by image."""
+    place = tmp_path_factory.mktemp("leak")
+    write_phantoms(place / "chests", n=48, seed=3, size=32)
+    (place / "tiny.toml").write_text(RECIPE)
+    where = ("--data", place / "chests", "--cache", place / "cache", "--device", "cpu")
+    done = run("train", place / "tiny.toml", *where, "--out", place)
+    assert done.exit_code == 0, done.output
+    return place
+
+
+def test_its_own_test_part_is_scored_and_every_output_says_that_patients_leak(place: Path) -> None:
+    model, out = place / "model.safetensors", place / "out"
+    options = ("--split", "own", "--resamples", "5", "--out", out)
+    done = run("classify", place / "chests", "--model", model, *options)
+    assert done.exit_code == 0, done.output
+    leak = "split by image: some of these patients trained the model"
+    assert f"Warning: {leak} (" in done.stdout
+    assert f"{leak}." in (out / "table.md").read_text()
+    assert pd.read_csv(out / "auc.csv")["note"].str.startswith(leak).all()
+    card = json.loads((out / "run.json").read_text())
+    scored = set(pd.read_csv(out / "probabilities.csv", dtype=str)["image"])
+    records = [r for r in read_chestxray14(place / "chests") if r.image_id in scored]
+    leaked = contaminated_patients(records, read_model(model).card.training_patients)
+    assert card["contaminated_patients"] == len(leaked) > 0
+    assert card["warnings"][leak] == sum(record.patient_id in leaked for record in records)
+    assert "patients leak" in card["model"]["limits"]  # the words under the figure
+
+
+def test_other_images_of_its_patients_are_refused_as_ever(place: Path) -> None:
+    done = run("classify", place / "chests", "--model", place / "model.safetensors")
+    assert done.exit_code == 1
+    assert "its scores here would mean nothing" in done.stderr
