@@ -76,6 +76,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
         points[finding] = point.threshold
         areas[finding] = float(roc_auc_score(truth, column))
         print(f"{finding}: AUC {areas[finding]:.3f}, operating at {point.threshold}")
+    _, *started = model.card.trained_on.partition(", started from ")
     card = replace(
         model.card,
         name=NAME,
@@ -84,7 +85,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
         auc=areas,
         validation_patients=tuple(sorted({hashed_patient(r.patient_id) for r in held_out})),
         limits=LIMITS,
-        trained_on=TRAINED_ON.format(images=f"{len(trained):,}"),
+        trained_on=TRAINED_ON.format(images=f"{len(trained):,}") + "".join(started),
         training_images=len(trained),
     )
     write_model(path, network, model.preprocessing, card)

@@ -13,13 +13,14 @@ import torch
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.weights import ModelCard, hashed_patient, write_model
+from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.pipeline.train_stages import Trained, train_stages
 from cxrloc.pipeline.training_data import TrainingData, training_data
 from cxrloc.recipe import Recipe, read_recipe, recipe_of_text, recipe_text
 from cxrloc.training.distributed import processes, rank, world_size
-from cxrloc.training.first_weights import earlier_models
+from cxrloc.training.first_weights import earlier_models, weights_sha256
 from cxrloc.training.fit import Moment, Run
 from cxrloc.types import UsageError
 
@@ -98,6 +99,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "device": str(device),
             "processes": world_size(),
             "data": data.description,
+            "labels_from": source_of_labels(options.data, options.labels),
             "failed_images": dict(data.failures),
             "images_in_no_official_list": data.unlisted,
             "warnings": data.warnings,
@@ -110,9 +112,12 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
 
 
 def _recipe_text(options: TrainOptions) -> str:
-    """The recipe, with the fold that was asked for."""
+    """The recipe, with the fold and first weights that were asked for; folders stay unsaid."""
+    changes: dict[str, Any] = {}
+    if options.start:
+        changes["start"] = " + ".join(Path(name).name for name in options.start.split(" + "))
     if options.fold is None:
-        return recipe_text(options.recipe)
+        return recipe_text(options.recipe, changes)
     folds = read_recipe(options.recipe).data.split.folds
     if not folds:
         raise UsageError(
@@ -121,7 +126,8 @@ def _recipe_text(options: TrainOptions) -> str:
         )
     if not 0 <= options.fold < folds:
         raise UsageError(f"--fold {options.fold}: {options.recipe} has folds 0 to {folds - 1}")
-    return recipe_text(options.recipe, {"data": {"split": {"fold": options.fold}}})
+    changes["data"] = {"split": {"fold": options.fold}}
+    return recipe_text(options.recipe, changes)
 
 
 def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> ModelCard:
@@ -131,16 +137,11 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
     patients = {hashed_patient(record.patient_id) for record in records}
     judges = {hashed_patient(record.patient_id) for record in data.parts.validation}
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
-    limits = ["Research only: not for diagnosis."]
+    origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
-    if data.parts.leaking:
-        name += " (split by image: patients leak)"
-        limits.append("Split by image: patients leak from training into validation and test.")
-    if recipe.data.shuffle_labels:
-        limits.append("Trained on shuffled labels: a control that has learned nothing.")
     return ModelCard(
-        name=name,
-        trained_on=f"{len(records)} {data.name}",
+        name=name + (" (split by image: patients leak)" if data.parts.leaking else ""),
+        trained_on=f"{len(records)} {data.name}" + (f", started from {origin}" if before else ""),
         findings=recipe.network.findings,
         views=tuple(sorted({record.view.value for record in records if record.view})),
         operating_points=trained.operating_points,
@@ -149,7 +150,7 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
         training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
         validation_patients=tuple(sorted(judges.union(*(c.validation_patients for c in before)))),
         training_images=len(records) + sum(c.training_images for c in before),
-        limits=" ".join(limits),
+        limits=_limits(recipe, data),
         recipe=text,
         may_have_seen=tuple(sorted(seen)),
         provenance={
@@ -157,6 +158,16 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
             "training_sha256": data.description["training_sha256"],
             "seed": str(recipe.fit.seed),
             "start": " + ".join(card.name for card in before) or Path(recipe.start).name,
+            "start_sha256": weights_sha256(recipe.start),
             **versions(),
         },
     )
+
+
+def _limits(recipe: Recipe, data: TrainingData) -> str:
+    limits = ["Research only: not for diagnosis."]
+    if data.parts.leaking:
+        limits.append("Split by image: patients leak from training into validation and test.")
+    if recipe.data.shuffle_labels:
+        limits.append("Trained on shuffled labels: a control that has learned nothing.")
+    return " ".join(limits)

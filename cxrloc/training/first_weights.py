@@ -1,5 +1,6 @@
 """Where a network's first weights come from: chance, ImageNet, or a model trained before."""
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -58,8 +59,10 @@ def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "m
     >>> _kind_of("imagenet"), _kind_of("resnet50.pt"), _kind_of("pa + lateral")
     ('imagenet', 'imagenet_file', 'models')
     """
-    if weights == "scratch" or weights == "imagenet":
-        return weights
+    if weights == "scratch":
+        return "scratch"
+    if weights == "imagenet":
+        return "imagenet"
     path = Path(weights)
     ours = path.suffix not in (".pt", ".pth") and not _has_no_card(path)
     return "models" if ours else "imagenet_file"
@@ -75,6 +78,17 @@ def earlier_models(weights: str) -> list[Model]:
         return []
     names = [weights] if Path(weights).is_file() else weights.split(" + ", 1)
     return [read_model(name) for name in names]
+
+
+def weights_sha256(weights: str) -> str:
+    """Of the file of first weights, or of each model; empty where there is none on this disk.
+
+    >>> weights_sha256("scratch")
+    ''
+    """
+    if _kind_of(weights) == "imagenet_file":
+        return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    return " + ".join(model.sha256 for model in earlier_models(weights))
 
 
 def _has_no_card(path: Path) -> bool:

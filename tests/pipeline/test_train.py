@@ -1,6 +1,5 @@
 """`cxrloc train` from the folder to the model."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.boxed_patients import refuse_boxed
 from cxrloc.pipeline.training_data import training_data
-from cxrloc.recipe import read_recipe
+from cxrloc.recipe import read_recipe, recipe_of_text
 from cxrloc.types import CxrlocError
 
 RECIPE = """
@@ -112,9 +111,27 @@ def test_the_model_carries_its_recipe_its_patients_and_where_it_comes_from(
     judges = contaminated_patients(records, card.validation_patients)
     assert len(judges) == described["data"]["parts"]["validation"]["patients"]
     assert not {*card.validation_patients} & {*card.training_patients}
-    assert card.auc
-    assert card.auc.keys() == card.operating_points.keys()
-    assert card.auc.items() <= described["validation"].items()
+
+
+def test_a_model_that_started_from_another_names_it_and_its_own_labels(
+    trained: tuple[Path, Result], command: list[str], chests: Path, tmp_path: Path
+) -> None:
+    names = [record.image_id for record in read_chestxray14(chests)]
+    labels = labels_file(tmp_path, [f"{name},{k % 2},0,0,0" for k, name in enumerate(names)])
+    first = trained[0] / "model.safetensors"
+    text = RECIPE.replace("steps = 9", "steps = 1").replace("0.6, 0.2, 0.2", "0.4, 0.6, 0.0")
+    changes = ("--start", first, "--labels", labels, "--out", tmp_path / "out")
+    done = run("train", written(tmp_path, text), *command[2:], *changes)
+    assert done.exit_code == 0, done.output
+    card = read_model(tmp_path / "out/model.safetensors").card
+    before = read_model(first)
+    assert card.trained_on.endswith(f"chestxray14, started from Tiny ({before.card.trained_on})")
+    assert recipe_of_text(card.recipe, "card").start == "model.safetensors"
+    assert card.provenance["start_sha256"] == before.sha256
+    described = json.loads((tmp_path / "out/run.json").read_text())
+    assert described["labels_from"] == f"reports: {labels}"
+    assert card.auc == {"Mass": described["validation"]["Mass"]}  # the others have no positives
+    assert card.operating_points.keys() == {"Mass"}
 
 
 def test_prevalence_per_part_and_the_scores_are_shown(trained: tuple[Path, Result]) -> None:
@@ -174,7 +191,7 @@ def test_a_run_is_not_overwritten_and_not_continued_with_other_data(
 ) -> None:
     out, _ = trained
     again = run(*command, "--out", out)
-    assert (again.exit_code, "choose another folder" in again.stderr) == (1, True)
+    assert (again.exit_code, "choose another --out" in again.stderr) == (2, True)
     other = tmp_path / "other.toml"
     other.write_text(RECIPE.replace("mirror = 0.5", "mirror = 0.0"))
     changed = run("train", other, *command[2:], "--out", out, "--resume")
@@ -261,7 +278,9 @@ def test_a_split_by_image_marks_every_output_as_leaking(
     assert list(pd.read_csv(tmp_path / "out/metrics.csv")["leaks_patients"]) == [1]
     (line,) = (line for line in done.output.splitlines() if line.startswith("step 1 of 1"))
     assert "(patients leak)" in line
-    assert "leaks_patients" in done.stdout.split("validation")[-1]
+    table = done.stdout.split("validation")[-1]
+    assert "leaks_patients" not in table  # it is no score
+    assert "patients leak into these scores" in table
 
 
 def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_path: Path) -> None:
@@ -274,15 +293,20 @@ def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_p
     assert b.description["labels_shuffled"]
 
 
+def labels_file(folder: Path, rows: list[str]) -> Path:
+    """Labels as `cxrloc label` writes them."""
+    path = folder / "labels.csv"
+    path.write_text("\n".join(["report_id,Mass,Effusion,Nodule,Cardiomegaly", *rows, ""]))
+    return path
+
+
 def test_labels_of_reports_take_the_place_of_the_data_sets_own(
     chests: Path, tmp_path: Path
 ) -> None:
     names = [record.image_id for record in read_chestxray14(chests)]
-    with (tmp_path / "labels.csv").open("w", newline="") as file:
-        header = ["report_id", "Mass", "Effusion", "Nodule", "Cardiomegaly"]
-        csv.writer(file).writerows([header, *([name, "1", "0", "0", "0"] for name in names)])
+    labels = labels_file(tmp_path, [f"{name},1,0,0,0" for name in names])
     recipe = read_recipe(written(tmp_path, RECIPE))
-    data = training_data(recipe, chests, tmp_path / "labels.csv", tmp_path / "cache")
+    data = training_data(recipe, chests, labels, tmp_path / "cache")
     assert data.train.labels[:, 1].min() == 1
     assert data.train.labels[:, 0].max() == 0
 
