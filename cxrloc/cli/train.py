@@ -98,10 +98,15 @@ def show_data(data: Any, quiet: bool) -> None:
 
 def show_result(result: Any, out: Path) -> None:
     """What the kept weights reach on the validation images."""
-    scores = result.run["validation"]
+    from cxrloc.pipeline.training_data import LEAKS
+
+    scores = dict(result.run["validation"])
+    leaking = scores.pop(LEAKS, None)
     if scores:
         rows = [["validation", ""], *([name, f"{value:.3f}"] for name, value in scores.items())]
         console().print(plain_table(rows))
+    if leaking:
+        console().print("Split by image: patients leak into these scores.")
     console().print(f"Model, metrics and run.json are in {out}", highlight=False)
 
 
