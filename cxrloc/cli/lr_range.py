@@ -22,6 +22,10 @@ def lr_range(
         str,
         typer.Option(help="First weights, in place of the recipe's: a file, imagenet, scratch."),
     ] = "",
+    fold: Annotated[
+        int | None,
+        typer.Option(min=0, help="Which of the recipe's folds, numbered from 0."),
+    ] = None,
     lowest: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Batches.")] = 100,
@@ -38,7 +42,7 @@ def lr_range(
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.train import TrainOptions
 
-        options = TrainOptions(recipe, data, labels, start, device=device, cache=cache)
+        options = TrainOptions(recipe, data, labels, start, fold, device=device, cache=cache)
         result = flow.lr_range(
             out,
             options,

@@ -13,10 +13,9 @@ from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.train import TrainOptions
+from cxrloc.pipeline.train import TrainOptions, chosen_recipe
 from cxrloc.pipeline.train_stages import build, feeding_for, training_batches, with_values
 from cxrloc.pipeline.training_data import training_data
-from cxrloc.recipe import read_recipe
 from cxrloc.training.fit_config import resolved
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries
 from cxrloc.training.lr_range import lr_range as range_test
@@ -53,8 +52,7 @@ def lr_range(
         UsageError: an option names nothing that exists, or `out` cannot be written.
         CxrlocError: the recipe or the data cannot be used.
     """
-    recipe = read_recipe(options.recipe)
-    recipe = replace(recipe, start=options.start or recipe.start)
+    _, recipe = chosen_recipe(options)
     make_folder(out)
     device = choose_device(options.device)
     data = training_data(recipe, options.data, options.labels, options.cache, decoding)

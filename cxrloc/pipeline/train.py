@@ -66,6 +66,18 @@ class TrainResult(NamedTuple):
     model: Path
 
 
+def chosen_recipe(options: TrainOptions) -> tuple[str, Recipe]:
+    """The recipe with the fold and first weights that were asked for: its text, and its values.
+
+    Raises:
+        UsageError: there is no such recipe, or no such fold of it.
+        CxrlocError: it is no recipe.
+    """
+    text = _recipe_text(options)
+    recipe = recipe_of_text(text, options.recipe)
+    return text, replace(recipe, start=options.start or recipe.start)
+
+
 def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     """Train by a recipe: `out` gets model.safetensors, metrics.csv, last.ckpt and run.json.
 
@@ -76,9 +88,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         CxrlocError: the recipe or the data cannot be used.
     """
     started = time.perf_counter()
-    text = _recipe_text(options)
-    recipe = recipe_of_text(text, options.recipe)
-    recipe = replace(recipe, start=options.start or recipe.start)
+    text, recipe = chosen_recipe(options)
     make_folder(out)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(os.cpu_count() or 1)
