@@ -21,7 +21,7 @@ def native_stride(backbone: str) -> int:
     >>> native_stride("resnet50"), native_stride("resnet50_large")
     (32, 64)
     """
-    return 64 if backbone.endswith("_large") and backbone.startswith("resnet") else 32
+    return 64 if backbone in LARGE else 32
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -167,6 +167,13 @@ def mobilenet_v2() -> nn.Sequential:
     return torchvision.models.mobilenet_v2().features
 
 
+LARGE: dict[str, Callable[[], nn.Module]] = {
+    "resnet38_large": resnet38_large,
+    "resnet50_large": resnet50_large,
+    "resnet101_large": resnet101_large,
+}
+"""Backbones that halve the image once more than the others."""
+
 BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "googlenet": googlenet,
@@ -175,9 +182,7 @@ BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "resnet38": resnet38,
     "resnet50": resnet50,
     "resnet101": resnet101,
-    "resnet38_large": resnet38_large,
-    "resnet50_large": resnet50_large,
-    "resnet101_large": resnet101_large,
+    **LARGE,
     "small_resnet": small_resnet,
     "densenet121": densenet121,
     "densenet169": densenet169,

@@ -20,7 +20,6 @@ from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
-ARCHITECTURES = ("localizer", "dualnet", "meta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class LocalizerConfig:
             (`centring.centre`); 0: none are.
 
     Raises:
-        CxrlocError: a value is not one of those.
+        CxrlocError: a value is not one of those; of the architecture `build_network` says so.
     """
 
     backbone: str
@@ -64,7 +63,6 @@ class LocalizerConfig:
             ("pooling", self.pooling, POOLINGS),
             ("output_stride", self.output_stride, OUTPUT_STRIDES),
             ("input_channels", self.input_channels, (1, 3)),
-            ("architecture", self.architecture, ARCHITECTURES),
         ):
             if value not in known:
                 raise CxrlocError(

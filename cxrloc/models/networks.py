@@ -5,6 +5,7 @@ from collections.abc import Callable
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer
+from cxrloc.types import CxrlocError
 
 Network = Localizer | DualNet | MetaLocalizer
 
@@ -19,7 +20,14 @@ NETWORKS: dict[str, Callable[[LocalizerConfig], Network]] = {
 def build_network(config: LocalizerConfig) -> Network:
     """The network of a config, with random weights.
 
+    Raises:
+        CxrlocError: its architecture is none of `NETWORKS`.
+
     >>> type(build_network(LocalizerConfig("small_resnet", ("Mass",)))).__name__
     'Localizer'
     """
+    if config.architecture not in NETWORKS:
+        raise CxrlocError(
+            f"architecture {config.architecture!r} is unknown: choose one of {', '.join(NETWORKS)}"
+        )
     return NETWORKS[config.architecture](config)

@@ -4,8 +4,8 @@ import torch
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.dualnet import DualNet, start_from_views
-from cxrloc.models.localizer import ARCHITECTURES, Localizer, LocalizerConfig
-from cxrloc.models.networks import NETWORKS
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.networks import build_network
 from cxrloc.models.weights import ModelCard, read_model, write_model
 from cxrloc.types import CxrlocError, Record, View
 
@@ -27,8 +27,10 @@ def pairs():
     return torch.rand(2, 2, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
-def test_every_architecture_has_a_network():
-    assert tuple(NETWORKS) == ARCHITECTURES
+def test_an_unknown_architecture_names_those_that_there_are():
+    config = LocalizerConfig("small_resnet", FINDINGS, architecture="triplenet")
+    with pytest.raises(CxrlocError, match="unknown: choose one of localizer, dualnet, meta"):
+        build_network(config)
 
 
 def test_the_prediction_reads_both_views_as_rubin_draws_it(network, pairs):
