@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrloc.datasets import OFFICIAL_SPLITS, READERS
 from cxrloc.datasets.batches import ImageSet, label_matrix
-from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_images, file_key
+from cxrloc.datasets.image_cache import Source, Watch, cached_images, file_key
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.report_labels import with_labels
@@ -72,6 +72,14 @@ class TrainingData:
     may_have_seen: tuple[str, ...] = ()
 
 
+class _Decoded(NamedTuple):
+    """Pixels, the slot of each image in them, and why others have none; by image_id."""
+
+    pixels: np.ndarray
+    slots: dict[str, int]
+    failures: dict[str, str]
+
+
 class _Found(NamedTuple):
     """Records in their parts, where their pixels come from, and whom not to train on."""
 
@@ -102,54 +110,42 @@ def training_data(
     if (config.reader == PHANTOM) != (path is None):
         needed = "needs no --data" if path else f"needs --data, a folder of {config.reader}"
         raise UsageError(f"the recipe {recipe.title!r} {needed}")
-    if config.phantom is not None:
-        found = _Found(*phantom_parts(config.phantom, recipe.preprocessing.size))
-    else:
-        assert path is not None
-        found = _found(recipe, path, labels)
-    sources = found.sources
-    parts, missing = _present(found.parts, sources)
+    found = _found(recipe, path, labels)
+    parts, missing = _present(found.parts, found.sources)
     warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
-    if recipe.network.architecture == DUALNET:
-        parts = _paired(parts, recipe)
-    preprocessing = _learned(recipe.preprocessing, parts.train, sources)
-    wanted = [*parts.train, *parts.validation]
-    images = cached_images(
-        [sources[record.image_id] for record in wanted], preprocessing, cache, watch
+    parts = _paired(parts, recipe)
+    preprocessing = _learned(recipe.preprocessing, parts.train, found.sources)
+    decoded = _decoded(
+        [*parts.train, *parts.validation], found.sources, preprocessing, cache, watch
     )
-    failures = [(wanted[place].image_id, why) for place, why in images.failures.items()]
-    unread = {image_id for image_id, _ in failures}
-    parts, _ = _present(parts, sources.keys() - unread)
-    if recipe.network.architecture == DUALNET:
-        parts = _paired(parts, recipe)  # without those whose other view could not be read
-    slots = dict(zip((record.image_id for record in wanted), images.slots, strict=True))
-    train, validation = (
-        _image_set(part, images, slots, recipe) for part in (parts.train, parts.validation)
-    )
+    parts, _ = _present(parts, found.sources.keys() - decoded.failures.keys())
+    parts = _paired(parts, recipe)  # without those whose other view could not be read
+    train, validation = (_image_set(part, decoded, recipe) for part in parts[:2])
     if config.shuffle_labels:
         order = np.random.default_rng(recipe.fit.seed).permutation(len(train.labels))
         train = replace(train, labels=train.labels[order])
-    name = f"radiographs of {config.reader}"
-    if config.phantom is not None:
-        name = f"synthetic radiographs (phantoms, seed {config.phantom.seed})"
+    description = _describe(recipe, parts, missing, train)
     return TrainingData(
-        name=name,
+        name=description["name"],
         parts=parts,
         train=train,
         validation=validation,
         missing=missing,
         unlisted=found.unlisted,
-        failures=failures,
+        failures=[*decoded.failures.items()],
         preprocessing=preprocessing,
-        description=_describe(recipe, name, parts, missing, train),
+        description=description,
         warnings=(*found.boxed.warnings, *warnings),
         may_have_seen=found.boxed.may_have_seen,
     )
 
 
-def _found(recipe: Recipe, path: Path, labels: Path | None) -> _Found:
+def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
     """A data set that is read and split; labels of reports are not those that boxes go by."""
     config = recipe.data
+    if config.phantom is not None:
+        return _Found(*phantom_parts(config.phantom, recipe.preprocessing.size))
+    assert path is not None
     records = _read(config, path)
     boxed = boxed_patients(config.reader, path, records)
     if labels is not None:
@@ -215,7 +211,9 @@ def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]
 
 
 def _paired(parts: Parts, recipe: Recipe) -> Parts:
-    """Frontal and lateral images in turn; those without a partner are left out."""
+    """For a network of two views frontal and lateral images in turn, none without a partner."""
+    if recipe.network.architecture != DUALNET:
+        return parts
     train, validation, test = (
         [each for pair in pairs_by_study(part, recipe.data.pairing) for each in pair]
         for part in parts[:3]
@@ -223,22 +221,40 @@ def _paired(parts: Parts, recipe: Recipe) -> Parts:
     return Parts(train, validation, test, parts.leaking)
 
 
-def _image_set(
-    records: Sequence[Record], images: CachedImages, slots: dict[str, Any], recipe: Recipe
-) -> ImageSet:
+def _decoded(
+    records: Sequence[Record],
+    sources: Mapping[str, Source],
+    preprocessing: Preprocessing,
+    cache: Path,
+    watch: Watch,
+) -> _Decoded:
+    names = [record.image_id for record in records]
+    images = cached_images([sources[name] for name in names], preprocessing, cache, watch)
+    return _Decoded(
+        pixels=images.pixels,
+        slots=dict(zip(names, images.slots.tolist(), strict=True)),
+        failures={names[place]: why for place, why in images.failures.items()},
+    )
+
+
+def _image_set(records: Sequence[Record], decoded: _Decoded, recipe: Recipe) -> ImageSet:
     views = 2 if recipe.network.architecture == DUALNET else 1
     blank = 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
+    slots = np.array([decoded.slots[record.image_id] for record in records], dtype=np.int64)
     return ImageSet(
-        pixels=images.pixels,
-        slots=np.array([slots[r.image_id] for r in records], dtype=np.int64).reshape(-1, views),
+        pixels=decoded.pixels,
+        slots=slots.reshape(-1, views),
         labels=label_matrix(records[::views], recipe.network.findings, blank),
     )
 
 
 def _describe(
-    recipe: Recipe, name: str, parts: Parts, missing: dict[str, int], train: ImageSet
+    recipe: Recipe, parts: Parts, missing: dict[str, int], train: ImageSet
 ) -> dict[str, Any]:
     findings = recipe.network.findings
+    name = f"radiographs of {recipe.data.reader}"
+    if recipe.data.phantom is not None:
+        name = f"synthetic radiographs (phantoms, seed {recipe.data.phantom.seed})"
     return {
         "name": name,
         "split": recipe.data.split.kind,
