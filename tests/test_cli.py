@@ -1,5 +1,6 @@
 """The commands as a user types them."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
+from cxrloc.cli.terminal import clear_errors, decoded
+from cxrloc.datasets.image_cache import Making
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.inference.map_files import read_maps
 
@@ -49,6 +52,23 @@ def test_models_shows_the_numbers_of_a_card(untrained_model: Path) -> None:
     assert row.split() == ["Effusion", "-", "0.500"]
     assert "phantom-v1" in run("models").stdout
     assert run("models", "unheard of").exit_code == 2
+
+
+def test_a_reader_that_has_had_enough_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `cxrloc recipes | head`: typer then ends the command, without a word."""
+    with pytest.raises(BrokenPipeError), clear_errors():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("size", "said"), [(10**8, ""), (8 * 10**10, "80.0 GB of the ")])
+def test_a_large_cache_is_announced_before_it_is_made(
+    size: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    making = Making(iter([b"pixels"]), 1, size, tmp_path)
+    assert [*decoded(making, quiet=False)] == [b"pixels"]
+    shown = capsys.readouterr().err
+    assert (said in shown, bool(shown)) == (True, bool(said))
 
 
 def test_help_imports_nothing_heavy() -> None:

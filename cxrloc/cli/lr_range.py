@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Device, Out, Quiet
-from cxrloc.cli.terminal import clear_errors, show_failures, show_warnings, with_progress
+from cxrloc.cli.terminal import clear_errors, decoded, show_failures, show_warnings, with_progress
 
 
 def lr_range(
@@ -47,7 +47,7 @@ def lr_range(
             out,
             options,
             flow.RangeConfig(lowest, highest, steps, ramp),
-            decoding=lambda images: with_progress(images, quiet, "Images decoded"),
+            decoding=lambda making: decoded(making, quiet),
             watch=lambda points: with_progress(points, quiet, "Steps"),
         )
         if not quiet:

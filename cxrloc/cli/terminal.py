@@ -15,6 +15,9 @@ T = TypeVar("T")
 _IN_FILE = {"metric", "n", "positives", "accuracy_low", "accuracy_high", "auc_low", "auc_high"}
 """Columns that stand in the files and leave the terminal to the others."""
 
+LARGE_BYTES = 1e9
+"""A cache that is to grow by so much is announced."""
+
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
@@ -40,6 +43,20 @@ def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iter
     screen = console(stderr=True)
     hidden = quiet or not screen.is_terminal
     yield from track(items, what, console=screen, disable=hidden, transient=True)
+
+
+def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:
+    """Images on their way into the cache, after a word on its size where that is large."""
+    from shutil import disk_usage
+
+    if making.bytes_needed >= LARGE_BYTES and not quiet:
+        free = disk_usage(making.folder).free
+        typer.echo(
+            f"{making.count} images are decoded into {making.folder}: this takes "
+            f"{making.bytes_needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB that are free there",
+            err=True,
+        )
+    yield from with_progress(making, quiet, "Images decoded")
 
 
 def exit_on(failures: Sequence[tuple[str, str]]) -> None:

@@ -11,10 +11,10 @@ from cxrloc.cli.options import Device, Out, Quiet
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
+    decoded,
     plain_table,
     show_failures,
     show_warnings,
-    with_progress,
 )
 
 
@@ -59,7 +59,7 @@ def train(
         options = flow.TrainOptions(recipe, data, labels, start, fold, resume, device, cache)
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(
-                decoding=lambda images: with_progress(images, hidden, "Images decoded"),
+                decoding=lambda making: decoded(making, hidden),
                 data=lambda data: show_data(data, quiet) if first else None,
                 moment=moment,
             )

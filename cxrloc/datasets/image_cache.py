@@ -17,7 +17,31 @@ from jaxtyping import Integer, Shaped
 from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess
 from cxrloc.types import CxrlocError, Radiograph
 
-Watch = Callable[[Iterable[bytes | str]], Iterable[bytes | str]]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Making:
+    """Images on their way into the cache, each as bytes or why it is none; made as they are taken.
+
+    Attributes:
+        images: as they are made.
+        count: how many they are.
+        bytes_needed: what they take on the disk.
+        folder: of the cache.
+    """
+
+    images: Iterator[bytes | str]
+    count: int
+    bytes_needed: int
+    folder: Path
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        return self.images
+
+    def __len__(self) -> int:
+        return self.count
+
+
+Watch = Callable[[Making], Iterable[bytes | str]]
 """Passes images on as they are made, and may show how far they have come."""
 
 _KEY = 33  # characters of a key in the index, with its line's end
@@ -93,12 +117,13 @@ def cached_images(
         missing = {
             key: source.read for key, source in zip(keys, sources, strict=True) if key not in known
         }
-        made = _make(list(missing.values()), plain, depth)
+        images = _make(list(missing.values()), plain, depth)
+        made = watch(Making(images, len(missing), len(missing) * image_bytes, folder))
         with (place / "pixels").open("ab") as pixels, (place / "index").open("ab") as index:
             pixels.truncate(len(known) * image_bytes)
             index.truncate(len(known) * _KEY)
             waiting: list[tuple[str, bytes]] = []
-            for key, image in zip(missing, watch(made), strict=True):
+            for key, image in zip(missing, made, strict=True):
                 if isinstance(image, str):
                     reasons[key] = image
                     continue

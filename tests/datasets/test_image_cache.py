@@ -64,6 +64,17 @@ def test_an_image_is_made_once_for_each_size_and_setting(tmp_path):
     assert watch.made == 5
 
 
+def test_who_watches_knows_beforehand_how_much_of_the_disk_is_needed(tmp_path):
+    def watch(making):
+        seen.append((len(making), making.bytes_needed, making.folder))
+        return making
+
+    seen = []
+    cached_images([source(0)], SMALL, tmp_path, watch)
+    cached_images([source(0), source(1), source(2)], SMALL, tmp_path, watch)
+    assert seen == [(1, 8 * 8, tmp_path), (2, 2 * 8 * 8, tmp_path)]
+
+
 def test_pixels_of_an_earlier_version_of_the_code_are_not_used(tmp_path, monkeypatch):
     watch = Counted()
     cached_images([source(0)], SMALL, tmp_path, watch)
