@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 Row = dict[str, float]
 """One line of metrics.csv: a validation, and the training since the one before."""
@@ -62,16 +62,25 @@ def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[s
     _save(whole, path)
 
 
+def refuse_to_overwrite(path: Path, resume: bool) -> None:
+    """A run begins where there is no checkpoint of another, or goes on from it.
+
+    Raises:
+        UsageError: there is one and the run is not to be resumed.
+    """
+    if path.exists() and not resume:
+        raise UsageError(f"{path} is there: go on with it (--resume), or choose another --out")
+
+
 def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
     """What `write_checkpoint` wrote, on the CPU; None where there is nothing to go on from.
 
     Raises:
-        CxrlocError: there is one and the run is not to be resumed.
+        UsageError: there is one and the run is not to be resumed.
     """
+    refuse_to_overwrite(path, resume)
     if not path.exists():
         return None
-    if not resume:
-        raise CxrlocError(f"{path} is there: go on with it (resume), or choose another folder")
     return {"path": str(path), **torch.load(path, map_location="cpu", weights_only=True)}
 
 

@@ -127,7 +127,7 @@ def test_normalised_together_two_processes_learn_what_one_does(
 def test_what_stops_one_process_is_said_by_both(results: list[dict]) -> None:
     for result in results:
         there, other = result["complaints"]
-        assert "last.ckpt is there: go on with it (resume)" in there
+        assert "last.ckpt is there: go on with it (--resume), or choose another --out" in there
         assert "process 1 has other data or settings than process 0: images is 0" in other
 
 
