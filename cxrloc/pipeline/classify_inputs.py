@@ -48,9 +48,14 @@ def labelled_images(
 
     Raises:
         UsageError: there is no such split, or the data have no official lists.
-        CxrlocError: the data or the labels cannot be read.
+        CxrlocError: the data or the labels cannot be read, or the part is empty.
     """
     image_set = _part(read_images(data), data, split, models)
+    if not image_set.records:
+        raise CxrlocError(
+            f"--split {split}: that part is empty ({image_set.name}): score another part, or "
+            "another data set"
+        )
     if labels is None:
         return image_set
     return _with_records(image_set, with_labels(image_set.records, read_labels(labels)))

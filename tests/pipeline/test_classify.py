@@ -1,6 +1,7 @@
 """`classify` from end to end, on phantoms and a model that knows nothing."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,13 @@ def test_an_official_list_can_be_scored_alone(
     (names,) = chests.glob(f"{images}*.txt")
     seen = read_predictions(tmp_path / "probabilities.csv").image_ids
     assert sorted(seen) == sorted(name[:-4] for name in names.read_text().split())
+
+
+def test_an_empty_part_is_said_to_be_empty(chests: Path, informed: Path, tmp_path: Path) -> None:
+    shutil.copytree(chests, tmp_path / "chests")
+    (tmp_path / "chests/test_list.txt").write_text("")
+    with pytest.raises(CxrlocError, match=r"--split test: that part is empty \(.*chests"):
+        classify(tmp_path / "chests", tmp_path, ClassifyOptions((), informed, split="test"))
 
 
 def test_published_numbers_stand_beside_the_measured(
