@@ -18,6 +18,7 @@ from cxrloc.cli.options import (
     Out,
     PairingChoice,
     Pairs,
+    Products,
     Quiet,
     Resamples,
     Seed,
@@ -64,13 +65,7 @@ def classify(
             "image, study, patient, and 1, 0 or blank per finding."
         ),
     ] = None,
-    products: Annotated[
-        bool,
-        typer.Option(
-            "--products",
-            help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
-        ),
-    ] = False,
+    products: Products = False,
     split: Annotated[
         str,
         typer.Option(

@@ -14,6 +14,7 @@ from cxrloc.cli.options import (
     Out,
     PairingChoice,
     Pairs,
+    Products,
     Quiet,
     Seed,
     Thresholds,
@@ -39,6 +40,7 @@ def heatmap(
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
     save_maps: Annotated[bool, typer.Option(help="Write raw maps of all findings (npz).")] = False,
+    products: Products = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
@@ -61,6 +63,7 @@ def heatmap(
             top=top,
             thresholds=tuple(threshold),
             voi=voi,
+            products=products,
             save_maps=save_maps,
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
@@ -74,7 +77,7 @@ def heatmap(
 def show_each(results: Iterable[Any], top: int, out: Path, quiet: bool) -> None:
     """Print the model, each image as it comes, where they are; a failure makes exit status 1."""
     from cxrloc.inference.batches import Failure
-    from cxrloc.pipeline.provenance import caption_of
+    from cxrloc.pipeline.provenance import ALONG_TREE, caption_of
 
     screen = console()
     done, failures = 0, []
@@ -85,6 +88,8 @@ def show_each(results: Iterable[Any], top: int, out: Path, quiet: bool) -> None:
         elif not quiet:
             if not done:
                 screen.print(caption_of(result.report["model"]))
+                if result.report["products_along_tree"]:
+                    screen.print(ALONG_TREE)
             screen.print(findings_table(result, top))
             done += 1
     if done:

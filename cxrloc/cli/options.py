@@ -43,6 +43,13 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
 TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
 TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]
+Products = Annotated[
+    bool,
+    typer.Option(
+        "--products",
+        help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[

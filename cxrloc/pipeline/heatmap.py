@@ -11,8 +11,10 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
+from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, chosen_findings
+from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.localize import Localized, heatmaps_of, localize
 from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.threads import map_in_threads
@@ -24,8 +26,10 @@ from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel
 from cxrloc.pipeline.outputs import make_folder, plan_outputs
 from cxrloc.pipeline.paired_images import Pairing, paired_files
 from cxrloc.pipeline.provenance import (
+    ALONG_TREE,
     above_operating_point,
     caption_of,
+    condition_warnings,
     describe_models,
     view_warnings,
 )
@@ -43,6 +47,8 @@ class HeatmapOptions:
         top: findings in the picture, most probable first.
         thresholds: of the box rule, between 0 and 255.
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
+        products: take probabilities as conditional on the parent in CheXpert's tree, and report
+            their products (`unconditional`); a model's own operating points then mean nothing.
         save_maps: write the raw maps of all findings too, also of those not reported.
         pairing: of images, for networks that read two views.
         inference: how the models are run, and which findings are reported.
@@ -52,6 +58,7 @@ class HeatmapOptions:
     top: int = 3
     thresholds: tuple[float, ...] = (60.0, 180.0)
     voi: int = 0
+    products: bool = False
     save_maps: bool = False
     pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
@@ -82,16 +89,27 @@ def heatmap(
     images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
     images = paired_files(images, [*planned], models, options.pairing)
     reported = chosen_findings(models, options.inference)
-    settings = replace(options.inference, findings=()) if options.save_maps else options.inference
+    settings = options.inference
+    if options.save_maps or options.products:  # a product needs ancestors that are not reported
+        settings = replace(settings, findings=())
 
     def finish(result: Localized | Failure) -> HeatmapResult | Failure:
         if isinstance(result, Failure):
             return result
+        if options.products:
+            result = _along_tree(result)
         stem = out / planned[Path(result.localization.image_id)]
         return HeatmapResult(stem, _write(result, stem, models, reported, options))
 
     results = localize(models, images, settings)
     yield from map_in_threads(finish, results, options.inference.workers)
+
+
+def _along_tree(result: Localized) -> Localized:
+    """The result with probabilities multiplied along CheXpert's tree."""
+    own = result.localization
+    products = unconditional(own.probabilities[None], own.findings, CHEXPERT_PARENTS)[0]
+    return result._replace(localization=replace(own, probabilities=products))
 
 
 def _write(
@@ -103,6 +121,9 @@ def _write(
 ) -> dict[str, Any]:
     """Write the files of one image; returns the content of its JSON file."""
     radiograph, localization = result
+    warnings = [*radiograph.warnings, *view_warnings(models, radiograph.view)]
+    if not options.products:
+        warnings += condition_warnings(models)
     columns = [localization.findings.index(finding) for finding in reported]
     of_all = heatmaps_of(localization)
     heatmaps = [of_all[column] for column in columns]
@@ -115,14 +136,15 @@ def _write(
         "model": describe_models(models),
         "method": options.inference.method,
         "views": options.inference.views,
-        "warnings": [*radiograph.warnings, *view_warnings(models, radiograph.view)],
+        "products_along_tree": options.products,
+        "warnings": warnings,
         "findings": [
             {
                 "finding": heatmap.finding,
                 "probability": round(probability, 4),
-                "above_operating_point": above_operating_point(
-                    models, heatmap.finding, probability
-                ),
+                "above_operating_point": None
+                if options.products
+                else above_operating_point(models, heatmap.finding, probability),
                 "degenerate": bool(is_degenerate(heatmap.scores)),
                 "boxes": [_box_row(d) for d in detections if d.finding == heatmap.finding],
             }
@@ -171,4 +193,6 @@ def _picture(
         title = f"{row['finding']}  {row['probability']:.2f}"
         panels.append(draw_panel(pixels, width, title, own, marks))
     captions = [caption_of(report["model"]), *(f"Warning: {w}" for w in report["warnings"])]
+    if report["products_along_tree"]:
+        captions.insert(1, ALONG_TREE)
     return compose_panels(panels, len(panels), captions, list(dict.fromkeys(roles)))

@@ -1,11 +1,14 @@
 """What every output says of the models behind it."""
 
+import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from cxrloc.evaluation.contamination import may_be_seen
 from cxrloc.models.weights import Model, hashed_patient
 from cxrloc.types import Record, View
+
+ALONG_TREE = "Probabilities are products along CheXpert's label tree."
 
 
 def describe_models(models: Sequence[Model]) -> dict[str, Any]:
@@ -27,6 +30,20 @@ def caption_of(description: dict[str, Any]) -> str:
     """The line under every picture."""
     name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
     return f"Model {name}, trained on {trained_on}. {limits}"
+
+
+def condition_warnings(models: Sequence[Model]) -> list[str]:
+    """A warning per model whose recipe has it learn findings given their parents.
+
+    Whether its probabilities still are conditional after a second stage is open (Pham et al. 2019).
+    """
+    recipes = {model.card.name: tomllib.loads(model.card.recipe) for model in models}
+    return [
+        f"{name} was trained given the parents in CheXpert's label tree: the probability of a "
+        "child may be conditional on its parent, and above it; --products multiplies them"
+        for name, recipe in recipes.items()
+        if recipe.get("data", {}).get("condition")
+    ]
 
 
 def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
