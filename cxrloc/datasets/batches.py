@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer, Shaped
-from scipy.stats import beta
 from torch import Tensor
 
 from cxrloc.datasets.single_label import single_label
@@ -79,29 +78,6 @@ def shuffled(
     return _by_epoch(order, len(labels) // batch_size, batch_size, seed, first_step)
 
 
-def balanced(
-    labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
-) -> Iterator[list[int]]:
-    """Endless batches of indices in which each finding, and their absence, comes equally often.
-
-    Every class (a finding, or none of them) has the same weight, shared equally by its images;
-    an image of several classes has the sum of its shares. Images are drawn with replacement.
-
-    >>> rare = np.array([[True], [False], [False], [False]])
-    >>> batches = balanced(rare, batch_size=4, seed=0)
-    >>> 0.4 < sum(next(batches).count(0) for _ in range(200)) / 800 < 0.6
-    True
-    """
-    classes = np.column_stack([labels, ~labels.any(axis=1)]).astype(float)
-    weights = (classes / np.maximum(classes.sum(axis=0), 1)).sum(axis=1)
-    count = len(labels) // batch_size * batch_size
-
-    def order(rng: np.random.Generator) -> np.ndarray:
-        return rng.choice(len(labels), size=count, p=weights / weights.sum())
-
-    return _by_epoch(order, len(labels) // batch_size, batch_size, seed, first_step)
-
-
 def half_normals(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
 ) -> Iterator[list[int]]:
@@ -137,7 +113,6 @@ Sampler = Callable[[Bool[np.ndarray, "image finding"], int, int, int], Iterator[
 
 SAMPLERS: dict[str, Sampler] = {
     "shuffled": shuffled,
-    "balanced": balanced,
     "half_normals": half_normals,
     "stratified": stratified,
     "single_label": single_label,
@@ -217,10 +192,11 @@ def training_step(
     for start in range(0, len(chosen), size):
         own = np.arange(start, start + size)[first::processes]
         inputs, own_labels = changed(own), labels[own].to(feeding.device)
-        if feeding.augmentation.mixup or feeding.augmentation.cutmix:
+        if feeding.augmentation.cutmix:
             # Everyone's partner is the image before, in the same pass.
             partners = start + (own - start - 1) % size
-            shares = _shares_of_partners(draws[own], cuts[own], inputs, feeding.augmentation)
+            cut = cut_out(cuts[own], feeding.augmentation.cutmix, inputs.shape[-1])
+            shares = cut[:, None].to(inputs)
             inputs = torch.lerp(inputs, changed(partners), shares)
             other_labels = labels[partners].to(feeding.device)
             own_labels = torch.lerp(own_labels, other_labels, shares.mean(dim=(2, 3)))
@@ -275,17 +251,3 @@ def normalised(
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
     return ((grey[:, :, None] - mean) / std).flatten(1, 2)
-
-
-def _shares_of_partners(
-    draws: Float[np.ndarray, "image draw"],
-    cuts: Float[np.ndarray, "image 4"],
-    images: Float[Tensor, "image view row col"],
-    augmentation: Augmentation,
-) -> Float[Tensor, "image 1 #row #col"]:
-    """How much of the other image comes in: 0 or 1 of a pixel, or the same of all, at most half."""
-    if augmentation.cutmix:
-        return cut_out(cuts, augmentation.cutmix, images.shape[-1])[:, None].to(images)
-    shares = beta.ppf(draws[:, -1], augmentation.mixup, augmentation.mixup)
-    halves = torch.from_numpy(np.minimum(shares, 1 - shares))
-    return halves[:, None, None, None].to(images)

@@ -33,11 +33,8 @@ class Augmentation:
         crop_aspect: smallest and largest ratio of the crop's width to its height.
         brightness: largest change of all grey levels, as a share of their range.
         contrast: largest change of their distance from the image's mean, as a share.
-        mixup: alpha of the Beta distribution that says how much of another image (and of its
-            labels) each image gets (Zhang et al. 2018); 0: none.
         cutmix: probability that a rectangle comes from another image, and as large a share of
-            the labels with it; its share of the area is even from 0 to 1 (Yun et al. 2019). Not
-            together with `mixup`.
+            the labels with it; its share of the area is even from 0 to 1 (Yun et al. 2019).
 
     Raises:
         CxrlocError: a value is outside its range.
@@ -52,7 +49,6 @@ class Augmentation:
     crop_aspect: tuple[float, ...] = (1.0, 1.0)
     brightness: float = 0.0
     contrast: float = 0.0
-    mixup: float = 0.0
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
@@ -62,11 +58,11 @@ class Augmentation:
                 raise CxrlocError(f"{name} {low}, {high}: needs 0 < smallest <= largest")
         if self.crop_area[1] > 1:
             raise CxrlocError(f"crop_area {self.crop_area}: no crop is larger than the image")
-        amounts = (self.rotation_degrees, self.shift, self.shear, self.brightness, self.mixup)
-        if min(amounts) < 0 or not 0 <= self.mirror <= 1 or not 0 <= self.scale < 1:
-            raise CxrlocError(f"{self}: amounts start at 0; mirror and scale end at 1")
-        if not 0 <= self.cutmix <= 1 or (self.cutmix and self.mixup):
-            raise CxrlocError(f"cutmix {self.cutmix}: from 0 to 1, and 0 beside mixup")
+        amounts = (self.rotation_degrees, self.shift, self.shear, self.brightness)
+        if min(amounts) < 0 or not 0 <= self.scale < 1:
+            raise CxrlocError(f"{self}: amounts start at 0; scale ends at 1")
+        if not 0 <= self.mirror <= 1 or not 0 <= self.cutmix <= 1:
+            raise CxrlocError(f"{self}: mirror and cutmix are from 0 to 1")
 
 
 def augment(
@@ -80,7 +76,7 @@ def augment(
         images: square, grey levels in [0, 1].
         draws: `DRAWS` numbers in [0, 1) per image: the same numbers give the same change,
             whatever other images are in the batch.
-        config: how far. Mixing and cutting are not done here: they need the other image's labels.
+        config: how far. Cutting is not done here: it needs the other image's labels.
 
     >>> corner = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
     >>> augment(corner, np.zeros((1, DRAWS)), Augmentation(mirror=0.5))

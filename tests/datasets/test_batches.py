@@ -24,7 +24,7 @@ LABELS = np.random.default_rng(1).choice([1.0, 0.0, -1.0], (COUNT, 3)).astype(np
 IMAGES = ImageSet(PIXELS, np.arange(COUNT)[:, None], LABELS)
 FEEDING = Feeding(
     preprocessing=Preprocessing(size=SIZE, source_size=None),
-    augmentation=Augmentation(mirror=0.5, rotation_degrees=10.0, mixup=0.4),
+    augmentation=Augmentation(mirror=0.5, rotation_degrees=10.0, cutmix=0.5),
     policy=POLICIES["ones_lsr"],
     device=torch.device("cpu"),
 )
@@ -90,7 +90,7 @@ def test_the_changes_of_a_step_are_not_the_numbers_of_an_epochs_order(monkeypatc
 
 @pytest.mark.parametrize(("passes", "processes"), [(1, 2), (2, 1), (2, 2)])
 def test_however_a_step_is_shared_its_images_changes_and_labels_are_the_same(passes, processes):
-    plain = replace(FEEDING, augmentation=replace(FEEDING.augmentation, mixup=0.0))
+    plain = replace(FEEDING, augmentation=replace(FEEDING.augmentation, cutmix=0.0))
     (whole,) = training_step(IMAGES, ROWS, 3, plain)
     for process in range(processes):
         feeding = replace(plain, passes=passes, share=(process, processes))
@@ -100,22 +100,6 @@ def test_however_a_step_is_shared_its_images_changes_and_labels_are_the_same(pas
             own = slice(number * size + process, (number + 1) * size, processes)
             torch.testing.assert_close(part.inputs[0], whole.inputs[0][own])
             assert torch.equal(part.labels, whole.labels[own])
-
-
-def test_a_mixed_image_has_its_labels_mixed_by_the_same_share():
-    """Image k is all grey level k / 11 and has the label k / 11."""
-    grey = np.linspace(0, 1, COUNT, dtype=np.float32)
-    pixels = np.broadcast_to((grey * 65535).astype(np.uint16)[:, None, None], (COUNT, 2, 2))
-    images = ImageSet(pixels, np.arange(COUNT)[:, None], grey[:, None])
-    feeding = replace(
-        FEEDING,
-        preprocessing=Preprocessing(size=2, mean=(0.0,), std=(1.0,)),
-        augmentation=Augmentation(mixup=1.0),
-        policy=POLICIES["zeros"],
-    )
-    (batch,) = training_step(images, ROWS, 0, feeding)
-    torch.testing.assert_close(batch.inputs[0][:, 0, 0, 0], batch.labels[:, 0], atol=1e-4, rtol=0)
-    assert not torch.allclose(batch.labels[:, 0], torch.from_numpy(grey[ROWS]), atol=0.01)
 
 
 def test_a_cut_image_has_labels_by_the_share_of_its_pixels_from_the_other():
