@@ -13,7 +13,7 @@ from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.train import TrainOptions, chosen_recipe
+from cxrloc.pipeline.train import TrainOptions, check_before_data, chosen_recipe
 from cxrloc.pipeline.train_stages import build, feeding_for, training_batches, with_values
 from cxrloc.pipeline.training_data import training_data
 from cxrloc.training.fit_config import resolved
@@ -54,6 +54,7 @@ def lr_range(
     """
     _, recipe = chosen_recipe(options)
     make_folder(out)
+    check_before_data(recipe, options)
     device = choose_device(options.device)
     data = training_data(recipe, options.data, options.labels, options.cache, decoding)
     fit = replace(resolved(recipe.fit, len(data.train.slots)), steps=config.steps)

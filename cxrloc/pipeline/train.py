@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +13,17 @@ import torch
 
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.inference.batches import choose_device
+from cxrloc.models.networks import build_network
 from cxrloc.models.weights import ModelCard, hashed_patient, write_model
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.pipeline.train_stages import Trained, train_stages
-from cxrloc.pipeline.training_data import TrainingData, training_data
+from cxrloc.pipeline.training_data import TrainingData, check_folder, training_data
 from cxrloc.recipe import Recipe, read_recipe, recipe_of_text, recipe_text
-from cxrloc.training.distributed import processes, rank, world_size
-from cxrloc.training.first_weights import earlier_models, weights_sha256
+from cxrloc.training.checkpoints import refuse_to_overwrite
+from cxrloc.training.distributed import from_first, processes, rank, world_size
+from cxrloc.training.first_weights import earlier_models, fill, weights_sha256
 from cxrloc.training.fit import Moment, Run
 from cxrloc.types import UsageError
 
@@ -78,6 +81,18 @@ def chosen_recipe(options: TrainOptions) -> tuple[str, Recipe]:
     return text, replace(recipe, start=options.start or recipe.start)
 
 
+def check_before_data(recipe: Recipe, options: TrainOptions) -> None:
+    """Refuse at once what else would be refused once all images are decoded.
+
+    Raises:
+        UsageError: a folder of data is needed and not given, or the other way round.
+        CxrlocError: there is no such network, or its first weights cannot be had or do not fit.
+    """
+    check_folder(recipe, options.data)
+    with torch.random.fork_rng([]):
+        fill(build_network(recipe.network), recipe.start)
+
+
 def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     """Train by a recipe: `out` gets model.safetensors, metrics.csv, last.ckpt and run.json.
 
@@ -93,6 +108,8 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(os.cpu_count() or 1)
     with processes(choose_device(options.device)) as device:
+        from_first(partial(refuse_to_overwrite, out / "last.ckpt", options.resume))
+        check_before_data(recipe, options)
         data = training_data(recipe, options.data, options.labels, options.cache, watch.decoding)
         recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)

@@ -106,10 +106,7 @@ def training_data(
         CxrlocError: the data cannot be read or split, no label says anything of a finding, or
             somebody with an expert's box would be trained on.
     """
-    config = recipe.data
-    if (config.reader == PHANTOM) != (path is None):
-        needed = "needs no --data" if path else f"needs --data, a folder of {config.reader}"
-        raise UsageError(f"the recipe {recipe.title!r} {needed}")
+    check_folder(recipe, path)
     found = _found(recipe, path, labels)
     parts, missing = _present(found.parts, found.sources)
     warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
@@ -121,7 +118,7 @@ def training_data(
     parts, _ = _present(parts, found.sources.keys() - decoded.failures.keys())
     parts = _paired(parts, recipe)  # without those whose other view could not be read
     train, validation = (_image_set(part, decoded, recipe) for part in parts[:2])
-    if config.shuffle_labels:
+    if recipe.data.shuffle_labels:
         order = np.random.default_rng(recipe.fit.seed).permutation(len(train.labels))
         train = replace(train, labels=train.labels[order])
     description = _describe(recipe, parts, missing, train)
@@ -138,6 +135,18 @@ def training_data(
         warnings=(*found.boxed.warnings, *warnings),
         may_have_seen=found.boxed.may_have_seen,
     )
+
+
+def check_folder(recipe: Recipe, path: Path | None) -> None:
+    """A data set lies in a folder, phantoms in none.
+
+    Raises:
+        UsageError: a folder is needed and not given, or the other way round.
+    """
+    reader = recipe.data.reader
+    if (reader == PHANTOM) != (path is None):
+        needed = "needs no --data" if path else f"needs --data, a folder of {reader}"
+        raise UsageError(f"the recipe {recipe.title!r} {needed}")
 
 
 def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:

@@ -38,16 +38,21 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
     Raises:
         CxrlocError: the weights cannot be had or do not fit the backbone.
     """
-    kind = _kind_of(weights)
-    if kind == "scratch":
+    fill(network, weights)
+    if weights == "scratch":
         return
-    if kind == "models":
-        _start_from_models(network, weights)
-    else:
-        start_from_imagenet(network, None if kind == "imagenet" else Path(weights))
     for backbone, seen in _backbones(network, images):
         if _is_folded(backbone):
             unfold_normalisation(backbone, seen)
+
+
+def fill(network: Network, weights: str) -> None:
+    """What `start` does before it looks at images; all that it refuses is refused here."""
+    kind = _kind_of(weights)
+    if kind == "models":
+        _start_from_models(network, weights)
+    elif kind != "scratch":
+        start_from_imagenet(network, None if kind == "imagenet" else Path(weights))
 
 
 def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "models"]:

@@ -318,6 +318,8 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
         (("pham2019_one",), 2, "did you mean pham2019_ones"),
         (("phantom", "--data", "."), 2, "needs no --data"),
         (("wang2017_resnet50_lse",), 2, "needs --data, a folder of chestxray14"),
+        (("phantom_few", "--start", "imagenet"), 1, "nobody published ImageNet weights"),
+        (("phantom_few", "--start", "gone.safetensors"), 2, "gone.safetensors: neither a file"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
@@ -326,6 +328,15 @@ def test_what_cannot_be_trained_is_one_line(
     done = run("train", *arguments, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
     assert (done.exit_code, said in done.stderr) == (status, True)
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "cache").exists()  # before any image is decoded
+
+
+def test_another_runs_folder_is_refused_before_any_image_is_decoded(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/last.ckpt").touch()
+    done = run("train", "phantom_few", "--out", tmp_path / "out", "--cache", tmp_path / "cache")
+    assert (done.exit_code, "last.ckpt is there" in done.stderr) == (2, True)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_recipes_are_listed_with_their_source() -> None:
