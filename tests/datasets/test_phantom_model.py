@@ -36,17 +36,18 @@ def test_the_file_is_small_and_says_where_it_comes_from(model):
     assert MODELS[PHANTOM_MODEL].stat().st_size < 4e6
     assert model.card.findings == CHESTXRAY8
     assert set(model.card.views) == {"PA", "AP"}
-    assert set(model.card.operating_points) == set(CHESTXRAY8)
+    assert set(model.card.operating_points) == set(model.card.auc) == set(CHESTXRAY8)
     assert "synthetic" in model.card.limits
 
 
-def test_the_card_names_every_training_patient_and_no_other(model):
+def test_the_card_names_every_training_and_validation_patient_and_no_other(model):
     data = read_recipe("phantom").data.phantom
     plans = [plan_phantom(data.seed, index) for index in range(0, data.training_images, 250)]
     trained = [phantom_record(plan, 1) for plan in plans]
     assert len(contaminated_patients(trained, model.card.training_patients)) == len(trained)
     held_out = phantom_record(plan_phantom(data.seed, data.training_images), 1)
     assert not contaminated_patients([held_out], model.card.training_patients)
+    assert contaminated_patients([held_out], model.card.validation_patients)
 
 
 def test_it_tells_phantoms_with_a_finding_from_those_without(fresh):
