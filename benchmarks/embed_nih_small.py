@@ -27,7 +27,7 @@ from cxrloc.models.localizer import Localizer
 from cxrloc.models.weights import Model, hashed_patient, read_model, write_model
 from cxrloc.types import Label, Record
 
-NAME = "nih-small-v2"
+NAME = "nih-small-v3"
 CENTRING_IMAGES = 1000
 LIMITS = (
     "Research demo: not for diagnosis. Boxes meet those of experts little more often than boxes of "
@@ -87,6 +87,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
         limits=LIMITS,
         trained_on=TRAINED_ON.format(images=f"{len(trained):,}") + "".join(started),
         training_images=len(trained),
+        training_patients=tuple(sorted({hashed_patient(r.patient_id) for r in trained})),
     )
     write_model(path, network, model.preprocessing, card)
 
