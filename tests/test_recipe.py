@@ -59,6 +59,9 @@ def test_a_mistake_in_a_recipe_is_named_with_its_place(tmp_path, old, new, messa
     assert str(path) in str(raised.value)
 
 
-def test_an_unknown_recipe_is_answered_with_those_that_exist():
-    with pytest.raises(CxrlocError, match="phantom"):
-        read_recipe("wang1999")
+@pytest.mark.parametrize(
+    ("name", "answer"), [("phantoms", "phantom"), ("chexnet", "`cxrloc recipes` lists them")]
+)
+def test_an_unknown_recipe_is_answered_with_those_alike_or_where_they_are_listed(name, answer):
+    with pytest.raises(CxrlocError, match=answer):
+        read_recipe(name)
