@@ -45,8 +45,9 @@ def fold_aucs(fold: Path, abnormal: bool, resamples: int) -> np.ndarray:
     return np.array([mean_auc(truth, logits, one) for one in weights])
 
 
-def mean_auc(truth: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> float:
-    """Over the findings that some images have and some have not."""
+def mean_auc(truth: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Over the findings that some images have and some have not; all count the same by default."""
+    weights = np.ones(len(truth)) if weights is None else weights
     areas = []
     for one, scores in zip(truth.T, logits.T, strict=True):
         with_finding = weights[one].sum()

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from compare_screened import mean_auc
 from frozen_features import (
     BATCH,
     FROZEN,
@@ -34,7 +35,6 @@ from frozen_features import (
     read_images,
 )
 from guides_of_place import Guide, GuideScore, grey_levels, guides_of, score_maps
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -160,12 +160,6 @@ def logits_and_maps(network: Localizer, features: np.ndarray) -> tuple[np.ndarra
         logits.append(one[0][:, :8].numpy())
         maps.append(one[1].numpy())
     return np.concatenate(logits), np.concatenate(maps)
-
-
-def mean_auc(truth: np.ndarray, logits: np.ndarray) -> float:
-    """Over the findings that some have and some have not."""
-    columns = [j for j in range(truth.shape[1]) if 0 < truth[:, j].sum() < len(truth)]
-    return float(np.mean([roc_auc_score(truth[:, j], logits[:, j]) for j in columns]))
 
 
 def score_guides(

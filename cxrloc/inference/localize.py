@@ -111,7 +111,7 @@ def localize_radiograph(
 def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:
     """Only of class activation maps it is known what centring takes off."""
     for model in models:
-        if usual_maps(model.network, ()) is not None:
+        if model.config is not None and model.config.centred_cells:
             raise UsageError(
                 f"--views {settings.views}: maps of {model.card.name}, whose features are centred, "
                 f"are averaged with --method cam alone, not {settings.method}"

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.datasets.batches import normalised
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.sampling import Sampled, mean_inside, sample
@@ -91,7 +92,10 @@ def see(
             continue
         planes = sample(images, version, *images.shape[-2:]).planes
         if preprocessing.standardised:
-            planes = _standardised_again(planes, preprocessing)
+            # The channels of a view differ by a mean and a deviation: the first holds its greys.
+            first = planes[:, :: len(preprocessing.mean)]
+            grey = first * preprocessing.std[0] + preprocessing.mean[0]
+            planes = normalised(grey, preprocessing)
         yield Seen(planes, version)
 
 
@@ -166,17 +170,3 @@ def cell_affine(
         yy=images_shape[-2] / maps_shape[-2],
         y0=shift_pixels,
     )
-
-
-def _standardised_again(
-    images: Float[Tensor, "batch channel row col"], preprocessing: Preprocessing
-) -> Float[Tensor, "batch channel row col"]:
-    """Grey levels with mean 0 and deviation 1 anew, then each channel's own mean and deviation."""
-    views = images.shape[1] // len(preprocessing.mean)
-    mean, std = (
-        torch.tensor(values * views, device=images.device)[:, None, None]
-        for values in (preprocessing.mean, preprocessing.std)
-    )  # channel 1 1
-    grey = images * std + mean
-    spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
-    return ((grey - centre) / spread.clamp(min=1e-6) - mean) / std

@@ -14,6 +14,7 @@ from cxrloc.pipeline.compare import (
     compare_named,
     write_comparison,
 )
+from cxrloc.pipeline.folds import spread
 from cxrloc.types import UsageError
 
 _PAIR = ["finding", "metric", "run_a", "run_b"]
@@ -62,7 +63,9 @@ def compare_folds(
         for fold in first
     }
     frames = {
-        "differences": _differences([r.frames["differences"] for r in results.values()]),
+        "differences": spread(
+            pd.concat([r.frames["differences"] for r in results.values()]), _PAIR, "difference"
+        ),
         "rank_correlations": _mean([r.frames["rank_correlations"] for r in results.values()]),
     }
     one = results[first[0]].run
@@ -73,13 +76,6 @@ def compare_folds(
     }
     write_comparison(frames, run, out)
     return CompareResult(frames, run)
-
-
-def _differences(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One row per pair of runs, finding and metric: the folds that have it, and what they say."""
-    groups = pd.concat(folds).groupby(_PAIR, sort=False)["difference"]
-    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
-    return table.reset_index()
 
 
 def _mean(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -118,6 +118,13 @@ def _warnings(results: Mapping[str, ClassifyResult]) -> dict[str, dict[str, int]
     return warnings
 
 
+def spread(folds: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    """One row per combination of keys: folds that have the column, and what it is over them."""
+    groups = folds.groupby(list(keys), sort=False)[column]
+    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
+    return table.reset_index()
+
+
 def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:
     """One row per finding and metric: folds that have it, mean, standard deviation, min and max.
 
@@ -126,6 +133,4 @@ def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:
     """
     frame = pd.concat([classification_frame(report) for report in reports])
     numbers = frame[frame["group"] == "all"].astype({"value": float})
-    groups = numbers.groupby(["metric", "finding"], sort=False)["value"]
-    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
-    return table.reset_index()
+    return spread(numbers, ["metric", "finding"], "value")

@@ -89,6 +89,7 @@ def heatmap(
     images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in planned]
     images = paired_files(images, [*planned], models, options.pairing)
     reported = chosen_findings(models, options.inference)
+    of_models = [] if options.products else condition_warnings(models)
     settings = options.inference
     if options.save_maps or options.products:  # a product needs ancestors that are not reported
         settings = replace(settings, findings=())
@@ -98,6 +99,9 @@ def heatmap(
             return result
         if options.products:
             result = _along_tree(result)
+        result = _with_warnings(
+            result, [*view_warnings(models, result.radiograph.view), *of_models]
+        )
         stem = out / planned[Path(result.localization.image_id)]
         return HeatmapResult(stem, _write(result, stem, models, reported, options))
 
@@ -112,6 +116,13 @@ def _along_tree(result: Localized) -> Localized:
     return result._replace(localization=replace(own, probabilities=products))
 
 
+def _with_warnings(result: Localized, warnings: Sequence[str]) -> Localized:
+    """The result with what the reader should know of the models beside that of the image."""
+    radiograph = result.radiograph
+    known = replace(radiograph, warnings=(*radiograph.warnings, *warnings))
+    return result._replace(radiograph=known)
+
+
 def _write(
     result: Localized,
     stem: Path,
@@ -121,9 +132,6 @@ def _write(
 ) -> dict[str, Any]:
     """Write the files of one image; returns the content of its JSON file."""
     radiograph, localization = result
-    warnings = [*radiograph.warnings, *view_warnings(models, radiograph.view)]
-    if not options.products:
-        warnings += condition_warnings(models)
     columns = [localization.findings.index(finding) for finding in reported]
     of_all = heatmaps_of(localization)
     heatmaps = [of_all[column] for column in columns]
@@ -137,7 +145,7 @@ def _write(
         "method": options.inference.method,
         "views": options.inference.views,
         "products_along_tree": options.products,
-        "warnings": warnings,
+        "warnings": list(radiograph.warnings),
         "findings": [
             {
                 "finding": heatmap.finding,

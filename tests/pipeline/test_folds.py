@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from cxrloc.cli import app
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.splits import SplitConfig, split_records
@@ -23,32 +22,9 @@ from cxrloc.pipeline import classify, folds
 from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.recipe import recipe_of_text
 from cxrloc.types import Annotation, Box, Record, View
+from tests.pipeline.tiny_training import TINY_RECIPE, run
 
-RECIPE = """
-title = "Tiny"
-[data]
-reader = "chestxray14"
-[data.split]
-kind = "resamplings"
-ratios = [0.5, 0.2, 0.3]
-folds = 2
-[preprocessing]
-size = 32
-[network]
-backbone = "small_resnet"
-findings = ["Effusion", "Mass"]
-transition_channels = 4
-[fit]
-batch_size = 4
-steps = 1
-frozen_normalisation = true
-[fit.schedule]
-learning_rate = 1e-3
-"""
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+RECIPE = TINY_RECIPE.format(split='kind = "resamplings"\nfolds = 2')
 
 
 @pytest.fixture(scope="module")

@@ -5,38 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
 
-from cxrloc.cli import app
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
+from tests.pipeline.tiny_training import TINY_RECIPE, run
 
-RECIPE = """
-title = "Tiny"
-[data]
-reader = "chestxray14"
-[data.split]
-kind = "image"
-ratios = [0.5, 0.2, 0.3]
-[preprocessing]
-size = 32
-[network]
-backbone = "small_resnet"
-findings = ["Effusion", "Mass"]
-transition_channels = 4
-[fit]
-batch_size = 4
-steps = 1
-frozen_normalisation = true
-[fit.schedule]
-learning_rate = 1e-3
-"""
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+RECIPE = TINY_RECIPE.format(split='kind = "image"')
 
 
 @pytest.fixture(scope="module")

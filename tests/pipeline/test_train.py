@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from cxrloc.cli import app
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
@@ -23,6 +22,7 @@ from cxrloc.pipeline.boxed_patients import refuse_boxed
 from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import read_recipe, recipe_of_text
 from cxrloc.types import CxrlocError
+from tests.pipeline.tiny_training import run
 
 RECIPE = """
 title = "Tiny"
@@ -51,10 +51,6 @@ frozen_normalisation = true
 [fit.schedule]
 learning_rate = 3e-3
 """
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def numbers(out: Path) -> pd.DataFrame:
