@@ -98,7 +98,7 @@ def show_data(data: Any, quiet: bool) -> None:
 
 def show_result(result: Any, out: Path) -> None:
     """What the kept weights reach on the validation images."""
-    from cxrloc.pipeline.training_data import LEAKS
+    from cxrloc.datasets.splits import LEAKS
 
     scores = dict(result.run["validation"])
     leaking = scores.pop(LEAKS, None)
@@ -137,7 +137,7 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 def _numbers(moment: Any) -> str:
     """Loss, last AUC (and whether patients leak into it), speed and time left."""
-    from cxrloc.pipeline.training_data import LEAKS
+    from cxrloc.datasets.splits import LEAKS
 
     minutes, seconds = divmod(round(moment.seconds_left), 60)
     area = moment.validation.get("mean_auc")

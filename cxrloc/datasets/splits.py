@@ -57,6 +57,10 @@ class SplitConfig:
             )
 
 
+LEAKS = "leaks_patients"
+"""What marks a split by image: a column of metrics.csv, a line of run.json."""
+
+
 class Parts(NamedTuple):
     """A data set in three; `leaking` where the parts share patients."""
 

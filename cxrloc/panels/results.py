@@ -1,11 +1,13 @@
 """Results on disk as panels read them: tables that commands wrote, and the names of runs."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.datasets.splits import LEAKS
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -45,8 +47,11 @@ def read_table(
 def run_names(results: Sequence[Path]) -> list[str]:
     """A short name of each run: the last part of its path; the whole path where two share it.
 
+    A run that patients leak into says so behind its name.
+
     Raises:
         UsageError: a run is named twice.
+        CxrlocError: a run's card cannot be read.
 
     >>> run_names([Path("out/average"), Path("out/lse.csv")])
     ['average', 'lse']
@@ -56,7 +61,24 @@ def run_names(results: Sequence[Path]) -> list[str]:
     names = [n if counts[n] == 1 else str(path) for n, path in zip(short, results, strict=True)]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(names)}: a run is named twice")
-    return names
+    marks = (" (patients leak)" if leaks(path) else "" for path in results)
+    return [name + mark for name, mark in zip(names, marks, strict=True)]
+
+
+def leaks(result: Path) -> bool:
+    """Whether a run's card says that patients leak into its scores, by a split by image.
+
+    Args:
+        result: a command's output folder, or a CSV file in it; nothing else has a card.
+
+    Raises:
+        CxrlocError: the card cannot be read.
+    """
+    card = (result.parent if result.suffix == ".csv" else result) / "run.json"
+    try:
+        return card.is_file() and bool(json.loads(card.read_text(encoding="utf-8")).get(LEAKS))
+    except (ValueError, AttributeError) as error:
+        raise CxrlocError(f"{card}: not the run card of a command ({error})") from error
 
 
 def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cxrloc.datasets.splits import draw_patients
+from cxrloc.datasets.splits import LEAKS, draw_patients
 from cxrloc.evaluation.classification.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
@@ -195,6 +195,7 @@ def classify_by(
         "readers": _describe_readers(readers),
         **_describe(options, points, tuning, report),
         **_describe_images(image_set, seen, out),
+        LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **seen.warnings},
         "contaminated_patients": len(leaked) if say_whom_they_saw(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),

@@ -3,12 +3,14 @@
 import csv
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.panels.results import leaks
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
@@ -18,6 +20,8 @@ _PLANNED = "training"
 """The panel that also takes a recipe."""
 
 _MOST_POINTS = 2000
+
+_LEAK = "Split by image: patients leak from training into these scores."
 
 
 def figure(
@@ -54,6 +58,8 @@ def figure(
     for path in results:
         if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
+    if any(map(leaks, results)):
+        request = replace(request, caption=f"{_LEAK} {request.caption}".rstrip())
     paths = figure_paths(out)
     make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder, figure_style(dark):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.tables import classification_frame, frame_markdown
 from cxrloc.inference.batches import Failure
 from cxrloc.models.weights import Model, read_model
@@ -74,6 +75,7 @@ def classify_folds(
             fold: {"model": result.run["model"], **result.run["scored"]}
             for fold, result in results.items()
         },
+        LEAKS: any(result.run[LEAKS] for result in results.values()),
         "warnings": warnings,
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

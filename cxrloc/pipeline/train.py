@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from cxrloc.datasets.image_cache import Watch
+from cxrloc.datasets.splits import LEAKS
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import ModelCard, hashed_patient, write_model
@@ -125,6 +126,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "recipe": asdict(recipe),
             "device": str(device),
             "processes": world_size(),
+            LEAKS: data.parts.leaking,
             "data": data.description,
             "labels_from": source_of_labels(options.data, options.labels),
             "failed_images": dict(data.failures),

@@ -19,6 +19,7 @@ from cxrloc.datasets.batches import (
     evaluation_inputs,
     training_step,
 )
+from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.classification.units import ATTRIBUTES
@@ -27,7 +28,7 @@ from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
 from cxrloc.models.probabilities import PROBABILITIES
-from cxrloc.pipeline.training_data import LEAKS, TrainingData
+from cxrloc.pipeline.training_data import TrainingData
 from cxrloc.recipe import Recipe
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.distributed import gathered, own_share, rank, synchronised, world_size

@@ -34,9 +34,6 @@ from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 TEMPLATE_IMAGES = 1000
 """Training images whose mean is a good template."""
 
-LEAKS = "leaks_patients"
-"""What marks a split by image: a column of metrics.csv, a line of run.json."""
-
 DUALNET = "dualnet"
 """The architecture that takes a frontal and a lateral image."""
 
@@ -269,7 +266,6 @@ def _describe(
         "split": recipe.data.split.kind,
         "fold": recipe.data.split.fold,
         "folds": recipe.data.split.folds,
-        LEAKS: parts.leaking,
         "labels_shuffled": recipe.data.shuffle_labels,
         "split_sha256": split_sha256(parts),
         "training_sha256": _images_sha256(train),

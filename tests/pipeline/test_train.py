@@ -267,7 +267,7 @@ def test_a_split_by_image_marks_every_output_as_leaking(
     text = RECIPE.replace('"ratios"', '"image"').replace("steps = 9", "steps = 1")
     done = run("train", written(tmp_path, text), *command[2:], "--out", tmp_path / "out")
     assert "patients leak" in done.stdout
-    assert json.loads((tmp_path / "out/run.json").read_text())["data"]["leaks_patients"]
+    assert json.loads((tmp_path / "out/run.json").read_text())["leaks_patients"]
     card = read_model(tmp_path / "out/model.safetensors").card
     assert "patients leak" in card.limits
     assert "patients leak" in card.name
