@@ -134,10 +134,10 @@ def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure,
     width = WIDTHS_MM[request.width]
     rows = -(-len(titles) // int(width // _CELL_MM))
     columns = -(-len(titles) // rows)  # rows as even as they can be
-    cell = min(width / columns, (1.2 if len(titles) > 1 else 1.8) * _CELL_MM)
+    cell = min(width / columns, (1.8 if rows == 1 else 1.2) * _CELL_MM)
     size = (width / INCH_MM, rows * (cell + 4) / INCH_MM)
     figure = Figure(figsize=size)
-    figure.set_layout_engine("constrained", h_pad=_GRID_PAD, w_pad=_GRID_PAD)
+    figure.set_layout_engine("compressed", h_pad=_GRID_PAD, w_pad=_GRID_PAD)
     every = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, title in zip(every, titles, strict=False):
         axes.set_title(title)
@@ -152,9 +152,12 @@ def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure,
 def label_grid(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
     """What the axes of small plots are: once for all of them."""
     if len(panels) == 1:
-        panels[0].set(xlabel=x, ylabel=y)
+        panels[0].set_xlabel(x)
     else:
         figure.supxlabel(x, fontsize=7)
+    if panels[0].get_position().y0 == panels[-1].get_position().y0:  # one row
+        panels[0].set_ylabel(y)
+    else:
         figure.supylabel(y, fontsize=7)
 
 
