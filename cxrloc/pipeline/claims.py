@@ -16,6 +16,7 @@ from cxrloc.models.weights import Model
 from cxrloc.pipeline.provenance import (
     above_operating_point,
     contamination_warnings,
+    selection_warnings,
     view_warnings,
 )
 from cxrloc.types import CxrlocError, Detection, Heatmap, Record
@@ -71,6 +72,8 @@ def claims_of_models(
         warnings.update(result.radiograph.warnings)
         warnings.update(view_warnings(models, result.radiograph.view))
         warnings.update(contamination_warnings(models, result.localization.image_id))
+    seen = {localization.image_id for localization in localizations}
+    warnings.update(selection_warnings(models, [r for r in records if r.image_id in seen]))
     predicted = frozenset(
         (each.image_id, finding)
         for each in localizations

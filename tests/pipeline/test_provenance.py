@@ -5,8 +5,12 @@ import torch
 
 from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.weights import Model, ModelCard, hashed_patient
+from cxrloc.inference.batches import InferenceSettings
+from cxrloc.models.weights import Model, ModelCard, hashed_patient, read_model, write_model
+from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.provenance import contamination_warnings
 
@@ -24,6 +28,24 @@ CARD = ModelCard("xrv:nih", "NIH ChestX-ray14", ("Mass",), may_have_seen=("Chest
 def test_weights_whose_training_part_is_lost_are_doubted_by_image(seen, image_id, warned):
     model = Model(torch.nn.Identity(), None, Preprocessing(8), replace(CARD, may_have_seen=seen))
     assert bool(contamination_warnings([model], image_id)) == warned
+
+
+def test_boxes_of_patients_who_chose_the_weights_are_scored_with_a_warning(
+    tmp_path, untrained_model
+):
+    write_phantoms(tmp_path / "chests", n=3, seed=0, size=32)
+    judge = next(r.patient_id for r in read_images(tmp_path / "chests").records if r.annotations)
+    model = read_model(untrained_model)
+    card = replace(model.card, name="chosen", validation_patients=(hashed_patient(judge),))
+    write_model(tmp_path / "chosen.safetensors", model.network, model.preprocessing, card)
+    options = BenchOptions(
+        models=(str(tmp_path / "chosen.safetensors"),),
+        protocol=ScoringProtocol(resampling=Resampling(0)),
+        inference=InferenceSettings(device="cpu"),
+    )
+    claims = bench(tmp_path / "chests", tmp_path / "out", options).claims
+    (warning,) = (text for text in claims.warnings if "chosen on these patients" in text)
+    assert claims.warnings[warning] == 1
 
 
 def test_an_image_knows_of_its_patient_what_the_data_set_knows(tmp_path):
