@@ -198,8 +198,10 @@ EMPTY = {"none": None, "zero": 0, "text": "", "tuple": (), "table": {}, "nested"
 
 
 def test_settings_that_are_empty_alike_go_on(tmp_path):
-    fit(new_network(), batches, validate, SHORT, Run(tmp_path, identity=EMPTY))
-    fit(new_network(), batches, validate, SHORT, Run(tmp_path, resume=True, identity=EMPTY))
+    first = fit(new_network(), batches, validate, SHORT, Run(tmp_path, identity=EMPTY))
+    other = Run(tmp_path, resume=True, identity=EMPTY)
+    again = fit(new_network(), batches, validate, SHORT, other)
+    torch.testing.assert_close(again.state_dict(), first.state_dict(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
