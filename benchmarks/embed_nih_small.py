@@ -1,6 +1,7 @@
 """From a trained network to the model for real radiographs that the package carries.
 
-    cxrloc train nih_small --data DIR --start mobilenet_v2_imagenet.pt --out OUT
+    cxrloc train nih_small_phantoms --start mobilenet_v2_imagenet.pt --out FIRST
+    cxrloc train nih_small --data DIR --start FIRST/model.safetensors --out OUT
     python benchmarks/embed_nih_small.py DIR OUT/model.safetensors --to FILE
 
 The network gets a finer grid and centred features, and keeps the findings that experts have boxed.

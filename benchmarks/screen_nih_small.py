@@ -2,7 +2,8 @@
 
     python benchmarks/screen_nih_small.py DIR --imagenet mobilenet_v2_imagenet.pt --cache FOLDER
         [--fold 0] [--epochs 2] [--only-large] [--cutmix 0.7] [--pooling lse --lse-r 2]
-        [--phantoms 2000] [--normals 0.5] [--seed 1] [--save RUN] [--average RUN RUN]
+        [--phantoms 2000] [--normals 0.5] [--loss w_cel] [--averaging 0] [--seed 1]
+        [--save RUN] [--average RUN RUN]
     python benchmarks/compare_screened.py RUNS...
 
 The first eleven layers are frozen, so their features are computed once: of every image as it is and
@@ -36,7 +37,6 @@ from frozen_features import (
 )
 from guides_of_place import Guide, GuideScore, grey_levels, guides_of, score_maps
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cxrloc.datasets.phantom import make_phantom
 from cxrloc.findings import CHESTXRAY8
@@ -44,6 +44,7 @@ from cxrloc.images.augment import cut_out
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.recipe import read_recipe
+from cxrloc.training.losses import LOSSES
 from cxrloc.types import Label
 
 LARGE, SMALL = "train_images", "train_images_128"
@@ -117,13 +118,11 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             features = tail(inputs.contiguous(memory_format=torch.channels_last))
         logits = network.prediction(network.pool(features.float()))
-        known = ~labels.isnan()
-        losses = F.binary_cross_entropy_with_logits(logits[known], labels[known], reduction="sum")
-        loss = losses / BATCH
+        loss = LOSSES[options.loss](logits, labels) / BATCH
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        decay = min(0.99, (1 + number) / (10 + number))
+        decay = min(options.averaging, (1 + number) / (10 + number))
         for name, value in network.state_dict().items():
             if value.is_floating_point():
                 average[name].lerp_(value, 1 - decay)
@@ -205,6 +204,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--cutmix", type=float, default=0.0)
     parser.add_argument("--pooling", default="average")
     parser.add_argument("--lse-r", type=float, default=2.0)
+    parser.add_argument("--loss", default="cel", choices=LOSSES)
+    parser.add_argument("--averaging", type=float, default=0.99, help="of weights; 0: the last")
     parser.add_argument("--save", type=Path, help="folder for weights and scores")
     parser.add_argument("--average", type=Path, nargs="+", help="saved runs; trains nothing")
     return parser.parse_args()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cxrloc.evaluation.classification.operating_points import (
@@ -27,7 +28,8 @@ class Reading:
         what: "view", "sex" or "age".
         n: images judged.
         auc: of two classes; None for age.
-        sensitivity: at the Youden point of the training part; None for age.
+        sensitivity: at the Youden point of the training part, whose images are scored for it by
+            readers fitted to the others, in five folds; None for age.
         specificity: likewise.
         mean_error_years: mean absolute error; None for classes.
         std_error_years: standard deviation of the absolute error, as the paper prints it.
@@ -84,15 +86,17 @@ def _read_class(
     truth: Bool[np.ndarray, " image"],
     training: Bool[np.ndarray, " image"],
 ) -> Reading:
-    reader = _fitted(LogisticRegression(max_iter=1000), features[training], truth[training])
-    scores = reader.predict_proba(features)[:, 1]
-    point = choose_operating_point(truth[training], scores[training])
-    judged, called = truth[~training], scores[~training] >= (point.threshold if point else 0.5)
+    reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    fitted = (features[training], truth[training])
+    unseen = cross_val_predict(reader, *fitted, cv=5, method="predict_proba")[:, 1]
+    point = choose_operating_point(truth[training], unseen)
+    scores = reader.fit(*fitted).predict_proba(features[~training])[:, 1]
+    judged, called = truth[~training], scores >= (point.threshold if point else 0.5)
     counts = confusion(judged, called)
     return Reading(
         what,
         n=int(judged.size),
-        auc=auc(judged, scores[~training]),
+        auc=auc(judged, scores),
         sensitivity=sensitivity(counts),
         specificity=specificity(counts),
     )
@@ -105,7 +109,7 @@ def _read_age(
     training: Bool[np.ndarray, " image"],
 ) -> Reading:
     years = ages.astype(float)
-    reader = _fitted(Ridge(), features[training], years[training])
+    reader = make_pipeline(StandardScaler(), Ridge()).fit(features[training], years[training])
     errors = np.abs(reader.predict(features[~training]) - years[~training])
     return Reading(
         what,
@@ -113,11 +117,3 @@ def _read_age(
         mean_error_years=float(errors.mean()),
         std_error_years=float(errors.std()),
     )
-
-
-def _fitted(
-    reader: LogisticRegression | Ridge,
-    features: Float[np.ndarray, "image depth"],
-    targets: np.ndarray,
-) -> Pipeline:
-    return make_pipeline(StandardScaler(), reader).fit(features, targets)
