@@ -30,7 +30,8 @@ class Augmentation:
             of the side.
         crop_area: smallest and largest share of the area that is cropped at a random place and
             enlarged to the whole input.
-        crop_aspect: smallest and largest ratio of the crop's width to its height.
+        crop_aspect: smallest and largest ratio of the crop's width to its height; all between
+            are as likely. A side that would be longer than the image's is as long.
         brightness: largest change of all grey levels, as a share of their range.
         contrast: largest change of their distance from the image's mean, as a share.
         cutmix: probability that a rectangle comes from another image, and as large a share of
@@ -114,7 +115,7 @@ def affine_matrices(
     matrix = matrix @ shear
     matrix[:, :, 0] *= np.where(draws[:, 0] < config.mirror, -1, 1)[:, None]
     area = _between(config.crop_area, draws[:, 6])
-    aspect = np.exp(_between(tuple(np.log(config.crop_aspect)), draws[:, 7]))
+    aspect = _between(config.crop_aspect, draws[:, 7])
     sides = np.minimum(1, np.sqrt(np.stack([area * aspect, area / aspect], axis=1)))  # batch xy
     place = (1 - sides) * either_side[:, 8:10]
     # The crop is taken first, so its place goes through everything that follows.

@@ -61,6 +61,15 @@ def test_a_crop_stays_inside_the_image(seed):
     assert np.all((area > 0.079) & (area <= 1))
 
 
+def test_a_crop_has_its_area_and_any_ratio_of_its_sides_is_as_likely():
+    draws = np.full((3, DRAWS), 0.5)
+    draws[:, 7] = 0.0, 0.25, 1.0
+    matrices = affine_matrices(draws, Augmentation(crop_area=(0.2, 0.4), crop_aspect=(0.5, 2.5)))
+    width, height = matrices[:, 0, 0], matrices[:, 1, 1]
+    np.testing.assert_allclose(width * height, 0.3)
+    np.testing.assert_allclose(width / height, [0.5, 1.0, 2.5])
+
+
 def test_each_image_has_its_own_change_whatever_stands_beside_it():
     draws = np.random.default_rng(3).random((3, DRAWS))
     config = Augmentation(mirror=0.5, rotation_degrees=9.0, shear=0.1, contrast=0.3, brightness=0.1)
