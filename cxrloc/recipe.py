@@ -1,6 +1,7 @@
 """A training run as one TOML file: frozen dataclasses, where an unknown key is an error."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from cxrloc.types import CxrlocError, UsageError, View
 
 RECIPES = {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
 """Recipes inside the package: name -> file."""
+
+_CHOICES = re.compile(r"^# (?:Departs|Open): .*(?:\n#  .*)*", re.MULTILINE)
+"""Comments that a recipe passes on to those that extend it."""
 
 PHANTOM = "phantom"
 """The reader that needs no folder: phantoms are drawn."""
@@ -139,7 +143,10 @@ class Recipe:
 def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = None) -> str:
     """The TOML text of a recipe by its name in `RECIPES`, or of a file; whole by itself.
 
-    Of a recipe that extends another, or is changed, it is all values under the comments of both.
+    Of a recipe that extends another, or is changed, it is all values under all of its comments and,
+    of the recipes below it, those that begin with `# Departs:` or `# Open:`, with the indented
+    lines that go on from there. These are worded to be true wherever they are inherited; other
+    comments speak of their own recipe alone.
 
     Args:
         name_or_path: a name in `RECIPES`, or a file.
@@ -150,11 +157,13 @@ def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = No
         CxrlocError: it is not TOML.
     """
     texts, values = _read(name_or_path)
-    if len(texts) == 1 and not changes:
-        return texts[0]
+    *below, own = texts
+    if not below and not changes:
+        return own
     values = _merged(values, changes or {})
-    comments = [line for text in texts for line in text.splitlines() if line.startswith("#")]
-    return "\n".join([*comments, *_toml_lines(values), ""])
+    inherited = [choice for text in below for choice in _CHOICES.findall(text)]
+    comments = [line for line in own.splitlines() if line.startswith("#")]
+    return "\n".join([*inherited, *comments, *_toml_lines(values), ""])
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:

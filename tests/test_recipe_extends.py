@@ -1,3 +1,4 @@
+import re
 import tomllib
 
 import pytest
@@ -41,7 +42,41 @@ def test_the_text_that_travels_with_the_weights_is_whole_by_itself(tmp_path):
     assert "extends" not in tomllib.loads(text)
     assert read_recipe(copy) == read_recipe(mine)
     assert "# Open: why." in text
-    assert "# The embedded model." in text
+
+
+def test_what_a_recipe_departs_from_or_leaves_open_is_passed_on_and_other_comments_are_not(
+    tmp_path,
+):
+    written(
+        tmp_path / "below.toml",
+        "# Of this recipe alone:\n#   nothing else.\n# Departs: one thing,\n#   and why.\n"
+        '# The rest.\nextends = "phantom"\n# Open: another.\n[fit]\nsteps = 8  # few\n',
+    )
+    mine = written(tmp_path / "mine.toml", '# Mine.\nextends = "below.toml"\n# Open: mine.\n')
+    comments = [line for line in recipe_text(mine).splitlines() if "#" in line]
+    assert comments == [
+        "# Departs: one thing,",
+        "#   and why.",
+        "# Open: another.",
+        "# Mine.",
+        "# Open: mine.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "false", "true"),
+    [
+        ("wang2017_resnet50_14", r"The published split", r"recipes of its eight findings take"),
+        ("baltruschat2019_official_resnet38", r"--fold", r"the published train_val list"),
+        ("baltruschat2019_large", r"224 x 224 as a whole|batch size of the", r"8 is said for 448"),
+        ("phantom_few", r"embedded model|make it again", r"Half a minute"),
+        ("dong2017_normal_vgg16", r"of this task", r"iterations and batch size of task 2"),
+    ],
+)
+def test_no_comment_of_a_recipe_below_is_false_for_the_one_above(name, false, true):
+    comments = "\n".join(line for line in recipe_text(name).splitlines() if line.startswith("#"))
+    assert not re.search(false, comments)
+    assert re.search(true, comments)
 
 
 def test_another_reader_leaves_the_phantoms_of_the_recipe_below(tmp_path):
