@@ -1,12 +1,19 @@
 """Rubin et al. 2018, section 6, on numbers of a hand."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
+from cxrloc.datasets.batches import training_step
 from cxrloc.datasets.stratification import stratified
+from cxrloc.pipeline.train_stages import feeding_for
+from cxrloc.pipeline.training_data import training_data
+from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.schedules import Progress, ScheduleConfig, triangular2
+from tests.pipeline.phantom_layouts import COUNT, mimic_cxr, write_report_labels
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,25 @@ def test_each_mini_batch_has_the_prevalence_of_the_whole():
     labels[:12, 0] = labels[6:14, 1] = True
     for batch in islice(stratified(labels, 6, seed=0), 12):
         assert labels[batch].sum(axis=0).tolist() == [3, 2]
+
+
+@pytest.fixture(scope="module")
+def mimic(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rubin") / "mimic"
+    mimic_cxr(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith("rubin2018")])
+def test_a_label_is_positive_only_if_neither_negated_nor_uncertain(name, mimic, tmp_path):
+    """Section 5.3: what is uncertain or not mentioned teaches that the finding is absent."""
+    recipe = read_recipe(name)
+    recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, size=16))
+    labels = tmp_path / "labels.csv"
+    write_report_labels(labels, [f"s{i}" for i in range(COUNT)], recipe.network.findings)
+    images = training_data(recipe, mimic, labels, mimic.parent / "cache").train
+    assert set(np.unique(images.labels)) == {-1, 0, 1}
+    rows = list(range(len(images.slots)))
+    feeding = feeding_for(recipe, recipe.fit, recipe.data.condition, torch.device("cpu"))
+    (batch,) = training_step(images, rows, step=0, feeding=feeding)
+    np.testing.assert_array_equal(batch.labels, images.labels == 1)

@@ -95,9 +95,15 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
 
 
 def write_report_labels(path: Path, ids: list[str], findings: tuple[str, ...]) -> None:
-    """A file as `cxrloc label` writes it: one finding per report."""
-    rows = [
-        [report, *("1" if k == place % len(findings) else "0" for k in range(len(findings)))]
-        for place, report in enumerate(ids)
-    ]
+    """A file as `cxrloc label` writes it: one finding per report.
+
+    The next finding is uncertain in every fourth report, and not mentioned in the one after it.
+    """
+    beside = ("-1", "", "0", "0")
+    rows = []
+    for place, report in enumerate(ids):
+        cells = ["0"] * len(findings)
+        cells[(place + 1) % len(findings)] = beside[place % len(beside)]
+        cells[place % len(findings)] = "1"
+        rows.append([report, *cells])
     _table(path, ["report_id", *findings], rows)
