@@ -1,9 +1,27 @@
-"""What a stage of training is judged by on the validation images."""
+"""What a stage of training is judged by on the validation images; and the second stage."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import pytest
 import torch
+from torch import Tensor
 
-from cxrloc.pipeline.train_stages import validation_labels, validation_scores
+from cxrloc.pipeline.train_stages import (
+    Trained,
+    build,
+    train_stages,
+    validation_labels,
+    validation_scores,
+)
+from cxrloc.pipeline.training_data import TrainingData, training_data
+from cxrloc.recipe import Recipe, read_recipe
+from cxrloc.training.fit import Moment, Run
+from tests.pipeline.phantom_layouts import chexpert
 
 NAN = float("nan")
 TREE = ("Enlarged Cardiomediastinum", "Cardiomegaly")
@@ -47,3 +65,121 @@ def test_no_finding_has_its_auc_and_no_part_in_the_mean() -> None:
 
 def test_without_a_known_label_there_is_no_score() -> None:
     assert validation_scores(torch.zeros(2, 1), torch.full((2, 1), NAN), "cel", ("Mass",)) == {}
+
+
+CPU = torch.device("cpu")
+STEPS, HEAD_STEPS = 4, 6
+TWO_STAGES = f"""
+extends = "pham2019_ones_ct"
+start = "scratch"
+[preprocessing]
+size = 32
+fit = "squash"
+[network]
+backbone = "small_resnet"
+findings = ["Lung Opacity", "Edema"]
+[fit]
+batch_size = 6
+epochs = 0
+steps = {STEPS}
+validate_every = 2
+[head]
+batch_size = 6
+epochs = 0
+steps = {HEAD_STEPS}
+validate_every = 2
+"""
+"""Pham's conditional training of a parent and its child, then of the head; both at small size."""
+
+
+class TwoStages(NamedTuple):
+    """A recipe, its data, and where and to what it was trained without a break."""
+
+    recipe: Recipe
+    data: TrainingData
+    out: Path
+    trained: Trained
+
+
+def without_parents(data: TrainingData) -> TrainingData:
+    """Nobody has the parent, every other image has the child."""
+
+    def labels(count: int) -> np.ndarray:
+        return np.stack([np.zeros(count), np.arange(count) % 2], axis=1).astype(np.float32)
+
+    return replace(
+        data,
+        train=replace(data.train, labels=labels(len(data.train.slots))),
+        validation=replace(data.validation, labels=labels(len(data.validation.slots))),
+    )
+
+
+@pytest.fixture(scope="module")
+def two_stages(tmp_path_factory: pytest.TempPathFactory) -> TwoStages:
+    place = tmp_path_factory.mktemp("stages")
+    chexpert(place / "chests")
+    (place / "two.toml").write_text(TWO_STAGES)
+    recipe = read_recipe(place / "two.toml")
+    data = without_parents(training_data(recipe, place / "chests", None, place / "cache"))
+    out = place / "whole"
+    return TwoStages(recipe, data, out, train_stages(recipe, data, CPU, Run(out)))
+
+
+def history(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "metrics.csv").drop(columns="images_per_second")
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+
+
+def test_the_second_stage_moves_the_prediction_layer_alone_and_learns_every_label(
+    two_stages: TwoStages,
+) -> None:
+    """Pham et al. 2019, section 3.2. The first stage learns nothing of a child without parents."""
+    recipe, data, out, trained = two_stages
+    first = build(recipe, data, CPU).state_dict()
+    conditional = torch.load(out / "best.ckpt", weights_only=True)
+    final = trained.network.state_dict()
+    assert {"backbone.0.weight", "backbone.1.running_mean"} <= moved(first, conditional)
+    assert moved(conditional, final) == {"prediction.weight", "prediction.bias"}
+    child = recipe.network.findings.index("Edema")
+    biases = [state["prediction.bias"][child] for state in (first, conditional, final)]
+    assert biases[0] == biases[1] != biases[2]
+    assert history(out)["step"].tolist() == [2, 4]
+    assert history(out)["Edema"].isna().all()
+    assert history(out / "head")["step"].tolist() == [2, 4, 6]
+    assert history(out / "head")["Edema"].notna().all()
+
+
+def killing(step: int) -> Callable[[Moment], None]:
+    """Ends a run at the validation after a step of its second stage, before the checkpoint."""
+
+    def watch(moment: Moment) -> None:
+        if (moment.steps, moment.validation.get("step")) == (HEAD_STEPS, step):
+            raise KeyboardInterrupt
+
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("killed_at", "resumes_after"),
+    [pytest.param(2, 0, id="before its first checkpoint"), pytest.param(6, 4, id="in its last")],
+)
+def test_killed_in_the_second_stage_it_resumes_there_to_the_bit(
+    two_stages: TwoStages, tmp_path: Path, killed_at: int, resumes_after: int
+) -> None:
+    recipe, data, whole, trained = two_stages
+    with pytest.raises(KeyboardInterrupt):
+        train_stages(recipe, data, CPU, Run(tmp_path, watch=killing(killed_at)))
+    moments: list[Moment] = []
+    run = Run(tmp_path, resume=True, watch=moments.append)
+    resumed = train_stages(recipe, data, CPU, run)
+    assert {moment.steps for moment in moments} == {HEAD_STEPS}  # nothing of the first again
+    assert min(moment.step for moment in moments) > resumes_after
+    assert not moved(trained.network.state_dict(), resumed.network.state_dict())
+    for stage in (".", "head"):
+        pd.testing.assert_frame_equal(
+            history(tmp_path / stage), history(whole / stage), check_exact=True
+        )
