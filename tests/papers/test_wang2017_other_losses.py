@@ -14,6 +14,7 @@ from cxrloc.training.losses import euclidean, hinge
         pytest.param(0.5, 1.0, 0.5, id="right, within the margin"),
         pytest.param(-1.0, 1.0, 2.0, id="wrong"),
         pytest.param(-1.0, 0.0, 0.0, id="negative labels are -1"),
+        pytest.param(0.5, 0.0, 1.5, id="a positive logit of one is wrong"),
     ],
 )
 def test_hinge_loss(logit, label, cost):
