@@ -13,7 +13,7 @@ from string import ascii_lowercase
 from cxrloc.datasets.phantom import phantom_record, plan_phantom
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.figure import figure
-from cxrloc.pipeline.label import cluster
+from cxrloc.pipeline.label import ClusterConfig, cluster
 from cxrloc.types import Label
 
 FIGURES = Path(__file__).parent
@@ -53,6 +53,6 @@ if __name__ == "__main__":
             rows = csv.writer(file)
             rows.writerow(("report_id", "text"))
             rows.writerows((index, report(index, draw)) for index in range(REPORTS))
-        cluster(reports, labels, CLUSTERS, seed=0)
+        cluster(reports, labels, ClusterConfig(CLUSTERS))
         out = FIGURES / "dong2017_figure4.svg"
         figure("clusters", [Path(folder) / "labels_clusters.csv"], out, FigureRequest())

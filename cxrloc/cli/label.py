@@ -32,6 +32,13 @@ def label(
         int | None,
         typer.Option(min=1, help="Group diagnosis clauses instead: the largest K clusters."),
     ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of the clusters: CSV with the columns medoid, name; clusters of one name are one "
+            "label, those with an empty name none.",
+        ),
+    ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -45,12 +52,15 @@ def label(
 
         if cluster is not None:
             if gold or explain:
-                raise UsageError("--cluster excludes --gold and --explain: clusters have no names")
-            clusters = flow.cluster(reports, out, cluster, seed, watch)
+                raise UsageError("--cluster excludes --gold and --explain")
+            config = flow.ClusterConfig(cluster, names, seed)
+            clusters = flow.cluster(reports, out, config, watch)
             if not quiet:
                 show_clusters(clusters)
             exit_on(clusters.failures)
             return
+        if names is not None:
+            raise UsageError("--names is for clusters: it needs --cluster")
         options = flow.LabelOptions(gold, explain, vocabulary, engine, parser, seed)
         result = flow.label(reports, out, options, watch)
         if not quiet:
@@ -80,9 +90,11 @@ def show_labels(result: Any) -> None:
 def show_clusters(result: Any) -> None:
     """The clusters by their medoids, and how many of the reports they cover."""
     clustering, screen = result.clustering, console()
-    rows = [["Cluster, by its medoid", "reports", "different clauses"]]
-    for one in clustering.clusters:
-        rows.append([one.medoid, str(one.reports), str(len(one.members))])
+    named = ["name"] if result.names else []
+    rows = [["Cluster, by its medoid", *named, "reports", "different clauses"]]
+    for place, one in enumerate(clustering.clusters):
+        name = [result.names[place] or "(left out)"] if result.names else []
+        rows.append([one.medoid, *name, str(one.reports), str(len(one.members))])
     screen.print(plain_table(rows))
     screen.print(
         f"{clustering.coverage:.1%} of {len(clustering.labels)} reports are in these clusters; "

@@ -1,42 +1,41 @@
 """Labels out of radiology reports on the records of a data set."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cxrloc.findings import standard_finding
 from cxrloc.reports.label_file import NORMAL
+from cxrloc.reports.labels import NO_FINDING
 from cxrloc.reports.scores import Labels
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import CxrlocError, Label, Record
 
 
 def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     """The records that have a report, with its labels in place of their own.
 
     A report belongs to the image of its id, else to all images of the study of its id. What a
-    report does not mention has no label; `normal` is not a finding and is left out. An image
-    without a report is left out: nothing is known of it, which is not "nothing was mentioned".
+    report does not mention has no label. `normal` (no abnormality at all, of the findings or of
+    others) is left out beside No Finding, as `cxrloc label` writes both; alone it is No Finding,
+    as Dong et al. 2017 call it. An image without a report is left out: nothing is known of it,
+    which is not "nothing was mentioned".
 
     Args:
         records: a data set.
         labels: of reports, as `reports.label_file.read_labels` gives them.
 
     Raises:
-        CxrlocError: no record has a report; the message shows an id of each side.
+        CxrlocError: no record has a report; the message shows an id of each side. Or two columns
+            are of one finding.
 
     >>> from cxrloc.types import Label
     >>> chest = Record("a_1", patient_id="p", study_id="a", path=None)
-    >>> found = {"a": {"Mass": Label.POSITIVE, "normal": Label.NEGATIVE}}
-    >>> with_labels([chest], found)[0].labels
-    {'Mass': <Label.POSITIVE: 1>}
+    >>> with_labels([chest], {"a": {"mass": Label.POSITIVE, "normal": Label.NEGATIVE}})[0].labels
+    {'Mass': <Label.POSITIVE: 1>, 'No Finding': <Label.NEGATIVE: 0>}
     """
     every = list(records)
+    both = any(NO_FINDING in said for said in labels.values())
     labelled = [
-        dataclasses.replace(
-            record,
-            labels={
-                standard_finding(name): label for name, label in said.items() if name != NORMAL
-            },
-        )
+        dataclasses.replace(record, labels=_by_finding(said, both))
         for record in every
         if (said := labels.get(record.image_id, labels.get(record.study_id))) is not None
     ]
@@ -48,3 +47,16 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
             "a report's id must be that of its image or study"
         )
     return labelled
+
+
+def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
+    """A report's labels by the vocabulary's names; `both`: there are normal and No Finding."""
+    found: dict[str, Label] = {}
+    for name, label in said.items():
+        if name == NORMAL and both:
+            continue
+        finding = NO_FINDING if name == NORMAL else standard_finding(name)
+        if finding in found:
+            raise CxrlocError(f"two columns of the labels are of {finding}: keep one")
+        found[finding] = label
+    return found

@@ -10,7 +10,13 @@ from cxrloc.pipeline.label_scores import GoldScores, score_against_gold
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.reports.clauses import Clustering, cluster_clauses
 from cxrloc.reports.dependency import dependency_engine
-from cxrloc.reports.label_file import read_labels, write_clusters, write_labels
+from cxrloc.reports.label_file import (
+    names_of,
+    read_cluster_names,
+    read_labels,
+    write_clusters,
+    write_labels,
+)
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.mentions import VOCABULARIES
 from cxrloc.reports.negation import Engine, scope_engine
@@ -47,6 +53,21 @@ class LabelOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """What clusters become labels.
+
+    Attributes:
+        top: the largest so many.
+        names: a file that names them (`read_cluster_names`); None: by their medoids.
+        seed: of the first medoids.
+    """
+
+    top: int
+    names: Path | None = None
+    seed: int = 0
+
+
 class LabelResult(NamedTuple):
     """What came out, for the terminal; the files are written.
 
@@ -60,11 +81,15 @@ class LabelResult(NamedTuple):
 
 
 class ClusterResult(NamedTuple):
-    """What came out of clustering, for the terminal; the files are written."""
+    """What came out of clustering, for the terminal; the files are written.
+
+    `names` are those of the clusters, empty where one has none; no names at all if none were given.
+    """
 
     clustering: Clustering
     failures: Sequence[tuple[str, str]]
     files: Sequence[Path]
+    names: Sequence[str]
 
 
 def label(
@@ -101,24 +126,28 @@ def label(
 
 
 def cluster(
-    reports: Path, out: Path, top: int, seed: int, watch: ReportWatch = iter
+    reports: Path, out: Path, config: ClusterConfig, watch: ReportWatch = iter
 ) -> ClusterResult:
     """Write the largest clusters of diagnosis clauses as labels to `out`, members beside it.
 
     Raises:
         UsageError: `out` would overwrite what is read, or cannot be made.
-        CxrlocError: there is no clause, or rapidfuzz is missing.
+        CxrlocError: there is no clause, the names are of other clusters, or rapidfuzz is missing.
     """
+    members = _beside(out, "clusters")
+    if config.names and config.names.resolve() == members.resolve():
+        raise UsageError(f"--names {config.names} would be overwritten: name it another way")
+    named = read_cluster_names(config.names) if config.names else {}
     readable, failures = [], []
-    for report in watch(_opened(reports, out)):
+    for report in watch(_opened(reports, out, config.names)):
         if isinstance(report, UnreadableReport):
             failures.append((report.report_id, report.reason))
         else:
             readable.append(report)
-    clustering = cluster_clauses(readable, top, seed=seed)
-    members = _beside(out, "clusters")
-    write_clusters(clustering, out, members)
-    return ClusterResult(clustering, failures, [out, members])
+    clustering = cluster_clauses(readable, config.top, seed=config.seed)
+    names = names_of(clustering, named, config.names) if config.names else ()
+    write_clusters(clustering, out, members, names)
+    return ClusterResult(clustering, failures, [out, members], names)
 
 
 def _engine(options: LabelOptions) -> Engine:
@@ -134,11 +163,11 @@ def _beside(out: Path, what: str) -> Path:
 
 
 def _opened(
-    reports: Path, out: Path, gold: Path | None = None
+    reports: Path, out: Path, other: Path | None = None
 ) -> Iterator[Report | UnreadableReport]:
     """The reports, of which one is read already: a wrong path must not cost an older `out`."""
     place = out.resolve()
-    read = [path.resolve() for path in (reports, gold) if path]
+    read = [path.resolve() for path in (reports, other) if path]
     if out.is_dir() or place in read:
         raise UsageError(f"--out {out} is what is read, or a folder: name another file")
     if reports.is_dir() and place.is_relative_to(reports.resolve()):

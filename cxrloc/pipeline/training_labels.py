@@ -5,7 +5,11 @@ from dataclasses import replace
 
 from cxrloc.datasets.splits import Parts
 from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.findings import CHESTXRAY14, CHEXPERT14, standard_finding
 from cxrloc.types import CxrlocError, Label, Record
+
+_KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
+"""Labels that many recipes leave aside, and nobody misspelled."""
 
 
 def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
@@ -25,7 +29,7 @@ def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
 
 
 def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str]) -> list[str]:
-    """What the labels do not teach, though the recipe asks for it.
+    """What the labels do not teach though the recipe asks for it, and what they would teach.
 
     Args:
         parts: all records.
@@ -41,14 +45,17 @@ def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str
     ['no training image has Mass: the network can only learn that it is absent']
     """
     mentioned = {name for part in parts[:3] for record in part for name in record.labels}
+    others = ", ".join(sorted(mentioned - {*_KNOWN, *findings}))
     if unknown := [finding for finding in findings if finding not in mentioned]:
         raise CxrlocError(
             f"no image has a label for {', '.join(unknown)}: leave it out of findings in "
             "[network], or give labels that have it (--labels)"
+            + (f"; these have {others}, which are no findings of the recipe" if others else "")
         )
     there = {name for r in train for name, label in r.labels.items() if label != Label.NEGATIVE}
     absent = [finding for finding in findings if finding not in there]
     said = (
         f"no training image has {', '.join(absent)}: the network can only learn that it is absent"
     )
-    return [said] if absent else []
+    not_learned = f"labels of {others} are not learned: no findings of the recipe, nor known ones"
+    return [*([said] if absent else []), *([not_learned] if others else [])]

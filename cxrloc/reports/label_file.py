@@ -3,11 +3,12 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrloc.findings import standard_finding
 from cxrloc.reports.clauses import Clustering
 from cxrloc.reports.labels import FINDINGS, NO_FINDING, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
@@ -78,28 +79,83 @@ def write_labels(
     return Written(count, tuple(failures))
 
 
-def write_clusters(clustering: Clustering, path: Path, members: Path) -> None:
+def write_clusters(
+    clustering: Clustering, path: Path, members: Path, names: Sequence[str] = ()
+) -> None:
     """Writes clusters as labels, and what a person needs to name them.
 
     Args:
         clustering: from `cluster_clauses`.
         path: one row per report: `report_id`, then a column per cluster, headed by its medoid: 1,
-            or empty where no clause of the report belongs to it.
+            or empty where no clause of the report belongs to it. With names: a column per name, 1,
+            or 0 where no clause belongs to a cluster of that name.
         members: one row per clause: `cluster` (1 is the largest), `medoid`, `reports` (of the
             cluster), `clause`, `count`.
+        names: of each cluster, from `read_cluster_names`; an empty one leaves it out.
     """
+    headings = names or [cluster.medoid for cluster in clustering.clusters]
+    columns = [heading for heading in dict.fromkeys(headings) if heading]
+    absent = "0" if names else ""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(("report_id", *(cluster.medoid for cluster in clustering.clusters)))
-        places = range(len(clustering.clusters))
+        table.writerow(("report_id", *columns))
         for report_id, found in clustering.labels:
-            table.writerow((report_id, *("1" if place in found else "" for place in places)))
+            said = {headings[place] for place in found}
+            table.writerow((report_id, *("1" if name in said else absent for name in columns)))
     with members.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("cluster", "medoid", "reports", "clause", "count"))
         for number, cluster in enumerate(clustering.clusters, 1):
             for clause, count in cluster.members:
                 table.writerow((number, cluster.medoid, cluster.reports, clause, count))
+
+
+def read_cluster_names(path: Path) -> dict[str, str]:
+    """Reads what a person called the clusters: a CSV with the columns `medoid` and `name`.
+
+    A finding of the package's vocabularies gets its spelling there; `normal` (Dong et al. 2017,
+    table I) is No Finding; clusters of one name become one label; without a name a cluster is none.
+
+    Raises:
+        CxrlocError: it cannot be read, lacks a column, or names a cluster twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {"medoid", "name"} <= set(rows.fieldnames or ()):
+                raise CxrlocError(f"{path}: needs the columns medoid and name")
+            names: dict[str, str] = {}
+            for row in rows:
+                medoid, name = ((row[column] or "").strip() for column in ("medoid", "name"))
+                if medoid in names:
+                    raise CxrlocError(f"{path}, line {rows.line_num}: {medoid!r} is named twice")
+                names[medoid] = NO_FINDING if name == NORMAL else standard_finding(name)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CxrlocError(f"{path}: no CSV file that can be read ({error})") from error
+    return names
+
+
+def names_of(clustering: Clustering, names: Mapping[str, str], path: Path) -> tuple[str, ...]:
+    """The name of each cluster.
+
+    Args:
+        clustering: from `cluster_clauses`.
+        names: by medoid, from `read_cluster_names`.
+        path: of their file, for the message.
+
+    Raises:
+        CxrlocError: a cluster is not in the file, or the file has one that is not there: it was
+            written for other reports, another number of clusters or another seed.
+    """
+    medoids = [cluster.medoid for cluster in clustering.clusters]
+    wrong = [f"{name!r} is no cluster" for name in names if name not in medoids]
+    wrong += [f"the cluster {medoid!r} is not in it" for medoid in medoids if medoid not in names]
+    if wrong:
+        raise CxrlocError(
+            f"{path}: {'; '.join(wrong)}: name the clusters of these reports, this --cluster and "
+            "this --seed (an empty name leaves one out)"
+        )
+    return tuple(names[medoid] for medoid in medoids)
 
 
 def _cell(value: int | None) -> str:

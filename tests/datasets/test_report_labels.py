@@ -27,6 +27,26 @@ def test_a_report_belongs_to_its_image_else_to_its_study() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"normal": 1, "No Finding": 0}, {"No Finding": 0}),  # both, as `cxrloc label` writes them
+        ({"normal": 1, "effusion": 0}, {"No Finding": 1, "Effusion": 0}),
+    ],
+)
+def test_normal_is_no_finding_where_no_other_column_says_that(
+    said: dict[str, int], found: dict[str, int]
+) -> None:
+    labels = {name: Label(value) for name, value in said.items()}
+    assert with_labels([record("a", "s")], {"a": labels})[0].labels == found
+
+
+def test_two_columns_of_one_finding_are_an_error() -> None:
+    labels = {"a": {"Effusion": Label.POSITIVE, "Pleural Effusion": Label.NEGATIVE}}
+    with pytest.raises(CxrlocError, match="two columns of the labels are of Effusion"):
+        with_labels([record("a", "s")], labels)
+
+
 def test_no_common_id_is_an_error_that_shows_both_sides() -> None:
     message = "none of 1 images has a report among 1: reports are as 'r', images as image 'a'"
     with pytest.raises(CxrlocError, match=message):

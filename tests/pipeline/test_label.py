@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.pipeline.label import LabelOptions, cluster, label
+from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label
 from cxrloc.pipeline.label_scores import beside_rows, interval_rows
 from cxrloc.types import CxrlocError, UsageError
 
@@ -152,7 +152,7 @@ def test_clusters_are_labels_with_their_members_beside(tmp_path: Path) -> None:
     reports = table(
         tmp_path / "reports.csv", "id,text", *(f"{i},{text}" for i, text in enumerate(texts)), "9"
     )
-    result = cluster(reports, tmp_path / "labels.csv", top=1, seed=0)
+    result = cluster(reports, tmp_path / "labels.csv", ClusterConfig(1))
     (one,) = result.clustering.clusters
     assert (one.medoid, one.reports, result.clustering.coverage) == ("small effusion", 3, 0.75)
     assert [row["small effusion"] for row in read(tmp_path / "labels.csv")] == ["1", "1", "1", ""]
@@ -184,7 +184,7 @@ def test_a_missing_package_is_named_with_what_to_install(
     with pytest.raises(CxrlocError, match=r"spaCy: pip install 'cxrloc\[reports\]'"):
         label(reports, out, LabelOptions(engine="dependency"))
     with pytest.raises(CxrlocError, match=r"rapidfuzz: pip install 'cxrloc\[reports\]'"):
-        cluster(reports, out, top=1, seed=0)
+        cluster(reports, out, ClusterConfig(1))
     assert not out.exists()
 
 

@@ -139,3 +139,13 @@ def test_a_finding_that_no_training_image_has_is_warned_of(elsewhere: Label) -> 
     parts = Parts(train, [], [labelled(Mass=elsewhere, Nodule=elsewhere)])
     (said,) = label_warnings(parts, train, ["Mass", "Nodule", "Edema"])
     assert said.startswith("no training image has Mass, Nodule:")
+
+
+def test_a_label_of_no_finding_of_the_recipe_is_named() -> None:
+    train = [labelled(Mass=Label.POSITIVE, Edema=Label.POSITIVE, Nodul=Label.POSITIVE)]
+    (said,) = label_warnings(Parts(train, [], []), train, ["Mass"])
+    assert said == "labels of Nodul are not learned: no findings of the recipe, nor known ones"
+    with pytest.raises(
+        CxrlocError, match=r"a label for Nodule: .*; these have Nodul, which are no"
+    ):
+        label_warnings(Parts(train, [], []), train, ["Mass", "Nodule"])
