@@ -38,7 +38,8 @@ def test_every_recipe_of_the_package_is_understood(name):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("learning_rate", "learning_rat", "schedule: unknown key 'learning_rat'; known are learn"),
+        ("learning_rate", "learning_rat", r"schedule: unknown key .* \(did you mean learning_rate"),
+        ("title =", "steps = 4\ntitle =", r"'steps' \(it belongs in the table 'fit'\); known are"),
         ("size = 224", "", "preprocessing: the key 'size' is missing"),
         ("size = 224", 'size = "224"', "size: expected int, got '224'"),
         ("size = 224", "size = true", "size: expected int, got True"),

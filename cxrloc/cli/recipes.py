@@ -1,15 +1,25 @@
 """`cxrloc recipes`: what can be trained."""
 
+from typing import Annotated
+
 import typer
 
 from cxrloc.cli.terminal import clear_errors
 
 
-def recipes() -> None:
+def recipes(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECIPE]...", help="Print these whole, as TOML to start from."),
+    ] = None,
+) -> None:
     """The recipes of this package, each with the paper, table and row it is for."""
     with clear_errors():
-        from cxrloc.recipe import RECIPES, read_recipe
+        from cxrloc.recipe import RECIPES, read_recipe, recipe_text
 
+        if names:
+            typer.echo("\n".join(map(recipe_text, names)), nl=False)
+            return
         for name in RECIPES:
             recipe = read_recipe(name)
             folds = recipe.data.split.folds

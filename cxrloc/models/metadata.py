@@ -4,6 +4,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from cxrloc.types import CxrlocError
@@ -30,13 +31,14 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Size(rows=3, columns=2)
     >>> from_plain(Size, {"row": 3}, "a.toml")
     Traceback (most recent call last):
-    cxrloc.types.CxrlocError: a.toml: unknown key 'row'; known are rows, columns
+    cxrloc.types.CxrlocError: a.toml: unknown key 'row' (did you mean rows?); known are ...
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise CxrlocError(f"{where}: unknown key {key!r}; known are {', '.join(fields)}")
+            known = ", ".join(fields)
+            raise CxrlocError(f"{where}: unknown key {key!r}{_hint(key, hints)}; known are {known}")
     for name, field in fields.items():
         optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
         if name not in values and not optional:
@@ -48,6 +50,15 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         return cls(**arguments)
     except (CxrlocError, ValueError, TypeError) as error:
         raise CxrlocError(f"{where}: {error}") from error
+
+
+def _hint(key: str, hints: Mapping[str, Any]) -> str:
+    """Where an unknown key belongs, or which one it is like."""
+    for table, hint in hints.items():
+        if dataclasses.is_dataclass(hint) and key in typing.get_type_hints(hint):
+            return f" (it belongs in the table {table!r})"
+    alike = get_close_matches(key, hints, n=1)
+    return f" (did you mean {alike[0]}?)" if alike else ""
 
 
 def _from_plain(hint: Any, value: Any, where: str) -> Any:

@@ -281,7 +281,10 @@ def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
             return safetensors.torch.load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CxrlocError(f"{file or backbone}: ImageNet weights not to be had: {error}") from error
+        raise CxrlocError(
+            f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "
+            "--start FILE, or begin without, --start scratch"
+        ) from error
     except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error

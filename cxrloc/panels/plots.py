@@ -155,10 +155,10 @@ def label_grid(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
         panels[0].set_xlabel(x)
     else:
         figure.supxlabel(x, fontsize=7)
-    if panels[0].get_position().y0 == panels[-1].get_position().y0:  # one row
-        panels[0].set_ylabel(y)
-    else:
-        figure.supylabel(y, fontsize=7)
+    left = panels[0].get_position().x0
+    for axes in panels:
+        if axes.get_position().x0 == left:
+            axes.set_ylabel(y)
 
 
 def letter_axes(panels: Sequence[Axes]) -> None:

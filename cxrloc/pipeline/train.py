@@ -195,6 +195,8 @@ def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> Mo
 
 def _limits(recipe: Recipe, data: TrainingData) -> str:
     limits = ["Research only: not for diagnosis."]
+    if recipe.data.phantom is not None:
+        limits.append("Trained on synthetic radiographs: must not be used on patients.")
     if data.parts.leaking:
         limits.append("Split by image: patients leak from training into validation and test.")
     if recipe.data.shuffle_labels:

@@ -138,12 +138,14 @@ def check_folder(recipe: Recipe, path: Path | None) -> None:
     """A data set lies in a folder, phantoms in none.
 
     Raises:
-        UsageError: a folder is needed and not given, or the other way round.
+        UsageError: a folder is needed and not given or not there, or the other way round.
     """
     reader = recipe.data.reader
     if (reader == PHANTOM) != (path is None):
         needed = "needs no --data" if path else f"needs --data, a folder of {reader}"
         raise UsageError(f"the recipe {recipe.title!r} {needed}")
+    if path is not None and not path.is_dir():
+        raise UsageError(f"--data {path}: no folder; {recipe.title!r} needs one of {reader}")
 
 
 def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
