@@ -1,10 +1,11 @@
 """`cxrloc train` from the folder to the model."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
-import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.boxed_patients import refuse_boxed
 from cxrloc.pipeline.training_data import training_data
-from cxrloc.recipe import read_recipe, recipe_of_text
+from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
 from cxrloc.types import CxrlocError
 from tests.pipeline.tiny_training import run
 
@@ -137,27 +138,47 @@ def test_prevalence_per_part_and_the_scores_are_shown(trained: tuple[Path, Resul
     assert list(numbers(out)["step"]) == [3, 6, 9]
 
 
-def test_killed_at_any_moment_it_resumes_to_the_bit(
+DIES_WHILE_WRITING = """
+import os, signal, sys
+import torch
+from cxrloc.cli import app
+
+left, save = int(sys.argv.pop(1)), torch.save
+
+def torn(what, path):
+    global left
+    save(what, path)
+    left -= path.name.startswith("last.ckpt")
+    if left == 0:
+        os.truncate(path, path.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = torn
+app()
+"""
+"""`cxrloc`, killed when half of its n-th checkpoint is on the disk."""
+
+
+def test_killed_before_and_between_checkpoints_it_resumes_to_the_bit(
     trained: tuple[Path, Result], command: list[str], place: Path
 ) -> None:
+    """Then metrics.csv and best.ckpt are further than the last whole checkpoint, or alone."""
     out, last = place / "killed", place / "killed" / "last.ckpt"
-    program = str(Path(sys.executable).with_name("cxrloc"))
-    process = subprocess.Popen(
-        [program, *command, "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not last.exists() and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert run(*command, "--out", out, "--resume").exit_code == 0
+    for checkpoint, validated in ((1, [3]), (2, [3, 6])):
+        program = [sys.executable, "-c", DIES_WHILE_WRITING, str(checkpoint)]
+        done = subprocess.run([*program, *command, "--out", str(out), "--resume"])
+        assert done.returncode == -signal.SIGKILL
+        assert numbers(out)["step"].tolist() == validated
+        assert last.exists() == (checkpoint == 2)
+    assert torch.load(last, weights_only=True)["state"]["step"] == 3
+    resumed = run(*command, "--out", out, "--resume")
+    assert resumed.exit_code == 0, resumed.output
     whole, _ = trained
     pd.testing.assert_frame_equal(numbers(out), numbers(whole), check_exact=True)
-    resumed, uninterrupted = (read_model(each / "model.safetensors") for each in (out, whole))
-    assert resumed.card == uninterrupted.card
+    ended, uninterrupted = (read_model(each / "model.safetensors") for each in (out, whole))
+    assert ended.card == uninterrupted.card
     for name, tensor in uninterrupted.network.state_dict().items():
-        assert torch.equal(tensor, resumed.network.state_dict()[name]), name
+        assert torch.equal(tensor, ended.network.state_dict()[name]), name
 
 
 def test_two_processes_learn_what_one_does(
@@ -314,6 +335,7 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
         (("pham2019_one",), 2, "did you mean pham2019_ones"),
         (("phantom", "--data", "."), 2, "needs no --data"),
         (("wang2017_resnet50_lse",), 2, "needs --data, a folder of chestxray14"),
+        (("wang2017_resnet50_lse", "--data", "gone"), 2, "--data gone: no folder"),
         (("phantom_few", "--start", "imagenet"), 1, "nobody published ImageNet weights"),
         (("phantom_few", "--start", "gone.safetensors"), 2, "gone.safetensors: neither a file"),
     ],
@@ -335,10 +357,24 @@ def test_another_runs_folder_is_refused_before_any_image_is_decoded(tmp_path: Pa
     assert not (tmp_path / "cache").exists()
 
 
+def own_source(name: str) -> str:
+    """What the recipe's file itself says; one that it extends has another table or row."""
+    return tomllib.loads(RECIPES[name].read_text()).get("source", "")
+
+
 def test_recipes_are_listed_with_their_source() -> None:
     done = run("recipes")
     assert done.exit_code == 0
-    assert "phantom\n" in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[::3] == list(RECIPES)
+    assert lines[2::3] == [f"  {own_source(name) or 'no paper'}" for name in RECIPES]
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if re.match(r"[a-z]+\d{4}_", name)])
+def test_a_recipe_named_after_a_paper_says_where_in_it_it_stands(name: str) -> None:
+    ((author, year),) = re.findall(r"^([a-z]+)(\d{4})_", name)
+    where = rf"{author.capitalize()} et al\. {year}, (table|figure|section) \w"
+    assert re.match(where, own_source(name))
 
 
 def test_a_template_is_learned_from_training_images_and_travels_with_the_weights(
