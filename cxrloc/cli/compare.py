@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import Aggregate, Aggregation, ByUnit, Out, Quiet, Seed, TIobb, TIou, Unit
+from cxrloc.cli.options import (
+    Aggregate,
+    Aggregation,
+    ByUnit,
+    Out,
+    PairingChoice,
+    Quiet,
+    Seed,
+    TIobb,
+    TIou,
+    Unit,
+)
 from cxrloc.cli.terminal import clear_errors, console, show_frame, with_progress
 
 
@@ -20,6 +31,19 @@ def compare(
     data: Annotated[
         Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
+    ] = None,
+    two_views: Annotated[
+        bool,
+        typer.Option(
+            "--two-views",
+            help="The runs are of a frontal model, a lateral model and a network of both views, "
+            "in this order: the last against the two together, on its studies (--by study).",
+        ),
+    ] = False,
+    pairing: PairingChoice = "first",
     by: ByUnit = Unit.IMAGE,
     aggregation: Aggregate = Aggregation.MAX,
     t_iobb: TIobb = None,
@@ -38,8 +62,11 @@ def compare(
         from cxrloc.pipeline.compare_folds import compare_folds, folds_of
 
         rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
-        options = flow.CompareOptions(data, by.value, aggregation.value, rules, most)
-        compare_runs = compare_folds if any(map(folds_of, runs)) else flow.compare
+        options = flow.CompareOptions(
+            data, by.value, aggregation.value, rules, most, labels, two_views, pairing
+        )
+        in_folds = any(map(folds_of, runs)) and not two_views
+        compare_runs = compare_folds if in_folds else flow.compare
         result = compare_runs(
             runs, out, options, lambda kinds: with_progress(kinds, quiet, "Comparisons")
         )
@@ -51,9 +78,12 @@ def show_comparison(result: Any, out: Path) -> None:
     """Differences of each finding and rank correlations; the files hold more."""
     screen = console()
     folds = f" Over {len(result.run['folds'])} folds." if "folds" in result.run else ""
-    screen.print(f"Data: {result.run['data']}.{folds} Differences: later minus earlier run.")
+    screen.print(
+        f"Data: {result.run['data']}; labels: {result.run['labels_from']}.{folds} "
+        "Differences: later minus earlier run."
+    )
     for name, frame in result.frames.items():
-        if name == "differences":
+        if name in ("differences", "two_views"):
             frame = frame[frame["metric"] == "auc"]
         if not name.endswith("disagreements"):
             screen.print(name.replace("_", " ").capitalize())

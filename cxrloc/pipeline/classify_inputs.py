@@ -21,6 +21,8 @@ from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
 SPLITS = ("all", "train_val", "test", "own")
+REPORTS = "reports: "
+"""How a run card names a file of labels out of reports."""
 
 PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
 """Passes results on, and may show how far they have come."""
@@ -64,7 +66,7 @@ def labelled_images(
 def source_of_labels(data: Path | None, labels: Path | None) -> str:
     """Where the truth comes from, in words."""
     if labels is not None:
-        return f"reports: {labels}"
+        return f"{REPORTS}{labels}"
     return label_origin(data) if data is not None else "what was drawn"
 
 

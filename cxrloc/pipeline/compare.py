@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.datasets.report_labels import with_labels
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.tables import (
@@ -18,17 +20,21 @@ from cxrloc.evaluation.classification.tables import (
     frame_markdown,
     rank_correlations_frame,
 )
+from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
 from cxrloc.evaluation.localization.comparison import (
     accuracy_differences_frame,
     compare_detections,
 )
 from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.inference.batches import check_names
 from cxrloc.panels.results import run_names
 from cxrloc.pipeline.claims import claims_of_detections
+from cxrloc.pipeline.classify_inputs import REPORTS, source_of_labels
 from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
+from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Record, UsageError
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
@@ -44,6 +50,9 @@ class CompareOptions:
         aggregation: how a unit's images become its score.
         protocol: rules, population and resampling; the resampling serves predictions too.
         most: length of the lists of disagreements.
+        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        two_views: the runs are those of a frontal model, a lateral model and the network of both.
+        pairing: which pairs that network read of a study, a name of `PAIRINGS`.
     """
 
     data: Path | None = None
@@ -51,6 +60,9 @@ class CompareOptions:
     aggregation: Aggregation = "max"
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
     most: int = 50
+    labels: Path | None = None
+    two_views: bool = False
+    pairing: str = "first"
 
 
 class CompareResult(NamedTuple):
@@ -103,16 +115,23 @@ def compare_named(
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
     runs = {name: _read_run(path) for name, path in paths.items()}
-    shared = {k: f for k, f in COMPARED.items() if all(k in run.files for run in runs.values())}
+    kinds = {PREDICTIONS: _compare_two_views} if options.two_views else COMPARED
+    shared = {k: f for k, f in kinds.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
             f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
         )
-    image_set = read_images(options.data or _data_of(runs))
+    data = options.data or _data_of(runs)
+    image_set = read_images(data)
+    records = image_set.records
+    if options.labels is not None:
+        records = with_labels(records, read_labels(options.labels))
+    else:
+        _refuse_other_labels(runs)
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
     for kind, compare_kind in watch(shared.items()):
-        own, counts[kind] = compare_kind(runs, image_set.records, options)
+        own, counts[kind] = compare_kind(runs, records, options)
         frames |= own
     run = {
         "versions": versions(),
@@ -120,7 +139,8 @@ def compare_named(
             name: {kind: str(f) for kind, f in run.files.items()} for name, run in runs.items()
         },
         "data": image_set.name,
-        "protocol": {k: v for k, v in asdict(options).items() if k != "data"},
+        "labels_from": source_of_labels(data, options.labels),
+        "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")},
         **counts,
     }
     write_comparison(frames, run, out)
@@ -170,6 +190,13 @@ def _data_of(runs: Mapping[str, _Run]) -> Path | None:
     return Path(name)
 
 
+def _refuse_other_labels(runs: Mapping[str, _Run]) -> None:
+    """Runs that were scored against labels out of reports are compared by these."""
+    for name, run in runs.items():
+        if (said := run.card.get("labels_from", "")).startswith(REPORTS):
+            raise UsageError(f"{name} was scored against labels of {said}: name them with --labels")
+
+
 def _compare_predictions(
     runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
@@ -193,6 +220,31 @@ def _compare_predictions(
         "left_out": dict(zip(compared.runs, compared.left_out, strict=True)),
         "undefined": compared.undefined,
         "correlated": compared.correlated,
+    }
+
+
+def _compare_two_views(
+    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+) -> _Compared:
+    """DualNet, the last run, against the first two; each on its images of the same studies."""
+    if len(runs) != 3 or options.unit != "study":
+        raise UsageError(
+            "--two-views takes --by study and three runs: of a frontal model, of a lateral model, "
+            "and of the network that reads both views"
+        )
+    check_names("--pairing", [options.pairing], PAIRINGS)
+    predicted = [read_predictions(run.files[PREDICTIONS]) for run in runs.values()]
+    frontal, lateral, dual = paired_studies(
+        predicted, records, options.pairing, options.aggregation
+    )
+    differences = compare_two_views(frontal, lateral, dual, options.protocol.resampling)
+    return {"two_views": differences_frame(differences)}, {
+        "unit": options.unit,
+        "units": len(dual.unit_ids),
+        "patients": len(set(dual.patient_ids)),
+        "images_predicted": {
+            name: len(one.image_ids) for name, one in zip(runs, predicted, strict=True)
+        },
     }
 
 

@@ -70,7 +70,7 @@ def compare_folds(
     }
     one = results[first[0]].run
     run = {
-        **{key: one[key] for key in ("versions", "data", "protocol")},
+        **{key: one[key] for key in ("versions", "data", "labels_from", "protocol")},
         "runs": {name: str(path) for name, path in named.items()},
         "folds": {fold: result.run[PREDICTIONS] for fold, result in results.items()},
     }

@@ -1,11 +1,18 @@
 """A network that reads two views at once, against two networks that read one view each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.evaluation.classification.comparison import Difference, Side, paired_differences
-from cxrloc.evaluation.classification.units import ScoredUnits, aligned
+from cxrloc.evaluation.classification.units import (
+    Aggregation,
+    ScoredUnits,
+    aligned,
+    score_units,
+)
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.types import CxrlocError, Predictions, Record
 
 INDIVIDUAL: Mapping[str, tuple[float, ...]] = {
     "individual, mean of probabilities": (0.0, 0.0, 1.0, 0.0),
@@ -38,3 +45,56 @@ def compare_two_views(
         for name, weights in INDIVIDUAL.items()
         for row in paired_differences(models, Side(name, weights), dualnet, resampling)
     ]
+
+
+def paired_studies(
+    runs: Sequence[Predictions],
+    records: Sequence[Record],
+    pairing: str = "first",
+    aggregation: Aggregation = "max",
+) -> list[ScoredUnits]:
+    """Scores by study of the frontal images, of the lateral ones, and of their pairs.
+
+    Source: Rubin et al. 2018, section 7.2: the separate models are applied "to the images from
+    these studies". Whatever else a model predicted is left out, as a lateral image by the frontal
+    model.
+
+    Args:
+        runs: of the frontal model, the lateral model and DualNet, which names its pairs by their
+            frontal image.
+        records: the data set that was predicted.
+        pairing: which pairs of a study DualNet read, a name of `PAIRINGS`.
+        aggregation: how several pairs of a study become its score.
+
+    Raises:
+        CxrlocError: DualNet predicted what is no frontal image of a pair, or a model none of the
+            images of its view.
+    """
+    dual = runs[2]
+    read = set(dual.image_ids)
+    views = {record.view for record in records if record.image_id in read and record.view}
+    pairs = [p for p in pairs_by_study(records, pairing, views) if p.frontal.image_id in read]
+    frontal = {pair.frontal.image_id for pair in pairs}
+    if alone := sorted(read - frontal):
+        raise CxrlocError(
+            f"image {alone[0]} and {len(alone) - 1} others of the two-view run are in no pair by "
+            f"study ({pairing}): name the two-view run last, and the --pairing that it was run by "
+            "(pairs out of a file are not compared)"
+        )
+    lateral = {pair.lateral.image_id for pair in pairs}
+    kept = [
+        _of_images(run, names) for run, names in zip(runs, (frontal, lateral, read), strict=True)
+    ]
+    for view, run in zip(("frontal", "lateral"), kept, strict=False):
+        if not run.image_ids:
+            raise CxrlocError(
+                f"the run of the {view} model has no {view} image of the {len(pairs)} pairs: name "
+                "the frontal run first, the lateral one second"
+            )
+    return aligned([score_units(run, records, "study", aggregation) for run in kept])
+
+
+def _of_images(predictions: Predictions, names: Collection[str]) -> Predictions:
+    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
+    image_ids = tuple(predictions.image_ids[row] for row in rows)
+    return Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
