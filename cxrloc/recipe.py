@@ -200,26 +200,27 @@ def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:
     """Texts of a recipe and of those it extends, these first, and the values of all together."""
     texts: dict[Path, str] = {}
     values: dict[str, Any] = {}
-    path = RECIPES.get(str(name_or_path), Path(name_or_path))
+    path, extended_by = RECIPES.get(str(name_or_path), Path(name_or_path)), ""
     while path not in texts:
-        texts[path], own = _parsed(path)
+        texts[path], own = _parsed(path, extended_by)
         base = own.pop("extends", None)
         values = _merged(own, values)
         if base is None:
             return [*reversed(texts.values())], values
+        extended_by = f"{path}: extends "
         path = RECIPES.get(str(base), path.parent / str(base))
     raise CxrlocError(f"{path}: extends itself")
 
 
-def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
+def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
-        alike = get_close_matches(str(path), RECIPES)
+        alike = get_close_matches(path.name, RECIPES)
         hint = f"did you mean {', '.join(alike)}? " if alike else ""
         raise UsageError(
-            f"{path}: neither a readable TOML file nor one of the recipes: {hint}"
+            f"{extended_by}{path}: neither a readable TOML file nor one of the recipes: {hint}"
             "`cxrloc recipes` lists them"
         ) from error
     except tomllib.TOMLDecodeError as error:

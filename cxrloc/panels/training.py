@@ -12,6 +12,7 @@ from cxrloc.panels.results import read_table, run_names
 
 _LOSSES = {"loss": "Training loss per label", "validation_loss": "Validation loss"}
 _NAMES = {**_LOSSES, "learning_rate": "Learning rate", "mean_auc": "Validation, mean AUC"}
+_FEW = 20  # points that are marked: the line between them was not measured
 _NOT_VALIDATED = ("step", "learning_rate", "images_per_second", *_LOSSES)
 
 
@@ -33,7 +34,7 @@ def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
         for place, frame in enumerate(frames):
             if column in frame:
                 known = frame[["step", column]].dropna()
-                marker = "o" if len(known) == 1 else ""
+                marker = "." if len(known) <= _FEW else ""
                 axes.plot(known["step"], known[column], marker=marker, **line_of(place))
         axes.set(xlabel="Step", ylabel=_NAMES.get(column, column.replace("_", " ")))
         axes.margins(x=0.02)

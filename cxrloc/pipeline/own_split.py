@@ -47,8 +47,8 @@ def own_test_part(
         recipe = own_recipe(model)
         if path is None or recipe.data.phantom is not None:
             raise UsageError(
-                f"the own split of {model.card.name} needs the data set that it was trained on; "
-                "drawn phantoms have none"
+                f"the own split of {model.card.name!r} needs the data set that it was trained on, "
+                "and drawn phantoms have none: leave --split own out"
             )
         boxed = boxed_patients(recipe.data.reader, path, everyone)
         kept = [r for r in records if not recipe.data.views or r.view in recipe.data.views]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from cxrloc.evaluation.classification.report_rows import few_carriers
 from cxrloc.evaluation.classification.unit_statistics import defined_findings, patient_classes
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling, bootstrap
@@ -19,10 +20,13 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
 
     Source: vertical averaging over bootstrap samples (Fawcett 2006, section 8.1), here over
     patients. A band holds one rate at a time with its coverage, not the curve as a whole. Without
-    resamples, or a finding with both classes, the frame is empty.
+    resamples, or a finding with both classes, the frame is empty; a finding of which a class has
+    fewer than 2 patients has no band, as its AUC has no interval.
     """
     frames = []
     for column in defined_findings(units).tolist() if resampling.resamples else ():
+        if few_carriers(units, column, (True, False)):
+            continue
 
         def statistic(
             counts: Float[np.ndarray, "patient resample"], column: int = column
