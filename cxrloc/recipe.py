@@ -128,6 +128,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.head is not None and self.head.backbone_rate:
             raise CxrlocError("[head] is the stage with a frozen backbone: backbone_rate = 0")
+        if self.head is not None and self.network.transition_channels != 0:
+            raise CxrlocError(
+                "[head] trains the prediction layer alone, and a transition layer would train with "
+                "it: transition_channels = 0 in [network]"
+            )
         if len(self.preprocessing.mean) != self.network.input_channels:
             raise CxrlocError(
                 f"{len(self.preprocessing.mean)} means in [preprocessing] for "

@@ -20,6 +20,7 @@ steps = 5
 [fit.schedule]
 learning_rate = 2e-3
 """
+HEAD = "[head]\nsteps = 1\nbatch_size = 4\n[head.schedule]\nlearning_rate = 1"
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -49,6 +50,7 @@ def test_every_recipe_of_the_package_is_understood(name):
         ('"chestxray14"', '"phantom"', r"'phantom' and the table \[data.phantom\] go together"),
         ("steps = 5", 'steps = 5\nsampling = "odd"', "sampling 'odd': choose one of shuffled"),
         ("size = 224", "size = 224\nmean = [0.1, 0.2]\nstd = [1, 1]", "2 means .* 1 input_chann"),
+        ("learning_rate = 2e-3", f"learning_rate = 1\n{HEAD}", "trains the prediction layer alone"),
         ('"resnet18"', '"resnet19"', "backbone 'resnet19' is unknown"),
     ],
 )
