@@ -20,7 +20,7 @@ steps = 5
 [fit.schedule]
 learning_rate = 2e-3
 """
-HEAD = "[head]\nsteps = 1\nbatch_size = 4\n[head.schedule]\nlearning_rate = 1"
+HEAD = "[head]\nsteps = 1\nbatch_size = 4\nbackbone_rate = 0\n[head.schedule]\nlearning_rate = 1"
 
 
 @pytest.mark.parametrize("name", RECIPES)
