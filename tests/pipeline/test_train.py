@@ -370,6 +370,11 @@ def test_recipes_are_listed_with_their_source() -> None:
     assert lines[2::3] == [f"  {own_source(name) or 'no paper'}" for name in RECIPES]
 
 
+def test_a_recipe_is_printed_whole_to_start_from(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(run("recipes", "pham2019_ones_ct").stdout)
+    assert read_recipe(tmp_path / "mine.toml") == read_recipe("pham2019_ones_ct")
+
+
 @pytest.mark.parametrize("name", [name for name in RECIPES if re.match(r"[a-z]+\d{4}_", name)])
 def test_a_recipe_named_after_a_paper_says_where_in_it_it_stands(name: str) -> None:
     ((author, year),) = re.findall(r"^([a-z]+)(\d{4})_", name)
