@@ -144,8 +144,8 @@ def check_folder(recipe: Recipe, path: Path | None) -> None:
     if (reader == PHANTOM) != (path is None):
         needed = "needs no --data" if path else f"needs --data, a folder of {reader}"
         raise UsageError(f"the recipe {recipe.title!r} {needed}")
-    if path is not None and not path.is_dir():
-        raise UsageError(f"--data {path}: no folder; {recipe.title!r} needs one of {reader}")
+    if path is not None and not path.exists():
+        raise UsageError(f"--data {path}: no such folder; {recipe.title!r} needs one of {reader}")
 
 
 def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
