@@ -16,7 +16,7 @@ INITIALISATIONS = (
     SmallNetwork("small ResNet from chance", "scratch"),
     SmallNetwork("small ResNet from phantoms", "phantom-v1"),
     SmallNetwork("MobileNetV2 from chance", "scratch", "mobilenet_v2"),
-    SmallNetwork("MobileNetV2 from both", "nih-small-v3", "mobilenet_v2"),
+    SmallNetwork("MobileNetV2 from both", "nih-small-v4", "mobilenet_v2"),
 )
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ from cxrloc.types import CxrlocError, UsageError
 
 _EMBEDDED = Path(__file__).parent / "embedded"
 
-MODELS = {name: _EMBEDDED / f"{name}.safetensors" for name in ("nih-small-v3", "phantom-v1")}
+MODELS = {name: _EMBEDDED / f"{name}.safetensors" for name in ("nih-small-v4", "phantom-v1")}
 """Models inside the package: name -> file."""
 
-DEFAULT_MODEL = "nih-small-v3"
+DEFAULT_MODEL = "nih-small-v4"
 """The model of a command that names none and is given data."""
 
 PHANTOM_MODEL = "phantom-v1"

@@ -7,7 +7,7 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.models.weights import MODELS, read_model
 
-NAME = "nih-small-v3"
+NAME = "nih-small-v4"
 
 
 @pytest.fixture(scope="module")
