@@ -31,9 +31,9 @@ from cxrloc.types import Label, Record
 NAME = "nih-small-v4"
 CENTRING_IMAGES = 1000
 LIMITS = (
-    "Research demo: not for diagnosis. Boxes meet those of experts little more often than boxes of "
-    "another patient's map do. Probabilities are far higher than how often a finding occurs, since "
-    "training balanced both. Labels were read from reports by a program."
+    "Research demo: not for diagnosis. Boxes miss those of experts more often than they meet them, "
+    "and small findings almost always. Probabilities are far higher than how often a finding "
+    "occurs, since training balanced both. Labels were read from reports by a program."
 )
 TRAINED_ON = (
     "{images} frontal images of ChestX-ray14, official train_val list, nobody with an expert's box "
