@@ -22,6 +22,7 @@ from cxrloc.cli.options import (
     Quiet,
     Resamples,
     Seed,
+    TruthLabels,
     Unit,
     Views,
     Workers,
@@ -54,10 +55,7 @@ def classify(
         Path | None,
         typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
-    ] = None,
+    labels: TruthLabels = None,
     readings: Annotated[
         Path | None,
         typer.Option(

@@ -15,6 +15,7 @@ from cxrloc.cli.options import (
     Seed,
     TIobb,
     TIou,
+    TruthLabels,
     Unit,
 )
 from cxrloc.cli.terminal import clear_errors, console, show_frame, with_progress
@@ -31,10 +32,7 @@ def compare(
     data: Annotated[
         Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
-    ] = None,
+    labels: TruthLabels = None,
     two_views: Annotated[
         bool,
         typer.Option(

@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+TruthLabels = Annotated[
+    Path | None,
+    typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print failures only.")]
 Models = Annotated[
     list[str] | None,
