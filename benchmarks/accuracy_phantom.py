@@ -22,7 +22,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.findings import CHESTXRAY8
@@ -38,6 +37,7 @@ from cxrloc.panels.plots import (
     letter_axes,
     line_of,
 )
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.pipeline.train import TrainOptions, TrainWatch, train
 from cxrloc.types import Label, Radiograph
 

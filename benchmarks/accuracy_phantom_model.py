@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
@@ -33,6 +32,7 @@ from cxrloc.models.weights import (
     read_model,
     write_model,
 )
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.types import Label, MatchRule, Radiograph, Record
 

@@ -10,10 +10,10 @@ import numpy as np
 from drawn_lesions import LESIONS, draw_lesion
 from frozen_features import SIDE, frozen_features
 
-from cxrloc.datasets.phantom import make_phantom
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.localization.regions import find_regions
 from cxrloc.models.localizer import Localizer
+from cxrloc.phantom import make_phantom
 
 LESIONS_PER_FINDING, PHANTOMS, PHANTOM_SEED = 70, 300, 31
 SHIFTS = range(1, 6)

@@ -38,11 +38,11 @@ from frozen_features import (
 from guides_of_place import Guide, GuideScore, grey_levels, guides_of, score_maps
 from torch import Tensor, nn
 
-from cxrloc.datasets.phantom import make_phantom
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.augment import cut_out
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.phantom import make_phantom
 from cxrloc.recipe import read_recipe
 from cxrloc.training.losses import LOSSES
 from cxrloc.types import Label

@@ -22,12 +22,12 @@ import pydicom
 import torch
 from pydicom.uid import ExplicitVRLittleEndian
 
-from cxrloc.datasets.phantom import make_phantom, write_phantoms
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import ModelCard, read_model, write_model
+from cxrloc.phantom import make_phantom, write_phantoms
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
 
 ROWS, COLUMNS, DIFFERENT = 3056, 2544, 10

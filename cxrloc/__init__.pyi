@@ -1,5 +1,4 @@
 from .datasets import read_dataset
-from .datasets.phantom import make_phantom
 from .datasets.records import annotations_in_image
 from .evaluation.localization.scores import ScoringProtocol, score_localization
 from .images.preprocessing import Preprocessing
@@ -7,6 +6,7 @@ from .images.read import read_radiograph
 from .inference.localize import heatmaps_of, localize_radiograph
 from .localization.boxes import detections_from_heatmaps
 from .models.weights import Model, ModelCard, read_model
+from .phantom import make_phantom
 from .types import Box, Detection, Heatmap, Radiograph, Record
 
 __all__ = [

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from string import ascii_lowercase
 
-from cxrloc.datasets.phantom import phantom_record, plan_phantom
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import phantom_record, plan_phantom
 from cxrloc.pipeline.figure import figure
 from cxrloc.pipeline.label import ClusterConfig, cluster
 from cxrloc.types import Label

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.models.weights import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.figure import figure
 

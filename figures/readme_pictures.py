@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cxrloc.datasets.phantom import make_phantom, write_phantoms
 from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.phantom import make_phantom, write_phantoms
 
 FIGURES = Path(__file__).parent
 SEED, SIZE = 31, 512

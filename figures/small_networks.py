@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.train import TrainOptions, TrainWatch, train
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent

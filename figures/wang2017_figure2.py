@@ -6,8 +6,8 @@ python figures/wang2017_figure2.py
 import tempfile
 from pathlib import Path
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from cxrloc.cli import app
 from cxrloc.cli.terminal import clear_errors, decoded
 from cxrloc.datasets.image_cache import Making
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.inference.map_files import read_maps
+from cxrloc.phantom import write_phantoms
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")

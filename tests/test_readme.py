@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
-from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.phantom import write_phantoms
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
@@ -26,7 +26,7 @@ def test_commands_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mo
     """As they are written, but on fewer and smaller phantoms and with fewer resamples."""
     monkeypatch.chdir(tmp_path)
     small = partial(write_phantoms, size=64)
-    monkeypatch.setattr("cxrloc.datasets.phantom.write_phantoms", small)
+    monkeypatch.setattr("cxrloc.phantom.write_phantoms", small)
     Path("reports.csv").write_text("id,text\na,Small effusion. No mass.\n")
     written = [line.split(" && ") for line in COMMANDS if line.startswith("cxrloc ")]
     for command in (part for line in written for part in line):

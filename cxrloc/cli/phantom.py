@@ -18,7 +18,7 @@ def phantom(
 ) -> None:
     """A data set of synthetic radiographs with exact boxes, laid out as ChestX-ray14."""
     with clear_errors():
-        from cxrloc.datasets.phantom import write_phantoms
+        from cxrloc.phantom import write_phantoms
 
         records = write_phantoms(
             out, n, seed, file_format, watch=lambda series: with_progress(series, quiet)

@@ -14,13 +14,13 @@ from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringPro
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import heatmaps_of, localize
 from cxrloc.models.weights import Model
-from cxrloc.panels.report_page.classification import ClassificationRun, classification_data
-from cxrloc.panels.report_page.localization import LocalizationRun, localization_data
-from cxrloc.panels.report_page.page import write_page
-from cxrloc.panels.report_page.pictures import picture_uri
 from cxrloc.pipeline.claims import Claims
 from cxrloc.pipeline.image_sets import ImageSet
 from cxrloc.pipeline.provenance import caption_of
+from cxrloc.report_page.classification import ClassificationRun, classification_data
+from cxrloc.report_page.localization import LocalizationRun, localization_data
+from cxrloc.report_page.page import write_page
+from cxrloc.report_page.pictures import picture_uri
 from cxrloc.types import ClassificationReport, CxrlocError, Heatmap, Predictions, Record
 
 PAGE = "report.html"

@@ -4,10 +4,10 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from cxrloc.datasets import phantom
+from cxrloc import phantom
 from cxrloc.datasets.image_cache import Source
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.datasets.splits import Parts
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import PhantomData
 from cxrloc.types import Radiograph
 

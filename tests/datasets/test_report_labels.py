@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.report_labels import with_labels
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.label import LabelOptions, label
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Label, Record

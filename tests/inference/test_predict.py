@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.datasets.phantom import make_phantom
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.inference.predict import Predicted, predict
 from cxrloc.models.weights import read_model
+from cxrloc.phantom import make_phantom
 from cxrloc.types import CxrlocError, Radiograph
 
 

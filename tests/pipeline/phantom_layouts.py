@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cxrloc.datasets.phantom import make_phantom, write_phantoms
 from cxrloc.findings import CHEXPERT14
+from cxrloc.phantom import make_phantom, write_phantoms
 
 COUNT, SIZE = 24, 64
 CODES = ("1.0", "0.0", "-1.0", "")

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure
 from cxrloc.types import UsageError

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import ModelCard, hashed_patient, read_model, write_model
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import CxrlocError, Label, Predictions, UsageError
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import Predictions
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.reports.label_file import read_labels
 

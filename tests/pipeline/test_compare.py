@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.compare import CompareOptions, compare

@@ -11,7 +11,6 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
@@ -20,6 +19,7 @@ from cxrloc.inference.localize import Localization
 from cxrloc.inference.map_files import read_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import ModelCard, write_model
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
 

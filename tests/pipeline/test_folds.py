@@ -13,11 +13,11 @@ from PIL import Image, ImageOps
 from typer.testing import Result
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.datasets.splits import SplitConfig, split_records
 from cxrloc.models.weights import Model, read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import classify, folds
 from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.recipe import recipe_of_text

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
-from cxrloc.datasets.phantom import write_phantoms
+from cxrloc.phantom import write_phantoms
 from cxrloc.training.lr_range import RangePoint
 from tests.pipeline.test_train import RECIPE
 

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import Result
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
 from cxrloc.panels.results import leaks
+from cxrloc.phantom import write_phantoms
 from tests.pipeline.tiny_training import TINY_RECIPE, run
 
 RECIPE = TINY_RECIPE.format(split='kind = "image"')

@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import Model, ModelCard, hashed_patient, read_model, write_model
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.provenance import contamination_warnings

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom import write_phantoms
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.phantom import write_phantoms
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import read_model
+from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.paired_images import Pairing

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from cxrloc.datasets.phantom.curves import Points
-from cxrloc.datasets.phantom.plan import posed
+from cxrloc.phantom.curves import Points
+from cxrloc.phantom.plan import posed
 from cxrloc.types import Affine
 
 Fill = tuple[Points, float]

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-_FOLDER = files("cxrloc.panels.report_page")
+_FOLDER = files("cxrloc.report_page")
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', flags=re.MULTILINE)
 _EXPORT = re.compile(r"^export (function|const) (\w+)", flags=re.MULTILINE)
 

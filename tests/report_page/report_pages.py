@@ -11,8 +11,8 @@ from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localiz
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.geometry import resize_affine
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.panels.report_page.localization import LocalizationRun
-from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.report_page.localization import LocalizationRun
+from cxrloc.report_page.quantised_maps import quantise
 from cxrloc.types import (
     Affine,
     Annotation,

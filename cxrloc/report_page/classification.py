@@ -10,7 +10,7 @@ import pandas as pd
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.ranking import Roc, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.panels.report_page.pictures import (
+from cxrloc.report_page.pictures import (
     Pair,
     images_data,
     maps_data,
@@ -18,7 +18,7 @@ from cxrloc.panels.report_page.pictures import (
     top_pairs,
     truth_of,
 )
-from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.report_page.quantised_maps import quantise
 from cxrloc.types import ClassificationReport, Heatmap, Label, Record
 
 METRICS = ("auc", "pr_average_precision")

@@ -17,13 +17,13 @@ from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.regions import find_regions
-from cxrloc.panels.report_page.classification import ClassificationRun, classification_data
-from cxrloc.panels.report_page.localization import LocalizationRun, localization_data
-from cxrloc.panels.report_page.page import bundle, write_page
-from cxrloc.panels.report_page.pictures import picture_uri
+from cxrloc.report_page.classification import ClassificationRun, classification_data
+from cxrloc.report_page.localization import LocalizationRun, localization_data
+from cxrloc.report_page.page import bundle, write_page
+from cxrloc.report_page.pictures import picture_uri
 from cxrloc.types import Affine, Heatmap, Label, MatchRule, Predictions, Record
 from tests.panels.browser import open_browser
-from tests.panels.report_pages import (
+from tests.report_page.report_pages import (
     FINDINGS,
     RULES,
     intervals_by_python,

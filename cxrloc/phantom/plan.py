@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
-from cxrloc.datasets.phantom.anatomy import SIDES, Anatomy, sample_anatomy, sample_patient
-from cxrloc.datasets.phantom.curves import Points
-from cxrloc.datasets.phantom.lesions import LESIONS, Lesion
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom.anatomy import SIDES, Anatomy, sample_anatomy, sample_patient
+from cxrloc.phantom.curves import Points
+from cxrloc.phantom.lesions import LESIONS, Lesion
 from cxrloc.types import Affine, View
 
 _CORRELATION = np.array(

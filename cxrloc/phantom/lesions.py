@@ -12,8 +12,8 @@ import numpy as np
 from shapely import Polygon, unary_union
 from shapely.geometry.base import BaseGeometry
 
-from cxrloc.datasets.phantom.anatomy import SIDES, Anatomy, dome, heart, hila, lung, wall
-from cxrloc.datasets.phantom.curves import (
+from cxrloc.phantom.anatomy import SIDES, Anatomy, dome, heart, hila, lung, wall
+from cxrloc.phantom.curves import (
     Points,
     blob,
     ellipse,
@@ -25,7 +25,7 @@ from cxrloc.datasets.phantom.curves import (
     smooth_closed,
     tube,
 )
-from cxrloc.datasets.phantom.placement import area_of, log_normal, placed, visible_lung
+from cxrloc.phantom.placement import area_of, log_normal, placed, visible_lung
 
 
 @dataclass(frozen=True, slots=True)

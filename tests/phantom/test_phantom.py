@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.datasets.phantom.plan import lesion_box
-from cxrloc.datasets.phantom.render import draw_plan
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
+from cxrloc.phantom.plan import lesion_box
+from cxrloc.phantom.render import draw_plan
 from cxrloc.types import Label
 
 PLANS = 640

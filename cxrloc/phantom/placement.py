@@ -6,8 +6,8 @@ import numpy as np
 from shapely import Polygon, unary_union
 from shapely.geometry.base import BaseGeometry
 
-from cxrloc.datasets.phantom.anatomy import Anatomy, heart, lung, mediastinum
-from cxrloc.datasets.phantom.curves import Points
+from cxrloc.phantom.anatomy import Anatomy, heart, lung, mediastinum
+from cxrloc.phantom.curves import Points
 
 
 def log_normal(

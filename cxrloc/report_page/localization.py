@@ -22,7 +22,7 @@ from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringPro
 from cxrloc.evaluation.localization.tables import report_note
 from cxrloc.evaluation.resampling import Resampling, resample_patients
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.panels.report_page.pictures import (
+from cxrloc.report_page.pictures import (
     Pair,
     images_data,
     maps_data,
@@ -30,7 +30,7 @@ from cxrloc.panels.report_page.pictures import (
     top_pairs,
     truth_of,
 )
-from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.report_page.quantised_maps import quantise
 from cxrloc.types import Detection, Heatmap, LocalizationReport, Record
 
 

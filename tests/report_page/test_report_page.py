@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.datasets.phantom import make_phantom
-from cxrloc.panels.report_page.localization import localization_data
-from cxrloc.panels.report_page.page import bundle, write_page
-from cxrloc.panels.report_page.pictures import picture_uri
-from cxrloc.panels.report_page.quantised_maps import quantise
+from cxrloc.phantom import make_phantom
+from cxrloc.report_page.localization import localization_data
+from cxrloc.report_page.page import bundle, write_page
+from cxrloc.report_page.pictures import picture_uri
+from cxrloc.report_page.quantised_maps import quantise
 from cxrloc.types import Affine, Heatmap
-from tests.panels.report_pages import RULES, intervals_by_python, scored_by_python, small_run
+from tests.report_page.report_pages import RULES, intervals_by_python, scored_by_python, small_run
 
 
 def data_of(page: str) -> dict[str, object]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.datasets.phantom.plan import Plan, lesion_box, plan_phantom
-from cxrloc.datasets.phantom.render import draw_plan
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom.plan import Plan, lesion_box, plan_phantom
+from cxrloc.phantom.render import draw_plan
 from cxrloc.types import Annotation, Box, Label, Record
 
 

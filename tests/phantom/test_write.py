@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from cxrloc.datasets.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
 from cxrloc.types import CxrlocError, UsageError
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cxrloc.datasets.phantom.anatomy import SIDES, Anatomy, hila, wall
-from cxrloc.datasets.phantom.canvas import Fill
-from cxrloc.datasets.phantom.curves import Points, ellipse, first_below, smooth, smooth_closed, tube
+from cxrloc.phantom.anatomy import SIDES, Anatomy, hila, wall
+from cxrloc.phantom.canvas import Fill
+from cxrloc.phantom.curves import Points, ellipse, first_below, smooth, smooth_closed, tube
 from cxrloc.types import View
 
 

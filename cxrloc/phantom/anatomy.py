@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrloc.datasets.phantom.curves import Points, ellipse, smooth, smooth_closed, tube
+from cxrloc.phantom.curves import Points, ellipse, smooth, smooth_closed, tube
 from cxrloc.types import Affine, Sex, View
 
 SIDES = (-1, 1)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from cxrloc.images.geometry import resample, resize_affine
 from cxrloc.panels.overlay import COLOUR_MAP, OPACITY, Role
-from cxrloc.panels.report_page.quantised_maps import packed
+from cxrloc.report_page.quantised_maps import packed
 from cxrloc.types import Annotation, Heatmap, Record
 
 TOP = 3

@@ -13,9 +13,9 @@ from pydicom.sr.coding import Code
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from cxrloc.datasets.chestxray14 import FRAME
-from cxrloc.datasets.phantom.phantom import Phantom, make_phantom
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.phantom.phantom import Phantom, make_phantom
 from cxrloc.types import Label, Record, UsageError, View
 
 FIELD_OF_VIEW_MM = 380.0

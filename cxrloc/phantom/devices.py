@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cxrloc.datasets.phantom.anatomy import Anatomy
-from cxrloc.datasets.phantom.canvas import Fill
-from cxrloc.datasets.phantom.curves import Points, ellipse, smooth, tube
+from cxrloc.phantom.anatomy import Anatomy
+from cxrloc.phantom.canvas import Fill
+from cxrloc.phantom.curves import Points, ellipse, smooth, tube
 from cxrloc.types import View
 
 

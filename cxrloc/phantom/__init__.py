@@ -4,8 +4,8 @@ Geometry first (`plan_phantom`: a few milliseconds, no pixels), then the drawing
 then a data set on disk (`write_phantoms`). No clinical meaning: they test software.
 """
 
-from cxrloc.datasets.phantom.phantom import Phantom, make_phantom, phantom_record
-from cxrloc.datasets.phantom.plan import Plan, plan_phantom
-from cxrloc.datasets.phantom.write import write_phantoms
+from cxrloc.phantom.phantom import Phantom, make_phantom, phantom_record
+from cxrloc.phantom.plan import Plan, plan_phantom
+from cxrloc.phantom.write import write_phantoms
 
 __all__ = ["Phantom", "Plan", "make_phantom", "phantom_record", "plan_phantom", "write_phantoms"]

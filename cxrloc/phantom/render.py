@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
-from cxrloc.datasets.phantom.anatomy import (
+from cxrloc.phantom.anatomy import (
     SIDES,
     Anatomy,
     dome,
@@ -22,7 +22,7 @@ from cxrloc.datasets.phantom.anatomy import (
     torso,
     trachea,
 )
-from cxrloc.datasets.phantom.bones import (
+from cxrloc.phantom.bones import (
     arm,
     gas_fills,
     rib_fills,
@@ -30,11 +30,11 @@ from cxrloc.datasets.phantom.bones import (
     spine_fills,
     vessel_fills,
 )
-from cxrloc.datasets.phantom.canvas import Canvas, Layer, layer, texture
-from cxrloc.datasets.phantom.curves import ellipse, tube
-from cxrloc.datasets.phantom.devices import drain_fills, lead_fills, marker_fills
-from cxrloc.datasets.phantom.lesions import Lesion
-from cxrloc.datasets.phantom.plan import Plan
+from cxrloc.phantom.canvas import Canvas, Layer, layer, texture
+from cxrloc.phantom.curves import ellipse, tube
+from cxrloc.phantom.devices import drain_fills, lead_fills, marker_fills
+from cxrloc.phantom.lesions import Lesion
+from cxrloc.phantom.plan import Plan
 from cxrloc.types import Affine
 
 LUNG_AIR = 0.6
