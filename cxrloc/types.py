@@ -336,7 +336,6 @@ class ClassificationReport:
         resamples: bootstrap resamples behind each interval.
         seed: of the bootstrap.
         level: coverage of the intervals.
-        interval: "percentile" or "bca".
         measurements: every number, each with its counts and divisor.
         list_threshold: a unit's list holds the findings with a score above it; None: no lists.
     """
@@ -349,6 +348,5 @@ class ClassificationReport:
     resamples: int
     seed: int
     level: float
-    interval: str
     measurements: tuple[Measurement, ...]
     list_threshold: float | None = None

@@ -87,9 +87,10 @@ def classify(
             min=0, max=1, help="Share of patients to choose thresholds on, and not to score."
         ),
     ] = 0.0,
-    threshold: Annotated[
+    operating_point: Annotated[
         float | None,
         typer.Option(
+            "--operating-point",
             min=0,
             max=1,
             help="Label every image with all findings of a probability above this (labels.csv), "
@@ -133,7 +134,7 @@ def classify(
             unit=by.value,
             aggregation=aggregation.value,
             tuning=tuning,
-            threshold=threshold,
+            operating_point=operating_point,
             groups=tuple(group.value for group in group_by),
             beside=tuple(beside),
             html=html,

@@ -1,40 +1,8 @@
-"""How far models agree: rank correlations, spread over splits, where two disagree most."""
-
-from dataclasses import dataclass
+"""How far models agree: rank correlations, and the units on which they disagree most."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spread:
-    """Mean, standard deviation and range of values over re-samplings of the data.
-
-    `sd` divides by the number of splits minus 1, and is 0 for one split.
-    """
-
-    mean: Float[np.ndarray, " value"]
-    sd: Float[np.ndarray, " value"]
-    low: Float[np.ndarray, " value"]
-    high: Float[np.ndarray, " value"]
-    splits: int
-
-
-def spread_over_splits(values: Float[np.ndarray, "split value"]) -> Spread:
-    """What re-splitting the data does to a number.
-
-    Source: Baltruschat et al. 2019, table 4 (mean and standard deviation of AUCs over five
-    re-samplings) and figure 5 (minimum and maximum as error bars). `Open:` which divisor their
-    standard deviation has.
-
-    >>> spread = spread_over_splits(np.array([[0.80], [0.84], [0.82]]))
-    >>> spread.mean.round(3), spread.sd.round(3), spread.low, spread.high
-    (array([0.82]), array([0.02]), array([0.8]), array([0.84]))
-    """
-    splits = values.shape[0]
-    sd = values.std(axis=0, ddof=1) if splits > 1 else np.zeros(values.shape[1])
-    return Spread(values.mean(axis=0), sd, values.min(axis=0), values.max(axis=0), splits)
 
 
 def rank_correlations(
@@ -60,20 +28,6 @@ def rank_correlations(
     if not defined.any():
         return np.full(per_finding.shape[1:], np.nan), defined
     return per_finding.mean(axis=0), defined
-
-
-def absolute_error(
-    predicted: Float[np.ndarray, " unit"], actual: Float[np.ndarray, " unit"]
-) -> tuple[float, float]:
-    """Mean absolute error and its standard deviation over units, in the unit of the inputs.
-
-    Source: Baltruschat et al. 2019, section 3: age, 9.13 +- 7.05 years.
-
-    >>> absolute_error(np.array([50.0, 63.0]), np.array([51.0, 60.0]))
-    (2.0, 1.0)
-    """
-    errors = np.abs(predicted - actual)
-    return float(errors.mean()), float(errors.std())
 
 
 def disagreements(

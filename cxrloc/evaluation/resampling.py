@@ -7,11 +7,9 @@ gives one column of values for each, so that no resample is ever copied out.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr, ndtri
 
 Statistic = Callable[[Float[np.ndarray, "patient resample"]], Float[np.ndarray, "value resample"]]
 """Values of a statistic for each column of patient counts."""
@@ -28,14 +26,11 @@ class Resampling:
         resamples: bootstrap resamples; 0 for no intervals.
         seed: of the random generator.
         level: coverage of the intervals.
-        interval: "percentile", or "bca" (bias-corrected and accelerated; slower: one jackknife
-            value per patient).
     """
 
     resamples: int = 1000
     seed: int = 0
     level: float = 0.95
-    interval: Literal["percentile", "bca"] = "percentile"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,48 +94,14 @@ def bootstrap(
 ) -> Bootstrap:
     """Estimates, intervals and bootstrap distributions of a statistic's values.
 
-    Percentile: quantiles of the distribution. BCa: Efron 1987, with the acceleration of a
-    stratified jackknife as in `scipy.stats.bootstrap` for several samples.
+    The intervals are quantiles of the distribution (the percentile bootstrap).
     """
     counts = resample_patients(carries, resampling.resamples, resampling.seed)
     estimate = statistic(np.ones((carries.shape[0], 1)))[:, 0]
     distribution = _in_chunks(statistic, counts)
     tail = (1 - resampling.level) / 2
-    tails = np.broadcast_to(np.array([[tail], [1 - tail]]), (2, estimate.size))
-    if resampling.interval == "bca":
-        acceleration = _acceleration(statistic, rarest_class(carries))
-        tails = bca_tails(estimate, distribution, acceleration, tails)
-    limits = [
-        np.quantile(values, shares) for values, shares in zip(distribution, tails.T, strict=True)
-    ]
-    low, high = np.array(limits).reshape(-1, 2).T
+    low, high = np.quantile(distribution, [tail, 1 - tail], axis=1)
     return Bootstrap(estimate, low, high, distribution)
-
-
-def bca_tails(
-    estimate: Float[np.ndarray, " value"],
-    distribution: Float[np.ndarray, "value resample"],
-    acceleration: Float[np.ndarray, " value"],
-    tails: Float[np.ndarray, "2 value"],
-) -> Float[np.ndarray, "2 value"]:
-    """The quantiles that bias correction and acceleration put in place of the nominal tails.
-
-    Source: Efron 1987; alpha' = Phi(z0 + (z0 + z) / (1 - a (z0 + z))), z0 = Phi^-1 of the share
-    of the distribution below the estimate, ties half. `Departs:` that share is kept half a
-    resample away from 0 and 1, where z0 would be infinite.
-
-    >>> nominal = np.array([[0.025], [0.975]])
-    >>> bca_tails(np.array([1.5]), np.array([[1.0, 2.0]]), np.array([0.0]), nominal).round(3)
-    array([[0.025],
-           [0.975]])
-    """
-    resamples = distribution.shape[1]
-    below = (distribution < estimate[:, None]).sum(axis=1)
-    equal = (distribution == estimate[:, None]).sum(axis=1)
-    share = np.clip((below + equal / 2) / resamples, 0.5 / resamples, 1 - 0.5 / resamples)
-    bias = ndtri(share)
-    shifted = bias + ndtri(tails)
-    return np.asarray(ndtr(bias + shifted / (1 - acceleration * shifted)))
 
 
 def two_sided_p(differences: Float[np.ndarray, " resample"]) -> float:
@@ -160,30 +121,3 @@ def _in_chunks(
 ) -> Float[np.ndarray, "value resample"]:
     starts = range(0, counts.shape[1], _COLUMNS)
     return np.hstack([statistic(counts[:, i : i + _COLUMNS].astype(float)) for i in starts])
-
-
-def _acceleration(
-    statistic: Statistic, strata: Int[np.ndarray, " patient"]
-) -> Float[np.ndarray, " value"]:
-    """The skewness of the jackknife: a = (1/6) sum U^3/n^3 / (sum U^2/n^2)^(3/2) over strata.
-
-    A stratum of one patient never varies between resamples and adds nothing.
-    """
-    cubes = squares = 0.0
-    for stratum in np.unique(strata):
-        patients = np.flatnonzero(strata == stratum)
-        if patients.size < 2:
-            continue
-        values = []
-        for start in range(0, patients.size, _COLUMNS):
-            left_out = patients[start : start + _COLUMNS]
-            counts = np.ones((strata.size, left_out.size))
-            counts[left_out, np.arange(left_out.size)] = 0
-            values.append(statistic(counts))
-        jackknife = np.hstack(values)
-        pull = (patients.size - 1) * (jackknife.mean(axis=1, keepdims=True) - jackknife)
-        cubes = cubes + np.sum((pull / patients.size) ** 3, axis=1)
-        squares = squares + np.sum((pull / patients.size) ** 2, axis=1)
-    spread = np.asarray(squares, dtype=float)
-    cubed = np.asarray(cubes, dtype=float)
-    return np.divide(cubed, 6 * spread**1.5, out=np.zeros_like(spread), where=spread > 0)

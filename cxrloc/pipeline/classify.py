@@ -72,7 +72,7 @@ GROUPS = ("view", "sex", "age")
 LEAK = "split by image: some of these patients trained the model"
 NAMED, MISSING = 20, "missing_images.txt"
 """Missing images that `run.json` names, and the file that names them all where there are more."""
-_PROTOCOL = ("split", "unit", "aggregation", "tuning", "threshold", "groups", "resampling")
+_PROTOCOL = ("split", "unit", "aggregation", "tuning", "operating_point", "groups", "resampling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class ClassifyOptions:
         tuning: share of the patients on whom operating points are chosen and calibration is
             fitted, and who are not scored; 0: the model card's points, or those of the scored
             patients themselves, which every row then says.
-        threshold: label each unit with all findings of a probability above it, and judge these
+        operating_point: label each unit with all findings of a probability above it, and judge these
             lists (Dong et al. 2017, task 3); None: no.
         groups: of `GROUPS`, to report apart.
         beside: published tables to stand beside the numbers.
@@ -111,7 +111,7 @@ class ClassifyOptions:
     unit: Unit = "image"
     aggregation: Aggregation = "max"
     tuning: float = 0.0
-    threshold: float | None = None
+    operating_point: float | None = None
     groups: tuple[str, ...] = GROUPS
     beside: tuple[str, ...] = ()
     html: bool = False
@@ -175,7 +175,7 @@ def classify_by(
     tuning, judged = _tuning_part(units, options)
     points = _operating_points([] if options.products else models, tuning, judged, bool(chosen_by))
     report = classify_units(
-        judged, options.resampling, tuning, points, options.groups, options.threshold
+        judged, options.resampling, tuning, points, options.groups, options.operating_point
     )
     report = with_note(report, LEAK) if leaked else report
     readers = score_readers(judged, readings) if readings else []

@@ -112,7 +112,7 @@ def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> 
         "curves": _curves(run),
         "note": (
             f"Unit: {report.unit}; {report.units} of {report.patients} patients. Intervals: "
-            f"{report.level:.0%}, {report.interval} bootstrap over patients, {report.resamples} "
+            f"{report.level:.0%}, percentile bootstrap over patients, {report.resamples} "
             "resamples. Sensitivity and specificity follow the threshold of each finding."
         ),
     }

@@ -162,7 +162,7 @@ def _state(run: LocalizationRun) -> dict[str, Any]:
 
 def _resampling(counts: BoxCounts, resampling: Resampling) -> dict[str, Any] | None:
     """How often each patient is in each resample: those of the run, so intervals are the same."""
-    if not resampling.resamples or resampling.interval != "percentile":
+    if not resampling.resamples:
         return None
     drawn = resample_patients(counts.annotated > 0, resampling.resamples, resampling.seed)
     return {

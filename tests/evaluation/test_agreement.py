@@ -3,14 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
-from sklearn.metrics import mean_absolute_error
 
-from cxrloc.evaluation.agreement import (
-    absolute_error,
-    disagreements,
-    rank_correlations,
-    spread_over_splits,
-)
+from cxrloc.evaluation.agreement import disagreements, rank_correlations
 
 
 @given(st.integers(0, 10_000))
@@ -31,20 +25,6 @@ def test_a_constant_model_leaves_the_finding_out():
 
 def test_without_any_order_there_is_no_correlation():
     assert np.isnan(rank_correlations(np.zeros((2, 10, 1)))[0]).all()
-
-
-def test_one_split_has_no_spread():
-    spread = spread_over_splits(np.array([[0.7, 0.8]]))
-    assert (spread.sd.tolist(), spread.splits) == ([0.0, 0.0], 1)
-    assert spread.low.tolist() == spread.high.tolist() == [0.7, 0.8]
-
-
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1))
-def test_absolute_error_is_that_of_scikit_learn(ages):
-    predicted, actual = np.array(ages).T
-    assert absolute_error(predicted, actual)[0] == pytest.approx(
-        mean_absolute_error(actual, predicted)
-    )
 
 
 def test_models_on_other_scales_agree_when_their_order_does():

@@ -5,7 +5,6 @@ A map is fitted on a tuning part and applied to other patients: `calibrate` refu
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,9 +35,8 @@ def reliability(
     truth: Bool[np.ndarray, " unit"],
     probabilities: Float[np.ndarray, " unit"],
     bins: int = 10,
-    strategy: Literal["uniform", "quantile"] = "uniform",
 ) -> Reliability:
-    """Observed against predicted frequency, in bins of equal width or of equal numbers of units.
+    """Observed against predicted frequency, in bins of equal width.
 
     An edge belongs to the bin below it, as in `sklearn.calibration.calibration_curve`.
 
@@ -52,8 +50,6 @@ def reliability(
     if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise CxrlocError("calibration needs probabilities in [0, 1]: apply the sigmoid to logits")
     inner = np.linspace(0, 1, bins + 1)[1:-1]
-    if strategy == "quantile":
-        inner = np.quantile(probabilities, inner)
     bin_of = np.searchsorted(inner, probabilities)
     units = np.bincount(bin_of, minlength=bins)
     filled = units > 0

@@ -4,13 +4,12 @@ A score at or above the threshold is positive. A threshold chosen on the patient
 flatters the model, so every `OperatingPoint` says on whom it was chosen.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cxrloc.evaluation.classification.ranking import Roc, roc
+from cxrloc.evaluation.classification.ranking import roc
 
 SAME_PATIENTS = "the same patients"
 OTHER_PATIENTS = "other patients"
@@ -72,58 +71,28 @@ def specificity(counts: Confusion) -> float | None:
     return counts.true_negatives / negatives if negatives else None
 
 
-def _youden(curve: Roc, target: float) -> int:
-    index = curve.sensitivity - curve.false_positive_rate
-    # 2/3 - 0 and 1 - 1/3 differ in their last bit: equal indices must tie.
-    return int(np.argmax(index > index.max() - 1e-12))
-
-
-def _fixed_sensitivity(curve: Roc, target: float) -> int:
-    return int(np.argmax(curve.sensitivity >= target))
-
-
-def _fixed_specificity(curve: Roc, target: float) -> int:
-    # 1 - 0.7 is a little more than 0.3 in floats: the share of counts k/n meets its target exactly.
-    enough = curve.false_positive_rate <= 1 - target + 1e-12
-    return int(np.flatnonzero(enough)[-1])
-
-
-OPERATING_POINTS: dict[str, Callable[[Roc, float], int]] = {
-    "youden": _youden,
-    "sensitivity": _fixed_sensitivity,
-    "specificity": _fixed_specificity,
-}
-"""Rules: the index of the chosen point of an ROC curve, given the rule's target."""
-
-
 def choose_operating_point(
     truth: Bool[np.ndarray, " unit"],
     scores: Float[np.ndarray, " unit"],
-    rule: str = "youden",
-    target: float = 0.9,
     chosen_on: str = OTHER_PATIENTS,
 ) -> OperatingPoint | None:
-    """The threshold that a rule picks on the ROC curve of a tuning part.
+    """The threshold with the largest Youden index on the ROC curve of a tuning part.
 
-    - `youden`: largest sensitivity + specificity - 1 (Youden 1950; used by Baltruschat et al.
-      2019, section 3); of several the highest threshold. `target` has no meaning here.
-    - `sensitivity`: the highest threshold whose sensitivity is at least `target`.
-    - `specificity`: the lowest threshold whose specificity is at least `target`.
-
-    Where nothing may be called positive, the threshold is the next number above the highest
-    score. None where the tuning part lacks a class.
+    Source: Youden 1950; used by Baltruschat et al. 2019, section 3. The index is
+    sensitivity + specificity - 1. Of several thresholds with the same index the highest is taken.
+    Where it is best to call nothing positive, the threshold is the next number above the highest
+    score. The result is None where the tuning part has only one class.
 
     >>> truth, scores = np.array([True, False, True, False]), np.array([0.9, 0.6, 0.5, 0.1])
-    >>> choose_operating_point(truth, scores, "sensitivity", target=1.0).threshold
-    0.5
-    >>> choose_operating_point(truth, scores, "specificity", target=1.0).threshold
+    >>> choose_operating_point(truth, scores).threshold
     0.9
     """
     curve = roc(truth, scores)
     if curve is None:
         return None
-    threshold = curve.thresholds[OPERATING_POINTS[rule](curve, target)]
+    index = curve.sensitivity - curve.false_positive_rate
+    # 2/3 - 0 and 1 - 1/3 differ in their last bit: equal indices must tie.
+    threshold = curve.thresholds[int(np.argmax(index > index.max() - 1e-12))]
     if np.isinf(threshold):
         threshold = np.nextafter(curve.thresholds[1], np.inf)
-    name = rule if rule == "youden" else f"{rule} >= {target:g}"
-    return OperatingPoint(threshold=float(threshold), rule=name, chosen_on=chosen_on)
+    return OperatingPoint(threshold=float(threshold), rule="youden", chosen_on=chosen_on)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,39 +37,26 @@ def roc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) ->
     >>> curve.false_positive_rate, curve.sensitivity
     (array([0., 0., 1.]), array([0. , 0.5, 1. ]))
     """
-    positives = int(truth.sum())
-    negatives = truth.size - positives
-    if not positives or not negatives:
+    if truth.all() or not truth.any():
         return None
-    order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
-    last_of_ties = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
-    true_positives = np.cumsum(truth[order])[last_of_ties]
-    false_positives = last_of_ties + 1 - true_positives
-    return Roc(
-        thresholds=np.concatenate([[np.inf], falling[last_of_ties]]),
-        false_positive_rate=np.concatenate([[0.0], false_positives / negatives]),
-        sensitivity=np.concatenate([[0.0], true_positives / positives]),
-    )
+    false_positive_rate, sensitivity, thresholds = roc_curve(truth, scores, drop_intermediate=False)
+    return Roc(thresholds, false_positive_rate, sensitivity)
 
 
 def auc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) -> float | None:
     """Area under the ROC curve: the chance that a positive outscores a negative, ties count half.
 
-    Mann-Whitney: AUC = (R - m (m + 1) / 2) / (m n), with R the sum of the midranks of the m
-    positives among all scores, n the number of negatives. None without both classes.
+    The result is None without both classes. Intervals come from `auc_intervals`, whose bootstrap
+    is a hundred times faster than a loop over this function.
 
     >>> auc(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.4, 0.1]))
     0.875
     >>> auc(np.array([True, True]), np.array([0.9, 0.4])) is None
     True
     """
-    positives = int(truth.sum())
-    negatives = truth.size - positives
-    if not positives or not negatives:
+    if truth.all() or not truth.any():
         return None
-    rank_sum = float(rankdata(scores)[truth].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    return float(roc_auc_score(truth, scores))
 
 
 def pr_average_precision(
@@ -84,13 +71,9 @@ def pr_average_precision(
     >>> pr_average_precision(np.array([True, False, True]), np.array([0.9, 0.5, 0.1]))
     0.8333333333333333
     """
-    curve = roc(truth, scores)
-    if curve is None:
+    if truth.all() or not truth.any():
         return None
-    positives = int(truth.sum())
-    true_positives = curve.sensitivity[1:] * positives
-    called = true_positives + curve.false_positive_rate[1:] * (truth.size - positives)
-    return float(np.sum(np.diff(curve.sensitivity) * true_positives / called))
+    return float(average_precision_score(truth, scores))
 
 
 def image_ranking_precision(

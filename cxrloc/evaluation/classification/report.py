@@ -68,14 +68,14 @@ class _Block:
 
 
 def choose_operating_points(
-    tuning: ScoredUnits, rule: str = "youden", target: float = 0.9, chosen_on: str = OTHER_PATIENTS
+    tuning: ScoredUnits, chosen_on: str = OTHER_PATIENTS
 ) -> dict[str, OperatingPoint]:
     """An operating point per finding; findings of which the tuning part lacks a class have none."""
     points = {}
     for column, finding in enumerate(tuning.findings):
         known = tuning.known[:, column]
         truth, scores = tuning.truth[known, column], tuning.scores[known, column]
-        point = choose_operating_point(truth, scores, rule, target, chosen_on)
+        point = choose_operating_point(truth, scores, chosen_on)
         if point is not None:
             points[finding] = point
     return points
@@ -133,7 +133,6 @@ def classify_units(
         resamples=resampling.resamples,
         seed=resampling.seed,
         level=resampling.level,
-        interval=resampling.interval,
         measurements=tuple(measurements),
         list_threshold=list_threshold,
     )

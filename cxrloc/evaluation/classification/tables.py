@@ -228,7 +228,7 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
     intervals = "No intervals."
     if report.resamples:
         intervals = (
-            f"In brackets {report.level:.0%} intervals: {report.interval} bootstrap over patients, "
+            f"In brackets {report.level:.0%} intervals: percentile bootstrap over patients, "
             f"{report.resamples} resamples, seed {report.seed}."
         )
     metrics = _printed(report, metrics)

@@ -1,4 +1,4 @@
-"""`classify --threshold`: several labels per image, and how their lists agree with the truth."""
+"""`classify --operating-point`: several labels per image, and how their lists agree with the truth."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,9 @@ TRUTH = "report_id,Mass,Nodule,Effusion\n{0},1,1,\n{1},1,1,\n{2},,,1\n"
 GIVEN = "image,Mass,Nodule,Effusion\n{0},0.6,0.4,0.1\n{1},0.9,0.1,0.5\n{2},0.1,0.2,0.3\n"
 
 
-def test_labels_are_those_above_the_threshold_and_their_lists_are_scored(tmp_path: Path) -> None:
+def test_labels_are_those_above_the_operating_point_and_their_lists_are_scored(
+    tmp_path: Path,
+) -> None:
     names = [record.image_id for record in write_phantoms(tmp_path / "chests", 3, seed=3, size=64)]
     (tmp_path / "truth.csv").write_text(TRUTH.format(*names))
     (tmp_path / "given.csv").write_text(GIVEN.format(*names))
@@ -23,7 +25,7 @@ def test_labels_are_those_above_the_threshold_and_their_lists_are_scored(tmp_pat
         (),
         tmp_path / "given.csv",
         labels=tmp_path / "truth.csv",
-        threshold=0.3,
+        operating_point=0.3,
         beside=("dong2017:text",),
         resampling=Resampling(resamples=5),
     )
@@ -41,6 +43,6 @@ def test_labels_are_those_above_the_threshold_and_their_lists_are_scored(tmp_pat
     row = rows.set_index("metric").loc["image_list_precision"]
     assert (row["value"], row["divisor"], row["threshold"]) == (pytest.approx(0.75), 2, 0.3)
     assert "Threshold of the lists: 0.3." in (tmp_path / "out/table.md").read_text()
-    assert json.loads((tmp_path / "out/run.json").read_text())["protocol"]["threshold"] == 0.3
+    assert json.loads((tmp_path / "out/run.json").read_text())["protocol"]["operating_point"] == 0.3
     assert shown is not None
     assert 0.829 in shown.iloc[:, -2:].to_numpy()
