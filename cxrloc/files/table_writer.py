@@ -1,0 +1,115 @@
+"""A data frame as CSV, Markdown, LaTeX and a table on the terminal.
+
+CSV holds the numbers in full, for other programs. The other three are for readers: a number has
+four significant digits, and a missing value is an empty cell.
+"""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cxrloc.files.text import for_csv, for_latex, for_markdown, for_terminal
+from cxrloc.files.whole import whole_file
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g") -> None:
+    """Write a frame as a whole CSV file without its index.
+
+    Args:
+        frame: the table.
+        path: the file.
+        float_format: how numbers with a fraction are written; None writes every digit.
+    """
+    safe = frame.rename(columns=lambda name: for_csv(str(name)))
+    for position, kind in enumerate(frame.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            own = frame.iloc[:, position]
+            safe.isetitem(position, [for_csv(c) if isinstance(c, str) else c for c in own])
+    text = io.StringIO()
+    safe.to_csv(text, index=False, float_format=float_format, lineterminator="\n")
+    with whole_file(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with every cell as a reader sees it: four significant digits, missing is empty.
+
+    >>> in_words(pd.DataFrame({"auc": [0.71239, None]}))["auc"].tolist()
+    ['0.7124', '']
+    """
+    cells = [[_in_words(value) for value in row] for row in frame.itertuples(index=False)]
+    names = pd.Index([str(name) for name in frame.columns])
+    return pd.DataFrame(cells, columns=names, dtype=object)
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """The frame as a Markdown table; numbers stand to the right.
+
+    >>> print(markdown_table(pd.DataFrame({"finding": ["Mass"], "n": [3]})))
+    | finding   |   n |
+    |:----------|----:|
+    | Mass      |   3 |
+    <BLANKLINE>
+    """
+    words = in_words(frame).map(for_markdown).rename(columns=for_markdown)
+    sides = ["right" if right else "left" for right in _numeric(frame)]
+    # Without `disable_numparse` the package tabulate would write numbers anew.
+    return f"{words.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n"
+
+
+def latex_table(frame: pd.DataFrame) -> str:
+    r"""The frame as a LaTeX tabular with the rules of the package booktabs; all text is escaped.
+
+    >>> print(latex_table(pd.DataFrame({"finding": ["Mass & more"], "n": [3]})))
+    \begin{tabular}{lr}
+    \toprule
+    finding & n \\
+    \midrule
+    Mass \& more & 3 \\
+    \bottomrule
+    \end{tabular}
+    <BLANKLINE>
+    """
+    words = in_words(frame).map(for_latex).rename(columns=for_latex)
+    sides = "".join("r" if right else "l" for right in _numeric(frame))
+    return str(words.style.hide(axis="index").to_latex(hrules=True, column_format=sides))
+
+
+def terminal_table(frame: pd.DataFrame) -> "Table":
+    """The frame as a table that `rich` prints; numbers stand to the right."""
+    from rich import box as lines
+    from rich.table import Table
+    from rich.text import Text
+
+    words = in_words(frame)
+    table = Table(box=lines.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    for position, (name, right) in enumerate(zip(words.columns, _numeric(frame), strict=True)):
+        table.add_column(
+            Text(for_terminal(name)),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=not position,
+        )
+    for row in words.itertuples(index=False):
+        # A cell is no markup, whatever brackets are in it.
+        table.add_row(*(Text(for_terminal(cell)) for cell in row))
+    return table
+
+
+def _in_words(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _numeric(frame: pd.DataFrame) -> list[bool]:
+    """Whether each column stands to the right: numbers do, and columns of text but the first."""
+    return [
+        position > 0 or pd.api.types.is_numeric_dtype(kind)
+        for position, kind in enumerate(frame.dtypes)
+    ]

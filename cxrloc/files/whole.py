@@ -1,0 +1,120 @@
+"""Files that are whole or absent, at whatever moment the program is killed."""
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cxrloc.types import CxrlocError
+
+PART_PREFIX = ".cxrloc-part-"
+"""How the names of files begin that are not whole yet."""
+
+_NAME_BYTES = 120  # part names stay far below the 255 bytes that file systems allow
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+
+class DiskError(CxrlocError):
+    """The disk takes no more files: it is full, over its quota, read-only or broken.
+
+    Other errors of writing concern one file. After this one every further file would fail too, so
+    a command stops.
+    """
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file, which becomes `path` when the block ends without error.
+
+    The temporary file stands in the same folder, so that the renaming replaces an older `path` in
+    one step; its suffix is that of `path`, because some writers choose a format by it. It is
+    flushed to the disk before it is renamed. After an error it is removed, and an older `path`
+    stays as it was. A device or a pipe, such as `/dev/stdout`, is written directly.
+
+    Raises:
+        DiskError: the disk is full, over quota, read-only or broken.
+        CxrlocError: the file cannot be written for another reason.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with whole_file(Path(folder, "scores.csv")) as part:
+    ...         _ = part.write_text("auc")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['scores.csv']
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with _named_errors(path):
+            yield path
+        return
+    part = path.with_name(_part_name(path))
+    try:
+        with _named_errors(path):
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    except BaseException:  # also a KeyboardInterrupt leaves no part behind
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file in UTF-8; what UTF-8 cannot hold is written as an escape."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a whole JSON file; a number that is not finite becomes null, as JSON has no NaN."""
+    write_text(path, json.dumps(finite(value), indent=1, allow_nan=False, default=str) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The value with None in place of every float that is not finite.
+
+    >>> finite({"auc": float("nan"), "ends": (0.5, float("inf"))})
+    {'auc': None, 'ends': [0.5, None]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(own) for key, own in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [finite(own) for own in value]
+    return value
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files that a killed run left anywhere below the folder.
+
+    The caller makes sure that no other run is writing there.
+    """
+    for part in folder.rglob(f"{PART_PREFIX}*"):
+        with suppress(OSError):
+            part.unlink()
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line that names the file to be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        kind = DiskError if error.errno in _DISK_ERRORS else CxrlocError
+        raise kind(f"{path}: cannot be written: {reason}") from error
+
+
+def _part_name(path: Path) -> str:
+    """The same part name for the same file, so that the next run replaces a part left behind."""
+    name = path.name
+    if len(os.fsencode(name)) > _NAME_BYTES:
+        name = sha256(os.fsencode(name)).hexdigest() + path.suffix[:20]
+    return f"{PART_PREFIX}{name}"
