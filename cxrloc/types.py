@@ -290,36 +290,53 @@ class LocalizationReport:
     false_positives_per_heatmap: Float[np.ndarray, "rule finding"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One number of a classifier: a row of `classification.csv`.
+    """One number with its interval, and how it was made: the only carrier of results.
+
+    Every table, CSV file and page of results is a view of a list of these. A field that a table
+    does not need keeps its default.
 
     Attributes:
-        finding: finding, or "mean" over the findings on which the metric is defined.
-        group: "all", or a part of the units: "view PA", "sex F", "age 18-39".
-        metric: what the number is (`evaluation.classification.report.METRICS`).
+        metric: what the number is, such as "accuracy" or "auc".
+        finding: the finding; "mean" for a mean over `averaged`; "all findings" where an image
+            counts once for all of its findings.
         value: the number; None where it is not defined, and `note` says why.
-        low: lower end of its interval; None where there is none.
+        low: lower end of its interval; None where it has none.
         high: upper end of its interval.
-        n: units that the number comes from.
-        positives: those of them with the finding.
-        divisor: what was divided by: pairs, positives, negatives, units or findings.
-        threshold: operating point of a decision; None for other numbers.
-        chosen_on: the patients the operating point was chosen on.
+        subject: whose number it is: empty for what is judged, or the name of a control, of a run,
+            of a layer; "B - A" for a paired difference.
+        group: "all", or the part of the images that it comes from: "view PA", "age 18-39".
+        match: when a box counts as found, such as "iou > 0.5"; empty where no box is asked for.
+        at: the metric's own parameter: an overlap, a tolerance in pixels, a rate; None for none.
+        n: units (patients, images, studies or pairs) that it comes from.
+        positives: those of them with the finding; None where this is not counted.
+        numerator: what was divided, where it is a count; None where it is not.
+        divisor: what it was divided by.
+        divided_by: the divisor in words.
+        threshold: of a decision: an operating point, a grey level (0 to 255) or a box's score.
+        chosen_on: the patients that the threshold was chosen on, in words.
+        averaged: the findings that a mean is over; empty for other numbers.
         note: what a reader must know of this number.
     """
 
-    finding: str
-    group: str
     metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    positives: int
-    divisor: int
+    finding: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    subject: str = ""
+    group: str = "all"
+    match: str = ""
+    at: float | None = None
+    n: int = 0
+    positives: int | None = None
+    numerator: float | None = None
+    divisor: float = 0
+    divided_by: str = ""
     threshold: float | None = None
     chosen_on: str = ""
+    averaged: tuple[str, ...] = ()
     note: str = ""
 
 

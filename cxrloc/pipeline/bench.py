@@ -11,7 +11,6 @@ import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.evaluation.localization.box_accuracy import PUBLISHED_RULES
-from cxrloc.evaluation.localization.metric import LocalizationMeasurement
 from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps, score_points
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.evaluation.localization.scores import (
@@ -54,7 +53,7 @@ from cxrloc.pipeline.paired_images import Pairing, paired_images
 from cxrloc.pipeline.provenance import caption_of, describe_models, say_whom_they_saw
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
-from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, UsageError
+from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, Measurement, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class BenchResult(NamedTuple):
     run: dict[str, Any]
     beside: pd.DataFrame | None
     readings: Mapping[str, LocalizationReport]
-    metrics: Sequence[LocalizationMeasurement]
+    metrics: Sequence[Measurement]
 
 
 def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:

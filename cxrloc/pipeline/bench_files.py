@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrloc.evaluation.localization.metric import LocalizationMeasurement
 from cxrloc.evaluation.localization.metrics import metrics_frame, metrics_markdown
 from cxrloc.evaluation.localization.scores import LocalizationScores, PairedDifferences
 from cxrloc.evaluation.localization.tables import (
@@ -23,7 +22,7 @@ from cxrloc.inference.localize import Localization
 from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.types import Detection, LocalizationReport, UsageError
+from cxrloc.types import Detection, LocalizationReport, Measurement, UsageError
 
 
 def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
@@ -83,7 +82,7 @@ def write_claimed_maps(claims: Claims, folder: Path) -> None:
         write_maps(found, folder / f"{image_id}.npz")
 
 
-def write_metrics(measurements: Sequence[LocalizationMeasurement], out: Path) -> None:
+def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:
     """Write `metrics.csv`, a row per number, and its means over findings as `metrics.md`."""
     frame = metrics_frame(measurements)
     frame.to_csv(out / "metrics.csv", index=False, float_format="%.6g")

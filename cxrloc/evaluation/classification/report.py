@@ -206,8 +206,8 @@ def _rank_block(units: ScoredUnits, group: str) -> _Block:
     for metric in ("auc", "pr_average_precision"):
         for column in defined:
             row = blank_row(units, group, metric, int(column))
-            negatives = row.n - row.positives
-            pairs = row.positives * (negatives if metric == "auc" else 1)
+            positives = row.positives or 0
+            pairs = positives * (row.n - positives if metric == "auc" else 1)
             note = few_carriers(units, int(column), (True, False))
             rows.append(replace(row, divisor=pairs, note=note))
         averaged = averaged_findings(units, defined)

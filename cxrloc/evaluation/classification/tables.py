@@ -29,13 +29,22 @@ from cxrloc.types import ClassificationReport, Measurement
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
 """Metrics of the printed table, if no others are asked for."""
 
+MEASURED = (
+    *("finding", "group", "metric", "value", "low", "high", "n", "positives", "divisor"),
+    *("threshold", "chosen_on", "note"),
+)
+"""Fields of a `Measurement` that are columns of `classification.csv`."""
+
 LIST_METRIC = "image_list_precision"
 """Printed beside those of a report that judges lists."""
 
 
 def classification_frame(report: ClassificationReport) -> pd.DataFrame:
     """Every number of a report: one row each, with n, divisor, low and high."""
-    frame = _frame([asdict(row) for row in report.measurements], Measurement)
+    rows = [[getattr(row, name) for name in MEASURED] for row in report.measurements]
+    frame = pd.DataFrame(rows, columns=pd.Index(MEASURED))
+    frame = frame.astype(dict.fromkeys(("value", "low", "high", "threshold"), "Float64"))
+    frame = frame.astype(dict.fromkeys(("n", "positives", "divisor"), int))
     frame.insert(0, "unit", report.unit)
     frame.insert(1, "aggregation", report.aggregation)
     return frame

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
+from cxrloc.types import Measurement
 
 ALL_FINDINGS = ("all findings",)
 """The one column of a metric that counts an image once for all of its findings; it has no mean."""
@@ -52,41 +53,6 @@ class Metric:
     chosen_on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalizationMeasurement:
-    """One number: a row of `metrics.csv`.
-
-    Attributes:
-        finding: finding, or "mean" over the findings on which the metric is defined, or
-            "all findings" where an image counts once for all of its findings.
-        metric: what the number is.
-        at: its own parameter, as in `Kind`.
-        match: when a box counts as found, as in `Kind`.
-        value: the number.
-        low: lower end of its interval; None where there is none.
-        high: upper end.
-        n: patients that the number comes from, the unit of the bootstrap.
-        divisor: what was divided by.
-        divided_by: the same in words.
-        threshold: of the map (0 to 255) or of the detections' score; None for none, and for a
-            mean over findings with several.
-        chosen_on: who chose the threshold; empty where there is none.
-    """
-
-    finding: str
-    metric: str
-    at: float | None
-    match: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    divisor: float
-    divided_by: str
-    threshold: float | None
-    chosen_on: str
-
-
 def ratio(
     numerator: Float[np.ndarray, "patient finding"],
     denominator: Float[np.ndarray, "patient finding"],
@@ -127,7 +93,7 @@ def measure(
     scored: Bool[np.ndarray, " patient"],
     carries: Bool[np.ndarray, "patient class"],
     resampling: Resampling,
-) -> list[LocalizationMeasurement]:
+) -> list[Measurement]:
     """Values and intervals on the scored patients, a row per finding and one for their mean.
 
     All come from one bootstrap over patients, so rows may be compared resample by resample.
@@ -164,7 +130,7 @@ def measure(
         value = statistic(np.ones((len(own), 1)))[:, 0]
         low = high = np.full_like(value, np.nan)
     numbers = iter(np.stack([value, low, high], axis=1).tolist())
-    rows: list[LocalizationMeasurement] = []
+    rows: list[Measurement] = []
     for metric, known in zip(metrics, defined, strict=True):
         rows += _rows(metric, known, scored, numbers)
     return rows
@@ -175,17 +141,17 @@ def _rows(
     known: Bool[np.ndarray, " finding"],
     scored: Bool[np.ndarray, " patient"],
     numbers: Iterator[list[float]],
-) -> Iterator[LocalizationMeasurement]:
+) -> Iterator[Measurement]:
     """The rows of one metric out of value, low and high of each known finding and of the mean."""
     divisor = metric.divisor[scored]
     threshold = np.full(known.size, np.nan) if metric.threshold is None else metric.threshold
     columns = np.flatnonzero(known).tolist()
     for kind in metric.kinds if columns else ():
         for column in columns:
-            yield LocalizationMeasurement(
-                metric.findings[column],
-                *kind,
-                *_value_and_ends(next(numbers)),
+            yield Measurement(
+                finding=metric.findings[column],
+                **kind._asdict(),
+                **_value_and_ends(next(numbers)),
                 n=int((divisor[:, column] > 0).sum()),
                 divisor=float(divisor[:, column].sum()),
                 divided_by=metric.divided_by,
@@ -194,21 +160,22 @@ def _rows(
             )
         mean = _value_and_ends(next(numbers))
         if metric.findings != ALL_FINDINGS:
-            yield LocalizationMeasurement(
-                "mean",
-                *kind,
-                *mean,
+            yield Measurement(
+                finding="mean",
+                **kind._asdict(),
+                **mean,
                 n=int((divisor > 0).any(axis=1).sum()),
                 divisor=len(columns),
                 divided_by="findings",
+                averaged=tuple(metric.findings[column] for column in columns),
                 threshold=_one(threshold[known]),
                 chosen_on=metric.chosen_on,
             )
 
 
-def _value_and_ends(numbers: list[float]) -> tuple[float, float | None, float | None]:
+def _value_and_ends(numbers: list[float]) -> dict[str, Any]:
     value, low, high = numbers
-    return (value, None, None) if np.isnan(low) else (value, low, high)
+    return {"value": value} if np.isnan(low) else {"value": value, "low": low, "high": high}
 
 
 def _one(thresholds: Float[np.ndarray, " finding"]) -> float | None:

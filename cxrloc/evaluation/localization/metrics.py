@@ -14,7 +14,7 @@ Definitions, each with a drawn example:
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,6 @@ from cxrloc.evaluation.localization.map_metrics import (
 from cxrloc.evaluation.localization.mask_overlap import LEVELS, map_areas
 from cxrloc.evaluation.localization.metric import (
     ALL_FINDINGS,
-    LocalizationMeasurement,
     Metric,
     measure,
     sums_by_patient,
@@ -55,7 +54,13 @@ from cxrloc.evaluation.localization.threshold_choice import (
     tuning_patients,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Detection, Heatmap, Record
+from cxrloc.types import CxrlocError, Detection, Heatmap, Measurement, Record
+
+COLUMNS = (
+    *("finding", "metric", "at", "match", "value", "low", "high"),
+    *("n", "divisor", "divided_by", "threshold", "chosen_on"),
+)
+"""Columns of `metrics.csv`; n counts patients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def score_maps(
     protocol: MetricsProtocol,
     heatmaps: Sequence[Heatmap] = (),
     predicted: Collection[tuple[str, str]] = (),
-) -> list[LocalizationMeasurement]:
+) -> list[Measurement]:
     """Every metric that the maps and boxes allow.
 
     Numbers without a chosen threshold come from all patients; those with one from the patients
@@ -127,7 +132,7 @@ def score_points(
     points: Sequence[Point],
     protocol: MetricsProtocol,
     predicted: Collection[tuple[str, str]] = (),
-) -> list[LocalizationMeasurement]:
+) -> list[Measurement]:
     """`reader_hit_rate` and `reader_pointing_game` of the points that a reader set.
 
     Points on other images or findings are left out; a pair with truth and no point is a miss.
@@ -145,20 +150,20 @@ def score_points(
     return measure([*metrics], everyone, carries, protocol.resampling)
 
 
-def metrics_frame(measurements: Sequence[LocalizationMeasurement]) -> pd.DataFrame:
+def metrics_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
     """`metrics.csv`: one row per number; what is not defined is an empty cell."""
-    names = [column.name for column in fields(LocalizationMeasurement)]
-    return pd.DataFrame([asdict(row) for row in measurements], columns=pd.Index(names))
+    rows = [[getattr(row, name) for name in COLUMNS] for row in measurements]
+    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
-def metrics_markdown(measurements: Sequence[LocalizationMeasurement]) -> str:
+def metrics_markdown(measurements: Sequence[Measurement]) -> str:
     """The means over findings as a table; each says who chose its threshold."""
     rows = metrics_rows(measurements)
     rows.insert(1, ["---"] * len(rows[0]))
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
-def metrics_rows(measurements: Sequence[LocalizationMeasurement]) -> list[list[str]]:
+def metrics_rows(measurements: Sequence[Measurement]) -> list[list[str]]:
     """Headings, then the means over findings as cells."""
     rows = [["metric", "at", "match", "mean", "95 %", "n", "threshold", "chosen on"]]
     for row in measurements:

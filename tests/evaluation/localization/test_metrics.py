@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.localization.metric import LocalizationMeasurement
 from cxrloc.evaluation.localization.metrics import MetricsProtocol, metrics_frame, score_maps
 from cxrloc.evaluation.localization.threshold_choice import (
     FIXED,
@@ -13,7 +12,7 @@ from cxrloc.evaluation.localization.threshold_choice import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Detection, Heatmap, Record
+from cxrloc.types import Detection, Heatmap, Measurement, Record
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 RESAMPLING = Resampling(resamples=60)
@@ -40,12 +39,12 @@ def peaked(count: int = 40) -> tuple[list[Record], list[Heatmap], list[Detection
     return records, maps, detections_from_heatmaps(maps, probabilities, (60.0, 180.0))
 
 
-def key_of(row: LocalizationMeasurement) -> Key:
+def key_of(row: Measurement) -> Key:
     choice = f"{FIXED}: {row.threshold:g}" if row.chosen_on == FIXED else row.chosen_on
     return row.finding, row.metric, row.at, choice
 
 
-def keyed(rows: list[LocalizationMeasurement]) -> dict[Key, LocalizationMeasurement]:
+def keyed(rows: list[Measurement]) -> dict[Key, Measurement]:
     by_key = {key_of(row): row for row in rows}
     assert len(by_key) == len(rows), "a row is told by finding, metric, parameter and choice"
     return by_key
