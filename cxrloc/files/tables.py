@@ -1,0 +1,323 @@
+"""Delimited tables (CSV, TSV, packed or not) of any make, read as text within bounds.
+
+Spreadsheets, R, pandas and the publishers of data sets write different tables. `read_table` reads
+all of them in one way, and refuses in one line what would otherwise become a wrong number.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrloc.types import CxrlocError
+
+MAX_CELL = 1_000_000
+"""Characters of one cell; a report or a run-length code is far shorter."""
+
+MAX_CHARACTERS = 1_000_000_000
+"""Characters of one table, unpacked; MIMIC-CXR's largest table has about 60 million."""
+
+MAX_CELLS = 30_000_000
+"""Cells of a table that is kept in memory as a whole."""
+
+_BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
+_NO_TABLE = {
+    b"PK\x03\x04": "an Excel workbook or another ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF",
+    b"PAR1": "a Parquet file",
+    b"\x89PNG": "a PNG image",
+}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table as text.
+
+    Attributes:
+        path: of its file, for messages.
+        columns: the cells of each named column, without outer blanks, in the file's order.
+        numbers: the row of the file that each row of cells is, counted from 1 as a spreadsheet
+            does; the heading is row 1.
+    """
+
+    path: Path
+    columns: Mapping[str, Sequence[str]]
+    numbers: Sequence[int]
+
+
+def read_table(
+    path: Path, needed: Sequence[str] = (), optional: Sequence[str] = (), hint: str = ""
+) -> Table:
+    """The whole table, all cells as text without outer blanks, blank rows left out.
+
+    Understood are UTF-8 with or without byte order mark, UTF-16 and Windows-1252; comma,
+    semicolon and tab; quoted cells; Excel's first line `sep=;`; gzip. In a table that is
+    not separated by commas a number may have a decimal comma, which becomes a point.
+    A column is found by its name whatever its case, blanks, points and underscores:
+    R writes `Image.Index` for `Image Index`. Columns without a name are left out.
+
+    Args:
+        path: of the file.
+        needed: names of columns that must be there; they get this spelling.
+        optional: names of columns that get this spelling where they are there.
+        hint: end of the message about a missing column.
+
+    Raises:
+        CxrlocError: the file cannot be read as a table, a needed column is missing, a column is
+            there twice, or a row (named) has too few or too many cells.
+    """
+    rows = table_rows(path)
+    _, header = next(rows, (1, []))
+    names = _standard_names(path, header, needed, optional)
+    missing = [name for name in needed if name not in names]
+    if missing:
+        there = ", ".join(filter(None, names)) or "none"
+        raise CxrlocError(
+            f"{path}, row 1: no column {', '.join(missing)}; {hint or f'its columns are {there}'}"
+        )
+    kept: list[list[str]] = []
+    numbers: list[int] = []
+    most = MAX_CELLS // max(len(names), 1)
+    for number, row in rows:
+        kept.append(whole_row(f"{path}, row {number}", names, row))
+        numbers.append(number)
+        if len(kept) > most:
+            raise CxrlocError(
+                f"{path}: more than {MAX_CELLS:,} cells; divide the file into several"
+            )
+    cells = list(zip(*kept, strict=True)) or [()] * len(names)
+    columns = {name: cells[i] for i, name in enumerate(names) if name}
+    return Table(path, columns, numbers)
+
+
+def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields number and cells of each row that is not blank, lazily; the first is the heading.
+
+    Raises:
+        CxrlocError: the file cannot be read, is no text, or has a cell or a size without bounds.
+    """
+    number = 0
+    csv.field_size_limit(MAX_CELL)
+    try:
+        with _text(path) as file:
+            lines, delimiter = _delimited(_lines(path, file))
+            comma_is_decimal = delimiter != ","
+            for row in csv.reader(lines, delimiter=delimiter, strict=True):
+                number += 1
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                if comma_is_decimal:
+                    cells = [
+                        cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+                        for cell in cells
+                    ]
+                yield number, cells
+    except csv.Error as error:
+        raise CxrlocError(f"{path}, row {number + 1}: cannot be read as CSV ({error})") from error
+    except FileNotFoundError as error:
+        raise CxrlocError(f"{path}: no such file") from error
+    except (OSError, UnicodeError, EOFError, zlib.error) as error:
+        raise CxrlocError(f"{path}: cannot be read as a table ({error})") from error
+
+
+def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:
+    """The row with as many cells as the heading has names.
+
+    Blank cells may be left out below columns without a name, and may stand behind the last one:
+    the published box list of ChestX-ray14 has both.
+
+    Raises:
+        CxrlocError: a named column has no cell, as in a file that was cut, or a cell has no column.
+    """
+    if len(row) < len(names):
+        if any(names[len(row) :]):
+            raise CxrlocError(
+                f"{where}: {len(row)} cells where the heading has {len(names)} columns; "
+                "is the file cut short, or a separator missing?"
+            )
+        return row + [""] * (len(names) - len(row))
+    if any(row[len(names) :]):
+        raise CxrlocError(
+            f"{where}: {len(row)} cells where the heading has {len(names)} columns; "
+            "text that holds a separator must be quoted"
+        )
+    return row[: len(names)]
+
+
+def rows_of(table: Table) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields each row as where it stands ("file, row 7") and its cells by column."""
+    names = list(table.columns)
+    for index, cells in enumerate(zip(*table.columns.values(), strict=True)):
+        yield row_name(table, index), dict(zip(names, cells, strict=True))
+
+
+def row_name(table: Table, index: int) -> str:
+    """Where a row of cells stands: "file, row 7"."""
+    return f"{table.path}, row {table.numbers[index]}"
+
+
+def number_in(where: str, column: str, text: str) -> float:
+    """The cell as a finite number.
+
+    Raises:
+        CxrlocError: it is none; the message names row and column.
+
+    >>> number_in("row 2", "x", "1.5")
+    1.5
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CxrlocError(f"{where}: {column} is {text[:40]!r}, not a finite number")
+    return value
+
+
+def frame_of(table: Table, text: Sequence[str] = ()) -> pd.DataFrame:
+    """The table as a frame, with numbers where all cells of a column are numbers or blank.
+
+    Args:
+        table: as read.
+        text: columns that stay text, such as ids.
+    """
+    data = {
+        name: list(cells) if name in text else _typed(cells)
+        for name, cells in table.columns.items()
+    }
+    return pd.DataFrame(data, columns=pd.Index(list(table.columns)))
+
+
+def _typed(cells: Sequence[str]) -> Any:
+    """Whole numbers, numbers, truth values, or text with NaN for blank cells."""
+    if cells and all(cell in ("True", "False") for cell in cells):
+        return np.array([cell == "True" for cell in cells])
+    for kind in (int, float):
+        try:
+            return np.array([kind(cell) if cell or kind is int else math.nan for cell in cells])
+        except (ValueError, OverflowError):
+            continue
+    return [cell or math.nan for cell in cells]
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s._-]+", "", name).lower()
+
+
+def _standard_names(
+    path: Path, header: Sequence[str], needed: Sequence[str], optional: Sequence[str]
+) -> list[str]:
+    """Names of the columns, those that are asked for in the spelling that was asked for."""
+    by_key = {_key(name): name for name in (*optional, *needed)}
+    asked = {*needed, *optional}
+    names = [name if name in asked else by_key.get(_key(name), name) for name in header]
+    twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
+    if twice:
+        raise CxrlocError(f"{path}, row 1: the column {twice[0]} is there twice; keep one")
+    return names
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[io.TextIOBase]:
+    """The file as text, unpacked and decoded; line ends as they are, as the csv module needs."""
+    if not path.is_file():
+        raise CxrlocError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+    with path.open("rb") as raw:
+        start = raw.read(4)
+        raw.seek(0)
+        kind = next((said for magic, said in _NO_TABLE.items() if start.startswith(magic)), None)
+        if kind is not None:
+            raise CxrlocError(f"{path} is {kind}, not a table of text; save it as CSV")
+        packed = start.startswith(_GZIP)
+        content: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+        encoding = _encoding_of_file(path, content)
+        content.seek(0)
+        with io.TextIOWrapper(content, encoding=encoding, newline="") as text:
+            yield text
+
+
+def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
+    """Lines within bounds, so that no file fills the memory."""
+    while line := file.readline(_BLOCK * 16):
+        if len(line) == _BLOCK * 16:
+            raise CxrlocError(f"{path}: a line of more than {_BLOCK * 16:,} characters; no table")
+        if "\0" in line:
+            raise CxrlocError(f"{path}: it holds NUL characters; not a table of text")
+        yield line
+
+
+def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
+    """All lines, and what separates their cells, by the first line that is not blank."""
+    first = next((line for line in lines if line.strip()), "")
+    said = re.fullmatch(r"\ufeff?sep=(.)\s*", first)
+    if said:
+        return lines, said[1]
+    bare = re.sub(r'"[^"]*"', "", first)
+    delimiter = "\t" if "\t" in bare else max(",;", key=bare.count)
+
+    def every() -> Iterator[str]:
+        yield first
+        yield from lines
+
+    return every(), delimiter
+
+
+def _encoding_of_file(path: Path, file: io.BufferedIOBase) -> str:
+    """The encoding of a whole file, read in blocks; its size is bounded on the way."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    first, size = b"", 0
+    odd: bytes | None = None
+    while block := file.read(_BLOCK):
+        size += len(block)
+        first = first or block
+        if size > MAX_CHARACTERS:
+            raise CxrlocError(f"{path}: more than {MAX_CHARACTERS:,} bytes unpacked; no such table")
+        try:
+            decoder.decode(block)
+        except UnicodeDecodeError:
+            odd = block
+            break
+    marked = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return encoding_of(first if odd is None or marked or b"\0" in first[:100] else odd, whole=False)
+
+
+def encoding_of(content: bytes, whole: bool) -> str:
+    r"""The encoding of a text: by its byte order mark, else UTF-8, else GB18030 or Windows-1252.
+
+    GB18030 is taken where it gives at least three characters beyond ASCII, nearly all Chinese.
+    UTF-16 without a mark has a NUL in every second byte of its first characters, if these are
+    ASCII. Content that is not the whole file may end within a character.
+
+    >>> encoding_of("a;b".encode("utf-16-le"), whole=True), encoding_of(b"caf\xe9", whole=True)
+    ('utf-16-le', 'cp1252')
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for encoding, place in (("utf-16-le", 1), ("utf-16-be", 0)):
+        start = content[:40]
+        if len(start) > 3 and not any(start[place::2]) and all(start[1 - place :: 2]):
+            return encoding
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content, final=whole)
+    except UnicodeDecodeError:
+        text = content.decode("gb18030", errors="replace")
+        beyond = [character for character in text if character > "\x7f"]
+        chinese = sum("\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in beyond)
+        return "gb18030" if len(beyond) > 2 and chinese > 0.9 * len(beyond) else "cp1252"
+    return "utf-8-sig"
