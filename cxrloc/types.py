@@ -185,6 +185,8 @@ class Record:
         annotations: the expert's boxes.
         annotation_frame: rows and columns of the image that the boxes were drawn on; a copy of
             another size has other coordinates. None where no file says it.
+        labelled: False where the label table has no row for this image or its study: then nothing
+            is known of any finding, which is not the same as "not mentioned".
     """
 
     image_id: str
@@ -197,6 +199,7 @@ class Record:
     labels: Mapping[str, Label] = field(default_factory=dict)
     annotations: tuple[Annotation, ...] = ()
     annotation_frame: tuple[int, int] | None = None
+    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,8 @@ def read_mimic_cxr(path: Path) -> list[Record]:
     named `s50414267`, as its report's file is, so that labels which `cxrloc label` took from
     `files/` join the records (`report_labels.with_labels`). Labels are CheXpert's 14 observations
     of the study, from the public table of a labeler (`label_table` says which); without a table,
-    or for a study that is not in it, there are none. Ages and sexes stand in MIMIC-IV only.
+    or for a study that is not in it, there are none and the record is not `labelled`. Ages and
+    sexes stand in MIMIC-IV only.
 
     Args:
         path: the folder that holds the tables, or one of the two tables of labels, beside the
@@ -125,4 +126,5 @@ def _record(
         path=next((file for file in files if file.is_file()), None),
         view=VIEW_POSITIONS.get(row["ViewPosition"]),
         labels=labels.get((subject, study), {}),
+        labelled=(subject, study) in labels,
     )

@@ -35,7 +35,7 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     every = list(records)
     both = any(NO_FINDING in said for said in labels.values())
     labelled = [
-        dataclasses.replace(record, labels=_by_finding(said, both))
+        dataclasses.replace(record, labels=_by_finding(said, both), labelled=True)
         for record in every
         if (said := labels.get(record.image_id, labels.get(record.study_id))) is not None
     ]

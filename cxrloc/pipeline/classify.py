@@ -92,8 +92,8 @@ class ClassifyOptions:
         tuning: share of the patients on whom operating points are chosen and calibration is
             fitted, and who are not scored; 0: the model card's points, or those of the scored
             patients themselves, which every row then says.
-        operating_point: label each unit with all findings of a probability above it, and judge these
-            lists (Dong et al. 2017, task 3); None: no.
+        operating_point: label each unit with all findings whose probability is above it, and
+            score these lists (Dong et al. 2017, task 3); None for no lists.
         groups: of `GROUPS`, to report apart.
         beside: published tables to stand beside the numbers.
         html: also write the run as one page, `report.html`.

@@ -23,7 +23,8 @@ def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
     {'Mass': <Label.NEGATIVE: 0>, 'No Finding': <Label.POSITIVE: 1>,
      'View AP': <Label.POSITIVE: 1>}
     """
-    said = {name: ATTRIBUTES[name](record) for name in outputs if name in ATTRIBUTES}
+    names = tuple(outputs)
+    said = {name: ATTRIBUTES[name](record, names) for name in names if name in ATTRIBUTES}
     known = {name: label for name, label in said.items() if label is not None}
     return replace(record, labels={**record.labels, **known})
 

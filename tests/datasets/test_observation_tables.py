@@ -139,7 +139,9 @@ def test_mimic_images_come_by_patient_in_the_order_of_acquisition(mimic_folder: 
 
 
 def test_mimic_labels_are_those_of_the_study(mimic_folder: Path) -> None:
-    labels = {record.image_id: record.labels for record in read_dataset(mimic_folder)}
+    records = read_dataset(mimic_folder)
+    labels = {record.image_id: record.labels for record in records}
+    assert [r.image_id for r in records if not r.labelled] == ["bb-2"]
     assert labels["aa-2"] == labels["aa-3"] == {"Consolidation": UNCERTAIN}
     assert labels["aa-1"] == {"No Finding": POSITIVE}
     assert labels["bb-1"] == {"Cardiomegaly": NEGATIVE}

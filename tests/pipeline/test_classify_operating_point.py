@@ -1,4 +1,4 @@
-"""`classify --operating-point`: several labels per image, and how their lists agree with the truth."""
+"""`classify --operating-point`: several labels per image, and how well these lists are."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ TRUTH = "report_id,Mass,Nodule,Effusion\n{0},1,1,\n{1},1,1,\n{2},,,1\n"
 GIVEN = "image,Mass,Nodule,Effusion\n{0},0.6,0.4,0.1\n{1},0.9,0.1,0.5\n{2},0.1,0.2,0.3\n"
 
 
-def test_labels_are_those_above_the_operating_point_and_their_lists_are_scored(
+def test_labels_are_those_above_the_operating_point_and_are_scored(
     tmp_path: Path,
 ) -> None:
     names = [record.image_id for record in write_phantoms(tmp_path / "chests", 3, seed=3, size=64)]

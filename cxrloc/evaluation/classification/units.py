@@ -5,7 +5,7 @@ downstream can say what its unit was.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +17,8 @@ from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
 Unit = Literal["image", "study", "patient"]
 Aggregation = Literal["max", "mean"]
+Uncertain = Literal["unknown", "negative"]
+NO_FINDING = "No Finding"
 AGE_EDGES = (18, 40, 65)
 
 
@@ -33,7 +35,7 @@ class ScoredUnits:
         findings: columns of the arrays.
         scores: probability per unit and finding.
         truth: whether the unit has the finding; False where it is not known.
-        known: False where the label is uncertain: the pair is left out.
+        known: False where the label is uncertain or missing: the pair is left out.
         groups: "view", "sex" and "age" of each unit in words; "" where unknown.
     """
 
@@ -49,37 +51,44 @@ class ScoredUnits:
     groups: Mapping[str, tuple[str, ...]]
 
 
-def _view_label(record: Record) -> Label | None:
+def _view_label(record: Record, outputs: Collection[str]) -> Label | None:
     if record.view not in (View.AP, View.PA):
         return None
     return Label.POSITIVE if record.view == View.AP else Label.NEGATIVE
 
 
-def _sex_label(record: Record) -> Label | None:
+def _sex_label(record: Record, outputs: Collection[str]) -> Label | None:
     if record.sex is None:
         return None
     return Label.POSITIVE if record.sex == Sex.MALE else Label.NEGATIVE
 
 
-def _no_finding_label(record: Record) -> Label | None:
-    if "No Finding" in record.labels:
-        said = record.labels["No Finding"]
+def _no_finding_label(record: Record, outputs: Collection[str]) -> Label | None:
+    if NO_FINDING in record.labels:
+        said = record.labels[NO_FINDING]
         return None if said == Label.UNCERTAIN else said
-    if Label.POSITIVE in record.labels.values():
+    if not record.labelled:
+        return None
+    # "No Finding" beside other findings means none of these; alone it means none at all.
+    vocabulary = [name for name in outputs if name not in ATTRIBUTES] or [*record.labels]
+    labels = [label for name, label in record.labels.items() if name in vocabulary]
+    if Label.POSITIVE in labels:
         return Label.NEGATIVE
-    return None if Label.UNCERTAIN in record.labels.values() else Label.POSITIVE
+    return None if Label.UNCERTAIN in labels else Label.POSITIVE
 
 
-ATTRIBUTES: dict[str, Callable[[Record], Label | None]] = {
+ATTRIBUTES: dict[str, Callable[[Record, Collection[str]], Label | None]] = {
     "View AP": _view_label,
     "Sex M": _sex_label,
-    "No Finding": _no_finding_label,
+    NO_FINDING: _no_finding_label,
 }
-"""Outputs that are no finding: judged against the record as a whole, and not part of any mean.
+"""Outputs that are no finding, with the function (record, all outputs) -> label.
 
+They are judged against the record as a whole and are not part of the mean over findings.
 Source: Baltruschat et al. 2019: AP is true and PA false (`Open:` which sex is true), and their
 mean AUC is that of the 14 findings without No Finding. A data set's own label "No Finding" goes
-before the absence of positive labels.
+first. Where it has none, No Finding means that none of the findings scored beside it is positive:
+an image with Emphysema alone has none of the 13 findings of Rubin et al. 2018.
 """
 
 
@@ -88,14 +97,24 @@ def score_units(
     records: Sequence[Record],
     unit: Unit = "image",
     aggregation: Aggregation = "max",
+    uncertain: Uncertain = "unknown",
 ) -> ScoredUnits:
     """Truth and scores per image, study or patient.
 
     A unit's score is the maximum (default) or the mean over its images (`Open:` Pham et al. 2019
     score studies and do not say how). A unit has a finding when one of its images has it;
-    otherwise the finding is uncertain when one image says so. Uncertain pairs are left out. A
-    finding that a record does not mention is negative (`Open:` the papers do not say). An output
-    named in `ATTRIBUTES` is judged by its rule there.
+    otherwise the finding is not known when the label of one image is uncertain or missing. Pairs
+    of unit and finding that are not known are left out. A finding that a labelled record does not
+    mention is negative (`Open:` the papers do not say). An output named in `ATTRIBUTES` is judged
+    by its rule there.
+
+    Args:
+        predictions: of images.
+        records: the data set that was predicted.
+        unit: what is scored.
+        aggregation: how the scores of a unit's images become its score.
+        uncertain: whether an uncertain label leaves the pair out ("unknown") or counts as
+            "negative", as in Rubin et al. 2018, section 4.
 
     Raises:
         CxrlocError: an image is predicted twice, has no record, or a score is not finite.
@@ -108,7 +127,10 @@ def score_units(
             "is not finite; leave the image out or predict it again"
         )
     unit_ids = [getattr(record, f"{unit}_id") for record in table]
-    rank = np.array([[_truth_rank(r, f) for f in predictions.findings] for r in table])
+    if uncertain == "negative":
+        table = [_without_uncertain(record) for record in table]
+    outputs = predictions.findings
+    rank = np.array([[_truth_rank(r, f, outputs) for f in outputs] for r in table])
     scores = pd.DataFrame(predictions.probabilities).groupby(unit_ids, sort=False)
     ranks = pd.DataFrame(rank).groupby(unit_ids, sort=False).max()
     members: dict[str, list[Record]] = {}
@@ -209,12 +231,22 @@ def _records_of(predictions: Predictions, records: Sequence[Record]) -> list[Rec
     return [by_image[name] for name in predictions.image_ids]
 
 
-def _truth_rank(record: Record, finding: str) -> int:
-    """0 negative or not mentioned, 1 uncertain, 2 positive: the maximum over images is a unit's."""
+def _without_uncertain(record: Record) -> Record:
+    certain = {
+        name: Label.NEGATIVE if label == Label.UNCERTAIN else label
+        for name, label in record.labels.items()
+    }
+    return replace(record, labels=certain)
+
+
+def _truth_rank(record: Record, finding: str, outputs: Collection[str]) -> int:
+    """0 for negative, 1 for not known, 2 for positive: the maximum over images is the unit's."""
     if finding in ATTRIBUTES:
-        label = ATTRIBUTES[finding](record)
+        label = ATTRIBUTES[finding](record, outputs)
         return 1 if label is None else 2 * label
-    return {Label.POSITIVE: 2, Label.UNCERTAIN: 1}.get(record.labels.get(finding), 0)  # type: ignore[arg-type]
+    if finding not in record.labels:
+        return 0 if record.labelled else 1
+    return {Label.POSITIVE: 2, Label.UNCERTAIN: 1, Label.NEGATIVE: 0}[record.labels[finding]]
 
 
 def _views(images: Sequence[Record]) -> str:

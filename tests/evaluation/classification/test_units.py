@@ -110,3 +110,34 @@ def test_runs_that_share_nothing_are_refused():
 def test_runs_by_study_and_by_image_are_not_compared():
     with pytest.raises(CxrlocError, match="same unit"):
         aligned([scored([record("a")], [0.1], unit) for unit in ("image", "study")])
+
+
+def test_an_image_that_the_label_table_does_not_list_is_unknown_and_not_negative():
+    units = scored(
+        [record("a"), record("b", labelled=False)],
+        [[0.1, 0.2]] * 2,
+        findings=("Mass", "No Finding"),
+    )
+    assert units.known.tolist() == [[True, True], [False, False]]
+    assert units.truth.tolist() == [[False, True], [False, False]]
+
+
+@pytest.mark.parametrize(("uncertain", "known"), [("unknown", False), ("negative", True)])
+def test_an_uncertain_label_is_left_out_or_counts_as_negative(uncertain, known):
+    predictions = Predictions(("a",), ("Mass",), np.array([[0.5]]))
+    units = score_units(predictions, [record("a", label=UNC)], uncertain=uncertain)
+    assert (units.known[0, 0], units.truth[0, 0]) == (known, False)
+
+
+@pytest.mark.parametrize(
+    ("findings", "none"),
+    [
+        (("Mass", "No Finding"), True),  # Emphysema is none of the findings scored beside it
+        (("Mass", "Emphysema", "No Finding"), False),
+        (("No Finding",), False),  # alone it means no finding at all
+    ],
+)
+def test_no_finding_means_none_of_the_findings_that_are_scored_beside_it(findings, none):
+    emphysema = Record("a", "p", "s", None, labels={"Emphysema": POS, "Mass": NEG})
+    units = scored([emphysema], [[0.5] * len(findings)], findings=findings)
+    assert units.truth[0, -1] == none
