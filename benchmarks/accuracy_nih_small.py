@@ -43,7 +43,7 @@ from cxrloc.models.weights import (
 )
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.recipe import read_recipe
-from cxrloc.types import Detection, Heatmap, MatchRule, Record
+from cxrloc.types import Detection, Heatmaps, MatchRule, Record
 
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.1))
 RESAMPLES = 1000
@@ -138,7 +138,7 @@ def score(model: Model, folder: Path, imagenet: Path) -> None:
     def watch(results: Iterable[Localized | Failure]) -> Iterator[Localized | Failure]:
         for result in results:
             assert isinstance(result, Localized)
-            seen.append(result.localization.probabilities[columns])
+            seen.append(result.probabilities[columns])
             yield result
 
     protocol = ScoringProtocol(rules=RULES)
@@ -164,7 +164,7 @@ def score(model: Model, folder: Path, imagenet: Path) -> None:
 def score_matched_random(
     records: Sequence[Record],
     detections: Sequence[Detection],
-    heatmaps: Sequence[Heatmap],
+    heatmaps: Sequence[Heatmaps],
     protocol: ScoringProtocol,
 ) -> None:
     """A row per rule: random maps with as many boxes on each pair as the model has there."""

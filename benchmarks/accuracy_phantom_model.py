@@ -73,7 +73,7 @@ def evaluate(model: Model, seed: int, count: int) -> tuple[dict[str, float], Loc
     def watch(results: Iterable[Localized | Failure]) -> Iterator[Localized | Failure]:
         for result in results:
             assert isinstance(result, Localized)
-            seen.append(result.localization.probabilities)
+            seen.append(result.probabilities)
             yield result
 
     protocol = ScoringProtocol(rules=RULES)

@@ -31,7 +31,7 @@ from cxrloc.evaluation.localization.scored_pairs import place_detections, scored
 from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localization
 from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.pipeline.bench import BenchOptions, bench
-from cxrloc.types import Affine, Heatmap, Record
+from cxrloc.types import Affine, Heatmaps, Record
 
 BOXES_PER_PAIR, GRID, RESAMPLES, REPEATS = 5, 16, 1000, 5
 
@@ -47,12 +47,12 @@ def write_detections(records: list[Record], path: Path) -> None:
     frame.to_csv(path, index=False)
 
 
-def random_heatmaps(records: list[Record]) -> list[Heatmap]:
+def random_heatmaps(records: list[Record]) -> list[Heatmaps]:
     """One map per annotated pair; what it shows does not matter here."""
     generator = np.random.default_rng(0)
     to_image = Affine(xx=1024 / GRID, yy=1024 / GRID)
     return [
-        Heatmap(r.image_id, a.finding, generator.random((GRID, GRID)), to_image, 1024, 1024)
+        Heatmaps(r.image_id, (a.finding,), generator.random((1, GRID, GRID)), to_image, 1024, 1024)
         for r in records
         for a in r.annotations
     ]

@@ -31,12 +31,12 @@ from cxrloc.evaluation.localization.scored_pairs import (
     scored_pairs,
 )
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Affine, Heatmap, Record
+from cxrloc.types import Affine, Heatmaps, Record
 
 GRID, REPEATS = 16, 5
 
 
-def peaked_heatmaps(records: list[Record]) -> list[Heatmap]:
+def peaked_heatmaps(records: list[Record]) -> list[Heatmaps]:
     """A noisy peak on each annotated box."""
     generator = np.random.default_rng(0)
     centres, to_image = np.arange(GRID) + 0.5, Affine(xx=1024 / GRID, yy=1024 / GRID)
@@ -47,7 +47,8 @@ def peaked_heatmaps(records: list[Record]) -> list[Heatmap]:
             y = (truth.box.y_min + truth.box.y_max) / 2048 * GRID
             peak = np.exp(-np.hypot(centres[:, None] - y, centres - x) / 3)
             scores = peak + 0.1 * generator.random((GRID, GRID))
-            heatmaps.append(Heatmap(record.image_id, truth.finding, scores, to_image, 1024, 1024))
+            finding = (truth.finding,)
+            heatmaps.append(Heatmaps(record.image_id, finding, scores[None], to_image, 1024, 1024))
     return heatmaps
 
 
@@ -113,7 +114,11 @@ def main() -> None:
     records = [each for each in read_dataset(parser.parse_args().folder) if each.annotations]
     heatmaps = peaked_heatmaps(records)
     scores = np.random.default_rng(1).random(len(heatmaps)).tolist()
-    detections = detections_from_heatmaps(heatmaps, scores, (60.0, 180.0))
+    detections = [
+        detection
+        for each, score in zip(heatmaps, scores, strict=True)
+        for detection in detections_from_heatmaps(each, [score], (60.0, 180.0))
+    ]
     pairs = scored_pairs(records)
     claims, _ = place_detections(pairs, detections)
     assert abs(own_precision(pairs, claims) - coco_precision(pairs, claims)) < 1e-12

@@ -3,16 +3,16 @@ from .datasets.records import annotations_in_image
 from .evaluation.localization.scores import ScoringProtocol, score_localization
 from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
-from .inference.localize import heatmaps_of, localize_radiograph
+from .inference.localize import localize_radiograph
 from .localization.boxes import detections_from_heatmaps
 from .models.weights import Model, ModelCard, read_model
 from .phantom import make_phantom
-from .types import Box, Detection, Heatmap, Radiograph, Record
+from .types import Box, Detection, Heatmaps, Radiograph, Record
 
 __all__ = [
     "Box",
     "Detection",
-    "Heatmap",
+    "Heatmaps",
     "Model",
     "ModelCard",
     "Preprocessing",
@@ -21,7 +21,6 @@ __all__ = [
     "ScoringProtocol",
     "annotations_in_image",
     "detections_from_heatmaps",
-    "heatmaps_of",
     "localize_radiograph",
     "make_phantom",
     "read_dataset",

@@ -1,6 +1,6 @@
 """The nouns that rooms hand to each other: frozen values, no methods that do work.
 
-A file becomes a `Radiograph`, a tensor, score maps, `Heatmap`s, `Box`es and at last a report.
+A file becomes a `Radiograph`, a tensor, `Heatmaps`, `Box`es and at last a report.
 """
 
 import math
@@ -203,25 +203,27 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heatmap:
-    """Raw scores of one finding on one image, at the resolution of the features.
+class Heatmaps:
+    """Raw score maps of several findings on one image, at the resolution of the features.
+
+    The map of finding number k is `scores[k]`.
 
     Attributes:
         image_id: the image.
-        finding: the finding.
-        scores: unscaled; larger speaks more for the finding.
-        to_image: grid coordinates (cell in row i, column j covers [j, j+1) x [i, i+1)) to
+        findings: the findings, in the order of the maps; none stands twice.
+        scores: unscaled; a larger score speaks more for the finding.
+        to_image: grid coordinates (the cell in row i and column j covers [j, j+1) x [i, i+1)) to
             coordinates of the original image.
-        rows: height of the original image in pixels.
-        columns: width of the original image in pixels.
+        image_rows: height of the original image in pixels.
+        image_columns: width of the original image in pixels.
     """
 
     image_id: str
-    finding: str
-    scores: Float[np.ndarray, "row col"]
+    findings: tuple[str, ...]
+    scores: Float[np.ndarray, "finding row col"]
     to_image: Affine
-    rows: int
-    columns: int
+    image_rows: int
+    image_columns: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,6 @@ import cxrloc
 SIGNATURES = {
     "annotations_in_image": "record, rows, columns",
     "detections_from_heatmaps": "heatmaps, probabilities, thresholds",
-    "heatmaps_of": "localization",
     "localize_radiograph": "model, radiograph, image_id, settings",
     "make_phantom": "seed, index, size",
     "read_dataset": "path",
@@ -18,7 +17,7 @@ SIGNATURES = {
     "score_localization": "records, detections, protocol, heatmaps, predicted",
     "Box": "x_min, y_min, x_max, y_max",
     "Detection": "image_id, finding, box, threshold, score",
-    "Heatmap": "image_id, finding, scores, to_image, rows, columns",
+    "Heatmaps": "image_id, findings, scores, to_image, image_rows, image_columns",
     "Model": "network, config, preprocessing, card, sha256",
     "ModelCard": "name, trained_on, findings, views, operating_points, auc, "
     "training_patients, validation_patients, training_images, limits, recipe, may_have_seen, "

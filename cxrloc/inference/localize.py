@@ -1,7 +1,7 @@
 """Probabilities and raw maps of many images."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -29,37 +29,21 @@ from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
 from cxrloc.models.centring import usual_maps
 from cxrloc.models.given import NeedsMore
 from cxrloc.models.weights import Model
-from cxrloc.types import Affine, CxrlocError, Heatmap, Radiograph, UsageError
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Localization:
-    """What a model says of one image: probability and raw map of every finding.
-
-    Attributes:
-        image_id: the image.
-        findings: in the order of the arrays.
-        probabilities: of each finding, in [0, 1].
-        maps: raw scores, larger speaks more for the finding.
-        to_image: grid coordinates to original pixels, as in `Heatmap`.
-        rows: height of the original image in pixels.
-        columns: width of the original image in pixels.
-    """
-
-    image_id: str
-    findings: tuple[str, ...]
-    probabilities: Float[np.ndarray, " finding"]
-    maps: Float[np.ndarray, "finding row col"]
-    to_image: Affine
-    rows: int
-    columns: int
+from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, UsageError
 
 
 class Localized(NamedTuple):
-    """One image done: what was read, and what the model says of it."""
+    """What models find on one image.
+
+    Attributes:
+        radiograph: the image as it was read, with the warnings that belong to it.
+        probabilities: of each finding of `heatmaps`, in [0, 1].
+        heatmaps: raw maps of these findings.
+    """
 
     radiograph: Radiograph
-    localization: Localization
+    probabilities: Float[np.ndarray, " finding"]
+    heatmaps: Heatmaps
 
 
 def localize(
@@ -95,8 +79,8 @@ def localize_radiograph(
     radiograph: Radiograph,
     image_id: str = "",
     settings: InferenceSettings | None = None,
-) -> Localization:
-    """Run a model on one radiograph: probability and raw map of every finding.
+) -> Localized:
+    """The probability and the raw map of every finding on one radiograph.
 
     Raises:
         CxrlocError: as `localize` does, or the radiograph does not suit the model.
@@ -105,7 +89,7 @@ def localize_radiograph(
     (result,) = localize([model], [image], settings or InferenceSettings())
     if isinstance(result, Failure):
         raise CxrlocError(result.reason)
-    return result.localization
+    return result
 
 
 def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:
@@ -162,28 +146,12 @@ def _localized(
     ]
     mean_maps, mean_to_image = average_maps(maps, to_image)
     rows, columns = item.radiograph.pixels.shape
-    localization = Localization(
-        image_id=item.image_id,
-        findings=findings,
-        probabilities=probabilities.numpy(),
-        maps=mean_maps.numpy(),
-        to_image=mean_to_image,
-        rows=rows,
-        columns=columns,
+    heatmaps = Heatmaps(
+        item.image_id,
+        findings,
+        mean_maps.numpy(),
+        mean_to_image,
+        image_rows=rows,
+        image_columns=columns,
     )
-    return Localized(item.radiograph, localization)
-
-
-def heatmaps_of(localization: Localization) -> list[Heatmap]:
-    """One `Heatmap` per finding."""
-    return [
-        Heatmap(
-            image_id=localization.image_id,
-            finding=finding,
-            scores=scores,
-            to_image=localization.to_image,
-            rows=localization.rows,
-            columns=localization.columns,
-        )
-        for finding, scores in zip(localization.findings, localization.maps, strict=True)
-    ]
+    return Localized(item.radiograph, probabilities.numpy(), heatmaps)

@@ -6,29 +6,32 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from jaxtyping import Float
 
 from cxrloc.findings import standard_finding
-from cxrloc.inference.localize import Localization
-from cxrloc.types import Affine, CxrlocError
+from cxrloc.types import Affine, CxrlocError, Heatmaps
 
 KEYS = ("findings", "probabilities", "maps", "to_image", "rows", "columns")
 
 
-def write_maps(localization: Localization, path: Path) -> None:
+Probabilities = Float[np.ndarray, " finding"]
+
+
+def write_maps(probabilities: Probabilities, heatmaps: Heatmaps, path: Path) -> None:
     """Write what `read_maps` reads: plain arrays under the names of `KEYS`."""
     np.savez_compressed(
         path,
-        findings=np.array(localization.findings),
-        probabilities=localization.probabilities,
-        maps=localization.maps,
-        to_image=np.array(astuple(localization.to_image)),
-        rows=localization.rows,
-        columns=localization.columns,
+        findings=np.array(heatmaps.findings),
+        probabilities=probabilities,
+        maps=heatmaps.scores,
+        to_image=np.array(astuple(heatmaps.to_image)),
+        rows=heatmaps.image_rows,
+        columns=heatmaps.image_columns,
     )
 
 
-def read_maps(path: Path, image_id: str) -> Localization:
-    """The raw maps in a file.
+def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
+    """The probabilities and the raw maps in a file.
 
     Of another tool's file only `findings` [finding] and `maps` [finding row col] are needed, with
     `rows` and `columns` of the original image. Without `probabilities` they are 1; without
@@ -65,12 +68,12 @@ def read_maps(path: Path, image_id: str) -> Localization:
     if min(rows, columns) < 1:
         raise CxrlocError(f"{path}: rows and columns must be those of the image, above 0")
     whole = Affine(xx=columns / maps.shape[2], yy=rows / maps.shape[1])
-    return Localization(
+    heatmaps = Heatmaps(
         image_id=image_id,
         findings=findings,
-        probabilities=arrays.get("probabilities", np.ones(len(findings))).ravel(),
-        maps=maps,
+        scores=maps,
         to_image=Affine(*arrays["to_image"].ravel().tolist()) if "to_image" in arrays else whole,
-        rows=rows,
-        columns=columns,
+        image_rows=rows,
+        image_columns=columns,
     )
+    return arrays.get("probabilities", np.ones(len(findings))).ravel(), heatmaps

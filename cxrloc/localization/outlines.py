@@ -16,15 +16,17 @@ from shapely.affinity import affine_transform
 from shapely.geometry.base import BaseGeometry
 
 from cxrloc.localization.regions import check_thresholds, excess_over, label_regions, scale_maps
-from cxrloc.types import Heatmap
+from cxrloc.types import Heatmaps
 
 _INNER = np.linspace(0.0, 1.0, 9)[1:-1, None]  # points of a level line between the ends of a piece
 
 _SAME = 1e-12  # crossings nearer than this share of a cell are one: their order is rounding
 
 
-def heatmap_outlines(heatmap: Heatmap, thresholds: Sequence[float]) -> list[BaseGeometry]:
-    """The outline of every region in pixels of the original image, cut at its border.
+def heatmap_outlines(
+    heatmaps: Heatmaps, finding: str, thresholds: Sequence[float]
+) -> list[BaseGeometry]:
+    """The outline of every region of one finding in pixels of the image, cut at its border.
 
     Returns:
         One geometry per region, in the order of `find_regions`; empty where a region lies wholly
@@ -34,16 +36,17 @@ def heatmap_outlines(heatmap: Heatmap, thresholds: Sequence[float]) -> list[Base
         CxrlocError: a threshold is outside [0, 255).
 
     >>> from cxrloc.types import Affine
-    >>> scores, to_image = np.array([[9.0, 1.0, 9.0]]), Affine(xx=100.0, yy=100.0)
-    >>> heatmap = Heatmap("00000032_037", "Mass", scores, to_image, rows=100, columns=250)
-    >>> [outline.bounds for outline in heatmap_outlines(heatmap, thresholds=[127.5])]
+    >>> scores, to_image = np.array([[[9.0, 1.0, 9.0]]]), Affine(xx=100.0, yy=100.0)
+    >>> heatmaps = Heatmaps("00000032_037", ("Mass",), scores, to_image, 100, 250)
+    >>> [outline.bounds for outline in heatmap_outlines(heatmaps, "Mass", thresholds=[127.5])]
     [(0.0, 0.0, 100.0, 100.0), (200.0, 0.0, 250.0, 100.0)]
     """
-    to = heatmap.to_image
-    image = shapely.box(0, 0, heatmap.columns, heatmap.rows)
+    to = heatmaps.to_image
+    image = shapely.box(0, 0, heatmaps.image_columns, heatmaps.image_rows)
+    own = heatmaps.findings.index(finding)
     return [
         affine_transform(polygon, (to.xx, to.xy, to.yx, to.yy, to.x0, to.y0)).intersection(image)
-        for polygon in region_polygons(heatmap.scores[None], thresholds)
+        for polygon in region_polygons(heatmaps.scores[own : own + 1], thresholds)
     ]
 
 

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
-from cxrloc.inference.localize import heatmaps_of
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import (
@@ -43,7 +42,7 @@ from cxrloc.panels.sheet import (
     write_title,
 )
 from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
-from cxrloc.types import Box, CxrlocError, Heatmap, MatchRule
+from cxrloc.types import Box, CxrlocError, Heatmaps, MatchRule
 
 _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _SCALE = "heatmap: min|max of each map"
@@ -59,7 +58,7 @@ class _Row(NamedTuple):
     pixels: Float[np.ndarray, "row col"]
     experts: list[Mark]
     claims: list[Mark]
-    heatmap: Heatmap | None
+    heatmaps: Heatmaps | None
     arrows: list[tuple[float, float]]
     report: Marked
     keywords: list[str]
@@ -149,8 +148,7 @@ def _row(sources: Sources, image_id: str, finding: str, rule: MatchRule | None) 
     pixels, record = picture_of(sources, image_id)
     truth = [each.box for each in record.annotations if each.finding == finding]
     claims = [d.box for d in sources.detections if (d.image_id, d.finding) == (image_id, finding)]
-    maps = maps_of(sources, image_id)
-    heatmaps = [h for h in heatmaps_of(maps) if h.finding == finding] if maps else []
+    found = maps_of(sources, image_id)
     mined = report_key(sources.explanations, record)
     written = report_key(sources.reports, record)
     mentions = sources.explanations[mined] if mined else None
@@ -161,7 +159,7 @@ def _row(sources: Sources, image_id: str, finding: str, rule: MatchRule | None) 
         pixels,
         [Mark(box, Role.EXPERT) for box in truth],
         [Mark(box, _role(box, truth, rule)) for box in claims] if rule else [],
-        heatmaps[0] if heatmaps else None,
+        found[1] if found and finding in found[1].findings else None,
         sources.arrows.get(image_id, []),
         marked_text(sources.reports[written].text if written else "", mentions),
         [name.replace("_", " ") for name in dict.fromkeys(present) if name],
@@ -184,7 +182,7 @@ def _draw_rows(
     text_width = (0.32 * width if beside else width - 2) - (GAP_MM if beside else 0)
     left = 0.32 * width if beside else 1.0
     side = (width - left - 1.0 - GAP_MM) / 2
-    columns = 2 if any(row.heatmap is not None for row in rows) else 1
+    columns = 2 if any(row.heatmaps is not None for row in rows) else 1
     side = side if columns == 2 else min(width - left - 1.0, 1.2 * side)
     heights = [_picture_height(row, side) for row in rows]
     texts = [_text_height(row, text_width) if has_text else 0.0 for row in rows]
@@ -230,9 +228,9 @@ def _draw_pictures(sheet: Sheet, number: int, row: _Row, place: Rectangle) -> No
     axes = draw_radiograph(sheet, first, row.pixels, marks=[*row.experts, *row.claims])
     for point in row.arrows:
         draw_arrow(axes, point)
-    if row.heatmap is not None:
+    if row.heatmaps is not None:
         second = first._replace(x=x + side + GAP_MM)
-        draw_radiograph(sheet, second, row.pixels, row.heatmap, row.experts)
+        draw_radiograph(sheet, second, row.pixels, row.heatmaps, row.finding, row.experts)
     elif sheet.canvas.get_xlim()[1] > x + 2 * side:
         middle = picture_place(row.pixels, first._replace(x=x + side + GAP_MM))
         at = (middle.x + middle.width / 2, middle.y + middle.height / 2)

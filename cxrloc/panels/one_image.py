@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.ranking import image_ranking_precision
-from cxrloc.inference.localize import Localization, heatmaps_of
+from cxrloc.inference.map_files import Probabilities
 from cxrloc.localization.outlines import heatmap_outlines
 from cxrloc.panels.plots import GREY, LINE_STYLES, WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import draw_radiograph
@@ -30,7 +30,7 @@ from cxrloc.panels.sheet import (
     write,
 )
 from cxrloc.panels.sources import maps_of, picture_of, read_sources
-from cxrloc.types import CxrlocError, Label, UsageError
+from cxrloc.types import CxrlocError, Heatmaps, Label, UsageError
 
 OUTLINE_THRESHOLD = 180.0
 """Of the map scaled to 0 to 255: the higher of the box rule's."""
@@ -59,8 +59,9 @@ def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Fi
         raise CxrlocError(
             "findings-overlay: no maps of this image; `cxrloc heatmap --save-maps` writes them"
         )
-    pixels, _ = picture_of(sources, found.image_id)
-    shown = _shown(found, request.findings)
+    probabilities, heatmaps = found
+    pixels, _ = picture_of(sources, heatmaps.image_id)
+    shown = _shown(probabilities, heatmaps, request.findings)
     width = WIDTHS_MM[request.width]
     side, beside = (width - 52, True) if request.width == "double" else (width - 2, False)
     picture = Rectangle(1, 1, side, min(_TALLEST, pixels.shape[0] / pixels.shape[1]) * side)
@@ -71,16 +72,15 @@ def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Fi
     axes = draw_radiograph(sheet, picture, pixels)
     x, y = corner
     write(sheet, (x, y), "Finding, probability", TEXT, weight="bold", va="top")
-    heatmaps = {each.finding: each for each in heatmaps_of(found)}
     for place, finding in enumerate(shown):
         colour, style = _COLOURS[place % len(_COLOURS)], LINE_STYLES[place % len(LINE_STYLES)]
-        for outline in heatmap_outlines(heatmaps[finding], [OUTLINE_THRESHOLD]):
+        for outline in heatmap_outlines(heatmaps, finding, [OUTLINE_THRESHOLD]):
             _draw_outline(axes, outline, colour, style)
         y += line
         middle = y + line / 2
         look = {"color": colour, "linestyle": style, "path_effects": _around()}
         sheet.canvas.plot([x, x + 8], [middle, middle], **look)
-        p = found.probabilities[found.findings.index(finding)]
+        p = probabilities[heatmaps.findings.index(finding)]
         words = f"{finding.replace('_', ' ')}  {p:.2f}"
         write(sheet, (x + 10, middle), shortened(words, width - x - 11), va="center")
     return sheet.figure
@@ -92,11 +92,11 @@ def _one(images: Sequence[str], panel: str) -> Sequence[str]:
     return images
 
 
-def _shown(found: Localization, asked: Sequence[str]) -> list[str]:
-    if unknown := [finding for finding in asked if finding not in found.findings]:
-        raise UsageError(f"--finding {unknown[0]}: the maps have {', '.join(found.findings)}")
-    ranked = np.argsort(-found.probabilities, kind="stable")
-    return list(asked) or [found.findings[k] for k in ranked[:TOP]]
+def _shown(probabilities: Probabilities, heatmaps: Heatmaps, asked: Sequence[str]) -> list[str]:
+    if unknown := [finding for finding in asked if finding not in heatmaps.findings]:
+        raise UsageError(f"--finding {unknown[0]}: the maps have {', '.join(heatmaps.findings)}")
+    ranked = np.argsort(-probabilities, kind="stable")
+    return list(asked) or [heatmaps.findings[k] for k in ranked[:TOP]]
 
 
 def _draw_outline(axes: Axes, outline: BaseGeometry, colour: str, style: object) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from cxrloc.images.geometry import compose, resample, resize_affine
-from cxrloc.types import Affine, Box, Heatmap
+from cxrloc.types import Affine, Box, Heatmaps
 
 BACKGROUND, TEXT = (16, 16, 18), (235, 235, 235)
 MARGIN, LINE_HEIGHT = 8, 20  # pixels
@@ -51,7 +51,8 @@ def draw_panel(
     pixels: Float[np.ndarray, "row col"],
     width: int,
     title: str,
-    heatmap: Heatmap | None = None,
+    heatmaps: Heatmaps | None = None,
+    finding: str = "",
     marks: Sequence[Mark] = (),
 ) -> Image.Image:
     """One radiograph under its title, with the heatmap of one finding and boxes.
@@ -64,12 +65,13 @@ def draw_panel(
         pixels: grey levels in [0, 1].
         width: of the panel, in pixels; the height follows the radiograph.
         title: one line.
-        heatmap: of one finding, or None for the radiograph alone.
+        heatmaps: of the radiograph; None for the radiograph alone.
+        finding: whose map is drawn, one of those of the heatmaps.
         marks: boxes in original pixels.
     """
     rows, columns = pixels.shape
     height = max(1, round(rows * width / columns))
-    picture = shade(pixels, height, width, heatmap)
+    picture = shade(pixels, height, width, heatmaps, finding)
     panel = Image.new("RGB", (width, height + LINE_HEIGHT), BACKGROUND)
     panel.paste(Image.fromarray(picture), (0, LINE_HEIGHT))
     draw = ImageDraw.Draw(panel)
@@ -86,11 +88,15 @@ def draw_panel(
 
 
 def shade(
-    pixels: Float[np.ndarray, "row col"], height: int, width: int, heatmap: Heatmap | None = None
+    pixels: Float[np.ndarray, "row col"],
+    height: int,
+    width: int,
+    heatmaps: Heatmaps | None = None,
+    finding: str = "",
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture alone, in so many pixels, shrunk, enlarged and coloured as `draw_panel` does."""
     picture = _grey(pixels, height, width)
-    return picture if heatmap is None else _blend(picture, heatmap)
+    return picture if heatmaps is None else _blend(picture, heatmaps, finding)
 
 
 def compose_panels(
@@ -143,15 +149,17 @@ def _grey(
 
 
 def _blend(
-    picture: UInt8[np.ndarray, "height width 3"], heatmap: Heatmap
+    picture: UInt8[np.ndarray, "height width 3"], heatmaps: Heatmaps, finding: str
 ) -> UInt8[np.ndarray, "height width 3"]:
-    low, high = float(heatmap.scores.min()), float(heatmap.scores.max())
+    scores = heatmaps.scores[heatmaps.findings.index(finding)]
+    low, high = float(scores.min()), float(scores.max())
     if not low < high:  # also when either is not a number
         return picture
     height, width = picture.shape[:2]
-    share = ((heatmap.scores - low) / (high - low)).astype(np.float32)
+    share = ((scores - low) / (high - low)).astype(np.float32)
     to_panel = compose(
-        heatmap.to_image, resize_affine(heatmap.rows, heatmap.columns, height, width)
+        heatmaps.to_image,
+        resize_affine(heatmaps.image_rows, heatmaps.image_columns, height, width),
     )
     surface = _surface(share, to_panel, height, width)[:, :, None]
     colours = _colours()[(surface[:, :, 0] * 255).astype(np.uint8)]

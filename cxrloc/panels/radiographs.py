@@ -21,7 +21,7 @@ from cxrloc.panels.sheet import (
     text_mm,
     write,
 )
-from cxrloc.types import Heatmap
+from cxrloc.types import Heatmaps
 
 ARROW = "#F0E442"
 """Okabe and Ito's yellow, which no tissue and no role of a box has."""
@@ -49,7 +49,8 @@ def draw_radiograph(
     sheet: Sheet,
     place: Rectangle,
     pixels: Float[np.ndarray, "row col"],
-    heatmap: Heatmap | None = None,
+    heatmaps: Heatmaps | None = None,
+    finding: str = "",
     marks: Sequence[Mark] = (),
 ) -> Axes:
     """A radiograph with a heatmap and boxes; the axes' units are its pixels.
@@ -62,7 +63,7 @@ def draw_radiograph(
     height, width = (max(1, round(side / INCH_MM * _DPI)) for side in (place.height, place.width))
     axes = axes_at(sheet, place)
     axes.imshow(
-        shade(pixels, height, width, heatmap),
+        shade(pixels, height, width, heatmaps, finding),
         extent=(0, columns, rows, 0),
         interpolation="none",
         aspect="auto",

@@ -13,11 +13,10 @@ from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
 from cxrloc.images.read import find_images, output_stem, read_radiograph
-from cxrloc.inference.localize import Localization
-from cxrloc.inference.map_files import read_maps
+from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
 from cxrloc.reports.read import Report, read_reports
-from cxrloc.types import CxrlocError, Detection, Record, UsageError
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
 
 ARROW_COLUMNS = ("image", "x", "y")
 """Of a CSV of arrows: where each points, in pixels of the image."""
@@ -162,8 +161,8 @@ def picture_of(sources: Sources, image_id: str) -> tuple[Float[np.ndarray, "row 
     return pixels, annotations_in_image(record, *pixels.shape)
 
 
-def maps_of(sources: Sources, image_id: str) -> Localization | None:
-    """The raw maps of an image, None where there are none."""
+def maps_of(sources: Sources, image_id: str) -> tuple[Probabilities, Heatmaps] | None:
+    """The probabilities and raw maps of an image, None where there are none."""
     for folder in sources.maps:
         for path in sorted(folder.rglob(f"{image_id}.npz")):
             return read_maps(path, image_id)

@@ -26,7 +26,7 @@ def draw_examples(
     """
     rule = min(rules, key=lambda rule: abs(rule.threshold - 0.5))
     radiograph_of = {image.image_id: image.read for image in images}
-    heatmap_of = {(heatmap.image_id, heatmap.finding): heatmap for heatmap in claims.heatmaps}
+    heatmaps_of = {(each.image_id, f): each for each in claims.heatmaps for f in each.findings}
     panels = []
     for annotation in _first_of_each_finding(claims):
         pair = (annotation.image_id, annotation.finding)
@@ -40,7 +40,12 @@ def draw_examples(
         panels += [
             draw_panel(pixels, PANEL_WIDTH, annotation.image_id, marks=[expert]),
             draw_panel(
-                pixels, PANEL_WIDTH, annotation.finding, heatmap_of.get(pair), [expert, *marks]
+                pixels,
+                PANEL_WIDTH,
+                annotation.finding,
+                heatmaps_of.get(pair),
+                annotation.finding,
+                [expert, *marks],
             ),
         ]
     how = f"Correct: {CRITERION_NAMES[rule.criterion]} > {rule.threshold:g}."

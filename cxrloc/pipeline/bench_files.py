@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from cxrloc.evaluation.localization.tables import (
     report_frame,
     reports_frame,
 )
-from cxrloc.inference.localize import Localization
 from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.pipeline.outputs import make_folder
@@ -68,18 +66,9 @@ def make_maps_folder(folder: Path) -> None:
 
 def write_claimed_maps(claims: Claims, folder: Path) -> None:
     """Write the raw maps of every image as `<image_id>.npz`, as `heatmap --save-maps` does."""
-    for image_id, group in groupby(claims.heatmaps, key=lambda heatmap: heatmap.image_id):
-        own = list(group)
-        found = Localization(
-            image_id=image_id,
-            findings=tuple(heatmap.finding for heatmap in own),
-            probabilities=np.array([claims.probabilities[image_id, h.finding] for h in own]),
-            maps=np.stack([heatmap.scores for heatmap in own]),
-            to_image=own[0].to_image,
-            rows=own[0].rows,
-            columns=own[0].columns,
-        )
-        write_maps(found, folder / f"{image_id}.npz")
+    for each in claims.heatmaps:
+        probabilities = np.array([claims.probabilities[each.image_id, f] for f in each.findings])
+        write_maps(probabilities, each, folder / f"{each.image_id}.npz")
 
 
 def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:

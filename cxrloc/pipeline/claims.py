@@ -9,8 +9,8 @@ from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.images.size import image_size
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import Localization, Localized, heatmaps_of, localize
-from cxrloc.inference.map_files import read_maps
+from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import Model
 from cxrloc.pipeline.provenance import (
@@ -19,7 +19,7 @@ from cxrloc.pipeline.provenance import (
     selection_warnings,
     view_warnings,
 )
-from cxrloc.types import CxrlocError, Detection, Heatmap, Record
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
 """Passes results on, and may show how far they have come."""
@@ -32,7 +32,7 @@ class Claims:
     Attributes:
         records: those scored, with boxes in the pixels of their images.
         detections: the boxes to score.
-        heatmaps: the maps behind them; empty where there are none.
+        heatmaps: the maps behind them, image by image; empty where there are none.
         probabilities: of each (image_id, finding) with a map.
         predicted: (image_id, finding) at or above the operating point; empty without a model.
         failures: images that could not be read, and why.
@@ -41,7 +41,7 @@ class Claims:
 
     records: Sequence[Record]
     detections: Sequence[Detection]
-    heatmaps: Sequence[Heatmap] = ()
+    heatmaps: Sequence[Heatmaps] = ()
     probabilities: Mapping[tuple[str, str], float] = field(default_factory=dict)
     predicted: frozenset[tuple[str, str]] = frozenset()
     failures: Sequence[Failure] = ()
@@ -62,37 +62,38 @@ def claims_of_models(
     watch: Watch,
 ) -> Claims:
     """Run models on the images; an image that cannot be read is a failure, not an end."""
-    localizations, failures = [], []
+    found: list[tuple[Probabilities, Heatmaps]] = []
+    failures = []
     warnings: Counter[str] = Counter()
     for result in watch(localize(models, images, inference)):
         if isinstance(result, Failure):
             failures.append(result)
             continue
-        localizations.append(result.localization)
+        found.append((result.probabilities, result.heatmaps))
         warnings.update(result.radiograph.warnings)
         warnings.update(view_warnings(models, result.radiograph.view))
-        warnings.update(contamination_warnings(models, result.localization.image_id))
-    seen = {localization.image_id for localization in localizations}
+        warnings.update(contamination_warnings(models, result.heatmaps.image_id))
+    seen = {heatmaps.image_id for _, heatmaps in found}
     warnings.update(selection_warnings(models, [r for r in records if r.image_id in seen]))
     predicted = frozenset(
-        (each.image_id, finding)
-        for each in localizations
-        for finding, probability in zip(each.findings, each.probabilities.tolist(), strict=True)
+        (heatmaps.image_id, finding)
+        for probabilities, heatmaps in found
+        for finding, probability in zip(heatmaps.findings, probabilities.tolist(), strict=True)
         if above_operating_point(models, finding, probability)
     )
-    return _claims(records, localizations, thresholds, predicted, failures, warnings)
+    return _claims(records, found, thresholds, predicted, failures, warnings)
 
 
 def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:
     """Take maps that any tool wrote as `<image_id>.npz`; a missing file is a failure."""
-    localizations, failures = [], []
+    found, failures = [], []
     for record in records:
         try:
             path = folder / f"{record.image_id}.npz"
-            localizations.append(read_maps(path, record.image_id))
+            found.append(read_maps(path, record.image_id))
         except CxrlocError as error:
             failures.append(Failure(record.image_id, str(error)))
-    return _claims(records, localizations, thresholds, frozenset(), failures, {})
+    return _claims(records, found, thresholds, frozenset(), failures, {})
 
 
 def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
@@ -116,7 +117,7 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
 
 def _claims(
     records: Sequence[Record],
-    localizations: Sequence[Localization],
+    found: Sequence[tuple[Probabilities, Heatmaps]],
     thresholds: Sequence[float],
     predicted: frozenset[tuple[str, str]],
     failures: Sequence[Failure],
@@ -124,17 +125,22 @@ def _claims(
 ) -> Claims:
     """Boxes out of maps, and the records in the pixels of the images that were mapped."""
     record_of = {record.image_id: record for record in records}
-    heatmaps = [heatmap for each in localizations for heatmap in heatmaps_of(each)]
-    probabilities = [p for each in localizations for p in each.probabilities.tolist()]
-    pairs = [(heatmap.image_id, heatmap.finding) for heatmap in heatmaps]
     return Claims(
         records=[
-            annotations_in_image(record_of[each.image_id], each.rows, each.columns)
-            for each in localizations
+            annotations_in_image(record_of[each.image_id], each.image_rows, each.image_columns)
+            for _, each in found
         ],
-        detections=detections_from_heatmaps(heatmaps, probabilities, thresholds),
-        heatmaps=heatmaps,
-        probabilities=dict(zip(pairs, probabilities, strict=True)),
+        detections=[
+            detection
+            for probabilities, each in found
+            for detection in detections_from_heatmaps(each, probabilities.tolist(), thresholds)
+        ],
+        heatmaps=[each for _, each in found],
+        probabilities={
+            (each.image_id, finding): probability
+            for probabilities, each in found
+            for finding, probability in zip(each.findings, probabilities.tolist(), strict=True)
+        },
         predicted=predicted,
         failures=failures,
         warnings=warnings,

@@ -15,7 +15,7 @@ from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
-from cxrloc.inference.localize import Localized, heatmaps_of, localize
+from cxrloc.inference.localize import Localized, localize
 from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.boxes import detections_from_heatmaps
@@ -33,7 +33,7 @@ from cxrloc.pipeline.provenance import (
     describe_models,
     view_warnings,
 )
-from cxrloc.types import Detection, Heatmap
+from cxrloc.types import Detection, Heatmaps
 
 PICTURE_WIDTH = 1600  # pixels, at most
 
@@ -102,7 +102,7 @@ def heatmap(
         result = _with_warnings(
             result, [*view_warnings(models, result.radiograph.view), *of_models]
         )
-        stem = out / planned[Path(result.localization.image_id)]
+        stem = out / planned[Path(result.heatmaps.image_id)]
         return HeatmapResult(stem, _write(result, stem, models, reported, options))
 
     results = localize(models, images, settings)
@@ -111,9 +111,9 @@ def heatmap(
 
 def _along_tree(result: Localized) -> Localized:
     """The result with probabilities multiplied along CheXpert's tree."""
-    own = result.localization
-    products = unconditional(own.probabilities[None], own.findings, CHEXPERT_PARENTS)[0]
-    return result._replace(localization=replace(own, probabilities=products))
+    findings = result.heatmaps.findings
+    products = unconditional(result.probabilities[None], findings, CHEXPERT_PARENTS)[0]
+    return result._replace(probabilities=products)
 
 
 def _with_warnings(result: Localized, warnings: Sequence[str]) -> Localized:
@@ -131,16 +131,15 @@ def _write(
     options: HeatmapOptions,
 ) -> dict[str, Any]:
     """Write the files of one image; returns the content of its JSON file."""
-    radiograph, localization = result
-    columns = [localization.findings.index(finding) for finding in reported]
-    of_all = heatmaps_of(localization)
-    heatmaps = [of_all[column] for column in columns]
-    probabilities = localization.probabilities[columns].tolist()
+    radiograph, of_all, every_map = result
+    columns = [every_map.findings.index(finding) for finding in reported]
+    heatmaps = replace(every_map, findings=tuple(reported), scores=every_map.scores[columns])
+    probabilities = of_all[columns].tolist()
     detections = detections_from_heatmaps(heatmaps, probabilities, options.thresholds)
     report = {
-        "image": localization.image_id,
-        "rows": localization.rows,
-        "columns": localization.columns,
+        "image": heatmaps.image_id,
+        "rows": heatmaps.image_rows,
+        "columns": heatmaps.image_columns,
         "model": describe_models(models),
         "method": options.inference.method,
         "views": options.inference.views,
@@ -148,21 +147,23 @@ def _write(
         "warnings": list(radiograph.warnings),
         "findings": [
             {
-                "finding": heatmap.finding,
+                "finding": finding,
                 "probability": round(probability, 4),
                 "above_operating_point": None
                 if options.products
-                else above_operating_point(models, heatmap.finding, probability),
-                "degenerate": bool(is_degenerate(heatmap.scores)),
-                "boxes": [_box_row(d) for d in detections if d.finding == heatmap.finding],
+                else above_operating_point(models, finding, probability),
+                "degenerate": degenerate,
+                "boxes": [_box_row(d) for d in detections if d.finding == finding],
             }
-            for heatmap, probability in zip(heatmaps, probabilities, strict=True)
+            for finding, probability, degenerate in zip(
+                reported, probabilities, is_degenerate(heatmaps.scores).tolist(), strict=True
+            )
         ],
     }
     stem.parent.mkdir(parents=True, exist_ok=True)
     # Not with_suffix: a name such as 1.2.840.113 would lose its last part.
     if options.save_maps:
-        write_maps(localization, stem.with_name(f"{stem.name}.npz"))
+        write_maps(of_all, every_map, stem.with_name(f"{stem.name}.npz"))
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(report, indent=1) + "\n")
     picture = _picture(radiograph.pixels, heatmaps, detections, report, options.top)
     write_png(picture, stem.with_name(f"{stem.name}.png"))
@@ -182,7 +183,7 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
 
 def _picture(
     pixels: Float[np.ndarray, "row col"],
-    heatmaps: Sequence[Heatmap],
+    heatmaps: Heatmaps,
     detections: Sequence[Detection],
     report: dict[str, Any],
     top: int,
@@ -197,9 +198,8 @@ def _picture(
         role = Role.DOUBTFUL if row["above_operating_point"] is False else Role.DETECTION
         roles.append(role)
         marks = [Mark(d.box, role) for d in detections if d.finding == row["finding"]]
-        own = next(heatmap for heatmap in heatmaps if heatmap.finding == row["finding"])
         title = f"{row['finding']}  {row['probability']:.2f}"
-        panels.append(draw_panel(pixels, width, title, own, marks))
+        panels.append(draw_panel(pixels, width, title, heatmaps, row["finding"], marks))
     captions = [caption_of(report["model"]), *(f"Warning: {w}" for w in report["warnings"])]
     if report["products_along_tree"]:
         captions.insert(1, ALONG_TREE)

@@ -12,7 +12,7 @@ from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringProtocol
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import heatmaps_of, localize
+from cxrloc.inference.localize import localize
 from cxrloc.models.weights import Model
 from cxrloc.pipeline.claims import Claims
 from cxrloc.pipeline.image_sets import ImageSet
@@ -21,7 +21,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import ClassificationReport, CxrlocError, Heatmap, Predictions, Record
+from cxrloc.types import ClassificationReport, CxrlocError, Heatmaps, Predictions, Record
 
 PAGE = "report.html"
 
@@ -124,7 +124,7 @@ class _Seen(NamedTuple):
 
     records: list[Record]
     pictures: dict[str, str]
-    heatmaps: list[Heatmap]
+    heatmaps: list[Heatmaps]
 
 
 def _look(
@@ -140,10 +140,10 @@ def _look(
     for result in localize(models, images, inference):
         if isinstance(result, Failure):  # named already by the run itself
             continue
-        image_id, pixels = result.localization.image_id, result.radiograph.pixels
+        image_id, pixels = result.heatmaps.image_id, result.radiograph.pixels
         placed[image_id] = annotations_in_image(placed[image_id], *pixels.shape)
         pictures[image_id] = picture_uri(pixels, _LARGE)
-        heatmaps += heatmaps_of(result.localization)
+        heatmaps.append(result.heatmaps)
     return _Seen([*placed.values()], pictures, heatmaps)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
-from cxrloc.inference.localize import Localization, localize
+from cxrloc.inference.localize import localize
 from cxrloc.localization.heatmaps import is_degenerate
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.given import Given, NeedsMore, Subject
@@ -20,7 +20,7 @@ from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.weights import Model, read_model
 from cxrloc.pipeline.image_sets import ImageSet
 from cxrloc.pipeline.paired_images import Pairing
-from cxrloc.types import Affine, CxrlocError, Label
+from cxrloc.types import Affine, CxrlocError, Heatmaps, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def positive_cases(
         for column, finding in enumerate(model.card.findings):
             if record.labels.get(finding) is not Label.POSITIVE:
                 continue
-            heatmap = said.maps[column]
+            heatmap = said.scores[column]
             noise = random_map(heatmap.shape, generator)
             if not is_degenerate(heatmap):
                 cases.append(
@@ -186,8 +186,8 @@ def _unchanged(batch: Sequence[Prepared]) -> Sequence[Prepared]:
 
 def maps_by_image(
     model: Model, images: Sequence[Image], options: TrustOptions
-) -> dict[str, Localization]:
-    """What a model says of the images that can be read."""
+) -> dict[str, Heatmaps]:
+    """The maps of every finding of a model on the images that can be read."""
     results = localize([model], images, options.inference)
-    done = [result.localization for result in results if not isinstance(result, Failure)]
+    done = [result.heatmaps for result in results if not isinstance(result, Failure)]
     return {each.image_id: each for each in done}

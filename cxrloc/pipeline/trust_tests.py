@@ -18,7 +18,6 @@ from cxrloc.evaluation.trust.map_stability import (
 from cxrloc.evaluation.trust.table import TESTS, TrustRow, mean_row
 from cxrloc.images.geometry import compose
 from cxrloc.inference.batches import Image
-from cxrloc.inference.localize import Localization
 from cxrloc.localization.heatmaps import heatmap_method, is_degenerate
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.weights import Model
@@ -29,7 +28,7 @@ from cxrloc.pipeline.trust_cases import (
     maps_by_image,
     network_of_image,
 )
-from cxrloc.types import Affine
+from cxrloc.types import Affine, Heatmaps
 
 
 def faithfulness(
@@ -90,9 +89,9 @@ def other_models(
         yield _row(test, other.card.name, known, values, options)
 
 
-def _likeness_elsewhere(case: Case, said: Localization) -> float | None:
-    own = said.maps[said.findings.index(case.finding)]
-    return _likeness(case, on_grid(own, said.to_image, case.to_image, case.heatmap.shape))
+def _likeness_elsewhere(case: Case, found: Heatmaps) -> float | None:
+    own = found.scores[found.findings.index(case.finding)]
+    return _likeness(case, on_grid(own, found.to_image, case.to_image, case.heatmap.shape))
 
 
 def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> Iterator[TrustRow]:

@@ -14,12 +14,12 @@ from cxrloc.report_page.pictures import (
     Pair,
     images_data,
     maps_data,
+    quantised_maps,
     style_data,
     top_pairs,
     truth_of,
 )
-from cxrloc.report_page.quantised_maps import quantise
-from cxrloc.types import ClassificationReport, Heatmap, Label, Record
+from cxrloc.types import ClassificationReport, Heatmaps, Label, Record
 
 METRICS = ("auc", "pr_average_precision")
 """Of the table, beside sensitivity and specificity, which follow the threshold."""
@@ -47,7 +47,7 @@ class ClassificationRun:
     bands: pd.DataFrame
     records: Sequence[Record]
     probabilities: Mapping[Pair, float]
-    heatmaps: Sequence[Heatmap]
+    heatmaps: Sequence[Heatmaps]
 
 
 def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
@@ -70,11 +70,7 @@ def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> 
         if pair[1] in run.points and probability >= run.points[pair[1]].threshold
     }
     asked = truth.keys() | positive | called | top_pairs(run.probabilities)
-    quantised = {
-        (each.image_id, each.finding): quantise(each)
-        for each in run.heatmaps
-        if (each.image_id, each.finding) in asked
-    }
+    quantised = quantised_maps(run.heatmaps, asked)
     maps, places = maps_data(quantised)
     report = run.report
     return {

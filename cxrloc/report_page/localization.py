@@ -26,12 +26,12 @@ from cxrloc.report_page.pictures import (
     Pair,
     images_data,
     maps_data,
+    quantised_maps,
     style_data,
     top_pairs,
     truth_of,
 )
-from cxrloc.report_page.quantised_maps import quantise
-from cxrloc.types import Detection, Heatmap, LocalizationReport, Record
+from cxrloc.types import Detection, Heatmaps, LocalizationReport, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class LocalizationRun:
 
     records: Sequence[Record]
     detections: Sequence[Detection]
-    heatmaps: Sequence[Heatmap]
+    heatmaps: Sequence[Heatmaps]
     probabilities: Mapping[Pair, float]
     predicted: frozenset[Pair]
     protocol: ScoringProtocol
@@ -89,24 +89,22 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
     }
 
 
-def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> dict[Pair, Heatmap]:
+def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
     """The maps that travel: of scored and annotated pairs, and of each image's top findings."""
     asked = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()}
     asked |= truth_of(run.records).keys() | top_pairs(run.probabilities)
-    return {
-        (each.image_id, each.finding): quantise(each)
-        for each in run.heatmaps
-        if (each.image_id, each.finding) in asked
-    }
+    return quantised_maps(run.heatmaps, asked)
 
 
-def _detections(run: LocalizationRun, quantised: Mapping[Pair, Heatmap]) -> Sequence[Detection]:
+def _detections(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence[Detection]:
     """Boxes of the maps that travel; without maps those of the run."""
     if not quantised:
         return run.detections
-    probabilities = [run.probabilities[pair] for pair in quantised]
-    thresholds = run.protocol.box_thresholds
-    return detections_from_heatmaps([*quantised.values()], probabilities, thresholds)
+    detections = []
+    for each in quantised:
+        probabilities = [run.probabilities[each.image_id, finding] for finding in each.findings]
+        detections += detections_from_heatmaps(each, probabilities, run.protocol.box_thresholds)
+    return detections
 
 
 def _pairs(

@@ -2,7 +2,8 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
@@ -12,8 +13,8 @@ from jaxtyping import Float
 
 from cxrloc.images.geometry import resample, resize_affine
 from cxrloc.panels.overlay import COLOUR_MAP, OPACITY, Role
-from cxrloc.report_page.quantised_maps import packed
-from cxrloc.types import Annotation, Heatmap, Record
+from cxrloc.report_page.quantised_maps import packed, quantise
+from cxrloc.types import Annotation, Heatmaps, Record
 
 TOP = 3
 """Most probable findings of an image whose maps are shown though nothing else asks for them."""
@@ -96,16 +97,29 @@ def top_pairs(probabilities: Mapping[Pair, float]) -> set[Pair]:
     }
 
 
-def maps_data(quantised: Mapping[Pair, Heatmap]) -> tuple[str, dict[Pair, dict[str, Any]]]:
+def quantised_maps(heatmaps: Sequence[Heatmaps], asked: Collection[Pair]) -> list[Heatmaps]:
+    """The maps of the pairs asked for, as whole numbers of 16 bits."""
+    quantised = []
+    for each in heatmaps:
+        own = [k for k, finding in enumerate(each.findings) if (each.image_id, finding) in asked]
+        if own:
+            findings = tuple(each.findings[k] for k in own)
+            quantised.append(quantise(replace(each, findings=findings, scores=each.scores[own])))
+    return quantised
+
+
+def maps_data(quantised: Sequence[Heatmaps]) -> tuple[str, dict[Pair, dict[str, Any]]]:
     """All maps in one text, and where in it, in values, the map of each pair is."""
     places, offset = {}, 0
-    for pair, heatmap in quantised.items():
-        rows, columns = heatmap.scores.shape
-        affine = heatmap.to_image
+    for each in quantised:
+        _, rows, columns = each.scores.shape
+        affine = each.to_image
         to_image = [affine.xx, affine.xy, affine.x0, affine.yx, affine.yy, affine.y0]
-        places[pair] = {"offset": offset, "rows": rows, "columns": columns, "toImage": to_image}
-        offset += rows * columns
-    return packed(quantised.values()), places
+        for finding in each.findings:
+            place = {"offset": offset, "rows": rows, "columns": columns, "toImage": to_image}
+            places[each.image_id, finding] = place
+            offset += rows * columns
+    return packed(quantised), places
 
 
 def truth_of(records: Sequence[Record]) -> dict[Pair, list[list[float]]]:

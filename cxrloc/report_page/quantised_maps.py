@@ -6,32 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from cxrloc.types import Heatmap
+from cxrloc.types import Heatmaps
 
 LARGEST = 65535
 """Of an unsigned 16-bit number."""
 
 
-def quantise(heatmap: Heatmap) -> Heatmap:
-    """The heatmap with whole numbers from 0 to 65535, its minimum and maximum, as scores.
+def quantise(heatmaps: Heatmaps) -> Heatmaps:
+    """The heatmaps with whole numbers from 0 to 65535, each map's minimum and maximum, as scores.
 
     The box rule scales every map by its own extremes, so boxes move by no more than what rounding
     to 1 / 65535 of the map's range moves them. A degenerate map becomes 0 everywhere and stays
     degenerate.
 
     >>> from cxrloc.types import Affine
-    >>> scores = np.array([[-1.0, 0.0, 1.0]])
-    >>> quantise(Heatmap("a", "Mass", scores, Affine(), 1, 3)).scores
-    array([[    0., 32768., 65535.]])
+    >>> scores = np.array([[[-1.0, 0.0, 1.0]]])
+    >>> quantise(Heatmaps("a", ("Mass",), scores, Affine(), 1, 3)).scores
+    array([[[    0., 32768., 65535.]]])
     """
-    wide = heatmap.scores.astype(np.float64)
-    low, high = wide.min(), wide.max()
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        return replace(heatmap, scores=np.zeros(wide.shape))
-    return replace(heatmap, scores=np.rint((wide - low) / (high - low) * LARGEST))
+    wide = heatmaps.scores.astype(np.float64)
+    whole = np.zeros(wide.shape)
+    for scores, own in zip(whole, wide, strict=True):
+        low, high = own.min(), own.max()
+        if np.isfinite(low) and np.isfinite(high) and low < high:
+            scores[:] = np.rint((own - low) / (high - low) * LARGEST)
+    return replace(heatmaps, scores=whole)
 
 
-def packed(quantised: Iterable[Heatmap]) -> str:
+def packed(quantised: Iterable[Heatmaps]) -> str:
     """All values, map after map and row by row, as little-endian 16-bit numbers in base64."""
-    parts = [heatmap.scores.astype("<u2").tobytes() for heatmap in quantised]
+    parts = [heatmaps.scores.astype("<u2").tobytes() for heatmaps in quantised]
     return b64encode(b"".join(parts)).decode()

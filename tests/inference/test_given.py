@@ -52,7 +52,7 @@ PAIR = [
 
 
 def test_both_images_of_a_pair_get_the_pairs_probability_and_their_own_map(dual):
-    frontal, lateral = (each.localization for each in localize([dual], PAIR, SETTINGS))
+    frontal, lateral = localize([dual], PAIR, SETTINGS)
     np.testing.assert_allclose(frontal.probabilities, lateral.probabilities, rtol=1e-5)
     half = dual.network.frontal.depth
     weight = dual.network.prediction.weight
@@ -63,7 +63,7 @@ def test_both_images_of_a_pair_get_the_pairs_probability_and_their_own_map(dual)
         with torch.no_grad():
             features = trunk(torch.full((1, 1, 64, 64), grey))[0]
             expected = torch.einsum("dhw,cd->chw", features, part)
-        np.testing.assert_allclose(result.maps, expected.numpy(), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(result.heatmaps.scores, expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_an_image_without_partner_is_a_failure_that_says_what_to_do(dual):
@@ -79,9 +79,7 @@ def test_an_image_without_partner_is_a_failure_that_says_what_to_do(dual):
 def test_versions_of_a_pair_are_made_of_both_views(dual, views):
     settings = replace(SETTINGS, views=views)
     frontal, lateral = localize([dual], PAIR, settings)
-    np.testing.assert_allclose(
-        frontal.localization.probabilities, lateral.localization.probabilities, rtol=1e-5
-    )
+    np.testing.assert_allclose(frontal.probabilities, lateral.probabilities, rtol=1e-5)
 
 
 def test_a_two_view_and_a_one_view_network_make_an_ensemble(dual):
@@ -95,12 +93,12 @@ def test_what_is_known_of_the_patient_reaches_the_network(meta):
     old = replace(DARK, age_years=100.0, sex=Sex.MALE)
     young = replace(DARK, age_years=0.0, sex=Sex.FEMALE)
     images = [Image("old", lambda: old), Image("young", lambda: young)]
-    results = [each.localization for each in localize([meta], images, SETTINGS)]
+    results = list(localize([meta], images, SETTINGS))
     logits = [np.log(each.probabilities / (1 - each.probabilities)) for each in results]
     with torch.no_grad():
         term = meta.network.meta(torch.tensor([1.0, 1.0, 0.0])).numpy()
     np.testing.assert_allclose(logits[0] - logits[1], term, atol=1e-4)
-    np.testing.assert_allclose(results[0].maps, results[1].maps, rtol=1e-5)
+    np.testing.assert_allclose(results[0].heatmaps.scores, results[1].heatmaps.scores, rtol=1e-5)
 
 
 def test_what_is_missing_is_a_warning_only_where_it_is_read(meta):
@@ -116,4 +114,4 @@ def test_score_cam_takes_one_image_of_a_batch_at_a_time(meta):
     settings = replace(SETTINGS, method="score_cam", findings=("Mass",))
     images = [Image(name, lambda: DARK) for name in "ab"]
     first, second = localize([meta], images, settings)
-    np.testing.assert_allclose(first.localization.maps, second.localization.maps)
+    np.testing.assert_allclose(first.heatmaps.scores, second.heatmaps.scores)

@@ -42,10 +42,8 @@ def test_probabilities_without_maps_are_those_with_maps(
             continue
         assert isinstance(alone, Predicted)
         assert isinstance(mapped, Localized)
-        assert alone.image_id == mapped.localization.image_id
-        np.testing.assert_allclose(
-            alone.probabilities, mapped.localization.probabilities, atol=1e-6
-        )
+        assert alone.image_id == mapped.heatmaps.image_id
+        np.testing.assert_allclose(alone.probabilities, mapped.probabilities, atol=1e-6)
 
 
 def test_a_network_of_one_label_per_image_shares_one_probability(untrained_model: Path) -> None:
@@ -56,4 +54,4 @@ def test_a_network_of_one_label_per_image_shares_one_probability(untrained_model
     assert isinstance(alone, Predicted)
     assert isinstance(mapped, Localized)
     assert alone.probabilities.sum() == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(alone.probabilities, mapped.localization.probabilities, atol=1e-6)
+    np.testing.assert_allclose(alone.probabilities, mapped.probabilities, atol=1e-6)

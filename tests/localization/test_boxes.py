@@ -5,24 +5,24 @@ import pytest
 
 from cxrloc.images.geometry import compose, inverse, letterbox_affine
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Affine, Box, Detection, Heatmap
+from cxrloc.types import Affine, Box, Detection, Heatmaps
 
 # At threshold 127.5 one cell of 255 among zeros is a box of one cell.
 BLOB = np.array([[0.0, 0.0, 0.0], [0.0, 255.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
-def heatmap(scores: np.ndarray, to_image: Affine, rows: int, columns: int, name: str = "a"):
-    return Heatmap(name, "Mass", scores, to_image, rows, columns)
+def heatmap(scores: np.ndarray, to_image: Affine, rows: int, columns: int) -> Heatmaps:
+    return Heatmaps("a", ("Mass",), scores[None], to_image, rows, columns)
 
 
 def boxes(scores: np.ndarray, to_image: Affine, rows: int, columns: int) -> list[Box]:
     one = heatmap(scores, to_image, rows, columns)
-    return [found.box for found in detections_from_heatmaps([one], [1.0], [127.5])]
+    return [found.box for found in detections_from_heatmaps(one, [1.0], [127.5])]
 
 
 def test_detection_carries_image_finding_threshold_and_score():
     one = heatmap(BLOB, Affine(xx=100, yy=50), rows=200, columns=300)
-    assert detections_from_heatmaps([one], [0.25], [127.5]) == [
+    assert detections_from_heatmaps(one, [0.25], [127.5]) == [
         Detection("a", "Mass", Box(100, 50, 200, 100), threshold=127.5, score=0.25)
     ]
 
@@ -53,42 +53,49 @@ def test_box_in_the_padding_of_a_letterbox_is_no_detection():
 
 def test_score_is_probability_times_share_of_the_peak():
     one = heatmap(np.array([[255.0, 0.0, 102.0]]), Affine(), rows=1, columns=3)
-    found = detections_from_heatmaps([one], [0.5], [60, 180])
+    found = detections_from_heatmaps(one, [0.5], [60, 180])
     assert [(d.threshold, d.score) for d in found] == [(60, 0.5), (60, 0.2), (180, 0.5)]
 
 
-def test_heatmaps_of_any_shapes_keep_their_order():
-    blobs = {"a": BLOB, "b": BLOB[:, :2], "c": BLOB * 0, "d": BLOB * 2, "e": BLOB[:3, :2]}
-    heatmaps = [heatmap(blob, Affine(), 4, 3, name) for name, blob in blobs.items()]
-    found = detections_from_heatmaps(heatmaps, [0.1, 0.2, 0.3, 0.4, 0.5], [127.5])
-    assert [(d.image_id, d.score) for d in found] == [
-        ("a", 0.1),
-        ("b", 0.2),
-        ("d", 0.4),
-        ("e", 0.5),
+def test_findings_keep_their_order_and_a_flat_map_has_no_detection():
+    maps = np.stack([BLOB, BLOB * 0, BLOB * 2])
+    heatmaps = Heatmaps("a", ("Mass", "Edema", "Nodule"), maps, Affine(), 4, 3)
+    found = detections_from_heatmaps(heatmaps, [0.1, 0.2, 0.4], [127.5])
+    assert [(d.image_id, d.finding, d.score) for d in found] == [
+        ("a", "Mass", 0.1),
+        ("a", "Nodule", 0.4),
     ]
 
 
-def test_many_heatmaps_give_what_each_gives_alone():
-    rng = np.random.default_rng(0)
-    heatmaps = [heatmap(rng.random((3, 4)), Affine(), 3, 4, str(k)) for k in range(300)]
-    together = detections_from_heatmaps(heatmaps, [0.5] * 300, [60, 180])
-    alone = [d for one in heatmaps for d in detections_from_heatmaps([one], [0.5], [60, 180])]
+def test_the_maps_of_an_image_give_what_each_gives_alone():
+    maps = np.random.default_rng(0).random((14, 3, 4))
+    names = tuple(map(str, range(14)))
+    together = detections_from_heatmaps(
+        Heatmaps("a", names, maps, Affine(), 3, 4), [0.5] * 14, [60, 180]
+    )
+    alone = [
+        detection
+        for name, own in zip(names, maps, strict=True)
+        for detection in detections_from_heatmaps(
+            Heatmaps("a", (name,), own[None], Affine(), 3, 4), [0.5], [60, 180]
+        )
+    ]
     assert together == alone
 
 
-def test_a_probability_for_each_heatmap_is_required():
-    with pytest.raises(ValueError, match="1 heatmaps, but 2 probabilities"):
-        detections_from_heatmaps([heatmap(BLOB, Affine(), 4, 3)], [0.1, 0.2], [60])
+def test_a_probability_for_each_map_is_required():
+    with pytest.raises(ValueError, match="1 maps, but 2 probabilities"):
+        detections_from_heatmaps(heatmap(BLOB, Affine(), 4, 3), [0.1, 0.2], [60])
 
 
 def test_no_heatmaps_no_detections():
-    assert detections_from_heatmaps([], [], [60, 180]) == []
+    none = Heatmaps("a", (), np.empty((0, 2, 2)), Affine(), 4, 3)
+    assert detections_from_heatmaps(none, [], [60, 180]) == []
 
 
 def test_a_region_at_the_grid_s_edge_reaches_the_border_of_the_image() -> None:
     scores = np.array([[0.0, 0.0, 9.0]])
     looks_left = Affine(xx=10.0, x0=-4.0, yy=10.0)  # the grid ends 4 pixels before the image does
-    heatmap = Heatmap("a", "Mass", scores, looks_left, rows=10, columns=30)
-    (detection,) = detections_from_heatmaps([heatmap], [1.0], thresholds=[127.5])
+    edge = heatmap(scores, looks_left, rows=10, columns=30)
+    (detection,) = detections_from_heatmaps(edge, [1.0], thresholds=[127.5])
     assert detection.box == Box(x_min=16.0, y_min=0.0, x_max=30.0, y_max=10.0)

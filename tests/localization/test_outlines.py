@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from cxrloc.localization.outlines import heatmap_outlines, region_polygons
 from cxrloc.localization.regions import find_regions
-from cxrloc.types import Affine, Heatmap
+from cxrloc.types import Affine, Heatmaps
 
 THRESHOLDS = (60.0, 180.0)
 RING = np.array([[255.0, 255, 255], [255, 0, 255], [255, 255, 255]])
@@ -106,8 +106,8 @@ def test_points_above_the_threshold_are_those_inside_an_outline(grid):
 
 def test_outlines_of_a_heatmap_are_in_pixels_and_cut_at_the_border():
     to_image = Affine(xx=10, x0=-15, yy=20)
-    heatmap = Heatmap("a", "Mass", RING, to_image, rows=60, columns=15)
-    (found,) = heatmap_outlines(heatmap, [127.5])
+    heatmaps = Heatmaps("a", ("Mass",), RING[None], to_image, 60, 15)
+    (found,) = heatmap_outlines(heatmaps, "Mass", [127.5])
     assert found.bounds == (0, 0, 15, 60)
     # Mapped, the hole spans x from -5 to 5: its right half is cut out of the image's 15 x 60.
     hole = 4 * (0.5 - 0.5 * np.log(2)) * 10 * 20
@@ -115,7 +115,7 @@ def test_outlines_of_a_heatmap_are_in_pixels_and_cut_at_the_border():
 
 
 def test_an_outline_outside_the_image_is_empty_and_keeps_its_place():
-    heatmap = Heatmap("a", "Mass", np.array([[9.0, 1, 9]]), Affine(x0=-1.5), rows=1, columns=2)
-    left, right = heatmap_outlines(heatmap, [127.5])
+    heatmaps = Heatmaps("a", ("Mass",), np.array([[[9.0, 1, 9]]]), Affine(x0=-1.5), 1, 2)
+    left, right = heatmap_outlines(heatmaps, "Mass", [127.5])
     assert left.is_empty
     assert right.bounds == (0.5, 0, 1.5, 1)

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cxrloc.inference.localize import Localization
 from cxrloc.inference.map_files import write_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
-from cxrloc.types import Affine
+from cxrloc.types import Affine, Heatmaps
 
 FINDINGS = ("Mass", "Pleural_Thickening", "Hernia")
 """Of the tables."""
@@ -129,8 +128,8 @@ def write_images(folder: Path) -> None:
         maps[:, 1, 1] = 1.0
         to_image = Affine(xx=SIDE / 5, yy=rows / 5)
         probabilities = np.array([0.9, 0.5, 0.1])
-        found = Localization(name, MAPPED, probabilities, maps, to_image, rows, SIDE)
-        write_maps(found, folder / "maps" / f"{name}.npz")
+        heatmaps = Heatmaps(name, MAPPED, maps, to_image, rows, SIDE)
+        write_maps(probabilities, heatmaps, folder / "maps" / f"{name}.npz")
     columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max"]
     boxes = [("images/a.png", "Mass", 5, 5, 20, 20), ("images/b.png", "Nodule", 30, 9, 33, 12)]
     pd.DataFrame(boxes, columns=columns).to_csv(folder / "boxes.csv", index=False)

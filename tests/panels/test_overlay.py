@@ -13,16 +13,16 @@ from cxrloc.panels.overlay import (
     draw_panel,
     write_png,
 )
-from cxrloc.types import Affine, Box, Heatmap
+from cxrloc.types import Affine, Box, Heatmaps
 
 GREY = np.full((40, 40), 0.5, dtype=np.float32)
 
 
-def heatmap(scores: list[list[float]], pixels: np.ndarray = GREY) -> Heatmap:
+def heatmap(scores: list[list[float]], pixels: np.ndarray = GREY) -> Heatmaps:
     rows, columns = pixels.shape
     values = np.array(scores)
     to_image = Affine(xx=columns / values.shape[1], yy=rows / values.shape[0])
-    return Heatmap("image", "Mass", values, to_image, rows, columns)
+    return Heatmaps("image", ("Mass",), values[None], to_image, rows, columns)
 
 
 def below_title(panel: Image.Image) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_an_enlarged_radiograph_repeats_pixels_and_makes_nothing_up() -> None:
 
 
 def test_the_heatmap_colours_its_peak_and_leaves_its_minimum_as_it_was() -> None:
-    picture = below_title(draw_panel(GREY, 40, "", heatmap([[0.0, 1.0], [0.0, 0.0]])))
+    picture = below_title(draw_panel(GREY, 40, "", heatmap([[0.0, 1.0], [0.0, 0.0]]), "Mass"))
     assert picture[35, 5].tolist() == [128, 128, 128]
     red, _, blue = picture[5, 35].astype(int)
     assert red > blue + 20
@@ -51,14 +51,14 @@ def test_the_heatmap_colours_its_peak_and_leaves_its_minimum_as_it_was() -> None
 
 @pytest.mark.parametrize("scores", [[[2.0, 2.0]], [[float("nan"), 1.0]]])
 def test_a_degenerate_map_is_not_drawn(scores: list[list[float]]) -> None:
-    assert (below_title(draw_panel(GREY, 40, "", heatmap(scores))) == 128).all()
+    assert (below_title(draw_panel(GREY, 40, "", heatmap(scores), "Mass")) == 128).all()
 
 
 def test_a_map_of_the_middle_only_leaves_the_rest_uncoloured() -> None:
     middle = np.ones((10, 10))
     middle[0, 0] = 0.0
-    cropped = Heatmap("image", "Mass", middle, Affine(2, 0, 10, 0, 2, 10), 40, 40)
-    coloured = (below_title(draw_panel(GREY, 40, "", cropped)) != 128).any(-1)
+    cropped = Heatmaps("image", ("Mass",), middle[None], Affine(2, 0, 10, 0, 2, 10), 40, 40)
+    coloured = (below_title(draw_panel(GREY, 40, "", cropped, "Mass")) != 128).any(-1)
     # Half a cell of two pixels around it belongs to it, as to its boxes.
     assert not coloured[:9].any()
     assert not coloured[:, 31:].any()
@@ -69,8 +69,9 @@ def test_a_map_of_the_middle_only_leaves_the_rest_uncoloured() -> None:
 def test_colours_go_to_the_border_though_the_grid_ends_half_a_cell_before(shift: float) -> None:
     scores = np.full((4, 4), 1.0)
     scores[1, 1] = 0.0
-    moved = Heatmap("image", "Mass", scores, Affine(10, 0, shift, 0, 10, shift), 40, 40)
-    coloured = (below_title(draw_panel(GREY, 40, "", moved)) != 128).any(-1)
+    to_image = Affine(10, 0, shift, 0, 10, shift)
+    moved = Heatmaps("image", ("Mass",), scores[None], to_image, 40, 40)
+    coloured = (below_title(draw_panel(GREY, 40, "", moved, "Mass")) != 128).any(-1)
     assert all(side.all() for side in (coloured[0], coloured[-1], coloured[:, 0], coloured[:, -1]))
 
 

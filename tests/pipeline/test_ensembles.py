@@ -15,13 +15,13 @@ from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
-from cxrloc.inference.localize import Localization
-from cxrloc.inference.map_files import read_maps
+from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import ModelCard, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
+from cxrloc.types import Heatmaps
 
 FINDINGS = ("Effusion", "Mass", "Nodule", "Cardiomegaly")
 INFERENCE = InferenceSettings(device="cpu", batch_size=4)
@@ -55,24 +55,24 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def localized(image: Path, models: list[str], out: Path) -> tuple[Localization, dict]:
-    """Raw maps and report of an image, as `heatmap` writes them."""
+def localized(image: Path, models: list[str], out: Path) -> tuple[Probabilities, Heatmaps, dict]:
+    """Probabilities, raw maps and report of an image, as `heatmap` writes them."""
     options = HeatmapOptions(tuple(models), save_maps=True, inference=INFERENCE)
     assert len(list(heatmap([image], out, options))) == 1
     report = json.loads((out / f"{image.stem}.json").read_text())
-    return read_maps(out / f"{image.stem}.npz", image.stem), report
+    return *read_maps(out / f"{image.stem}.npz", image.stem), report
 
 
 def at(
-    said: Localization,
+    heatmaps: Heatmaps,
     finding: str,
     x: Float[np.ndarray, "row col"],
     y: Float[np.ndarray, "row col"],
 ) -> Float[np.ndarray, "row col"]:
     """One model's map of a finding, scaled to its extremes and read at original pixels (x, y)."""
-    scores = said.maps[said.findings.index(finding)].astype(float)
+    scores = heatmaps.scores[heatmaps.findings.index(finding)].astype(float)
     scaled = (scores - scores.min()) / (scores.max() - scores.min())
-    to = said.to_image
+    to = heatmaps.to_image
     assert (to.xy, to.yx) == (0, 0)
     rows, columns = (y - to.y0) / to.yy - 0.5, (x - to.x0) / to.xx - 0.5
     return map_coordinates(scaled, [rows, columns], order=1, mode="nearest")
@@ -84,19 +84,19 @@ def test_probabilities_and_maps_in_original_pixels_are_the_means_over_the_networ
     image = tmp_path / "chest.png"  # neither square nor of any network's size
     grey = np.random.default_rng(0).integers(0, 255, (150, 110), dtype=np.uint8)
     Image.fromarray(grey).save(image)
-    alone = [localized(image, [file], tmp_path / name)[0] for name, file in models.items()]
-    assert len({said.maps.shape[1:] for said in alone}) == 3  # as many grids
-    together, report = localized(image, [*models.values()], tmp_path / "together")
+    alone = [localized(image, [file], tmp_path / name) for name, file in models.items()]
+    assert len({own.scores.shape[1:] for _, own, _ in alone}) == 3  # as many grids
+    probabilities, together, report = localized(image, [*models.values()], tmp_path / "together")
     assert together.findings == FINDINGS
     assert report["model"]["name"] == "small_resnet + densenet121 + xception"
-    y, x = np.indices(together.maps.shape[1:]) + 0.5
+    y, x = np.indices(together.scores.shape[1:]) + 0.5
     to = together.to_image
     x, y = to.xx * x + to.x0, to.yy * y + to.y0
     for column, finding in enumerate(FINDINGS):
-        own = [said.probabilities[said.findings.index(finding)] for said in alone]
-        assert together.probabilities[column] == pytest.approx(np.mean(own), abs=1e-6)
-        expected = np.mean([at(said, finding, x, y) for said in alone], axis=0)
-        np.testing.assert_allclose(together.maps[column], expected, atol=1e-4)
+        of_each = [p[own.findings.index(finding)] for p, own, _ in alone]
+        assert probabilities[column] == pytest.approx(np.mean(of_each), abs=1e-6)
+        expected = np.mean([at(own, finding, x, y) for _, own, _ in alone], axis=0)
+        np.testing.assert_allclose(together.scores[column], expected, atol=1e-4)
 
 
 def test_bench_scores_the_ensembles_maps(

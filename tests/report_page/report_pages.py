@@ -1,5 +1,6 @@
 """A small run for the tests of its page, and the numbers that Python gives for it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,8 @@ from cxrloc.types import (
     Affine,
     Annotation,
     Box,
-    Heatmap,
+    Detection,
+    Heatmaps,
     LocalizationReport,
     MatchRule,
     Record,
@@ -38,6 +40,21 @@ def bumps(generator: np.random.Generator, rows: int, columns: int) -> Float[np.n
     return (np.sum(hills, axis=0) + 0.05 * generator.standard_normal((rows, columns))) * 3 - 1
 
 
+def detections_of(
+    heatmaps: Sequence[Heatmaps],
+    probabilities: Mapping[tuple[str, str], float],
+    thresholds: tuple[float, ...],
+) -> list[Detection]:
+    """The boxes of maps, each with the probability of its finding."""
+    return [
+        detection
+        for each in heatmaps
+        for detection in detections_from_heatmaps(
+            each, [probabilities[each.image_id, finding] for finding in each.findings], thresholds
+        )
+    ]
+
+
 def small_run(images: int = 30) -> LocalizationRun:
     """Images of two sizes, one map that is flat, and a patient with several images."""
     generator = np.random.default_rng(5)
@@ -52,7 +69,7 @@ def small_run(images: int = 30) -> LocalizationRun:
                 scores = np.ones_like(scores)
             to_image = resize_affine(9, 7, rows, columns)
             to_image = replace(to_image, x0=-1.25, y0=0.75)
-            heatmaps.append(Heatmap(image_id, finding, scores, to_image, rows, columns))
+            heatmaps.append(Heatmaps(image_id, (finding,), scores[None], to_image, rows, columns))
             probabilities[image_id, finding] = float(generator.uniform())
             if generator.uniform() < 0.6:
                 row, column = np.unravel_index(scores.argmax(), scores.shape)
@@ -77,7 +94,7 @@ def small_run(images: int = 30) -> LocalizationRun:
             )
         )
     protocol = ScoringProtocol(RULES, resampling=Resampling(60, seed=3), draws=2)
-    detections = detections_from_heatmaps(heatmaps, [*probabilities.values()], (60.0, 180.0))
+    detections = detections_of(heatmaps, probabilities, (60.0, 180.0))
     scores = score_localization(records, detections, protocol, heatmaps)
     return LocalizationRun(
         records, detections, heatmaps, probabilities, frozenset(), protocol, scores
@@ -88,8 +105,8 @@ def scored_by_python(
     run: LocalizationRun, thresholds: tuple[float, ...], rules: tuple[MatchRule, ...]
 ) -> LocalizationReport:
     """The report of the same 16-bit maps at other thresholds, without intervals."""
-    quantised = [quantise(heatmap) for heatmap in run.heatmaps]
-    detections = detections_from_heatmaps(quantised, [*run.probabilities.values()], thresholds)
+    quantised = [quantise(each) for each in run.heatmaps]
+    detections = detections_of(quantised, run.probabilities, thresholds)
     pairs = scored_pairs(run.records)
     claims, _ = place_detections(pairs, detections)
     return localization_report(pairs, count_boxes(pairs, claims, rules), rules)
@@ -99,8 +116,8 @@ def intervals_by_python(
     run: LocalizationRun, thresholds: tuple[float, ...], rule: MatchRule
 ) -> LocalizationReport:
     """The same with the run's own resamples of patients."""
-    quantised = [quantise(heatmap) for heatmap in run.heatmaps]
-    detections = detections_from_heatmaps(quantised, [*run.probabilities.values()], thresholds)
+    quantised = [quantise(each) for each in run.heatmaps]
+    detections = detections_of(quantised, run.probabilities, thresholds)
     protocol = replace(run.protocol, rules=(rule,), draws=1)
     return score_localization(run.records, detections, protocol).report
 
@@ -131,4 +148,4 @@ def maps_of_every_kind() -> list[tuple[str, Float[np.ndarray, "row col"]]]:
 
 
 def quantised_scores(scores: Float[np.ndarray, "row col"]) -> Float[np.ndarray, "row col"]:
-    return quantise(Heatmap("", "", scores, Affine(), 1, 1)).scores
+    return quantise(Heatmaps("", ("",), scores[None], Affine(), 1, 1)).scores[0]

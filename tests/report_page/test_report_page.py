@@ -12,7 +12,7 @@ from cxrloc.report_page.localization import localization_data
 from cxrloc.report_page.page import bundle, write_page
 from cxrloc.report_page.pictures import picture_uri
 from cxrloc.report_page.quantised_maps import quantise
-from cxrloc.types import Affine, Heatmap
+from cxrloc.types import Affine, Heatmaps
 from tests.report_page.report_pages import RULES, intervals_by_python, scored_by_python, small_run
 
 
@@ -59,7 +59,7 @@ def test_scripts_are_bundled_once_and_after_what_they_import() -> None:
 def test_a_degenerate_map_stays_degenerate(value: float) -> None:
     scores = np.full((2, 2), 7.0)
     scores[0, 0] = value
-    assert not quantise(Heatmap("a", "Mass", scores, Affine(), 2, 2)).scores.any()
+    assert not quantise(Heatmaps("a", ("Mass",), scores[None], Affine(), 2, 2)).scores.any()
 
 
 def test_expected_counts_are_those_of_the_maps_as_they_travel() -> None:

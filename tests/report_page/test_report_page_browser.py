@@ -21,7 +21,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import bundle, write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import Affine, Heatmap, Label, MatchRule, Predictions, Record
+from cxrloc.types import Affine, Heatmaps, Label, MatchRule, Predictions, Record
 from tests.panels.browser import open_browser
 from tests.report_page.report_pages import (
     FINDINGS,
@@ -164,12 +164,12 @@ def test_the_box_rule_gives_the_same_boxes_to_the_last_bit(browser: Any) -> None
 
 def test_boxes_reach_the_image_through_any_affine_map_alike(browser: Any) -> None:
     generator = np.random.default_rng(2)
-    scores = generator.standard_normal((6, 5))
+    scores = generator.standard_normal((1, 6, 5))
     affines = [Affine(*generator.normal(0, 12, 6)) for _ in range(30)] + [
         Affine(20, 0, -7, 0, 15, 3)
     ]
-    heatmaps = [Heatmap(str(i), "Mass", scores, a, 90, 100) for i, a in enumerate(affines)]
-    python = detections_from_heatmaps(heatmaps, [0.3] * len(heatmaps), [60.0, 180.0])
+    heatmaps = [Heatmaps(str(i), ("Mass",), scores, a, 90, 100) for i, a in enumerate(affines)]
+    python = [d for h in heatmaps for d in detections_from_heatmaps(h, [0.3], [60.0, 180.0])]
     page = browser.new_page()
     page.add_script_tag(content=bundle("scoring"))
     found = page.evaluate(

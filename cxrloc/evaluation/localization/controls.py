@@ -5,7 +5,7 @@ one image to another as shares of the image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ from scipy import ndimage
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, image_sizes
 from cxrloc.localization.regions import Regions, find_regions, to_border
-from cxrloc.types import CxrlocError, Heatmap
+from cxrloc.types import CxrlocError, Heatmaps
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
 
@@ -130,31 +130,39 @@ def oracle_maps(
     return boxes_of_maps(covered, thresholds)
 
 
-def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmap]) -> list[PlacedMaps]:
-    """The heatmaps of scored pairs, by grid shape; those of other pairs are left out.
+def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmaps]) -> list[PlacedMaps]:
+    """The maps of scored pairs, by grid shape; those of other pairs are left out.
 
     Raises:
-        CxrlocError: a heatmap is turned or mirrored against its image.
+        CxrlocError: a map is turned or mirrored against its image.
     """
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
-    groups: dict[tuple[int, ...], list[tuple[int, Heatmap]]] = {}
-    for heatmap in heatmaps:
-        i, j = row.get(heatmap.image_id), column.get(heatmap.finding)
-        if i is None or j is None or not pairs.scored[i, j]:
+    groups: dict[tuple[int, ...], list[PlacedMaps]] = {}
+    for each in heatmaps:
+        i = row.get(each.image_id)
+        if i is None:
             continue
-        affine = heatmap.to_image
-        if affine.xy or affine.yx or affine.xx <= 0 or affine.yy <= 0:
-            raise CxrlocError(f"image {heatmap.image_id}: its heatmap is turned or mirrored")
-        pair = i * len(column) + j
-        groups.setdefault(heatmap.scores.shape, []).append((pair, heatmap))
+        columns = [column.get(finding, -1) for finding in each.findings]
+        scored = [k for k, j in enumerate(columns) if j >= 0 and pairs.scored[i, j]]
+        if not scored:
+            continue
+        to = each.to_image
+        if to.xy or to.yx or to.xx <= 0 or to.yy <= 0:
+            raise CxrlocError(f"image {each.image_id}: its heatmaps are turned or mirrored")
+        placed = PlacedMaps(
+            scores=each.scores[scored],
+            pair=np.array([i * len(column) + columns[k] for k in scored]),
+            scale=np.tile([to.xx, to.yy] * 2, (len(scored), 1)),
+            shift=np.tile([to.x0, to.y0] * 2, (len(scored), 1)),
+            limit=np.tile([each.image_columns, each.image_rows] * 2, (len(scored), 1)).astype(
+                float
+            ),
+        )
+        groups.setdefault(each.scores.shape[1:], []).append(placed)
     return [
         PlacedMaps(
-            scores=np.stack([heatmap.scores for _, heatmap in group]),
-            pair=np.array([pair for pair, _ in group]),
-            scale=np.array([(m.to_image.xx, m.to_image.yy) * 2 for _, m in group]),
-            shift=np.array([(m.to_image.x0, m.to_image.y0) * 2 for _, m in group]),
-            limit=np.array([(m.columns, m.rows) * 2 for _, m in group], dtype=float),
+            *(np.concatenate([getattr(p, f.name) for p in group]) for f in fields(PlacedMaps))
         )
         for group in groups.values()
     ]

@@ -54,7 +54,7 @@ from cxrloc.evaluation.localization.threshold_choice import (
     tuning_patients,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Detection, Heatmap, Measurement, Record
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Measurement, Record
 
 COLUMNS = (
     *("finding", "metric", "at", "match", "value", "low", "high"),
@@ -86,7 +86,7 @@ def score_maps(
     records: Sequence[Record],
     detections: Sequence[Detection],
     protocol: MetricsProtocol,
-    heatmaps: Sequence[Heatmap] = (),
+    heatmaps: Sequence[Heatmaps] = (),
     predicted: Collection[tuple[str, str]] = (),
 ) -> list[Measurement]:
     """Every metric that the maps and boxes allow.

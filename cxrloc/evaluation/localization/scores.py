@@ -36,7 +36,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.resampling import Resampling, bootstrap
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import find_regions, scale_maps
-from cxrloc.types import Detection, Heatmap, LocalizationReport, MatchRule, Record, View
+from cxrloc.types import Detection, Heatmaps, LocalizationReport, MatchRule, Record, View
 
 SENSITIVITY: dict[str, RegionFinder] = {
     "dense": find_regions_dense,
@@ -103,7 +103,7 @@ def score_localization(
     records: Sequence[Record],
     detections: Sequence[Detection],
     protocol: ScoringProtocol,
-    heatmaps: Sequence[Heatmap] = (),
+    heatmaps: Sequence[Heatmaps] = (),
     predicted: Collection[tuple[str, str]] = (),
 ) -> LocalizationScores:
     """Score boxes by the published protocol, with controls and intervals.
@@ -142,7 +142,7 @@ def score_localization(
 
 def score_sensitivity(
     records: Sequence[Record],
-    heatmaps: Sequence[Heatmap],
+    heatmaps: Sequence[Heatmaps],
     protocol: ScoringProtocol,
     predicted: Collection[tuple[str, str]] = (),
 ) -> tuple[dict[str, LocalizationReport], dict[str, PairedDifferences]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
-from cxrloc.types import Affine, Annotation, Box, Heatmap, Mask, Outline, Record
+from cxrloc.types import Affine, Annotation, Box, Heatmaps, Mask, Outline, Record
 
 
 def drawn_record(
@@ -28,11 +28,11 @@ def drawn_record(
     )
 
 
-def whole_map(image_id: str, scores: object, finding: str = "Mass", side: int = 100) -> Heatmap:
+def whole_map(image_id: str, scores: object, finding: str = "Mass", side: int = 100) -> Heatmaps:
     """A map that covers an image of `side` x `side` pixels."""
     grid = np.array(scores, dtype=float)
     to_image = Affine(xx=side / grid.shape[1], yy=side / grid.shape[0])
-    return Heatmap(image_id, finding, grid, to_image, side, side)
+    return Heatmaps(image_id, (finding,), grid[None], to_image, side, side)
 
 
 def random_claims(

@@ -36,7 +36,9 @@ def test_selection_is_that_of_a_loop_over_levels() -> None:
     levels = np.array([0.0, 60.0, 120.0, 180.0, 240.0])
     selected = selected_iou(pairs, place_heatmaps(pairs, heatmaps), levels)
     for column, level in enumerate(levels):
-        detections = detections_from_heatmaps(heatmaps, [1.0] * 40, [level])
+        detections = [
+            d for each in heatmaps for d in detections_from_heatmaps(each, [1.0], [level])
+        ]
         for index, name in enumerate(names):
             own = [d.box for d in detections if d.image_id == name]
             boxes = torch.tensor([[b.x_min, b.y_min, b.x_max, b.y_max] for b in own])

@@ -32,7 +32,7 @@ from cxrloc.types import (
     Annotation,
     Box,
     CxrlocError,
-    Heatmap,
+    Heatmaps,
     MatchRule,
     Record,
 )
@@ -110,10 +110,10 @@ def test_permuted_boxes_of_annotated_pairs_stay_on_annotated_pairs() -> None:
     assert np.array_equal(moved.boxes[:, 0].round() > 5, moved.pair > 5)
 
 
-def heatmap(image_id: str, scores: np.ndarray, size: int = 100) -> Heatmap:
+def heatmap(image_id: str, scores: np.ndarray, size: int = 100) -> Heatmaps:
     rows, columns = scores.shape
     to_image = Affine(xx=size / columns, yy=size / rows)
-    return Heatmap(image_id, "Mass", scores, to_image, size, size)
+    return Heatmaps(image_id, ("Mass",), scores[None], to_image, size, size)
 
 
 def test_the_oracle_map_holds_the_share_of_each_cell_that_the_box_covers() -> None:
@@ -149,19 +149,18 @@ def test_maps_give_the_boxes_that_detections_are_made_of(seed: int) -> None:
     generator = np.random.default_rng(seed)
     pairs = scored_pairs(FOUR_MASSES)
     heatmaps = [
-        Heatmap(
+        Heatmaps(
             r.image_id,
-            "Mass",
-            generator.standard_normal(((4, 4), (5, 6))[i % 2]),
+            ("Mass",),
+            generator.standard_normal(((1, 4, 4), (1, 5, 6))[i % 2]),
             Affine(xx=30.0, x0=-10.0, yy=25.0, y0=3.0),  # reaches over the image: cut there
             100,
             100,
         )
         for i, r in enumerate(FOUR_MASSES)
     ]
-    claims, left_out = place_detections(
-        pairs, detections_from_heatmaps(heatmaps, [1.0] * 4, [60.0, 180.0])
-    )
+    detections = [d for h in heatmaps for d in detections_from_heatmaps(h, [1.0], [60.0, 180.0])]
+    claims, left_out = place_detections(pairs, detections)
     ours = boxes_of_maps(place_heatmaps(pairs, heatmaps), [60.0, 180.0])
     assert left_out == 0
 
@@ -173,7 +172,8 @@ def test_maps_give_the_boxes_that_detections_are_made_of(seed: int) -> None:
 
 
 def test_a_turned_heatmap_is_refused() -> None:
-    turned = Heatmap("a0", "Mass", np.zeros((2, 2)), Affine(xx=0.0, xy=1.0, yx=1.0), 100, 100)
+    to_image = Affine(xx=0.0, xy=1.0, yx=1.0)
+    turned = Heatmaps("a0", ("Mass",), np.zeros((1, 2, 2)), to_image, 100, 100)
     with pytest.raises(CxrlocError, match="turned"):
         place_heatmaps(scored_pairs(FOUR_MASSES), [turned])
 

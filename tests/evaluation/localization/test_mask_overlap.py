@@ -14,7 +14,7 @@ from cxrloc.evaluation.localization.mask_overlap import (
     pixel_average_precision,
 )
 from cxrloc.evaluation.localization.scored_pairs import scored_pairs
-from cxrloc.types import Affine, Heatmap
+from cxrloc.types import Affine, Heatmaps
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 SAMPLES = 64
@@ -95,7 +95,7 @@ def test_false_positives_and_false_negatives_count_as_0(
 
 def test_a_map_reaches_as_far_as_its_grid() -> None:
     pairs = scored_pairs([drawn_record("a", [0, 0, 100, 100])])
-    left = Heatmap("a", "Mass", np.array([[2.0], [1.0]]), Affine(xx=50.0, yy=50.0), 100, 100)
+    left = Heatmaps("a", ("Mass",), np.array([[[2.0], [1.0]]]), Affine(xx=50.0, yy=50.0), 100, 100)
     areas = map_areas(pairs, place_heatmaps(pairs, [left]), np.array([0.0]), samples=SAMPLES)
     # Above 0 is all but the lowest quarter, of the left half.
     assert areas.above[0, 0] == pytest.approx(0.5 * 0.75)

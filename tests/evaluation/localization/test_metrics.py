@@ -12,7 +12,7 @@ from cxrloc.evaluation.localization.threshold_choice import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Detection, Heatmap, Measurement, Record
+from cxrloc.types import Detection, Heatmaps, Measurement, Record
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 RESAMPLING = Resampling(resamples=60)
@@ -21,7 +21,7 @@ PROTOCOL = MetricsProtocol(thresholds=ThresholdProtocol(oracle=True), resampling
 Key = tuple[str, str, float | None, str]
 
 
-def peaked(count: int = 40) -> tuple[list[Record], list[Heatmap], list[Detection]]:
+def peaked(count: int = 40) -> tuple[list[Record], list[Heatmaps], list[Detection]]:
     """Two images a patient, a box each, and maps that peak near it."""
     generator = np.random.default_rng(0)
     centres = np.arange(10) * 10 + 5
@@ -36,7 +36,12 @@ def peaked(count: int = 40) -> tuple[list[Record], list[Heatmap], list[Detection
         distance = np.hypot(centres[:, None] - y - 20 - dy, centres - x - 20 - dx)
         maps.append(whole_map(f"{i}", np.exp(-distance / 20), finding=finding))
     probabilities = generator.random(count).tolist()
-    return records, maps, detections_from_heatmaps(maps, probabilities, (60.0, 180.0))
+    detections = [
+        detection
+        for each, probability in zip(maps, probabilities, strict=True)
+        for detection in detections_from_heatmaps(each, [probability], (60.0, 180.0))
+    ]
+    return records, maps, detections
 
 
 def key_of(row: Measurement) -> Key:

@@ -15,13 +15,13 @@ from cxrloc.evaluation.localization.pointing import (
     place_points,
 )
 from cxrloc.evaluation.localization.scored_pairs import scored_pairs
-from cxrloc.types import Affine, Heatmap, Outline
+from cxrloc.types import Affine, Heatmaps, Outline
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 
 def test_the_drawn_example() -> None:
     pairs = scored_pairs([drawn_record("a", [3, 0, 4, 1], size=(1, 4))])
-    heatmap = Heatmap("a", "Mass", np.array([[1.0, 9.0, 2.0, 5.0]]), Affine(), 1, 4)
+    heatmap = Heatmaps("a", ("Mass",), np.array([[[1.0, 9.0, 2.0, 5.0]]]), Affine(), 1, 4)
     points = highest_points(place_heatmaps(pairs, [heatmap]))
     assert points.places.tolist() == [[1.5, 0.5]]
     assert distances_to_truth(pairs, points).tolist() == [1.5]
@@ -33,7 +33,7 @@ def test_the_highest_point_is_in_the_image_and_a_flat_map_has_none() -> None:
     pairs = scored_pairs(records)
     # The left cell is padding: its centre is at x = -25.
     to_image = Affine(xx=50.0, x0=-50.0, yy=100.0)
-    padded = Heatmap("a", "Mass", np.array([[9.0, 1.0, 5.0]]), to_image, 100, 100)
+    padded = Heatmaps("a", ("Mass",), np.array([[[9.0, 1.0, 5.0]]]), to_image, 100, 100)
     maps = [padded, whole_map("b", np.ones((3, 3))), whole_map("c", np.eye(2))]
     points = highest_points(place_heatmaps(pairs, maps))
     assert dict(zip(points.pair.tolist(), points.places.tolist(), strict=True)) == {

@@ -28,7 +28,7 @@ from cxrloc.evaluation.localization.tables import (
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import hashed_patient
-from cxrloc.types import Affine, Annotation, Box, Detection, Heatmap, MatchRule, Record, View
+from cxrloc.types import Affine, Annotation, Box, Detection, Heatmaps, MatchRule, Record, View
 
 RULES = (MatchRule("iobb", 0.5), MatchRule("iou", 0.25))
 PROTOCOL = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=200), draws=3)
@@ -57,7 +57,7 @@ def spread_masses() -> list[Record]:
     return records
 
 
-def maps_of(records: list[Record]) -> list[Heatmap]:
+def maps_of(records: list[Record]) -> list[Heatmaps]:
     """Maps that peak on the box."""
     centres = np.arange(20) + 0.5
     heatmaps = []
@@ -65,15 +65,20 @@ def maps_of(records: list[Record]) -> list[Heatmap]:
         box = record.annotations[0].box
         x, y = (box.x_min + box.x_max) / 10, (box.y_min + box.y_max) / 10
         distance = np.hypot(centres[:, None] - y, centres - x)
-        finding = record.annotations[0].finding
+        findings = (record.annotations[0].finding,)
+        scores = np.exp(-distance)[None]
         to_image = Affine(xx=5.0, yy=5.0)
-        heatmaps.append(Heatmap(record.image_id, finding, np.exp(-distance), to_image, 100, 100))
+        heatmaps.append(Heatmaps(record.image_id, findings, scores, to_image, 100, 100))
     return heatmaps
 
 
 RECORDS = spread_masses()
 MAPS = maps_of(RECORDS)
-DETECTIONS = detections_from_heatmaps(MAPS, [1.0] * len(MAPS), PROTOCOL.box_thresholds)
+DETECTIONS = [
+    detection
+    for each in MAPS
+    for detection in detections_from_heatmaps(each, [1.0], PROTOCOL.box_thresholds)
+]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +150,8 @@ def test_boxes_without_maps_have_the_priors_for_controls() -> None:
 
 
 def test_missing_and_degenerate_maps_are_counted() -> None:
-    flat = Heatmap(RECORDS[0].image_id, "Mass", np.ones((20, 20)), Affine(xx=5.0, yy=5.0), 100, 100)
+    to_image = Affine(xx=5.0, yy=5.0)
+    flat = Heatmaps(RECORDS[0].image_id, ("Mass",), np.ones((1, 20, 20)), to_image, 100, 100)
     scores = score_localization(RECORDS, DETECTIONS, PROTOCOL, [flat, *MAPS[2:]])
     assert (scores.maps_missing, scores.maps_degenerate) == (1, 1)
 
