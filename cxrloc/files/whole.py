@@ -4,7 +4,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,11 @@ PART_PREFIX = ".cxrloc-part-"
 
 _NAME_BYTES = 120  # part names stay far below the 255 bytes that file systems allow
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""After these errors no further file can be written either."""
+
+
+_LISTENERS: list[Callable[[Path], None]] = []
 
 
 class DiskError(CxrlocError):
@@ -59,6 +63,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
             part.replace(path)
+        for listen in tuple(_LISTENERS):
+            listen(path)
     except BaseException:  # also a KeyboardInterrupt leaves no part behind
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -76,6 +82,25 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(finite(value), indent=1, allow_nan=False, default=str) + "\n")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file, in one call of the system.
+
+    A kill can cut the last line short, and whoever reads the file leaves such a line out; the next
+    line then begins on a line of its own.
+
+    Raises:
+        DiskError: the disk is full, over quota, read-only or broken.
+        CxrlocError: the file cannot be written for another reason.
+    """
+    with _named_errors(path), path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            cut = file.read(1) != b"\n"
+        else:
+            cut = False
+        file.write(b"\n" * cut + line.encode("utf-8", "backslashreplace") + b"\n")
+
+
 def finite(value: Any) -> Any:
     """The value with None in place of every float that is not finite.
 
@@ -89,6 +114,16 @@ def finite(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [finite(own) for own in value]
     return value
+
+
+@contextmanager
+def told_of_files(listen: Callable[[Path], None]) -> Iterator[None]:
+    """Call a function with the path of every file that is written whole within the block."""
+    _LISTENERS.append(listen)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listen)
 
 
 def remove_parts(folder: Path) -> None:
@@ -108,7 +143,7 @@ def _named_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        kind = DiskError if error.errno in _DISK_ERRORS else CxrlocError
+        kind = DiskError if error.errno in DISK_ERRORS else CxrlocError
         raise kind(f"{path}: cannot be written: {reason}") from error
 
 

@@ -1,7 +1,7 @@
 """What a training run leaves on the disk while it goes on; whole at any moment it may be killed."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from cxrloc.files.run_folder import first_difference
+from cxrloc.files.whole import whole_file
 from cxrloc.types import CxrlocError, UsageError
 
 Row = dict[str, float]
@@ -37,12 +39,10 @@ class State:
 
 def write_history(path: Path, history: Sequence[Row]) -> None:
     """The validations so far as a table."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, fieldnames=history[-1])
         table.writeheader()
         table.writerows(history)
-    part.replace(path)
 
 
 def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[str, Any]) -> None:
@@ -91,7 +91,7 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
         CxrlocError: it is a checkpoint of other settings or other data; the message names the
             first that differs.
     """
-    if found := difference(checkpoint["identity"], identity):
+    if found := first_difference(checkpoint["identity"], identity):
         raise CxrlocError(
             f"{checkpoint['path']}: written with other settings ({found}); go on with the former, "
             "or start in another folder"
@@ -99,37 +99,6 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
     for name, part in parts.items():
         part.load_state_dict(checkpoint["parts"][name])
     return State(**checkpoint["state"])
-
-
-def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """The first setting that differs, in words; empty where none does.
-
-    A setting that only one side has differs too: it is not known what the other went by.
-
-    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 1}})
-    'fit.seed is 0 there and 1 here'
-    >>> difference({"fit": {"seed": 0}}, {"fit": {"seed": 0, "clip": 0}})
-    'fit.clip is missing there and 0 here'
-    """
-    before, now = dict(_flat(there)), dict(_flat(here))
-    for key in [*before, *now]:
-        if key not in before or key not in now or before[key] != now[key]:
-            there_is, here_is = (repr(of[key]) if key in of else "missing" for of in (before, now))
-            return f"{key} is {there_is} there and {here_is} here"
-    return ""
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Values of nested tables by their whole names.
-
-    >>> dict(_flat({"fit": {"seed": 0}}))
-    {'fit.seed': 0}
-    """
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def write_weights(path: Path, network: nn.Module) -> None:
@@ -143,6 +112,5 @@ def read_weights(path: Path, network: nn.Module) -> None:
 
 
 def _save(what: Mapping[str, Any], path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    torch.save(what, part)
-    part.replace(path)
+    with whole_file(path) as part:
+        torch.save(what, part)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from cxrloc.datasets.batches import Batch
+from cxrloc.files.run_folder import first_difference
 from cxrloc.training.checkpoints import (
     State,
-    difference,
     last_checkpoint,
     read_weights,
     restore,
@@ -100,7 +100,7 @@ def _first_state(parts: Parts, run: Run) -> State:
     """Where to begin: at the checkpoint of process 0 if there is one, else at the start."""
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = from_first(partial(last_checkpoint, run.out / "last.ckpt", run.resume))
-    found = difference(from_first(lambda: run.identity), run.identity)
+    found = first_difference(from_first(lambda: run.identity), run.identity)
     raise_together(found and f"process {rank()} has other data or settings than process 0: {found}")
     if checkpoint is not None:
         return restore(checkpoint, parts._asdict(), run.identity)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cxrloc.datasets.batches import Batch, shuffled
-from cxrloc.training.checkpoints import difference
+from cxrloc.files.run_folder import first_difference
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
 from cxrloc.training.optimizers import parameter_groups, set_training
@@ -215,7 +215,7 @@ def test_settings_that_are_empty_alike_go_on(tmp_path):
     ],
 )
 def test_what_is_empty_in_another_way_or_missing_is_another_setting(changed, said):
-    assert difference(EMPTY, {**EMPTY, **changed}) == said
+    assert first_difference(EMPTY, {**EMPTY, **changed}) == said
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
