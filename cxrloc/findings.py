@@ -1,5 +1,7 @@
 """Vocabularies: the findings that data sets label, in the order of their papers' tables."""
 
+from collections.abc import Iterable
+
 CHESTXRAY8 = (
     "Atelectasis",
     "Cardiomegaly",
@@ -69,3 +71,27 @@ def standard_finding(name: str) -> str:
     ('Infiltration', 'Mass', 'Rib fracture')
     """
     return _BY_LOWER_CASE.get(name.strip().lower(), name.strip())
+
+
+OTHER_OUTPUTS = ("View AP", "Sex M")
+"""Outputs of networks that are no finding but are judged like one (Baltruschat et al. 2019)."""
+
+
+def finding_columns(
+    names: Iterable[str], declared: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """The columns of a table that hold findings, and the others (an index, ids, flags).
+
+    A column holds a finding where its name is one of the vocabularies in any spelling, or is
+    declared: by the data set's labels, the model's card or `--finding`.
+
+    Returns:
+        The finding of each column that has one, by the column's name; names of the other columns.
+
+    >>> finding_columns(["Patient ID", "mass", "Rib fracture", "0"], declared=["Rib fracture"])
+    ({'mass': 'Mass', 'Rib fracture': 'Rib fracture'}, ['Patient ID', '0'])
+    """
+    known = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14, *declared)), *OTHER_OUTPUTS}
+    standard = {name: standard_finding(name) for name in names}
+    kept = {name: finding for name, finding in standard.items() if finding in known}
+    return kept, [name for name in standard if name not in kept]

@@ -181,6 +181,7 @@ def show_classification(result: Any, out: Path) -> None:
         f"{missing} missing; "
         f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
         *(f"Warning: {text} ({n} images)" for text, n in run["warnings"].items()),
+        *(f"Note: {text}" for text in run["notes"]),
         sep="\n",
         highlight=False,
     )

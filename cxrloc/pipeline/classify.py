@@ -197,6 +197,7 @@ def classify_by(
         **_describe_images(image_set, seen, out),
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **seen.warnings},
+        "notes": list(seen.notes),
         "contaminated_patients": len(leaked) if say_whom_they_saw(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cxrloc.datasets import label_origin
 from cxrloc.datasets.chestxray14 import official_split
 from cxrloc.datasets.report_labels import with_labels
-from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
@@ -29,11 +29,19 @@ PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted |
 
 
 class Seen(NamedTuple):
-    """Predictions of the images that could be read, the others, and warnings with their counts."""
+    """Predictions of the images that could be read, and what a reader must know of them.
+
+    Attributes:
+        predictions: of the images that could be read.
+        failures: the other images.
+        warnings: with the number of images that each is about.
+        notes: sentences about the file that the predictions come from.
+    """
 
     predictions: Predictions
     failures: Sequence[Failure]
     warnings: Mapping[str, int]
+    notes: Sequence[str] = ()
 
 
 def labelled_images(
@@ -71,21 +79,13 @@ def source_of_labels(data: Path | None, labels: Path | None) -> str:
 
 
 def of_file(path: Path, image_set: ImageSet) -> Seen:
-    """Probabilities of any tool; what other images a file holds is not asked about.
+    """Probabilities of any tool, for the images and findings of the data set.
 
     Raises:
-        CxrlocError: the file cannot be read, or holds none of the images.
+        CxrlocError: as `match_predictions`.
     """
-    predictions = read_predictions(path)
-    names = {record.image_id for record in image_set.records}
-    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
-    if not rows:
-        raise CxrlocError(
-            f"{path}: none of its {len(predictions.image_ids)} images is in {image_set.name}"
-        )
-    image_ids = tuple(predictions.image_ids[row] for row in rows)
-    kept = Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
-    return Seen(kept, (), {})
+    matched = match_predictions(path, image_set.records, image_set.name)
+    return Seen(matched.predictions, (), {}, matched.notes)
 
 
 def of_models(

@@ -1,46 +1,135 @@
 """`probabilities.csv`: one row per image, one column per finding."""
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from cxrloc.datasets.image_files import image_id_of
-from cxrloc.findings import standard_finding
-from cxrloc.types import CxrlocError, Predictions
+from cxrloc.files.table_writer import write_csv
+from cxrloc.files.tables import Table, number_in, read_table, row_name
+from cxrloc.files.text import from_csv
+from cxrloc.findings import finding_columns, standard_finding
+from cxrloc.types import CxrlocError, Predictions, Record
+
+IMAGE = "image"
+
+
+class Matched(NamedTuple):
+    """Predictions of the images of a data set, and what of the file and the data set is left out.
+
+    Attributes:
+        predictions: of the images that both the file and the data set have.
+        notes: sentences for the reader; none where file and data set match.
+    """
+
+    predictions: Predictions
+    notes: tuple[str, ...]
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write probabilities with the nine digits that bring a float32 back exactly."""
     frame = pd.DataFrame(predictions.probabilities, columns=pd.Index(predictions.findings))
-    frame.insert(0, "image", predictions.image_ids)
-    frame.to_csv(path, index=False, float_format="%.9g")
+    frame.insert(0, IMAGE, predictions.image_ids)
+    write_csv(frame, path, float_format="%.9g")
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, declared: Collection[str] | None = None) -> Predictions:
     """Read probabilities of this or any other tool: column `image`, then one column per finding.
 
     Images may be named with their suffix, as in the data set's own tables.
 
+    Args:
+        path: the CSV file.
+        declared: findings that count beside those of the vocabularies; columns of other names
+            (an index, a patient's id) are left out. None for a file of this package: all columns
+            are findings.
+
     Raises:
-        CxrlocError: a column or a number is missing, or two columns are of one finding; the message
-            names file, row and column.
+        CxrlocError: a column or a number is missing, no column is a finding, or two columns are
+            of one finding; the message names file, row and column.
     """
-    try:
-        frame = pd.read_csv(path, dtype={"image": str})
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path}: cannot be read as CSV ({error})") from error
-    findings = [str(name) for name in frame.columns if name != "image"]
-    if "image" not in frame.columns or not findings:
-        raise CxrlocError(f"{path}: needs a column `image` and one column per finding")
-    if (unnamed := frame["image"].isna()).any():
-        raise CxrlocError(f"{path}: row {int(unnamed.argmax()) + 2} names no image")
-    scores = frame[findings].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    if np.isnan(scores).any():
-        row, column = np.argwhere(np.isnan(scores))[0]
-        raise CxrlocError(f"{path}: row {row + 2} has no number for {findings[column]}")
-    standard = tuple(map(standard_finding, findings))
-    if twice := [name for name, n in Counter(standard).items() if n > 1]:
+    hint = "probabilities have a column `image` and one column per finding"
+    table = read_table(path, (IMAGE,), hint=hint)
+    names = [name for name in table.columns if name != IMAGE]
+    if declared is None:
+        kept = {name: standard_finding(name) for name in names}
+    else:
+        kept, _ = finding_columns(names, declared)
+    if not kept:
+        raise CxrlocError(
+            f"{path}: none of its columns {_some(names)} is a finding of the data set; name the "
+            "columns by their findings, such as Effusion, or declare them with --finding"
+        )
+    if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
         raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")
-    return Predictions(tuple(map(image_id_of, frame["image"])), standard, scores)
+    for index, cell in enumerate(table.columns[IMAGE]):
+        if not cell:
+            raise CxrlocError(f"{row_name(table, index)}: it names no image")
+    scores = [_numbers(table, name) for name in kept]
+    image_ids = tuple(image_id_of(from_csv(cell)) for cell in table.columns[IMAGE])
+    return Predictions(image_ids, tuple(kept.values()), np.array(scores).T.reshape(-1, len(kept)))
+
+
+def match_predictions(
+    path: Path, records: Sequence[Record], data_name: str, declared: Iterable[str] = ()
+) -> Matched:
+    """Read probabilities of any tool and keep those of the data set's images and findings.
+
+    Args:
+        path: the CSV file.
+        records: the data set.
+        data_name: how messages call the data set.
+        declared: findings that count beside those of the vocabularies and of the data set.
+
+    Raises:
+        CxrlocError: as `read_predictions`, or the file holds none of the images.
+    """
+    known = {*declared, *(finding for record in records for finding in record.labels)}
+    given = read_predictions(path, known)
+    names = {record.image_id for record in records}
+    rows = [row for row, name in enumerate(given.image_ids) if name in names]
+    if not rows:
+        raise CxrlocError(
+            f"{path}: none of its {len(given.image_ids)} images is in {data_name}; images are "
+            f"named {_some(given.image_ids, 1)} there and {_some(sorted(names), 1)} here"
+        )
+    kept = tuple(given.image_ids[row] for row in rows)
+    predictions = Predictions(kept, given.findings, given.probabilities[rows])
+    columns = [name for name in read_table(path, (IMAGE,)).columns if name != IMAGE]
+    notes = []
+    if ignored := finding_columns(columns, known)[1]:
+        notes.append(
+            f"{path.name}: no findings, and left out, are the columns {_some(ignored, 20)}"
+        )
+    foreign, absent = sorted({*given.image_ids} - names), sorted(names - {*kept})
+    if foreign or absent:
+        said = (
+            f"{path.name}: {len(set(kept))} of its {len(set(given.image_ids))} images are in the "
+        )
+        said += f"data set, which has {len(names)}"
+        said += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
+        notes.append(said + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
+    return Matched(predictions, tuple(notes))
+
+
+def _numbers(table: Table, column: str) -> Float[np.ndarray, " row"]:
+    cells = table.columns[column]
+    try:
+        numbers = np.array(cells, dtype=float)
+    except ValueError:
+        numbers = np.full(len(cells), np.nan)
+    if np.isfinite(numbers).all():
+        return numbers
+    # One cell at a time, so that the message names the row.
+    return np.array([number_in(row_name(table, i), column, cell) for i, cell in enumerate(cells)])
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    """The first names, quoted."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (", ..." if 1 < most < len(names) else "")

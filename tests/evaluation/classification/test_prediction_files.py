@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
-from cxrloc.types import CxrlocError, Predictions
+from cxrloc.evaluation.classification.prediction_files import (
+    match_predictions,
+    read_predictions,
+    write_predictions,
+)
+from cxrloc.types import CxrlocError, Label, Predictions, Record
 
 
 def test_predictions_come_back_exactly(tmp_path):
@@ -23,13 +27,14 @@ def test_an_image_may_be_named_with_its_suffix(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,Mass\na,0.5\n", "needs a column `image`"),
-        ("image\na\n", "one column per finding"),
-        ("image,Mass\na,0.5\nb,\n", "row 3 has no number for Mass"),
-        ("image,Mass\na,high\n", "row 2 has no number for Mass"),
-        ("image,Mass\na,0.5\n,0.5\n", "row 3 names no image"),
+        ("name,Mass\na,0.5\n", "no column image"),
+        ("image\na\n", "none of its columns"),
+        ("image,Mass\na,0.5\nb,\n", "row 3: Mass is ''"),
+        ("image,Mass\na,high\n", "row 2: Mass is 'high'"),
+        ("image,Mass\na,inf\n", "row 2: Mass is 'inf'"),
+        ("image,Mass\na,0.5\n,0.5\n", "row 3: it names no image"),
         ("image,Infiltrate,Infiltration\na,0.5,0.5\n", "two columns are of Infiltration"),
-        ("", "cannot be read as CSV"),
+        ("", "no column image"),
     ],
 )
 def test_a_broken_file_is_named_with_row_and_rule(tmp_path, text, message):
@@ -41,5 +46,45 @@ def test_a_broken_file_is_named_with_row_and_rule(tmp_path, text, message):
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path):
-    with pytest.raises(CxrlocError, match="cannot be read"):
+    with pytest.raises(CxrlocError, match="no such file"):
         read_predictions(tmp_path / "none.csv")
+
+
+RECORDS = [Record(name, name, name, None, labels={"Rib crack": Label.POSITIVE}) for name in "abc"]
+
+
+def matched(tmp_path, text, declared=()):
+    (tmp_path / "p.csv").write_text(text)
+    return match_predictions(tmp_path / "p.csv", RECORDS, "chests", declared)
+
+
+def test_an_index_and_ids_are_no_findings_and_are_named_once(tmp_path):
+    text = ",image,Patient ID,Mass,Rib crack,fold\n0,a,7,0.5,0.1,train\n1,b,8,0.4,0.2,train\n"
+    given = matched(tmp_path, f"{text}2,c,9,0.3,0.3,test\n")
+    assert given.predictions.findings == ("Mass", "Rib crack")
+    assert given.predictions.probabilities.tolist() == [[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]]
+    assert given.notes == (
+        "p.csv: no findings, and left out, are the columns 'Patient ID', 'fold'",
+    )
+
+
+@pytest.mark.parametrize("header", ["image,0,1", "image,p_Mass,p_Edema"])
+def test_a_file_without_a_column_of_a_finding_is_refused(tmp_path, header):
+    with pytest.raises(CxrlocError, match=r"none of its columns .* is a finding of the data set"):
+        matched(tmp_path, f"{header}\na,0.5,0.5\n")
+
+
+def test_a_word_of_no_vocabulary_is_a_finding_where_it_is_declared(tmp_path):
+    given = matched(tmp_path, "image,0\na,0.5\nb,0.5\nc,0.5\n", declared=["0"])
+    assert (given.predictions.findings, given.notes) == (("0",), ())
+
+
+def test_images_of_one_side_only_are_counted_with_an_example_of_each(tmp_path):
+    given = matched(tmp_path, "image,Mass\na,0.5\nx,0.5\ny,0.5\n")
+    assert given.predictions.image_ids == ("a",)
+    assert given.notes == (
+        "p.csv: 1 of its 3 images are in the data set, which has 3; only in the file: 'x'; "
+        "only in the data set: 'b'",
+    )
+    with pytest.raises(CxrlocError, match=r"none of its 1 images .* named 'z' there and 'a' here"):
+        matched(tmp_path, "image,Mass\nz,0.5\n")
