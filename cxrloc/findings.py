@@ -1,6 +1,16 @@
-"""Vocabularies: the findings that data sets label, in the order of their papers' tables."""
+"""Findings: the vocabularies of data sets, one spelling for each finding, and their codes.
 
+This is the only place where names of findings are reconciled: everything that reads a name from a
+file or an option passes it through `standard_finding`.
+"""
+
+import re
+import unicodedata
 from collections.abc import Iterable
+from typing import NamedTuple
+
+NO_FINDING = "No Finding"
+"""What stands for "none of the findings"; it is no finding of its own."""
 
 CHESTXRAY8 = (
     "Atelectasis",
@@ -26,7 +36,7 @@ CHESTXRAY14 = (
 """The 14 findings of ChestX-ray14 (Wang et al. 2017, table 16), spelled as in its label file."""
 
 CHEXPERT14 = (
-    "No Finding",
+    NO_FINDING,
     "Enlarged Cardiomediastinum",
     "Cardiomegaly",
     "Lung Lesion",
@@ -54,27 +64,116 @@ CHEXPERT_PARENTS = {
 """The tree of CheXpert's observations, child -> parent (Irvin et al. 2019, Fig. 1); others are
 roots."""
 
-SYNONYMS = {
-    "infiltrate": "Infiltration",
-    "pleural effusion": "Effusion",
-    "pleural thickening": "Pleural_Thickening",
-}
-"""Other spellings in published files, in lower case: the box list says `Infiltrate`."""
+VINDR = (
+    "Aortic enlargement",
+    "Calcification",
+    "Clavicle fracture",
+    "COPD",
+    "Enlarged PA",
+    "ILD",
+    "Lung cavity",
+    "Lung cyst",
+    "Lung tumor",
+    "Mediastinal shift",
+    "Nodule/Mass",
+    "Other disease",
+    "Other lesion",
+    "Rib fracture",
+    "Tuberculosis",
+)
+"""The classes of VinDr-CXR (Nguyen et al. 2022) that the other vocabularies do not have."""
 
-_BY_LOWER_CASE = {name.lower(): name for name in CHESTXRAY14} | SYNONYMS
-
-
-def standard_finding(name: str) -> str:
-    """The vocabulary's spelling of a finding; a name outside it comes back as it is.
-
-    >>> standard_finding("Infiltrate"), standard_finding("mass"), standard_finding("Rib fracture")
-    ('Infiltration', 'Mass', 'Rib fracture')
-    """
-    return _BY_LOWER_CASE.get(name.strip().lower(), name.strip())
-
+CHESTX_DET = ("Diffuse Nodule",)
+"""The class of ChestX-Det (Lian et al. 2021) that the other vocabularies do not have."""
 
 OTHER_OUTPUTS = ("View AP", "Sex M")
 """Outputs of networks that are no finding but are judged like one (Baltruschat et al. 2019)."""
+
+SYNONYMS = {
+    "PT": "Pleural_Thickening",
+    "PTX": "Pneumothorax",
+    "Pneumothoraces": "Pneumothorax",
+    "Pleural Effusion": "Effusion",
+    "Infiltrate": "Infiltration",
+    "Pulmonary fibrosis": "Fibrosis",
+    "Lung fibrosis": "Fibrosis",
+    "Pulmonary edema": "Edema",
+    "Pulmonary oedema": "Edema",
+    "Oedema": "Edema",
+    "Pulmonary emphysema": "Emphysema",
+    "Pulmonary consolidation": "Consolidation",
+    "Lung mass": "Mass",
+    "Pulmonary mass": "Mass",
+    "Lung nodule": "Nodule",
+    "Pulmonary nodule": "Nodule",
+    "Atelectases": "Atelectasis",
+    "Hiatal hernia": "Hernia",
+    "Hiatus hernia": "Hernia",
+    "Airspace Opacity": "Lung Opacity",
+    "Airspace Opacities": "Lung Opacity",
+    "Lung Opacities": "Lung Opacity",
+    "Pulmonary opacity": "Lung Opacity",
+    "Pleural others": "Pleural Other",
+    "Normal": NO_FINDING,
+}
+"""Other names in published files and papers, any case and spacing, and the name used here.
+
+`Infiltrate` stands in ChestX-ray14's own box list; `PT` in tables of papers; `Airspace Opacity` in
+CheXlocalize; `Normal` in Wang et al. 2017, table 2, and in Dong et al. 2017.
+"""
+
+
+def _key(name: str) -> str:
+    """Letters and digits alone, in lower case: what spellings of one name share."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).lower())
+
+
+_BY_KEY = {
+    **{
+        _key(name): name
+        for name in (*OTHER_OUTPUTS, *VINDR, *CHESTX_DET, *CHEXPERT14, *CHESTXRAY14)
+    },
+    **{_key(name): standard for name, standard in SYNONYMS.items()},
+}
+
+
+def standard_finding(name: str) -> str:
+    """The one spelling of a finding; an unknown name comes back with single blanks.
+
+    Case, blanks, underscores, hyphens and a plural s play no part.
+
+    >>> [standard_finding(name) for name in ("Infiltrates", "pleural_effusion ", "No finding")]
+    ['Infiltration', 'Effusion', 'No Finding']
+    >>> standard_finding("Coin  lesion")
+    'Coin lesion'
+    """
+    key = _key(name)
+    for each in (key, key.removesuffix("s"), key.removesuffix("es")):
+        if each in _BY_KEY:
+            return _BY_KEY[each]
+    return " ".join(name.split())
+
+
+def is_known(name: str, declared: Iterable[str] = ()) -> bool:
+    """Whether a name is that of a known finding, of No Finding, or of one that was declared.
+
+    >>> is_known("infiltrate"), is_known("Patient ID"), is_known("Coin lesion", ["coin lesion"])
+    (True, False, True)
+    """
+    standard = standard_finding(name)
+    return standard in _STANDARD or _key(standard) in {_key(each) for each in declared}
+
+
+def spelled_as(name: str, known: Iterable[str]) -> str:
+    """The standard name, or for a finding of one's own the spelling among the known names.
+
+    >>> spelled_as("coin_lesion", ["Coin lesion"]), spelled_as("mass", [])
+    ('Coin lesion', 'Mass')
+    """
+    standard = standard_finding(name)
+    if standard in _STANDARD:
+        return standard
+    return next((each for each in known if _key(each) == _key(standard)), standard)
 
 
 def finding_columns(
@@ -88,10 +187,105 @@ def finding_columns(
     Returns:
         The finding of each column that has one, by the column's name; names of the other columns.
 
-    >>> finding_columns(["Patient ID", "mass", "Rib fracture", "0"], declared=["Rib fracture"])
-    ({'mass': 'Mass', 'Rib fracture': 'Rib fracture'}, ['Patient ID', '0'])
+    >>> finding_columns(["Patient ID", "mass", "coin_lesion", "0"], declared=["Coin lesion"])
+    ({'mass': 'Mass', 'coin_lesion': 'Coin lesion'}, ['Patient ID', '0'])
     """
-    known = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14, *declared)), *OTHER_OUTPUTS}
-    standard = {name: standard_finding(name) for name in names}
-    kept = {name: finding for name, finding in standard.items() if finding in known}
-    return kept, [name for name in standard if name not in kept]
+    columns, own = list(names), list(declared)
+    kept = {name: spelled_as(name, own) for name in columns if is_known(name, own)}
+    return kept, [name for name in columns if name not in kept]
+
+
+_STANDARD = frozenset(_BY_KEY.values())
+
+
+class FindingCode(NamedTuple):
+    """A code of a finding in a public terminology.
+
+    Attributes:
+        value: the code.
+        scheme: its coding scheme designator (PS3.16, section 8): SCT, DCM or RADLEX.
+        meaning: the finding in the scheme's words.
+        source: "PS3.16" where DICOM's own tables have it (checked in pydicom's), "public" where
+            several public repositories agree.
+    """
+
+    value: str
+    scheme: str
+    meaning: str
+    source: str
+
+
+PRIVATE_SCHEME = "99CXRLOC"
+"""Scheme of findings for which no code could be verified; the code is the finding's name."""
+
+CODES: dict[str, tuple[FindingCode, ...]] = {
+    "Atelectasis": (
+        FindingCode("46621007", "SCT", "Atelectasis", "public"),
+        FindingCode("RID28493", "RADLEX", "atelectasis", "public"),
+    ),
+    "Cardiomegaly": (FindingCode("8186001", "SCT", "Cardiomegaly", "public"),),
+    "Effusion": (
+        FindingCode("60046008", "SCT", "Pleural effusion", "PS3.16"),
+        FindingCode("RID34539", "RADLEX", "pleural effusion", "public"),
+    ),
+    "Infiltration": (FindingCode("112121", "DCM", "Infiltrate", "PS3.16"),),
+    "Mass": (
+        FindingCode("4147007", "SCT", "Mass", "PS3.16"),
+        FindingCode("RID3874", "RADLEX", "mass", "public"),
+    ),
+    "Nodule": (
+        FindingCode("27925004", "SCT", "Nodule", "PS3.16"),
+        FindingCode("RID50149", "RADLEX", "nodule", "public"),
+    ),
+    "Pneumonia": (
+        FindingCode("233604007", "SCT", "Pneumonia", "public"),
+        FindingCode("RID5350", "RADLEX", "pneumonia", "public"),
+    ),
+    "Pneumothorax": (
+        FindingCode("36118008", "SCT", "Pneumothorax", "PS3.16"),
+        FindingCode("RID5352", "RADLEX", "pneumothorax", "public"),
+    ),
+    "Consolidation": (
+        FindingCode("95436008", "SCT", "Consolidation", "public"),
+        FindingCode("RID43255", "RADLEX", "consolidation", "public"),
+    ),
+    "Edema": (
+        FindingCode("19242006", "SCT", "Pulmonary edema", "PS3.16"),
+        FindingCode("RID4866", "RADLEX", "edema", "public"),
+    ),
+    "Emphysema": (
+        FindingCode("87433001", "SCT", "Pulmonary emphysema", "public"),
+        FindingCode("RID4799", "RADLEX", "emphysema", "public"),
+    ),
+    "Fibrosis": (FindingCode("51615001", "SCT", "Pulmonary fibrosis", "public"),),
+    "Pleural_Thickening": (FindingCode("RID28509", "RADLEX", "pleural thickening", "public"),),
+    "Hernia": (FindingCode("84089009", "SCT", "Hiatal hernia", "public"),),
+    "No Finding": (FindingCode("17621005", "SCT", "Normal", "PS3.16"),),
+    "Lung Lesion": (FindingCode("52988006", "SCT", "Lesion", "PS3.16"),),
+    "Lung Opacity": (
+        FindingCode("112001", "DCM", "Opacity", "PS3.16"),
+        FindingCode("RID28530", "RADLEX", "opacity", "public"),
+    ),
+    "Fracture": (
+        FindingCode("125605004", "SCT", "Fracture", "public"),
+        FindingCode("RID4650", "RADLEX", "fracture", "public"),
+    ),
+}
+"""Codes by standard name, the preferred one first.
+
+The label Hernia is broader than hiatal hernia. Lung Lesion needs the site Lung (39607008, SCT)
+beside it. Enlarged Cardiomediastinum, Pleural Other and Support Devices have no verified code.
+"""
+
+
+def code_of(finding: str) -> FindingCode:
+    """The preferred code of a finding; one of the private scheme where none is verified.
+
+    >>> code_of("pleural effusion").value, code_of("Support Devices").scheme
+    ('60046008', '99CXRLOC')
+    """
+    name = standard_finding(finding)
+    if name in CODES:
+        return CODES[name][0]
+    # Short String (SH) of a code value has at most 16 characters (PS3.5, section 6.2).
+    return FindingCode(_key(name)[:16] or "finding", PRIVATE_SCHEME, name[:64], "private")

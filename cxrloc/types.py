@@ -147,12 +147,17 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Truth: an expert drew this box for this finding, or a shape that the box encloses."""
+    """Truth: an expert drew this box for this finding, or a shape that the box encloses.
+
+    `where` says where it was read ("boxes.csv, row 7"), for messages; it plays no part in
+    comparisons.
+    """
 
     image_id: str
     finding: str
     box: Box
     shape: Outline | Mask | None = None
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,9 @@ class Record:
             another size has other coordinates. None where no file says it.
         labelled: False where the label table has no row for this image or its study: then nothing
             is known of any finding, which is not the same as "not mentioned".
+        ignored: regions in which a finding was not drawn one by one (COCO's `iscrowd`): boxes
+            found there are neither right nor wrong.
+        warnings: what a reader of any result on this record should know, one sentence each.
     """
 
     image_id: str
@@ -200,6 +208,8 @@ class Record:
     annotations: tuple[Annotation, ...] = ()
     annotation_frame: tuple[int, int] | None = None
     labelled: bool = True
+    ignored: tuple[Annotation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

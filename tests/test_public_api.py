@@ -27,7 +27,7 @@ SIGNATURES = {
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
     "laterality, photometric_interpretation, intensity, file_format, warnings, read_stored",
     "Record": "image_id, patient_id, study_id, path, view, age_years, sex, labels, annotations, "
-    "annotation_frame, labelled",
+    "annotation_frame, labelled, ignored, warnings",
     "ScoringProtocol": "rules, population, box_thresholds, resampling, draws",
 }
 

@@ -3,9 +3,8 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from cxrloc.findings import standard_finding
+from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.reports.label_file import NORMAL
-from cxrloc.reports.labels import NO_FINDING
 from cxrloc.reports.scores import Labels
 from cxrloc.types import CxrlocError, Label, Record
 
@@ -55,7 +54,7 @@ def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
     for name, label in said.items():
         if name == NORMAL and both:
             continue
-        finding = NO_FINDING if name == NORMAL else standard_finding(name)
+        finding = standard_finding(name)
         if finding in found:
             raise CxrlocError(f"two columns of the labels are of {finding}: keep one")
         found[finding] = label

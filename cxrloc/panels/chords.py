@@ -13,6 +13,7 @@ from matplotlib.path import Path as Curve
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.cooccurrence import Cooccurrence, cooccurrence
+from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.panels.plots import (
     GREY,
     WIDTHS_MM,
@@ -22,8 +23,7 @@ from cxrloc.panels.plots import (
     words_of,
 )
 from cxrloc.panels.results import chosen_findings, only_result
-from cxrloc.reports.label_file import NORMAL, read_labels
-from cxrloc.reports.labels import NO_FINDING
+from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Label, Record
 
 _GAP = 0.02  # of the circle, between arcs
@@ -50,7 +50,7 @@ def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure
     """
     records = _records(only_result(results, "cooccurrence"))
     named = [f for r in records for f, label in r.labels.items() if label is Label.POSITIVE]
-    counted = [f for f in dict.fromkeys(named) if f not in (NO_FINDING, NORMAL)]
+    counted = [f for f in dict.fromkeys(named) if standard_finding(f) != NO_FINDING]
     if not counted:
         raise CxrlocError(f"{results[0]}: no image with a positive finding to draw")
     counts = cooccurrence(records, chosen_findings(sorted(counted), request.findings))

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.findings import standard_finding
+from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.reports.clauses import Clustering
-from cxrloc.reports.labels import FINDINGS, NO_FINDING, ReportLabels
+from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
 from cxrloc.types import CxrlocError, Label
 
@@ -113,8 +113,8 @@ def write_clusters(
 def read_cluster_names(path: Path) -> dict[str, str]:
     """Reads what a person called the clusters: a CSV with the columns `medoid` and `name`.
 
-    A finding of the package's vocabularies gets its spelling there; `normal` (Dong et al. 2017,
-    table I) is No Finding; clusters of one name become one label; without a name a cluster is none.
+    A name becomes `standard_finding` of it, so `normal` (Dong et al. 2017, table I) is No Finding;
+    clusters of one name become one label; without a name a cluster is none.
 
     Raises:
         CxrlocError: it cannot be read, lacks a column, or names a cluster twice.
@@ -129,7 +129,7 @@ def read_cluster_names(path: Path) -> dict[str, str]:
                 medoid, name = ((row[column] or "").strip() for column in ("medoid", "name"))
                 if medoid in names:
                     raise CxrlocError(f"{path}, line {rows.line_num}: {medoid!r} is named twice")
-                names[medoid] = NO_FINDING if name == NORMAL else standard_finding(name)
+                names[medoid] = standard_finding(name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CxrlocError(f"{path}: no CSV file that can be read ({error})") from error
     return names

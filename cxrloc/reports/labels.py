@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from cxrloc.findings import CHESTXRAY14, CHEXPERT14
+from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING
 from cxrloc.reports.mentions import VOCABULARIES, Mention, find_mentions
 from cxrloc.reports.negation import Assertion, Engine, Verdict, scope_engine
 from cxrloc.reports.phrases import lower
 from cxrloc.reports.read import Report, UnreadableReport
 from cxrloc.reports.sections import clean, relevant_text, sentences
 from cxrloc.types import CxrlocError, Label
-
-NO_FINDING = "No Finding"
 
 FINDINGS = {"chestxray14": CHESTXRAY14, "chexpert": CHEXPERT14[1:]}
 """Findings of each vocabulary of `mentions.VOCABULARIES`, without No Finding."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.reports.labels import NO_FINDING, label_report
+from cxrloc.findings import NO_FINDING
+from cxrloc.reports.labels import label_report
 from cxrloc.reports.read import Report
 from cxrloc.types import Label
 
