@@ -168,7 +168,7 @@ def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_
     [
         ("--model", "no-such-model", "no-such-model"),
         ("--method", "no_cam", "choose from cam, grad_cam"),
-        ("--views", "upside-down", "choose from plain, tta, five-patch"),
+        ("--versions", "upside-down", "choose from plain, tta, five-patch"),
         ("--finding", "Cold", "choose from Atelectasis"),
         ("--device", "abacus", "not usable on this machine"),
     ],

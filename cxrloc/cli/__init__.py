@@ -24,7 +24,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     heatmap: "cxrloc phantom chests --n 4 --format dicom && cxrloc heatmap chests/images",
     bench: "cxrloc bench --t-iobb 0.5",
     classify: "cxrloc classify --by patient --tuning 0.3",
-    compare: "cxrloc classify --out a && cxrloc classify --views tta --out b && cxrloc compare a b",
+    compare: "cxrloc classify --out a && cxrloc classify --versions tta --out b"
+    " && cxrloc compare a b",
     trust: "cxrloc trust --images 2",
     figure: "cxrloc classify --out run && cxrloc figure roc run --width single --out roc.pdf",
     label: "echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt",

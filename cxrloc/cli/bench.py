@@ -22,7 +22,7 @@ from cxrloc.cli.options import (
     Thresholds,
     TIobb,
     TIou,
-    Views,
+    Versions,
     Workers,
 )
 from cxrloc.cli.terminal import (
@@ -96,7 +96,7 @@ def bench(
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
-    views: Views = "plain",
+    versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
@@ -128,7 +128,7 @@ def bench(
             html=html,
             save_maps=save_maps,
             pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(method, (), views, device, batch_size, workers, seed),
+            inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
         )
         result = flow.bench(data, out, options, lambda images: with_progress(images, quiet))
         if not quiet:

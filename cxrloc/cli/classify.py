@@ -24,7 +24,7 @@ from cxrloc.cli.options import (
     Seed,
     TruthLabels,
     Unit,
-    Views,
+    Versions,
     Workers,
 )
 from cxrloc.cli.terminal import (
@@ -106,7 +106,7 @@ def classify(
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
-    views: Views = "plain",
+    versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
@@ -140,7 +140,7 @@ def classify(
             html=html,
             resampling=Resampling(resamples, seed),
             pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings("cam", (), views, device, batch_size, workers, seed),
+            inference=InferenceSettings("cam", (), versions, device, batch_size, workers, seed),
         )
         if folds:
             show_folds(data, out, options, quiet)

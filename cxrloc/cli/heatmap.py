@@ -18,7 +18,7 @@ from cxrloc.cli.options import (
     Quiet,
     Seed,
     Thresholds,
-    Views,
+    Versions,
     Workers,
 )
 from cxrloc.cli.terminal import clear_errors, console, show_failures, with_progress
@@ -44,7 +44,7 @@ def heatmap(
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
-    views: Views = "plain",
+    versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
@@ -67,7 +67,7 @@ def heatmap(
             save_maps=save_maps,
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
-                method, tuple(finding or ()), views, device, batch_size, workers, seed
+                method, tuple(finding or ()), versions, device, batch_size, workers, seed
             ),
         )
         results = flow.heatmap(paths, out, options)

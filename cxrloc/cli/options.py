@@ -41,7 +41,9 @@ Thresholds = Annotated[
 Method = Annotated[
     str, typer.Option(help="cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ...")
 ]
-Views = Annotated[str, typer.Option(help="plain, tta or five-patch.")]
+Versions = Annotated[
+    str, typer.Option(help="Of the image: plain, or averaged over tta or five-patch.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]

@@ -13,7 +13,7 @@ from torch import Tensor
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.inference.threads import map_in_threads
-from cxrloc.inference.views import VIEWS, Seen, see
+from cxrloc.inference.versions import VERSIONS, Version, make_versions
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.given import NeedsMore
 from cxrloc.models.localizer import LocalizingNetwork
@@ -31,7 +31,7 @@ class InferenceSettings:
     Attributes:
         method: a name of `HEATMAPS`.
         findings: to localize; empty for all that the models share.
-        views: a name of `VIEWS`: the image as it is, or several versions of it averaged.
+        versions: a name of `VERSIONS`: the image as it is, or several versions of it averaged.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         batch_size: images in one forward pass.
         workers: threads that read files ahead.
@@ -40,7 +40,7 @@ class InferenceSettings:
 
     method: str = "cam"
     findings: tuple[str, ...] = ()
-    views: str = "plain"
+    versions: str = "plain"
     device: str = "auto"
     batch_size: int = 8
     workers: int = 2
@@ -118,9 +118,9 @@ def in_batches(
     `settings.workers` images are held at a time.
 
     Raises:
-        UsageError: the views or the device do not exist.
+        UsageError: the versions or the device do not exist.
     """
-    check_names("--views", [settings.views], VIEWS)
+    check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
     for model in models:
         model.network.to(device).eval()
@@ -186,10 +186,10 @@ def network_inputs(
 
 def versions_of(
     images: Float[Tensor, "batch channel row col"], model: Model, settings: InferenceSettings
-) -> Iterator[Seen]:
-    """The versions of the images whose outputs are averaged (`views.VIEWS`)."""
-    versions = VIEWS[settings.views](images.shape[-2], images.shape[-1], settings.seed)
-    return see(images, versions, model.preprocessing)
+) -> Iterator[Version]:
+    """The versions of the images whose outputs are averaged (`versions.VERSIONS`)."""
+    affines = VERSIONS[settings.versions](images.shape[-2], images.shape[-1], settings.seed)
+    return make_versions(images, affines, model.preprocessing)
 
 
 def check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -24,7 +24,7 @@ from cxrloc.inference.batches import (
     versions_of,
 )
 from cxrloc.inference.ensemble import average_maps
-from cxrloc.inference.views import average_views, cell_affine
+from cxrloc.inference.versions import average_versions, cell_affine
 from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
 from cxrloc.models.centring import usual_maps
 from cxrloc.models.given import NeedsMore
@@ -56,13 +56,13 @@ def localize(
     See `in_batches` for failures and memory.
 
     Raises:
-        UsageError: the method, the views, the device or a finding do not exist, or a method other
-            than "cam" on several versions of what a centred network sees.
+        UsageError: the method, the versions, the device or a finding do not exist, or several
+            versions are asked of a centred network with a method other than "cam".
         CxrlocError: the models share no finding.
     """
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
-    if settings.views != "plain" and settings.method != "cam":
+    if settings.versions != "plain" and settings.method != "cam":
         _refuse_centred(models, settings)
     if settings.method in ALTERS_IMAGES and any(isinstance(m.network, NeedsMore) for m in models):
         # The rest of the input is known for the image, not for each altered copy of a batch's.
@@ -93,12 +93,15 @@ def localize_radiograph(
 
 
 def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:
-    """Only of class activation maps it is known what centring takes off."""
+    """Refuse methods other than "cam" on several versions of what a centred network sees.
+
+    Centring is defined for class activation maps only, so other maps could not be averaged.
+    """
     for model in models:
         if model.config is not None and model.config.centred_cells:
             raise UsageError(
-                f"--views {settings.views}: maps of {model.card.name}, whose features are centred, "
-                f"are averaged with --method cam alone, not {settings.method}"
+                f"--versions {settings.versions}: maps of {model.card.name}, whose features are "
+                f"centred, are averaged with --method cam alone, not {settings.method}"
             )
 
 
@@ -117,10 +120,10 @@ def _localize_batch(
         of_network = heatmap_method(settings.method, model.probabilities)
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
-        seen = versions_of(images, model, settings)
+        versions = versions_of(images, model, settings)
         usual = usual_maps(model.network, columns)
-        own_probabilities, own_maps = average_views(
-            method, seen, model.probabilities, shift, 0.0 if usual is None else usual
+        own_probabilities, own_maps = average_versions(
+            method, versions, model.probabilities, shift, 0.0 if usual is None else usual
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())

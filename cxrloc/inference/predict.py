@@ -18,7 +18,7 @@ from cxrloc.inference.batches import (
     network_inputs,
     versions_of,
 )
-from cxrloc.inference.views import average_probabilities
+from cxrloc.inference.versions import average_probabilities
 from cxrloc.models.weights import Model
 from cxrloc.types import Predictions, View
 
@@ -48,7 +48,7 @@ def predict(
     them know (`chosen_findings`). The heatmap method of the settings has no part in it.
 
     Raises:
-        UsageError: the views, the device or a finding do not exist.
+        UsageError: the versions, the device or a finding do not exist.
         CxrlocError: the models share no finding.
     """
     findings = chosen_findings(models, settings)
@@ -101,8 +101,8 @@ def _predict_batch(
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
             network = network_for(model, batch)
-            seen = versions_of(images, model, settings)
-            every = average_probabilities(network, seen, model.probabilities)
+            versions = versions_of(images, model, settings)
+            every = average_probabilities(network, versions, model.probabilities)
         columns = [model.card.findings.index(finding) for finding in findings]
         own.append(every[:, columns].cpu())
     mean = torch.stack(own).mean(0).numpy()

@@ -142,7 +142,7 @@ def _write(
         "columns": heatmaps.image_columns,
         "model": describe_models(models),
         "method": options.inference.method,
-        "views": options.inference.views,
+        "versions": options.inference.versions,
         "products_along_tree": options.products,
         "warnings": list(radiograph.warnings),
         "findings": [

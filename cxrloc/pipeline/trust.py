@@ -60,12 +60,12 @@ def trust(
     stays as it is.
 
     Raises:
-        UsageError: a name does not exist, the views are not plain, or `out` cannot be written.
+        UsageError: a name does not exist, `versions` is not "plain", or `out` cannot be written.
         CxrlocError: no image of the data has a positive finding of the model.
     """
     started = time.perf_counter()
-    if options.inference.views != "plain":
-        raise UsageError("--views: heatmaps are tested on images as they are (plain)")
+    if options.inference.versions != "plain":
+        raise UsageError("--versions: heatmaps are tested on images as they are (plain)")
     make_folder(out)
     models = read_tested(options)
     model = models.model

@@ -34,7 +34,7 @@ class TrustOptions:
         images: drawn from those with a positive label; every positive finding is tested.
         resampling: of the intervals; its seed also draws images, random maps and weights.
         pairing: of images, for networks that read two views.
-        inference: how the models are run; one image as it is (`views` plain).
+        inference: how the models are run; one image as it is (`versions` is "plain").
     """
 
     model: str

@@ -75,9 +75,9 @@ def test_an_image_without_partner_is_a_failure_that_says_what_to_do(dual):
     assert not isinstance(results[1], Failure)
 
 
-@pytest.mark.parametrize("views", ["tta", "five-patch"])
-def test_versions_of_a_pair_are_made_of_both_views(dual, views):
-    settings = replace(SETTINGS, views=views)
+@pytest.mark.parametrize("versions", ["tta", "five-patch"])
+def test_versions_of_a_pair_are_made_of_both_views(dual, versions):
+    settings = replace(SETTINGS, versions=versions)
     frontal, lateral = localize([dual], PAIR, settings)
     np.testing.assert_allclose(frontal.probabilities, lateral.probabilities, rtol=1e-5)
 

@@ -27,13 +27,13 @@ IMAGES = [
 ]
 
 
-@pytest.mark.parametrize("views", ["plain", "tta", "five-patch"])
+@pytest.mark.parametrize("versions", ["plain", "tta", "five-patch"])
 @pytest.mark.parametrize("models", [1, 2])
 def test_probabilities_without_maps_are_those_with_maps(
-    untrained_model: Path, views: str, models: int
+    untrained_model: Path, versions: str, models: int
 ) -> None:
     ensemble = [read_model(untrained_model)] * models
-    settings = InferenceSettings(views=views, findings=("Mass", "Effusion"), batch_size=2)
+    settings = InferenceSettings(versions=versions, findings=("Mass", "Effusion"), batch_size=2)
     for alone, mapped in zip(
         predict(ensemble, IMAGES, settings), localize(ensemble, IMAGES, settings), strict=True
     ):

@@ -9,7 +9,7 @@ import torch
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.localize import localize
-from cxrloc.inference.views import VIEWS, average_views, see
+from cxrloc.inference.versions import VERSIONS, average_versions, make_versions
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.centring import centre, usual_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
@@ -36,14 +36,16 @@ def test_maps_lose_their_mean_over_the_images_and_logits_stay(plain):
     torch.testing.assert_close(maps, raw - raw.mean(dim=0), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("views", ["tta", "five-patch"])
-def test_versions_of_an_image_lose_the_usual_chest_where_the_plain_image_shows_it(plain, views):
+@pytest.mark.parametrize("versions", ["tta", "five-patch"])
+def test_versions_of_an_image_lose_the_usual_chest_where_the_plain_image_shows_it(plain, versions):
     images = torch.rand(4, 1, 64, 64)
     centred = centre(plain, [images])
-    versions, seen_as = VIEWS[views](64, 64, 0), Preprocessing(size=64)
+    affines, seen_as = VERSIONS[versions](64, 64, 0), Preprocessing(size=64)
     usual = usual_maps(centred, range(2))
     (_, maps), (_, raw) = (
-        average_views(partial(cam, network), see(images, versions, seen_as), sigmoid, usual=taken)
+        average_versions(
+            partial(cam, network), make_versions(images, affines, seen_as), sigmoid, usual=taken
+        )
         for network, taken in ((centred, usual), (plain, 0.0))
     )
     torch.testing.assert_close(maps, raw - cam(plain, images)[1].mean(dim=0), atol=1e-4, rtol=1e-4)
@@ -53,8 +55,8 @@ def test_versions_of_an_image_have_class_activation_maps_alone(plain):
     card = ModelCard(name="centred", trained_on="chance", findings=FINDINGS)
     centred = centre(plain, [torch.rand(2, 1, 64, 64)])
     model = Model(centred, centred.config, Preprocessing(size=64), card)
-    settings = InferenceSettings(method="hirescam", views="tta", device="cpu")
-    with pytest.raises(UsageError, match=r"--views tta: maps of centred.*not hirescam"):
+    settings = InferenceSettings(method="hirescam", versions="tta", device="cpu")
+    with pytest.raises(UsageError, match=r"--versions tta: maps of centred.*not hirescam"):
         next(localize([model], [], settings))
 
 

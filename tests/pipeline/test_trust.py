@@ -64,6 +64,6 @@ def test_areas_are_those_of_the_written_curves(result: tuple[pd.DataFrame, Path]
 
 
 def test_averaged_views_are_refused(untrained_model: Path, tmp_path: Path) -> None:
-    options = TrustOptions(str(untrained_model), inference=InferenceSettings(views="tta"))
-    with pytest.raises(UsageError, match="--views"):
+    options = TrustOptions(str(untrained_model), inference=InferenceSettings(versions="tta"))
+    with pytest.raises(UsageError, match="--versions"):
         trust(None, tmp_path, options)

@@ -15,7 +15,7 @@ from cxrloc.localization.sampling import Sampled, mean_inside, sample
 from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine
 
-ViewFunction = Callable[[int, int, int], list[Affine]]
+VersionFunction = Callable[[int, int, int], list[Affine]]
 
 
 def plain(rows: int, columns: int, seed: int) -> list[Affine]:
@@ -57,7 +57,7 @@ def test_time_augmentation(rows: int, columns: int, seed: int) -> list[Affine]:
     return versions
 
 
-VIEWS: dict[str, ViewFunction] = {
+VERSIONS: dict[str, VersionFunction] = {
     "plain": plain,
     "tta": test_time_augmentation,
     "five-patch": five_patch,
@@ -65,89 +65,93 @@ VIEWS: dict[str, ViewFunction] = {
 """Name to function of (rows, columns, seed): affines from each version to the network's input."""
 
 
-class Seen(NamedTuple):
-    """One version of a batch, as the network gets it, and the affine from it to the plain image."""
+class Version(NamedTuple):
+    """One version of a batch of images, and the affine from its pixels to the plain images'."""
 
     images: Float[Tensor, "batch channel row col"]
     to_plain: Affine
 
 
-def see(
+def make_versions(
     images: Float[Tensor, "batch channel row col"],
-    versions: Sequence[Affine],
+    affines: Sequence[Affine],
     preprocessing: Preprocessing,
-) -> Iterator[Seen]:
-    """Versions of images, made one by one; the plain one is not resampled.
+) -> Iterator[Version]:
+    """Yields the versions of a batch of images one by one; the plain one is not resampled.
 
-    Where grey levels are standardised, each version's are, as augmented images' are in training.
+    If the model standardises grey levels, those of each version are standardised again, as those
+    of augmented images are in training.
 
     Args:
         images: as the network takes them.
-        versions: affines from each version to the image, as the functions of `VIEWS` give them.
-        preprocessing: that made the images.
+        affines: from each version to the image, as the functions of `VERSIONS` give them.
+        preprocessing: the settings that made the images.
     """
-    for version in versions:
-        if version == Affine():
-            yield Seen(images, version)
+    for affine in affines:
+        if affine == Affine():
+            yield Version(images, affine)
             continue
-        planes = sample(images, version, *images.shape[-2:]).planes
+        planes = sample(images, affine, *images.shape[-2:]).planes
         if preprocessing.standardised:
-            # The channels of a view differ by a mean and a deviation: the first holds its greys.
+            # The channels of one view are its grey levels with different means and deviations,
+            # so the first channel of each view gives the grey levels back.
             first = planes[:, :: len(preprocessing.mean)]
             grey = first * preprocessing.std[0] + preprocessing.mean[0]
             planes = normalised(grey, preprocessing)
-        yield Seen(planes, version)
+        yield Version(planes, affine)
 
 
 def average_probabilities(
     network: Callable[[Tensor], tuple[Tensor, Tensor]],
-    seen: Iterable[Seen],
+    versions: Iterable[Version],
     probabilities: Probabilities,
 ) -> Float[Tensor, "batch finding"]:
     """Probabilities, averaged over versions of the images.
 
     Args:
         network: images to logits and features.
-        seen: the versions (`see`).
-        probabilities: of logits.
+        versions: of the images (`make_versions`).
+        probabilities: the function that turns logits into probabilities.
     """
-    logits = (network(version.images)[0] for version in seen)
+    logits = (network(version.images)[0] for version in versions)
     return torch.stack([probabilities(own) for own in logits]).mean(0)
 
 
-def average_views(
+def average_versions(
     method: Callable[[Tensor], tuple[Tensor, Tensor]],
-    seen: Iterable[Seen],
+    versions: Iterable[Version],
     probabilities: Probabilities,
     shift_pixels: float = 0.0,
     usual: Float[Tensor, "finding map_row map_col"] | float = 0.0,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
     """Probabilities and raw maps, averaged over versions of the images.
 
-    Maps are carried back to the plain image's grid and averaged there over the versions that
-    cover a cell; a cell that none covers takes the mean of the nearest values.
+    The map of each version is resampled onto the grid of the plain image. There each cell is
+    averaged over the versions that cover it; a cell that no version covers takes the mean of the
+    nearest values.
 
     Args:
         method: images to logits of all findings and to raw maps, possibly of fewer findings.
-        seen: the versions (`see`).
-        probabilities: of logits.
+        versions: of the images (`make_versions`).
+        probabilities: the function that turns logits into probabilities.
         shift_pixels: of the network's features, see `cell_affine`.
-        usual: what `method` has taken off the maps of every version, wherever that version shows
-            the chest (`models.centring`); it is taken off again where the plain image shows it.
+        usual: the mean maps that `method` has subtracted from the maps of every version, on the
+            grid of that version (`models.centring`). They are added back before resampling and
+            subtracted again on the grid of the plain image.
 
     Returns:
         Probabilities and maps.
     """
     of_versions, carried = [], []
-    for images, version in seen:
+    for images, to_plain in versions:
         logits, maps = method(images)
         of_versions.append(probabilities(logits))
-        if version == Affine():
+        if to_plain == Affine():
             everywhere = torch.ones(maps.shape[-2:], dtype=torch.bool, device=maps.device)
             carried.append(Sampled(maps.float(), everywhere))
         else:
             cell = cell_affine(images.shape, maps.shape, shift_pixels)
-            back = compose(compose(cell, inverse(version)), inverse(cell))
+            back = compose(compose(cell, inverse(to_plain)), inverse(cell))
             planes, inside = sample(maps + usual, back, *maps.shape[-2:])
             carried.append(Sampled(planes - usual, inside))
     return torch.stack(of_versions).mean(0), mean_inside(carried)
@@ -158,8 +162,8 @@ def cell_affine(
 ) -> Affine:
     """Grid coordinates of a map to coordinates of the network's input.
 
-    The grid spans the input, moved by how far from its cell's centre a feature looks
-    (`models.grid.cell_shift_pixels`; 0 for networks that do not say).
+    The grid covers the input, moved by the distance from a cell's centre to the centre of what its
+    feature sees (`models.grid.cell_shift_pixels`; 0 for networks that have no such attribute).
 
     >>> cell_affine((1, 1, 256, 256), (1, 8, 16, 16), shift_pixels=-7.5)
     Affine(xx=16.0, xy=0.0, x0=-7.5, yx=0.0, yy=16.0, y0=-7.5)
