@@ -19,6 +19,7 @@ from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.schedules import LENGTHS
 from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError, UsageError, View
 
@@ -30,6 +31,10 @@ _CHOICES = re.compile(r"^# (?:Departs|Open): .*(?:\n#  .*)*", re.MULTILINE)
 
 PHANTOM = "phantom"
 """The reader that needs no folder: phantoms are drawn."""
+
+
+EITHER_OR = [{"steps", "epochs"}, *({steps, epochs} for steps, epochs in LENGTHS.items())]
+"""Keys of one length, in steps and in epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,16 @@ class DataConfig:
         images: folders of images below the data folder, in place of the published ones.
         split: into training, validation and test, by patient; phantoms have their own.
         views: projections to keep; empty: all.
-        uncertain: what uncertain labels teach, a name of `POLICIES`; they are never scored.
+        uncertain: what uncertain labels teach, a name of `POLICIES`.
+        uncertain_truth: what uncertain labels are in validation: "unknown" leaves them out,
+            "negative" counts them as absent (Rubin et al. 2018, section 5.3).
+        no_finding: when an image has "No Finding": "labels" goes by all labels of the image,
+            "outputs" by the findings of the network alone (Rubin et al. 2018: an image with
+            Emphysema alone has none of the 13 findings).
+        boxed_patients: where the patients go for whom an expert drew a box in ChestX-ray14:
+            "test" puts them into the test part whatever is drawn; "left_out" keeps them out of
+            all three parts, so that the ratios hold among the others; "drawn" splits them like
+            everybody else, after which `bench` refuses the model on those who trained it.
         not_mentioned: a finding without a label is "negative" or "unknown".
         condition: labels to learn given others, a name of `CONDITIONS`, along CheXpert's tree.
         pairing: which pairs a study gives to a network of two views, a name of `PAIRINGS`.
@@ -73,6 +87,9 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     views: tuple[str, ...] = ()
     uncertain: str = "ignore"
+    uncertain_truth: str = "unknown"
+    no_finding: str = "labels"
+    boxed_patients: str = "test"
     not_mentioned: str = "negative"
     condition: str = ""
     pairing: str = "first"
@@ -83,6 +100,9 @@ class DataConfig:
         for what, value, known in (
             ("reader", self.reader, (*READERS, PHANTOM)),
             ("uncertain", self.uncertain, POLICIES),
+            ("uncertain_truth", self.uncertain_truth, ("unknown", "negative")),
+            ("no_finding", self.no_finding, ("labels", "outputs")),
+            ("boxed_patients", self.boxed_patients, ("test", "left_out", "drawn")),
             ("condition", self.condition, ("", *CONDITIONS)),
             ("pairing", self.pairing, PAIRINGS),
             ("not_mentioned", self.not_mentioned, ("negative", "unknown")),
@@ -233,16 +253,25 @@ def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of both; of a key in both the upper one, table by table; phantoms of no other reader.
+    """The values of both tables; where both have a key, the value of the upper one.
+
+    Tables inside them are merged in the same way. A length that the upper table gives in steps
+    takes out the same length in epochs, and the other way round; the table of phantoms is taken
+    out where the upper table names another reader.
 
     >>> _merged({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
     {'a': 1, 'b': {'c': 4, 'd': 3}}
     >>> _merged({"reader": "phantom", "phantom": {"seed": 1}}, {"reader": "openi"})
     {'reader': 'openi'}
+    >>> _merged({"epochs": 5}, {"steps": 100})
+    {'steps': 100}
     """
-    if above.get("reader", PHANTOM) != PHANTOM:
-        # This table of another reader's has no place here, and TOML cannot take it out.
-        below = {key: value for key, value in below.items() if key != PHANTOM}
+    # TOML cannot take a key out, so these keys take out the one that they stand for.
+    taken_out = {PHANTOM} if above.get("reader", PHANTOM) != PHANTOM else set()
+    for keys in EITHER_OR:
+        if any(above.get(key) for key in keys):
+            taken_out |= keys - above.keys()
+    below = {key: value for key, value in below.items() if key not in taken_out}
     both = {
         key: _merged(below[key], value)
         for key, value in above.items()

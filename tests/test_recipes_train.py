@@ -45,7 +45,9 @@ def small(recipe: Recipe) -> Recipe:
         recipe,
         start="scratch",
         data=replace(recipe.data, images=(), phantom=phantoms),
-        preprocessing=replace(recipe.preprocessing, size=32),
+        preprocessing=replace(
+            recipe.preprocessing, size=32, crop_from=36 if recipe.preprocessing.crop_from else 0
+        ),
         network=replace(
             recipe.network,
             backbone="small_resnet",

@@ -80,6 +80,7 @@ def show_data(data: Any, quiet: bool) -> None:
     rows = [["", *parts]]
     for what in ("images", "images_missing", "patients"):
         rows.append([what.replace("_", " "), *(str(part[what]) for part in parts.values())])
+    rows.append(["share of images", *(f"{part['share_of_images']:.1%}" for part in parts.values())])
     for finding in findings:
         cells = []
         for part in parts.values():
@@ -90,6 +91,8 @@ def show_data(data: Any, quiet: bool) -> None:
     screen.print(plain_table(rows))
     if data.unlisted:
         screen.print(f"Left out, as no official list names them: {data.unlisted} images.")
+    if data.left_out:
+        screen.print(f"Left out, as an expert drew a box for the patient: {data.left_out} images.")
     if data.parts.leaking:
         screen.print("Split by image: patients leak from one part into another.")
     if data.description["labels_shuffled"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
-from cxrloc.images.augment import DRAWS, Augmentation, augment, cut_out
+from cxrloc.images.augment import DRAWS, Augmentation, augment, centre_crop, cut_out
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.types import CxrlocError, Record
 
@@ -186,7 +186,7 @@ def training_step(
 
     def changed(places: Integer[np.ndarray, " place"]) -> Tensor:
         grey = grey_levels(images, chosen[places], feeding.device)
-        return augment(grey, draws[places], feeding.augmentation)
+        return augment(grey, draws[places], feeding.augmentation, feeding.preprocessing.size)
 
     batches = []
     for start in range(0, len(chosen), size):
@@ -208,8 +208,9 @@ def training_step(
 def evaluation_inputs(
     images: ImageSet, rows: Integer[np.ndarray, " image"], feeding: Feeding
 ) -> tuple[Tensor, ...]:
-    """Some images as the network takes them, unchanged."""
-    return network_inputs(images, rows, grey_levels(images, rows, feeding.device), feeding)
+    """Some images as the network takes them, unchanged but for the centre crop of larger ones."""
+    grey = centre_crop(grey_levels(images, rows, feeding.device), feeding.preprocessing.size)
+    return network_inputs(images, rows, grey, feeding)
 
 
 def network_inputs(

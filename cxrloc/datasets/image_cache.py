@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from jaxtyping import Integer, Shaped
 
-from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess
+from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess, uncropped
 from cxrloc.types import CxrlocError, Radiograph
 
 
@@ -105,7 +105,7 @@ def cached_images(
         folder: of the cache, made if absent.
         watch: sees every image that had to be made.
     """
-    plain = replace(preprocessing, mean=(0.0,), std=(1.0,), standardised=False)
+    plain = replace(uncropped(preprocessing), mean=(0.0,), std=(1.0,), standardised=False)
     depth = np.uint8 if (plain.bit_depth or 16) <= 8 else np.uint16
     place = folder / hashlib.sha256(f"{PIXELS_VERSION} {plain}".encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

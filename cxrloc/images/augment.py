@@ -32,6 +32,9 @@ class Augmentation:
             enlarged to the whole input.
         crop_aspect: smallest and largest ratio of the crop's width to its height; all between
             are as likely. A side that would be longer than the image's is as long.
+        whole_pixel_crop: crops of the network's input size are cut out of the larger image
+            (`Preprocessing.crop_from`) at a random place on whole pixels, without enlargement
+            (Dong et al. 2017, section IV: 224 x 224 out of 256 x 256 has 33 x 33 places).
         brightness: largest change of all grey levels, as a share of their range.
         contrast: largest change of their distance from the image's mean, as a share.
         cutmix: probability that a rectangle comes from another image, and as large a share of
@@ -48,6 +51,7 @@ class Augmentation:
     shear: float = 0.0
     crop_area: tuple[float, ...] = (1.0, 1.0)
     crop_aspect: tuple[float, ...] = (1.0, 1.0)
+    whole_pixel_crop: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     cutmix: float = 0.0
@@ -57,6 +61,8 @@ class Augmentation:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise CxrlocError(f"{name} {low}, {high}: needs 0 < smallest <= largest")
+        if self.whole_pixel_crop and crops_randomly(self):
+            raise CxrlocError("whole_pixel_crop and crop_area are two kinds of crops: give one")
         if self.crop_area[1] > 1:
             raise CxrlocError(f"crop_area {self.crop_area}: no crop is larger than the image")
         amounts = (self.rotation_degrees, self.shift, self.shear, self.brightness)
@@ -66,15 +72,25 @@ class Augmentation:
             raise CxrlocError(f"{self}: mirror and cutmix are from 0 to 1")
 
 
+def crops_randomly(config: Augmentation) -> bool:
+    """Whether random parts of the image are enlarged to the network's input."""
+    return config.crop_area != (1.0, 1.0)
+
+
 def augment(
     images: Float[Tensor, "batch channel row col"],
     draws: Float[np.ndarray, "batch draw"],
     config: Augmentation,
-) -> Float[Tensor, "batch channel row col"]:
+    size: int | None = None,
+) -> Float[Tensor, "batch channel new_row new_col"]:
     """Images changed by their own random numbers.
+
+    Of images that are larger than the network's input, random crops are taken from the whole
+    image; without random crops the centre of `size` pixels is changed.
 
     Args:
         images: square, grey levels in [0, 1].
+        size: rows and columns of the network's input; None: those of the images.
         draws: `DRAWS` numbers in [0, 1) per image: the same numbers give the same change,
             whatever other images are in the batch.
         config: how far. Cutting is not done here: it needs the other image's labels.
@@ -84,14 +100,47 @@ def augment(
     tensor([[[[0., 1.],
               [0., 0.]]]])
     """
+    rows, columns = (size, size) if size else images.shape[-2:]
+    if config.whole_pixel_crop:
+        images = _whole_pixel_crops(images, draws[:, 8:10], rows)
+    elif size and not crops_randomly(config):
+        images = centre_crop(images, size)
     if config.brightness or config.contrast:
         images = _changed_greys(images, _tensor(draws[:, 10:12] * 2 - 1, images), config)
     matrices = affine_matrices(draws, config)
     if np.array_equal(np.abs(matrices), np.broadcast_to(np.eye(2, 3), matrices.shape)):
+        # Nothing but mirroring: no pixel needs to be interpolated.
         mirrored = _tensor(matrices[:, 0, 0] < 0, images)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
-    grid = F.affine_grid(_tensor(matrices, images), list(images.shape), align_corners=False)
+    shape = [*images.shape[:2], rows, columns]
+    grid = F.affine_grid(_tensor(matrices, images), shape, align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def centre_crop(
+    images: Float[Tensor, "batch channel row col"], size: int
+) -> Float[Tensor, "batch channel size size"]:
+    """The middle of square images.
+
+    >>> centre_crop(torch.arange(16.0).reshape(1, 1, 4, 4), size=2)
+    tensor([[[[ 5.,  6.],
+              [ 9., 10.]]]])
+    """
+    start = (images.shape[-1] - size) // 2
+    return images[..., start : start + size, start : start + size]
+
+
+def _whole_pixel_crops(
+    images: Float[Tensor, "batch channel row col"],
+    draws: Float[np.ndarray, "batch xy"],
+    size: int,
+) -> Float[Tensor, "batch channel size size"]:
+    """Of each image a square at its own place; all places are as likely."""
+    places = np.floor(draws * (images.shape[-1] - size + 1)).astype(int).tolist()
+    crops = [
+        image[:, y : y + size, x : x + size] for image, (x, y) in zip(images, places, strict=True)
+    ]
+    return torch.stack(crops)
 
 
 def affine_matrices(

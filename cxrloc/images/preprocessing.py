@@ -35,6 +35,9 @@ class Preprocessing:
         size: rows and columns of the network's input.
         fit: "squash" to the square, "letterbox" (whole image, black border), centre "crop", or
             "template": squash, then crop where the image looks most like `template`.
+        crop_from: side of the larger square that `fit` makes, of which the network gets the centre
+            of `size` pixels (Baltruschat et al. 2019: 224 of 256, 448 of 480); 0: `fit` makes
+            the input itself. In training, crops are taken from the larger square.
         source_size: side of the square the training images were squashed to before; None (in a
             recipe 0): not.
         bit_depth: bits per pixel the training images were stored with; None: unlimited.
@@ -50,6 +53,7 @@ class Preprocessing:
 
     size: int
     fit: Literal["squash", "letterbox", "crop", "template"] = "squash"
+    crop_from: int = 0
     source_size: int | None = 1024
     bit_depth: int | None = 8
     mean: tuple[float, ...] = (0.5,)
@@ -69,6 +73,12 @@ class Preprocessing:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        margin = self.crop_from - self.size
+        if self.crop_from and (margin < 0 or margin % 2 or self.fit == "template"):
+            raise ValueError(
+                f"crop_from = {self.crop_from}: a centre of {self.size} pixels needs a square that "
+                "is larger by an even number of pixels, and no template"
+            )
 
 
 def _squash_affine(rows: int, columns: int, size: int) -> Affine:
@@ -118,6 +128,17 @@ def preprocess(
     return (grey - mean) / std, compose(to_source, fit)
 
 
+def uncropped(preprocessing: Preprocessing) -> Preprocessing:
+    """The preprocessing that makes the whole larger square of `crop_from`.
+
+    >>> uncropped(Preprocessing(size=224, crop_from=256)).size
+    256
+    """
+    if not preprocessing.crop_from:
+        return preprocessing
+    return replace(preprocessing, size=preprocessing.crop_from, crop_from=0)
+
+
 def learn_template(
     radiographs: Iterable[Radiograph], preprocessing: Preprocessing
 ) -> Preprocessing:
@@ -138,7 +159,10 @@ def _fit(grey: Float32[np.ndarray, "row col"], preprocessing: Preprocessing) -> 
     """The way of one image into the square of the network's input."""
     rows, columns = grey.shape
     if preprocessing.fit != "template":
-        return FITS[preprocessing.fit](rows, columns, preprocessing.size)
+        side = preprocessing.crop_from or preprocessing.size
+        margin = (side - preprocessing.size) // 2
+        centre = Affine(x0=-float(margin), y0=-float(margin))
+        return compose(FITS[preprocessing.fit](rows, columns, side), centre)
     side = search_side(preprocessing.size)
     squash = _squash_affine(rows, columns, side)
     seen = RESAMPLERS[preprocessing.interpolation](grey, squash, side, side)

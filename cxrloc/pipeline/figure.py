@@ -13,7 +13,7 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.results import leaks
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.recipe import RECIPES, read_recipe
-from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
+from cxrloc.training.fit_config import FitConfig, counts_epochs, learning_rate, resolved
 from cxrloc.types import UsageError
 
 _PLANNED = "training"
@@ -112,9 +112,9 @@ def planned_rates(stages: Sequence[FitConfig], training_images: int = 0) -> list
     rates: list[tuple[int, float]] = []
     done = 0
     for fit in stages:
-        if not (fit.steps or training_images):
+        if counts_epochs(fit) and not training_images:
             raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
-        known = resolved(fit, training_images) if fit.epochs else fit
+        known = resolved(fit, training_images) if counts_epochs(fit) else fit
         every = -(-known.steps // _MOST_POINTS)
         places = sorted({*range(0, known.steps, every), known.steps - 1})
         rates += [(done + step + 1, learning_rate(step, known)) for step in places]

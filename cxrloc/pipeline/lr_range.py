@@ -14,7 +14,13 @@ from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.train import TrainOptions, check_before_data, chosen_recipe
-from cxrloc.pipeline.train_stages import build, feeding_for, training_batches, with_values
+from cxrloc.pipeline.train_stages import (
+    build,
+    feeding_for,
+    images_learned,
+    training_batches,
+    with_values,
+)
 from cxrloc.pipeline.training_data import training_data
 from cxrloc.training.fit_config import resolved
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries
@@ -57,10 +63,11 @@ def lr_range(
     check_before_data(recipe, options)
     device = choose_device(options.device)
     data = training_data(recipe, options.data, options.labels, options.cache, decoding)
-    fit = replace(resolved(recipe.fit, len(data.train.slots)), steps=config.steps)
     network = build(recipe, data, device)
+    images = images_learned(with_values(data, network).train, recipe, recipe.data.condition)
+    fit = replace(resolved(recipe.fit, len(images.slots)), steps=config.steps)
     feeding = feeding_for(recipe, fit, recipe.data.condition, device)
-    batches = partial(training_batches, with_values(data, network).train, feeding, fit)
+    batches = partial(training_batches, images, feeding, fit)
     points = [*watch(range_test(network, batches, fit, config))]
     table = out / "lr_range.csv"
     with table.open("w", encoding="utf-8", newline="") as file:

@@ -30,15 +30,15 @@ from cxrloc.models.networks import Network, build_network
 from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.pipeline.training_data import TrainingData
 from cxrloc.recipe import Recipe
-from cxrloc.training.conditional import CONDITIONS
+from cxrloc.training.conditional import CONDITIONS, learned_images
 from cxrloc.training.distributed import gathered, own_share, rank, synchronised, world_size
 from cxrloc.training.first_weights import start
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, resolved
-from cxrloc.training.losses import LOSSES, probabilities_after
+from cxrloc.training.losses import LOSSES, loss_terms, probabilities_after
 from cxrloc.training.step import AUTOCAST
 from cxrloc.training.uncertainty import POLICIES
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, Label
 
 READ_AHEAD = 2
 """Threads that prepare the next steps while a GPU computes."""
@@ -94,11 +94,15 @@ def _train_stage(
     network: Network, stage: _Stage, recipe: Recipe, data: TrainingData, device: torch.device
 ) -> Trained:
     """`fit`, judged on what the stage learns; and what the network then says."""
-    config = resolved(stage.config, len(data.train.slots))
+    images = images_learned(data.train, recipe, stage.condition)
+    config = resolved(stage.config, len(images.slots))
     findings = recipe.network.findings
-    labels = validation_labels(data.validation.labels, findings, stage.condition, config.loss)
+    truth = data.validation.labels
+    if recipe.data.uncertain_truth == "negative":
+        truth = np.where(truth == Label.UNCERTAIN, np.float32(Label.NEGATIVE), truth)
+    labels = validation_labels(truth, findings, stage.condition, config.loss)
     feeding = feeding_for(recipe, config, stage.condition, device)
-    batches = partial(training_batches, data.train, feeding, config)
+    batches = partial(training_batches, images, feeding, config)
 
     def scores(logits: Tensor) -> dict[str, float]:
         return _marked(validation_scores(logits, labels, config.loss, findings), data.parts.leaking)
@@ -157,23 +161,44 @@ def feeding_for(recipe: Recipe, config: FitConfig, condition: str, device: torch
             f"a batch of {config.batch_size} in {config.accumulation} passes cannot be shared by "
             f"{world_size()} processes"
         )
-    certain = POLICIES[recipe.data.uncertain]
-
-    def policy(labels: Tensor, generator: torch.Generator) -> Tensor:
-        labels = certain(labels, generator)
-        if not condition:
-            return labels
-        return CONDITIONS[condition](labels, recipe.network.findings, CHEXPERT_PARENTS)
-
     return Feeding(
         preprocessing=recipe.preprocessing,
         augmentation=recipe.augmentation,
-        policy=policy,
+        policy=partial(taught_labels, recipe=recipe, condition=condition),
         device=device,
         passes=config.accumulation,
         share=(rank(), world_size()),
         seed=config.seed,
     )
+
+
+def taught_labels(
+    labels: Tensor, generator: torch.Generator, recipe: Recipe, condition: str
+) -> Tensor:
+    """Labels as a stage learns them: first the uncertainty policy, then the condition."""
+    labels = POLICIES[recipe.data.uncertain](labels, generator)
+    if not condition:
+        return labels
+    return CONDITIONS[condition](labels, recipe.network.findings, CHEXPERT_PARENTS)
+
+
+def images_learned(images: ImageSet, recipe: Recipe, condition: str) -> ImageSet:
+    """The images of a conditional stage that have a label to learn from; of other stages all.
+
+    Raises:
+        CxrlocError: there are none.
+    """
+    if not condition:
+        return images
+    labels = taught_labels(torch.from_numpy(images.labels), torch.Generator(), recipe, condition)
+    rows = learned_images(labels).numpy()
+    if not rows.any():
+        raise CxrlocError(
+            f'condition = "{condition}": none of the {len(rows)} training images meets it, so '
+            "there is nothing to learn from"
+        )
+    values = None if images.values is None else images.values[torch.from_numpy(rows)]
+    return replace(images, slots=images.slots[rows], labels=images.labels[rows], values=values)
 
 
 def training_batches(
@@ -216,8 +241,9 @@ def validation_labels(
 ) -> Float[Tensor, "image finding"]:
     """Labels that a stage is judged by: as it learns them, and NaN where it learns nothing.
 
-    Uncertain labels are never scored, whatever they teach. A conditional stage says nothing of
-    children whose parent is absent (`CONDITIONS`), nor softmax of images without exactly one label.
+    Uncertain labels are not scored, whatever they teach. A conditional stage is not judged on
+    children whose parent is absent (`CONDITIONS`), and a network trained with softmax not on images
+    without exactly one label.
 
     >>> labels = np.array([[1.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
     >>> validation_labels(labels, ("Mass", "Nodule"), "", "softmax")
@@ -237,7 +263,7 @@ def validation_labels(
 def validation_scores(
     logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
 ) -> dict[str, float]:
-    """Mean loss per label, mean AUC and AUC of each finding; NaN where one class is missing.
+    """Mean loss (`loss_terms`), mean AUC and AUC of each finding; NaN where one class is missing.
 
     The mean is over findings: No Finding and other `ATTRIBUTES` are none. Without labels: nothing.
     """
@@ -251,7 +277,7 @@ def validation_scores(
     counted = [area for finding, area in areas.items() if finding not in ATTRIBUTES]
     defined = [area for area in counted if not np.isnan(area)]
     return {
-        "validation_loss": (LOSSES[loss](logits, labels) / labels.isfinite().sum()).item(),
+        "validation_loss": (LOSSES[loss](logits, labels) / loss_terms(loss, labels)).item(),
         "mean_auc": float(np.mean(defined)) if defined else float("nan"),
         **areas,
     }

@@ -49,6 +49,8 @@ class TrainingData:
         validation: images and labels of the second part.
         missing: images that are not on this disk, by part.
         unlisted: images in no part, as no list of the official split names them.
+        left_out: images in no part, as their patients have an expert's box and the recipe says
+            `boxed_patients = "left_out"`.
         failures: images that could not be read, and why.
         preprocessing: the recipe's, with what it learns from training images.
         description: counts, prevalences and hashes for run.json.
@@ -67,6 +69,7 @@ class TrainingData:
     description: dict[str, Any]
     warnings: tuple[str, ...] = ()
     may_have_seen: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class _Decoded(NamedTuple):
@@ -84,6 +87,7 @@ class _Found(NamedTuple):
     sources: dict[str, Source]
     unlisted: int = 0
     boxed: Boxed = Boxed()
+    left_out: int = 0
 
 
 def training_data(
@@ -131,6 +135,7 @@ def training_data(
         description=description,
         warnings=(*found.boxed.warnings, *warnings),
         may_have_seen=found.boxed.may_have_seen,
+        left_out=found.left_out,
     )
 
 
@@ -158,7 +163,9 @@ def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
     boxed = boxed_patients(config.reader, path, records)
     if labels is not None:
         records = with_labels(records, read_labels(labels))
-    records = [with_attributes(record, recipe.network.findings) for record in records]
+    records = [
+        with_attributes(record, recipe.network.findings, config.no_finding) for record in records
+    ]
     records = [record for record in records if not config.views or record.view in config.views]
     parts = split_parts(config, path, records, boxed)
     sources = {
@@ -166,7 +173,11 @@ def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
         for record in records
         if record.path is not None
     }
-    return _Found(parts, sources, len(records) - sum(map(len, parts[:3])), boxed)
+    left_out = 0
+    if config.boxed_patients == "left_out":
+        left_out = sum(record.patient_id in boxed.patients for record in records)
+    unlisted = len(records) - left_out - sum(map(len, parts[:3]))
+    return _Found(parts, sources, unlisted, boxed, left_out)
 
 
 def _read(config: DataConfig, path: Path) -> list[Record]:
@@ -181,12 +192,16 @@ def _read(config: DataConfig, path: Path) -> list[Record]:
 
 
 def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
-    """The parts; boxed patients are in that for tests, whatever is drawn."""
+    """Training, validation and test records; `DataConfig.boxed_patients` says where these go."""
+    if config.boxed_patients == "left_out":
+        records = [record for record in records if record.patient_id not in boxed.patients]
+    reserved = boxed.patients if config.boxed_patients == "test" else frozenset()
     official = None
     if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
         official = OFFICIAL_SPLITS[config.reader](path, list(records))
-    parts = split_records(records, config.split, official, always_test=boxed.patients)
-    refuse_boxed([*parts.train, *parts.validation], boxed.patients)
+    parts = split_records(records, config.split, official, always_test=reserved)
+    if config.boxed_patients != "drawn":
+        refuse_boxed([*parts.train, *parts.validation], boxed.patients)
     return parts
 
 
@@ -260,6 +275,7 @@ def _describe(
     recipe: Recipe, parts: Parts, missing: dict[str, int], train: ImageSet
 ) -> dict[str, Any]:
     findings = recipe.network.findings
+    records_of_parts = sum(map(len, parts[:3])) + sum(missing.values())
     name = f"radiographs of {recipe.data.reader}"
     if recipe.data.phantom is not None:
         name = f"synthetic radiographs (phantoms, seed {recipe.data.phantom.seed})"
@@ -275,6 +291,7 @@ def _describe(
             part: {
                 "images": len(records),
                 "images_missing": missing[part],
+                "share_of_images": (len(records) + missing[part]) / max(records_of_parts, 1),
                 "patients": len({record.patient_id for record in records}),
                 "positive_of_labelled": prevalences(records, findings),
             }

@@ -6,25 +6,38 @@ from dataclasses import replace
 from cxrloc.datasets.splits import Parts
 from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14, standard_finding
+from cxrloc.reports.labels import NO_FINDING
 from cxrloc.types import CxrlocError, Label, Record
 
 _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
 """Labels that many recipes leave aside, and nobody misspelled."""
 
 
-def with_attributes(record: Record, outputs: Iterable[str]) -> Record:
+def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "labels") -> Record:
     """The record with labels for outputs that are no finding (`units.ATTRIBUTES`): No Finding, ...
 
     They are learned as they are scored, whether or not the data set has a column for them.
+
+    Args:
+        record: of an image.
+        outputs: of the network.
+        no_finding: as in `DataConfig`: with "outputs" an image has No Finding where none of the
+            network's findings is positive, whatever else its labels or reports say.
 
     >>> from cxrloc.types import Label, View
     >>> record = Record("a", "1", "a", None, View.AP, labels={"Mass": Label.NEGATIVE})
     >>> with_attributes(record, ["Mass", "No Finding", "View AP"]).labels
     {'Mass': <Label.NEGATIVE: 0>, 'No Finding': <Label.POSITIVE: 1>,
      'View AP': <Label.POSITIVE: 1>}
+    >>> emphysema = Record("a", "1", "a", None, labels={"Emphysema": Label.POSITIVE})
+    >>> with_attributes(emphysema, ["Mass", "No Finding"], no_finding="outputs").labels
+    {'Emphysema': <Label.POSITIVE: 1>, 'No Finding': <Label.POSITIVE: 1>}
     """
     names = tuple(outputs)
     said = {name: ATTRIBUTES[name](record, names) for name in names if name in ATTRIBUTES}
+    if no_finding == "outputs" and NO_FINDING in said and record.labelled:
+        others = (record.labels.get(name) for name in names if name != NO_FINDING)
+        said[NO_FINDING] = Label.NEGATIVE if Label.POSITIVE in others else Label.POSITIVE
     known = {name: label for name, label in said.items() if label is not None}
     return replace(record, labels={**record.labels, **known})
 

@@ -27,13 +27,13 @@ class State:
     Attributes:
         step: steps done.
         loss: sum of the losses since the last validation.
-        labels: number of the labels behind it.
+        loss_terms: how many terms that sum adds up (`losses.loss_terms`).
         history: one row per validation.
     """
 
     step: int = 0
     loss: float = 0.0
-    labels: float = 0.0
+    loss_terms: float = 0.0
     history: list[Row] = field(default_factory=list)
 
 

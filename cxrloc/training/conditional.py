@@ -7,7 +7,7 @@ stage 2 its last layer on all.
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 Labels = Float[Tensor, "image finding"]
@@ -60,6 +60,18 @@ def given_all_parents(
     inner = torch.tensor([finding in parents.values() for finding in findings])
     kept = (labels[:, inner] >= 0.5).all(dim=1, keepdim=True)  # image 1
     return labels.where(kept & ~inner, torch.nan)
+
+
+def learned_images(labels: Labels) -> Bool[Tensor, " image"]:
+    """Whether an image has at least one label to learn from.
+
+    Pham et al. 2019, section 3.2, train the conditional stage on "a training set where all parent
+    labels are positive": the other images are no part of it, and none of its epochs or batches.
+
+    >>> learned_images(torch.tensor([[torch.nan, 0.0], [torch.nan, torch.nan]]))
+    tensor([ True, False])
+    """
+    return ~labels.isnan().all(dim=1)
 
 
 CONDITIONS: dict[str, Callable[[Labels, Sequence[str], Mapping[str, str]], Labels]] = {

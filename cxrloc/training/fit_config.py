@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS
-from cxrloc.training.schedules import SCHEDULES, Progress, ScheduleConfig
+from cxrloc.training.schedules import LENGTHS, SCHEDULES, Progress, ScheduleConfig, in_steps
 from cxrloc.types import CxrlocError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -46,7 +46,9 @@ class FitConfig:
         sampling: a name of `datasets.batches.SAMPLERS`.
         averaging: decay per step of the exponential average of weights that is validated and
             kept; 0: the weights themselves.
-        validate_every: steps between validations, each followed by a checkpoint; 0: an epoch.
+        validate_every: steps between validations, each followed by a checkpoint; 0:
+            `validate_every_epochs` says it.
+        validate_every_epochs: epochs between validations.
         stop_after: validations without a smaller loss after which training stops; 0: never.
         keep: weights of the "best" validation loss, or the "last".
         seed: of the first weights and of every draw.
@@ -73,6 +75,7 @@ class FitConfig:
     sampling: str = "shuffled"
     averaging: float = 0.0
     validate_every: int = 0
+    validate_every_epochs: float = 1.0
     stop_after: int = 0
     keep: str = "best"
     seed: int = 0
@@ -93,15 +96,30 @@ class FitConfig:
             if not 0 <= getattr(self, key) < 1:
                 raise CxrlocError(f"{key} = {getattr(self, key)}: it must be 0 or more and below 1")
         if (self.steps > 0) == (self.epochs > 0):
-            raise CxrlocError("say either steps or epochs")
+            raise CxrlocError("give either steps or epochs, above 0")
+        if self.validate_every_epochs <= 0:
+            raise CxrlocError(
+                f"validate_every_epochs = {self.validate_every_epochs}: it must be above 0"
+            )
         if self.batch_size % self.accumulation:
             raise CxrlocError(
                 f"a batch of {self.batch_size} cannot be shared by {self.accumulation} passes"
             )
 
 
+def counts_epochs(config: FitConfig) -> bool:
+    """Whether the lengths of a training or of its schedule depend on the number of images.
+
+    >>> counts_epochs(FitConfig(ScheduleConfig(0.1, warmup_epochs=1.0), batch_size=4, steps=9))
+    True
+    """
+    return bool(config.epochs or any(getattr(config.schedule, key) for key in LENGTHS.values()))
+
+
 def resolved(config: FitConfig, images: int) -> FitConfig:
-    """The config with epochs as steps, for this many training images.
+    """The config with all lengths in steps, for this many training images.
+
+    An epoch is as many steps as the images fill whole batches, however they are sampled.
 
     Raises:
         CxrlocError: they are fewer than a batch.
@@ -113,11 +131,13 @@ def resolved(config: FitConfig, images: int) -> FitConfig:
     per_epoch = images // config.batch_size
     if not per_epoch:
         raise CxrlocError(f"{images} training images are fewer than a batch ({config.batch_size})")
+    validate_every = max(1, round(config.validate_every_epochs * per_epoch))
     return replace(
         config,
+        schedule=in_steps(config.schedule, per_epoch),
         steps=config.steps or config.epochs * per_epoch,
         epochs=0,
-        validate_every=config.validate_every or per_epoch,
+        validate_every=config.validate_every or validate_every,
     )
 
 

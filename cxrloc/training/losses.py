@@ -6,7 +6,7 @@ each has its share: the loss of the whole batch is the sum of theirs.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cxrloc.training.distributed import summed
@@ -99,6 +99,28 @@ def softmax(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     known, targets = _known(labels)
     whole = known.amin(dim=1, keepdim=True)
     return F.cross_entropy(logits, targets * whole, reduction="sum")
+
+
+def loss_terms(loss: str, labels: Labels) -> Int[Tensor, ""]:
+    """The number of terms that a loss adds up: divided by it, the loss becomes a mean.
+
+    `class_averaged` is already a mean over the labels of each image and `softmax` has one term per
+    image, so these two are divided by the number of images, all others by the number of labels.
+
+    Args:
+        loss: a name of `LOSSES`.
+        labels: what the loss was computed with; unknown labels are no terms.
+
+    >>> labels = torch.tensor([[1.0, 0.0], [0.0, torch.nan]])
+    >>> {name: int(loss_terms(name, labels)) for name in ("cel", "class_averaged", "softmax")}
+    {'cel': 3, 'class_averaged': 2, 'softmax': 1}
+    """
+    known = ~labels.isnan()
+    if loss == "class_averaged":
+        return known.any(dim=1).sum()
+    if loss == "softmax":
+        return known.all(dim=1).sum()
+    return known.sum()
 
 
 def _known(labels: Labels) -> tuple[Labels, Labels]:

@@ -22,7 +22,7 @@ class Moment(NamedTuple):
     Attributes:
         step: steps done.
         steps: of all.
-        loss: mean per label since the last validation.
+        loss: mean since the last validation, per label or per image (`losses.loss_terms`).
         images_per_second: since the run began or was resumed, validations counted too.
         seconds_left: at that speed.
         validation: the last row of metrics.csv; empty before there is one.
@@ -53,21 +53,21 @@ class Losses:
         self.first_step, self.started = state.step, time.perf_counter()
         self.watched = self.written = self.started
 
-    def add(self, loss_and_labels: Tensor) -> None:
+    def add(self, loss_and_terms: Tensor) -> None:
         """The losses of one pass."""
-        self.waiting.append(summed(loss_and_labels))
+        self.waiting.append(summed(loss_and_terms))
 
     def mean(self) -> float:
-        """Mean loss per label."""
-        for loss, labels in (pair.tolist() for pair in self.waiting):
+        """The mean loss since the last validation."""
+        for loss, terms in (pair.tolist() for pair in self.waiting):
             self.state.loss += loss
-            self.state.labels += labels
+            self.state.loss_terms += terms
         self.waiting.clear()
         if not math.isfinite(self.state.loss):
             raise CxrlocError(
                 f"the loss was not finite by step {self.state.step}: lower the learning rate"
             )
-        return self.state.loss / max(self.state.labels, 1)
+        return self.state.loss / max(self.state.loss_terms, 1)
 
     def images_per_second(self) -> float:
         """Since this process began, validations counted too."""
@@ -77,7 +77,7 @@ class Losses:
     def take(self) -> dict[str, float]:
         """Columns of the history; the next mean begins anew."""
         row = {"loss": self.mean(), "images_per_second": self.images_per_second()}
-        self.state.loss = self.state.labels = 0.0
+        self.state.loss = self.state.loss_terms = 0.0
         return row
 
     def watch(self, now: bool = False) -> bool:
@@ -88,7 +88,9 @@ class Losses:
             speed = self.images_per_second()
             left = (self.config.steps - self.state.step) * self.config.batch_size / speed
             last = self.state.history[-1] if self.state.history else {}
-            loss = self.mean() if self.waiting or self.state.labels else last.get("loss", math.nan)
+            loss = (
+                self.mean() if self.waiting or self.state.loss_terms else last.get("loss", math.nan)
+            )
             self.seen(Moment(self.state.step, self.config.steps, loss, speed, left, last))
         due = now or seconds - self.written > CHECKPOINT_SECONDS
         if due:

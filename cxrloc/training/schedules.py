@@ -6,7 +6,7 @@ needs no state of theirs.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cxrloc.types import CxrlocError
@@ -30,26 +30,37 @@ class Progress(NamedTuple):
 class ScheduleConfig:
     """How the learning rate moves.
 
+    Papers give some of these lengths in steps (batches) and some in epochs (passes over the
+    training images). A recipe gives each length in one of the two; `in_steps` turns epochs into
+    steps once the number of training images is known.
+
     Attributes:
         learning_rate: the highest: constant rate, peak, upper boundary or first value.
         name: of `SCHEDULES`.
         base_learning_rate: lower boundary of "triangular2".
         warmup_steps: over which "cosine" rises to its peak.
+        warmup_epochs: the same in epochs.
         half_cycle_steps: from one boundary of "triangular2" to the other (Smith's stepsize).
+        half_cycle_epochs: the same in epochs.
         decay_every: steps between two cuts of "step".
+        decay_every_epochs: the same in epochs.
         decay: factor of each cut of "step" and "plateau".
         patience: validations without improvement that "plateau" bears before it cuts.
 
     Raises:
-        CxrlocError: a value is out of its range, or one that the schedule needs is missing.
+        CxrlocError: a value is out of its range, one that the schedule needs is missing, or a
+            length is given in steps and in epochs.
     """
 
     learning_rate: float
     name: str = "cosine"
     base_learning_rate: float = 0.0
     warmup_steps: int = 0
+    warmup_epochs: float = 0.0
     half_cycle_steps: int = 0
+    half_cycle_epochs: float = 0.0
     decay_every: int = 0
+    decay_every_epochs: float = 0.0
     decay: float = 0.1
     patience: int = 0
 
@@ -60,9 +71,39 @@ class ScheduleConfig:
             raise CxrlocError("the learning rate must be at or above base_learning_rate, that at 0")
         if not 0 < self.decay <= 1:
             raise CxrlocError(f"decay must be above 0 and at most 1, got {self.decay}")
-        for schedule, needed in (("triangular2", "half_cycle_steps"), ("step", "decay_every")):
-            if self.name == schedule and getattr(self, needed) < 1:
-                raise CxrlocError(f"schedule {schedule!r} needs {needed} of 1 or more")
+        for steps, epochs in LENGTHS.items():
+            lengths = getattr(self, steps), getattr(self, epochs)
+            if min(lengths) < 0 or min(lengths) > 0:
+                raise CxrlocError(
+                    f"{steps} = {lengths[0]} and {epochs} = {lengths[1]}: give one of the two, "
+                    "above 0"
+                )
+            if NEEDED.get(self.name) == steps and not any(lengths):
+                raise CxrlocError(f"schedule {self.name!r} needs {steps} or {epochs}, above 0")
+
+
+LENGTHS = {
+    "warmup_steps": "warmup_epochs",
+    "half_cycle_steps": "half_cycle_epochs",
+    "decay_every": "decay_every_epochs",
+}
+"""Keys of lengths in steps, and of the same lengths in epochs."""
+
+NEEDED = {"triangular2": "half_cycle_steps", "step": "decay_every"}
+"""The length that a schedule cannot do without."""
+
+
+def in_steps(config: ScheduleConfig, steps_per_epoch: int) -> ScheduleConfig:
+    """The schedule with all its lengths in steps, rounded, and at least one step.
+
+    >>> in_steps(ScheduleConfig(0.1, "step", decay_every_epochs=1.5), steps_per_epoch=5).decay_every
+    8
+    """
+    changes: dict[str, float] = {}
+    for steps, epochs in LENGTHS.items():
+        if length := getattr(config, epochs):
+            changes |= {steps: max(1, round(length * steps_per_epoch)), epochs: 0.0}
+    return replace(config, **changes)  # type: ignore[arg-type]
 
 
 def constant(progress: Progress, config: ScheduleConfig) -> float:

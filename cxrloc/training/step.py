@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from cxrloc.datasets.batches import Batch
 from cxrloc.training.distributed import rank, world_size
 from cxrloc.training.fit_config import FitConfig
-from cxrloc.training.losses import LOSSES
+from cxrloc.training.losses import LOSSES, loss_terms
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -77,7 +77,7 @@ def take_step(
         rate: learning rate of the step.
 
     Returns:
-        Of each pass the sum of its images' losses, and the number of the labels behind it.
+        Of each pass the sum of its images' losses and the number of terms in it (`loss_terms`).
     """
     for group in parts.optimizer.param_groups:
         group["lr"] = group["factor"] * rate
@@ -110,7 +110,7 @@ def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
 def _learn(
     forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
 ) -> Tensor:
-    """One forward and backward pass; the loss, and the number of the labels behind it."""
+    """One forward and backward pass: the loss of its images, and how many terms it adds up."""
     # Autocast's cache would keep the weights of one pass for the next of the same block.
     device = batch.labels.device.type
     precision = AUTOCAST.get(config.precision)
@@ -119,7 +119,7 @@ def _learn(
     loss = LOSSES[config.loss](logits.float(), batch.labels)
     # The mean over the processes is taken of their gradients: times their number it is the sum.
     scaler.scale(loss * (world_size() / config.batch_size)).backward()
-    return torch.stack([loss.detach(), batch.labels.isfinite().sum()])
+    return torch.stack([loss.detach(), loss_terms(config.loss, batch.labels)])
 
 
 def _move(parts: Parts, config: FitConfig) -> None:

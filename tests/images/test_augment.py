@@ -92,3 +92,37 @@ def test_grey_levels_stay_in_their_range_and_the_mean_moves_by_the_brightness():
 def test_amounts_out_of_range_are_refused(wrong):
     with pytest.raises(CxrlocError):
         Augmentation(**wrong)
+
+
+LARGER = torch.arange(36.0).reshape(1, 1, 6, 6) / 36
+
+
+def test_without_crops_the_centre_of_a_larger_image_is_changed():
+    centre = augment(LARGER, np.zeros((1, DRAWS)), Augmentation(), size=4)
+    assert torch.equal(centre, LARGER[..., 1:5, 1:5])
+
+
+def test_random_crops_are_taken_from_the_whole_larger_image():
+    """All of it, and the corner that no centre has, at the size of the network's input."""
+    whole = augment(LARGER, np.zeros((1, DRAWS)), Augmentation(crop_area=(0.999, 1.0)), size=4)
+    assert whole.shape == (1, 1, 4, 4)
+    assert whole.min() < LARGER[0, 0, 1, 1] / 2
+
+
+@pytest.mark.parametrize(
+    ("place", "rows", "columns"),
+    [
+        pytest.param((0.0, 0.0), slice(0, 4), slice(0, 4), id="the first of 3 x 3 places"),
+        pytest.param((0.34, 0.99), slice(2, 6), slice(1, 5), id="across by 1 of 2, down by 2 of 2"),
+    ],
+)
+def test_crops_on_whole_pixels_are_those_pixels(place, rows, columns):
+    draws = np.zeros((1, DRAWS))
+    draws[0, 8:10] = place
+    crop = augment(LARGER, draws, Augmentation(whole_pixel_crop=True), size=4)
+    assert torch.equal(crop, LARGER[..., rows, columns])
+
+
+def test_two_kinds_of_crops_are_refused():
+    with pytest.raises(CxrlocError, match="two kinds of crops"):
+        Augmentation(whole_pixel_crop=True, crop_area=(0.5, 1.0))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.images.geometry import inverse, transform_boxes
-from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.images.preprocessing import Preprocessing, preprocess, uncropped
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import Affine, Radiograph
 from tests.images.dicom_files import chest, write_dicom
@@ -90,3 +90,20 @@ def test_settings_survive_as_a_dictionary_and_impossible_ones_are_errors() -> No
     assert Preprocessing(**asdict(wanted)) == wanted
     with pytest.raises(ValueError, match="one value per channel"):
         Preprocessing(224, mean=(0.5,), std=(0.2, 0.3))
+
+
+@pytest.mark.parametrize("fit", ["squash", "letterbox", "crop"])
+def test_the_centre_of_a_larger_square_is_that_squares_centre(fit: str) -> None:
+    """Baltruschat et al. 2019 rescale to 256 and take the centre of 224; here 16 and 12."""
+    pixels = np.random.default_rng(0).random((40, 30))
+    wanted = Preprocessing(12, fit, crop_from=16, source_size=None)
+    centre, affine = preprocess(radiograph(pixels), wanted)
+    whole, whole_affine = preprocess(radiograph(pixels), uncropped(wanted))
+    np.testing.assert_allclose(centre, whole[:, 2:14, 2:14], atol=1e-6)
+    assert (affine.x0, affine.y0) == (whole_affine.x0 - 2, whole_affine.y0 - 2)
+
+
+@pytest.mark.parametrize("values", [{"crop_from": 8}, {"crop_from": 15}, {"fit": "template"}])
+def test_a_centre_that_cannot_be_is_refused(values: dict) -> None:
+    with pytest.raises(ValueError, match="larger by an even number"):
+        Preprocessing(12, **{"crop_from": 16, **values})

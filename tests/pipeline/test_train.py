@@ -263,6 +263,29 @@ def test_nobody_with_a_box_is_ever_trained_on(chests: Path, tmp_path: Path, kind
     assert not boxed & seen
 
 
+def test_boxed_patients_are_left_out_of_all_parts_or_drawn_as_the_recipe_says(
+    chests: Path, tmp_path: Path
+) -> None:
+    """Without them the shares of the others are those asked for; drawn, some train."""
+    parts = {}
+    for mode in ("test", "left_out", "drawn"):
+        text = RECIPE.replace("[data]", f'[data]\nboxed_patients = "{mode}"')
+        data = training_data(read_recipe(written(tmp_path, text)), chests, None, tmp_path / "cache")
+        parts[mode] = [{r.patient_id for r in part} for part in data.parts[:3]]
+        assert data.left_out == (mode == "left_out") * sum(
+            r.patient_id in boxed_in(chests) for r in read_chestxray14(chests)
+        )
+    boxed = boxed_in(chests)
+    assert [part - boxed for part in parts["test"]] == parts["left_out"]
+    assert not boxed & set().union(*parts["left_out"])
+    assert boxed & parts["drawn"][0]
+    assert [part - boxed for part in parts["drawn"]] == parts["left_out"]
+
+
+def boxed_in(chests: Path) -> set[str]:
+    return {record.patient_id for record in read_chestxray14(chests) if record.annotations}
+
+
 def test_a_boxed_patient_among_the_training_images_is_refused(chests: Path) -> None:
     record = next(record for record in read_chestxray14(chests) if record.annotations)
     with pytest.raises(CxrlocError, match=f"patient {record.patient_id} has an expert's box"):

@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from cxrloc.datasets.batches import ImageSet
 from cxrloc.pipeline.train_stages import (
     Trained,
     build,
+    images_learned,
     train_stages,
     validation_labels,
     validation_scores,
@@ -21,6 +23,7 @@ from cxrloc.pipeline.train_stages import (
 from cxrloc.pipeline.training_data import TrainingData, training_data
 from cxrloc.recipe import Recipe, read_recipe
 from cxrloc.training.fit import Moment, Run
+from cxrloc.types import CxrlocError
 from tests.pipeline.phantom_layouts import chexpert
 
 NAN = float("nan")
@@ -53,7 +56,21 @@ def test_softmax_is_judged_on_images_with_exactly_one_label() -> None:
     known = validation_labels(labels, tuple("abcd"), "", "softmax")
     assert known.isfinite().all(dim=1).tolist() == [True, False, False]
     loss = validation_scores(torch.zeros(3, 4), known, "softmax", tuple("abcd"))["validation_loss"]
-    assert np.isclose(loss, np.log(4) / 4)  # per label
+    assert np.isclose(loss, np.log(4))  # one term per image
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        pytest.param("cel", np.log(2), id="a mean over labels"),
+        pytest.param("class_averaged", np.log(2), id="already a mean over the labels of an image"),
+        pytest.param("softmax", np.log(4), id="one term per image"),
+    ],
+)
+def test_the_validation_loss_of_equal_logits_is_divided_once(loss: str, expected: float) -> None:
+    labels = torch.eye(4)[[0, 3, 3]]
+    scores = validation_scores(torch.zeros(3, 4), labels, loss, tuple("abcd"))
+    assert np.isclose(scores["validation_loss"], expected)
 
 
 def test_no_finding_has_its_auc_and_no_part_in_the_mean() -> None:
@@ -65,6 +82,41 @@ def test_no_finding_has_its_auc_and_no_part_in_the_mean() -> None:
 
 def test_without_a_known_label_there_is_no_score() -> None:
     assert validation_scores(torch.zeros(2, 1), torch.full((2, 1), NAN), "cel", ("Mass",)) == {}
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        pytest.param("", [0, 1, 2, 3], id="all images without a condition"),
+        pytest.param("parent", [0, 1, 2, 3], id="roots are learned from every image"),
+        pytest.param("all_parents", [0, 1, 3], id="where the parent is positive, or uncertain=1"),
+    ],
+)
+def test_a_conditional_stage_has_epochs_of_the_images_that_it_learns_from(
+    condition: str, rows: list[int]
+) -> None:
+    """Pham et al. 2019, section 3.2: "a training set where all parent labels are positive"."""
+    pham = read_recipe("pham2019_ones")
+    recipe = replace(pham, network=replace(pham.network, findings=TREE))
+    slots = np.arange(4)[:, None]
+    images = ImageSet(
+        np.zeros((4, 1, 1), np.uint8), slots, LABELS, values=torch.arange(4.0)[:, None]
+    )
+    kept = images_learned(images, recipe, condition)
+    assert kept.slots[:, 0].tolist() == rows
+    assert np.array_equal(kept.labels, LABELS[rows])
+    assert kept.values is not None
+    assert kept.values[:, 0].tolist() == rows
+
+
+def test_a_condition_that_no_image_meets_is_refused() -> None:
+    recipe = read_recipe("pham2019_ones")
+    count = len(recipe.network.findings)
+    images = ImageSet(
+        np.zeros((2, 1, 1), np.uint8), np.zeros((2, 1), int), np.zeros((2, count), np.float32)
+    )
+    with pytest.raises(CxrlocError, match="none of the 2 training images meets it"):
+        images_learned(images, recipe, "all_parents")
 
 
 CPU = torch.device("cpu")

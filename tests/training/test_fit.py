@@ -230,12 +230,13 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
         ({"loss": "focal"}, "loss 'focal' is unknown: choose one of"),
         ({"optimizer": "lion"}, "choose one of sgd, adam, adamw"),
         ({"precision": "int4"}, "choose one of fp32, bf16, fp16"),
-        ({"epochs": 2}, "either steps or epochs"),
+        ({"epochs": 2}, "either steps or epochs, above 0"),
         ({"accumulation": 3}, "a batch of 8 cannot be shared by 3 passes"),
         ({"batch_size": 0}, "batch_size = 0: it must be 1 or more"),
         ({"accumulation": 0}, "accumulation = 0: it must be 1 or more"),
         ({"steps": -5, "epochs": 1}, "steps = -5: it must be 0 or more"),
         ({"validate_every": -1}, "validate_every = -1: it must be 0 or more"),
+        ({"validate_every_epochs": 0.0}, "validate_every_epochs = 0.0: it must be above 0"),
         ({"seed": -1}, "seed = -1: it must be 0 or more"),
         ({"averaging": 1.0}, "averaging = 1.0: it must be 0 or more and below 1"),
     ],
@@ -248,6 +249,8 @@ def test_a_config_that_makes_no_sense_is_refused(wrong, said):
 def test_epochs_become_steps_once_the_number_of_images_is_known():
     config = resolved(replace(CONFIG, steps=0, epochs=3, validate_every=0), images=41)
     assert (config.steps, config.validate_every) == (15, 5)
+    often = resolved(replace(CONFIG, validate_every=0, validate_every_epochs=0.4), images=41)
+    assert (often.steps, often.validate_every) == (60, 2)  # of 5 steps an epoch
     with pytest.raises(CxrlocError, match="7 training images are fewer than a batch"):
         resolved(CONFIG, images=7)
 

@@ -5,9 +5,11 @@ import torch
 from torch.optim.lr_scheduler import CyclicLR, ReduceLROnPlateau
 
 from cxrloc.training.schedules import (
+    LENGTHS,
     SCHEDULES,
     Progress,
     ScheduleConfig,
+    in_steps,
     plateau,
     step_decay,
     triangular2,
@@ -71,12 +73,23 @@ def test_the_rate_of_a_step_needs_no_memory_of_those_before():
     assert step_decay(Progress(21, 50), config) == pytest.approx(0.1 * 0.1**3)
 
 
+@pytest.mark.parametrize(("steps", "epochs"), LENGTHS.items())
+def test_every_length_may_be_given_in_epochs(steps, epochs):
+    """2.5 epochs of 10 steps are 25 steps; less than a step is a step."""
+    name = {"half_cycle_steps": "triangular2", "decay_every": "step"}.get(steps, "cosine")
+    for length, expected in ((2.5, 25), (0.01, 1)):
+        config = in_steps(ScheduleConfig(0.1, name, **{epochs: length}), steps_per_epoch=10)
+        assert config == ScheduleConfig(0.1, name, **{steps: expected})
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"name": "linear"}, "'linear' is unknown: constant, step, cosine"),
         ({"name": "triangular2"}, "needs half_cycle_steps"),
-        ({"name": "step"}, "needs decay_every"),
+        ({"name": "step"}, "needs decay_every or decay_every_epochs"),
+        ({"warmup_steps": 2, "warmup_epochs": 1.0}, "warmup_steps = 2 and warmup_epochs = 1.0: gi"),
+        ({"half_cycle_epochs": -1.0}, "half_cycle_epochs = -1.0: give one of the two"),
         ({"base_learning_rate": 0.2}, "at or above base_learning_rate"),
         ({"decay": 1.5}, "decay must be above 0"),
     ],
