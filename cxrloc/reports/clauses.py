@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from cxrloc.reports.plain_text import clean
 from cxrloc.reports.read import Report
-from cxrloc.reports.sections import clean, relevant_text
+from cxrloc.reports.sections import relevant_text
 from cxrloc.types import CxrlocError
 
 MAX_CLAUSES = 16_000

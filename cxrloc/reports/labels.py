@@ -9,8 +9,9 @@ from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING
 from cxrloc.reports.mentions import VOCABULARIES, Mention, find_mentions
 from cxrloc.reports.negation import Assertion, Engine, Verdict, scope_engine
 from cxrloc.reports.phrases import lower
+from cxrloc.reports.plain_text import clean, sentences
 from cxrloc.reports.read import Report, UnreadableReport
-from cxrloc.reports.sections import clean, relevant_text, sentences
+from cxrloc.reports.sections import relevant_parts
 from cxrloc.types import CxrlocError, Label
 
 FINDINGS = {"chestxray14": CHESTXRAY14, "chexpert": CHEXPERT14[1:]}
@@ -77,6 +78,7 @@ def label_report(
     Source: *Wang et al. 2017, section 2.1* and tables 5 and 6: findings and impression only;
     a finding is 1 if any mention asserts it, else -1 if any leaves it open, else 0; normal if no
     abnormality is asserted.
+    What an addendum says of a finding replaces what the rest of the report says of it.
     Departs: the paper also calls a report normal by the words "normal" or "normal size"; a normal
     heart beside a pneumonia would then be a normal report, so these words count only where no
     positive mention remains, which the first rule covers.
@@ -85,9 +87,29 @@ def label_report(
     {'Effusion': <Label.NEGATIVE: 0>, 'Pneumonia': <Label.UNCERTAIN: -1>,
      'Cardiomegaly': <Label.POSITIVE: 1>}
     """
+    text, addendum = relevant_parts(clean(report.text))
+    corrections = _evidence(addendum, vocabulary, engine) if addendum else ()
+    corrected = {one.finding or one.concept for one in corrections}
+    original = _evidence(text, vocabulary, engine)
+    evidence = (
+        *(one for one in original if (one.finding or one.concept) not in corrected),
+        *corrections,
+    )
+    labels: dict[str, Label] = {}
+    for one in evidence:
+        if one.finding:
+            known = labels.get(one.finding, one.label)
+            labels[one.finding] = min(known, one.label, key=_STRONGEST.index)
+    has_text = bool(text.strip() or addendum.strip())
+    if has_text and _nothing_found(labels, vocabulary):
+        labels[NO_FINDING] = Label.POSITIVE
+    normal = all(one.label is not Label.POSITIVE for one in evidence) if has_text else None
+    return ReportLabels(report.report_id, labels, normal, evidence)
+
+
+def _evidence(text: str, vocabulary: str, engine: Engine) -> tuple[Evidence, ...]:
     column = VOCABULARIES.index(vocabulary)
-    text = relevant_text(clean(report.text))
-    evidence = tuple(
+    return tuple(
         Evidence(
             finding=mention.concept.findings[column] or "",
             concept=mention.concept.name,
@@ -100,16 +122,6 @@ def label_report(
         for sentence in sentences(text)
         for mention, verdict in _assertions(sentence, engine)
     )
-    labels: dict[str, Label] = {}
-    for one in evidence:
-        if one.finding:
-            known = labels.get(one.finding, one.label)
-            labels[one.finding] = min(known, one.label, key=_STRONGEST.index)
-    has_text = bool(text.strip())
-    if has_text and _nothing_found(labels, vocabulary):
-        labels[NO_FINDING] = Label.POSITIVE
-    normal = all(one.label is not Label.POSITIVE for one in evidence) if has_text else None
-    return ReportLabels(report.report_id, labels, normal, evidence)
 
 
 def _nothing_found(labels: Mapping[str, Label], vocabulary: str) -> bool:

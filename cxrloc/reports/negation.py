@@ -15,10 +15,13 @@ from cxrloc.reports.phrases import PhraseFinder, read_phrases
 SECTIONS = (
     "pseudo",
     "end",
+    "end unless listed",
     "end of negation",
     *(f"{what} {where}" for what in ("negated", "uncertain") for where in ("after", "before")),
     "negated near after",
     "present before",
+    "present after",
+    "seen before",
     "uncertain either",
     "alternative either",
 )
@@ -93,6 +96,14 @@ def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
     ]
 
 
+# How a list goes on: "no effusion, large mass or nodule".
+_LIST = re.compile(
+    r"(?:(?!\b(?:and|but|with|is|are|was|were|has|have|no)\b)[\w\s,-])*?(?:\bn?or\b|/)"
+)
+_JOINED = re.compile(r"\bn?or\b")
+_CLAUSE_START = re.compile(r",|\(|\band\b(?!\s*/?\s*or)")
+
+
 def _verdict(
     sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
 ) -> Verdict:
@@ -106,35 +117,50 @@ def _verdict(
         for trigger in triggers
         if _inside(mention, trigger) or _beside(sentence, mention, mentions, trigger)
     ]
-    order = (Assertion.ABSENT, Assertion.UNCERTAIN, Assertion.ALTERNATIVE)
+    order = (Assertion.ABSENT, Assertion.UNCERTAIN, Assertion.ALTERNATIVE, Assertion.PRESENT)
     candidates.sort(key=lambda verdict: order.index(verdict.assertion))
     return candidates[0] if candidates else Verdict(Assertion.PRESENT)
 
 
 def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _Trigger | None:
-    stated = _stated(sentence, mention, triggers)
     negation_ended = False
     for trigger in reversed(triggers):
         if trigger.start < mention.start:
-            if trigger.kind in {"end", "present before"}:
+            if trigger.kind in {"end", "present before", "seen before"}:
                 return None
-            negation_ended |= trigger.kind == "end of negation"
-            comma = "," in sentence[trigger.end : mention.start]
-            if trigger.kind in {"uncertain after", "uncertain either"}:
+            if trigger.kind in {"uncertain after", "uncertain either", "present after"}:
                 return trigger
+            negation_ended |= trigger.kind == "end of negation" or (
+                trigger.kind == "end unless listed" and not _LIST.match(sentence, trigger.end)
+            )
             if trigger.kind == "negated after":
-                return None if negation_ended or (comma and stated) else trigger
+                ended = negation_ended or _stated(sentence, trigger, mention, triggers)
+                return None if ended else trigger
+            comma = "," in sentence[trigger.end : mention.start]
             if trigger.kind == "negated near after" and not (negation_ended or comma):
                 return trigger
     return None
 
 
-def _stated(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> bool:
-    """Whether the mention opens a clause of its own ("no mass, cardiomegaly is unchanged")."""
+def _stated(
+    sentence: str, denial: _Trigger, mention: Mention, triggers: Sequence[_Trigger]
+) -> bool:
+    """Whether the mention opens a clause of its own, out of reach of a denial before it.
+
+    "No mass, cardiomegaly is unchanged", "no mass (cardiomegaly persists)"; but "no mass, effusion
+    or edema is seen" is one list.
+    """
     behind = next((trigger for trigger in triggers if trigger.start >= mention.end), None)
-    if behind is None or behind.kind != "present before":
+    *_, last = (None, *_CLAUSE_START.finditer(sentence, denial.end, mention.start))
+    if behind is None or last is None or _JOINED.search(sentence, last.end(), mention.start):
         return False
-    return re.search(r",|\b(?:or|and|nor)\b", sentence[mention.end : behind.start]) is None
+    if re.search(r",|\b(?:or|and|nor)\b", sentence[mention.end : behind.start]):
+        return False
+    if behind.kind == "present before":
+        return True
+    # "Is seen" also ends a denied list, so that only one comma may stand before it.
+    once = sentence.count(",", denial.end, mention.start) < 2
+    return behind.kind == "seen before" and last[0] != "and" and once
 
 
 def _backward(
@@ -142,7 +168,7 @@ def _backward(
 ) -> _Trigger | None:
     for trigger in triggers:
         if trigger.start >= mention.end:
-            if trigger.kind == "end":
+            if trigger.kind in {"end", "end unless listed"}:
                 return None
             if trigger.kind in {"negated before", "uncertain before", "uncertain either"}:
                 joined = _joined(sentence, mention, mentions, trigger.start)

@@ -11,7 +11,8 @@ _BLANK = r"(?:[\s/-]+(?:xxxx[\s/-]+)*)"
 # Words that a gap must not swallow: they would hide a negation or reach into another clause.
 _STOP = r"(?:not|no|without|normal|within|and|but|with|or|than|by|unremarkable)\b"
 _GAP = rf"(?:[\s/-]+(?!{_STOP})[\w'%.]+){{0,6}}?[\s/-]+"
-_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_START = r"(?:\b(?=\w)|(?=[^\w\s]))"
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)} | {ord("\u2019"): "'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Phrase:
 
 
 def lower(text: str) -> str:
-    """Lower case for A to Z only, so that every character keeps its place.
+    """Lower case for A to Z only, and straight apostrophes: every character keeps its place.
 
     >>> lower("No İ Effusion")
     'no İ effusion'
@@ -52,7 +53,7 @@ def expression(pattern: str) -> str:
     >>> [bool(re.search(expression("~edema"), word)) for word in ("edmea", "eddema", "enema")]
     [True, True, False]
     """
-    body = re.sub(r"\((?!\?)", "(?:", pattern).replace(" ... ", "\0").replace(" ", _BLANK)
+    body = re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern).replace(" ... ", "\0").replace(" ", _BLANK)
     body = re.sub(r"~(\w+)", lambda word: _misspelt(word[1]), body)
     return rf"(?:{body})(?:(?!\w)|(?<=\?))".replace("\0", _GAP)
 
@@ -107,7 +108,7 @@ def read_phrases(name: str, sections: Sequence[str] | None = None) -> tuple[Phra
 
 def _check(phrase: Phrase, example: str, place: str) -> None:
     try:
-        found = re.search(rf"(?:\b|(?=\?)){expression(phrase.pattern)}", lower(example))
+        found = re.search(_START + expression(phrase.pattern), lower(example))
     except re.error as error:
         raise CxrlocError(f"{place}: pattern cannot be read ({error})") from error
     if not (phrase.section and example and found):
@@ -127,9 +128,8 @@ class PhraseFinder:
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self._phrases = tuple(phrases)
         expressions = [expression(phrase.pattern) for phrase in phrases]
-        # Every pattern begins with a letter, comma, colon or question mark: the ends of words are
-        # passed over.
-        self._any = re.compile(rf"(?:\b(?=[\w,:])|(?=\?))(?:{'|'.join(expressions)})")
+        # A pattern begins at the start of a word or with a mark: the ends of words are passed over.
+        self._any = re.compile(rf"{_START}(?:{'|'.join(expressions)})")
         self._which = re.compile("|".join(f"({one})" for one in expressions))
 
     def __call__(self, text: str) -> Iterator[tuple[Phrase, int, int]]:

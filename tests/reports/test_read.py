@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.reports.plain_text import MAX_CHARACTERS, clean, sentences
 from cxrloc.reports.read import MAX_BYTES, Report, UnreadableReport, read_reports
-from cxrloc.reports.sections import MAX_CHARACTERS, clean, relevant_text, sentences
+from cxrloc.reports.sections import relevant_text
 from cxrloc.types import CxrlocError
 
 XML = (
@@ -140,8 +141,8 @@ def test_a_sentence_without_end_is_cut() -> None:
 
 
 def test_a_heading_inside_findings_ends_them_only_in_capitals_or_at_a_line() -> None:
-    assert relevant_text("FINDINGS: Comparison: a nodule.") == " Comparison: a nodule."
-    assert relevant_text("FINDINGS: a HISTORY: b IMPRESSION: c") == " a \n c"
+    assert relevant_text("FINDINGS: Comparison: a nodule.") == "Comparison: a nodule."
+    assert relevant_text("FINDINGS: a HISTORY: b IMPRESSION: c") == "a \nc"
 
 
 def test_tags_and_entities_are_resolved_once() -> None:
