@@ -7,10 +7,13 @@ from .inference.localize import localize_radiograph
 from .localization.boxes import detections_from_heatmaps
 from .models.weights import Model, ModelCard, read_model
 from .phantom import make_phantom
-from .types import Box, Detection, Heatmaps, Radiograph, Record
+from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
+
+__version__: str
 
 __all__ = [
     "Box",
+    "CxrlocError",
     "Detection",
     "Heatmaps",
     "Model",

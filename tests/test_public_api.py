@@ -1,6 +1,7 @@
 """The public names, with their signatures: a change here is a change for users."""
 
 import inspect
+from importlib.metadata import version
 
 import pytest
 
@@ -22,7 +23,7 @@ SIGNATURES = {
     "ModelCard": "name, trained_on, findings, views, operating_points, auc, "
     "training_patients, validation_patients, training_images, limits, recipe, may_have_seen, "
     "provenance, probabilities",
-    "Preprocessing": "size, fit, source_size, bit_depth, mean, std, standardised, grey, "
+    "Preprocessing": "size, fit, crop_from, source_size, bit_depth, mean, std, standardised, grey, "
     "interpolation, template",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
     "laterality, photometric_interpretation, intensity, file_format, warnings, read_stored",
@@ -33,7 +34,11 @@ SIGNATURES = {
 
 
 def test_the_public_names_are_these() -> None:
-    assert sorted(cxrloc.__all__) == sorted(SIGNATURES)
+    assert sorted(cxrloc.__all__) == sorted([*SIGNATURES, "CxrlocError"])
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert cxrloc.__version__ == version("cxrloc")
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command runs, so that every `--help` answers 
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -39,11 +40,30 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 app = typer.Typer(
     name="cxrloc",
-    help="Weakly-supervised localization for chest radiographs. Research only: not for diagnosis.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(asked: bool) -> bool:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cxrloc {version('cxrloc')}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options_before_the_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Weakly-supervised localization for chest radiographs. Research only: not for diagnosis."""
+
+
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: {example}")(command)

@@ -104,7 +104,7 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Score localization against experts' boxes, with intervals and controls."""
-    with clear_errors():
+    with clear_errors(quiet):
         if "list" in beside:
             show_published()
             return

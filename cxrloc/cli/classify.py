@@ -114,7 +114,7 @@ def classify(
     quiet: Quiet = False,
 ) -> None:
     """Score classification: AUC, operating points, calibration, by view, sex and age."""
-    with clear_errors():
+    with clear_errors(quiet):
         if "list" in beside:
             show_published()
             return

@@ -53,7 +53,7 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Paired differences, rank correlations and disagreements of runs on the same images."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.pipeline import compare as flow
         from cxrloc.pipeline.bench import protocol

@@ -47,7 +47,7 @@ def figure(
     quiet: Quiet = False,
 ) -> None:
     """Draw a figure from results on disk: PDF, SVG and PNG, fit to print."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.panels.panels import PANELS
         from cxrloc.panels.plots import FigureRequest
         from cxrloc.pipeline import figure as flow

@@ -52,7 +52,7 @@ def heatmap(
     quiet: Quiet = False,
 ) -> None:
     """Picture, findings and boxes of each radiograph."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow

@@ -43,7 +43,7 @@ def label(
     quiet: Quiet = False,
 ) -> None:
     """Labels out of radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned)."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.pipeline import label as flow
         from cxrloc.types import UsageError
 

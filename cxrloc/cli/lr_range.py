@@ -38,7 +38,7 @@ def lr_range(
     quiet: Quiet = False,
 ) -> None:
     """Loss of a recipe while its learning rate rises, as a table and a plot."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.train import TrainOptions
 

@@ -17,7 +17,7 @@ def phantom(
     quiet: Quiet = False,
 ) -> None:
     """A data set of synthetic radiographs with exact boxes, laid out as ChestX-ray14."""
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.phantom import write_phantoms
 
         records = write_phantoms(

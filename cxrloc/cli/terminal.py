@@ -1,7 +1,13 @@
-"""What the commands share: tables, progress, and a user's mistake as one line."""
+"""What the commands share: errors, warnings and failures on stderr, progress, and tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import logging
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -18,31 +24,158 @@ _IN_FILE = {"metric", "n", "positives", "accuracy_low", "accuracy_high", "auc_lo
 LARGE_BYTES = 1e9
 """A cache that is to grow by so much is announced."""
 
+PROGRESS_SECONDS = 30.0
+"""Seconds between two lines of progress where stderr is no terminal."""
+
+GO_ON = "What is written is whole. Call the same command again to go on."
+
+log = logging.getLogger("cxrloc")
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The system asked the program to end (SIGTERM), as the user does by Ctrl-C (SIGINT)."""
+
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn a user's mistake into one line, never a traceback: exit 2 for wrong usage, else 1."""
-    from cxrloc.types import CxrlocError, UsageError
+def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON) -> Iterator[None]:
+    """Run a command: log to stderr, and turn errors and signals into one line and an exit status.
 
+    The status is 2 for wrong usage, 1 for every other error that a user can mend, 130 after SIGINT
+    and 143 after SIGTERM. Warnings and failures are shown under `quiet` too.
+
+    Args:
+        quiet: leave out everything but warnings, failures and errors.
+        log_json: write one JSON object per line on stderr, in place of text.
+        go_on: what an interrupted user is told to do.
+    """
+    _start_progress()
+    with _log_on_stderr(quiet, log_json), _terminated_raises():
+        try:
+            yield
+        except BrokenPipeError:  # the reader of a pipe has ended, as `head` does: no mistake
+            raise
+        except KeyboardInterrupt as stop:
+            terminated = isinstance(stop, TerminatedError)
+            how = "Terminated" if terminated else "Interrupted"
+            log.error("%s%s. %s", how, _progress.in_words(), go_on)
+            raise typer.Exit(143 if terminated else 130) from None
+        except (MemoryError, RecursionError) as error:
+            log.error("Error: out of memory or nested too deeply (%s)", type(error).__name__)
+            raise typer.Exit(1) from None
+        except OSError as error:  # a full disk, a folder that cannot be written
+            log.error("Error: %s: %s", error.filename or "output", error.strerror or error)
+            raise typer.Exit(1) from None
+        except Exception as error:
+            from cxrloc.types import CxrlocError, UsageError
+
+            if not isinstance(error, CxrlocError):
+                raise
+            log.error("Error: %s", error)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+@contextmanager
+def _log_on_stderr(quiet: bool, log_json: bool) -> Iterator[None]:
+    handler = _StderrLines(log_json)
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    former = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
     try:
         yield
-    except CxrlocError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-    except BrokenPipeError:  # who reads has had enough, as `head` has: no mistake to speak of
-        raise
-    except OSError as error:  # a full disk, a folder that cannot be written
-        typer.echo(f"Error: {error.filename or 'output'}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(former)
+
+
+class _StderrLines(logging.Handler):
+    """Writes each record as one line on stderr, of text or as a JSON object."""
+
+    def __init__(self, log_json: bool) -> None:
+        super().__init__()
+        self._log_json = log_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from cxrloc.files.text import one_line
+
+        line = one_line(record.getMessage())
+        if self._log_json:
+            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+            fields = {"time": moment, "level": record.levelname.lower(), "message": line}
+            line = json.dumps({**fields, **getattr(record, "fields", {})})
+        elif record.levelno == logging.WARNING:
+            line = one_line(f"Warning: {line}")
+        typer.echo(line, err=True)
+
+
+@contextmanager
+def _terminated_raises() -> Iterator[None]:
+    """SIGTERM raises `TerminatedError` in the main thread, so that files are left whole."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    try:
+        former = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the command has come, for a line of progress and for an interrupted user."""
+
+    what: str = "Images"
+    done: int = 0
+    total: int | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def in_words(self) -> str:
+        """Such as " after 12 of 40 images"; empty before the first."""
+        if not self.done:
+            return ""
+        of = f" of {self.total}" if self.total is not None else ""
+        return f" after {self.done}{of} {self.what.lower()}"
+
+    def line(self) -> str:
+        """Count, rate and time left."""
+        rate = self.done / max(time.monotonic() - self.started, 1e-9)
+        text = f"{self.what}: {self.done}"
+        if self.total is None:
+            return f"{text}, {rate:.2g} per second"
+        minutes, seconds = divmod(round((self.total - self.done) / max(rate, 1e-9)), 60)
+        return f"{text} of {self.total}, {rate:.2g} per second, {minutes}:{seconds:02d} left"
+
+
+_progress = _Progress()
+
+
+def _start_progress(what: str = "Images", total: int | None = None) -> _Progress:
+    global _progress
+    _progress = _Progress(what, 0, total)
+    return _progress
 
 
 def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
-    """The items, with a running count on a terminal and nothing in a pipe."""
+    """The items, with a bar on a terminal, and elsewhere a line on stderr every half minute."""
     from rich.progress import track
 
     screen = console(stderr=True)
+    total = len(items) if isinstance(items, Sized) else None
+    progress = _start_progress(what, total)
+    said = progress.started
     hidden = quiet or not screen.is_terminal
-    yield from track(items, what, console=screen, disable=hidden, transient=True)
+    for item in track(items, what, total, console=screen, disable=hidden, transient=True):
+        progress.done += 1
+        if not screen.is_terminal and time.monotonic() - said >= PROGRESS_SECONDS:
+            said = time.monotonic()
+            log.info("%s", progress.line())
+        yield item
 
 
 def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:
@@ -70,33 +203,23 @@ def show_failures(failures: Iterable[tuple[str, str]]) -> None:
     """One line on stderr for each image or report that failed: which, and why."""
     for name, reason in failures:
         # A reason that comes from a reader names the file already.
-        typer.echo(reason if reason.startswith(name) else f"{name}: {reason}", err=True)
+        line = reason if reason.startswith(name) else f"{name}: {reason}"
+        log.error("%s", line, extra={"fields": {"failed": name, "reason": reason}})
 
 
 def show_warnings(warnings: Iterable[str]) -> None:
     """One line on stderr for each."""
     for warning in warnings:
-        typer.echo(f"Warning: {warning}", err=True)
+        log.warning("%s", warning)
 
 
 def show_frame(frame: Any) -> None:
     """A data frame as a table without its less needed columns; nothing where there is none."""
-    from rich import box as lines
-    from rich.table import Table
+    from cxrloc.files.table_writer import terminal_table
 
-    from cxrloc.evaluation.classification.tables import frame_rows
-
-    if frame is None:
-        return
-    headings, *rows = frame_rows(frame[[name for name in frame.columns if name not in _IN_FILE]])
-    table = Table(box=lines.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    for index, heading in enumerate(headings):
-        table.add_column(
-            heading, justify="right" if index else "left", overflow="fold", no_wrap=not index
-        )
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    if frame is not None:
+        shown = frame[[name for name in frame.columns if name not in _IN_FILE]]
+        console().print(terminal_table(shown))
 
 
 def show_published() -> None:

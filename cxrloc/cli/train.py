@@ -50,7 +50,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
-    with clear_errors():
+    with clear_errors(quiet, go_on="Call it again with --resume to go on."):
         from cxrloc.pipeline import train as flow
         from cxrloc.training.distributed import speaks
 

@@ -57,7 +57,7 @@ def trust(
 
     Of a network that reads two views, the heatmap of the frontal one is tested.
     """
-    with clear_errors():
+    with clear_errors(quiet):
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
