@@ -4,13 +4,13 @@ The CSV files hold what the papers print and nothing derived from it, one number
 table and printed row; numbers that could not be checked against a paper's text are not there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
 import pandas as pd
 
-from cxrloc.findings import standard_finding
+from cxrloc.findings import CHESTXRAY14, standard_finding
 from cxrloc.types import CxrlocError
 
 KEYS = ("finding", "criterion", "threshold")
@@ -53,6 +53,29 @@ def published(name: str) -> pd.DataFrame:
     return numbers.merge(_read("papers.csv")[["paper", "citation"]], on="paper")
 
 
+def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The findings that the means of published tables are over, by a name for such a mean.
+
+    A mean stands beside a mean over the same findings only.
+
+    >>> published_means(["pham2019:1", "wang2017:17"])["mean of pham2019:1"]
+    ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Effusion')
+    """
+    means = {name: _averaged(published(name)) for name in names}
+    return {f"mean of {name}": findings for name, findings in means.items() if findings}
+
+
+def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:
+    """Findings under a table's means; none where it has no mean, or it is one over images."""
+    means = numbers[numbers["finding"] == "mean"]
+    rows = numbers[numbers["metric"].isin(means["metric"]) & (numbers["finding"] != "mean")]
+    if rows.empty and (means["metric"] == "auc").any():
+        return CHESTXRAY14  # Baltruschat et al. 2019, text: "average AUC" over the 14 findings
+    if means.empty:
+        return ()
+    return tuple(dict.fromkeys(map(standard_finding, rows["finding"])))
+
+
 def cited(*names: str) -> str:
     """Tables in the words of a legend or a heading.
 
@@ -77,12 +100,15 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     """Measured rows with a published table's numbers of one metric in further columns.
 
     Rows meet by finding (spellings of one finding are the same) and, for localization, criterion
-    and threshold. Each setting of the table is a column, `METRIC (PAPER, TABLE: SETTING)`; a row
+    and threshold; a table without findings meets by its row. A mean meets a mean over the same
+    findings only. Each setting of the table is a column, `METRIC (PAPER, TABLE: SETTING)`; a row
     that the table does not have is left empty, and published rows that were not measured are left
     out.
 
     Args:
-        measured: one row per finding (criterion and threshold), in columns of these names.
+        measured: one row per finding (criterion and threshold), in columns of these names. A
+            column `averaged` holds the findings that a mean is over; without it, a row "mean" is
+            over all other findings.
         name: table, such as "wang2017:4".
         metric: as reports call it, such as "auc" or "accuracy".
 
@@ -95,20 +121,31 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     1     <NA>
     Name: auc (Pham et al. 2019, Table 2: Ensemble), dtype: Float64
     """
-    numbers = published(name)
-    metrics = list(dict.fromkeys(numbers["metric"]))
+    every = published(name)
+    metrics = list(dict.fromkeys(every["metric"]))
     if metric not in metrics:
         raise CxrlocError(f"{name} has no {metric}: it has {', '.join(metrics)}")
-    numbers = numbers[numbers["metric"] == metric]
+    numbers = every[every["metric"] == metric]
+    if (numbers["finding"] == "").all():
+        numbers = numbers.assign(finding=numbers["row"])
     keys = [key for key in KEYS if (numbers[key] != "").all()]
     missing = [key for key in keys if key not in measured.columns]
-    if missing or not keys:
+    if missing:
         raise CxrlocError(f"{name} cannot stand beside these rows: they lack {', '.join(missing)}")
+    averaged = _averaged(every)
     places = [_place(*row) for row in measured[keys].itertuples(index=False)]
+    if averaged:
+        places = [
+            (_mean_place(findings), *place[1:]) if findings else place
+            for findings, place in zip(_measured_means(measured), places, strict=True)
+        ]
     shown = measured.copy()
     for setting, part in numbers.groupby("setting", sort=False):
-        rows = part[keys].itertuples(index=False)
-        values = dict(zip((_place(*row) for row in rows), part["value"], strict=True))
+        rows = [_place(*row) for row in part[keys].itertuples(index=False)]
+        if averaged:
+            mean = _mean_place(averaged)
+            rows = [(mean, *row[1:]) if row[0] == "mean" else row for row in rows]
+        values = dict(zip(rows, part["value"], strict=True))
         words = [cited(name), str(setting)] if setting else [cited(name)]
         column = f"{metric} ({': '.join(words)})"
         shown[column] = pd.array([values.get(place) for place in places], dtype="Float64")
@@ -117,6 +154,19 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
 
 def _place(finding: str, criterion: str = "", threshold: str | float = 0.0) -> tuple[object, ...]:
     return standard_finding(finding), criterion, round(float(threshold), 6)
+
+
+def _mean_place(findings: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(standard_finding, findings))
+
+
+def _measured_means(measured: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Of each measured row, the findings that it is a mean over; none for other rows."""
+    if "averaged" in measured.columns:
+        return [tuple(findings) for findings in measured["averaged"]]
+    findings = [str(finding) for finding in measured["finding"]]
+    others = tuple(dict.fromkeys(finding for finding in findings if finding != "mean"))
+    return [others if finding == "mean" else () for finding in findings]
 
 
 @cache

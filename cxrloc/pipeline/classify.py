@@ -26,6 +26,7 @@ from cxrloc.evaluation.classification.reader_files import (
 )
 from cxrloc.evaluation.classification.report import (
     METRICS,
+    ReportScope,
     choose_operating_points,
     classify_units,
     with_note,
@@ -39,6 +40,7 @@ from cxrloc.evaluation.classification.units import (
     select_units,
 )
 from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.published import published_means
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.weights import Model, read_model
@@ -174,9 +176,9 @@ def classify_by(
     units = score_units(seen.predictions, image_set.records, options.unit, options.aggregation)
     tuning, judged = _tuning_part(units, options)
     points = _operating_points([] if options.products else models, tuning, judged, bool(chosen_by))
-    report = classify_units(
-        judged, options.resampling, tuning, points, options.groups, options.operating_point
-    )
+    means = published_means(options.beside)
+    scope = ReportScope(options.groups, options.operating_point, means)
+    report = classify_units(judged, options.resampling, tuning, points, scope)
     report = with_note(report, LEAK) if leaked else report
     readers = score_readers(judged, readings) if readings else []
     origin = f"Probabilities from {options.predictions}."

@@ -1,9 +1,11 @@
 import csv
+import hashlib
+from importlib.resources import files
 
 import pandas as pd
 import pytest
 
-from cxrloc.evaluation.published import beside, published, published_tables
+from cxrloc.evaluation.published import beside, published, published_means, published_tables
 from cxrloc.types import CxrlocError
 
 SOURCES = ("wang2017", "dong2017", "rubin2018", "pham2019", "baltruschat2019")
@@ -94,10 +96,59 @@ def test_localization_tables_do_not_stand_beside_rows_without_thresholds():
 
 
 def test_each_setting_of_a_table_is_a_column_and_the_mean_meets_the_average():
-    measured = pd.DataFrame({"finding": ["Pleural_Thickening", "mean"]})
+    findings = published_means(["rubin2018:4"])["mean of rubin2018:4"]
+    assert len(findings) == 14
+    measured = pd.DataFrame(
+        {"finding": ["Pleural_Thickening", "mean"], "averaged": [(), findings[::-1]]}
+    )
     shown = beside(measured, "rubin2018:4", "auc")
     assert shown.columns.tolist() == [
-        "finding",
+        *("finding", "averaged"),
         *(f"auc (Rubin et al. 2018, Table 4: {view})" for view in ("PA", "AP", "Lateral")),
     ]
-    assert shown.iloc[:, 1].tolist() == [0.688, 0.702]
+    assert shown.iloc[:, 2].tolist() == [0.688, 0.702]
+
+
+def test_a_mean_stands_beside_a_mean_over_the_same_findings_only():
+    five = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion")
+    measured = pd.DataFrame(
+        {"finding": ["mean", "mean of pham2019:2"], "averaged": [(*five, "Mass"), five]}
+    )
+    shown = beside(measured, "pham2019:2", "auc")
+    assert shown.iloc[0, -1] is pd.NA
+    assert shown.iloc[1, -1] == 0.94
+    assert published_means(["pham2019:2", "wang2017:4", "dong2017:text"]) == {
+        "mean of pham2019:2": five
+    }
+
+
+def test_a_mean_without_findings_beside_it_is_over_all_measured_rows():
+    both = pd.DataFrame({"finding": ["Effusion", "mean"], "auc": [0.9, 0.9]})
+    assert beside(both, "pham2019:2", "auc").iloc[:, -1].tolist() == [0.964, pd.NA]
+
+
+@pytest.mark.parametrize("name", ["pham2019:1", "pham2019:2", "rubin2018:4", "rubin2018:5"])
+def test_a_published_mean_is_that_of_its_printed_rows(name):
+    numbers = published(name)
+    for _, part in numbers.groupby("setting"):
+        mean = part.loc[part["finding"] == "mean", "value"].item()
+        # The papers round; Pham et al. give .938 and .940 for one number.
+        assert part.loc[part["finding"] != "mean", "value"].mean() == pytest.approx(
+            mean, abs=0.0035
+        )
+
+
+DIGESTS = {
+    "wang2017": "9452723df1bd4ea0",
+    "dong2017": "a58b36669964cf01",
+    "rubin2018": "0a4280d4f789acfb",
+    "pham2019": "17ba30766addde0f",
+    "baltruschat2019": "a578cae01a4325c1",
+}
+"""SHA-256 of each file of numbers, so that two exchanged cells or findings are noticed."""
+
+
+@pytest.mark.parametrize("paper", SOURCES)
+def test_no_cell_of_a_shipped_table_has_changed(paper):
+    content = (files("cxrloc.evaluation") / "published" / f"{paper}.csv").read_bytes()
+    assert hashlib.sha256(content).hexdigest().startswith(DIGESTS[paper])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxrloc.evaluation.agreement import rank_correlations
-from cxrloc.evaluation.classification.report import classify_units
+from cxrloc.evaluation.classification.report import ReportScope, classify_units
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.published import published
 from cxrloc.evaluation.resampling import Resampling
@@ -30,7 +30,9 @@ def test_view_and_sex_are_judged_like_findings_with_youden_points():
     ]
     scores = np.array([[0.9, 0.1], [0.8, 0.9], [0.2, 0.2], [0.3, 0.8], [0.1, 0.3], [0.0, 0.7]])
     predictions = Predictions(tuple(r.image_id for r in records), ("View AP", "Sex M"), scores)
-    report = classify_units(score_units(predictions, records), Resampling(20), by=())
+    report = classify_units(
+        score_units(predictions, records), Resampling(20), scope=ReportScope(())
+    )
     value = {(m.finding, m.metric): m.value for m in report.measurements}
     assert value["View AP", "auc"] == pytest.approx(8 / 9)
     assert (value["View AP", "sensitivity"], value["View AP", "specificity"]) == (

@@ -1,17 +1,20 @@
 """Dong et al. 2017, section V: decisions by rank, and the average precision of an image's list."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cxrloc.evaluation.classification.image_rankings import labels_frame
+from cxrloc.evaluation.classification.image_rankings import labels_frame, single_findings_frame
+from cxrloc.evaluation.classification.populations import select_population
 from cxrloc.evaluation.classification.ranking import (
     cumulative_shares,
     image_ranking_precision,
     in_top,
 )
-from cxrloc.evaluation.classification.report import classify_units
+from cxrloc.evaluation.classification.report import ReportScope, classify_units
+from cxrloc.evaluation.classification.tables import metrics_frame
 from cxrloc.evaluation.classification.units import score_units
-from cxrloc.evaluation.published import published
+from cxrloc.evaluation.published import beside, published
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.types import Label, Predictions, Record
 
@@ -74,7 +77,7 @@ def test_task_3_lists_all_labels_above_a_threshold_and_judges_images_with_two_or
     ]
     scores = np.array([row for _, row in images])
     units = score_units(Predictions(("i0", "i1", "i2"), labels, scores), records)
-    report = classify_units(units, Resampling(20), list_threshold=0.2)
+    report = classify_units(units, Resampling(20), scope=ReportScope(list_threshold=0.2))
     (lists,) = [
         row
         for row in report.measurements
@@ -91,9 +94,71 @@ def test_task_3_lists_all_labels_above_a_threshold_and_judges_images_with_two_or
 def test_lists_of_images_with_one_label_each_have_no_precision():
     records = [Record("i", "p", "s", None, labels={"normal": Label.POSITIVE})]
     units = score_units(Predictions(("i",), ("normal", "emphysema"), np.eye(2)[:1]), records)
-    report = classify_units(units, Resampling(20), list_threshold=0.5)
+    report = classify_units(units, Resampling(20), scope=ReportScope(list_threshold=0.5))
     (lists,) = [row for row in report.measurements if row.metric == "image_list_precision"]
     assert (lists.value, lists.note) == (None, "not defined: none of 1 units has two findings")
+
+
+def test_task_1_is_scored_at_argmax_of_normal_and_abnormal():
+    # Section V.B: two classes by one output p; the most probable of p and 1 - p.
+    truth, p = [1, 1, 1, 0, 0], [0.9, 0.5, 0.4, 0.6, 0.1]
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels={"No Finding": Label(has)})
+        for i, has in enumerate(truth)
+    ]
+    predictions = Predictions(tuple(r.image_id for r in records), ("No Finding",), np.array([p]).T)
+    units = score_units(predictions, records)
+    report = classify_units(units, Resampling(20), scope=ReportScope(()))
+    (accuracy,) = [m for m in report.measurements if m.metric == "argmax_accuracy"]
+    assert (accuracy.value, accuracy.divisor, accuracy.threshold) == (3 / 5, 5, 0.5)
+    matrix = single_findings_frame(units).set_index(["finding", "called"])["units"]
+    assert matrix.to_dict() == {
+        ("No Finding", "No Finding"): 2,  # 0.5 is called normal
+        ("No Finding", "Abnormal"): 1,
+        ("Abnormal", "No Finding"): 1,
+        ("Abnormal", "Abnormal"): 1,
+    }
+    shown = beside(metrics_frame(report), "dong2017:text", "argmax_accuracy")
+    assert shown.iloc[0, -1] == 0.822
+
+
+def test_the_worked_example_of_figure_7_is_no_benchmark():
+    measured = pd.DataFrame({"finding": ["mean"], "image_list_precision": [0.5]})
+    shown = beside(measured, "dong2017:text", "image_list_precision")
+    assert shown.iloc[0, 2:].tolist() == [0.829]
+
+
+def test_table_2_is_scored_on_images_with_one_label():
+    truth = [("normal",), ("Emphysema",), ("Emphysema", "Mass"), ()]
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(said, Label.POSITIVE))
+        for i, said in enumerate(truth)
+    ]
+    ids = tuple(record.image_id for record in records)
+    units = score_units(
+        Predictions(ids, ("normal", "Emphysema", "Mass"), np.eye(4)[:, :3]), records
+    )
+    assert select_population(units, "single-label").unit_ids == ("i0", "i1")
+    assert select_population(units, "multi-label").unit_ids == ("i2",)
+    assert select_population(units, "all").unit_ids == ids
+    report = classify_units(units, Resampling(20), scope=ReportScope(()))
+    (accuracy,) = [m for m in report.measurements if m.metric == "argmax_accuracy"]
+    assert (accuracy.value, accuracy.divisor) == (1, 2)
+
+
+def test_ties_count_against_the_model_in_top_1_and_top_3_of_a_report():
+    #          the finding's score, then four others
+    rows = [[0.5, 0.5, 0.1, 0.1, 0.1], [0.5, 0.6, 0.7, 0.5, 0.1], [0.5, 0.6, 0.7, 0.4, 0.1]]
+    findings = ("Mass", "Nodule", "Edema", "Hernia", "Effusion")
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels={"Mass": Label.POSITIVE}) for i in range(3)
+    ]
+    units = score_units(Predictions(("i0", "i1", "i2"), findings, np.array(rows)), records)
+    report = classify_units(units, Resampling(20), scope=ReportScope(()))
+    value = {(m.finding, m.metric): m.value for m in report.measurements}
+    assert value["Mass", "top1_sensitivity"] == 0  # the first image's highest score is shared
+    assert value["Mass", "top3_sensitivity"] == 2 / 3  # the second image's third place is shared
+    assert value["Nodule", "top1_specificity"] == 2 / 3  # it may stand first in the first image
 
 
 def test_table_2_never_prints_a_top_3_sensitivity_below_the_sensitivity():

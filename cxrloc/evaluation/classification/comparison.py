@@ -180,7 +180,10 @@ def paired_differences(
     if not defined.size:
         return []
     used = [i for i in range(len(models)) if a.weights[i] or b.weights[i]]
-    statistics = [rank_statistic(replace(models[i], known=first.known), defined) for i in used]
+    averaged = averaged_findings(first, defined)["mean"]
+    statistics = [
+        rank_statistic(replace(models[i], known=first.known), defined, [averaged]) for i in used
+    ]
     weights = np.array([[side.weights[i] for i in used] for side in (a, b)])
 
     def sides(counts: Float[np.ndarray, "patient resample"]) -> Float[np.ndarray, "_ resample"]:
@@ -198,7 +201,7 @@ def _rows(
 ) -> list[Difference]:
     """One row per metric and defined finding, and one for their mean."""
     defined = defined_findings(units)
-    averaged = averaged_findings(units, defined)
+    averaged = averaged_findings(units, defined)["mean"]
     value_a, value_b, difference = np.split(result.estimate, 3)
     low, high = (np.split(limits, 3)[2] for limits in (result.low, result.high))
     p_values = np.array([two_sided_p(row) for row in np.split(result.distribution, 3)[2]])

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 from cxrloc.evaluation.classification.ranking import image_ranking_precision
+from cxrloc.evaluation.classification.report_rows import ARGMAX_OF_TWO
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.findings import NO_FINDING
 
 
 def image_precision_frame(units: ScoredUnits, list_threshold: float | None = None) -> pd.DataFrame:
@@ -42,16 +44,25 @@ def single_findings_frame(units: ScoredUnits) -> pd.DataFrame:
     """`single_findings.csv`: units with exactly one finding, by that and by the highest score.
 
     Source: Dong et al. 2017, section V.C. Every pair of findings has a row, also with 0 units; of
-    equal scores the first counts.
+    equal scores the first counts. One output gives the two classes of section V.B, the finding and
+    its absence (of No Finding: Abnormal), at argmax; then all units with a known label count.
     """
-    truth = units.truth & units.known
-    single = truth.sum(axis=1) == 1
-    count = len(units.findings)
-    cells = truth[single].argmax(axis=1) * count + units.scores[single].argmax(axis=1)
+    known = units.truth & units.known
+    names = units.findings
+    if len(names) == 1:
+        (finding,) = names
+        names = (finding, "Abnormal" if finding == NO_FINDING else f"No {finding}")
+        single = units.known[:, 0]
+        truth = np.where(known[single, 0], 0, 1)
+        called = np.where(units.scores[single, 0] >= ARGMAX_OF_TWO, 0, 1)
+    else:
+        single = known.sum(axis=1) == 1
+        truth, called = known[single].argmax(axis=1), units.scores[single].argmax(axis=1)
+    count = len(names)
     return pd.DataFrame(
         {
-            "finding": np.repeat(units.findings, count),
-            "called": np.tile(units.findings, count),
-            "units": np.bincount(cells, minlength=count**2),
+            "finding": np.repeat(names, count),
+            "called": np.tile(names, count),
+            "units": np.bincount(truth * count + called, minlength=count**2),
         }
     )

@@ -6,7 +6,7 @@ drawing of patients.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -49,6 +49,8 @@ METRICS = {
     "top1_sensitivity": "share of positives whose highest score is this finding's",
     "top1_specificity": "share of negatives whose highest score is not this finding's",
     "top3_sensitivity": "share of positives with this finding among the three highest scores",
+    "argmax_accuracy": "share of units whose decision is right: of one output, a score of 0.5 or "
+    "more; of several, the highest score, on units with one finding",
     "image_ranking_precision": "mean over units of the ranking precision of their findings",
     "image_list_precision": "the same of units with two findings or more, whose list holds only "
     "what is above the threshold",
@@ -65,6 +67,23 @@ class _Block:
 
     rows: tuple[Measurement, ...]
     statistic: Statistic
+
+
+@dataclass(frozen=True, slots=True)
+class ReportScope:
+    """What a report holds beside the numbers of all units.
+
+    Attributes:
+        groups: kinds of groups that are reported apart, of "view", "sex", "age"; a group needs
+            2 units or more.
+        list_threshold: also judge the lists of findings with a score above it (Dong et al. 2017,
+            task 3); None for no lists.
+        means: further means over findings, by name: the findings of each.
+    """
+
+    groups: tuple[str, ...] = ("view", "sex", "age")
+    list_threshold: float | None = None
+    means: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def choose_operating_points(
@@ -86,8 +105,7 @@ def classify_units(
     resampling: Resampling = Resampling(),  # noqa: B008 (frozen)
     tuning: ScoredUnits | None = None,
     points: Mapping[str, OperatingPoint] | None = None,
-    by: tuple[str, ...] = ("view", "sex", "age"),
-    list_threshold: float | None = None,
+    scope: ReportScope = ReportScope(),
 ) -> ClassificationReport:
     """Judge scores against truth.
 
@@ -99,9 +117,7 @@ def classify_units(
         points: operating points per finding, for instance a model card's; instead of `tuning`.
             With neither, points are chosen on the judged patients themselves, and every row that
             depends on them says so.
-        by: groups to report apart from all units; a group needs 2 units or more.
-        list_threshold: also judge the lists of findings with a score above it (Dong et al. 2017,
-            task 3); None: no lists.
+        scope: groups, lists and means beside the numbers of all units.
 
     Raises:
         CxrlocError: there are no units, or `tuning` shares patients with them.
@@ -117,13 +133,13 @@ def classify_units(
     if calibrated and tuning is not None:
         calibrated |= {f"ece_{method}": calibrate(tuning, units, method) for method in CALIBRATIONS}
     measurements: list[Measurement] = []
-    for group, index in _groups(units, by):
+    for group, index in _groups(units, scope.groups):
         part = select_units(units, index)
-        rows = _measure(part, group, points, resampling, list_threshold)
-        rows += _undefined_rows(part, group, list_threshold)
+        rows = _measure(part, group, points, resampling, scope)
+        rows += _undefined_rows(part, group, scope.list_threshold)
         for metric, mapped in calibrated.items():
             rows += _calibration_rows(select_units(mapped, index), group, metric)
-        measurements += sorted(rows, key=_place(units.findings))
+        measurements += sorted(rows, key=_place((*units.findings, "mean", *scope.means)))
     return ClassificationReport(
         unit=units.unit,
         aggregation=units.aggregation,
@@ -134,7 +150,7 @@ def classify_units(
         seed=resampling.seed,
         level=resampling.level,
         measurements=tuple(measurements),
-        list_threshold=list_threshold,
+        list_threshold=scope.list_threshold,
     )
 
 
@@ -160,9 +176,9 @@ def _groups(
 
 
 def _place(findings: tuple[str, ...]) -> Callable[[Measurement], tuple[int, int]]:
-    """Order of the rows of a group: by metric, then findings as given, then their mean."""
+    """Order of the rows of a group: by metric, then findings and means as given."""
     metrics = {metric: place for place, metric in enumerate(METRICS)}
-    places = {finding: place for place, finding in enumerate((*findings, "mean"))}
+    places = {finding: place for place, finding in enumerate(findings)}
     return lambda row: (metrics[row.metric], places[row.finding])
 
 
@@ -171,11 +187,13 @@ def _measure(
     group: str,
     points: Mapping[str, OperatingPoint],
     resampling: Resampling,
-    list_threshold: float | None,
+    scope: ReportScope,
 ) -> list[Measurement]:
-    blocks = [_share_block(units, group, points, list_threshold)] if units.known.any() else []
+    blocks = []
+    if units.known.any():
+        blocks.append(_share_block(units, group, points, scope.list_threshold))
     if defined_findings(units).size:
-        blocks.insert(0, _rank_block(units, group))
+        blocks.insert(0, _rank_block(units, group, scope.means))
     rows = [row for block in blocks for row in block.rows]
     if resampling.resamples and rows:
         result = bootstrap(
@@ -200,8 +218,9 @@ def _filled(row: Measurement, value: float, low: float, high: float) -> Measurem
     return replace(row, value=value, low=low, high=high)
 
 
-def _rank_block(units: ScoredUnits, group: str) -> _Block:
+def _rank_block(units: ScoredUnits, group: str, named: Mapping[str, tuple[str, ...]]) -> _Block:
     defined = defined_findings(units)
+    means = averaged_findings(units, defined, named)
     rows = []
     for metric in ("auc", "pr_average_precision"):
         for column in defined:
@@ -210,9 +229,12 @@ def _rank_block(units: ScoredUnits, group: str) -> _Block:
             pairs = positives * (row.n - positives if metric == "auc" else 1)
             note = few_carriers(units, int(column), (True, False))
             rows.append(replace(row, divisor=pairs, note=note))
-        averaged = averaged_findings(units, defined)
-        rows.append(replace(blank_row(units, group, metric, averaged), divisor=averaged.size))
-    return _Block(tuple(rows), rank_statistic(units, defined))
+        for name, columns in means.items():
+            row = replace(blank_row(units, group, metric, columns), finding=name)
+            findings = tuple(units.findings[column] for column in columns)
+            note = f"mean over {', '.join(findings)}"
+            rows.append(replace(row, divisor=columns.size, averaged=findings, note=note))
+    return _Block(tuple(rows), rank_statistic(units, defined, list(means.values())))
 
 
 def _share_block(

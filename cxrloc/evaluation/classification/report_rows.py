@@ -7,10 +7,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
+from cxrloc.evaluation.classification.populations import label_counts
 from cxrloc.evaluation.classification.ranking import image_ranking_precision, in_top
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.types import Measurement
 
+ACCURACY, ARGMAX_OF_TWO = "argmax_accuracy", 0.5
 FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
 
 Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
@@ -55,6 +57,25 @@ def ranking_shares(units: ScoredUnits, group: str, list_threshold: float | None)
         precision = np.zeros(has.size)
         precision[has > 0] = image_ranking_precision(truth, units.scores, threshold)
         yield replace(row, threshold=threshold), precision, has >= fewest
+    yield _argmax_share(units, group)
+
+
+def _argmax_share(units: ScoredUnits, group: str) -> Share:
+    """Accuracy of the most probable class (Dong et al. 2017, section V.B and V.C).
+
+    One output p stands for the two classes p and 1 - p, as in the paper's normal against abnormal;
+    0.5 counts as positive. Several outputs are classes where a unit has exactly one label; a tie
+    for the highest score counts against the model.
+    """
+    if len(units.findings) == 1:
+        called = units.scores[:, 0] >= ARGMAX_OF_TWO
+        right, among = called == units.truth[:, 0], units.known[:, 0]
+        row = replace(blank_row(units, group, ACCURACY, 0), threshold=ARGMAX_OF_TWO)
+        return row, right.astype(float), among
+    surely, _ = in_top(units.scores, 1)
+    right = (surely & units.truth & units.known).any(axis=1)
+    row = blank_row(units, group, ACCURACY, np.arange(len(units.findings)))
+    return row, right.astype(float), label_counts(units) == 1
 
 
 def decision_shares(

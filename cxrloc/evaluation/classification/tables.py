@@ -53,7 +53,8 @@ def classification_frame(report: ClassificationReport) -> pd.DataFrame:
 def auc_frame(report: ClassificationReport) -> pd.DataFrame:
     """`auc.csv`: finding, group, unit, n, positives, negatives, auc, auc_low, auc_high, note."""
     frame = classification_frame(report)
-    frame = frame[frame["metric"] == "auc"].reset_index(drop=True)
+    listed = frame["finding"].isin([*report.findings, "mean"])
+    frame = frame[listed & (frame["metric"] == "auc")].reset_index(drop=True)
     # Of a mean, n counts units and positives labels of all findings: they have no difference.
     negatives = (frame["n"] - frame["positives"]).astype("Int64").mask(frame["finding"] == "mean")
     frame = frame.assign(negatives=negatives)
@@ -158,19 +159,20 @@ def printed_rows(
 
 
 def metrics_frame(report: ClassificationReport, group: str = "all") -> pd.DataFrame:
-    """One row per finding and for the mean: n, positives, each metric with its low and high."""
-    rows = []
-    for finding in (*report.findings, "mean"):
-        own = [r for r in report.measurements if (r.group, r.finding) == (group, finding)]
-        if own:
-            numbers = {
-                f"{row.metric}{end}": value
-                for row in own
-                for end, value in (("", row.value), ("_low", row.low), ("_high", row.high))
-            }
-            first = {"finding": finding, "n": own[0].n, "positives": own[0].positives}
-            rows.append(first | numbers)
-    return pd.DataFrame(rows).convert_dtypes()
+    """One row per finding and mean: n, positives, each metric with its low and high.
+
+    The column `averaged` holds the findings that a mean is over.
+    """
+    rows: dict[str, dict[str, object]] = {}
+    for measured in report.measurements:
+        if measured.group != group:
+            continue
+        first = {"finding": measured.finding, "n": measured.n, "positives": measured.positives}
+        row = rows.setdefault(measured.finding, {**first, "averaged": ()})
+        row["averaged"] = measured.averaged or row["averaged"]
+        for end, value in (("", measured.value), ("_low", measured.low), ("_high", measured.high)):
+            row[f"{measured.metric}{end}"] = value
+    return pd.DataFrame(list(rows.values())).convert_dtypes()
 
 
 def classification_markdown(

@@ -3,6 +3,9 @@
 Both the report of one model and the comparison of several are built on these.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
@@ -29,20 +32,41 @@ def defined_findings(units: ScoredUnits) -> Int[np.ndarray, " defined"]:
 
 
 def averaged_findings(
-    units: ScoredUnits, defined: Int[np.ndarray, " defined"]
-) -> Int[np.ndarray, " averaged"]:
-    """The defined columns that a mean over findings takes in: all but `units.ATTRIBUTES`.
+    units: ScoredUnits,
+    defined: Int[np.ndarray, " defined"],
+    named: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, Int[np.ndarray, " averaged"]]:
+    """The one place that says what a mean over findings takes in: columns by the mean's name.
 
-    `Departs:` Rubin et al. 2018 average over No Finding too. Where a model has nothing but such
-    outputs, they are averaged.
+    "mean" is over the defined findings without `units.ATTRIBUTES`, as in Baltruschat et al. 2019;
+    where a model has nothing but such outputs, they are averaged. Other means are over the
+    findings of a published table: five in Pham et al. 2019, and No Finding too in Rubin et al.
+    2018. A named mean that is the same as "mean", or of which a finding is not defined, is left
+    out.
+
+    Args:
+        units: what is scored.
+        defined: columns of the findings with both classes.
+        named: findings of further means, by name.
     """
     findings = [column for column in defined if units.findings[column] not in ATTRIBUTES]
-    return np.array(findings, dtype=int) if findings else defined
+    means = {"mean": np.array(findings, dtype=int) if findings else defined}
+    place = {units.findings[column]: column for column in defined}
+    for name, wanted in named.items():
+        if set(wanted) <= place.keys():
+            columns = np.array(sorted(place[finding] for finding in wanted))
+            if not np.array_equal(columns, means["mean"]):
+                means[name] = columns
+    return means
 
 
-def rank_statistic(units: ScoredUnits, defined: Int[np.ndarray, " defined"]) -> Statistic:
-    """Per defined finding and then their mean: the AUCs, followed by the average precisions."""
-    in_mean = np.isin(defined, averaged_findings(units, defined))
+def rank_statistic(
+    units: ScoredUnits,
+    defined: Int[np.ndarray, " defined"],
+    means: Sequence[Int[np.ndarray, " averaged"]],
+) -> Statistic:
+    """Values of each defined finding, then of each mean: the AUCs, then the average precisions."""
+    in_means = [np.isin(defined, columns) for columns in means]
     patients = len(set(units.patient_ids))
     rankings = []
     for column in defined:
@@ -54,8 +78,9 @@ def rank_statistic(units: ScoredUnits, defined: Int[np.ndarray, " defined"]) -> 
         counts: Float[np.ndarray, "patient resample"],
     ) -> Float[np.ndarray, "value resample"]:
         values = np.array([resampled_rank_statistics(ranking, counts) for ranking in rankings])
-        means = values[in_mean].mean(axis=0, keepdims=True)
-        return np.concatenate([values, means]).transpose(1, 0, 2).reshape(-1, counts.shape[1])
+        averages = np.array([values[inside].mean(axis=0) for inside in in_means])
+        joined = np.concatenate([values, averages])  # finding and mean, metric, resample
+        return joined.transpose(1, 0, 2).reshape(-1, counts.shape[1])
 
     return statistic
 

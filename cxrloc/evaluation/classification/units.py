@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from cxrloc.findings import NO_FINDING
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
 Unit = Literal["image", "study", "patient"]
 Aggregation = Literal["max", "mean"]
 Uncertain = Literal["unknown", "negative"]
-NO_FINDING = "No Finding"
 AGE_EDGES = (18, 40, 65)
 
 

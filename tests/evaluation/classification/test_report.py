@@ -9,6 +9,7 @@ from cxrloc.evaluation.classification.calibration import (
 )
 from cxrloc.evaluation.classification.report import (
     METRICS,
+    ReportScope,
     choose_operating_points,
     classify_units,
 )
@@ -91,7 +92,7 @@ def test_outputs_that_are_no_finding_are_judged_but_not_averaged():
     scores = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.2], [0.2, 0.8, 0.3]])
     findings = ("Mass", "No Finding", "View AP")
     predictions = Predictions(("a", "b", "c"), findings, scores)
-    report = classify_units(score_units(predictions, records), FEW, by=())
+    report = classify_units(score_units(predictions, records), FEW, scope=ReportScope(()))
     value = {row.finding: row.value for row in report.measurements if row.metric == "auc"}
     assert value == {"Mass": 1.0, "No Finding": 1.0, "View AP": 0.5, "mean": 1.0}
     mean = one(report, finding="mean", metric="auc")
@@ -130,7 +131,7 @@ def test_divisors_are_what_numbers_were_divided_by(units, report):
 
 def test_every_metric_is_explained_and_every_explained_metric_occurs(units, report):
     tuning = made(seed=1, prefix="t")
-    fitted = classify_units(units, FEW, tuning, by=(), list_threshold=0.5)
+    fitted = classify_units(units, FEW, tuning, scope=ReportScope((), 0.5))
     assert {row.metric for row in fitted.measurements} == set(METRICS)
     without = {row.metric for row in report.measurements}
     assert without == set(METRICS) - {"ece_platt", "ece_isotonic", "image_list_precision"}
@@ -138,7 +139,7 @@ def test_every_metric_is_explained_and_every_explained_metric_occurs(units, repo
 
 def test_calibration_fitted_on_other_patients_has_a_row_of_its_own(units):
     tuning = made(seed=1, prefix="t")
-    report = classify_units(units, FEW, tuning=tuning, by=("view",))
+    report = classify_units(units, FEW, tuning=tuning, scope=ReportScope(("view",)))
     mapped = calibrate(tuning, units, "platt")
     curve = reliability(mapped.truth[:, 0], mapped.scores[:, 0])
     row = one(report, finding="Mass", group="all", metric="ece_platt")
@@ -165,7 +166,7 @@ def test_thresholds_of_the_same_patients_are_marked(report):
 
 def test_thresholds_of_other_patients_are_applied_as_they_are(units):
     tuning = made(seed=1, prefix="t")
-    report = classify_units(units, FEW, tuning=tuning, by=())
+    report = classify_units(units, FEW, tuning=tuning, scope=ReportScope(()))
     point = choose_operating_points(tuning)["Mass"]
     row = one(report, finding="Mass", metric="sensitivity")
     assert (row.threshold, row.chosen_on) == (point.threshold, "youden, other patients")
@@ -179,11 +180,13 @@ def test_tuning_on_a_judged_patient_is_refused(units):
 
 
 def test_equal_seeds_give_equal_reports(units):
-    assert classify_units(units, FEW, by=()) == classify_units(units, FEW, by=())
+    assert classify_units(units, FEW, scope=ReportScope(())) == classify_units(
+        units, FEW, scope=ReportScope(())
+    )
 
 
 def test_without_resamples_there_are_values_and_no_intervals(units):
-    report = classify_units(units, Resampling(resamples=0), by=())
+    report = classify_units(units, Resampling(resamples=0), scope=ReportScope(()))
     row = one(report, finding="Mass", metric="auc")
     assert row.value is not None
     assert row.low is None

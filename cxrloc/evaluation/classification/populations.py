@@ -1,0 +1,95 @@
+"""Which images, units and findings are scored: projections, populations, chosen findings."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from cxrloc.evaluation.classification.units import ScoredUnits, select_units
+from cxrloc.findings import OTHER_OUTPUTS, spelled_as
+from cxrloc.types import CxrlocError, Predictions, Record, UsageError, View
+
+PROJECTIONS: dict[str, Callable[[View], bool]] = {
+    "PA": lambda view: view == View.PA,
+    "AP": lambda view: view == View.AP,
+    "frontal": lambda view: view != View.LATERAL,
+    "lateral": lambda view: view == View.LATERAL,
+}
+"""Names of projections, and which views are of them."""
+
+
+def of_projection(records: Iterable[Record], projection: str) -> list[Record]:
+    """The records whose image is of a projection; an image of unknown view is of none.
+
+    Raises:
+        UsageError: there is no such projection.
+        CxrlocError: no image is of it.
+    """
+    if projection not in PROJECTIONS:
+        raise UsageError(f"--projection {projection}: choose from {', '.join(PROJECTIONS)}")
+    every = list(records)
+    kept = [r for r in every if r.view is not None and PROJECTIONS[projection](r.view)]
+    if not kept:
+        unknown = sum(record.view is None for record in every)
+        raise CxrlocError(
+            f"--projection {projection}: none of {len(every)} images is of it "
+            f"({unknown} are of unknown view)"
+        )
+    return kept
+
+
+def of_findings(predictions: Predictions, findings: Sequence[str]) -> Predictions:
+    """The predictions of some findings, in their order; all of them where none is named.
+
+    Raises:
+        UsageError: a finding is not predicted.
+    """
+    if not findings:
+        return predictions
+    wanted = list(dict.fromkeys(spelled_as(name, predictions.findings) for name in findings))
+    if missing := [name for name in wanted if name not in predictions.findings]:
+        raise UsageError(
+            f"--finding {missing[0]}: it is not predicted; choose from "
+            f"{', '.join(predictions.findings)}"
+        )
+    columns = [predictions.findings.index(name) for name in wanted]
+    chosen = predictions.probabilities[:, columns]
+    return Predictions(predictions.image_ids, tuple(wanted), chosen)
+
+
+def label_counts(units: ScoredUnits) -> Int[np.ndarray, " unit"]:
+    """How many of the scored labels each unit has; No Finding is one, view and sex are none.
+
+    Uncertain labels do not count.
+    """
+    labels = [finding not in OTHER_OUTPUTS for finding in units.findings]
+    return np.asarray((units.truth & units.known)[:, labels].sum(axis=1), dtype=int)
+
+
+POPULATIONS: dict[str, Callable[[Int[np.ndarray, " unit"]], Bool[np.ndarray, " unit"]]] = {
+    "all": lambda labels: labels >= 0,
+    "single-label": lambda labels: labels == 1,
+    "multi-label": lambda labels: labels >= 2,
+}
+"""Which units are scored, by their number of labels.
+
+Dong et al. 2017 score table II on images with one label (section V.C) and lists of findings on
+images with several (section V.D). Their normal is a label: it is No Finding here.
+"""
+
+
+def select_population(units: ScoredUnits, population: str) -> ScoredUnits:
+    """The units of a population, a name of `POPULATIONS`.
+
+    Raises:
+        UsageError: there is no such population.
+        CxrlocError: no unit is in it.
+    """
+    if population not in POPULATIONS:
+        raise UsageError(f"--population {population}: choose from {', '.join(POPULATIONS)}")
+    kept = np.flatnonzero(POPULATIONS[population](label_counts(units)))
+    if not kept.size:
+        raise CxrlocError(
+            f"--population {population}: none of {len(units.unit_ids)} units is in it"
+        )
+    return select_units(units, kept)
