@@ -26,7 +26,7 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.pipeline.train_stages import training_batches
+from cxrloc.training.feeding import training_batches
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES

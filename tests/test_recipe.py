@@ -68,3 +68,37 @@ def test_a_mistake_in_a_recipe_is_named_with_its_place(tmp_path, old, new, messa
 def test_an_unknown_recipe_is_answered_with_those_alike_or_where_they_are_listed(name, answer):
     with pytest.raises(CxrlocError, match=answer):
         read_recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ("[]", "has no findings: name at least one"),
+        ('["Mass", "Mass"]', "name Mass twice"),
+        ('["Effusion", "Pleural Effusion"]', "name Effusion twice"),
+    ],
+)
+def test_each_output_of_a_network_is_another_finding(tmp_path, findings, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'extends = "phantom"\n[network]\nfindings = {findings}\n')
+    with pytest.raises(CxrlocError, match=said):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"a = " + b"[" * 900 + b"]" * 900, "not TOML: nested", id="nested"),
+        pytest.param(b"a = " + b"9" * 5000, "not TOML", id="a number of 5,000 digits"),
+        pytest.param(b"extends = 'a\\u0000b'", "TOML|neither", id="NUL in a name"),
+        pytest.param(b'extends = "a\\u0000b"', "neither a readable TOML file", id="NUL, escaped"),
+        pytest.param("title = 'ü'".encode("cp1252"), "TOML|UTF-8", id="another encoding"),
+        pytest.param(b"[fit]\nsteps = inf", "not TOML: inf is not a finite number", id="infinite"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, said):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(CxrlocError, match=said) as caught:
+        read_recipe(path)
+    assert "\n" not in str(caught.value)

@@ -9,7 +9,8 @@ from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.networks import build_network
 from cxrloc.models.zoo import TIMM_NAMES
-from cxrloc.recipe import RECIPES, Recipe, read_recipe
+from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.training.recipe_config import Recipe
 
 NETWORKS: dict[tuple[LocalizerConfig, int], list[str]] = {}
 for name in RECIPES:

@@ -11,11 +11,12 @@ from cxrloc.datasets import READERS
 from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.models.weights import Model, ModelCard, read_model, write_model
-from cxrloc.pipeline.train_stages import train_stages
-from cxrloc.pipeline.training_data import training_data
-from cxrloc.recipe import RECIPES, Recipe, read_recipe
+from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.training.data import training_data
 from cxrloc.training.fit import Run
 from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.stages import train_stages
 from cxrloc.types import Radiograph, Sex, View
 from tests.pipeline.phantom_layouts import LAYOUTS, write_report_labels
 

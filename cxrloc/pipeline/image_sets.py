@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets import boxed_throughout, read_dataset
+from cxrloc.evaluation.boxed_patients import named_patients
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.scored_pairs import Population
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image
 from cxrloc.models.weights import Model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.pipeline.boxed_patients import named_patients
 from cxrloc.types import CxrlocError, Radiograph, Record
 
 PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320

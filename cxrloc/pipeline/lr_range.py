@@ -14,17 +14,12 @@ from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.train import TrainOptions, check_before_data, chosen_recipe
-from cxrloc.pipeline.train_stages import (
-    build,
-    feeding_for,
-    images_learned,
-    training_batches,
-    with_values,
-)
-from cxrloc.pipeline.training_data import training_data
+from cxrloc.training.data import training_data
+from cxrloc.training.feeding import feeding_for, images_learned, training_batches
 from cxrloc.training.fit_config import resolved
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries
 from cxrloc.training.lr_range import lr_range as range_test
+from cxrloc.training.stages import build, with_values
 
 PointWatch = Callable[[Iterable[RangePoint]], Iterable[RangePoint]]
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cxrloc.evaluation.boxed_patients import boxed_patients, named_patients
 from cxrloc.models.weights import Model
-from cxrloc.pipeline.boxed_patients import boxed_patients, named_patients
-from cxrloc.pipeline.training_data import split_parts
-from cxrloc.recipe import Recipe, recipe_of_text
+from cxrloc.recipe import recipe_of_text
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.records import split_parts
 from cxrloc.types import Record, UsageError
 
 

@@ -15,17 +15,20 @@ from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
-from cxrloc.models.weights import ModelCard, hashed_patient, write_model
+from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
-from cxrloc.pipeline.train_stages import Trained, train_stages
-from cxrloc.pipeline.training_data import TrainingData, check_folder, training_data
-from cxrloc.recipe import Recipe, read_recipe, recipe_of_text, recipe_text
+from cxrloc.recipe import read_recipe, recipe_of_text, recipe_text
 from cxrloc.training.checkpoints import refuse_to_overwrite
+from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.distributed import from_first, processes, rank, world_size
-from cxrloc.training.first_weights import earlier_models, fill, weights_sha256
+from cxrloc.training.first_weights import fill
 from cxrloc.training.fit import Moment, Run
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.records import check_folder
+from cxrloc.training.stages import train_stages
+from cxrloc.training.trained_card import trained_card
 from cxrloc.types import UsageError
 
 
@@ -119,7 +122,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         trained = train_stages(recipe, data, device, run)
         path = out / "model.safetensors"
         if rank() == 0:
-            card = _card(recipe, text, data, trained)
+            card = trained_card(recipe, text, data, trained, versions())
             write_model(path, trained.network, recipe.preprocessing, card)
         description = {
             "versions": versions(),
@@ -157,48 +160,3 @@ def _recipe_text(options: TrainOptions) -> str:
         raise UsageError(f"--fold {options.fold}: {options.recipe} has folds 0 to {folds - 1}")
     changes["data"] = {"split": {"fold": options.fold}}
     return recipe_text(options.recipe, changes)
-
-
-def _card(recipe: Recipe, text: str, data: TrainingData, trained: Trained) -> ModelCard:
-    """Who trained or chose it includes who did so for the model that it started from."""
-    records, split = data.parts.train, recipe.data.split
-    before = [model.card for model in earlier_models(recipe.start)]
-    patients = {hashed_patient(record.patient_id) for record in records}
-    judges = {hashed_patient(record.patient_id) for record in data.parts.validation}
-    seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
-    origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
-    name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
-    return ModelCard(
-        name=name + (" (split by image: patients leak)" if data.parts.leaking else ""),
-        trained_on=f"{len(records)} {data.name}" + (f", started from {origin}" if before else ""),
-        findings=recipe.network.findings,
-        views=tuple(sorted({record.view.value for record in records if record.view})),
-        operating_points=trained.operating_points,
-        auc={finding: trained.scores[finding] for finding in trained.operating_points},
-        probabilities=trained.probabilities,
-        training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
-        validation_patients=tuple(sorted(judges.union(*(c.validation_patients for c in before)))),
-        training_images=len(records) + sum(c.training_images for c in before),
-        limits=_limits(recipe, data),
-        recipe=text,
-        may_have_seen=tuple(sorted(seen)),
-        provenance={
-            "split_sha256": data.description["split_sha256"],
-            "training_sha256": data.description["training_sha256"],
-            "seed": str(recipe.fit.seed),
-            "start": " + ".join(card.name for card in before) or Path(recipe.start).name,
-            "start_sha256": weights_sha256(recipe.start),
-            **versions(),
-        },
-    )
-
-
-def _limits(recipe: Recipe, data: TrainingData) -> str:
-    limits = ["Research only: not for diagnosis."]
-    if recipe.data.phantom is not None:
-        limits.append("Trained on synthetic radiographs: must not be used on patients.")
-    if data.parts.leaking:
-        limits.append("Split by image: patients leak from training into validation and test.")
-    if recipe.data.shuffle_labels:
-        limits.append("Trained on shuffled labels: a control that has learned nothing.")
-    return " ".join(limits)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from cxrloc.pipeline.train_stages import validation_scores
 from cxrloc.training.losses import softmax
+from cxrloc.training.validation import validation_scores
 
 
 def test_ten_equal_logits_cost_ln_10():

@@ -9,9 +9,9 @@ import torch
 
 from cxrloc.datasets.batches import training_step
 from cxrloc.datasets.stratification import stratified
-from cxrloc.pipeline.train_stages import feeding_for
-from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.training.data import training_data
+from cxrloc.training.feeding import feeding_for
 from cxrloc.training.schedules import Progress, ScheduleConfig, triangular2
 from tests.pipeline.phantom_layouts import COUNT, mimic_cxr, write_report_labels
 

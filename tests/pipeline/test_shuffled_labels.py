@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import read_recipe
+from cxrloc.training.data import training_data
 
 
 def test_only_the_training_labels_are_exchanged_image_by_image(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ import torch
 from typer.testing import Result
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.evaluation.boxed_patients import refuse_boxed
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.boxed_patients import refuse_boxed
-from cxrloc.pipeline.training_data import training_data
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
+from cxrloc.training.data import training_data
 from cxrloc.types import CxrlocError
 from tests.pipeline.tiny_training import run
 

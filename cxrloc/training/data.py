@@ -1,35 +1,23 @@
-"""What a recipe learns from: records in three parts, and where their pixels come from."""
+"""What a recipe learns from: records in three parts, their labels, and their decoded pixels."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cxrloc.datasets import OFFICIAL_SPLITS, READERS
 from cxrloc.datasets.batches import ImageSet, label_matrix
-from cxrloc.datasets.image_cache import Source, Watch, cached_images, file_key
-from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.datasets.image_cache import Source, Watch, cached_images
 from cxrloc.datasets.pairs import pairs_by_study
-from cxrloc.datasets.report_labels import with_labels
-from cxrloc.datasets.splits import Parts, prevalences, split_records, split_sha256
+from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
-from cxrloc.images.read import read_radiograph
-from cxrloc.pipeline.boxed_patients import (
-    Boxed,
-    boxed_patients,
-    named_patients,
-    refuse_boxed,
-)
-from cxrloc.pipeline.training_labels import label_warnings, with_attributes
-from cxrloc.pipeline.training_phantoms import phantom_parts
-from cxrloc.recipe import PHANTOM, DataConfig, Recipe
-from cxrloc.reports.label_file import read_labels
-from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
+from cxrloc.training.labels import label_warnings
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.records import check_folder, find_records
+from cxrloc.types import CxrlocError, Radiograph, Record
 
 TEMPLATE_IMAGES = 1000
 """Training images whose mean is a good template."""
@@ -40,10 +28,10 @@ DUALNET = "dualnet"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """A data set ready to be learned from.
+    """A data set, ready to be learned from.
 
     Attributes:
-        name: what the images are, in words.
+        name: of the data, as the model card shows it.
         parts: records whose image is on this disk and could be read.
         train: images and labels of the first part; shuffled if the recipe says so.
         validation: images and labels of the second part.
@@ -54,7 +42,7 @@ class TrainingData:
         failures: images that could not be read, and why.
         preprocessing: the recipe's, with what it learns from training images.
         description: counts, prevalences and hashes for run.json.
-        warnings: what cannot be learned from these labels, or cannot be known of these images.
+        warnings: findings without positive labels, and images of unknown origin.
         may_have_seen: data sets that the images may be of, as in `ModelCard`.
     """
 
@@ -73,27 +61,23 @@ class TrainingData:
 
 
 class _Decoded(NamedTuple):
-    """Pixels, the slot of each image in them, and why others have none; by image_id."""
+    """Decoded images.
+
+    Attributes:
+        pixels: of the image cache.
+        slots: by image id, the place in `pixels`.
+        failures: by image id, why it could not be read.
+    """
 
     pixels: np.ndarray
     slots: dict[str, int]
     failures: dict[str, str]
 
 
-class _Found(NamedTuple):
-    """Records in their parts, where their pixels come from, and whom not to train on."""
-
-    parts: Parts
-    sources: dict[str, Source]
-    unlisted: int = 0
-    boxed: Boxed = Boxed()
-    left_out: int = 0
-
-
 def training_data(
     recipe: Recipe, path: Path | None, labels: Path | None, cache: Path, watch: Watch = iter
 ) -> TrainingData:
-    """Records, split, and pixels of a recipe's data.
+    """The labels and decoded pixels of a recipe's data, in its parts.
 
     Args:
         recipe: what to learn from.
@@ -105,10 +89,10 @@ def training_data(
     Raises:
         UsageError: a folder is needed and not given, or the other way round.
         CxrlocError: the data cannot be read or split, no label says anything of a finding, or
-            somebody with an expert's box would be trained on.
+            a patient with an expert's box would be trained on although the recipe forbids it.
     """
     check_folder(recipe, path)
-    found = _found(recipe, path, labels)
+    found = find_records(recipe, path, labels)
     parts, missing = _present(found.parts, found.sources)
     warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
     parts = _paired(parts, recipe)
@@ -139,83 +123,17 @@ def training_data(
     )
 
 
-def check_folder(recipe: Recipe, path: Path | None) -> None:
-    """A data set lies in a folder, phantoms in none.
-
-    Raises:
-        UsageError: a folder is needed and not given or not there, or the other way round.
-    """
-    reader = recipe.data.reader
-    if (reader == PHANTOM) != (path is None):
-        needed = "needs no --data" if path else f"needs --data, a folder of {reader}"
-        raise UsageError(f"the recipe {recipe.title!r} {needed}")
-    if path is not None and not path.exists():
-        raise UsageError(f"--data {path}: no such folder; {recipe.title!r} needs one of {reader}")
-
-
-def _found(recipe: Recipe, path: Path | None, labels: Path | None) -> _Found:
-    """A data set that is read and split; labels of reports are not those that boxes go by."""
-    config = recipe.data
-    if config.phantom is not None:
-        return _Found(*phantom_parts(config.phantom, recipe.preprocessing.size))
-    assert path is not None
-    records = _read(config, path)
-    boxed = boxed_patients(config.reader, path, records)
-    if labels is not None:
-        records = with_labels(records, read_labels(labels))
-    records = [
-        with_attributes(record, recipe.network.findings, config.no_finding) for record in records
-    ]
-    records = [record for record in records if not config.views or record.view in config.views]
-    parts = split_parts(config, path, records, boxed)
-    sources = {
-        record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
-        for record in records
-        if record.path is not None
-    }
-    left_out = 0
-    if config.boxed_patients == "left_out":
-        left_out = sum(record.patient_id in boxed.patients for record in records)
-    unlisted = len(records) - left_out - sum(map(len, parts[:3]))
-    return _Found(parts, sources, unlisted, boxed, left_out)
-
-
-def _read(config: DataConfig, path: Path) -> list[Record]:
-    records = named_patients(READERS[config.reader](path))
-    if config.images:
-        folders = [path / name for name in config.images]
-        if absent := [str(place) for place in folders if not place.is_dir()]:
-            raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
-        files = find_image_files_below(folders)
-        records = [replace(record, path=files.get(record.image_id)) for record in records]
-    return records
-
-
-def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
-    """Training, validation and test records; `DataConfig.boxed_patients` says where these go."""
-    if config.boxed_patients == "left_out":
-        records = [record for record in records if record.patient_id not in boxed.patients]
-    reserved = boxed.patients if config.boxed_patients == "test" else frozenset()
-    official = None
-    if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
-        official = OFFICIAL_SPLITS[config.reader](path, list(records))
-    parts = split_records(records, config.split, official, always_test=reserved)
-    if config.boxed_patients != "drawn":
-        refuse_boxed([*parts.train, *parts.validation], boxed.patients)
-    return parts
-
-
 def _learned(
     preprocessing: Preprocessing, train: Sequence[Record], sources: Mapping[str, Source]
 ) -> Preprocessing:
-    """With a template, if it is to look for one: the mean of training images, evenly chosen."""
+    """The preprocessing with its template, the mean of evenly chosen training images."""
     if preprocessing.fit != "template" or preprocessing.template:
         return preprocessing
     chosen = train[:: max(1, len(train) // TEMPLATE_IMAGES)]
 
     def readable() -> Iterator[Radiograph]:
         for record in chosen:
-            # What cannot be read is named when its turn comes among all images.
+            # An image that cannot be read is named later, when all images are decoded.
             with suppress(CxrlocError):
                 yield sources[record.image_id].read()
 
@@ -223,7 +141,7 @@ def _learned(
 
 
 def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]:
-    """The records whose image is known, and how many of each part are not."""
+    """The records whose image is known, and how many of each part have an unknown image."""
     here = frozenset(known)
     kept = [[record for record in part if record.image_id in here] for part in parts[:3]]
     missing = {
@@ -234,7 +152,7 @@ def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]
 
 
 def _paired(parts: Parts, recipe: Recipe) -> Parts:
-    """For a network of two views frontal and lateral images in turn, none without a partner."""
+    """For a network of two views a frontal and a lateral image in turn, else all records."""
     if recipe.network.architecture != DUALNET:
         return parts
     train, validation, test = (
@@ -301,7 +219,7 @@ def _describe(
 
 
 def _images_sha256(images: ImageSet) -> str:
-    """Over the training labels and pixels, as the network gets them (1.5 GB in a second)."""
+    """A hash of the training labels and of the pixels that the network gets (1.5 GB a second)."""
     digest = hashlib.sha256(images.labels.tobytes())
     for slot in images.slots.flat:
         digest.update(images.pixels[slot].tobytes())

@@ -10,10 +10,10 @@ from PIL import Image
 from cxrloc.datasets import READERS
 from cxrloc.datasets.rsna_pneumonia import MAPPING
 from cxrloc.datasets.splits import Parts
-from cxrloc.pipeline.boxed_patients import NIH, boxed_patients, named_patients
-from cxrloc.pipeline.training_data import training_data
-from cxrloc.pipeline.training_labels import label_warnings
+from cxrloc.evaluation.boxed_patients import NIH, boxed_patients, named_patients
 from cxrloc.recipe import read_recipe
+from cxrloc.training.data import training_data
+from cxrloc.training.labels import label_warnings
 from cxrloc.types import CxrlocError, Label, Record
 
 RECIPE = """

@@ -1,0 +1,152 @@
+"""What a training run depends on, as plain values: a recipe is a TOML file of these."""
+
+from dataclasses import dataclass, field
+
+from cxrloc.datasets import READERS
+from cxrloc.datasets.batches import SAMPLERS
+from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.datasets.splits import SplitConfig
+from cxrloc.findings import standard_finding
+from cxrloc.images.augment import Augmentation
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.training.conditional import CONDITIONS
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.uncertainty import POLICIES
+from cxrloc.types import CxrlocError, View
+
+PHANTOM = "phantom"
+"""The reader that needs no folder: phantoms are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomData:
+    """Synthetic radiographs to learn from: drawn by seed and index, nothing is downloaded.
+
+    Attributes:
+        seed: of the phantoms.
+        training_images: phantoms 0, 1, ... of that seed.
+        validation_images: the phantoms after those.
+    """
+
+    seed: int
+    training_images: int
+    validation_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """What to learn from.
+
+    Attributes:
+        reader: a name of `datasets.READERS`, or "phantom".
+        images: folders of images below the data folder, in place of the published ones.
+        split: into training, validation and test, by patient; phantoms have their own.
+        views: projections to keep; empty: all.
+        uncertain: what uncertain labels teach, a name of `POLICIES`.
+        uncertain_truth: what uncertain labels are in validation: "unknown" leaves them out,
+            "negative" counts them as absent (Rubin et al. 2018, section 5.3).
+        no_finding: when an image has "No Finding": "labels" goes by all labels of the image,
+            "outputs" by the findings of the network alone (Rubin et al. 2018: an image with
+            Emphysema alone has none of the 13 findings).
+        boxed_patients: where the patients go for whom an expert drew a box in ChestX-ray14:
+            "test" puts them into the test part whatever is drawn; "left_out" keeps them out of
+            all three parts, so that the ratios hold among the others; "drawn" splits them like
+            everybody else, after which `bench` refuses the model on those who trained it.
+        not_mentioned: a finding without a label is "negative" or "unknown".
+        condition: labels to learn given others, a name of `CONDITIONS`, along CheXpert's tree.
+        pairing: which pairs a study gives to a network of two views, a name of `PAIRINGS`.
+        shuffle_labels: the labels of the training images are exchanged at random, for a control
+            that can learn nothing.
+        phantom: which phantoms.
+
+    Raises:
+        CxrlocError: a value is none of those.
+    """
+
+    reader: str
+    images: tuple[str, ...] = ()
+    split: SplitConfig = field(default_factory=SplitConfig)
+    views: tuple[str, ...] = ()
+    uncertain: str = "ignore"
+    uncertain_truth: str = "unknown"
+    no_finding: str = "labels"
+    boxed_patients: str = "test"
+    not_mentioned: str = "negative"
+    condition: str = ""
+    pairing: str = "first"
+    shuffle_labels: bool = False
+    phantom: PhantomData | None = None
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("reader", self.reader, (*READERS, PHANTOM)),
+            ("uncertain", self.uncertain, POLICIES),
+            ("uncertain_truth", self.uncertain_truth, ("unknown", "negative")),
+            ("no_finding", self.no_finding, ("labels", "outputs")),
+            ("boxed_patients", self.boxed_patients, ("test", "left_out", "drawn")),
+            ("condition", self.condition, ("", *CONDITIONS)),
+            ("pairing", self.pairing, PAIRINGS),
+            ("not_mentioned", self.not_mentioned, ("negative", "unknown")),
+            *(("view", view, tuple(View)) for view in self.views),
+        ):
+            if value not in known:
+                raise CxrlocError(f"{what} {value!r} is unknown: choose one of {', '.join(known)}")
+        if (self.reader == PHANTOM) != (self.phantom is not None):
+            raise CxrlocError(f"the reader {PHANTOM!r} and the table [data.phantom] go together")
+        if self.phantom is not None and self.split.folds:
+            raise CxrlocError(f"the reader {PHANTOM!r} has a split of its own, without folds")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that a training run depends on, except for the data itself.
+
+    Attributes:
+        title: one line for `cxrloc recipes`.
+        source: paper, table and row; empty for our own.
+        start: first weights: "scratch", "imagenet" (of the backbone), or a file: a model that
+            `cxrloc train` wrote, or ImageNet weights of the backbone; for a DualNet also a frontal
+            and a lateral model, with " + " between.
+        data: what to learn from.
+        preprocessing: how images reach the network.
+        augmentation: how they are changed at random while training.
+        network: what is trained.
+        fit: how it is trained.
+        head: how a second stage trains the last layer alone, with the backbone frozen and on all
+            labels, whatever the condition of the first stage; None: there is no second stage.
+    """
+
+    title: str
+    data: DataConfig
+    preprocessing: Preprocessing
+    network: LocalizerConfig
+    fit: FitConfig
+    source: str = ""
+    start: str = "scratch"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    head: FitConfig | None = None
+
+    def __post_init__(self) -> None:
+        findings = [standard_finding(name) for name in self.network.findings]
+        if not findings:
+            raise CxrlocError("[network] has no findings: name at least one")
+        if twice := sorted({name for name in findings if findings.count(name) > 1}):
+            raise CxrlocError(f"findings in [network] name {twice[0]} twice: name it once")
+        if self.head is not None and self.head.backbone_rate:
+            raise CxrlocError("[head] is the stage with a frozen backbone: backbone_rate = 0")
+        if self.head is not None and self.network.transition_channels != 0:
+            raise CxrlocError(
+                "[head] trains the prediction layer alone, and a transition layer would train with "
+                "it: transition_channels = 0 in [network]"
+            )
+        if len(self.preprocessing.mean) != self.network.input_channels:
+            raise CxrlocError(
+                f"{len(self.preprocessing.mean)} means in [preprocessing] for "
+                f"{self.network.input_channels} input_channels in [network]"
+            )
+        for stage in (self.fit, self.head or self.fit):
+            if stage.sampling not in SAMPLERS:
+                raise CxrlocError(
+                    f"sampling {stage.sampling!r}: choose one of {', '.join(SAMPLERS)}"
+                )

@@ -1,0 +1,139 @@
+"""The records that a recipe learns from: read, labelled and split, with where their pixels are."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from cxrloc import phantom
+from cxrloc.datasets import OFFICIAL_SPLITS, READERS
+from cxrloc.datasets.image_cache import Source, file_key
+from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.datasets.report_labels import with_labels
+from cxrloc.datasets.splits import Parts, split_records
+from cxrloc.evaluation.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
+from cxrloc.images.read import read_radiograph
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
+from cxrloc.reports.label_file import read_labels
+from cxrloc.training.labels import with_attributes
+from cxrloc.training.recipe_config import PHANTOM, DataConfig, PhantomData, Recipe
+from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
+
+
+class FoundRecords(NamedTuple):
+    """The records of a data set, split.
+
+    Attributes:
+        parts: training, validation and test records.
+        sources: of each image id, where its pixels come from.
+        unlisted: images that no list of the official split names.
+        boxed: patients with an expert's box, and what is not known of them.
+        left_out: images of those patients where the recipe leaves them out of all parts.
+    """
+
+    parts: Parts
+    sources: dict[str, Source]
+    unlisted: int = 0
+    boxed: Boxed = Boxed()
+    left_out: int = 0
+
+
+def check_folder(recipe: Recipe, path: Path | None) -> None:
+    """Refuse a folder where the recipe draws phantoms, and no folder where it reads a data set.
+
+    Raises:
+        UsageError: a folder is needed and not given or not there, or the other way round.
+    """
+    reader = recipe.data.reader
+    if (reader == PHANTOM) != (path is None):
+        needed = "needs no --data" if path else f"needs --data, a folder of {reader}"
+        raise UsageError(f"the recipe {recipe.title!r} {needed}")
+    if path is not None and not path.exists():
+        raise UsageError(f"--data {path}: no such folder; {recipe.title!r} needs one of {reader}")
+
+
+def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> FoundRecords:
+    """The records of a recipe's data set, labelled and split.
+
+    Args:
+        recipe: what to learn from.
+        path: of the data set; None for phantoms.
+        labels: labels out of reports, in place of the data set's own.
+
+    Raises:
+        CxrlocError: the data set cannot be read or split, or a patient with an expert's box would
+            be trained on although the recipe forbids it.
+    """
+    config = recipe.data
+    if config.phantom is not None:
+        return FoundRecords(*phantom_parts(config.phantom, recipe.preprocessing.size))
+    assert path is not None
+    records = _read(config, path)
+    # Before reports replace the labels: boxes belong to the data set's own records.
+    boxed = boxed_patients(config.reader, path, records)
+    if labels is not None:
+        records = with_labels(records, read_labels(labels))
+    records = [
+        with_attributes(record, recipe.network.findings, config.no_finding) for record in records
+    ]
+    records = [record for record in records if not config.views or record.view in config.views]
+    parts = split_parts(config, path, records, boxed)
+    sources = {
+        record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
+        for record in records
+        if record.path is not None
+    }
+    left_out = 0
+    if config.boxed_patients == "left_out":
+        left_out = sum(record.patient_id in boxed.patients for record in records)
+    unlisted = len(records) - left_out - sum(map(len, parts[:3]))
+    return FoundRecords(parts, sources, unlisted, boxed, left_out)
+
+
+def _read(config: DataConfig, path: Path) -> list[Record]:
+    records = named_patients(READERS[config.reader](path))
+    if config.images:
+        folders = [path / name for name in config.images]
+        if absent := [str(place) for place in folders if not place.is_dir()]:
+            raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
+        files = find_image_files_below(folders)
+        records = [replace(record, path=files.get(record.image_id)) for record in records]
+    return records
+
+
+def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
+    """Training, validation and test records; `DataConfig.boxed_patients` says where these go."""
+    if config.boxed_patients == "left_out":
+        records = [record for record in records if record.patient_id not in boxed.patients]
+    reserved = boxed.patients if config.boxed_patients == "test" else frozenset()
+    official = None
+    if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
+        official = OFFICIAL_SPLITS[config.reader](path, list(records))
+    parts = split_records(records, config.split, official, always_test=reserved)
+    if config.boxed_patients != "drawn":
+        refuse_boxed([*parts.train, *parts.validation], boxed.patients)
+    return parts
+
+
+def phantom_parts(config: PhantomData, size: int) -> tuple[Parts, dict[str, Source]]:
+    """Training and validation phantoms by their numbers, without a patient in both parts."""
+    code = hashlib.sha256()
+    for path in sorted(Path(phantom.__file__).parent.glob("*.py")):
+        code.update(path.read_bytes())
+    records, sources = [], {}
+    for index in range(config.training_images + config.validation_images):
+        record = phantom_record(plan_phantom(config.seed, index), size)
+        key = f"phantom {config.seed} {index} {size} {code.hexdigest()}"
+        sources[record.image_id] = Source(key, partial(_drawn, config.seed, index, size))
+        records.append(record)
+    train = records[: config.training_images]
+    seen = {record.patient_id for record in train}
+    others = [r for r in records[config.training_images :] if r.patient_id not in seen]
+    return Parts(train, others, []), sources
+
+
+def _drawn(seed: int, index: int, size: int) -> Radiograph:
+    made = make_phantom(seed, index, size)
+    return Radiograph(made.pixels, bits_stored=16, view=made.record.view)

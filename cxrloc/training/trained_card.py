@@ -1,0 +1,72 @@
+"""What the card of a trained model says of its training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cxrloc.models.weights import ModelCard, hashed_patient
+from cxrloc.training.data import TrainingData
+from cxrloc.training.first_weights import earlier_models, weights_sha256
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.stages import Trained
+
+
+def trained_card(
+    recipe: Recipe,
+    text: str,
+    data: TrainingData,
+    trained: Trained,
+    versions: Mapping[str, str],
+) -> ModelCard:
+    """The card of a trained model: its origin, its patients and its scores.
+
+    Patients, images and possible data sets of the models that it started from count as its own.
+
+    Args:
+        recipe: as it was trained, with the template that was learned.
+        text: the TOML text of the recipe.
+        data: what it was trained and validated on.
+        trained: the network, its scores and its operating points.
+        versions: of the packages whose arithmetic made it.
+    """
+    records, split = data.parts.train, recipe.data.split
+    before = [model.card for model in earlier_models(recipe.start)]
+    patients = {hashed_patient(record.patient_id) for record in records}
+    judges = {hashed_patient(record.patient_id) for record in data.parts.validation}
+    seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
+    origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
+    name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
+    return ModelCard(
+        name=name + (" (split by image: patients leak)" if data.parts.leaking else ""),
+        trained_on=f"{len(records)} {data.name}" + (f", started from {origin}" if before else ""),
+        findings=recipe.network.findings,
+        views=tuple(sorted({record.view.value for record in records if record.view})),
+        operating_points=trained.operating_points,
+        auc={finding: trained.scores[finding] for finding in trained.operating_points},
+        probabilities=trained.probabilities,
+        training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
+        validation_patients=tuple(sorted(judges.union(*(c.validation_patients for c in before)))),
+        training_images=len(records) + sum(c.training_images for c in before),
+        limits=_limits(recipe, data),
+        recipe=text,
+        may_have_seen=tuple(sorted(seen)),
+        provenance={
+            "split_sha256": data.description["split_sha256"],
+            "training_sha256": data.description["training_sha256"],
+            "seed": str(recipe.fit.seed),
+            "start": " + ".join(card.name for card in before) or Path(recipe.start).name,
+            "start_sha256": weights_sha256(recipe.start),
+            **versions,
+        },
+    )
+
+
+def _limits(recipe: Recipe, data: TrainingData) -> str:
+    """One paragraph for every picture: what the model must not be used for."""
+    limits = ["Research only: not for diagnosis."]
+    if recipe.data.phantom is not None:
+        limits.append("Trained on synthetic radiographs: must not be used on patients.")
+    if data.parts.leaking:
+        limits.append("Split by image: patients leak from training into validation and test.")
+    if recipe.data.shuffle_labels:
+        limits.append("Trained on shuffled labels: a control that has learned nothing.")
+    return " ".join(limits)

@@ -1,0 +1,119 @@
+"""What a network says of the validation images, and how well."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
+from cxrloc.evaluation.classification.operating_points import choose_operating_point
+from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.findings import CHEXPERT_PARENTS
+from cxrloc.models.probabilities import PROBABILITIES
+from cxrloc.training.conditional import CONDITIONS
+from cxrloc.training.distributed import gathered, own_share, world_size
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.losses import LOSSES, loss_terms, probabilities_after
+from cxrloc.training.step import AUTOCAST
+from cxrloc.types import Label
+
+
+def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module) -> Tensor:
+    """The logits of a whole set, in its order, on the CPU; the processes share the work."""
+    own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
+    size = config.batch_size // config.accumulation // world_size()
+    precision = AUTOCAST.get(config.precision)
+    rows = [torch.empty(0, images.labels.shape[1])]
+    with (
+        torch.inference_mode(),
+        torch.autocast(feeding.device.type, precision, enabled=precision is not None),
+    ):
+        for first in range(0, len(own), size):
+            inputs = evaluation_inputs(images, own[first : first + size], feeding)
+            rows.append(network(*inputs)[0].float().cpu())
+    return gathered(torch.cat(rows), len(images.slots))
+
+
+def validation_labels(
+    labels: Float[np.ndarray, "image finding"],
+    findings: Sequence[str],
+    condition: str,
+    loss: str,
+    uncertain_truth: str = "unknown",
+) -> Float[Tensor, "image finding"]:
+    """The labels that a stage is scored by: those that it learns, and NaN where it learns none.
+
+    A conditional stage is not scored on children whose parent is absent (`CONDITIONS`), and a
+    network trained with softmax not on images without exactly one label.
+
+    Args:
+        labels: 1, 0, -1 (uncertain) or NaN (unknown).
+        findings: of the columns.
+        condition: a name of `CONDITIONS`, or empty.
+        loss: a name of `LOSSES`.
+        uncertain_truth: "unknown" leaves uncertain labels out, whatever they teach; "negative"
+            counts them as absent.
+
+    >>> labels = np.array([[1.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
+    >>> validation_labels(labels, ("Mass", "Nodule"), "", "softmax")
+    tensor([[1., 0.],
+            [nan, nan],
+            [nan, nan]], dtype=torch.float64)
+    """
+    known = torch.from_numpy(labels)
+    known = known.where(
+        known != Label.UNCERTAIN, 0.0 if uncertain_truth == "negative" else torch.nan
+    )
+    if condition:
+        known = CONDITIONS[condition](known, findings, CHEXPERT_PARENTS)
+    if probabilities_after(loss) == "softmax":
+        known = known.where(known.sum(dim=1, keepdim=True) == 1, torch.nan)
+    return known
+
+
+def validation_scores(
+    logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
+) -> dict[str, float]:
+    """Mean loss (`loss_terms`), mean AUC and AUC of each finding; NaN where one class is missing.
+
+    `mean_auc` is over findings, without No Finding and other `ATTRIBUTES`. Without any known label
+    the result is empty.
+    """
+    if not labels.isfinite().any():
+        return {}
+    areas, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
+    for column, finding in enumerate(findings):
+        truth, scores = _known(probabilities, labels, column)
+        area = auc(truth, scores)
+        areas[finding] = float("nan") if area is None else area
+    counted = [area for finding, area in areas.items() if finding not in ATTRIBUTES]
+    defined = [area for area in counted if not np.isnan(area)]
+    return {
+        "validation_loss": (LOSSES[loss](logits, labels) / loss_terms(loss, labels)).item(),
+        "mean_auc": float(np.mean(defined)) if defined else float("nan"),
+        **areas,
+    }
+
+
+def operating_points(
+    logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
+) -> dict[str, float]:
+    """Thresholds by Youden's index on the validation images.
+
+    A finding that all of these images have, or none, has no threshold.
+    """
+    points, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
+    for column, finding in enumerate(findings):
+        truth, scores = _known(probabilities, labels, column)
+        if (point := choose_operating_point(truth, scores)) is not None:
+            points[finding] = point.threshold
+    return points
+
+
+def _known(scores: Tensor, labels: Tensor, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and scores of one finding, of the images where the truth is known."""
+    known = labels[:, column].isfinite()
+    return (labels[known, column] == 1).numpy(), scores[known, column].numpy()
