@@ -1,0 +1,1 @@
+"""Results as standard DICOM objects: structured reports, presentation states, pictures, masks."""

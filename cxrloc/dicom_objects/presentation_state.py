@@ -1,0 +1,122 @@
+"""A grayscale softcopy presentation state that draws the boxes over the source image."""
+
+from copy import deepcopy
+
+import numpy as np
+from highdicom import pr
+from highdicom.color import CIELabColor
+from jaxtyping import Float
+from pydicom import Dataset
+
+from cxrloc.dicom_objects.result import (
+    NOT_FOR_DIAGNOSIS,
+    FindingResult,
+    ImageResult,
+    identity_of,
+    region_names,
+)
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.dicom_objects.structured_report import corners
+from cxrloc.types import Box, Detection
+
+KIND = "gsps"
+LAYER = "CXRLOC"
+LABEL_HEIGHT = 0.03  # of the image's height
+
+
+def presentation_state(result: ImageResult) -> Dataset | None:
+    """The boxes and their labels as graphics (PS3.3, A.33.1); None where the result has no box.
+
+    The state holds no window: a viewer such as Weasis would replace the reader's own by it. A note
+    in the upper left corner says that the boxes are not for diagnosis.
+    """
+    if not region_names(result):
+        return None
+    layer = pr.GraphicLayer(
+        LAYER,
+        order=1,
+        description=NOT_FOR_DIAGNOSIS,
+        display_color=CIELabColor(l_star=80.0, a_star=-10.0, b_star=60.0),
+    )
+    identity = identity_of(result, KIND)
+    state = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[_without_window(result.source)],
+        series_instance_uid=identity.series_instance_uid,
+        series_number=SERIES_NUMBERS[KIND],
+        sop_instance_uid=identity.sop_instance_uid,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=result.algorithm.name[:64],
+        software_versions=result.algorithm.version,
+        device_serial_number=result.algorithm.sha256[:16],
+        content_label="CXRLOC",
+        content_description=NOT_FOR_DIAGNOSIS,
+        graphic_layers=[layer],
+        graphic_annotations=[_annotation(result, layer)],
+        concept_name=None,
+    )
+    # Laterality (0020,0060) is of type 2C: not needed once the body part is one that is not paired.
+    state.BodyPartExamined = "CHEST"
+    state.SeriesDescription = f"cxrloc: boxes ({NOT_FOR_DIAGNOSIS.lower()})"
+    return stamped(state, result.moment)
+
+
+def _annotation(result: ImageResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:
+    boxes, texts = [], []
+    rows, columns = int(result.source.Rows), int(result.source.Columns)
+    for each, detection, identifier, uid in region_names(result):
+        boxes.append(
+            pr.GraphicObject(
+                pr.GraphicTypeValues.POLYLINE,
+                _in_pixels(detection.box, rows, columns),
+                units=pr.AnnotationUnitsValues.PIXEL,
+                tracking_id=identifier,
+                tracking_uid=uid,
+            )
+        )
+        texts.append(_label(_label_text(each, detection), detection.box, rows, columns))
+    texts.append(_label(NOT_FOR_DIAGNOSIS, Box(0, 0, columns, rows * LABEL_HEIGHT), rows, columns))
+    return pr.GraphicAnnotation(
+        referenced_images=[_without_window(result.source)],
+        graphic_layer=layer,
+        graphic_objects=boxes,
+        text_objects=texts,
+    )
+
+
+def _label_text(each: FindingResult, detection: Detection) -> str:
+    above = "" if detection.threshold is None else f" (map above {detection.threshold:g})"
+    return f"{each.finding} {each.probability:.2f}{above}"
+
+
+def _label(text: str, box: Box, rows: int, columns: int) -> pr.TextObject:
+    """Text along the upper edge of a box, inside the image."""
+    height = max(1.0, rows * LABEL_HEIGHT)
+    x_min, y_min = max(1.0, box.x_min), max(1.0, min(box.y_min, rows - height))
+    return pr.TextObject(
+        text,
+        units=pr.AnnotationUnitsValues.PIXEL,
+        bounding_box=(x_min, y_min, float(columns), min(float(rows), y_min + height)),
+        text_justification=pr.TextJustificationValues.LEFT,
+    )
+
+
+def _in_pixels(box: Box, rows: int, columns: int) -> Float[np.ndarray, "point 2"]:
+    """The box in the pixel units of a presentation state, inside the displayed area.
+
+    There the upper left pixel's upper left corner is (0, 0) in sub-pixel resolution, and values
+    lie between 0 and the number of columns or rows (PS3.3, C.10.5.1.2).
+    """
+    points = corners(box)
+    points[:, 0] = points[:, 0].clip(0, columns)
+    points[:, 1] = points[:, 1].clip(0, rows)
+    return points
+
+
+def _without_window(source: Dataset) -> Dataset:
+    """The header without its windows and VOI LUTs, which highdicom would copy into the state."""
+    copy = deepcopy(source)
+    for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"):
+        if keyword in copy:
+            del copy[keyword]
+    return copy

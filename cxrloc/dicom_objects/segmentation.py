@@ -1,0 +1,212 @@
+"""The thresholded regions as a binary segmentation, and the heatmaps as a fractional one."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import highdicom
+import numpy as np
+import torch
+from highdicom import seg
+from jaxtyping import Bool, Float
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from skimage.measure import label
+
+from cxrloc.dicom_objects.codes import coded_finding
+from cxrloc.dicom_objects.result import (
+    NOT_FOR_DIAGNOSIS,
+    ImageResult,
+    derived_uid,
+    identity_of,
+    region_names,
+)
+from cxrloc.dicom_objects.source import spacing_of
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.images.geometry import inverse
+from cxrloc.localization.regions import FULL_SCALE, scale_maps
+from cxrloc.localization.sampling import sample
+from cxrloc.types import Box, Detection, Heatmaps
+
+NOMINAL = "nominal plane orientation, no patient coordinates"
+"""Said in the description: a radiograph has no position in the patient's space."""
+
+
+def segmentation(result: ImageResult) -> Dataset | None:
+    """One binary segment per box: the region of the map that the box encloses.
+
+    Segments carry the tracking identifiers of the boxes in the reports. None where the result has
+    no box or no map.
+    """
+    if result.heatmaps is None:
+        return None
+    surfaces = surfaces_of(result.heatmaps)
+    masks, descriptions = [], []
+    for each, detection, identifier, uid in region_names(result):
+        if each.finding not in surfaces or detection.threshold is None:
+            continue
+        mask = region_mask(surfaces[each.finding], detection)
+        if mask.any():
+            masks.append(mask)
+            threshold = f"{each.finding}, map above {detection.threshold:g}"
+            descriptions.append(
+                _segment(result, len(masks), threshold, each.finding, identifier, uid)
+            )
+    if not masks:
+        return None
+    return _object(result, "seg", np.stack(masks, axis=-1)[None], descriptions)
+
+
+def fractional_segmentation(result: ImageResult) -> Dataset | None:
+    """One fractional segment per finding: its map, scaled from its minimum to its maximum.
+
+    None where the result has no map that varies.
+    """
+    if result.heatmaps is None:
+        return None
+    surfaces = surfaces_of(result.heatmaps)
+    findings = [each.finding for each in result.findings if each.finding in surfaces]
+    if not findings:
+        return None
+    descriptions = [
+        _segment(
+            result,
+            number,
+            f"{finding}, heatmap",
+            finding,
+            f"{finding} heatmap",
+            derived_uid(result, "heatmap", finding),
+        )
+        for number, finding in enumerate(findings, 1)
+    ]
+    shares = np.stack([surfaces[finding] / FULL_SCALE for finding in findings], axis=-1)
+    return _object(result, "fractional-seg", shares[None], descriptions)
+
+
+def surfaces_of(heatmaps: Heatmaps) -> dict[str, Float[np.ndarray, "image_row image_col"]]:
+    """Each finding's bilinear surface at the pixel centres of the source image, 0 to 255.
+
+    A map without any variation is left out, as it has no region.
+    """
+    scaled, kept = scale_maps(heatmaps.scores)
+    if not len(kept):
+        return {}
+    planes = torch.from_numpy(np.ascontiguousarray(scaled)).float()[None]  # 1 finding row col
+    rows, columns = heatmaps.image_rows, heatmaps.image_columns
+    dense = sample(planes, inverse(heatmaps.to_image), rows, columns).planes[0].numpy()
+    return {heatmaps.findings[index]: dense[k] for k, index in enumerate(kept)}
+
+
+def region_mask(
+    surface: Float[np.ndarray, "row col"], detection: Detection
+) -> Bool[np.ndarray, "row col"]:
+    """The pixels of the region that a detection's box encloses.
+
+    It is the connected region above the threshold that covers most of the box's sides; a region
+    thinner than a pixel has no pixel.
+    """
+    above = surface > (detection.threshold or 0.0)
+    window = _pixels_of(detection.box, *surface.shape)
+    regions = label(above[window], connectivity=1)
+    if not regions.max():
+        return np.zeros(surface.shape, dtype=bool)
+    mask = np.zeros(surface.shape, dtype=bool)
+    mask[window] = regions == _widest(regions)
+    return mask
+
+
+def _pixels_of(box: Box, rows: int, columns: int) -> tuple[slice, slice]:
+    top, left = max(0, int(np.floor(box.y_min))), max(0, int(np.floor(box.x_min)))
+    bottom, right = min(rows, int(np.ceil(box.y_max))), min(columns, int(np.ceil(box.x_max)))
+    return slice(top, bottom), slice(left, right)
+
+
+def _widest(regions: np.ndarray) -> int:
+    """The region whose own box is the largest: the detection's box was drawn around it."""
+    extents = []
+    for number in range(1, int(regions.max()) + 1):
+        rows, columns = np.nonzero(regions == number)
+        extents.append(np.ptp(rows) + np.ptp(columns))
+    return 1 + int(np.argmax(extents))
+
+
+def _segment(
+    result: ImageResult, number: int, text: str, finding: str, identifier: str, uid: str
+) -> seg.SegmentDescription:
+    return seg.SegmentDescription(
+        segment_number=number,
+        segment_label=text[:64],
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=coded_finding(finding),
+        algorithm_type=seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=result.algorithm.name[:64],
+            family=codes.DCM.ArtificialIntelligence,
+            version=result.algorithm.version,
+            parameters={"sha256": result.algorithm.sha256},
+        ),
+        tracking_uid=uid,
+        tracking_id=identifier,
+        anatomic_regions=[codes.SCT.Chest],
+    )
+
+
+def _object(
+    result: ImageResult,
+    kind: str,
+    pixels: np.ndarray,
+    descriptions: Sequence[seg.SegmentDescription],
+) -> Dataset:
+    """The segmentation object around masks of shape (1, row, column, segment).
+
+    The source has no plane in the patient's space. A nominal orientation without a frame of
+    reference is written all the same, because GDCM ends the process that reads a segmentation
+    without one, and OHIF hangs.
+    """
+    binary = kind == "seg"
+    spacing = spacing_of(result.source)
+    identity = identity_of(result, kind)
+    dataset = seg.Segmentation(
+        source_images=[_with_orientation(result.source)],
+        pixel_array=pixels if binary else pixels.astype(np.float32),
+        segmentation_type="BINARY" if binary else "FRACTIONAL",
+        segment_descriptions=list(descriptions),
+        series_instance_uid=identity.series_instance_uid,
+        series_number=SERIES_NUMBERS[kind],
+        sop_instance_uid=identity.sop_instance_uid,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=result.algorithm.name[:64],
+        software_versions=result.algorithm.version,
+        device_serial_number=result.algorithm.sha256[:16],
+        content_label="CXRLOC",
+        content_description=f"{NOT_FOR_DIAGNOSIS}; {NOMINAL}"[:64],
+        # Without a slice thickness highdicom cannot read its own object back.
+        pixel_measures=highdicom.PixelMeasuresSequence(spacing or (1.0, 1.0), slice_thickness=1.0)
+        if spacing
+        else None,
+        omit_empty_frames=False,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    if not binary:
+        # GDCM's encoder ends the process on some sizes, and it would be the first one tried.
+        dataset.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    if "PlaneOrientationSequence" not in shared:
+        shared.PlaneOrientationSequence = highdicom.PlaneOrientationSequence(
+            "PATIENT", [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+        )
+    # highdicom draws this identifier at random; it must not differ on a second run.
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = derived_uid(result, kind, "dimensions")
+    dataset.SeriesDescription = f"cxrloc: {'regions' if binary else 'heatmaps'} ({NOMINAL})"[:64]
+    dataset.BodyPartExamined = "CHEST"
+    return stamped(dataset, result.moment)
+
+
+def _with_orientation(source: Dataset) -> Dataset:
+    """The header with Patient Orientation, empty where the source has none (type 2C)."""
+    if "PatientOrientation" not in source:
+        source = deepcopy(source)
+        source.PatientOrientation = ""
+    return source

@@ -1,0 +1,40 @@
+"""What all objects share: maker, series numbers, and dates that do not come from the clock."""
+
+from datetime import datetime
+
+from pydicom import Dataset
+
+MANUFACTURER = "cxrloc"
+
+SERIES_NUMBERS = {
+    "sr-regions": 9901,
+    "sr-findings": 9902,
+    "gsps": 9903,
+    "sc": 9904,
+    "seg": 9905,
+    "fractional-seg": 9906,
+}
+"""Series Number (0020,0011) by kind of object: far above those of a radiography device."""
+
+_DATES = ("InstanceCreationDate", "ContentDate", "PresentationCreationDate", "SeriesDate")
+_TIMES = ("InstanceCreationTime", "ContentTime", "PresentationCreationTime", "SeriesTime")
+_BOTH = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")
+
+
+def stamped(dataset: Dataset, moment: datetime) -> Dataset:
+    """The object with one date and time in place of the clock's, so that a second run is equal.
+
+    Times have whole seconds. Dates inherited from the study stay.
+    """
+    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    for keyword in (*_DATES, _BOTH[0]):
+        if keyword in dataset:
+            setattr(dataset, keyword, date)
+    for keyword in (*_TIMES, _BOTH[1]):
+        if keyword in dataset:
+            setattr(dataset, keyword, time)
+    # Contributing equipment carries its own date and time (PS3.3, C.12.1.1.5).
+    for item in dataset.get("ContributingEquipmentSequence", ()):
+        if "ContributionDateTime" in item:
+            item.ContributionDateTime = f"{date}{time}"
+    return dataset
