@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cxrloc.images.read import SUFFIXES
+from cxrloc.images.formats import SUFFIXES
 from cxrloc.types import CxrlocError
 
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images", "JPEGImages")

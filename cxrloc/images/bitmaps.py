@@ -1,33 +1,70 @@
 """PNG and JPEG radiographs, 8 to 16 bit."""
 
 import struct
+import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8, UInt16
-from PIL import Image
-from pydicom import Dataset, uid
-from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import encapsulate
+from PIL import ExifTags, Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from pydicom import uid
 
-from cxrloc.images.dicom_pixels import stored_words
+from cxrloc.images.codestreams import EXTENDED, JPEG_LS, LOSSLESS, SCAN, jpeg_frame
+from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_pixel_description import PixelDescription
+from cxrloc.images.dicom_pixels import decoded_frame
+from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
-from cxrloc.images.jpeg_frame import EXTENDED, LOSSLESS, jpeg_frame
-from cxrloc.images.stored_pixels import check_size, single_channel
+from cxrloc.images.stored_pixels import Words, check_size, single_channel
 from cxrloc.types import CxrlocError, Radiograph
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
-JPEG_START = b"\xff\xd8\xff"
 PNG_GREY, PNG_GREY_ALPHA, PNG_ALPHA = 0, 4, 6
 """Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
+
+PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+"""Chunks that tell of the pixels; others may be damaged or larger than Pillow takes."""
 
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""
 
+APP1, EXIF_START = 0xE1, b"Exif\0\0"
+"""The application segment of a JPEG that holds EXIF data (CIPA DC-008, 4.7.2)."""
 
-def read_png(path: Path, data: bytes) -> Radiograph:
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    cv2.error,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow and OpenCV raise on damaged files."""
+
+TURNS = {
+    1: (False, 0, False),
+    2: (False, 0, True),
+    3: (False, 2, False),
+    4: (False, 2, True),
+    5: (True, 0, False),
+    6: (True, 0, True),
+    7: (True, 2, False),
+    8: (True, 2, True),
+}
+"""EXIF orientation (CIPA DC-008, tag 274): whether rows and columns change places, by how many
+quarters the result is then turned, and whether its rows are then mirrored."""
+
+
+def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     """Grey levels of a PNG: grey, or colours and alpha that show grey.
 
     Raises:
@@ -36,16 +73,26 @@ def read_png(path: Path, data: bytes) -> Radiograph:
     if len(data) < 26:
         raise _damaged(path, "PNG", "its header is cut short")
     columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
-    check_size(path, rows, columns)
-    if depth == 16 and colour != PNG_GREY:
-        words = _deep_colour_png(path, data)
-    else:
-        words = _pillow_words(path, "PNG", data)
-    alpha = ("transparency is ignored",) if colour in (PNG_GREY_ALPHA, PNG_ALPHA) else ()
-    return _radiograph(words, max(depth, 8), "PNG", alpha)
+    check_size(path, rows, columns, max_megapixels)
+    if sum(kind == b"IHDR" for kind, _ in _chunks(data)) != 1:
+        raise _damaged(path, "PNG", "it has not one header but several")
+    warnings: tuple[str, ...] = ()
+    deep_colour = depth == 16 and colour != PNG_GREY
+    try:
+        words = _png_words(path, data, deep_colour)
+    except DAMAGE:
+        pixels_only = PNG_START + b"".join(c for kind, c in _chunks(data) if kind in PNG_KEPT)
+        try:
+            words = _png_words(path, pixels_only, deep_colour)
+        except DAMAGE as error:
+            raise _damaged(path, "PNG", str(error)) from error
+        warnings += ("text or colour profiles in the PNG are damaged or too large: left out",)
+    if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
+        warnings += ("transparency is ignored",)
+    return _radiograph(words, max(depth, 8), "PNG", png_orientation(data), warnings)
 
 
-def read_jpeg(path: Path, data: bytes) -> Radiograph:
+def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     """Grey levels of a JPEG; of more than 8 bits where it is grey (extended or lossless process).
 
     Raises:
@@ -54,51 +101,124 @@ def read_jpeg(path: Path, data: bytes) -> Radiograph:
     frame = jpeg_frame(data)
     if frame is None:
         raise _damaged(path, "JPEG", "it has no frame header")
-    check_size(path, frame.rows, frame.columns)
+    if frame.marker == JPEG_LS:
+        raise CxrlocError(
+            f"{path}: a JPEG-LS file; outside of DICOM it is not read: convert it to PNG"
+        )
+    check_size(path, frame.rows, frame.columns, max_megapixels)
     if frame.bits == 8 and frame.marker != LOSSLESS:
-        return _radiograph(_pillow_words(path, "JPEG", data), 8, "JPEG", ())
+        try:
+            with recorded_warnings(), JpegImageFile(BytesIO(data)) as image:
+                words = _pillow_words(path, image)
+        except DAMAGE as error:
+            raise _damaged(path, "JPEG", str(error)) from error
+        return _radiograph(words, 8, "JPEG", jpeg_orientation(data), ())
     if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
         what = f"process {frame.marker:02X} with {frame.bits} bits"
         raise _damaged(path, "JPEG", f"{what} and {frame.samples} channels is not read")
     # The decoders of DICOM know what those of pictures do not.
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = JPEG_SYNTAXES[frame.marker]
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = frame.rows, frame.columns, 1
-    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
-    dataset.BitsAllocated = 8 if frame.bits <= 8 else 16
-    dataset.BitsStored, dataset.HighBit = frame.bits, frame.bits - 1
-    words = stored_words(path, dataset, encapsulate([data]))
-    return _radiograph(words, frame.bits, "JPEG", ())
+    stored = decoded_frame(
+        path,
+        PixelDescription(
+            syntax=JPEG_SYNTAXES[frame.marker],
+            rows=frame.rows,
+            columns=frame.columns,
+            samples=1,
+            photometric="MONOCHROME2",
+            bits_allocated=8 if frame.bits <= 8 else 16,
+            bits_stored=frame.bits,
+            high_bit=frame.bits - 1,
+            signed=False,
+            planar=False,
+            frames=1,
+        ),
+        data,
+    )
+    return _radiograph(stored.words, frame.bits, "JPEG", jpeg_orientation(data), stored.warnings)
 
 
-def _pillow_words(
-    path: Path, file_format: str, data: bytes
-) -> UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"]:
-    try:
-        with Image.open(BytesIO(data), formats=[file_format]) as image:
-            if image.mode in ("L", "I;16"):
-                return np.asarray(image)
-            return single_channel(path, np.asarray(image.convert("RGB")))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _damaged(path, file_format, str(error)) from error
+def png_orientation(data: bytes) -> int:
+    """The EXIF orientation (1 to 8) of a PNG, in its eXIf chunk; 1 where it has none."""
+    return _orientation_in(
+        next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"eXIf"), b"")
+    )
 
 
-def _deep_colour_png(path: Path, data: bytes) -> UInt16[np.ndarray, "row col"]:
-    """16-bit colour or alpha, which Pillow would cut to 8 bits without a word."""
+def jpeg_orientation(data: bytes) -> int:
+    """The EXIF orientation (1 to 8) of a JPEG, in an APP1 segment before its scan; else 1."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == APP1 and body.startswith(EXIF_START):
+            return _orientation_in(body)
+        at += 1 if data[at + 1] == 0xFF else 2 + length  # a fill byte has no length
+    return 1
+
+
+def upright(words: np.ndarray, orientation: int) -> np.ndarray:
+    """The image as its EXIF orientation wants it shown.
+
+    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
+    [[3, 1], [4, 2]]
+    """
+    transposed, quarters, mirrored = TURNS[orientation]
+    turned = np.rot90(words.T if transposed else words, quarters)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
+    if not deep_colour:
+        # Not Image.open, whose limit of pixels is one of the whole process.
+        with recorded_warnings(), PngImageFile(BytesIO(data)) as image:
+            return _pillow_words(path, image)
+    # 16-bit colour or alpha, which Pillow would cut to 8 bits without a word.
     channels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if channels is None:
-        raise _damaged(path, "PNG", "its pixels cannot be decoded")
-    return single_channel(path, channels[:, :, :3])  # without alpha, which is the fourth
+        raise ValueError("its pixels cannot be decoded")
+    return single_channel(path, channels[:, :, :3])  # without alpha, the fourth
+
+
+def _pillow_words(path: Path, image: Image.Image) -> Words:
+    if image.mode in ("L", "I;16"):
+        return np.asarray(image)
+    return single_channel(path, np.asarray(image.convert("RGB")))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kinds of a PNG's chunks, and the chunks with length and checksum (PNG specification, 5.3)."""
+    at = len(PNG_START)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], data[at : at + 12 + length]
+        at += 12 + length
+
+
+def _orientation_in(exif: bytes) -> int:
+    """The orientation in a block of EXIF data; 1 where it has none that can be."""
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        value = tags.get(ExifTags.Base.Orientation)
+    except DAMAGE:
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1
 
 
 def _radiograph(
-    words: UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"],
+    words: Words,
     bits: int,
     file_format: str,
+    orientation: int,
     warnings: tuple[str, ...],
 ) -> Radiograph:
     """The full range of the depth; more than 8 bits, if hardly used, are stretched."""
+    if orientation != 1:
+        words = upright(words, orientation)
+        warnings += (
+            f"EXIF orientation {orientation}: the image is turned as it says, and boxes are in "
+            "pixels of the turned image",
+        )
     values = np.arange(2 ** (8 * words.itemsize), dtype=np.float64)
     nominal = 0.0, 2.0**bits - 1
     shown = nominal

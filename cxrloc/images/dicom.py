@@ -1,22 +1,25 @@
 """A DICOM file's radiograph."""
 
-import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from mmap import mmap
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import Float32
-from pydicom import Dataset, dcmread, uid
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom import uid
+from pydicom.errors import BytesLengthException
 
+from cxrloc.images.dicom_file import (
+    DOUBLE_PIXELS,
+    FLOAT_PIXELS,
+    PARSING_ERRORS,
+    DicomFile,
+    read_dicom_file,
+)
 from cxrloc.images.dicom_header import (
     HEADER_TAGS,
     age_years_of,
@@ -27,49 +30,52 @@ from cxrloc.images.dicom_header import (
     spacing_mm_of,
     view_of,
 )
-from cxrloc.images.dicom_pixels import (
-    PIXEL_TAGS,
-    check_whole,
-    has_plain_words,
-    pixel_data,
-    stored_words,
+from cxrloc.images.dicom_pixel_description import (
+    DESCRIPTION_TAGS,
+    PALETTE,
+    PixelDescription,
+    pixel_description,
 )
-from cxrloc.images.dicom_rendering import RENDERING_TAGS, Rendering, render, twelve_bit_table
+from cxrloc.images.dicom_pixels import OFFSET_TABLES, aligned, stored_pixels
+from cxrloc.images.dicom_rendering import (
+    RENDERING_TAGS,
+    palette_table,
+    render,
+    twelve_bit_table,
+)
+from cxrloc.images.dicom_values import code_of, numbers
 from cxrloc.images.intensity import grey_levels, looks_inverted
+from cxrloc.images.stored_pixels import grey_of_colour
 from cxrloc.types import CxrlocError, Radiograph, View
 
-# What pydicom raises on bytes that are no DICOM file, or a damaged one.
-PARSING_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+OVERLAY_POSITIONS = tuple(0x60000102 + (group << 16) for group in range(0, 32, 2))
+"""Overlay Bit Position (60xx,0102) of the 16 overlays that a file can have (PS3.3 C.9.2)."""
 
-DEFERRED_BYTES = 2**20
-"""Larger values, which only pixels have, are not copied where they can be used as they lie."""
+TAGS: tuple[str | int, ...] = (
+    *HEADER_TAGS,
+    *DESCRIPTION_TAGS,
+    *RENDERING_TAGS,
+    *OFFSET_TABLES,
+    *OVERLAY_POSITIONS,
+    "MediaStorageSOPClassUID",
+)
+"""Nothing else is read, so no name and no id can get out."""
+
+INFLATED_BYTES_PER_PIXEL = 8
+"""A deflated data set may have this many bytes per allowed pixel: 16-bit colour has 6."""
 
 _WARNINGS = threading.Lock()
 """Python's record of warnings is one per process, so one thread at a time keeps it."""
 
 
-def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
+def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radiograph:
     """Grey levels and header facts of a DICOM file; of several frames the first.
 
     Args:
         path: names the file in errors.
         data: the file.
         voi: which of the file's VOI views, see `cxrloc.images.dicom_rendering.voi_views`.
+        max_megapixels: larger images are refused.
 
     Raises:
         CxrlocError: not a DICOM file that can be read, or none with this view.
@@ -77,22 +83,17 @@ def read_dicom(path: Path, data: mmap, voi: int = 0) -> Radiograph:
     try:
         # pydicom's complaints of header values quote them, names included: they stay here.
         with recorded_warnings():
-            dataset = _parse(path, data)
-        with recorded_warnings() as complaints:
-            words = stored_words(path, dataset, pixel_data(dataset, data))
-        with recorded_warnings():
-            rendering = render(path, dataset, words, voi)
-        # Outside, so that threads do the arithmetic of their pixels side by side.
-        pixels = grey_levels(words, rendering.table)
-        with recorded_warnings():
-            radiograph = _radiograph(dataset, pixels, rendering, complaints)
-            stored = partial(grey_levels, words, twelve_bit_table(dataset, 8 * words.itemsize))
-            return replace(radiograph, read_stored=stored)
+            most_bytes = int(INFLATED_BYTES_PER_PIXEL * 1e6 * max_megapixels)
+            file = read_dicom_file(path, data, TAGS, most_bytes)
+            _check_is_image(path, file)
+            description = pixel_description(path, file.header, max_megapixels)
+        return _radiograph(path, file, description, voi)
     except PARSING_ERRORS as error:
         # The error's text may quote the header, so only its kind is told.
+        ends = isinstance(error, EOFError | BytesLengthException) or "out of range" in str(error)
         raise CxrlocError(
-            f"{path}: a damaged DICOM file ({type(error).__name__} while reading its "
-            "tags): is it cut short?"
+            f"{path}: a damaged DICOM file ({type(error).__name__} while reading its tags)"
+            + (": is it cut short?" if ends else "")
         ) from error
 
 
@@ -106,58 +107,84 @@ def recorded_warnings() -> Iterator[list[str]]:
         lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
 
 
-def _parse(path: Path, data: mmap) -> Dataset:
-    """The tags that are needed; where only the pixels' end is missing, an error that says so."""
-    try:
-        dataset = _read_tags(data, DEFERRED_BYTES)
-        return dataset if has_plain_words(dataset) else _read_tags(data)
-    except PARSING_ERRORS:
-        check_whole(path, _read_tags(data, with_pixels=False), data[data.tell() :])
-        raise
+def _check_is_image(path: Path, file: DicomFile) -> None:
+    """Refuse a file without pixels, saying what it holds instead.
 
-
-def _read_tags(data: mmap, deferred: int | None = None, with_pixels: bool = True) -> Dataset:
-    """The tags, and a transfer syntax also where the file does not name one."""
-    data.seek(0)
-    dataset = dcmread(
-        cast(BinaryIO, data),  # of which pydicom needs what a map has
-        deferred,
-        stop_before_pixels=not with_pixels,
-        force=True,
-        specific_tags=[*HEADER_TAGS, *PIXEL_TAGS, *RENDERING_TAGS],
-    )
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
-        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian if little is False else plain
-    return dataset
-
-
-def _radiograph(
-    dataset: Dataset,
-    pixels: Float32[np.ndarray, "row col"],
-    rendering: Rendering,
-    complaints: list[str],
-) -> Radiograph:
-    photometric = str(dataset.PhotometricInterpretation)
-    view = view_of(dataset)
-    polarity: tuple[str, ...] = ()
-    if view is not View.LATERAL and looks_inverted(pixels):
-        polarity = (
-            f"PhotometricInterpretation (0028,0004) is {photometric}, but so shown the image looks "
-            "inverted for a frontal chest (middle darker than lungs and air)",
+    Raises:
+        CxrlocError: no Pixel Data (7FE0,0010) of whole numbers.
+    """
+    if file.pixel_tag in (FLOAT_PIXELS, DOUBLE_PIXELS):
+        raise CxrlocError(
+            f"{path}: its pixels are floating-point numbers (7FE0,0008 or 7FE0,0009); radiographs "
+            "are stored in whole numbers, in PixelData (7FE0,0010)"
         )
-    return Radiograph(
-        pixels=pixels,
-        bits_stored=int(dataset.BitsStored),
-        spacing_mm=spacing_mm_of(dataset),
-        view=view,
-        age_years=age_years_of(dataset),
-        sex=sex_of(dataset),
-        patient_orientation=patient_orientation_of(dataset),
-        laterality=laterality_of(dataset),
-        photometric_interpretation=photometric,
-        intensity=rendering.intensity,
-        file_format="DICOM",
-        warnings=(*header_warnings(dataset), *rendering.warnings, *polarity, *complaints),
+    if len(file.pixels) > 0:
+        return
+    kind = uid.UID(code_of(file.header, "SOPClassUID"))
+    if kind.name == kind or "Image Storage" in kind.name:
+        raise CxrlocError(
+            f"{path}: no PixelData (7FE0,0010): the file holds no image, or is cut short before it"
+        )
+    raise CxrlocError(f"{path}: a {kind.name} file: it holds no image")
+
+
+def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi: int) -> Radiograph:
+    """The radiograph of the first frame."""
+    header = file.header
+    positions = (numbers(header, tag) for tag in OVERLAY_POSITIONS)
+    overlay = any(position[:1] > [description.high_bit] for position in positions)
+    with recorded_warnings() as complaints:
+        stored = stored_pixels(path, description, file, overlay)
+    words, read_stored = stored.words, None
+    if description.samples == 3:
+        # PS3.3 C.11.2.1.2: VOI, modality and presentation transforms are for grey images only.
+        pixels, about = grey_of_colour(path, words, stored.photometric, description.bits_stored)
+        intensity = "the grey of three equal channels"
+    else:
+        with recorded_warnings():
+            description, misaligned = aligned(description, words)
+            if description.photometric == PALETTE:
+                rendering = palette_table(path, header, description, words)
+            else:
+                rendering = render(path, header, description, words, voi)
+                stored_table = twelve_bit_table(header, description)
+                read_stored = partial(grey_levels, words, stored_table)
+        # Outside, so that threads do the arithmetic of their pixels side by side.
+        pixels = grey_levels(words, rendering.table)
+        intensity, about = rendering.intensity, (*rendering.warnings, *misaligned)
+    with recorded_warnings():
+        view = view_of(header)
+        return Radiograph(
+            pixels=pixels,
+            bits_stored=description.bits_stored,
+            spacing_mm=spacing_mm_of(header),
+            view=view,
+            age_years=age_years_of(header),
+            sex=sex_of(header),
+            patient_orientation=patient_orientation_of(header),
+            laterality=laterality_of(header),
+            photometric_interpretation=description.photometric,
+            intensity=intensity,
+            file_format="DICOM",
+            warnings=(
+                *header_warnings(header),
+                *file.warnings,
+                *description.warnings,
+                *about,
+                *_polarity_warnings(pixels, description.photometric, view),
+                *stored.warnings,
+                *complaints,
+            ),
+            read_stored=read_stored,
+        )
+
+
+def _polarity_warnings(
+    pixels: Float32[np.ndarray, "row col"], photometric: str, view: View | None
+) -> tuple[str, ...]:
+    if view is View.LATERAL or not looks_inverted(pixels):
+        return ()
+    return (
+        f"PhotometricInterpretation (0028,0004) is {photometric}, but so shown the image looks "
+        "inverted for a frontal chest (middle darker than lungs and air)",
     )

@@ -4,7 +4,7 @@ import re
 
 from pydicom import Dataset
 
-from cxrloc.images.dicom_rendering import numbers
+from cxrloc.images.dicom_values import code_of, known_code, numbers, tag_of, texts
 from cxrloc.types import Sex, View
 
 HEADER_TAGS = (
@@ -21,6 +21,9 @@ HEADER_TAGS = (
     "PixelSpacing",
     "ImagerPixelSpacing",
     "BurnedInAnnotation",
+    "PresentationIntentType",
+    "PixelAspectRatio",
+    "NominalScannedPixelSpacing",
 )
 """Tags beside those of the pixels: nothing else is read, so no name and no id can get out."""
 
@@ -48,6 +51,27 @@ VIEW_CODES = {
 }
 """View Code Sequence (0054,0220): PS3.16 context group 4010, SNOMED CT and the older SRT codes."""
 
+FOR_PROCESSING_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1.1.1",
+    "1.2.840.10008.5.1.4.1.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.1.3.1",
+)
+"""SOP classes of X-ray images For Processing (digital, mammography, intra-oral)."""
+
+OTHER_MODALITIES = (
+    "CT DG ECG ES IO IVOCT IVUS KO LS MG MR NM OCT OP OPT OT PR PT PX RF RG RTDOSE RTIMAGE RTPLAN "
+    "RTSTRUCT SC SEG SM SR TG US XA XC"
+)
+OTHER_BODY_PARTS = (
+    "ABDOMEN ANKLE ARM BREAST CLAVICLE CSPINE ELBOW EXTREMITY FEMUR FINGER FOOT FOREARM HAND HEAD "
+    "HIP HUMERUS JAW KNEE LEG LSPINE NECK PELVIS RIB RIBCAGE RIBS SHOULDER SKULL SPINE SSPINE "
+    "STERNUM TSPINE WHOLEBODY WRIST"
+)
+"""Values that are quoted in warnings; anything else may be misplaced text, such as a name."""
+
+UNEQUAL = 0.01
+"""Pixels are called square when their sides differ by no more than this share."""
+
 CHEST_WORDS = ("CHEST", "THORAX")
 RADIOGRAPH_MODALITIES = ("CR", "DX")
 YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
@@ -55,8 +79,8 @@ YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 def view_of(dataset: Dataset) -> View | None:
     """The projection: View Position (0018,5101), else View Code Sequence (0054,0220)."""
-    view = VIEW_POSITIONS.get(_text(dataset, "ViewPosition"))
-    codes = (_text(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ())
+    view = VIEW_POSITIONS.get(code_of(dataset, "ViewPosition"))
+    codes = (code_of(item, "CodeValue") for item in dataset.get("ViewCodeSequence") or ())
     return view or next((VIEW_CODES[code] for code in codes if code in VIEW_CODES), None)
 
 
@@ -67,33 +91,32 @@ def spacing_mm_of(dataset: Dataset) -> tuple[float, float] | None:
     """
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         spacing = numbers(dataset, keyword)
-        if len(spacing) == 2 and min(spacing) > 0:
+        if len(spacing) == 2 and all(side > 0 for side in spacing):
             return spacing[0], spacing[1]
     return None
 
 
 def age_years_of(dataset: Dataset) -> float | None:
     """Patient's Age (0010,1010), such as 064Y or 018M; a number without unit is in years."""
-    found = re.fullmatch(r"0*(\d{1,3})([YMWD]?)", _text(dataset, "PatientAge"))
+    found = re.fullmatch(r"0*(\d{1,3})([YMWD]?)", code_of(dataset, "PatientAge"))
     return int(found[1]) * YEARS_PER_UNIT[found[2] or "Y"] if found else None
 
 
 def sex_of(dataset: Dataset) -> Sex | None:
     """Patient's Sex (0010,0040); O (other) is None."""
-    value = _text(dataset, "PatientSex")
+    value = code_of(dataset, "PatientSex")
     return Sex(value) if value in tuple(Sex) else None
 
 
 def laterality_of(dataset: Dataset) -> str:
     """Image Laterality (0020,0062), else Laterality (0020,0060): "L", "R" or empty."""
-    values = (_text(dataset, "ImageLaterality"), _text(dataset, "Laterality"))
+    values = (code_of(dataset, "ImageLaterality"), code_of(dataset, "Laterality"))
     return next((value for value in values if value in ("L", "R")), "")
 
 
 def patient_orientation_of(dataset: Dataset) -> tuple[str, ...]:
     """Patient Orientation (0020,0020): directions along rows and down columns."""
-    value = dataset.get("PatientOrientation") or ()
-    return tuple(map(str, (value,) if isinstance(value, str) else value))
+    return tuple(text.upper() for text in texts(dataset, "PatientOrientation"))
 
 
 def header_warnings(dataset: Dataset) -> tuple[str, ...]:
@@ -104,29 +127,77 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
     >>> header_warnings(header)
     ('Modality (0008,0060) is CT, not CR or DX',)
     """
-    modality, part = _text(dataset, "Modality"), _text(dataset, "BodyPartExamined")
+    modality, part = code_of(dataset, "Modality"), code_of(dataset, "BodyPartExamined")
     frames = numbers(dataset, "NumberOfFrames")
     checks = (
         (
             modality not in RADIOGRAPH_MODALITIES,
-            f"Modality (0008,0060) is {modality or 'missing'}, not CR or DX",
+            f"Modality (0008,0060) is {_quoted(modality, OTHER_MODALITIES)}, not CR or DX",
         ),
         (
             bool(part) and not any(word in part for word in CHEST_WORDS),
-            f"BodyPartExamined (0018,0015) is {part}, not CHEST",
+            f"BodyPartExamined (0018,0015) is {_quoted(part, OTHER_BODY_PARTS)}, not CHEST",
         ),
         (
-            _text(dataset, "BurnedInAnnotation") == "YES",
+            code_of(dataset, "BurnedInAnnotation") == "YES",
             "BurnedInAnnotation (0028,0301) is YES: text in the pixels may name the patient",
         ),
         (
             bool(frames) and frames[0] > 1,
             "NumberOfFrames (0028,0008) is above 1: the first frame is read",
         ),
+        (
+            code_of(dataset, "PresentationIntentType") == "FOR PROCESSING"
+            or code_of(dataset, "SOPClassUID") in FOR_PROCESSING_CLASSES,
+            "the image is FOR PROCESSING (0008,0068): raw values of the detector, which are not "
+            "meant to be looked at",
+        ),
     )
-    return tuple(warning for applies, warning in checks if applies)
+    own = tuple(warning for applies, warning in checks if applies)
+    return (*own, *_shape_warnings(dataset), *_orientation_warnings(dataset))
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    """A tag's text on one line in upper case, empty where missing."""
-    return " ".join(str(dataset.get(keyword) or "").upper().split())
+def _quoted(code: str, known: str) -> str:
+    """A code for a message: as it is if it is one of the known words, else what is wrong of it."""
+    return known_code(code, known.split())
+
+
+def _shape_warnings(dataset: Dataset) -> tuple[str, ...]:
+    """A warning where pixels are not square, so that the image looks squeezed.
+
+    Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7) and all spacings are (vertical, horizontal).
+    """
+    for keyword in (
+        "PixelSpacing",
+        "ImagerPixelSpacing",
+        "NominalScannedPixelSpacing",
+        "PixelAspectRatio",
+    ):
+        sides = numbers(dataset, keyword)
+        if len(sides) == 2 and all(side > 0 for side in sides):
+            if abs(sides[0] / sides[1] - 1) <= UNEQUAL:
+                return ()
+            return (
+                f"{tag_of(keyword)} is {sides[0]:g} down and {sides[1]:g} across: the pixels are "
+                "not square, and the image is analysed as it is stored",
+            )
+    return ()
+
+
+def _orientation_warnings(dataset: Dataset) -> tuple[str, ...]:
+    """A warning where an image does not stand upright, or is mirrored (PS3.3 C.7.6.1.1.1).
+
+    Upright, rows run to the patient's left (front or back in a lateral) and columns to the feet.
+    """
+    directions = patient_orientation_of(dataset)
+    if len(directions) != 2 or not all(re.fullmatch("[LRAPHF]{1,3}", d) for d in directions):
+        return ()
+    across, down = directions[0][0], directions[1][0]
+    if down == "F" and across != "R":
+        return ()
+    how = {"F": "is mirrored", "H": "stands on its head"}.get(down, "lies on its side")
+    named = "\\".join(directions)
+    return (
+        f"PatientOrientation (0020,0020) is {named}, so the image {how}: it is analysed as it is "
+        "stored",
+    )

@@ -1,77 +1,179 @@
 """What a DICOM header says of its pixels, and whether that can be."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, uid
 
+from cxrloc.images.dicom_values import code_of, known_code, numbers, tag_of
 from cxrloc.images.stored_pixels import check_size
 from cxrloc.types import CxrlocError
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-SAMPLES = {(1, name) for name in GREY} | {(3, name) for name in COLOUR}
+PALETTE = "PALETTE COLOR"
+COLOUR = (
+    "RGB",
+    "YBR_FULL",
+    "YBR_FULL_422",
+    "YBR_PARTIAL_422",
+    "YBR_PARTIAL_420",
+    "YBR_ICT",
+    "YBR_RCT",
+)
+SAMPLES = dict.fromkeys((*GREY, PALETTE), 1) | dict.fromkeys(COLOUR, 3)
+OTHER_PHOTOMETRICS = ("ARGB", "CMYK", "HSV", "XYB")
+"""Values of Photometric Interpretation (PS3.3 C.7.6.3.1.2) that no radiograph has."""
+
+DESCRIPTION_TAGS = (
+    "SOPClassUID",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
 
 
-def check_header(path: Path, dataset: Dataset, found: int) -> None:
-    """Refuse a header that no radiograph can have, before memory is taken.
+@dataclass(frozen=True, slots=True)
+class PixelDescription:
+    """The Image Pixel Module (PS3.3 C.7.6.3) of a radiograph.
 
-    DICOM PS3.3 C.7.6.3, Image Pixel Module.
+    Attributes:
+        syntax: how the pixels are encoded.
+        rows: height.
+        columns: width.
+        samples: 1, or 3 for colour.
+        photometric: Photometric Interpretation (0028,0004), as DICOM spells it.
+        bits_allocated: 8 or 16.
+        bits_stored: of them used.
+        high_bit: place of the highest stored bit.
+        signed: whether stored values are two's complement.
+        planar: whether colour is stored plane by plane.
+        frames: images in the pixel data.
+        warnings: what the header leaves out or says wrongly, and what was taken instead.
+    """
+
+    syntax: uid.UID
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    planar: bool
+    frames: int
+    warnings: tuple[str, ...] = ()
+
+
+def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> PixelDescription:
+    """What the header says of the pixels; impossible headers are refused before memory is taken.
 
     Args:
         path: names the file in errors.
-        dataset: the header.
-        found: bytes of Pixel Data (7FE0,0010) that there are.
+        header: the data set.
+        max_megapixels: larger images are refused.
 
     Raises:
         CxrlocError: names the tag and the rule it breaks.
     """
-    rows, columns = (_number(path, dataset, keyword) for keyword in ("Rows", "Columns"))
-    check_size(path, rows, columns)
-    allocated = _allocated_bits(path, dataset)
-    samples = _number(path, dataset, "SamplesPerPixel", 1)
-    photometric = str(dataset.get("PhotometricInterpretation", "missing"))
-    if (samples, photometric) not in SAMPLES:
-        raise CxrlocError(
-            f"{path}: PhotometricInterpretation (0028,0004) {photometric!r} with {samples} samples "
-            "per pixel: radiographs are MONOCHROME1 or MONOCHROME2"
-        )
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if not isinstance(syntax, uid.UID) or not syntax.is_transfer_syntax:
-        raise CxrlocError(f"{path}: TransferSyntaxUID (0002,0010) {syntax} is none")
-    promised = rows * columns * samples * allocated // 8
-    if found == 0:
-        raise CxrlocError(f"{path}: no PixelData (7FE0,0010): the file holds no image")
-    if not syntax.is_encapsulated and found < promised and photometric != "YBR_FULL_422":
-        raise CxrlocError(
-            f"{path}: PixelData (7FE0,0010) has {found} bytes, {rows} rows x {columns} columns x "
-            f"{samples} samples of {allocated} bits need {promised}: the file is cut short or its "
-            "header wrong"
-        )
-
-
-def _allocated_bits(path: Path, dataset: Dataset) -> int:
-    """Bits per stored pixel, which hold those that are used."""
-    allocated, bits = (_number(path, dataset, name) for name in ("BitsAllocated", "BitsStored"))
+    said: list[str] = []
+    rows, columns = (_whole(path, header, keyword) for keyword in ("Rows", "Columns"))
+    check_size(path, rows, columns, max_megapixels)
+    allocated, bits = (_whole(path, header, name) for name in ("BitsAllocated", "BitsStored"))
     if allocated not in (8, 16) or not 1 <= bits <= allocated:
         raise CxrlocError(
             f"{path}: BitsAllocated (0028,0100) {allocated} and BitsStored (0028,0101) {bits}: "
             "radiographs are stored in 8 or 16 bits, and no more of them used than allocated"
         )
-    high = _number(path, dataset, "HighBit", bits - 1)
-    if not bits - 1 <= high < allocated:
-        raise CxrlocError(
-            f"{path}: HighBit (0028,0102) {high} leaves no room for {bits} bits in {allocated}"
-        )
-    if _number(path, dataset, "PixelRepresentation", 0) not in (0, 1):
+    photometric, samples = _photometric(path, header, said)
+    signed = _or_usual(path, header, "PixelRepresentation", 0, said)
+    if signed not in (0, 1):
         raise CxrlocError(f"{path}: PixelRepresentation (0028,0103) is neither 0 nor 1")
-    return allocated
+    high_bit = _or_usual(path, header, "HighBit", bits - 1, said)
+    if not bits - 1 <= high_bit < allocated:
+        said.append(
+            f"HighBit (0028,0102) {high_bit} leaves no room for {bits} bits in {allocated}: "
+            f"{bits - 1} is taken"
+        )
+        high_bit = bits - 1
+    planar = _or_usual(path, header, "PlanarConfiguration", 0, said) if samples == 3 else 0
+    return PixelDescription(
+        syntax=header.file_meta.TransferSyntaxUID,
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        photometric=photometric,
+        bits_allocated=allocated,
+        bits_stored=bits,
+        high_bit=high_bit,
+        signed=signed == 1,
+        planar=planar == 1,
+        frames=max(1, _whole(path, header, "NumberOfFrames", 1)),
+        warnings=tuple(said),
+    )
 
 
-def _number(path: Path, dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    """A tag's whole number; where it is missing, the default."""
-    value = dataset.get(keyword, default)
-    if not isinstance(value, int):
-        tag = Dataset()
-        setattr(tag, keyword, None)
-        raise CxrlocError(f"{path}: {keyword} {next(iter(tag)).tag} is missing or not one number")
-    return value
+def check_length(path: Path, description: PixelDescription, found: int) -> None:
+    """Refuse uncompressed pixel data that are shorter than the header promises.
+
+    Args:
+        path: names the file in errors.
+        description: of the pixels.
+        found: bytes of Pixel Data (7FE0,0010) that there are.
+
+    Raises:
+        CxrlocError: there are too few.
+    """
+    rows, columns, samples = description.rows, description.columns, description.samples
+    # PS3.3 C.7.6.3.1.2: chrominance at half the horizontal rate takes a third less.
+    stored = 2 if description.photometric.endswith("_422") else samples
+    promised = rows * columns * stored * description.bits_allocated // 8
+    if found < promised:
+        raise CxrlocError(
+            f"{path}: PixelData (7FE0,0010) has {found} bytes, {rows} rows x {columns} columns x "
+            f"{samples} samples of {description.bits_allocated} bits need {promised}: the file is "
+            "cut short or its header wrong"
+        )
+
+
+def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int]:
+    """Photometric interpretation and samples per pixel, which must fit each other."""
+    written = code_of(header, "PhotometricInterpretation")
+    # Case and separators are wrong in some files, and no two terms differ by them alone.
+    letters = {name.replace("_", "").replace(" ", ""): name for name in SAMPLES}
+    photometric = letters.get(written.replace("_", "").replace(" ", ""), written)
+    usual = SAMPLES.get(photometric, 1)
+    samples = _or_usual(path, header, "SamplesPerPixel", usual, said)
+    if SAMPLES.get(photometric) != samples:
+        name = known_code(photometric, (*SAMPLES, *OTHER_PHOTOMETRICS))
+        raise CxrlocError(
+            f"{path}: PhotometricInterpretation (0028,0004) {name} with {samples} samples per "
+            "pixel: radiographs are MONOCHROME1 or MONOCHROME2"
+        )
+    if str(header.PhotometricInterpretation) != photometric:
+        said.append(f"PhotometricInterpretation (0028,0004) is misspelt and taken as {photometric}")
+    return photometric, samples
+
+
+def _or_usual(path: Path, header: Dataset, keyword: str, usual: int, said: list[str]) -> int:
+    """A tag's whole number; the usual one where it is missing, and where it is empty a warning."""
+    if keyword in header and not numbers(header, keyword):
+        said.append(f"{tag_of(keyword)} is empty: {usual} is taken")
+    return _whole(path, header, keyword, usual)
+
+
+def _whole(path: Path, header: Dataset, keyword: str, usual: int | None = None) -> int:
+    """A tag's whole number; where it is missing or empty, the usual one."""
+    values = numbers(header, keyword)
+    if not values and usual is not None:
+        return usual
+    if len(values) != 1 or not values[0].is_integer():
+        raise CxrlocError(f"{path}: {tag_of(keyword)} is missing or not one number")
+    return int(values[0])

@@ -1,21 +1,21 @@
 """Stored words out of DICOM pixel data, whatever it is compressed with."""
 
-import importlib
-from dataclasses import dataclass
-from mmap import mmap
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
-from pydicom import Dataset, uid
-from pydicom.dataelem import RawDataElement
+from jaxtyping import Integer
+from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
-from pydicom.tag import Tag
 
-from cxrloc.images.dicom_pixel_description import GREY, check_header
-from cxrloc.images.jpeg_frame import jpeg_frame
-from cxrloc.images.stored_pixels import single_channel
+from cxrloc.images.codestreams import END_OF_IMAGE, CodedImage, coded_image
+from cxrloc.images.decoder_process import DecodingError, decode_apart
+from cxrloc.images.decoding import decode
+from cxrloc.images.dicom_file import DicomFile
+from cxrloc.images.dicom_pixel_description import PixelDescription, check_length
+from cxrloc.images.stored_pixels import Channels, Words
 from cxrloc.types import CxrlocError
 
 
@@ -27,32 +27,14 @@ class Decoder:
     packages: str
 
 
-PIXEL_TAGS = (
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
-    "PixelData",
-)
-PIXEL_DATA = Tag("PixelData")
-PIXELS_END = b"\xfe\xff\xdd\xe0"
-"""Sequence Delimitation Item (FFFE,E0DD), which closes compressed pixel data (PS3.5 A.4)."""
-
-LITTLE_ENDIAN = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
+OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+PILLOW = Decoder("pillow", "pillow")
 GDCM = Decoder("gdcm", "python-gdcm")
 PYJPEGLS = Decoder("pyjpegls", "pyjpegls")
 OPENJPEG = Decoder("pylibjpeg", "pylibjpeg pylibjpeg-openjpeg")
 
 DECODERS = {
-    uid.JPEGBaseline8Bit: Decoder("pillow", "pillow"),
+    uid.JPEGBaseline8Bit: PILLOW,
     uid.JPEGExtended12Bit: GDCM,
     uid.JPEGLossless: GDCM,
     uid.JPEGLosslessSV1: GDCM,
@@ -67,13 +49,31 @@ DECODERS = {
 }
 """One decoder with a permissive licence per compressed transfer syntax.
 
-gdcm only where no other can, since it ends the whole process on some damaged streams.
+All but Pillow's run in a process of their own, since gdcm ends the process on some damaged streams.
 """
 
-# What decoders raise on damaged or contradictory pixel data.
+JPEG_2000 = (
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
+)
+"""Syntaxes whose streams know signed samples."""
+
+LOSSY = (
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000,
+    uid.HTJ2K,
+)
+
+# What pydicom and Pillow raise on damaged or contradictory pixel data.
 DECODING_ERRORS = (
     ArithmeticError,
     AttributeError,
+    DecodingError,
     EOFError,
     ImportError,
     LookupError,
@@ -81,166 +81,287 @@ DECODING_ERRORS = (
     NotImplementedError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
 )
 
 
-def has_plain_words(dataset: Dataset) -> bool:
-    """Whether the pixels lie in the file as the words that they are."""
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    return syntax in LITTLE_ENDIAN and dataset.get("PhotometricInterpretation") in GREY
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPixels:
+    """The first frame as it was stored.
 
-
-def pixel_data(dataset: Dataset, data: mmap) -> bytes | memoryview:
-    """The value of Pixel Data (7FE0,0010), not copied where its reading was deferred; else empty.
-
-    Args:
-        dataset: the header.
-        data: the file it was read from.
+    Attributes:
+        words: one unsigned word per sample, its bits as they were stored; colour has 3 channels.
+        photometric: Photometric Interpretation of the words, which decoders may have changed.
+        warnings: what was put right or left out.
     """
-    element = dict(dataset.items()).get(PIXEL_DATA)
-    if isinstance(element, RawDataElement) and element.value is None:
-        return memoryview(data)[element.value_tell :][: element.length]
-    return dataset.get("PixelData") or b""
+
+    words: Words | Channels
+    photometric: str
+    warnings: tuple[str, ...] = ()
 
 
-def check_whole(path: Path, dataset: Dataset, rest: bytes) -> None:
-    """Raise where a file ends within its pixel data.
-
-    Args:
-        path: names the file in errors.
-        dataset: the header.
-        rest: the file from the element Pixel Data (7FE0,0010) on.
-
-    Raises:
-        CxrlocError: the header promises more than there is.
-    """
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_deflated:
-        return
-    found = max(0, len(rest) - (8 if syntax.is_implicit_VR else 12))  # tag, VR, length: PS3.5 7.1
-    check_header(path, dataset, found)
-    if syntax.is_encapsulated and PIXELS_END not in rest:
-        raise CxrlocError(
-            f"{path}: PixelData (7FE0,0010), {syntax.name}, ends after {found} bytes without the "
-            "delimiter (FFFE,E0DD) that closes compressed pixel data: the file is cut short"
-        )
-
-
-def stored_words(
-    path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview
-) -> UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"]:
-    """The first frame, one unsigned word per pixel, its bits as they were stored.
+def stored_pixels(
+    path: Path,
+    description: PixelDescription,
+    file: DicomFile,
+    has_overlay: bool,
+) -> StoredPixels:
+    """The words of the first frame.
 
     Args:
         path: names the file in errors.
-        dataset: the header.
-        pixel_bytes: the value of Pixel Data (7FE0,0010).
+        description: of the pixels.
+        file: header and pixel bytes.
+        has_overlay: whether bits above the stored ones belong to an overlay.
 
     Raises:
-        CxrlocError: a header that cannot be, no decoder, or damaged pixel data.
+        CxrlocError: pixel data that are missing, damaged, of another size or depth than the header
+            says, or compressed in a way that is not read.
     """
-    check_header(path, dataset, len(pixel_bytes))
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if has_plain_words(dataset):
-        shape = dataset.Rows, dataset.Columns
-        size = dataset.BitsAllocated // 8
-        return np.frombuffer(pixel_bytes, f"<u{size}", count=shape[0] * shape[1]).reshape(shape)
+    if not description.syntax.is_encapsulated:
+        return _uncompressed(path, description, file, has_overlay)
+    frame = _first_frame(path, description, file)
+    return decoded_frame(path, description, frame, has_overlay)
+
+
+def decoded_frame(
+    path: Path, description: PixelDescription, frame: bytes, has_overlay: bool = False
+) -> StoredPixels:
+    """The words of one compressed frame.
+
+    Raises:
+        CxrlocError: as `stored_pixels`.
+    """
+    syntax = description.syntax
     plugin = _plugin(path, syntax)
-    if syntax in uid.JPEGTransferSyntaxes:
-        _check_jpeg(path, dataset, pixel_bytes)
-    if syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
-        return _extended_jpeg(path, dataset, pixel_bytes)
-    dataset.PixelData = pixel_bytes
+    stream = coded_image(frame) if syntax != uid.RLELossless else None
+    warnings: tuple[str, ...] = ()
+    if syntax != uid.RLELossless:
+        stream = _checked(path, description, stream)
+        if END_OF_IMAGE not in frame[-32:]:
+            warnings += ("the compressed stream has no end marker: it may be cut short",)
+    bits_allocated = description.bits_allocated
+    if stream is not None and stream.bits <= 8:
+        bits_allocated = 8  # decoders return the stream's depth
+    options = _options(description, bits_allocated)
+    if stream is not None:  # else gdcm masks what is more than the header says
+        options["bits_stored"] = max(stream.bits, options["bits_stored"])
+    request = {
+        "syntax": str(syntax),
+        "plugin": plugin,
+        "extended": syntax == uid.JPEGExtended12Bit and description.bits_stored > 8,
+        "options": options,
+    }
     try:
-        # Unused bits and signs are left to the table of grey levels, where they cost nothing.
-        pixels, _ = get_decoder(syntax).as_array(
-            dataset,
-            index=0,
-            decoding_plugin=plugin,
-            correct_unused_bits=False,  # type: ignore[arg-type]  # annotated as the options' dict
+        decoding = decode if plugin == PILLOW.plugin else decode_apart
+        try:
+            pixels, photometric = decoding(request, frame)
+        except DECODING_ERRORS:
+            repaired = _without_zeros(frame)
+            if syntax not in uid.JPEGLSTransferSyntaxes or repaired == frame:
+                raise
+            pixels, photometric = decoding(request, repaired)
+            warnings += ("zero bytes before the end marker of the JPEG-LS stream were left out",)
+    except DECODING_ERRORS as error:
+        raise _undecoded(path, syntax, _reason(error, frame)) from error
+    expected = (description.rows, description.columns) + (3,) * (description.samples == 3)
+    if pixels.shape != expected:
+        raise _undecoded(path, syntax, f"{pixels.shape} samples came out of it, not {expected}")
+    words = _in_range(path, description, stream, pixels, has_overlay)
+    return StoredPixels(words, photometric, warnings)
+
+
+def _uncompressed(
+    path: Path, description: PixelDescription, file: DicomFile, has_overlay: bool
+) -> StoredPixels:
+    check_length(path, description, len(file.pixels))
+    shape = description.rows, description.columns
+    size = description.bits_allocated // 8
+    little = description.syntax.is_little_endian
+    if description.samples == 1 and (little or size == 2):
+        order = "<" if little else ">"
+        stored = np.frombuffer(file.pixels, f"{order}u{size}", count=shape[0] * shape[1])
+        # Words of this machine's order are used where they lie in the file, without a copy.
+        words = stored.reshape(shape).astype(f"u{size}", copy=False)
+        return StoredPixels(words, description.photometric, _above(words, description, has_overlay))
+    half_chroma = description.photometric.endswith("_422")
+    options = _options(description, description.bits_allocated)
+    if half_chroma:  # pydicom expands only the full range, and the range changes nothing
+        options["photometric_interpretation"] = "YBR_FULL_422"
+    if not little:
+        options["pixel_vr"] = file.pixel_vr
+    try:
+        pixels, _ = get_decoder(description.syntax).as_array(
+            bytes(file.pixels), index=0, raw=True, **options
         )
     except DECODING_ERRORS as error:
-        raise _undecoded(path, syntax, str(error)) from error
-    except BaseException as error:
-        # What pylibjpeg-rle's Rust raises is no Exception, and cannot be imported.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise _undecoded(path, syntax, str(error)) from error
-    if pixels.ndim == 3:
-        return single_channel(path, pixels)
-    # Some decoders return fewer bytes per pixel than were allocated.
-    size = dataset.BitsAllocated // 8
-    return pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
+        raise _undecoded(path, description.syntax, str(error)) from error
+    words = pixels.view(f"u{size}")
+    return StoredPixels(words, description.photometric)
+
+
+def _options(description: PixelDescription, bits_allocated: int) -> dict[str, Any]:
+    """The image in the terms of pydicom's decoders; of one frame."""
+    options: dict[str, Any] = {
+        "correct_unused_bits": False,
+        "rows": description.rows,
+        "columns": description.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": description.samples,
+        "photometric_interpretation": description.photometric,
+        "pixel_representation": int(description.signed),
+        "bits_allocated": bits_allocated,
+        "bits_stored": min(description.bits_stored, bits_allocated),
+        "pixel_keyword": "PixelData",
+    }
+    if description.samples > 1:
+        options["planar_configuration"] = int(description.planar)
+    return options
 
 
 def _plugin(path: Path, syntax: uid.UID) -> str:
-    """The plug-in of pydicom that decodes this syntax; uncompressed ones have none."""
-    try:
-        available = get_decoder(syntax).available_plugins
-    except NotImplementedError:
+    """The plug-in of pydicom that decodes this syntax."""
+    if syntax not in DECODERS:
         raise CxrlocError(
             f"{path}: transfer syntax {syntax.name} ({syntax}) is not read: convert the file, for "
             "example with `gdcmconv --raw`"
-        ) from None
-    if syntax not in DECODERS:
-        return ""
+        )
     decoder = DECODERS[syntax]
-    if decoder.plugin not in available:
+    if decoder.plugin not in get_decoder(syntax).available_plugins:
         raise CxrlocError(
             f"{path}: transfer syntax {syntax.name} needs a decoder: pip install {decoder.packages}"
         )
     return decoder.plugin
 
 
-def _first_frame(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -> bytes:
+def _first_frame(path: Path, description: PixelDescription, file: DicomFile) -> bytes:
+    tables = (file.header.get(keyword) for keyword in OFFSET_TABLES)
+    offsets = tuple(table for table in tables if table)
     try:
-        frames = dataset.get("NumberOfFrames") or 1
-        return get_frame(bytes(pixel_bytes), 0, number_of_frames=frames)
+        return get_frame(
+            bytes(file.pixels),
+            0,
+            number_of_frames=description.frames,
+            extended_offsets=offsets if len(offsets) == 2 else None,
+        )
     except DECODING_ERRORS as error:
-        raise _undecoded(path, dataset.file_meta.TransferSyntaxUID, str(error)) from error
+        raise _undecoded(path, description.syntax, str(error)) from error
 
 
-def _check_jpeg(path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview) -> None:
-    """The stream must hold the image that the header tells of: gdcm ends the process if not."""
-    frame = jpeg_frame(_first_frame(path, dataset, pixel_bytes))
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if frame is None:
-        raise _undecoded(path, syntax, "the JPEG stream has no frame header")
-    told = dataset.Rows, dataset.Columns, dataset.get("SamplesPerPixel", 1)
-    if (frame.rows, frame.columns, frame.samples) != told or frame.bits > dataset.BitsAllocated:
-        raise _undecoded(path, syntax, f"the header does not tell of its {frame}")
+def _checked(path: Path, description: PixelDescription, stream: CodedImage | None) -> CodedImage:
+    """The stream's header, which must hold the image that the file's header tells of."""
+    syntax = description.syntax
+    if stream is None:
+        raise _undecoded(path, syntax, "the compressed stream has no header")
+    size = stream.rows, stream.columns, stream.samples
+    told = description.rows, description.columns, description.samples
+    too_deep = stream.bits > description.bits_allocated
+    too_flat = stream.bits <= 8 < description.bits_stored
+    if size != told or too_deep or too_flat:
+        raise _undecoded(
+            path,
+            syntax,
+            f"the stream has {_words(*size, stream.bits)}, but the header says "
+            f"{_words(*told, description.bits_stored)}",
+        )
+    return stream
 
 
-def _extended_jpeg(
-    path: Path, dataset: Dataset, pixel_bytes: bytes | memoryview
-) -> UInt16[np.ndarray, "row col"]:
-    """12-bit JPEG through gdcm itself, since pydicom's way to gdcm leaves out what it can do."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    gdcm = importlib.import_module("gdcm")  # found by now, and slow to import
-    frame = _first_frame(path, dataset, pixel_bytes)
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((dataset.Columns, dataset.Rows, 1))
-    image.SetDataElement(element)
-    grey = gdcm.PhotometricInterpretation.MONOCHROME2
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(grey))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    bits, signed = dataset.BitsStored, dataset.get("PixelRepresentation", 0)
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, bits, bits - 1, signed))
-    # gdcm hands bytes over as text.
-    data = (image.GetBuffer() or "").encode("utf-8", "surrogateescape")
-    shape = dataset.Rows, dataset.Columns
-    if len(data) != 2 * shape[0] * shape[1]:
-        raise _undecoded(path, syntax, f"{len(data)} bytes came out of it")
-    return np.frombuffer(data, dtype="<u2").reshape(shape)
+def _words(rows: int, columns: int, samples: int, bits: int) -> str:
+    return f"{rows} rows x {columns} columns of {samples} x {bits} bits"
+
+
+def _in_range(
+    path: Path,
+    description: PixelDescription,
+    stream: CodedImage | None,
+    pixels: Integer[np.ndarray, "*shape"],
+    has_overlay: bool,
+) -> Words | Channels:
+    """Decoded samples as words of the allocated size, within the bits that are stored.
+
+    Lossy codecs overshoot: clipped. What a lossless one returns beyond the stored bits is part of
+    the image, so the header is wrong; unless it is an overlay, which the table of grey levels
+    leaves out.
+    """
+    bits, size = description.bits_stored, description.bits_allocated // 8
+    if description.syntax in LOSSY and description.high_bit == bits - 1 < 8 * size - 1:
+        signed = description.signed and description.syntax in JPEG_2000
+        low = -(2 ** (bits - 1)) if signed else 0
+        values = pixels if signed else pixels.view(f"u{pixels.itemsize}")
+        pixels = np.clip(values, low, low + 2**bits - 1)
+    words = pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
+    over = stream is not None and description.high_bit == bits - 1 and not has_overlay
+    if over and _share_above(words, description) > 0:
+        raise _undecoded(
+            path,
+            description.syntax,
+            f"the stream has {stream.bits if stream else 0} bits and uses more than the {bits} of "
+            "BitsStored (0028,0101)",
+        )
+    return words
+
+
+def _above(words: Words, description: PixelDescription, has_overlay: bool) -> tuple[str, ...]:
+    """A warning where bits above the stored ones are set and are no overlay."""
+    if has_overlay or not (share := _share_above(words, description)):
+        return ()
+    return (
+        f"{share:.0%} of the pixels use bits above BitsStored (0028,0101) {description.bits_stored}"
+        ", which are left out: if the header is wrong, the grey levels are too",
+    )
+
+
+def _share_above(words: Words | Channels, description: PixelDescription) -> float:
+    """Share of words with bits above the highest stored one that are no extension of the sign."""
+    top = description.high_bit + 1
+    if top == description.bits_allocated or words.max() < 2**top:
+        return 0.0
+    if not description.signed:
+        return float((words >= 2**top).mean())
+    # Sign-extended words wrap around to 0 .. 2^top - 1 when half the range is added.
+    half = words.dtype.type(2 ** (top - 1))
+    return float(((words + half >= 2**top) & (words >= 2**top)).mean())
+
+
+def aligned(
+    description: PixelDescription, words: Words
+) -> tuple[PixelDescription, tuple[str, ...]]:
+    """The description with the high bit that the words have, and a warning if it is another one.
+
+    Some headers place the stored bits at the top of each word, and the words have them at the
+    bottom.
+    """
+    shift = description.high_bit + 1 - description.bits_stored
+    at_bottom = replace(description, high_bit=description.bits_stored - 1)
+    below = words.dtype.type(2**shift - 1)
+    if shift == 0 or _share_above(words, at_bottom) or not (words & below).any():
+        return description, ()
+    said = (
+        f"HighBit (0028,0102) is {description.high_bit}, but the stored bits end at "
+        f"{at_bottom.high_bit}: so they are read"
+    )
+    return at_bottom, (said,)
+
+
+def _without_zeros(frame: bytes) -> bytes:
+    """A JPEG-LS stream without zero bytes before its end marker."""
+    end = frame.rfind(END_OF_IMAGE)
+    return frame[:end].rstrip(b"\0") + frame[end:] if end > 0 else frame
+
+
+def _reason(error: Exception, frame: bytes) -> str:
+    """Why a decoder refused a frame, in words."""
+    text = str(error)
+    if "'NoneType' object has no attribute" in text or "cannot reshape" in text:  # gdcm's refusal
+        text = "the stream is damaged"
+    if END_OF_IMAGE not in frame[-32:]:
+        text += "; it has no end marker: is it cut short?"
+    return text.removeprefix(
+        "Unable to decode as exceptions were raised by all available plugins: "
+    )
 
 
 def _undecoded(path: Path, syntax: uid.UID, reason: str) -> CxrlocError:

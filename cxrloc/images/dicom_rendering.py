@@ -4,17 +4,38 @@ Departs: highdicom and the standard give the grey levels; pydicom's `apply_prese
 not, as it inverts about the maximum of the image at hand.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
 from pydicom import Dataset
 
+from cxrloc.images.dicom_pixel_description import PixelDescription
+from cxrloc.images.dicom_values import code_of, numbers, tag_of
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
+from cxrloc.images.stored_pixels import LARGEST_COLOUR, Words
 from cxrloc.types import CxrlocError
 
+NOT_FOR_DISPLAY = (
+    "1.2.840.10008.5.1.4.1.1.12.1",
+    "1.2.840.10008.5.1.4.1.1.12.1.1",
+    "1.2.840.10008.5.1.4.1.1.12.2",
+    "1.2.840.10008.5.1.4.1.1.12.2.1",
+    "1.2.840.10008.5.1.4.1.1.12.3",
+)
+"""X-ray angiography and radiofluoroscopy: their Modality LUT is not for display."""
+
+PALETTE_TAGS = tuple(
+    f"{colour}PaletteColorLookupTable{part}"
+    for colour in ("Red", "Green", "Blue")
+    for part in ("Descriptor", "Data")
+)
 RENDERING_TAGS = (
+    *PALETTE_TAGS,
     "ModalityLUTSequence",
     "RescaleSlope",
     "RescaleIntercept",
@@ -39,10 +60,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LookupTable:
-    """A Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1): `entries[i]` is for input `first + i`."""
+    """A Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1): `entries[i]` is for input `first + i`.
+
+    `bits` is 8 or 16, what a palette's entries are stored in.
+    """
 
     first: int
     entries: Float[np.ndarray, " entry"]
+    bits: int = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +81,9 @@ class Rendering:
 
 def render(
     path: Path,
-    dataset: Dataset,
-    words: UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"],
+    header: Dataset,
+    description: PixelDescription,
+    words: Words,
     voi: int,
 ) -> Rendering:
     """Modality transform, view `voi` of the VOI transforms, presentation, and black padding.
@@ -68,17 +94,18 @@ def render(
 
     Args:
         path: names the file in errors.
-        dataset: the header.
+        header: the data set.
+        description: of the pixels.
         words: the pixels; only counted, and only where the file has no window.
         voi: index among VOI LUTs and then windows.
 
     Raises:
         CxrlocError: no view `voi`, or a damaged table.
     """
-    stored = stored_values(dataset, 8 * words.itemsize)
-    values, nominal, modality = _modality(path, dataset, stored)
-    padding = _padding(dataset, stored)
-    views, warnings = voi_views(path, dataset)
+    stored = stored_values(description)
+    values, nominal, modality, about_modality = _modality(path, header, description, stored)
+    padding = _padding(header, description, stored)
+    views, warnings = voi_views(path, header, (float(values.min()), float(values.max())))
     if voi != 0 and not -len(views) <= voi < len(views):
         raise CxrlocError(f"{path}: no VOI view {voi}: the file has {len(views)} (numbered from 0)")
     if views:
@@ -89,7 +116,7 @@ def render(
         grey, way = unit_range(values, *shown), f"range {shown[0]:g} to {shown[1]:g}"
         kind = "the full nominal" if shown == nominal else "a padded percentile"
         warnings += (f"no VOI window or LUT: {kind} {way} is shown",)
-    inverted, contradiction = _inverted(dataset)
+    inverted, contradiction = _inverted(header, description)
     if inverted:
         grey = 1.0 - grey
     # PS3.3 C.7.5.1.1.2: padding is no part of the picture; here it is as black as air.
@@ -98,130 +125,228 @@ def render(
     return Rendering(
         table=grey.astype(np.float32),
         intensity=", ".join(step for step in steps if step),
-        warnings=warnings + contradiction,
+        warnings=(*about_modality, *warnings, *contradiction),
     )
 
 
-def twelve_bit_table(dataset: Dataset, bits_allocated: int) -> Float32[np.ndarray, " word"]:
+def palette_table(
+    path: Path, header: Dataset, description: PixelDescription, words: Words
+) -> Rendering:
+    """The grey levels of a PALETTE COLOR image whose palette is grey (PS3.3 C.7.6.3.1.5 and .6).
+
+    Raises:
+        CxrlocError: the palette is missing, damaged or in colour.
+    """
+    stored = stored_values(description)
+    bounds = float(stored.min()), float(stored.max())
+    channels = []
+    deepest = 8
+    for colour in ("Red", "Green", "Blue"):
+        keyword = f"{colour}PaletteColorLookupTable"
+        item = Dataset()
+        item.set_original_encoding(*header.original_encoding)
+        for own, keyword_of in (("LUTDescriptor", "Descriptor"), ("LUTData", "Data")):
+            element = header.get_item(f"{keyword}{keyword_of}")
+            if element is not None:
+                item.add_new(own, element.VR or "OW", header[f"{keyword}{keyword_of}"].value)
+        table = lookup_table(path, item, f"{colour} palette", bounds)
+        channels.append(look_up(stored.astype(np.float64), table.first, table.entries))
+        deepest = max(deepest, table.bits if table.entries.max() > 255 else 8)
+    shares = np.stack(channels, axis=1) / (2.0**deepest - 1)  # word channel
+    used = shares[np.unique(words)]
+    if used.size and float(np.ptp(used, axis=1).max()) > LARGEST_COLOUR:
+        raise CxrlocError(f"{path}: a PALETTE COLOR image in colour; radiographs are grey")
+    grey = np.clip(shares[:, 1], 0.0, 1.0).astype(np.float32)
+    return Rendering(grey, "a palette of greys", ("a PALETTE COLOR image: its palette is grey",))
+
+
+def twelve_bit_table(
+    header: Dataset, description: PixelDescription
+) -> Float32[np.ndarray, " word"]:
     """Share of 4095 of every word's stored value, clipped to [0, 1]; no window, no rescaling.
 
     Rubin et al. 2018, section 5.2: "dividing by the maximum grayscale value 2^12 - 1".
     Open: of which value; the stored one. Where low values are to be shown bright they are
     inverted, so that larger is brighter.
-
-    >>> header = Dataset()
-    >>> header.BitsStored, header.PhotometricInterpretation = 12, "MONOCHROME1"
-    >>> twelve_bit_table(header, bits_allocated=16)[[0, 4095]]
-    array([1., 0.], dtype=float32)
     """
-    share = np.clip(stored_values(dataset, bits_allocated) / 4095, 0.0, 1.0)
-    return (1.0 - share if _inverted(dataset)[0] else share).astype(np.float32)
+    share = np.clip(stored_values(description) / 4095, 0.0, 1.0)
+    return (1.0 - share if _inverted(header, description)[0] else share).astype(np.float32)
 
 
-def stored_values(dataset: Dataset, bits_allocated: int) -> Int64[np.ndarray, " word"]:
+def stored_values(description: PixelDescription) -> Int64[np.ndarray, " word"]:
     """The pixel value in each word: its stored bits, shifted, masked and signed (PS3.5 8.1.1).
 
-    Bits outside the stored ones (old overlays) are ignored.
-
-    >>> header = Dataset()
-    >>> header.BitsStored, header.HighBit, header.PixelRepresentation = 2, 1, 1
-    >>> stored_values(header, bits_allocated=8)[:6].tolist()
-    [0, 1, -2, -1, 0, 1]
+    Bits outside the stored ones (old overlays) are left out.
     """
-    bits = int(dataset.BitsStored)
-    shift = int(dataset.get("HighBit") or bits - 1) + 1 - bits
-    values = (np.arange(2**bits_allocated, dtype=np.int64) >> shift) & (2**bits - 1)
-    if dataset.get("PixelRepresentation") == 1:
+    bits = description.bits_stored
+    words = np.arange(2**description.bits_allocated, dtype=np.int64)
+    values = (words >> (description.high_bit + 1 - bits)) & (2**bits - 1)
+    if description.signed:
         values -= (values >> (bits - 1)) << bits
     return values
 
 
-def voi_views(path: Path, dataset: Dataset) -> tuple[list[Window | LookupTable], tuple[str, ...]]:
+def voi_views(
+    path: Path, header: Dataset, inputs: tuple[float, float]
+) -> tuple[list[Window | LookupTable], tuple[str, ...]]:
     """The views that a file offers: VOI LUTs first, then windows; and warnings.
 
     PS3.3 C.11.2.1: several are alternative views, the first is the default. A window without a
-    possible width is left out.
+    centre or without a possible width is left out.
+
+    Args:
+        path: names the file in errors.
+        header: the data set.
+        inputs: lowest and highest value that the view is applied to.
     """
+    items = header.get("VOILUTSequence") or ()
+    full = [item for item in items if not _is_empty(item)]
     tables: list[Window | LookupTable] = [
-        lookup_table(path, item, "VOI LUT") for item in dataset.get("VOILUTSequence") or ()
+        lookup_table(path, item, "VOI LUT", inputs) for item in full
     ]
     warnings: tuple[str, ...] = ()
-    function = str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if len(full) < len(items):
+        warnings += ("an empty item of the VOI LUT Sequence (0028,3010) is left out",)
+    function = code_of(header, "VOILUTFunction") or "LINEAR"
     if function not in WINDOWS:
-        warnings += (f"VOILUTFunction (0028,1056) {function!r} is unknown: LINEAR is taken",)
+        warnings += (
+            f"VOILUTFunction (0028,1056) is none of {', '.join(WINDOWS)}: LINEAR is taken",
+        )
         function = "LINEAR"
-    narrowest = 1.0 if function == "LINEAR" else np.finfo(np.float64).tiny
-    pairs = list(
-        zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False)
-    )
-    windows = [
-        Window(center, width, function)
-        for center, width in pairs
-        if np.isfinite(center) and narrowest <= width < np.inf
-    ]
-    if len(windows) < len(pairs):
-        warnings += (f"WindowWidth (0028,1051): below {narrowest:g} or no number, left out",)
-    return [*tables, *windows], warnings
+    windows, about_windows = _windows(header, function)
+    return [*tables, *windows], (*warnings, *about_windows)
 
 
-def lookup_table(path: Path, item: Dataset, kind: str) -> LookupTable:
+def _windows(header: Dataset, function: str) -> tuple[list[Window], tuple[str, ...]]:
+    """The readable pairs of Window Center and Width, and a warning of each that is not."""
+    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
+    narrowest = 1.0 if function == "LINEAR" else float(np.finfo(np.float64).tiny)
+    windows: list[Window] = []
+    warnings: list[str] = []
+    for index, (center, width) in enumerate(
+        zip_longest(centers, widths, fillvalue=math.nan), start=1
+    ):
+        if math.isnan(center) or math.isnan(width):
+            warnings.append(
+                f"WindowCenter (0028,1050) and WindowWidth (0028,1051): value {index} is empty or "
+                "no number, so this window is left out"
+            )
+        elif width < narrowest:
+            warnings.append(
+                f"WindowWidth (0028,1051): value {index} is below {narrowest:g}, so this window is "
+                "left out"
+            )
+        else:
+            windows.append(Window(center, width, function))
+    return windows, tuple(warnings)
+
+
+def _is_empty(item: Dataset) -> bool:
+    """Whether an item of a LUT sequence says nothing, as some writers leave it."""
+    return not any(item.get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
+
+
+def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, float]) -> LookupTable:
     """A LUT from its descriptor (entries, first input, bits) and data.
+
+    Args:
+        path: names the file in errors.
+        item: holds LUTDescriptor (0028,3002) and LUTData (0028,3006).
+        kind: of LUT, for errors.
+        inputs: lowest and highest value that the table is applied to.
 
     Raises:
         CxrlocError: descriptor and data do not fit.
     """
     descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    if descriptor is None or len(descriptor) != 3 or data is None:
+    if isinstance(descriptor, bytes):  # a VR that is not the descriptor's
+        order = ">" if item.original_encoding[1] is False else "<"
+        descriptor = np.frombuffer(descriptor[:6], f"{order}u2").tolist()
+    if not isinstance(descriptor, Sequence) or len(descriptor) != 3 or data is None:
         raise CxrlocError(
             f"{path}: {kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing"
         )
     # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
-    length = int(descriptor[0]) or 2**16
-    if isinstance(data, bytes):
-        order = ">" if item.original_encoding[1] is False else "<"
-        entries = np.frombuffer(data, np.uint8 if len(data) < 2 * length else f"{order}u2")
-    else:
-        entries = np.atleast_1d(np.asarray(data, dtype=np.uint16))
-        if len(entries) < length:  # two entries of 8 bits in each word
-            entries = entries.view(np.uint8)
+    length = int(descriptor[0]) % 2**16 or 2**16
+    entries = _entries(item, data, length)
     if len(entries) < length:
         raise CxrlocError(
             f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
             f"{length}"
         )
-    return LookupTable(first=int(descriptor[1]), entries=entries[:length].astype(np.float64))
+    first = _first_input(int(descriptor[1]), length, inputs)
+    bits = 16 if int(descriptor[2]) > 8 and entries.itemsize > 1 else 8
+    return LookupTable(first, entries[:length].astype(np.float64), bits)
 
 
-def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """A tag's numbers; none where it is missing, empty or no number."""
-    try:
-        value = dataset.get(keyword)
-        values = [value] if isinstance(value, str | int | float) else list(value or ())
-        return [float(number) for number in values]
-    except (ValueError, TypeError, OverflowError):
-        return []
+def _entries(
+    item: Dataset, data: object, length: int
+) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
+    """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte."""
+    if not isinstance(data, bytes):
+        # Of VR SS, entries above 32,767 come as negative numbers.
+        words = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2")
+        return words.view(np.uint8) if len(words) < length else words.astype(np.uint16)
+    big = item.original_encoding[1] is False
+    if len(data) >= 2 * length:
+        return np.frombuffer(data[: 2 * length], ">u2" if big else "<u2").astype(np.uint16)
+    # PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed entries.
+    if big and item["LUTData"].VR != "OB":
+        data = np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
+    return np.frombuffer(data, np.uint8)
+
+
+def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int:
+    """The first input of a LUT, whatever sign its VR gave it.
+
+    PS3.3 C.11.1.1 and C.11.2.1.1: it is signed where the table's inputs can be negative, else
+    unsigned, and many files have it in the other VR: so it is taken modulo 2^16, by that rule
+    where the table meets the inputs either way, else so that it does.
+
+    >>> _first_input(64512, 4096, (-1024.0, 3071.0)), _first_input(-25536, 100, (0.0, 65535.0))
+    (-1024, 40000)
+    """
+    unsigned = declared % 2**16
+    signed = (declared + 2**15) % 2**16 - 2**15
+    ruled, other = (signed, unsigned) if inputs[0] < 0 else (unsigned, signed)
+
+    def meets(first: int) -> bool:
+        return first <= inputs[1] and first + length > inputs[0]
+
+    return other if meets(other) and not meets(ruled) else ruled
 
 
 def _modality(
-    path: Path, dataset: Dataset, stored: Int64[np.ndarray, " word"]
-) -> tuple[Float[np.ndarray, " word"], tuple[float, float], str]:
-    """Modality values (PS3.3 C.11.1.1), their nominal range, and the transform in words."""
+    path: Path,
+    header: Dataset,
+    description: PixelDescription,
+    stored: Int64[np.ndarray, " word"],
+) -> tuple[Float[np.ndarray, " word"], tuple[float, float], str, tuple[str, ...]]:
+    """Modality values (PS3.3 C.11.1.1), their nominal range, the transform in words, warnings."""
     values = stored.astype(np.float64)
-    sequence = dataset.get("ModalityLUTSequence")
-    if sequence:
-        table = lookup_table(path, sequence[0], "Modality LUT")
+    bounds = float(values.min()), float(values.max())
+    sequence = header.get("ModalityLUTSequence") or ()
+    warnings: tuple[str, ...] = ()
+    if sequence and _is_empty(sequence[0]):
+        warnings = ("the Modality LUT Sequence (0028,3000) is empty and left out",)
+    elif sequence and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
+        # PS3.3 C.8.7.1.1.2: it maps to values that are linear in the exposure, and not for display.
+        warnings = ("the Modality LUT of this image is not for display, and left out",)
+    elif sequence:
+        table = lookup_table(path, sequence[0], "Modality LUT", bounds)
         nominal = float(table.entries.min()), float(table.entries.max())
-        return look_up(values, table.first, table.entries), nominal, "Modality LUT"
-    # Empty or 0 in some files; a slope of 0 would leave no image.
-    slope = (numbers(dataset, "RescaleSlope") or [1.0])[0] or 1.0
-    intercept = (numbers(dataset, "RescaleIntercept") or [0.0])[0]
-    if not np.isfinite([slope, intercept]).all():
-        raise CxrlocError(
-            f"{path}: RescaleSlope (0028,1053) or RescaleIntercept (0028,1052) is not finite"
-        )
+        return look_up(values, table.first, table.entries), nominal, "Modality LUT", ()
+    factors = {}
+    for keyword, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+        factors[keyword] = next(iter(numbers(header, keyword)), usual)
+        if math.isnan(factors[keyword]):
+            factors[keyword] = usual
+            warnings += (f"{tag_of(keyword)} is no number: {usual:g} is taken",)
+    # A slope of 0 would leave no image.
+    slope, intercept = factors["RescaleSlope"] or 1.0, factors["RescaleIntercept"]
     values = slope * values + intercept
     words = "" if (slope, intercept) == (1.0, 0.0) else f"rescaled {slope:g} x + {intercept:g}"
-    return values, (float(values.min()), float(values.max())), words
+    return values, (float(values.min()), float(values.max())), words, warnings
 
 
 def _viewed(
@@ -234,26 +359,34 @@ def _viewed(
     return look_up(values, view.first, unit_range(view.entries, low, high)), "VOI LUT"
 
 
-def _inverted(dataset: Dataset) -> tuple[bool, tuple[str, ...]]:
+def _inverted(header: Dataset, description: PixelDescription) -> tuple[bool, tuple[str, ...]]:
     """Whether low values are to be shown bright, and a warning where two tags disagree.
 
     Presentation LUT Shape (PS3.3 C.11.6.1.2) says it; where it is missing, MONOCHROME1 does.
     """
-    shape = str(dataset.get("PresentationLUTShape") or "").strip().upper()
-    photometric = str(dataset.PhotometricInterpretation)
-    by_photometric = photometric == "MONOCHROME1"
-    if not shape:
-        return by_photometric, ()
-    if (shape == "INVERSE") == by_photometric:
+    shape = code_of(header, "PresentationLUTShape")
+    by_photometric = description.photometric == "MONOCHROME1"
+    if shape not in ("IDENTITY", "INVERSE") or (shape == "INVERSE") == by_photometric:
         return by_photometric, ()
     return shape == "INVERSE", (
-        f"PresentationLUTShape (2050,0020) {shape!r} contradicts {photometric}: the shape is taken",
+        f"PresentationLUTShape (2050,0020) {shape} contradicts {description.photometric}: the "
+        "shape is taken",
     )
 
 
-def _padding(dataset: Dataset, stored: Int64[np.ndarray, " word"]) -> Bool[np.ndarray, " word"]:
-    """Which words are padding: between Pixel Padding Value and its Range Limit, both included."""
-    ends = numbers(dataset, "PixelPaddingValue") + numbers(dataset, "PixelPaddingRangeLimit")
-    if not numbers(dataset, "PixelPaddingValue"):
+def _padding(
+    header: Dataset, description: PixelDescription, stored: Int64[np.ndarray, " word"]
+) -> Bool[np.ndarray, " word"]:
+    """Which words are padding: between Pixel Padding Value and its Range Limit, both included.
+
+    Their VR is US or SS as Pixel Representation says, and wrong in some files: they are taken
+    modulo the words' range.
+    """
+    ends = numbers(header, "PixelPaddingValue")[:1]
+    if not ends or math.isnan(ends[0]):
         return np.zeros(stored.shape, dtype=bool)
+    ends += numbers(header, "PixelPaddingRangeLimit")[:1]
+    span, half = 2.0**description.bits_allocated, 2.0 ** (description.bits_allocated - 1)
+    shift = half if description.signed else 0.0
+    ends = [(end + shift) % span - shift for end in ends if not math.isnan(end)]
     return (stored >= min(ends)) & (stored <= max(ends))

@@ -1,33 +1,41 @@
 """The size of an image without reading its pixels."""
 
+import struct
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from PIL import Image
-from pydicom import dcmread
-
-from cxrloc.images.dicom import PARSING_ERRORS, recorded_warnings
-from cxrloc.images.read import HEAD, file_format_of
+from cxrloc.images.bitmaps import TURNS, jpeg_orientation, png_orientation
+from cxrloc.images.codestreams import jpeg_frame
+from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
+from cxrloc.images.formats import HEAD, file_format_of, open_regular
 from cxrloc.types import CxrlocError
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Rows and columns of the image in a DICOM, PNG or JPEG file.
+    """Rows and columns of the image in a DICOM, PNG or JPEG file, as `read_radiograph` gives it.
 
     Raises:
         CxrlocError: the file is none of these, or does not say.
     """
     try:
-        with path.open("rb") as file:
-            file_format = file_format_of(file.read(HEAD))
-        if file_format == "DICOM":
-            with recorded_warnings():
-                tags = dcmread(
-                    path, specific_tags=["Rows", "Columns"], stop_before_pixels=True, force=True
-                )
-                return int(tags.Rows), int(tags.Columns)
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (SyntaxError, *PARSING_ERRORS) as error:  # Pillow's on a damaged PNG
+        with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            match file_format_of(data[:HEAD]):
+                case "DICOM":
+                    with recorded_warnings():
+                        header = read_dicom_header(path, data, ["Rows", "Columns"])
+                        return int(header.Rows), int(header.Columns)
+                case "PNG":
+                    columns, rows = struct.unpack(">II", data[16:24])
+                    orientation = png_orientation(data[:])
+                case "JPEG" if frame := jpeg_frame(data[:]):
+                    rows, columns = frame.rows, frame.columns
+                    orientation = jpeg_orientation(data[:])
+                case _:
+                    raise ValueError
+    except PARSING_ERRORS as error:
         raise CxrlocError(
             f"{path}: no image whose size can be told ({type(error).__name__})"
         ) from error
+    transposed = TURNS[orientation][0]
+    return (columns, rows) if transposed else (rows, columns)

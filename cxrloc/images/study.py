@@ -1,13 +1,14 @@
 """What a DICOM header says of the study that an image belongs to, without its pixels."""
 
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
-from pydicom import dcmread
-
-from cxrloc.images.dicom import PARSING_ERRORS, recorded_warnings
+from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.dicom_header import view_of
-from cxrloc.types import View
+from cxrloc.images.formats import HEAD, file_format_of, open_regular
+from cxrloc.types import CxrlocError, View
 
 _TAGS = (
     "StudyInstanceUID",
@@ -35,18 +36,27 @@ class Study(NamedTuple):
     acquired: tuple[str, str, int]
 
 
+UNKNOWN = Study("", None, ("", "", 0))
+
+
 def read_study(path: Path) -> Study:
     """The study of an image file; an unknown one where its header cannot be read.
 
     Nothing is raised: reading the pixels will, with the reason.
     """
     try:
-        with recorded_warnings():
-            header = dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS])
+        with (
+            recorded_warnings(),
+            open_regular(path) as file,
+            mmap(file.fileno(), 0, access=ACCESS_READ) as data,
+        ):
+            if file_format_of(data[:HEAD]) != "DICOM":
+                return UNKNOWN
+            header = read_dicom_header(path, data, [*_TAGS])
             date = header.get("AcquisitionDate") or header.get("ContentDate") or ""
             time = header.get("AcquisitionTime") or header.get("ContentTime") or ""
             number = int(header.get("InstanceNumber") or 0)
             uid = str(header.get("StudyInstanceUID") or "")
             return Study(uid, view_of(header), (str(date), str(time), number))
-    except PARSING_ERRORS:
-        return Study("", None, ("", "", 0))
+    except (CxrlocError, *PARSING_ERRORS):
+        return UNKNOWN

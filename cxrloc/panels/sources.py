@@ -12,7 +12,8 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
-from cxrloc.images.read import find_images, output_stem, read_radiograph
+from cxrloc.images.folders import find_images, output_stem
+from cxrloc.images.read import read_radiograph
 from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
 from cxrloc.reports.read import Report, read_reports

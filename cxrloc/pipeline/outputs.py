@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cxrloc.images.read import find_images, output_stem
+from cxrloc.images.folders import find_images, output_stem
 from cxrloc.types import UsageError
 
 SUFFIXES = (".png", ".json", ".npz")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, uid
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.tag import Tag
 
 
 def dicom_header(pixels: np.ndarray, bits: int, **tags: object) -> Dataset:
@@ -32,6 +34,21 @@ def dicom_header(pixels: np.ndarray, bits: int, **tags: object) -> Dataset:
 def write_dicom(path: Path, pixels: np.ndarray, bits: int, **tags: object) -> Path:
     """Write `dicom_header`."""
     dicom_header(pixels, bits, **tags).save_as(path, enforce_file_format=True)
+    return path
+
+
+def raw(keyword: str, vr: str, value: bytes) -> RawDataElement:
+    """An element whose bytes are written as they are, whatever its VR allows."""
+    value += b" " * (len(value) % 2)
+    return RawDataElement(Tag(keyword), vr, len(value), value, 0, False, True)
+
+
+def write_raw(path: Path, pixels: np.ndarray, bits: int, *elements: RawDataElement) -> Path:
+    """Write `dicom_header` with these elements, right or wrong."""
+    header = dicom_header(pixels, bits)
+    for element in elements:
+        header[element.tag] = element
+    header.save_as(path, enforce_file_format=True)
     return path
 
 

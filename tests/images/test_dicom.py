@@ -112,6 +112,64 @@ def test_a_doubtful_header_is_a_warning(tmp_path: Path, tags: dict, warning: str
     assert line.startswith(warning)
 
 
+@pytest.mark.parametrize(
+    ("tags", "sentence"),
+    [
+        ({"PixelAspectRatio": [2, 1]}, "PixelAspectRatio (0028,0034) is 2 down and 1 across"),
+        ({"PixelSpacing": [0.2, 0.1]}, "PixelSpacing (0028,0030) is 0.2 down and 0.1 across"),
+        ({"ImagerPixelSpacing": [0.1, 0.2]}, "ImagerPixelSpacing (0018,1164) is 0.1 down"),
+        ({"NominalScannedPixelSpacing": [0.1, 0.2]}, "NominalScannedPixelSpacing (0018,2010) is"),
+        (
+            {"PatientOrientation": ["F", "L"]},
+            "PatientOrientation (0020,0020) is F\\L, so the image lies",
+        ),
+        (
+            {"PatientOrientation": ["R", "H"]},
+            "PatientOrientation (0020,0020) is R\\H, so the image st",
+        ),
+        (
+            {"PatientOrientation": ["R", "F"]},
+            "PatientOrientation (0020,0020) is R\\F, so the image is",
+        ),
+        (
+            {"PatientOrientation": ["HL", "A"]},
+            "PatientOrientation (0020,0020) is HL\\A, so the image l",
+        ),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "the image is FOR PROCESSING"),
+        ({"SOPClassUID": uid.DigitalXRayImageStorageForProcessing}, "the image is FOR PROCESSING"),
+    ],
+)
+def test_an_image_that_is_not_shown_as_it_is_stored_is_warned_of(
+    tmp_path: Path, tags: dict, sentence: str
+) -> None:
+    (line,) = read(tmp_path, **tags).warnings
+    assert line.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PixelSpacing": [0.1, 0.1004], "PixelAspectRatio": [1, 1]},
+        {"PixelAspectRatio": [500, 500]},
+        {"PatientOrientation": ["L", "F"]},
+        {"PatientOrientation": ["LA", "FP"]},
+        {"PatientOrientation": ["A", "F"], "ViewPosition": "LL"},
+        {"PresentationIntentType": "FOR PRESENTATION"},
+    ],
+)
+def test_square_upright_images_for_presentation_are_not_warned_of(
+    tmp_path: Path, tags: dict
+) -> None:
+    assert read(tmp_path, **tags).warnings == ()
+
+
+@pytest.mark.parametrize("keyword", ["Modality", "BodyPartExamined"])
+def test_misplaced_text_in_a_code_string_is_not_quoted(tmp_path: Path, keyword: str) -> None:
+    (line,) = read(tmp_path, **{keyword: "DOE JANE"}).warnings
+    assert "JANE" not in line
+    assert "is not a value that DICOM defines" in line
+
+
 @pytest.mark.parametrize("tags", [{"BodyPartExamined": "THORAX"}, {"Modality": "CR"}])
 def test_other_words_for_a_chest_radiograph_are_no_warning(tmp_path: Path, tags: dict) -> None:
     assert read(tmp_path, **tags).warnings == ()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from highdicom.image import _CombinedPixelTransform
 from highdicom.pixels import apply_voi_window
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, dcmread, uid
 from pydicom.sequence import Sequence
 
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import CxrlocError
-from tests.images.dicom_files import dicom_header, ramp, write_dicom
+from tests.images.dicom_files import dicom_header, ramp, raw, write_dicom, write_raw
 
 ONE_LEVEL = 1 / 65_535
 
@@ -252,11 +252,11 @@ def test_padding_has_no_part_in_the_percentiles(tmp_path: Path) -> None:
     ("tags", "warning"),
     [
         ({}, "no VOI window or LUT: the full nominal range 0 to 4095 is shown"),
-        ({"WindowCenter": 5, "WindowWidth": 0}, "WindowWidth (0028,1051): below 1"),
-        ({**WINDOW, "VOILUTFunction": "CUBIC"}, "VOILUTFunction (0028,1056) 'CUBIC' is unknown"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, "WindowWidth (0028,1051): value 1 is below 1"),
+        ({**WINDOW, "VOILUTFunction": "CUBIC"}, "VOILUTFunction (0028,1056) is none of LINEAR"),
         (
             {**WINDOW, "PresentationLUTShape": "INVERSE"},
-            "PresentationLUTShape (2050,0020) 'INVERSE' contradicts MONOCHROME2",
+            "PresentationLUTShape (2050,0020) INVERSE contradicts MONOCHROME2",
         ),
     ],
 )
@@ -272,3 +272,251 @@ def test_a_table_shorter_than_its_descriptor_is_an_error(tmp_path: Path) -> None
     header.save_as(tmp_path / "a", enforce_file_format=True)
     with pytest.raises(CxrlocError, match=r"LUTData \(0028,3006\) has 100 entries"):
         read_radiograph(tmp_path / "a")
+
+
+SQUARES = np.arange(4096) ** 2 // 257
+SIGNS = {
+    "unsigned pixels": (16, "u2", 0, 40_000),
+    "signed pixels": (12, "i2", 0, -2048),
+    "an intercept below 0": (12, "u2", -1024, -1024),
+    "an intercept below 0, and a table that begins in the middle": (12, "u2", -1024, -10),
+    "16 bits and an intercept below 0": (16, "u2", -1024, 40_000),
+}
+
+
+@pytest.mark.parametrize("vr", ["US", "SS"])
+@pytest.mark.parametrize("case", SIGNS)
+def test_the_first_input_of_a_voi_lut_is_found_in_either_vr(
+    tmp_path: Path, case: str, vr: str
+) -> None:
+    # PS3.3 C.11.2.1.1: signed where the inputs can be negative; the VR says it wrongly in places.
+    bits, dtype, intercept, first = SIGNS[case]
+    tables = lut(SQUARES, 0, 16)
+    written = first % 65_536 if vr == "US" else (first + 32_768) % 65_536 - 32_768
+    tables[0].add_new("LUTDescriptor", vr, [4096, written, 16])
+    path = write_dicom(
+        tmp_path / "a",
+        ramp(bits, dtype),
+        bits,
+        VOILUTSequence=tables,
+        RescaleSlope=1,
+        RescaleIntercept=intercept,
+    )
+    inputs = ramp(bits, dtype).astype(int) + intercept
+    expected = SQUARES[np.clip(inputs - first, 0, 4095)] / SQUARES.max()
+    assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+@pytest.mark.parametrize("vr", ["US", "SS"])
+@pytest.mark.parametrize(("bits", "dtype", "first"), [(12, "i2", -2048), (16, "u2", 40_000)])
+def test_the_first_input_of_a_modality_lut_is_found_in_either_vr(
+    tmp_path: Path, bits: int, dtype: str, first: int, vr: str
+) -> None:
+    tables = lut(SQUARES, 0, 16)
+    written = first % 65_536 if vr == "US" else (first + 32_768) % 65_536 - 32_768
+    tables[0].add_new("LUTDescriptor", vr, [4096, written, 16])
+    path = write_dicom(tmp_path / "a", ramp(bits, dtype), bits, ModalityLUTSequence=tables)
+    expected = SQUARES[np.clip(ramp(bits, dtype).astype(int) - first, 0, 4095)] / SQUARES.max()
+    assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+@pytest.mark.parametrize("vr", ["US", "SS", "OW", "OB", "UN"])
+def test_the_entries_of_a_lut_are_read_in_any_vr(tmp_path: Path, keyword: str, vr: str) -> None:
+    tables = lut(GAMMA, 0, 16)
+    entries = GAMMA.astype("<u2")
+    value = {"US": entries.tolist(), "SS": entries.view("<i2").tolist()}.get(vr, entries.tobytes())
+    tables[0].add_new("LUTData", vr, value)
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **{keyword: tables})
+    expected = (GAMMA / 65_535).reshape(ramp(12, "u2").shape)
+    assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+def test_a_lut_of_more_entries_than_its_descriptor_can_say_signed(tmp_path: Path) -> None:
+    entries = np.arange(40_000, dtype="<u2")
+    tables = lut(entries, 0, 16)
+    descriptor = np.array([40_000, 0, 16], dtype="<u2").tobytes()
+    tables[0][0x00283002] = raw("LUTDescriptor", "SS", descriptor)
+    path = write_dicom(tmp_path / "a", ramp(16, "u2"), 16, VOILUTSequence=tables)
+    expected = np.minimum(ramp(16, "u2"), 39_999) / 39_999
+    assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+@pytest.mark.parametrize("vr", ["OW", "OB"])
+def test_packed_8_bit_entries_of_a_big_endian_file_keep_their_order(
+    tmp_path: Path, vr: str
+) -> None:
+    # PS3.5 7.3: the bytes of each OW word are swapped, those of OB are not.
+    entries = (GAMMA // 257).astype("u1")
+    tables = lut(entries, 0, 8)
+    packed = entries.view("<u2").byteswap().tobytes() if vr == "OW" else entries.tobytes()
+    tables[0].add_new("LUTData", vr, packed)
+    header = dicom_header(ramp(12, "u2").byteswap(), 12, VOILUTSequence=tables)
+    header.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    expected = (entries / 255).reshape(ramp(12, "u2").shape)
+    assert np.abs(read_radiograph(tmp_path / "a").pixels - expected).max() <= ONE_LEVEL
+
+
+@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+@pytest.mark.parametrize("values", [False, True])
+def test_an_empty_item_of_a_lut_sequence_is_left_out_and_said(
+    tmp_path: Path, keyword: str, values: bool
+) -> None:
+    item = Dataset()
+    if values:  # as LEADTOOLS writes them
+        item.add_new("LUTDescriptor", "US", None)
+        item.add_new("LUTData", "OW", None)
+    empty = {keyword: Sequence([item])}
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **WINDOW, **empty)
+    window = write_dicom(tmp_path / "window", ramp(12, "u2"), 12, **WINDOW)
+    radiograph = read_radiograph(path)
+    assert np.array_equal(radiograph.pixels, read_radiograph(window).pixels)
+    assert any("empty" in line and "left out" in line for line in radiograph.warnings)
+
+
+@pytest.mark.parametrize("last", ["12.1", "12.1.1", "12.2", "12.2.1"])
+def test_a_modality_lut_of_angiography_is_not_for_display(tmp_path: Path, last: str) -> None:
+    tags = {**WINDOW, "SOPClassUID": f"1.2.840.10008.5.1.4.1.1.{last}", "Modality": "XA"}
+    path = write_dicom(
+        tmp_path / "a", ramp(12, "u2"), 12, ModalityLUTSequence=lut(GAMMA, 0, 16), **tags
+    )
+    window = write_dicom(tmp_path / "window", ramp(12, "u2"), 12, **WINDOW)
+    assert np.array_equal(read_radiograph(path).pixels, read_radiograph(window).pixels)
+
+
+@pytest.mark.parametrize(
+    ("center", "width", "vr", "window", "said"),
+    [
+        (b"2000,5", b"1000,0", "DS", "2000.5/1000", ""),
+        (b"\\2000", b"\\1000", "DS", "2000/1000", "value 1 is empty"),
+        (b"2000\\abc", b"1000\\500", "DS", "2000/1000", "value 2 is empty or no number"),
+        (b"2000\\400", b"1000\\", "DS", "2000/1000", "value 2"),
+        (b"2000\\", b"1000", "DS", "2000/1000", "value 2"),
+        (b"nan\\400", b"1000\\300", "DS", "400/300", "value 1"),
+        (b"1_0\\400", b"1000\\300", "DS", "400/300", "value 1"),
+        (b"1e999\\400", b"1000\\300", "DS", "400/300", "value 1"),
+        (b"2000", b"1000", "OB", "2000/1000", ""),
+        (b"2000 \0", b"\0 1000", "LO", "2000/1000", ""),
+        (b"\xd0\x07", b"\xe8\x03", "US", "2000/1000", ""),
+        (b"\0\0\xfa\x44", b"\0\0\x7a\x44", "FL", "2000/1000", ""),
+    ],
+)
+def test_readable_windows_are_kept_and_others_are_named(
+    tmp_path: Path, center: bytes, width: bytes, vr: str, window: str, said: str
+) -> None:
+    path = write_raw(
+        tmp_path / "a",
+        ramp(12, "u2"),
+        12,
+        raw("WindowCenter", vr, center),
+        raw("WindowWidth", vr, width),
+    )
+    radiograph = read_radiograph(path)
+    assert radiograph.intensity == f"window {window} LINEAR"
+    about = [line for line in radiograph.warnings if "Window" in line]
+    assert len(about) == bool(said)
+    assert said in "".join(about)
+
+
+@pytest.mark.parametrize(
+    ("function", "taken"),
+    [
+        (b"SIGMOID\\SIGMOID", "SIGMOID"),
+        (b"\\SIGMOID", "SIGMOID"),
+        (b"sigmoid\0", "SIGMOID"),
+        (b" linear_exact", "LINEAR_EXACT"),
+        (b"DOE^JANE", "LINEAR"),
+    ],
+)
+def test_the_voi_lut_function_is_read_past_odd_spelling_and_never_quoted(
+    tmp_path: Path, function: bytes, taken: str
+) -> None:
+    path = write_raw(
+        tmp_path / "a",
+        ramp(12, "u2"),
+        12,
+        raw("WindowCenter", "DS", b"2000"),
+        raw("WindowWidth", "DS", b"3000"),
+        raw("VOILUTFunction", "CS", function),
+    )
+    radiograph = read_radiograph(path)
+    assert radiograph.intensity == f"window 2000/3000 {taken}"
+    assert not any("JANE" in line for line in radiograph.warnings)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "intensity"),
+    [
+        ("RescaleSlope", b"abc", ""),
+        ("RescaleIntercept", b"abc", ""),
+        ("RescaleSlope", b"2,5", "rescaled 2.5 x + 0, "),
+    ],
+)
+def test_a_rescale_value_that_is_no_number_is_said(
+    tmp_path: Path, keyword: str, text: bytes, intensity: str
+) -> None:
+    window = raw("WindowCenter", "DS", b"2000"), raw("WindowWidth", "DS", b"3000")
+    path = write_raw(tmp_path / "a", ramp(12, "u2"), 12, *window, raw(keyword, "DS", text))
+    radiograph = read_radiograph(path)
+    assert radiograph.intensity == f"{intensity}window 2000/3000 LINEAR"
+    assert any(f"{keyword} (" in line for line in radiograph.warnings) == (not intensity)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "vr", "value", "pixel"),
+    [
+        ("u2", "SS", -1, 65_535),
+        ("u2", "US", 65_535, 65_535),
+        ("u2", "SS", -25_536, 40_000),
+        ("i2", "US", 63_536, -2000),
+        ("i2", "SS", -2000, -2000),
+        ("u1", "SS", -1, 255),
+    ],
+)
+def test_padding_is_found_in_either_vr(
+    tmp_path: Path, dtype: str, vr: str, value: int, pixel: int
+) -> None:
+    bits = 8 * np.dtype(dtype).itemsize
+    pixels = np.full((4, 4), 100, dtype=dtype)
+    pixels[0] = pixel
+    header = dicom_header(pixels, bits, WindowCenter=100, WindowWidth=2**bits)
+    header.add_new("PixelPaddingValue", vr, value)
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    shown = read_radiograph(tmp_path / "a").pixels
+    assert (shown[0] == 0).all()
+    assert (shown[1:] > 0).all()
+
+
+def test_a_palette_of_greys_is_read(tmp_path: Path) -> None:
+    for bits, dtype in ((8, "u1"), (16, "<u2")):
+        entries = (np.linspace(0, 1, 256) ** 2 * (2**bits - 1)).astype(dtype)
+        path = write_palette(tmp_path / f"{bits}", [entries] * 3, bits)
+        expected = (entries / (2**bits - 1)).reshape(4, 64)
+        assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL
+
+
+def test_a_palette_in_colour_is_an_error_unless_its_coloured_entries_are_unused(
+    tmp_path: Path,
+) -> None:
+    grey = np.arange(256, dtype="u1")
+    red = np.where(grey == 7, 255, grey).astype("u1")
+    with pytest.raises(CxrlocError, match="PALETTE COLOR image in colour"):
+        read_radiograph(write_palette(tmp_path / "a", [red, grey, grey], 8))
+    pixels = np.arange(8, 72, dtype="u1").reshape(1, 64)
+    path = write_palette(tmp_path / "b", [red, grey, grey], 8, np.repeat(pixels, 4, axis=0))
+    assert np.abs(read_radiograph(path).pixels[0] - pixels[0] / 255).max() <= ONE_LEVEL
+
+
+def write_palette(
+    path: Path, palettes: list[np.ndarray], bits: int, pixels: np.ndarray | None = None
+) -> Path:
+    if pixels is None:
+        pixels = np.arange(256, dtype="u1").reshape(4, 64)
+    header = dicom_header(pixels, 8, PhotometricInterpretation="PALETTE COLOR")
+    for colour, entries in zip(("Red", "Green", "Blue"), palettes, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        header.add_new(f"{keyword}Descriptor", "US", [256, 0, bits])
+        header.add_new(f"{keyword}Data", "OW", entries.tobytes())
+    header.save_as(path, enforce_file_format=True)
+    return path

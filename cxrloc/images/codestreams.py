@@ -1,0 +1,87 @@
+"""The size and depth that a compressed stream states, read before a decoder sees the stream."""
+
+import struct
+from dataclasses import dataclass
+
+LOSSLESS = 0xC3
+EXTENDED = 0xC1
+"""Start-of-frame markers (ITU-T T.81, table B.1) of the processes with more than 8 bits."""
+
+JPEG_LS = 0xF7
+"""Start-of-frame marker of JPEG-LS (ITU-T T.87, C.2.2); its header has the layout of T.81."""
+
+J2K_START = b"\xff\x4f\xff\x51"
+"""SOC and SIZ, with which every JPEG 2000 codestream begins (ITU-T T.800, A.3)."""
+
+JP2_START = b"\x00\x00\x00\x0cjP  "
+"""The signature box of a JP2 file (ITU-T T.800, I.5.1); DICOM wants the bare codestream."""
+
+END_OF_IMAGE = b"\xff\xd9"
+"""EOI of JPEG and JPEG-LS, EOC of JPEG 2000: the last two bytes of a whole stream."""
+
+SCAN = 0xDA
+BEFORE_SCAN = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), JPEG_LS, 0xF8, 0xFE)
+"""Frames, tables, restart interval, application data and comments: all have a length."""
+
+# The 0xC0 markers that start no frame: Huffman tables, a reserved one, arithmetic conditioning.
+NO_FRAME = (0xC4, 0xC8, 0xCC)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedImage:
+    """What a stream says of its image.
+
+    Attributes:
+        marker: start-of-frame marker of a JPEG or JPEG-LS stream; 0 for JPEG 2000.
+        bits: precision of a sample.
+        rows: height.
+        columns: width.
+        samples: channels.
+    """
+
+    marker: int
+    bits: int
+    rows: int
+    columns: int
+    samples: int
+
+
+def coded_image(data: bytes) -> CodedImage | None:
+    """The image that a JPEG, JPEG-LS or JPEG 2000 stream promises; None where it has no header."""
+    if data.startswith(JP2_START):
+        data = data[max(0, data.find(J2K_START)) :]
+    return _j2k_image(data) if data.startswith(J2K_START) else jpeg_frame(data)
+
+
+def jpeg_frame(data: bytes) -> CodedImage | None:
+    """The frame header of a JPEG stream; None where the segments up to its scan are not in order.
+
+    >>> jpeg_frame(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01 011100 ffda 0000"))
+    CodedImage(marker=192, bits=8, rows=16, columns=32, samples=1)
+    """
+    frame, at = None, 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker == SCAN:
+            return frame
+        if marker not in BEFORE_SCAN:
+            return None
+        starts_frame = marker == JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in NO_FRAME)
+        if starts_frame and at + 10 <= len(data):
+            # ITU-T T.81, B.2.2: precision, lines, samples per line, components.
+            frame = CodedImage(marker, *struct.unpack(">BHHB", data[at + 4 : at + 10]))
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def _j2k_image(data: bytes) -> CodedImage | None:
+    """The SIZ segment of a JPEG 2000 codestream (ITU-T T.800, A.5.1)."""
+    if len(data) < 43:
+        return None
+    right, bottom, left, top = struct.unpack(">4I", data[8:24])
+    samples, precision = struct.unpack(">HB", data[40:43])
+    # The highest bit of Ssiz tells signed samples; the rest is the precision less 1.
+    return CodedImage(0, (precision & 0x7F) + 1, bottom - top, right - left, samples)

@@ -1,0 +1,100 @@
+"""Which files in a folder are images, and what their results are called."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of, open_regular
+from cxrloc.types import CxrlocError
+
+NOT_IMAGES = ("dicomdir", "thumbs.db", "desktop.ini")
+"""Files that DICOM media and Windows put among images, in lower case."""
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def find_images(paths: Sequence[Path], say: Callable[[str], None] = _silent) -> list[Path]:
+    """The files among the paths, and the images in the folders among them, sorted, each once.
+
+    Folders are searched to the bottom, linked ones too, each once. An image is what is one by its
+    content, or claims to be one by its suffix: reading a broken one then fails by name, instead of
+    its being passed over. Hidden files and those of `NOT_IMAGES` are passed over. A path that is no
+    folder is kept as it is.
+
+    Args:
+        paths: files and folders.
+        say: gets one line for each folder that is not searched.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        found.update(dict.fromkeys(sorted(_images_below(path, say)) if path.is_dir() else [path]))
+    return list(found)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name may be an image: not hidden, no index of a folder.
+
+    >>> is_image_name("1.2.840.dcm"), is_image_name("._1.2.840.dcm"), is_image_name("Thumbs.db")
+    (True, False, False)
+    """
+    return not name.startswith(".") and name.lower() not in NOT_IMAGES
+
+
+def files_below(folder: Path, say: Callable[[str], None] = _silent) -> Iterator[Path]:
+    """All files below a folder whose name may be an image's, each folder of them once.
+
+    Linked folders are followed. One that leads to a folder that is being searched already, such as
+    its own parent, would have no end.
+
+    Args:
+        folder: where to begin.
+        say: gets one line for each folder that is not searched.
+    """
+    state = folder.stat()
+    searched = {(state.st_dev, state.st_ino)}
+
+    def unreadable(error: OSError) -> None:
+        say(f"{error.filename}: {error.strerror}: this folder is not searched")
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        kept = []
+        for name in sorted(folders):
+            path = Path(place) / name
+            try:
+                state = path.stat()
+            except OSError as error:
+                unreadable(error)
+                continue
+            if (state.st_dev, state.st_ino) in searched:
+                say(f"{path}: a link to a folder that is searched already: it is not followed")
+            elif not name.startswith("."):
+                searched.add((state.st_dev, state.st_ino))
+                kept.append(name)
+        folders[:] = kept
+        yield from (Path(place) / name for name in names if is_image_name(name))
+
+
+def _images_below(folder: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    for path in files_below(folder, say):
+        if path.suffix.lower() in SUFFIXES or _is_image(path):
+            yield path
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a regular file is an image by its content."""
+    try:
+        with open_regular(path) as file:
+            return file_format_of(file.read(HEAD)) is not None
+    except CxrlocError:
+        return False
+
+
+def output_stem(path: Path) -> str:
+    """A file's name for its outputs: without a known suffix, but with all parts of a UID.
+
+    >>> output_stem(Path("a/chest.v2.dcm")), output_stem(Path("1.2.840.113619.2"))
+    ('chest.v2', '1.2.840.113619.2')
+    """
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
