@@ -14,7 +14,7 @@ SIGNATURES = {
     "make_phantom": "seed, index, size",
     "read_dataset": "path",
     "read_model": "name_or_path",
-    "read_radiograph": "path, voi",
+    "read_radiograph": "path, voi, max_megapixels",
     "score_localization": "records, detections, protocol, heatmaps, predicted",
     "Box": "x_min, y_min, x_max, y_max",
     "Detection": "image_id, finding, box, threshold, score",
