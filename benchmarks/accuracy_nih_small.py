@@ -26,11 +26,13 @@ from torch import nn
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.evaluation.contamination import contaminated_patients
-from cxrloc.evaluation.localization.box_accuracy import accuracy, count_boxes, mean_counts
-from cxrloc.evaluation.localization.controls import place_heatmaps, random_maps
-from cxrloc.evaluation.localization.scored_pairs import Claims, place_detections, scored_pairs
-from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localization
-from cxrloc.evaluation.resampling import bootstrap, resample_patients
+from cxrloc.evaluation.localization.accuracy import count_boxes, mean_counts
+from cxrloc.evaluation.localization.controls import random_maps
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.scored_pairs import Claims
+from cxrloc.evaluation.localization.scores import compared, difference_of, score_localization
+from cxrloc.evaluation.localization.tables import grid, rows_of
+from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image, InferenceSettings
@@ -43,7 +45,7 @@ from cxrloc.models.weights import (
 )
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.recipe import read_recipe
-from cxrloc.types import Detection, Heatmaps, MatchRule, Record
+from cxrloc.types import Detection, Heatmaps, MatchRule, Measurement, Record
 
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.1))
 RESAMPLES = 1000
@@ -148,16 +150,12 @@ def score(model: Model, folder: Path, imagenet: Path) -> None:
     scores = score_localization(claims.records, claims.detections, protocol, claims.heatmaps)
     print("\n| rule | beside | accuracy, mean | paired difference of the means |")
     print("|---|---|---|---|")
+    measured = scores.measurements
     for k, rule in enumerate(RULES):
-        own = scores.report.accuracy[k][-1]
+        own = grid(rows_of(measured), "accuracy")[k, -1]
         print(f"| T({rule.criterion}) {rule.threshold} | {NAME} | {own:.3f} | |")
-        for control, report in scores.controls.items():
-            paired = scores.differences[control]
-            low, high = paired.low[k][-1], paired.high[k][-1]
-            print(
-                f"| | {control} | {report.accuracy[k][-1]:.3f} | "
-                f"{paired.difference[k][-1]:+.3f} [{low:+.3f}, {high:+.3f}] |"
-            )
+        for control in scores.controls:
+            print(f"| | {control} | {_beside(measured, control, k)} |")
     score_matched_random(claims.records, claims.detections, claims.heatmaps, protocol)
 
 
@@ -168,31 +166,28 @@ def score_matched_random(
     protocol: ScoringProtocol,
 ) -> None:
     """A row per rule: random maps with as many boxes on each pair as the model has there."""
-    pairs = scored_pairs(records, protocol.population)
-    own, _ = place_detections(pairs, detections)
-    maps = place_heatmaps(pairs, heatmaps)
+    run = place_run(records, detections, protocol, heatmaps)
+    pairs, own = run.pairs, run.claims
     rng = np.random.default_rng(0)
     draws = [
-        as_many(random_maps(maps, protocol.box_thresholds, rng), own, pairs.scored.size, rng)
+        as_many(random_maps(run.maps, protocol.box_thresholds, rng), own, pairs.scored.size, rng)
         for _ in range(protocol.draws)
     ]
-    counts = count_boxes(pairs, own, RULES)
     others = mean_counts([count_boxes(pairs, draw, RULES) for draw in draws])
     print(f"| | boxes | {own.pair.size}, random {np.mean([d.pair.size for d in draws]):.0f} | |")
-
-    def means(weights: np.ndarray) -> np.ndarray:
-        ours, theirs = accuracy(counts, weights)[:, -1], accuracy(others, weights)[:, -1]
-        return np.concatenate([theirs, ours - theirs])
-
-    sampled = bootstrap(means, counts.annotated > 0, protocol.resampling)
+    measured = [*compared(run, {"": count_boxes(pairs, own, RULES), "random": others}, "")]
     for k, rule in enumerate(RULES):
-        of_difference = len(RULES) + k
-        low, high = sampled.low[of_difference], sampled.high[of_difference]
-        print(
-            f"| T({rule.criterion}) {rule.threshold} | random, as many boxes | "
-            f"{sampled.estimate[k]:.3f} | "
-            f"{sampled.estimate[of_difference]:+.3f} [{low:+.3f}, {high:+.3f}] |"
-        )
+        cells = _beside(measured, "random", k)
+        print(f"| T({rule.criterion}) {rule.threshold} | random, as many boxes | {cells} |")
+
+
+def _beside(measured: Sequence[Measurement], control: str, rule: int) -> str:
+    """A control's mean accuracy, and the model's minus it with the interval, as two cells."""
+    paired = rows_of(measured, difference_of("", control))
+    low, high = (grid(paired, "accuracy", end)[rule, -1] for end in ("low", "high"))
+    mean = grid(rows_of(measured, control), "accuracy")[rule, -1]
+    by = grid(paired, "accuracy")[rule, -1]
+    return f"{mean:.3f} | {by:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def as_many(claims: Claims, own: Claims, pairs: int, rng: np.random.Generator) -> Claims:

@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
-    ScoringProtocol,
+    difference_of,
     score_localization,
 )
+from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.inference.localize import Failure, Image, InferenceSettings, Localized
 from cxrloc.models.weights import (
     PHANTOM_MODEL,
@@ -90,16 +92,17 @@ def evaluate(model: Model, seed: int, count: int) -> tuple[dict[str, float], Loc
 def print_scores(model: Model, aucs: dict[str, float], scores: LocalizationScores) -> None:
     """Markdown: AUC, then a row per rule and control; + marks an interval above 0."""
     findings = list(aucs)
-    print(f"\n{model.card.name}, sha256 {model.sha256[:12]}: {scores.report.images} images\n")
+    print(f"\n{model.card.name}, sha256 {model.sha256[:12]}: {scores.images} images\n")
     print("| | mean |", " | ".join(findings), "|")
     print("|---" * (len(findings) + 2) + "|")
     print(_row("AUC", np.array([*aucs.values(), np.mean(list(aucs.values()))])))
+    measured = scores.measurements
+    own = grid(rows_of(measured), "accuracy")
     for k, rule in enumerate(RULES):
-        name = f"{rule.criterion} > {rule.threshold}"
-        print(_row(name, scores.report.accuracy[k]))
-        for control, report in scores.controls.items():
-            low = scores.differences[control].low[k]
-            print(_row(f"... {control}", report.accuracy[k], low))
+        print(_row(f"{rule.criterion} > {rule.threshold}", own[k]))
+        for control in scores.controls:
+            low = grid(rows_of(measured, difference_of("", control)), "accuracy", "low")[k]
+            print(_row(f"... {control}", grid(rows_of(measured, control), "accuracy")[k], low))
 
 
 def _row(name: str, values: np.ndarray, low: np.ndarray | None = None) -> str:

@@ -22,13 +22,15 @@ from cxrloc.evaluation.localization.detection_ap import (
     detection_average_precision,
     match_detections,
 )
-from cxrloc.evaluation.localization.metric import place_of, sums_by_patient
-from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps
+from cxrloc.evaluation.localization.metrics import score_metrics
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import (
     Claims,
     ScoredPairs,
     place_detections,
+    place_of,
     scored_pairs,
+    sums_by_patient,
 )
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.types import Affine, Heatmaps, Record
@@ -127,7 +129,9 @@ def main() -> None:
         own.append(seconds(lambda: own_precision(pairs, claims)))
         coco.append(seconds(lambda: coco_precision(pairs, claims)))
     own_median, coco_median = statistics.median(own), statistics.median(coco)
-    whole = seconds(lambda: score_maps(records, detections, MetricsProtocol(), heatmaps))
+    whole = seconds(
+        lambda: score_metrics(place_run(records, detections, ScoringProtocol(), heatmaps))
+    )
     print(f"{len(heatmaps)} maps, {len(detections)} boxes\n")
     print("| what | CPU seconds | pycocotools | ratio |\n| --- | --- | --- | --- |")
     print(f"| all metrics, 1,000 resamples | {whole:.1f} | | |")

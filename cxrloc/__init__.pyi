@@ -1,6 +1,7 @@
 from .datasets import read_dataset
 from .datasets.records import annotations_in_image
-from .evaluation.localization.scores import ScoringProtocol, score_localization
+from .evaluation.localization.placed_run import ScoringProtocol
+from .evaluation.localization.scores import score_localization
 from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
 from .inference.localize import localize_radiograph

@@ -251,58 +251,12 @@ class MatchRule:
 
     Attributes:
         criterion: "iobb" (intersection over the detected box), "iou", or another name of
-            `evaluation.localization.box_accuracy.OVERLAPS`.
+            `evaluation.localization.overlap.OVERLAPS`.
         threshold: in [0, 1).
     """
 
     criterion: str
     threshold: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LocalizationReport:
-    """Localization numbers with the counts and divisors behind them; `tables.py` prints.
-
-    The last column is the "mean" over the findings: counts add up, rates are averaged, each
-    finding with the same weight. Counts of a control are means over its draws, so not whole.
-
-    Attributes:
-        population: which (image, finding) pairs gave boxes (`scored_pairs.POPULATIONS`).
-        images: images scored.
-        patients: patients scored, the unit of the bootstrap.
-        left_out: detections on pairs outside the population, which count nowhere.
-        divisor: annotated boxes of all findings, by which the paper divides false positives.
-        rules: one row per criterion and threshold.
-        findings: one column per finding with annotated boxes, then "mean".
-        annotated: annotated boxes.
-        heatmaps: scored (image, finding) pairs.
-        detections: boxes on scored pairs.
-        hit: annotated boxes hit by at least one correct box.
-        false_positives: boxes that are not correct.
-        accuracy: hit / annotated.
-        accuracy_low: lower end of its 95 % interval, NaN where no interval was asked for.
-        accuracy_high: upper end.
-        afp: false_positives / divisor, the paper's average false positives.
-        false_positives_per_heatmap: false_positives / heatmaps, NaN where there are none.
-    """
-
-    population: str
-    images: int
-    patients: int
-    left_out: int
-    divisor: int
-    rules: tuple[MatchRule, ...]
-    findings: tuple[str, ...]
-    annotated: Float[np.ndarray, " finding"]
-    heatmaps: Float[np.ndarray, " finding"]
-    detections: Float[np.ndarray, " finding"]
-    hit: Float[np.ndarray, "rule finding"]
-    false_positives: Float[np.ndarray, "rule finding"]
-    accuracy: Float[np.ndarray, "rule finding"]
-    accuracy_low: Float[np.ndarray, "rule finding"]
-    accuracy_high: Float[np.ndarray, "rule finding"]
-    afp: Float[np.ndarray, "rule finding"]
-    false_positives_per_heatmap: Float[np.ndarray, "rule finding"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

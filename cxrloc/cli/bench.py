@@ -1,6 +1,6 @@
 """`cxrloc bench`: localization scored against experts' boxes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,17 +30,16 @@ from cxrloc.cli.terminal import (
     console,
     exit_on,
     model_line,
-    plain_table,
     show_frame,
     show_published,
     with_progress,
 )
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from pandas import DataFrame
 
     from cxrloc.evaluation.localization.scores import LocalizationScores
-    from cxrloc.types import LocalizationReport
+    from cxrloc.types import Measurement
 
 
 def bench(
@@ -115,14 +114,19 @@ def bench(
         from cxrloc.pipeline import bench as flow
         from cxrloc.pipeline.paired_images import Pairing
 
-        resampling = Resampling(resamples, seed)
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
             detections=detections,
             maps=maps,
             points=points,
-            protocol=flow.protocol(t_iobb or [], t_iou or [], boxes_for, threshold, resampling),
-            thresholds=ThresholdProtocol(tuning, oracle_threshold, seed),
+            protocol=flow.protocol(
+                t_iobb or [],
+                t_iou or [],
+                boxes_for,
+                threshold,
+                Resampling(resamples, seed),
+                ThresholdProtocol(tuning, oracle_threshold, seed),
+            ),
             sensitivity=sensitivity,
             beside=tuple(beside),
             html=html,
@@ -138,75 +142,81 @@ def bench(
 
 def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
-    from cxrloc.evaluation.localization.metrics import metrics_rows
+    from cxrloc.evaluation.localization.tables import means_table
+    from cxrloc.files.table_writer import terminal_table
     from cxrloc.pipeline.claims import warning_lines
 
-    run, report = result.run, result.scores.report
+    run, scores = result.run, result.scores
     screen = console()
     missing = len(run["missing_images"]) + len(run["failed_images"])
     screen.print(
         f"{model_line(run)}Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
-        f"{report.images} of {run['data']['images']} images scored, {missing} missing; "
+        f"{scores.images} of {run['data']['images']} images scored, {missing} missing; "
         f"{run['scored_images_without_box']} of them have no box "
-        f"(--boxes-for {report.population}); "
-        f"{report.divisor} of {run['data']['boxes']} boxes. Not scored: {report.left_out} "
+        f"(--boxes-for {scores.population}); "
+        f"{scores.boxes} of {run['data']['boxes']} boxes. Not scored: {scores.left_out} "
         f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
         f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
         *warning_lines(result.claims),
         sep="\n",
         highlight=False,
     )
-    screen.print(scores_tables(result.scores, result.readings))
+    for table in scores_tables(scores, result.readings):
+        screen.print(terminal_table(table))
     # With blanks, so that a narrow terminal breaks long names between words.
-    metrics = [[cell.replace("_", " ") for cell in row] for row in metrics_rows(result.metrics)]
-    screen.print(plain_table(metrics))
+    means = means_table(result.metrics)
+    screen.print(terminal_table(means.map(lambda cell: cell.replace("_", " "))))
     show_frame(result.beside)
     screen.print(f"Tables, boxes and run.json are in {out}", highlight=False)
 
 
 def scores_tables(
-    scores: "LocalizationScores", readings: "Mapping[str, LocalizationReport]"
-) -> "RenderableType":
-    """Accuracy of every finding, then means: model, controls, views, other readings of the rule."""
-    from rich import box as lines
-    from rich.console import Group
-    from rich.table import Table
+    scores: "LocalizationScores", readings: "Sequence[Measurement]"
+) -> "list[DataFrame]":
+    """By criterion, accuracy of each finding, then means: model, controls, views, readings."""
+    from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY
+    from cxrloc.evaluation.localization.tables import by_view, localization_frame, rows_of
+
+    measured = scores.measurements
+    own = localization_frame(rows_of(measured))
+    means = {f"control {name}": rows_of(measured, name) for name in scores.controls}
+    means |= {f"view {view}": rows for view, rows in by_view(measured).items()}
+    if readings:
+        means |= {f"box rule {name}": rows_of(readings, name) for name in (EXACT, *SENSITIVITY)}
+    others = {name: localization_frame(rows) for name, rows in means.items()}
+    return [_table_of(own, others, str(criterion)) for criterion in own["criterion"].unique()]
+
+
+def _table_of(own: "DataFrame", others: "Mapping[str, DataFrame]", criterion: str) -> "DataFrame":
+    import pandas as pd
 
     from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 
-    report, tables = scores.report, []
-    for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
-        rows = [i for i, rule in enumerate(report.rules) if rule.criterion == criterion]
-        table = Table(box=lines.SIMPLE_HEAD)
-        table.add_column(f"Accuracy, {CRITERION_NAMES[criterion]}")
-        table.add_column("boxes", justify="right")
-        for row in rows:
-            table.add_column(f"> {report.rules[row].threshold:g}", justify="right")
-        # With few thresholds there is room for the intervals.
-        cell = _with_interval if len(rows) <= 3 else _alone
-        for column, finding in enumerate(report.findings):
-            if finding == "mean":
-                table.add_section()
-            cells = [cell(report, row, column) for row in rows]
-            table.add_row(finding, f"{report.annotated[column]:.0f}", *cells)
-        afp = [f"{report.afp[row, -1]:.2f}" for row in rows]
-        table.add_row("AFP, mean", "", *afp)
-        table.add_section()
-        for name, control in scores.controls.items():
-            table.add_row(f"control {name}", "", *(cell(control, row, -1) for row in rows))
-        for kind, others in (("view", scores.by_view), ("box rule", readings)):
-            for name, other in others.items():
-                table.add_row(f"{kind} {name}", "", *(cell(other, row, -1) for row in rows))
-        tables.append(table)
-    return Group(*tables)
+    def rows_by(frame: "DataFrame", finding: str) -> list[dict[str, Any]]:
+        chosen = (frame["finding"] == finding) & (frame["criterion"] == criterion)
+        return [{str(k): v for k, v in row.items()} for row in frame[chosen].to_dict("records")]
+
+    thresholds = [row["threshold"] for row in rows_by(own, "mean")]
+    # With few thresholds there is room for the intervals.
+    cell = _with_interval if len(thresholds) <= 3 else _alone
+    table = []
+    for finding in own["finding"].unique():
+        rows = rows_by(own, finding)
+        table.append([finding, f"{rows[0]['annotated']:.0f}", *map(cell, rows)])
+    table.append(["AFP, mean", "", *(f"{row['afp']:.2f}" for row in rows_by(own, "mean"))])
+    for name, frame in others.items():
+        table.append([name, "", *map(cell, rows_by(frame, "mean"))])
+    columns = [f"Accuracy, {CRITERION_NAMES[criterion]}", "boxes"]
+    columns += [f"> {threshold:g}" for threshold in thresholds]
+    return pd.DataFrame(table, columns=pd.Index(columns))
 
 
-def _alone(report: Any, row: int, column: int) -> str:
-    return f"{report.accuracy[row, column]:.3f}"
+def _alone(row: "Mapping[str, Any]") -> str:
+    return f"{row['accuracy']:.3f}"
 
 
-def _with_interval(report: Any, row: int, column: int) -> str:
-    low, high = report.accuracy_low[row, column], report.accuracy_high[row, column]
+def _with_interval(row: "Mapping[str, Any]") -> str:
+    low, high = row["accuracy_low"], row["accuracy_high"]
     if low != low:  # no resamples, no interval
-        return _alone(report, row, column)
-    return f"{report.accuracy[row, column]:.3f} ({low:.2f} to {high:.2f})"
+        return _alone(row)
+    return f"{row['accuracy']:.3f} ({low:.2f} to {high:.2f})"

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
+from cxrloc.evaluation.localization.hits import is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
@@ -167,9 +167,9 @@ def _row(sources: Sources, image_id: str, finding: str, rule: MatchRule | None) 
 
 
 def _role(claim: Box, truth: Sequence[Box], rule: MatchRule) -> Role:
-    overlap = OVERLAPS[rule.criterion]
-    hits = (overlap(np.array(astuple(claim)), np.array(astuple(box))) for box in truth)
-    return Role.CORRECT if any(hit > rule.threshold for hit in hits) else Role.FALSE_POSITIVE
+    boxes = np.array([astuple(box) for box in truth]).reshape(-1, 4)
+    correct = is_correct(rule, np.array(astuple(claim)), boxes).any()
+    return Role.CORRECT if correct else Role.FALSE_POSITIVE
 
 
 def _draw_rows(

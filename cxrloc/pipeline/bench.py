@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
-from cxrloc.evaluation.localization.box_accuracy import PUBLISHED_RULES
-from cxrloc.evaluation.localization.metrics import MetricsProtocol, score_maps, score_points
+from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
+from cxrloc.evaluation.localization.metrics import score_metrics, score_points
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
-    ScoringProtocol,
-    score_localization,
+    score_run,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization.tables import COLUMNS, report_frame
+from cxrloc.evaluation.localization.tables import COLUMNS, localization_frame, rows_of
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
@@ -53,7 +53,7 @@ from cxrloc.pipeline.paired_images import Pairing, paired_images
 from cxrloc.pipeline.provenance import caption_of, describe_models, say_whom_they_saw
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
-from cxrloc.types import CxrlocError, LocalizationReport, MatchRule, Measurement, UsageError
+from cxrloc.types import CxrlocError, MatchRule, Measurement, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class BenchOptions:
         detections: a CSV of boxes to score instead of a model's.
         maps: a folder of raw maps to score instead of a model's.
         points: where a reader would point, to score beside them: a JSON of CheXlocalize.
-        protocol: matching rules, population, thresholds of the box rule, intervals.
-        thresholds: on whom the thresholds of other metrics are chosen.
+        protocol: matching rules, population, thresholds of the box rule, intervals, and on whom
+            other thresholds are chosen.
         sensitivity: also score other readings of the box rule.
         beside: published tables to stand beside the numbers.
         html: also write the run as one page, `report.html`.
@@ -80,7 +80,6 @@ class BenchOptions:
     maps: Path | None = None
     points: Path | None = None
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
-    thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
     sensitivity: bool = False
     beside: tuple[str, ...] = ()
     html: bool = False
@@ -95,6 +94,7 @@ def protocol(
     population: str,
     box_thresholds: Sequence[float],
     resampling: Resampling,
+    chosen_on: ThresholdProtocol = ThresholdProtocol(),  # noqa: B008 (frozen)
 ) -> ScoringProtocol:
     """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
 
@@ -108,9 +108,10 @@ def protocol(
             raise UsageError(f"{option} 1: no overlap is above 1; choose a threshold below it")
     rules = [MatchRule("iobb", t) for t in t_iobb] + [MatchRule("iou", t) for t in t_iou]
     return ScoringProtocol(
-        rules=tuple(rules) or PUBLISHED_RULES,
+        rules=tuple(dict.fromkeys(rules)) or PUBLISHED_RULES,
         population=population,
         box_thresholds=tuple(box_thresholds),
+        thresholds=chosen_on,
         resampling=resampling,
     )
 
@@ -122,7 +123,7 @@ class BenchResult(NamedTuple):
     claims: Claims
     run: dict[str, Any]
     beside: pd.DataFrame | None
-    readings: Mapping[str, LocalizationReport]
+    readings: Sequence[Measurement]
     metrics: Sequence[Measurement]
 
 
@@ -152,24 +153,22 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     claims = _claims(benchmark, models, options, watch)
     if not claims.records:
         raise CxrlocError(f"no image could be read; the first: {claims.failures[0].reason}")
-    scored = (claims.records, claims.detections)
-    maps = (claims.heatmaps, claims.predicted)
-    scores = score_localization(*scored, options.protocol, *maps)
+    placed = place_run(
+        claims.records, claims.detections, options.protocol, claims.heatmaps, claims.predicted
+    )
+    scores = score_run(placed)
     write_scores(scores, claims, out)
     if options.save_maps:
         write_claimed_maps(claims, out / "maps")
-    metrics = score_maps(*scored, _metrics(options), *maps)
+    metrics = score_metrics(placed)
     if options.points:
-        points = read_chexlocalize_points(options.points)
-        metrics += score_points(claims.records, points, _metrics(options), claims.predicted)
+        metrics += score_points(placed, read_chexlocalize_points(options.points))
     write_metrics(metrics, out)
-    shown = write_beside(report_frame(scores.report), options.beside, out)
-    readings: Mapping[str, LocalizationReport] = {}
-    if options.sensitivity:
-        readings, differences = score_sensitivity(
-            claims.records, claims.heatmaps, options.protocol, claims.predicted
-        )
-        write_sensitivity(readings, differences, out)
+    own = localization_frame(rows_of(scores.measurements))
+    shown = write_beside(own, options.beside, out)
+    readings = score_sensitivity(placed) if options.sensitivity else ()
+    if readings:
+        write_sensitivity(readings, out)
     if models:
         caption = caption_of(describe_models(models))
         examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
@@ -233,20 +232,10 @@ def _run_card(
         "inference": asdict(options.inference) if models else None,
         "data": describe_data(benchmark.name, benchmark.records),
         "protocol": asdict(options.protocol),
-        "metrics_protocol": asdict(_metrics(options)),
         **describe_scores(scores, claims, benchmark.records),
         # A model whose card names one of these patients was refused above.
         "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
     }
-
-
-def _metrics(options: BenchOptions) -> MetricsProtocol:
-    return MetricsProtocol(
-        population=options.protocol.population,
-        box_thresholds=options.protocol.box_thresholds,
-        thresholds=options.thresholds,
-        resampling=options.protocol.resampling,
-    )
 
 
 def _origin(options: BenchOptions) -> str:

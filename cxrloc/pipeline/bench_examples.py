@@ -6,7 +6,7 @@ from dataclasses import astuple
 import numpy as np
 import PIL.Image
 
-from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
+from cxrloc.evaluation.localization.hits import is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.inference.batches import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
@@ -64,7 +64,5 @@ def _first_of_each_finding(claims: Claims) -> list[Annotation]:
 
 
 def _role(detection: Detection, annotation: Annotation, rule: MatchRule) -> Role:
-    overlap = OVERLAPS[rule.criterion](
-        np.array(astuple(detection.box)), np.array(astuple(annotation.box))
-    )
-    return Role.CORRECT if overlap > rule.threshold else Role.FALSE_POSITIVE
+    correct = is_correct(rule, np.array(astuple(detection.box)), np.array(astuple(annotation.box)))
+    return Role.CORRECT if correct else Role.FALSE_POSITIVE

@@ -1,53 +1,60 @@
 """The files of `cxrloc bench`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cxrloc.evaluation.localization.metrics import metrics_frame, metrics_markdown
-from cxrloc.evaluation.localization.scores import LocalizationScores, PairedDifferences
+from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY, LocalizationScores
 from cxrloc.evaluation.localization.tables import (
-    controls_markdown,
+    by_view,
+    controls_table,
     differences_frame,
-    latex_table,
-    markdown_table,
-    report_frame,
-    reports_frame,
+    localization_frame,
+    means_table,
+    metrics_frame,
+    report_note,
+    rows_of,
+    subjects_frame,
+    views_frame,
+    wang_tables,
 )
+from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
+from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.types import Detection, LocalizationReport, Measurement, UsageError
+from cxrloc.types import Detection, Measurement, UsageError
 
 
 def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     """Write the CSV files of scores, controls, differences, views and boxes, and the tables."""
+    measured = scores.measurements
     frames = {
-        "localization": report_frame(scores.report),
-        "controls": reports_frame(scores.controls, "control"),
-        "differences": differences_frame(scores.differences),
+        "localization": localization_frame(rows_of(measured)),
+        "controls": subjects_frame(measured, scores.controls, "control"),
+        "differences": differences_frame(measured, "control"),
         "detections": detections_frame(claims.detections),
+        "views": views_frame(measured),
     }
-    if scores.by_view:
-        by_view = {str(view): report for view, report in scores.by_view.items()}
-        frames["views"] = reports_frame(by_view, "view")
     for name, frame in frames.items():
         # Boxes in full: scored again, they must give the same numbers.
-        digits = None if name == "detections" else "%.6g"
-        frame.to_csv(out / f"{name}.csv", index=False, float_format=digits)
-    warnings = warning_lines(claims)
-    controls = controls_markdown(scores.report, scores.controls, scores.differences)
-    views = [f"View {v}\n\n{markdown_table(r)}" for v, r in scores.by_view.items()]
-    (out / "table.md").write_text(
-        "\n".join([markdown_table(scores.report), *(f"{w}\n" for w in warnings), controls, *views])
-    )
-    views = [f"% View {v}\n{latex_table(r)}" for v, r in scores.by_view.items()]
-    (out / "table.tex").write_text(
-        "\n".join([latex_table(scores.report), *(f"% {w}" for w in warnings), *views])
-    )
+        if frame is not None:
+            digits = None if name == "detections" else "%.6g"
+            write_csv(frame, out / f"{name}.csv", digits)
+    warnings, note = warning_lines(claims), report_note(scores)
+    own = wang_tables(rows_of(measured)).values()
+    of_views = {view: wang_tables(rows).values() for view, rows in by_view(measured).items()}
+    markdown = [*map(markdown_table, own), f"{note}\n", *(f"{line}\n" for line in warnings)]
+    markdown += [markdown_table(controls_table(scores))]
+    latex = [*map(latex_table, own), f"% {note}", *(f"% {line}" for line in warnings)]
+    for view, tables in of_views.items():
+        markdown += [f"View {view}\n", *map(markdown_table, tables)]
+        latex += [f"% View {view}", *map(latex_table, tables)]
+    write_text(out / "table.md", "\n".join(markdown))
+    write_text(out / "table.tex", "\n".join([*latex, ""]))
 
 
 def make_maps_folder(folder: Path) -> None:
@@ -73,23 +80,15 @@ def write_claimed_maps(claims: Claims, folder: Path) -> None:
 
 def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:
     """Write `metrics.csv`, a row per number, and its means over findings as `metrics.md`."""
-    frame = metrics_frame(measurements)
-    frame.to_csv(out / "metrics.csv", index=False, float_format="%.6g")
-    (out / "metrics.md").write_text(metrics_markdown(measurements))
+    write_csv(metrics_frame(measurements), out / "metrics.csv")
+    write_text(out / "metrics.md", markdown_table(means_table(measurements)))
 
 
-def write_sensitivity(
-    readings: Mapping[str, LocalizationReport],
-    differences: Mapping[str, PairedDifferences],
-    out: Path,
-) -> None:
+def write_sensitivity(readings: Sequence[Measurement], out: Path) -> None:
     """Write `sensitivity.csv`: scores under other readings of the box rule, and differences."""
-    reports_frame(readings, "reading").to_csv(
-        out / "sensitivity.csv", index=False, float_format="%.6g"
-    )
-    differences_frame(differences).rename(columns={"control": "reading"}).to_csv(
-        out / "sensitivity_differences.csv", index=False, float_format="%.6g"
-    )
+    frame = subjects_frame(readings, (EXACT, *SENSITIVITY), "reading")
+    write_csv(frame, out / "sensitivity.csv")
+    write_csv(differences_frame(readings, "reading"), out / "sensitivity_differences.csv")
 
 
 def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:

@@ -23,10 +23,9 @@ from cxrloc.evaluation.classification.tables import (
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
 from cxrloc.evaluation.localization.comparison import (
-    accuracy_differences_frame,
     compare_detections,
 )
-from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.inference.batches import check_names
 from cxrloc.panels.results import run_names
 from cxrloc.pipeline.claims import claims_of_detections
@@ -265,7 +264,7 @@ def _compare_detections(
     compared = compare_detections(detections, placed, options.protocol, options.most)
     correlations = rank_correlations_frame(compared.runs, compared.rank_correlations)
     frames = {
-        "localization_differences": accuracy_differences_frame(compared.differences),
+        "localization_differences": compared.differences,
         "localization_rank_correlations": correlations,
         "localization_disagreements": compared.disagreements,
     }

@@ -10,7 +10,8 @@ import pandas as pd
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.models.weights import Model

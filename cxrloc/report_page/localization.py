@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.evaluation.localization.box_accuracy import (
-    BoxCounts,
-    count_boxes,
-    localization_report,
-)
+from cxrloc.evaluation.localization.accuracy import BoxCounts, count_boxes, measure_counts
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import (
     ScoredPairs,
     place_detections,
     scored_pairs,
 )
-from cxrloc.evaluation.localization.scores import LocalizationScores, ScoringProtocol
-from cxrloc.evaluation.localization.tables import report_note
+from cxrloc.evaluation.localization.scores import LocalizationScores
+from cxrloc.evaluation.localization.tables import grid, report_note, rows_of
 from cxrloc.evaluation.resampling import Resampling, resample_patients
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.report_page.pictures import (
@@ -31,7 +28,7 @@ from cxrloc.report_page.pictures import (
     top_pairs,
     truth_of,
 )
-from cxrloc.types import Detection, Heatmaps, LocalizationReport, Record
+from cxrloc.types import Detection, Heatmaps, Measurement, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,9 +66,9 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
     detections = _detections(run, quantised)
     claims, _ = place_detections(pairs, detections)
     counts = count_boxes(pairs, claims, run.protocol.rules)
-    expected = localization_report(pairs, counts, run.protocol.rules)
+    expected = measure_counts(pairs, counts, run.protocol.rules)
+    measured = run.scores.measurements
     maps, places = maps_data(quantised)
-    report = run.scores.report
     return {
         "kind": "bench",
         "findings": list(pairs.findings),
@@ -82,10 +79,13 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
         "rules": [asdict(rule) for rule in run.protocol.rules],
         "state": _state(run),
         "resampling": _resampling(counts, run.protocol.resampling),
-        "expected": {"hit": expected.hit.tolist(), "falsePositives": _false_positives(expected)},
-        "controls": {name: _control(each) for name, each in run.scores.controls.items()},
-        "note": report_note(report),
-        "quantisation": _say_quantisation(report, expected, bool(quantised)),
+        "expected": {
+            "hit": grid(expected, "accuracy", "numerator").tolist(),
+            "falsePositives": grid(expected, "afp", "numerator").tolist(),
+        },
+        "controls": {name: _control(rows_of(measured, name)) for name in run.scores.controls},
+        "note": report_note(run.scores),
+        "quantisation": _say_quantisation(rows_of(measured), expected, bool(quantised)),
     }
 
 
@@ -170,19 +170,16 @@ def _resampling(counts: BoxCounts, resampling: Resampling) -> dict[str, Any] | N
     }
 
 
-def _control(report: LocalizationReport) -> dict[str, Any]:
+def _control(rows: Sequence[Measurement]) -> dict[str, Any]:
+    detections = grid(rows, "boxes_per_heatmap", "numerator")
     return {
-        "accuracy": report.accuracy.tolist(),
-        "low": _nullable(report.accuracy_low),
-        "high": _nullable(report.accuracy_high),
-        "afp": report.afp.tolist(),
-        "falsePositives": _false_positives(report),
-        "detections": report.detections.tolist(),
+        "accuracy": grid(rows, "accuracy").tolist(),
+        "low": _nullable(grid(rows, "accuracy", "low")),
+        "high": _nullable(grid(rows, "accuracy", "high")),
+        "afp": grid(rows, "afp").tolist(),
+        "falsePositives": grid(rows, "afp", "numerator").tolist(),
+        "detections": detections[0].tolist(),
     }
-
-
-def _false_positives(report: LocalizationReport) -> list[list[float]]:
-    return [[float(count) for count in row] for row in report.false_positives]
 
 
 def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | None]]:
@@ -190,12 +187,15 @@ def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | No
 
 
 def _say_quantisation(
-    run: LocalizationReport, quantised: LocalizationReport, has_maps: bool
+    run: Sequence[Measurement], quantised: Sequence[Measurement], has_maps: bool
 ) -> str:
     if not has_maps:
         return "The boxes are those of the list that was scored."
     differences = np.abs(
-        [run.hit - quantised.hit, run.false_positives - quantised.false_positives]
+        [
+            grid(run, metric, "numerator") - grid(quantised, metric, "numerator")
+            for metric in ("accuracy", "afp")
+        ]
     )[..., :-1]
     changed, most = int((differences > 0).sum()), int(differences.max())
     if not changed:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrloc.evaluation.localization.box_accuracy import count_boxes, localization_report
+from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
 from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
 from cxrloc.findings import CHESTXRAY8
@@ -104,13 +104,15 @@ def test_our_counting_gives_back_the_published_table(
     pairs = one_box_per_image()
     rules = [MatchRule(criterion, threshold) for threshold in sorted(set(block["threshold"]))]
     claims = boxes_that_score(block, criterion, pairs)
-    report = localization_report(pairs, count_boxes(pairs, claims, rules), rules)
-    assert report.divisor == ALL_BOXES
+    measured = measure_counts(pairs, count_boxes(pairs, claims, rules), rules)
+    of = {(row.metric, row.finding, row.at): row for row in measured}
     for row in block.itertuples():
-        at = rules.index(MatchRule(criterion, row.threshold)), report.findings.index(row.finding)
-        assert (report.hit[at], report.false_positives[at]) == (row.hit, row.false_positives)
-        assert report.accuracy[at] == pytest.approx(row.accuracy, abs=1.001e-4)
-        assert report.afp[at] == pytest.approx(row.afp, abs=2e-4)
+        accuracy = of["accuracy", row.finding, row.threshold]
+        afp = of["afp", row.finding, row.threshold]
+        assert afp.divisor == ALL_BOXES
+        assert (accuracy.numerator, afp.numerator) == (row.hit, row.false_positives)
+        assert accuracy.value == pytest.approx(row.accuracy, abs=1.001e-4)
+        assert afp.value == pytest.approx(row.afp, abs=2e-4)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.15, 0.5, 0.95])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets import boxed_throughout
-from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.pipeline.bench import BenchOptions, bench
@@ -52,9 +52,8 @@ def pneumothoraces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scored(pneumothoraces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scored")
     thresholds = ThresholdProtocol(tuning_share=0.4, oracle=True)
-    options = BenchOptions(
-        (), maps=pneumothoraces / "maps", protocol=PROTOCOL, thresholds=thresholds
-    )
+    protocol = replace(PROTOCOL, thresholds=thresholds)
+    options = BenchOptions((), maps=pneumothoraces / "maps", protocol=protocol)
     bench(pneumothoraces / "train-rle.csv", out, options)
     return out
 
@@ -71,7 +70,7 @@ def test_maps_are_scored_against_masks_not_against_the_boxes_around_them(scored:
 
 def test_an_oracle_s_choice_is_marked_in_every_output(scored: Path) -> None:
     run = json.loads((scored / "run.json").read_text())
-    assert run["metrics_protocol"]["thresholds"]["oracle"] is True
+    assert run["protocol"]["thresholds"]["oracle"] is True
     metrics = pd.read_csv(scored / "metrics.csv")
     chosen = metrics[metrics["chosen_on"] == ORACLE]
     assert set(chosen["n"]) == {10}

@@ -14,7 +14,7 @@ from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.evaluation.classification.prediction_files import write_predictions
-from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom import write_phantoms

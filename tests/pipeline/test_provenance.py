@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cxrloc.evaluation.contamination import contaminated_patients
-from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings

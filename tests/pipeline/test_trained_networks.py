@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
 from cxrloc.evaluation.classification.prediction_files import read_predictions
-from cxrloc.evaluation.localization.scores import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.models.weights import read_model

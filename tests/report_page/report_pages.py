@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.evaluation.localization.box_accuracy import count_boxes, localization_report
+from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import place_detections, scored_pairs
-from cxrloc.evaluation.localization.scores import ScoringProtocol, score_localization
+from cxrloc.evaluation.localization.scores import score_localization
+from cxrloc.evaluation.localization.tables import rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.geometry import resize_affine
 from cxrloc.localization.boxes import detections_from_heatmaps
@@ -20,8 +22,8 @@ from cxrloc.types import (
     Box,
     Detection,
     Heatmaps,
-    LocalizationReport,
     MatchRule,
+    Measurement,
     Record,
     View,
 )
@@ -103,23 +105,23 @@ def small_run(images: int = 30) -> LocalizationRun:
 
 def scored_by_python(
     run: LocalizationRun, thresholds: tuple[float, ...], rules: tuple[MatchRule, ...]
-) -> LocalizationReport:
-    """The report of the same 16-bit maps at other thresholds, without intervals."""
+) -> list[Measurement]:
+    """The numbers of the same 16-bit maps at other thresholds, without intervals."""
     quantised = [quantise(each) for each in run.heatmaps]
     detections = detections_of(quantised, run.probabilities, thresholds)
     pairs = scored_pairs(run.records)
     claims, _ = place_detections(pairs, detections)
-    return localization_report(pairs, count_boxes(pairs, claims, rules), rules)
+    return measure_counts(pairs, count_boxes(pairs, claims, rules), rules)
 
 
 def intervals_by_python(
     run: LocalizationRun, thresholds: tuple[float, ...], rule: MatchRule
-) -> LocalizationReport:
+) -> list[Measurement]:
     """The same with the run's own resamples of patients."""
     quantised = [quantise(each) for each in run.heatmaps]
     detections = detections_of(quantised, run.probabilities, thresholds)
     protocol = replace(run.protocol, rules=(rule,), draws=1)
-    return score_localization(run.records, detections, protocol).report
+    return rows_of(score_localization(run.records, detections, protocol).measurements)
 
 
 def maps_of_every_kind() -> list[tuple[str, Float[np.ndarray, "row col"]]]:

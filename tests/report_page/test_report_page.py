@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.phantom import make_phantom
 from cxrloc.report_page.localization import localization_data
 from cxrloc.report_page.page import bundle, write_page
@@ -67,17 +68,20 @@ def test_expected_counts_are_those_of_the_maps_as_they_travel() -> None:
     expected = localization_data(run, {})["expected"]
     python = scored_by_python(run, (60.0, 180.0), RULES)
     assert expected == {
-        "hit": python.hit.tolist(),
-        "falsePositives": python.false_positives.tolist(),
+        "hit": grid(python, "accuracy", "numerator").tolist(),
+        "falsePositives": grid(python, "afp", "numerator").tolist(),
     }
 
 
 def test_16_bits_change_next_to_nothing() -> None:
     run = small_run()
     quantised = scored_by_python(run, (60.0, 180.0), RULES)
-    assert np.abs(quantised.hit - run.scores.report.hit).max() <= 1
+    own = rows_of(run.scores.measurements)
+    hits = [grid(rows, "accuracy", "numerator") for rows in (quantised, own)]
+    assert np.abs(hits[0] - hits[1]).max() <= 1
     again = intervals_by_python(run, (60.0, 180.0), RULES[1])
-    np.testing.assert_allclose(again.accuracy_low[0], run.scores.report.accuracy_low[1], atol=0.05)
+    low = grid(own, "accuracy", "low")[1]
+    np.testing.assert_allclose(grid(again, "accuracy", "low")[0], low, atol=0.05)
 
 
 def test_maps_travel_for_scored_pairs_and_for_the_top_three() -> None:

@@ -14,6 +14,7 @@ from cxrloc.evaluation.classification.report import choose_operating_points, cla
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.localization.overlap import iobb, iou
+from cxrloc.evaluation.localization.tables import grid
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.regions import find_regions
@@ -21,7 +22,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import bundle, write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import Affine, Heatmaps, Label, MatchRule, Predictions, Record
+from cxrloc.types import Affine, Heatmaps, Label, MatchRule, Measurement, Predictions, Record
 from tests.panels.browser import open_browser
 from tests.report_page.report_pages import (
     FINDINGS,
@@ -109,18 +110,22 @@ def summary(page: Any) -> dict[str, list[float | None]]:
     return {head: [None if v is None else float(v) for v in values] for head, values in rows}
 
 
-def assert_equal(page: Any, python: Any, t: dict[str, float]) -> None:
+def assert_equal(page: Any, python: list[Measurement], t: dict[str, float]) -> None:
     shown = summary(page)
+    of = {(row.metric, row.match, row.finding): row for row in python}
     for criterion, (accuracy, false_positives, afp) in COLUMNS.items():
-        row = python.rules.index(MatchRule(criterion, t[criterion]))
-        for column, name in enumerate(python.findings):
+        match = f"{criterion} > {t[criterion]:g}"
+        for name in (*FINDINGS, "mean"):
             cells = shown["mean of findings" if name == "mean" else name]
-            assert cells[false_positives] == python.false_positives[row, column]
-            assert cells[accuracy] == pytest.approx(python.accuracy[row, column], abs=1e-12)
-            assert cells[afp] == pytest.approx(python.afp[row, column], abs=1e-12)
-            if name != "mean":
-                hit = cells[accuracy] * python.annotated[column]
-                assert round(hit) == python.hit[row, column]
+            own, false = of["accuracy", match, name], of["afp", match, name]
+            assert cells[accuracy] == pytest.approx(own.value, abs=1e-12)
+            assert cells[afp] == pytest.approx(false.value, abs=1e-12)
+            if name == "mean":
+                parts = [of["afp", match, finding].numerator for finding in FINDINGS]
+                assert cells[false_positives] == sum(parts)
+            else:
+                assert cells[false_positives] == false.numerator
+                assert round(cells[accuracy] * own.divisor) == own.numerator
 
 
 def test_loads_without_errors_and_no_request_leaves(page: Any, file: Path, log: list[str]) -> None:
@@ -236,8 +241,8 @@ def test_intervals_are_those_of_the_run_at_any_threshold(page: Any, run: Localiz
     )
     for column in range(len(FINDINGS) + 1):
         low, high = map(float, said[column].split("\N{EN DASH}"))
-        assert low == pytest.approx(report.accuracy_low[0, column], abs=0.00501)
-        assert high == pytest.approx(report.accuracy_high[0, column], abs=0.00501)
+        ends = (grid(report, "accuracy", end)[0, column] for end in ("low", "high"))
+        assert (low, high) == pytest.approx([*ends], abs=0.00501)
 
 
 def test_controls_stand_below_the_findings_and_only_at_the_thresholds_of_the_run(page: Any) -> None:
@@ -272,9 +277,10 @@ def test_filters_filter(page: Any, run: LocalizationRun) -> None:
     page.select_option("#filters select >> nth=1", "Mass")
     assert found() == sum(finding == "Mass" for _, finding in annotated)
     page.select_option("#filters select >> nth=2", "correct")
-    assert found() == report.hit[1, 0]
+    hit, boxes = (grid(report, "accuracy", field)[1, 0] for field in ("numerator", "divisor"))
+    assert found() == hit
     page.select_option("#filters select >> nth=2", "missed")
-    assert found() == report.annotated[0] - report.hit[1, 0]
+    assert found() == boxes - hit
     page.select_option("#filters select >> nth=1", "")
     page.select_option("#filters select >> nth=2", "")
     page.select_option("#filters select >> nth=3", "AP")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cxrloc.evaluation.localization.box_hits import groups_all_hit, hit_annotations
 from cxrloc.evaluation.localization.box_selection import DELTAS
 from cxrloc.evaluation.localization.detection_ap import (
     COCO_THRESHOLDS,
@@ -13,15 +12,14 @@ from cxrloc.evaluation.localization.detection_ap import (
     match_detections,
 )
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
-from cxrloc.evaluation.localization.metric import (
-    ALL_FINDINGS,
-    Kind,
-    Metric,
+from cxrloc.evaluation.localization.hits import find_hits, groups_all_hit
+from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric, ratio
+from cxrloc.evaluation.localization.scored_pairs import (
+    Claims,
+    ScoredPairs,
     place_of,
-    ratio,
     sums_by_patient,
 )
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
 from cxrloc.evaluation.localization.threshold_choice import best_score
 from cxrloc.types import MatchRule
 
@@ -95,18 +93,18 @@ def operating_metrics(
 
 def _hit_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
     boxes = sums_by_patient(pairs, pairs.truth_pair)
-    for criterion, divisor in _DIVISORS.items():
-        for at in DELTAS:
-            hit = hit_annotations(pairs, claims, MatchRule(criterion, at))
-            hits = sums_by_patient(pairs, pairs.truth_pair[hit])
-            kind = Kind(f"box_accuracy_over_{divisor}", at, f"{criterion} > {at:g}")
-            yield Metric((kind,), ratio(hits, boxes), boxes, _BOXES, pairs.findings)
+    rules = [MatchRule(criterion, at) for criterion in _DIVISORS for at in DELTAS]
+    for rule, hit in zip(rules, find_hits(pairs, claims, rules).hit, strict=True):
+        hits = sums_by_patient(pairs, pairs.truth_pair[hit])
+        name = f"box_accuracy_over_{_DIVISORS[rule.criterion]}"
+        kind = Kind(name, rule.threshold, f"{rule.criterion} > {rule.threshold:g}")
+        yield Metric((kind,), ratio(hits, boxes), boxes, _BOXES, pairs.findings)
 
 
 def _image_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
-    for at in DELTAS:
-        kinds = (Kind("image_accuracy", at, f"iou > {at:g}"),)
-        hit = hit_annotations(pairs, claims, MatchRule("iou", at))
+    rules = [MatchRule("iou", at) for at in DELTAS]
+    for rule, hit in zip(rules, find_hits(pairs, claims, rules).hit, strict=True):
+        kinds = (Kind("image_accuracy", rule.threshold, f"iou > {rule.threshold:g}"),)
         pair, all_hit = groups_all_hit(hit, pairs.truth_pair)
         top, bottom = sums_by_patient(pairs, pair[all_hit]), sums_by_patient(pairs, pair)
         yield Metric(kinds, ratio(top, bottom), bottom, _IMAGES, pairs.findings)

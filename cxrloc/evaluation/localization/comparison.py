@@ -1,7 +1,7 @@
 """Boxes of two runs or more against each other: paired differences, agreement, disagreement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,53 +9,14 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.evaluation.agreement import rank_correlations
-from cxrloc.evaluation.localization.box_accuracy import accuracy, count_boxes
-from cxrloc.evaluation.localization.overlap import equal_keys, iou
-from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
-    ScoredPairs,
-    place_detections,
-    scored_pairs,
-)
-from cxrloc.evaluation.localization.scores import ScoringProtocol
-from cxrloc.evaluation.resampling import bootstrap, two_sided_p
+from cxrloc.evaluation.localization.accuracy import accuracy_metric, count_boxes
+from cxrloc.evaluation.localization.hits import best_overlaps
+from cxrloc.evaluation.localization.measure import Sampled, difference, measurements, sample
+from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, place_detections
+from cxrloc.evaluation.resampling import two_sided_p
 from cxrloc.evaluation.significance import holm
-from cxrloc.types import CxrlocError, Detection, Record
-
-
-@dataclass(frozen=True, slots=True)
-class AccuracyDifference:
-    """Accuracy of run B minus that of run A on the same annotated boxes.
-
-    Attributes:
-        finding: finding, or "mean".
-        criterion: of the matching rule.
-        threshold: of the matching rule.
-        run_a: name of the run that is subtracted.
-        run_b: name of the other run.
-        accuracy_a: its accuracy.
-        accuracy_b: the other's.
-        difference: accuracy_b - accuracy_a.
-        low: lower end of the paired bootstrap interval.
-        high: upper end.
-        p_bootstrap: two-sided, from the same resamples.
-        p_holm: `p_bootstrap` adjusted over the findings of the rule (Holm); None for the mean.
-        annotated: annotated boxes.
-    """
-
-    finding: str
-    criterion: str
-    threshold: float
-    run_a: str
-    run_b: str
-    accuracy_a: float
-    accuracy_b: float
-    difference: float
-    low: float
-    high: float
-    p_bootstrap: float
-    p_holm: float | None
-    annotated: int
+from cxrloc.types import CxrlocError, Detection, MatchRule, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +28,10 @@ class DetectionComparison:
         images: images compared.
         patients: patients compared, the unit of the bootstrap.
         left_out: per run, its detections on pairs outside the population.
-        differences: all pairs of runs, in the order of `runs`.
+        differences: accuracy of run B minus that of run A on the same annotated boxes, of all
+            pairs of runs, by rule and finding, with paired intervals; `p_bootstrap` is two-sided
+            from the same resamples, `p_holm` the same adjusted over the findings of the rule
+            (Holm), missing for the mean.
         rank_correlations: Spearman's, of the runs' best IoU with each annotated box.
         disagreements: annotated boxes (image, finding, disagreement, each run's best IoU), those
             whose best IoU differs most between runs first.
@@ -77,7 +41,7 @@ class DetectionComparison:
     images: int
     patients: int
     left_out: tuple[int, ...]
-    differences: tuple[AccuracyDifference, ...]
+    differences: pd.DataFrame
     rank_correlations: Float[np.ndarray, "run run"]
     disagreements: pd.DataFrame
 
@@ -103,84 +67,65 @@ def compare_detections(
     """
     if len(runs) < 2:
         raise CxrlocError("a comparison needs two runs or more: name another one")
-    pairs = scored_pairs(records, protocol.population)
-    placed = [place_detections(pairs, detections) for detections in runs.values()]
-    claims = [each for each, _ in placed]
-    best = np.array([best_overlaps(pairs, each) for each in claims])  # run box
+    run = place_run(records, (), protocol)
+    pairs = run.pairs
+    placed = {name: place_detections(pairs, detections) for name, detections in runs.items()}
+    claims = {name: own for name, (own, _) in placed.items()}
+    best = np.array([best_overlaps(pairs, own) for own in claims.values()])  # run box
     correlations, _ = rank_correlations(best[:, :, None])
     return DetectionComparison(
         runs=tuple(runs),
         images=len(pairs.image_ids),
         patients=pairs.patients,
-        left_out=tuple(left_out for _, left_out in placed),
-        differences=tuple(_differences(tuple(runs), pairs, claims, protocol)),
+        left_out=tuple(left_out for _, left_out in placed.values()),
+        differences=_differences(run, claims, protocol),
         rank_correlations=correlations,
         disagreements=_disputed(tuple(runs), pairs, best, most),
     )
 
 
-def best_overlaps(pairs: ScoredPairs, claims: Claims) -> Float[np.ndarray, " box"]:
-    """Of each annotated box the largest IoU with a detected box; 0 where there is none."""
-    claim, truth = equal_keys(claims.pair, pairs.truth_pair)
-    best = np.zeros(pairs.truth_pair.size)
-    np.maximum.at(best, truth, iou(claims.boxes[claim], pairs.truth[truth]))
-    return best
-
-
-def accuracy_differences_frame(differences: Sequence[AccuracyDifference]) -> pd.DataFrame:
-    """`localization_differences.csv`: one row per finding, rule and pair of runs."""
-    frame = pd.DataFrame([asdict(row) for row in differences])
-    return frame.astype({"p_holm": "Float64"})
-
-
 def _differences(
-    names: tuple[str, ...],
-    pairs: ScoredPairs,
-    claims: Sequence[Claims],
-    protocol: ScoringProtocol,
-) -> list[AccuracyDifference]:
-    counts = [count_boxes(pairs, each, protocol.rules) for each in claims]
-    compared = list(combinations(range(len(names)), 2))
+    run: PlacedRun, claims: Mapping[str, Claims], protocol: ScoringProtocol
+) -> pd.DataFrame:
+    """`localization_differences.csv`: one row per pair of runs, rule and finding."""
+    metrics = [
+        accuracy_metric(run.pairs, count_boxes(run.pairs, own, protocol.rules), protocol.rules)
+        for own in claims.values()
+    ]
+    sampled = dict(zip(claims, sample(metrics, run.draws), strict=True))
+    frames = [
+        _difference_frame(sampled[a], sampled[b], a, b, protocol.rules)
+        for a, b in combinations(claims, 2)
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.astype({"p_holm": "Float64", "annotated": int})
 
-    def values(
-        weights: Float[np.ndarray, "patient resample"],
-    ) -> Float[np.ndarray, "value resample"]:
-        rates = [accuracy(each, weights) for each in counts]  # rule column resample
-        differences = [rates[b] - rates[a] for a, b in compared]
-        return np.concatenate(differences).reshape(-1, weights.shape[1])
 
-    once = np.ones((pairs.patients, 1))
-    rates = [accuracy(each, once)[:, :, 0] for each in counts]  # rule column
-    sampled = bootstrap(values, counts[0].annotated > 0, protocol.resampling)
-    shape = (len(compared), *rates[0].shape)
-    low, high = sampled.low.reshape(shape), sampled.high.reshape(shape)
-    p_values = np.array([two_sided_p(row) for row in sampled.distribution]).reshape(shape)
-    of_findings = counts[0].annotated.sum(axis=0)
-    annotated = [*of_findings.tolist(), of_findings.sum()]
-    rows = []
-    for pair, number in np.ndindex(shape[:2]):
-        (a, b), rule = compared[pair], protocol.rules[number]
-        p_holm = [*holm(p_values[pair, number, :-1]).tolist(), None]
-        for column, finding in enumerate((*pairs.findings, "mean")):
-            value_a, value_b = rates[a][number, column], rates[b][number, column]
-            rows.append(
-                AccuracyDifference(
-                    finding=finding,
-                    criterion=rule.criterion,
-                    threshold=rule.threshold,
-                    run_a=names[a],
-                    run_b=names[b],
-                    accuracy_a=float(value_a),
-                    accuracy_b=float(value_b),
-                    difference=float(value_b - value_a),
-                    low=float(low[pair, number, column]),
-                    high=float(high[pair, number, column]),
-                    p_bootstrap=float(p_values[pair, number, column]),
-                    p_holm=p_holm[column],
-                    annotated=int(annotated[column]),
-                )
-            )
-    return rows
+def _difference_frame(
+    one: Sampled, other: Sampled, run_a: str, run_b: str, rules: Sequence[MatchRule]
+) -> pd.DataFrame:
+    paired = difference(other, one, f"{run_b} - {run_a}")
+    p_values = np.apply_along_axis(two_sided_p, 2, paired.distribution)  # rule column
+    values = [[row.value for row in measurements(each)] for each in (one, other)]
+    rows = list(measurements(paired))
+    boxes = [row.divisor for row in rows if row.finding != "mean" and row.match == rows[0].match]
+    adjusted = [[*holm(own[:-1]).tolist(), None] for own in p_values]
+    columns = {
+        "finding": [row.finding for row in rows],
+        "criterion": [rule.criterion for rule in rules for _ in range(p_values.shape[1])],
+        "threshold": [row.at for row in rows],
+        "run_a": run_a,
+        "run_b": run_b,
+        "accuracy_a": values[0],
+        "accuracy_b": values[1],
+        "difference": [row.value for row in rows],
+        "low": [row.low for row in rows],
+        "high": [row.high for row in rows],
+        "p_bootstrap": p_values.ravel(),
+        "p_holm": [p for own in adjusted for p in own],
+        "annotated": [*boxes, sum(boxes)] * len(rules),
+    }
+    return pd.DataFrame(columns)
 
 
 def _disputed(

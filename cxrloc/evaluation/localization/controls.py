@@ -12,11 +12,17 @@ from jaxtyping import Float, Int
 from scipy import ndimage
 
 from cxrloc.evaluation.localization.overlap import iou
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, image_sizes
+from cxrloc.evaluation.localization.scored_pairs import (
+    Claims,
+    ScoredPairs,
+    image_sizes,
+    place_of,
+)
 from cxrloc.localization.regions import Regions, find_regions, to_border
 from cxrloc.types import CxrlocError, Heatmaps
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
+_BOXES_AT_ONCE = 256  # against all others of a finding
 
 RegionFinder = Callable[[Float[np.ndarray, "map row col"], Sequence[float]], Regions]
 
@@ -38,7 +44,7 @@ def prior_mean(pairs: ScoredPairs) -> Claims:
     The mean is that of the corners. A finding that no other patient has gives no box.
     """
     shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
-    patient, finding = _patient_and_finding(pairs, pairs.truth_pair)
+    patient, finding = place_of(pairs, pairs.truth_pair)
     total = np.zeros((pairs.patients, len(pairs.findings), 4))
     count = np.zeros((pairs.patients, len(pairs.findings), 1))
     np.add.at(total, (patient, finding), shares)
@@ -46,7 +52,7 @@ def prior_mean(pairs: ScoredPairs) -> Claims:
     of_others = count.sum(axis=0) - count  # patient finding 1
     means = (total.sum(axis=0) - total) / np.maximum(of_others, 1.0)
     scored = np.flatnonzero(pairs.scored)
-    patient, finding = _patient_and_finding(pairs, scored)
+    patient, finding = place_of(pairs, scored)
     known = of_others[patient, finding, 0] > 0
     return _on_images(pairs, means[patient, finding][known], scored[known])
 
@@ -57,20 +63,17 @@ def prior_medoid(pairs: ScoredPairs) -> Claims:
     A finding that no other patient has gives no box.
     """
     shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
-    patient, finding = _patient_and_finding(pairs, pairs.truth_pair)
+    patient, finding = place_of(pairs, pairs.truth_pair)
     scored = np.flatnonzero(pairs.scored)
-    scored_patient, scored_finding = _patient_and_finding(pairs, scored)
+    scored_patient, scored_finding = place_of(pairs, scored)
     boxes, kept = np.zeros((scored.size, 4)), np.zeros(scored.size, dtype=bool)
     for index in range(len(pairs.findings)):
         candidates, owner = shares[finding == index], patient[finding == index]
-        overlap = iou(candidates[:, None], candidates)  # candidate other
-        own = owner[:, None] == np.arange(pairs.patients)  # candidate patient
-        overlap_with_others = overlap.sum(axis=1, keepdims=True) - overlap @ own.astype(float)
-        overlap_with_others[own] = -1.0
-        best = overlap_with_others.argmax(axis=0)  # patient
+        best = _medoid_of_others(candidates, owner, pairs.patients)
+        alone = np.isin(np.arange(pairs.patients), owner) & (np.unique(owner).size == 1)
         here = scored_finding == index
         boxes[here] = candidates[best[scored_patient[here]]]
-        kept[here] = ~own.all(axis=0)[scored_patient[here]]
+        kept[here] = ~alone[scored_patient[here]]
     return _on_images(pairs, boxes[kept], scored[kept])
 
 
@@ -92,7 +95,7 @@ def permuted(pairs: ScoredPairs, claims: Claims, generator: np.random.Generator)
         for carries in (True, False):
             group = scored[(finding_of == finding) & (annotated[scored] == carries)]
             if group.size:
-                patient, _ = _patient_and_finding(pairs, group)
+                patient, _ = place_of(pairs, group)
                 recipient, donor = _derangement(patient, generator)
                 donor_of[group[recipient]] = group[donor]
     recipient_of = np.full(pairs.scored.size, -1)
@@ -210,6 +213,25 @@ def _covered_lengths(
     return np.maximum(end - np.maximum(low[:, None], start), 0.0)
 
 
+def _medoid_of_others(
+    boxes: Float[np.ndarray, "box 4"], owner: Int[np.ndarray, " box"], patients: int
+) -> Int[np.ndarray, " patient"]:
+    """For each patient the box of another one with the most IoU with all boxes of others.
+
+    Boxes are compared in blocks, since all with all would fill the memory; a patient who owns
+    none of them gets the medoid of all.
+    """
+    starts = range(0, len(boxes), _BOXES_AT_ONCE)
+    blocks = [iou(boxes[k : k + _BOXES_AT_ONCE, None], boxes).sum(axis=1) for k in starts]
+    total = np.concatenate(blocks)
+    best = np.full(patients, total.argmax())
+    for each in np.unique(owner):
+        own = owner == each
+        with_others = total - iou(boxes[:, None], boxes[own]).sum(axis=1)
+        best[each] = np.where(own, -1.0, with_others).argmax()
+    return best
+
+
 def _derangement(
     patient: Int[np.ndarray, " image"], generator: np.random.Generator
 ) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " kept"]]:
@@ -222,13 +244,6 @@ def _derangement(
     donor = np.roll(order, -generator.integers(most, furthest + 1))
     kept = patient[order] != patient[donor]
     return order[kept], donor[kept]
-
-
-def _patient_and_finding(
-    pairs: ScoredPairs, pair: Int[np.ndarray, " n"]
-) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    image, finding = np.divmod(pair, len(pairs.findings))
-    return pairs.patient[image], finding
 
 
 def _on_images(

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.localization.box_accuracy import OVERLAPS
-from cxrloc.evaluation.localization.overlap import equal_keys
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.hits import is_correct, matches
+from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, sums_by_patient
 from cxrloc.types import MatchRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -46,7 +45,7 @@ class FrocEvents:
 
 
 def froc_events(pairs: ScoredPairs, claims: Claims, rule: MatchRule) -> list[FrocEvents]:
-    """The events of every finding, from boxes that have scores.
+    """The events of every finding, from boxes that all have scores.
 
     A detection that hits an annotated box of its pair is no false positive, also where the box
     was hit before. Images are those of the population: with "annotated" they all carry the
@@ -54,16 +53,18 @@ def froc_events(pairs: ScoredPairs, claims: Claims, rule: MatchRule) -> list[Fro
     """
     assert claims.score is not None
     findings = len(pairs.findings)
-    claim, truth = equal_keys(claims.pair, pairs.truth_pair)
-    hits = OVERLAPS[rule.criterion](claims.boxes[claim], pairs.truth[truth]) > rule.threshold
     best = np.full(pairs.truth_pair.size, -np.inf)
-    np.maximum.at(best, truth[hits], claims.score[claim[hits]])
+    false = np.ones(claims.pair.size, dtype=bool)
+    for claim, truth in matches(pairs, claims):
+        hits = is_correct(rule, claims.boxes[claim], pairs.truth[truth])
+        np.maximum.at(best, truth[hits], claims.score[claim[hits]])
+        false[claim[hits]] = False
     found = np.flatnonzero(best > -np.inf)
-    false = np.setdiff1d(np.arange(claims.pair.size), claim[hits])
     score = np.concatenate([best[found], claims.score[false]])
     pair = np.concatenate([pairs.truth_pair[found], claims.pair[false]])
     is_found = np.arange(pair.size) < found.size
-    scored = np.flatnonzero(pairs.scored)
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    images = sums_by_patient(pairs, np.flatnonzero(pairs.scored))
     events = []
     for finding in range(findings):
         own = np.flatnonzero(pair % findings == finding)
@@ -73,8 +74,8 @@ def froc_events(pairs: ScoredPairs, claims: Claims, rule: MatchRule) -> list[Fro
                 patient=pairs.patient[pair[own] // findings],
                 found=is_found[own],
                 last_of_score=np.diff(score[own], append=-np.inf) != 0,
-                boxes=_by_patient(pairs, pairs.truth_pair, finding),
-                images=_by_patient(pairs, scored, finding),
+                boxes=boxes[:, finding],
+                images=images[:, finding],
             )
         )
     return events
@@ -112,11 +113,3 @@ def froc_sensitivity(
     sensitivity = found / np.maximum(boxes, 1.0)
     reached = np.array([(false <= rate * images).sum(axis=0) for rate in rates])
     return np.asarray(np.take_along_axis(sensitivity, reached, axis=0))
-
-
-def _by_patient(
-    pairs: ScoredPairs, pair: Int[np.ndarray, " n"], finding: int
-) -> Float[np.ndarray, " patient"]:
-    image, of = np.divmod(pair, len(pairs.findings))
-    patient = pairs.patient[image[of == finding]]
-    return np.bincount(patient, minlength=pairs.patients).astype(float)

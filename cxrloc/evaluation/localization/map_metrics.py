@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from cxrloc.evaluation.localization.box_selection import DELTAS, selected_iou
 from cxrloc.evaluation.localization.controls import PlacedMaps
 from cxrloc.evaluation.localization.mask_overlap import MapAreas, area_iou, pixel_average_precision
-from cxrloc.evaluation.localization.metric import Kind, Metric, ratio, sums_by_patient
+from cxrloc.evaluation.localization.measure import Kind, Metric, ratio
 from cxrloc.evaluation.localization.pointing import Points, highest_points, pairs_hit
-from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import ScoredPairs, sums_by_patient
 from cxrloc.evaluation.localization.threshold_choice import best_level
 from cxrloc.evaluation.resampling import Statistic
 

@@ -1,6 +1,6 @@
 """How much a detection and an annotation have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import shapely
@@ -57,6 +57,15 @@ def intersection_over_smaller(detections: Boxes, annotations: Boxes) -> Float[np
     """
     smaller = np.minimum(_area(detections), _area(annotations))
     return np.asarray(_intersection(detections, annotations) / smaller)
+
+
+OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {
+    "iobb": iobb,
+    "iou": iou,
+    "intersection_over_annotated": intersection_over_annotated,
+    "intersection_over_smaller": intersection_over_smaller,
+}
+"""Overlap of a detected and an annotated box, by criterion; tables print the first two."""
 
 
 def polygon_iou(

@@ -1,7 +1,7 @@
 """Which (image, finding) pairs are scored, with their truth, as arrays."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -124,6 +124,47 @@ def place_detections(pairs: ScoredPairs, detections: Sequence[Detection]) -> tup
         score=np.array([claim.score for _, claim in placed], dtype=float),
     )
     return claims, len(detections) - len(placed)
+
+
+def place_of(
+    pairs: ScoredPairs, pair: Int[np.ndarray, " n"]
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Patient and finding of each pair."""
+    image, finding = np.divmod(pair, len(pairs.findings))
+    return pairs.patient[image], finding
+
+
+def sums_by_patient(
+    pairs: ScoredPairs,
+    pair: Int[np.ndarray, " n"],
+    values: Float[np.ndarray, "n *value"] | None = None,  # noqa: F821 (a shape)
+) -> Float[np.ndarray, "patient finding *value"]:
+    """How many of these pairs each patient has by finding, or the sum of their values."""
+    patient, finding = place_of(pairs, pair)
+    shape = (pairs.patients, len(pairs.findings))
+    if values is None:
+        cell = patient * shape[1] + finding
+        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    sums = np.zeros((*shape, *values.shape[1:]))
+    np.add.at(sums, (patient, finding), values)
+    return sums
+
+
+def only_images(
+    pairs: ScoredPairs, claims: Claims, images: Bool[np.ndarray, " image"]
+) -> tuple[ScoredPairs, Claims]:
+    """Truth, population and boxes of some of the images; all numbers of pairs stay the same."""
+    truth = images[pairs.truth_pair // len(pairs.findings)]
+    claim = images[claims.pair // len(pairs.findings)]
+    score = None if claims.score is None else claims.score[claim]
+    own = replace(
+        pairs,
+        truth=pairs.truth[truth],
+        truth_pair=pairs.truth_pair[truth],
+        scored=pairs.scored & images[:, None],
+        shapes=tuple(pairs.shapes[index] for index in np.flatnonzero(truth)),
+    )
+    return own, Claims(claims.boxes[claim], claims.pair[claim], score)
 
 
 def image_sizes(pairs: ScoredPairs, pair: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 4"]:

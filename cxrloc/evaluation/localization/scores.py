@@ -1,42 +1,49 @@
 """The whole table: a model's boxes, the controls beside it, and their paired differences."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 
-from cxrloc.evaluation.localization.box_accuracy import (
-    PUBLISHED_RULES,
+from cxrloc.evaluation.localization.accuracy import (
     BoxCounts,
-    accuracy,
+    accuracy_metric,
     count_boxes,
-    localization_report,
+    false_positive_metrics,
     mean_counts,
 )
 from cxrloc.evaluation.localization.controls import (
-    PlacedMaps,
     RegionFinder,
     boxes_of_maps,
     oracle_maps,
     permuted,
-    place_heatmaps,
     prior_mean,
     prior_medoid,
     random_maps,
 )
+from cxrloc.evaluation.localization.measure import (
+    Draws,
+    difference,
+    draw_patients,
+    measure,
+    measurements,
+    sample,
+)
+from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import (
     Claims,
     Population,
-    ScoredPairs,
-    place_detections,
-    scored_pairs,
+    only_images,
+    sums_by_patient,
 )
-from cxrloc.evaluation.resampling import Resampling, bootstrap
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import find_regions, scale_maps
-from cxrloc.types import Detection, Heatmaps, LocalizationReport, MatchRule, Record, View
+from cxrloc.types import Detection, Heatmaps, Measurement, Record, View
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SENSITIVITY: dict[str, RegionFinder] = {
     "dense": find_regions_dense,
@@ -46,57 +53,50 @@ SENSITIVITY: dict[str, RegionFinder] = {
 }
 """Other readings of the box rule, all on maps upsampled to 1024 x 1024."""
 
-
-@dataclass(frozen=True, slots=True)
-class ScoringProtocol:
-    """How boxes are scored.
-
-    Attributes:
-        rules: when a box is correct; one set of rows each.
-        population: whose heatmaps give boxes.
-        box_thresholds: of the box rule, 0 to 255, for controls that have maps.
-        resampling: of the intervals; its seed also draws the random controls.
-        draws: seeded draws that a random control is averaged over.
-    """
-
-    rules: tuple[MatchRule, ...] = PUBLISHED_RULES
-    population: Population = "annotated"
-    box_thresholds: tuple[float, ...] = (60.0, 180.0)
-    resampling: Resampling = field(default_factory=Resampling)
-    draws: int = 20
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PairedDifferences:
-    """Accuracy of the model minus that of a control, over the same resamples of patients."""
-
-    rules: tuple[MatchRule, ...]
-    findings: tuple[str, ...]
-    difference: Float[np.ndarray, "rule finding"]
-    low: Float[np.ndarray, "rule finding"]
-    high: Float[np.ndarray, "rule finding"]
+EXACT = "exact"
+"""The box rule itself, beside its other readings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalizationScores:
     """Everything that a fair table shows.
 
+    The measurements are told apart by `subject` (empty for the boxes that are judged, the name of
+    a control, or "model - NAME" for the paired difference) and by `group` ("all" or "view PA").
+
     Attributes:
-        report: the model's (or tool's) boxes.
-        by_view: the same on the images of one view, with that view's boxes as divisor.
-        controls: reports of `prior_mean`, `prior_medoid` and, where maps exist, `random`,
-            `permuted` and `oracle_map`.
-        differences: model minus each control.
+        population: which (image, finding) pairs gave boxes.
+        findings: those with an annotated box.
+        images: images scored.
+        patients: patients scored, the unit of the bootstrap.
+        boxes: annotated boxes of all findings, by which the paper divides false positives.
+        heatmaps: scored (image, finding) pairs.
+        detections: boxes on scored pairs.
+        left_out: boxes on other pairs, which count nowhere.
+        controls: names of the controls.
+        measurements: every number.
         maps_missing: scored pairs without a heatmap, None where no maps were given.
         maps_degenerate: heatmaps that give no box, flat or not finite; None without maps.
     """
 
-    report: LocalizationReport
-    by_view: Mapping[str, LocalizationReport]
-    controls: Mapping[str, LocalizationReport]
-    differences: Mapping[str, PairedDifferences]
+    population: Population
+    findings: tuple[str, ...]
+    images: int
+    patients: int
+    boxes: int
+    heatmaps: int
+    detections: int
+    left_out: int
+    controls: tuple[str, ...]
+    measurements: tuple[Measurement, ...]
     maps_missing: int | None
     maps_degenerate: int | None
+
+    def table(self) -> "pd.DataFrame":
+        """`localization.csv` as a frame: a row per finding and rule, and for the mean."""
+        from cxrloc.evaluation.localization.tables import localization_frame, rows_of
+
+        return localization_frame(rows_of(self.measurements))
 
 
 def score_localization(
@@ -118,55 +118,77 @@ def score_localization(
     Raises:
         CxrlocError: no annotated box, or a heatmap that is turned against its image.
     """
-    pairs = scored_pairs(records, protocol.population, predicted)
-    claims, left_out = place_detections(pairs, detections)
-    maps = place_heatmaps(pairs, heatmaps)
+    return score_run(place_run(records, detections, protocol, heatmaps, predicted))
+
+
+def score_run(run: PlacedRun) -> LocalizationScores:
+    """Accuracy and false positives of the boxes, of the controls, by view, and differences."""
+    pairs, rules = run.pairs, run.protocol.rules
     controls = {
-        name: mean_counts([count_boxes(pairs, draw, protocol.rules) for draw in draws])
-        for name, draws in _controls(pairs, claims, maps, protocol)
+        name: mean_counts([count_boxes(pairs, draw, rules) for draw in draws])
+        for name, draws in _controls(run)
     }
-    counts = count_boxes(pairs, claims, protocol.rules)
-    report = localization_report(pairs, counts, protocol.rules, left_out)
-    report, reports, differences = _compare(pairs, report, counts, controls, protocol.resampling)
-    placed = sum(each.pair.size for each in maps)
-    usable = sum(scale_maps(each.scores)[1].size for each in maps)
+    counts = {"": count_boxes(pairs, run.claims, rules)} | controls
+    placed = sum(each.pair.size for each in run.maps)
+    usable = sum(scale_maps(each.scores)[1].size for each in run.maps)
     return LocalizationScores(
-        report=report,
-        by_view=_score_views(records, detections, protocol, predicted),
-        controls=reports,
-        differences=differences,
-        maps_missing=int(pairs.scored.sum()) - placed if heatmaps else None,
-        maps_degenerate=placed - usable if heatmaps else None,
+        population=pairs.population,
+        findings=pairs.findings,
+        images=len(pairs.image_ids),
+        patients=pairs.patients,
+        boxes=pairs.truth_pair.size,
+        heatmaps=int(pairs.scored.sum()),
+        detections=run.claims.pair.size,
+        left_out=run.left_out,
+        controls=tuple(controls),
+        measurements=(*compared(run, counts, ""), *_by_view(run)),
+        maps_missing=int(pairs.scored.sum()) - placed if run.maps_given else None,
+        maps_degenerate=placed - usable if run.maps_given else None,
     )
 
 
-def score_sensitivity(
-    records: Sequence[Record],
-    heatmaps: Sequence[Heatmaps],
-    protocol: ScoringProtocol,
-    predicted: Collection[tuple[str, str]] = (),
-) -> tuple[dict[str, LocalizationReport], dict[str, PairedDifferences]]:
+def score_sensitivity(run: PlacedRun) -> tuple[Measurement, ...]:
     """What other readings of the box rule would give, and the exact rule minus each of them.
 
     Slow: every map is upsampled to 1024 x 1024.
     """
-    pairs = scored_pairs(records, protocol.population, predicted)
-    maps = place_heatmaps(pairs, heatmaps)
 
     def counts_by(finder: RegionFinder) -> BoxCounts:
-        claims = boxes_of_maps(maps, protocol.box_thresholds, finder)
-        return count_boxes(pairs, claims, protocol.rules)
+        claims = boxes_of_maps(run.maps, run.protocol.box_thresholds, finder)
+        return count_boxes(run.pairs, claims, run.protocol.rules)
 
-    counts = counts_by(find_regions)
-    readings = {name: counts_by(finder) for name, finder in SENSITIVITY.items()}
-    report = localization_report(pairs, counts, protocol.rules)
-    report, reports, differences = _compare(pairs, report, counts, readings, protocol.resampling)
-    return {"exact": report} | reports, differences
+    finders = {EXACT: find_regions} | SENSITIVITY
+    counts = {name: counts_by(finder) for name, finder in finders.items()}
+    return tuple(compared(run, counts, EXACT))
 
 
-def _controls(
-    pairs: ScoredPairs, claims: Claims, maps: Sequence[PlacedMaps], protocol: ScoringProtocol
-) -> Iterator[tuple[str, list[Claims]]]:
+def compared(run: PlacedRun, counts: Mapping[str, BoxCounts], judged: str) -> Iterator[Measurement]:
+    """Every number of several subjects, and the judged one's accuracy minus each other's."""
+    pairs, rules, draws = run.pairs, run.protocol.rules, run.draws
+    accuracy = sample(
+        [accuracy_metric(pairs, own, rules, name) for name, own in counts.items()], draws
+    )
+    for sampled, (name, own) in zip(accuracy, counts.items(), strict=True):
+        yield from measurements(sampled)
+        yield from measure(false_positive_metrics(pairs, own, rules, name), draws)
+    of = dict(zip(counts, accuracy, strict=True))
+    for name in counts:
+        if name != judged:
+            subject = difference_of(judged, name)
+            yield from measurements(difference(of[judged], of[name], subject))
+
+
+def difference_of(judged: str, other: str) -> str:
+    """The subject of a paired difference.
+
+    >>> difference_of("", "prior_mean"), difference_of("exact", "dense")
+    ('model - prior_mean', 'exact - dense')
+    """
+    return f"{judged or 'model'} - {other}"
+
+
+def _controls(run: PlacedRun) -> Iterator[tuple[str, list[Claims]]]:
+    pairs, maps, protocol = run.pairs, run.maps, run.protocol
     yield "prior_mean", [prior_mean(pairs)]
     yield "prior_medoid", [prior_medoid(pairs)]
     if not maps:
@@ -174,60 +196,25 @@ def _controls(
     thresholds, draws = protocol.box_thresholds, range(protocol.draws)
     noise, order = np.random.default_rng(protocol.resampling.seed).spawn(2)
     yield "random", [random_maps(maps, thresholds, noise) for _ in draws]
-    yield "permuted", [permuted(pairs, claims, order) for _ in draws]
+    yield "permuted", [permuted(pairs, run.claims, order) for _ in draws]
     yield "oracle_map", [oracle_maps(pairs, maps, thresholds)]
 
 
-def _score_views(
-    records: Sequence[Record],
-    detections: Sequence[Detection],
-    protocol: ScoringProtocol,
-    predicted: Collection[tuple[str, str]],
-) -> dict[str, LocalizationReport]:
-    reports: dict[str, LocalizationReport] = {}
+def _by_view(run: PlacedRun) -> Iterator[Measurement]:
+    """The judged boxes on the images of one view, with that view's boxes as divisor of AFP."""
     for view in View:
-        of_view = [record for record in records if record.view is view]
-        if not any(record.annotations for record in of_view):
+        images = np.array([each is view for each in run.views])
+        pairs, claims = only_images(run.pairs, run.claims, images)
+        if not pairs.truth_pair.size:
             continue
-        pairs = scored_pairs(of_view, protocol.population, predicted)
-        claims, left_out = place_detections(pairs, detections)
-        counts = count_boxes(pairs, claims, protocol.rules)
-        report = localization_report(pairs, counts, protocol.rules, left_out)
-        reports[view], _, _ = _compare(pairs, report, counts, {}, protocol.resampling)
-    return reports
-
-
-def _compare(
-    pairs: ScoredPairs,
-    report: LocalizationReport,
-    counts: BoxCounts,
-    others: Mapping[str, BoxCounts],
-    resampling: Resampling,
-) -> tuple[LocalizationReport, dict[str, LocalizationReport], dict[str, PairedDifferences]]:
-    """The reports with intervals, and paired differences, from one bootstrap."""
-    rules, findings = report.rules, report.findings
-
-    def values(
-        weights: Float[np.ndarray, "patient resample"],
-    ) -> Float[np.ndarray, "value resample"]:
-        model = accuracy(counts, weights)
-        rest = [accuracy(other, weights) for other in others.values()]
-        rows = [model, *rest, *(model - other for other in rest)]
-        return np.concatenate(rows).reshape(-1, weights.shape[1])
-
-    shape = (1 + 2 * len(others), len(rules), len(findings))
-    estimate = values(np.ones((pairs.patients, 1))).reshape(shape)
-    low = high = np.full(shape, np.nan)
-    if resampling.resamples:
-        sampled = bootstrap(values, counts.annotated > 0, resampling)
-        low, high = sampled.low.reshape(shape), sampled.high.reshape(shape)
-    reports, differences = {}, {}
-    for index, (name, other) in enumerate(others.items(), start=1):
-        reports[name] = replace(
-            localization_report(pairs, other, rules),
-            accuracy_low=low[index],
-            accuracy_high=high[index],
-        )
-        row = index + len(others)
-        differences[name] = PairedDifferences(rules, findings, estimate[row], low[row], high[row])
-    return replace(report, accuracy_low=low[0], accuracy_high=high[0]), reports, differences
+        carries = sums_by_patient(pairs, pairs.truth_pair) > 0
+        patients = np.zeros(pairs.patients, dtype=bool)
+        patients[pairs.patient[images]] = True
+        draws: Draws = draw_patients(carries, patients, run.protocol.resampling)
+        counts, rules = count_boxes(pairs, claims, run.protocol.rules), run.protocol.rules
+        group = f"view {view}"
+        metrics = [
+            accuracy_metric(pairs, counts, rules, group=group),
+            *false_positive_metrics(pairs, counts, rules, group=group),
+        ]
+        yield from measure(metrics, draws)

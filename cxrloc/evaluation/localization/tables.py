@@ -1,33 +1,35 @@
-"""Reports as data frames (CSV), Markdown and LaTeX; nothing is computed here but the layout."""
+"""Views of localization measurements: the frames behind the CSV files, and printed tables.
 
-from collections.abc import Iterator, Mapping, Sequence
+Nothing is measured here. A printed table is a frame of text, which `files.table_writer` turns into
+Markdown, LaTeX or a table on the terminal.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cxrloc.evaluation.localization.scores import PairedDifferences
-from cxrloc.evaluation.table_rows import latex_row, markdown_row
-from cxrloc.types import LocalizationReport, MatchRule
+from cxrloc.evaluation.localization.measure import ALL_FINDINGS
+from cxrloc.evaluation.localization.scores import LocalizationScores
+from cxrloc.types import Measurement
 
 CRITERION_NAMES = {"iobb": "T(IoBB)", "iou": "T(IoU)"}
 
 COLUMNS = (
-    "finding",
-    "criterion",
-    "threshold",
-    "annotated",
-    "hit",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "detections",
-    "false_positives",
-    "afp",
-    "heatmaps",
-    "false_positives_per_heatmap",
+    *("finding", "criterion", "threshold", "annotated", "hit"),
+    *("accuracy", "accuracy_low", "accuracy_high"),
+    *("detections", "false_positives", "afp", "heatmaps", "false_positives_per_heatmap"),
 )
 """Columns of `localization.csv`; NaN is an empty cell."""
+
+METRIC_COLUMNS = (
+    *("finding", "metric", "at", "match", "value", "low", "high"),
+    *("n", "divisor", "divided_by", "threshold", "chosen_on", "averaged", "note"),
+)
+"""Columns of `metrics.csv`; n counts patients."""
+
+_COUNTS = ("annotated", "hit", "detections", "false_positives", "heatmaps")
 
 _POPULATIONS = {
     "annotated": "with an expert box",
@@ -37,125 +39,248 @@ _POPULATIONS = {
 }
 
 
-def report_frame(report: LocalizationReport) -> pd.DataFrame:
-    """One row per finding and rule, and for the mean; counts that are whole are integers."""
-    rules = len(report.rules)
-    frame = _grid_frame(report.rules, report.findings)
-    for name in COLUMNS[3:]:
-        values = getattr(report, name)
-        by_rule = values if values.ndim == 2 else np.tile(values, (rules, 1))
-        flat = by_rule.T.reshape(-1)
-        counts = name in ("annotated", "hit", "detections", "false_positives", "heatmaps")
-        whole = counts and np.array_equal(flat, flat.round())
-        frame[name] = flat.astype(int) if whole else flat
-    return frame
+def rows_of(
+    measurements: Iterable[Measurement], subject: str = "", group: str = "all"
+) -> list[Measurement]:
+    """The measurements of one subject on one group of images."""
+    return [row for row in measurements if row.subject == subject and row.group == group]
 
 
-def reports_frame(reports: Mapping[str, LocalizationReport], column: str) -> pd.DataFrame:
-    """Reports below each other, their names in the first column ("control", "view", ...)."""
-    frames = [
-        report_frame(report).assign(**{column: str(name)}) for name, report in reports.items()
+def grid(
+    rows: Iterable[Measurement], metric: str, field: str = "value"
+) -> Float[np.ndarray, "kind column"]:
+    """One field of one metric: a row per rule, a column per finding and last their mean.
+
+    `field` is "value", "low", "high", "numerator" or "divisor"; what is missing is NaN. Of the
+    mean, numerators and divisors are the sums over its findings.
+    """
+    kinds: dict[str, list[Measurement]] = {}
+    for row in rows:
+        if row.metric == metric:
+            kinds.setdefault(row.match, []).append(row)
+    values = [[getattr(row, field) for row in own] for own in kinds.values()]
+    cells = np.array(values, dtype=float)
+    if field in ("numerator", "divisor"):
+        cells[:, -1] = cells[:, :-1].sum(axis=1)
+    return cells
+
+
+def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
+    """`localization.csv` of one subject: a row per finding and rule, and for the mean.
+
+    Of the mean, counts add up and rates are averaged. Counts that are whole are integers.
+    """
+    of = {(row.metric, row.finding, row.match): row for row in rows}
+    accuracies = [row for row in rows if row.metric == "accuracy"]
+    findings = dict.fromkeys(row.finding for row in accuracies if row.finding != "mean")
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    for finding in (*findings, "mean"):
+        for row in accuracies:
+            if row.finding != finding:
+                continue
+            afp = of["afp", finding, row.match]
+            per_heatmap = of.get(("false_positives_per_heatmap", finding, row.match))
+            parts = [finding] if finding != "mean" else findings
+            cells = {
+                "finding": finding,
+                "criterion": row.match.partition(" > ")[0],
+                "threshold": row.at,
+                "accuracy": row.value,
+                "accuracy_low": row.low,
+                "accuracy_high": row.high,
+                "afp": afp.value,
+                "false_positives_per_heatmap": per_heatmap and per_heatmap.value,
+                **_counts(of, parts, row.match),
+            }
+            for name, cell in cells.items():
+                columns[name].append(cell)
+    frame = pd.DataFrame(columns).astype(dict.fromkeys(COLUMNS[2:], float))
+    whole = [name for name in _COUNTS if (frame[name] == frame[name].round()).all()]
+    return frame.astype(dict.fromkeys(whole, int))
+
+
+def subjects_frame(
+    measurements: Sequence[Measurement], names: Sequence[str], column: str
+) -> pd.DataFrame:
+    """Subjects below each other, their names in the first column ("control", "reading")."""
+    parts = {name: localization_frame(rows_of(measurements, name)) for name in names}
+    return _stacked(parts, column)
+
+
+def views_frame(measurements: Sequence[Measurement]) -> pd.DataFrame | None:
+    """`views.csv`: the judged boxes on the images of each view; None where no view is known."""
+    parts = {view: localization_frame(rows) for view, rows in by_view(measurements).items()}
+    return _stacked(parts, "view") if parts else None
+
+
+def by_view(measurements: Sequence[Measurement]) -> dict[str, list[Measurement]]:
+    """The measurements of each view."""
+    views: dict[str, list[Measurement]] = {}
+    for row in measurements:
+        if row.group.startswith("view "):
+            views.setdefault(row.group.removeprefix("view "), []).append(row)
+    return views
+
+
+def differences_frame(measurements: Iterable[Measurement], column: str) -> pd.DataFrame:
+    """Accuracy of what is judged minus each other's, and whether the interval excludes 0."""
+    rows = [row for row in measurements if " - " in row.subject]
+    order = {name: k for k, name in enumerate(dict.fromkeys(row.finding for row in rows))}
+    subjects = {name: k for k, name in enumerate(dict.fromkeys(row.subject for row in rows))}
+    rows.sort(key=lambda row: (subjects[row.subject], order[row.finding]))  # rules stay in order
+    cells = [
+        (
+            row.subject.partition(" - ")[2],
+            row.finding,
+            row.match.partition(" > ")[0],
+            row.at,
+            row.value,
+            row.low,
+            row.high,
+            excludes_0(row),
+        )
+        for row in rows
     ]
-    return pd.concat(frames, ignore_index=True)[[column, *COLUMNS]]
+    ends = ("difference", "difference_low", "difference_high")
+    return pd.DataFrame(cells, columns=pd.Index((column, *COLUMNS[:3], *ends, "excludes_0")))
 
 
-def differences_frame(differences: Mapping[str, PairedDifferences]) -> pd.DataFrame:
-    """Accuracy of the model minus each control's, with the interval and whether it excludes 0."""
-    frames = []
-    for name, paired in differences.items():
-        frame = _grid_frame(paired.rules, paired.findings)
-        frame.insert(0, "control", name)
-        frame["difference"] = paired.difference.T.reshape(-1)
-        frame["difference_low"] = paired.low.T.reshape(-1)
-        frame["difference_high"] = paired.high.T.reshape(-1)
-        frame["excludes_0"] = (frame["difference_low"] > 0) | (frame["difference_high"] < 0)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+def excludes_0(row: Measurement) -> bool:
+    """Whether the interval of a difference lies on one side of 0; False without an interval."""
+    return row.low is not None and row.high is not None and (row.low > 0 or row.high < 0)
 
 
-def markdown_table(report: LocalizationReport) -> str:
-    """Findings as columns, a block of rows per threshold: Wang et al. 2017, tables 4 and 7."""
-    lines = []
-    for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
-        lines += [markdown_row([CRITERION_NAMES[criterion], "", *report.findings])]
-        lines += [markdown_row(["---"] * (2 + len(report.findings)))]
-        lines += [markdown_row(row) for row in _rows(report, criterion)]
-        lines += [""]
-    return "\n".join([*lines, report_note(report), ""])
+def metrics_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
+    """`metrics.csv`: one row per number; what is not defined is an empty cell."""
+    rows = [
+        [
+            "; ".join(row.averaged) if name == "averaged" else getattr(row, name)
+            for name in METRIC_COLUMNS
+        ]
+        for row in measurements
+    ]
+    return pd.DataFrame(rows, columns=pd.Index(METRIC_COLUMNS))
 
 
-def controls_markdown(
-    report: LocalizationReport,
-    controls: Mapping[str, LocalizationReport],
-    differences: Mapping[str, PairedDifferences],
-) -> str:
+def means_table(measurements: Sequence[Measurement]) -> pd.DataFrame:
+    """The means over findings in words; each says who chose its threshold."""
+    columns = ("metric", "at", "match", "mean", "95 %", "n", "threshold", "chosen on")
+    rows = []
+    for row in measurements:
+        if row.finding in ("mean", *ALL_FINDINGS):
+            at, threshold = (f"{x:g}" if x is not None else "" for x in (row.at, row.threshold))
+            name = row.metric if row.finding == "mean" else f"{row.metric}, {row.finding}"
+            value = row.note if row.value is None else f"{row.value:.4f}"
+            cells = [name, at, row.match, value, _interval(row, ".3f"), str(row.n), threshold]
+            rows.append([*cells, row.chosen_on])
+    return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def wang_tables(rows: Sequence[Measurement]) -> dict[str, pd.DataFrame]:
+    """By criterion, findings as columns: Wang et al. 2017, table 4 (IoBB) and table 7 (IoU).
+
+    Per threshold a row of accuracies, of their intervals, and of false positives by both divisors.
+    """
+    frame = localization_frame(rows)
+    return {
+        str(criterion): _wang_table(own, str(criterion))
+        for criterion, own in frame.groupby("criterion", sort=False)
+    }
+
+
+def controls_table(scores: LocalizationScores) -> pd.DataFrame:
     """Mean accuracy over findings of the model and of each control, by threshold.
 
     Behind a control's accuracy stands the model's minus the control's, with its 95 % interval.
     """
-    rows = [["", "model", *controls], ["---"] * (2 + len(controls))]
-    per_heatmap = [_boxes_per_heatmap(each) for each in (report, *controls.values())]
-    rows.append(["boxes per heatmap", *per_heatmap])
-    for index, rule in enumerate(report.rules):
-        row = [f"{CRITERION_NAMES[rule.criterion]} {rule.threshold:g}"]
-        row += _cells(report.accuracy[index, -1:])
-        for name, control in controls.items():
-            each = differences[name]
-            by, low, high = (part[index, -1] for part in (each.difference, each.low, each.high))
-            interval = "" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})"
-            row.append(f"{control.accuracy[index, -1]:.4f}; {by:+.3f}{interval}")
-        rows.append(row)
-    return "\n".join([*map(markdown_row, rows), ""])
+    means = {
+        (row.subject, row.match): row
+        for row in scores.measurements
+        if row.finding == "mean" and row.group == "all" and row.metric == "accuracy"
+    }
+    names = ("", *scores.controls)
+    frames = [localization_frame(rows_of(scores.measurements, name)) for name in names]
+    table = [["boxes per heatmap", *map(_boxes_per_heatmap, frames)]]
+    for match in dict.fromkeys(match for _, match in means):
+        criterion, _, threshold = match.partition(" > ")
+        cells = [f"{CRITERION_NAMES[criterion]} {threshold}", f"{means['', match].value:.4f}"]
+        for name in scores.controls:
+            paired = means[f"model - {name}", match]
+            interval = _interval(paired, "+.3f")
+            behind = f" ({interval})" if interval else ""
+            cells.append(f"{means[name, match].value:.4f}; {paired.value:+.3f}{behind}")
+        table.append(cells)
+    return pd.DataFrame(table, columns=pd.Index(["", "model", *scores.controls]))
 
 
-def latex_table(report: LocalizationReport) -> str:
-    """The table of `markdown_table` for a paper (needs the package booktabs)."""
-    lines = []
-    for criterion in dict.fromkeys(rule.criterion for rule in report.rules):
-        columns = "ll" + "r" * len(report.findings)
-        header = [CRITERION_NAMES[criterion], "", *report.findings]
-        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", latex_row(header)]
-        for row in _rows(report, criterion):
-            lines += [r"\midrule"] if row[0] else []
-            lines += [latex_row(row)]
-        lines += [r"\bottomrule", r"\end{tabular}", ""]
-    return "\n".join([*lines, f"% {report_note(report)}", ""])
-
-
-def _grid_frame(rules: Sequence[MatchRule], findings: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [(finding, rule.criterion, rule.threshold) for finding in findings for rule in rules],
-        columns=pd.Index(COLUMNS[:3]),
+def report_note(scores: LocalizationScores) -> str:
+    """What was scored and how its numbers are made, in words."""
+    means = [row for row in scores.measurements if row.finding == "mean" and row.note]
+    notes = dict.fromkeys(f" Mean: {row.note}." for row in means if row.metric == "accuracy")
+    return (
+        f"Scored: {scores.heatmaps} heatmaps of (image, finding) pairs "
+        f"{_POPULATIONS[scores.population]}, on {scores.images} images of {scores.patients} "
+        f"patients; {scores.detections} boxes, {scores.left_out} on other pairs left out. "
+        f"Acc. = annotated boxes hit / annotated boxes. AFP = boxes not correct / "
+        f"{scores.boxes} annotated boxes of all findings. Mean: over the "
+        f"{len(scores.findings)} findings of the table, each with the same weight. "
+        f"Intervals: bootstrap over patients.{''.join(notes)}"
     )
 
 
-def _rows(report: LocalizationReport, criterion: str) -> Iterator[list[str]]:
-    """The boxes, then per threshold Acc. with its interval, and AFP by both divisors."""
-    yield ["", "boxes", *(f"{count:.0f}" for count in report.annotated)]
-    for index, rule in enumerate(report.rules):
-        if rule.criterion == criterion:
-            ends = zip(report.accuracy_low[index], report.accuracy_high[index], strict=True)
-            yield [f"{rule.threshold:g}", "Acc.", *_cells(report.accuracy[index])]
-            if not np.isnan(report.accuracy_low[index]).all():
-                yield ["", "95 %", *(f"{low:.2f} to {high:.2f}" for low, high in ends)]
-            yield ["", "AFP", *_cells(report.afp[index])]
-            yield ["", "FP per heatmap", *_cells(report.false_positives_per_heatmap[index])]
+def _counts(
+    of: dict[tuple[str, str, str], Measurement], findings: Iterable[str], match: str
+) -> dict[str, float]:
+    """The counts of a finding by one rule, or of several findings together."""
+    counts = dict.fromkeys(_COUNTS, 0.0)
+    for finding in findings:
+        accuracy, afp = of["accuracy", finding, match], of["afp", finding, match]
+        boxes = of.get(("boxes_per_heatmap", finding, ""))
+        counts["annotated"] += accuracy.divisor
+        counts["hit"] += accuracy.numerator or 0.0
+        counts["false_positives"] += afp.numerator or 0.0
+        if boxes is not None:
+            counts["detections"] += boxes.numerator or 0.0
+            counts["heatmaps"] += boxes.divisor
+    return counts
 
 
-def _cells(values: Float[np.ndarray, " n"]) -> list[str]:
+def _stacked(parts: dict[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    frames = [frame.assign(**{column: name}) for name, frame in parts.items()]
+    return pd.concat(frames, ignore_index=True)[[column, *COLUMNS]]
+
+
+def _wang_table(frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    findings = list(dict.fromkeys(frame["finding"]))
+    boxes = frame.groupby("finding", sort=False)["annotated"].first()
+    table = [["", "boxes", *(f"{boxes[name]:.0f}" for name in findings)]]
+    for threshold, own in frame.groupby("threshold", sort=False):
+        by_finding = own.set_index("finding").loc[findings]
+        table += _block(f"{threshold:g}", by_finding)
+    return pd.DataFrame(table, columns=pd.Index([CRITERION_NAMES[criterion], "", *findings]))
+
+
+def _block(threshold: str, by_finding: pd.DataFrame) -> Iterator[list[str]]:
+    """The rows of one threshold."""
+    yield [threshold, "Acc.", *_cells(by_finding["accuracy"])]
+    ends = by_finding[["accuracy_low", "accuracy_high"]]
+    if ends.notna().any(axis=None):
+        pairs = ends.itertuples(index=False)
+        yield ["", "95 %", *("" if np.isnan(a) else f"{a:.2f} to {b:.2f}" for a, b in pairs)]
+    yield ["", "AFP", *_cells(by_finding["afp"])]
+    yield ["", "FP per heatmap", *_cells(by_finding["false_positives_per_heatmap"])]
+
+
+def _cells(values: pd.Series) -> list[str]:
     return ["" if np.isnan(value) else f"{value:.4f}" for value in values]
 
 
-def _boxes_per_heatmap(report: LocalizationReport) -> str:
-    return f"{report.detections[-1] / report.heatmaps[-1]:.1f}" if report.heatmaps[-1] else ""
+def _interval(row: Measurement, digits: str) -> str:
+    if row.low is None or row.high is None:
+        return ""
+    return f"{row.low:{digits}} to {row.high:{digits}}"
 
 
-def report_note(report: LocalizationReport) -> str:
-    """What was scored and how its numbers are made, in words."""
-    return (
-        f"Scored: {report.heatmaps[-1]:.0f} heatmaps of (image, finding) pairs "
-        f"{_POPULATIONS[report.population]}, on {report.images} images of {report.patients} "
-        f"patients; {report.detections[-1]:.0f} boxes, {report.left_out} on other pairs left out. "
-        f"Acc. = annotated boxes hit / annotated boxes. AFP = boxes not correct / "
-        f"{report.divisor} annotated boxes of all findings. Intervals: bootstrap over patients."
-    )
+def _boxes_per_heatmap(frame: pd.DataFrame) -> str:
+    mean = frame[frame["finding"] == "mean"].iloc[0]
+    return f"{mean['detections'] / mean['heatmaps']:.1f}" if mean["heatmaps"] else ""

@@ -1,5 +1,6 @@
 /**
- * Scores of boxes by the rule of Wang et al. 2017: `cxrloc/evaluation/localization/box_accuracy.py`.
+ * Scores of boxes by the rule of Wang et al. 2017, as in `cxrloc/evaluation/localization/hits.py`
+ * and `accuracy.py`.
  *
  * A box is correct when its overlap with an annotated box of its pair is above (strictly) T.
  * Accuracy = annotated boxes hit / annotated boxes; AFP = boxes not correct / all annotated boxes.

@@ -1,15 +1,15 @@
 """Two detectors on the same boxes, drawn so that a hand can count."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrloc.evaluation.localization.comparison import (
-    accuracy_differences_frame,
-    best_overlaps,
     compare_detections,
 )
+from cxrloc.evaluation.localization.hits import best_overlaps
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import place_detections, scored_pairs
-from cxrloc.evaluation.localization.scores import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, MatchRule, Record
 
@@ -43,7 +43,7 @@ HALVES = claims(RECORDS, [HALF] * 40)
 def row(compared, finding, criterion, run_b):
     (found,) = [
         r
-        for r in compared.differences
+        for r in compared.differences.itertuples()
         if (r.finding, r.criterion, r.run_b) == (finding, criterion, run_b)
     ]
     return found
@@ -53,11 +53,11 @@ def test_differences_are_later_minus_earlier_per_finding_and_rule() -> None:
     runs = {"exact": EXACT, "half": HALVES, "missed": NODULES_MISSED}
     compared = compare_detections(runs, RECORDS, PROTOCOL)
     # Half of a box is IoU 0.5, which is not above 0.5, and lies wholly in the truth: IoBB 1.
-    pairs = {(r.run_a, r.run_b) for r in compared.differences}
+    pairs = {(r.run_a, r.run_b) for r in compared.differences.itertuples()}
     assert pairs == {("exact", "half"), ("exact", "missed"), ("half", "missed")}
     by_exact = {
         (r.finding, r.criterion, r.run_b): r.difference
-        for r in compared.differences
+        for r in compared.differences.itertuples()
         if r.run_a == "exact"
     }
     assert by_exact["Mass", "iou", "half"] == by_exact["mean", "iou", "half"] == -1.0
@@ -74,7 +74,7 @@ def test_a_sure_difference_has_a_small_p_and_none_has_one() -> None:
     assert nodule.p_bootstrap == pytest.approx(2 / 201)
     assert nodule.p_holm == pytest.approx(4 / 201)  # two findings
     assert (mass.difference, mass.p_bootstrap, mass.p_holm) == (0.0, 1.0, 1.0)
-    assert row(compared, "mean", "iou", "missed").p_holm is None
+    assert row(compared, "mean", "iou", "missed").p_holm is pd.NA
 
 
 def test_the_interval_is_paired() -> None:
@@ -82,7 +82,7 @@ def test_the_interval_is_paired() -> None:
     compared = compare_detections(
         {"a": NODULES_MISSED, "b": list(NODULES_MISSED)}, RECORDS, PROTOCOL
     )
-    assert all((r.low, r.high) == (0.0, 0.0) for r in compared.differences)
+    assert all((r.low, r.high) == (0.0, 0.0) for r in compared.differences.itertuples())
     np.testing.assert_allclose(compared.rank_correlations, 1.0)
 
 
@@ -110,7 +110,7 @@ def test_detections_elsewhere_are_counted() -> None:
 
 def test_a_frame_has_a_row_per_finding_rule_and_pair_of_runs() -> None:
     compared = compare_detections({"a": EXACT, "b": HALVES}, RECORDS, PROTOCOL)
-    frame = accuracy_differences_frame(compared.differences)
+    frame = compared.differences
     assert len(frame) == 3 * 2
     assert "nan" not in frame.to_csv(index=False).lower()
     assert set(frame["annotated"]) == {20, 40}

@@ -14,8 +14,12 @@ from cxrloc.evaluation.localization.detection_ap import (
     detection_average_precision,
     match_detections,
 )
-from cxrloc.evaluation.localization.metric import place_of, sums_by_patient
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import (
+    Claims,
+    ScoredPairs,
+    place_of,
+    sums_by_patient,
+)
 from tests.evaluation.localization.drawn_truth import random_claims
 
 FINDINGS = ("Effusion", "Mass")

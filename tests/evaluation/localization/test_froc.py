@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.localization.box_hits import groups_all_hit, hit_annotations
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
@@ -56,27 +55,3 @@ def test_a_box_hit_twice_is_one_find_and_no_false_positive() -> None:
     claims = Claims(np.concatenate([truth, truth]), np.zeros(2, dtype=int), np.array([0.9, 0.8]))
     (events,) = froc_events(pairs, claims, RULE)
     assert events.found.tolist() == [True] * events.found.size
-
-
-def test_accuracy_by_each_divisor() -> None:
-    """The detection covers half of the box and is half outside: 1/2, 1/2, 1/2 and 1/3."""
-    pairs, _ = random_claims(1, ("Mass",), seed=0)
-    x_min, y_min, x_max, y_max = pairs.truth[0]
-    width = x_max - x_min
-    claims = Claims(
-        np.array([[x_min + width / 2, y_min, x_max + width / 2, y_max]]), np.zeros(1, dtype=int)
-    )
-    for criterion, overlap in {
-        "iobb": 1 / 2,
-        "intersection_over_annotated": 1 / 2,
-        "intersection_over_smaller": 1 / 2,
-        "iou": 1 / 3,
-    }.items():
-        below, above = (MatchRule(criterion, overlap + e) for e in (-0.01, 0.01))
-        assert hit_annotations(pairs, claims, below)[0], criterion
-        assert not hit_annotations(pairs, claims, above)[0], criterion
-
-
-def test_an_image_counts_when_all_its_boxes_are_hit() -> None:
-    hit = np.array([True, True, True, False])
-    assert groups_all_hit(hit, np.array([4, 4, 7, 7]))[1].tolist() == [True, False]

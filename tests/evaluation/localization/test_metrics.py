@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.localization.metrics import MetricsProtocol, metrics_frame, score_maps
+from cxrloc.evaluation.localization.metrics import score_metrics
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.tables import metrics_frame
 from cxrloc.evaluation.localization.threshold_choice import (
     FIXED,
     ORACLE,
@@ -16,7 +18,7 @@ from cxrloc.types import Detection, Heatmaps, Measurement, Record
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 RESAMPLING = Resampling(resamples=60)
-PROTOCOL = MetricsProtocol(thresholds=ThresholdProtocol(oracle=True), resampling=RESAMPLING)
+PROTOCOL = ScoringProtocol(thresholds=ThresholdProtocol(oracle=True), resampling=RESAMPLING)
 
 Key = tuple[str, str, float | None, str]
 
@@ -56,7 +58,7 @@ def keyed(rows: list[Measurement]) -> dict[Key, Measurement]:
 
 
 RECORDS, MAPS, DETECTIONS = peaked()
-ROWS = score_maps(RECORDS, DETECTIONS, PROTOCOL, MAPS)
+ROWS = score_metrics(place_run(RECORDS, DETECTIONS, PROTOCOL, MAPS))
 TUNED = "6 tuning patients, not scored in this row"
 
 
@@ -122,12 +124,12 @@ def test_a_tuned_number_is_that_of_its_threshold_on_the_rest() -> None:
     assert tuned.threshold is not None
     # Scored alone at that threshold, every patient counts: the rest by weight 1, tuning by none.
     rest = rest_of_patients()
-    protocol = MetricsProtocol(
+    protocol = ScoringProtocol(
         box_thresholds=(tuned.threshold,),
         thresholds=ThresholdProtocol(tuning_share=0.0),
         resampling=Resampling(resamples=0),
     )
-    rows = score_maps(rest, DETECTIONS, protocol, MAPS)
+    rows = score_metrics(place_run(rest, DETECTIONS, protocol, MAPS))
     (alone,) = (r for r in rows if r.metric == "miou" and r.finding == "mean")
     assert alone.value == pytest.approx(tuned.value)
     assert alone.chosen_on == FIXED
@@ -141,7 +143,7 @@ def rest_of_patients() -> list[Record]:
 
 
 def test_boxes_without_maps_have_the_metrics_of_boxes_alone() -> None:
-    rows = score_maps(RECORDS, DETECTIONS, PROTOCOL)
+    rows = score_metrics(place_run(RECORDS, DETECTIONS, PROTOCOL))
     with_maps = keyed(ROWS)
     assert "miou" not in {row.metric for row in rows}
     for row in rows:
@@ -156,7 +158,9 @@ def test_images_count_once_for_all_their_findings() -> None:
 
 def test_a_single_finding_has_its_mean_too() -> None:
     records = [record for record in RECORDS if record.annotations[0].finding == "Mass"]
-    rows = score_maps(records, DETECTIONS, MetricsProtocol(resampling=RESAMPLING), MAPS)
+    rows = score_metrics(
+        place_run(records, DETECTIONS, ScoringProtocol(resampling=RESAMPLING), MAPS)
+    )
     assert {row.finding for row in rows} == {"Mass", "mean", "all findings"}
 
 
@@ -176,10 +180,14 @@ def test_the_frame_has_a_row_per_number_and_no_value_is_hidden() -> None:
         "divided_by",
         "threshold",
         "chosen_on",
+        "averaged",
+        "note",
     ]
     assert frame["value"].notna().all()
 
 
 def test_few_patients_leave_nothing_to_tune_on() -> None:
-    rows = score_maps(RECORDS[:1], DETECTIONS, MetricsProtocol(resampling=RESAMPLING), MAPS)
+    rows = score_metrics(
+        place_run(RECORDS[:1], DETECTIONS, ScoringProtocol(resampling=RESAMPLING), MAPS)
+    )
     assert {row.chosen_on for row in rows} == {"", FIXED}

@@ -9,22 +9,18 @@ import pytest
 from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.records import boxed_record
 from cxrloc.evaluation.contamination import contaminated_patients
-from cxrloc.evaluation.localization import scores as module
+from cxrloc.evaluation.localization.accuracy import count_boxes
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scores import (
+    EXACT,
+    SENSITIVITY,
     LocalizationScores,
-    ScoringProtocol,
+    compared,
+    difference_of,
     score_localization,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization.tables import (
-    COLUMNS,
-    controls_markdown,
-    differences_frame,
-    latex_table,
-    markdown_table,
-    report_frame,
-    reports_frame,
-)
+from cxrloc.evaluation.localization.tables import by_view, grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import hashed_patient
@@ -86,66 +82,70 @@ def scores() -> LocalizationScores:
     return score_localization(RECORDS, DETECTIONS, PROTOCOL, MAPS)
 
 
+def of(scores: LocalizationScores, subject: str, field: str = "value") -> np.ndarray:
+    """Accuracy by rule and finding."""
+    return grid(rows_of(scores.measurements, subject), "accuracy", field)
+
+
 def test_maps_that_look_beat_every_control_that_does_not(scores: LocalizationScores) -> None:
-    assert list(scores.controls) == [
-        "prior_mean",
-        "prior_medoid",
-        "random",
-        "permuted",
-        "oracle_map",
-    ]
-    for name in ("prior_mean", "prior_medoid", "random", "permuted"):
-        assert np.all(scores.differences[name].low[0] > 0), name
-    assert np.all(scores.controls["oracle_map"].accuracy[1] == 1.0)
+    names = ("prior_mean", "prior_medoid", "random", "permuted", "oracle_map")
+    assert scores.controls == names
+    for name in names[:-1]:
+        assert np.all(of(scores, difference_of("", name), "low")[0] > 0), name
+    assert np.all(of(scores, "oracle_map")[1] == 1.0)
 
 
 def test_a_difference_is_that_of_the_two_accuracies(scores: LocalizationScores) -> None:
-    for name, control in scores.controls.items():
-        np.testing.assert_allclose(
-            scores.differences[name].difference, scores.report.accuracy - control.accuracy
-        )
+    for name in scores.controls:
+        paired = of(scores, difference_of("", name))
+        np.testing.assert_allclose(paired, of(scores, "") - of(scores, name))
 
 
 def test_a_model_differs_from_itself_by_nothing() -> None:
     """Resamples are shared: two equal rows have no spread between them."""
-    pairs = module.scored_pairs(RECORDS)
-    claims, _ = module.place_detections(pairs, DETECTIONS[::2])
-    counts = module.count_boxes(pairs, claims, RULES)
-    report = module.localization_report(pairs, counts, RULES)
-    _, _, differences = module._compare(
-        pairs, report, counts, {"itself": counts}, PROTOCOL.resampling
-    )
-    paired = differences["itself"]
-    for values in (paired.difference, paired.low, paired.high):
-        assert not values.any()
+    run = place_run(RECORDS, DETECTIONS[::2], PROTOCOL)
+    counts = count_boxes(run.pairs, run.claims, RULES)
+    rows = rows_of(compared(run, {"": counts, "itself": counts}, ""), "model - itself")
+    for field in ("value", "low", "high"):
+        assert not grid(rows, "accuracy", field).any()
 
 
 def test_permuted_boxes_are_as_many_as_the_model_s(scores: LocalizationScores) -> None:
-    np.testing.assert_array_equal(scores.controls["permuted"].detections, scores.report.detections)
+    boxes = [
+        grid(rows_of(scores.measurements, name), "boxes_per_heatmap", "numerator")
+        for name in ("permuted", "")
+    ]
+    np.testing.assert_array_equal(*boxes)
 
 
 def test_intervals_hold_the_estimate(scores: LocalizationScores) -> None:
-    for report in (scores.report, *scores.controls.values(), *scores.by_view.values()):
-        assert np.all(report.accuracy_low <= report.accuracy + 1e-12)
-        assert np.all(report.accuracy <= report.accuracy_high + 1e-12)
+    own = [rows_of(scores.measurements, name) for name in ("", *scores.controls)]
+    for rows in (*own, *by_view(scores.measurements).values()):
+        low, value, high = (grid(rows, "accuracy", field) for field in ("low", "value", "high"))
+        assert np.all(low <= value + 1e-12)
+        assert np.all(value <= high + 1e-12)
 
 
 def test_no_resamples_no_intervals() -> None:
     protocol = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=0))
-    report = score_localization(RECORDS, DETECTIONS, protocol).report
-    assert np.isnan(report.accuracy_low).all()
+    scores = score_localization(RECORDS, DETECTIONS, protocol)
+    assert np.isnan(of(scores, "", "low")).all()
+    assert not any(row.note for row in scores.measurements)
 
 
 def test_views_are_apart_and_add_up(scores: LocalizationScores) -> None:
-    views = scores.by_view
+    views = by_view(scores.measurements)
     assert list(views) == [View.PA, View.AP]
-    assert sum(report.divisor for report in views.values()) == scores.report.divisor
-    np.testing.assert_array_equal(sum(report.hit for report in views.values()), scores.report.hit)
+    for field in ("numerator", "divisor"):
+        parts = sum(grid(rows, "accuracy", field) for rows in views.values())
+        np.testing.assert_array_equal(parts, of(scores, "", field))
+    divisors = [grid(rows, "afp", "divisor")[0, 0] for rows in views.values()]
+    assert sum(divisors) == scores.boxes == 40
 
 
 def test_boxes_without_maps_have_the_priors_for_controls() -> None:
     scores = score_localization(RECORDS, DETECTIONS, PROTOCOL)
-    assert list(scores.controls) == ["prior_mean", "prior_medoid"]
+    assert scores.controls == ("prior_mean", "prior_medoid")
     assert scores.maps_missing is None
 
 
@@ -167,53 +167,25 @@ def test_half_widths_on_the_published_boxes_are_7_to_11_points(shared: Path) -> 
         if generator.random() < 0.5
     ]
     protocol = ScoringProtocol(rules=(MatchRule("iou", 0.5),))
-    report = score_localization(records, half, protocol).report
-    half_widths = (report.accuracy_high - report.accuracy_low)[0, :-1] / 2
+    scores = score_localization(records, half, protocol)
+    half_widths = (of(scores, "", "high") - of(scores, "", "low"))[0, :-1] / 2
     assert np.all((half_widths > 0.065) & (half_widths < 0.115))
 
 
 def test_equal_seeds_give_equal_tables(scores: LocalizationScores) -> None:
     again = score_localization(RECORDS, DETECTIONS, PROTOCOL, MAPS)
-    for name, control in scores.controls.items():
-        assert reports_frame({name: control}, "control").equals(
-            reports_frame({name: again.controls[name]}, "control")
-        )
+    assert again.measurements == scores.measurements
 
 
 def test_other_readings_of_the_box_rule_stand_beside_the_exact_one() -> None:
-    reports, differences = score_sensitivity(RECORDS[:2], MAPS[:2], PROTOCOL)
-    assert list(reports) == ["exact", *differences]
-    np.testing.assert_array_equal(reports["dense"].detections, reports["exact"].detections)
-
-
-def test_the_frame_has_the_promised_columns_and_a_row_for_each(scores: LocalizationScores) -> None:
-    frame = report_frame(scores.report)
-    assert tuple(frame.columns) == COLUMNS
-    assert len(frame) == len(RULES) * 3
-    assert frame["finding"].unique().tolist() == ["Mass", "Pleural_Thickening", "mean"]
-    assert frame[["annotated", "hit", "detections", "heatmaps"]].dtypes.unique() == [np.int64]
-    row = frame.set_index(["finding", "criterion", "threshold"]).loc[("Mass", "iobb", 0.5)]
-    assert row["accuracy"] == row["hit"] / row["annotated"]
-    assert row["afp"] == row["false_positives"] / 40
-    controls = reports_frame(scores.controls, "control")
-    assert tuple(controls.columns) == ("control", *COLUMNS)
-    assert len(differences_frame(scores.differences)) == 5 * len(frame)
-
-
-def test_tables_to_read_show_findings_as_columns_and_both_divisors(
-    scores: LocalizationScores,
-) -> None:
-    markdown = markdown_table(scores.report)
-    assert "| T(IoBB) |  | Mass | Pleural_Thickening | mean |" in markdown
-    assert f"| 0.5 | Acc. | {scores.report.accuracy[0, 0]:.4f} |" in markdown
-    assert "FP per heatmap" in markdown
-    assert "40 annotated boxes of all findings" in markdown
-    beside = controls_markdown(scores.report, scores.controls, scores.differences)
-    assert "| T(IoU) 0.25 |" in beside
-    assert "oracle_map" in beside
-    latex = latex_table(scores.report)
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\bottomrule") == 2
-    assert r"Pleural\_Thickening" in latex
+    rows = score_sensitivity(place_run(RECORDS[:2], DETECTIONS, PROTOCOL, MAPS[:2]))
+    subjects = list(dict.fromkeys(row.subject for row in rows))
+    assert subjects[:5] == [EXACT, *SENSITIVITY]
+    assert subjects[5:] == [difference_of(EXACT, name) for name in SENSITIVITY]
+    boxes = [
+        grid(rows_of(rows, name), "boxes_per_heatmap", "numerator") for name in ("dense", EXACT)
+    ]
+    np.testing.assert_array_equal(*boxes)
 
 
 def test_patients_that_trained_the_model_are_named() -> None:
@@ -226,5 +198,5 @@ def test_boxes_without_a_known_image_size_are_scored_in_pixels() -> None:
     records = [boxed_record(each.image_id, [each]) for each in truths]
     detections = [Detection(each.image_id, "Mass", each.box, None, 1.0) for each in truths]
     scores = score_localization(records, detections, PROTOCOL)
-    assert np.all(scores.report.accuracy == 1.0)
-    assert np.all(scores.controls["prior_mean"].accuracy == 1.0)
+    assert np.all(of(scores, "") == 1.0)
+    assert np.all(of(scores, "prior_mean") == 1.0)

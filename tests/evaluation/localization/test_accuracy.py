@@ -5,21 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrloc.evaluation.localization.box_accuracy import (
+from cxrloc.evaluation.localization.accuracy import (
     PUBLISHED_RULES,
-    accuracy,
+    accuracy_metric,
     count_boxes,
-    localization_report,
+    measure_counts,
 )
 from cxrloc.evaluation.localization.scored_pairs import Population, place_detections, scored_pairs
+from cxrloc.evaluation.localization.tables import grid
 from cxrloc.types import (
     Annotation,
     Box,
     CxrlocError,
     Detection,
     Label,
-    LocalizationReport,
     MatchRule,
+    Measurement,
     Record,
 )
 
@@ -44,10 +45,18 @@ def score(
     rule: MatchRule,
     population: Population = "annotated",
     predicted: tuple[tuple[str, str], ...] = (),
-) -> LocalizationReport:
+) -> list[Measurement]:
     pairs = scored_pairs(records, population, predicted)
-    claims, left_out = place_detections(pairs, detections)
-    return localization_report(pairs, count_boxes(pairs, claims, [rule]), [rule], left_out)
+    claims, _ = place_detections(pairs, detections)
+    return measure_counts(pairs, count_boxes(pairs, claims, [rule]), [rule])
+
+
+def hits(rows: list[Measurement]) -> list[float]:
+    return grid(rows, "accuracy", "numerator")[0].tolist()
+
+
+def false_positives(rows: list[Measurement]) -> list[float]:
+    return grid(rows, "afp", "numerator")[0].tolist()
 
 
 TRUTH = Box(0.0, 0.0, 8.0, 4.0)
@@ -64,15 +73,15 @@ TRUTH = Box(0.0, 0.0, 8.0, 4.0)
 )
 def test_a_box_is_correct_strictly_above_the_threshold(rule: MatchRule, hit: int) -> None:
     report = score([record("a", {"Mass": [TRUTH]})], [detect("a", "Mass", 4, 0, 12, 4)], rule)
-    assert report.hit.tolist() == [[hit, hit]]
-    assert report.false_positives.tolist() == [[1 - hit, 1 - hit]]
+    assert hits(report) == [hit, hit]
+    assert false_positives(report) == [1 - hit, 1 - hit]
 
 
 def test_iou_of_exactly_a_quarter_is_not_above_a_quarter() -> None:
     records = [record("a", {"Mass": [Box(0.0, 0.0, 4.0, 4.0)]})]
     detections = [detect("a", "Mass", 0, 0, 2, 2)]
-    assert score(records, detections, MatchRule("iou", 0.25)).hit[0, 0] == 0
-    assert score(records, detections, MatchRule("iou", 0.24)).hit[0, 0] == 1
+    assert hits(score(records, detections, MatchRule("iou", 0.25))) == [0, 0]
+    assert hits(score(records, detections, MatchRule("iou", 0.24))) == [1, 1]
 
 
 def test_several_correct_boxes_are_one_hit_and_the_others_are_false() -> None:
@@ -83,7 +92,8 @@ def test_several_correct_boxes_are_one_hit_and_the_others_are_false() -> None:
         detect("a", "Mass", 40, 40, 50, 50),
     ]
     report = score([record("a", {"Mass": [TRUTH]})], detections, MatchRule("iobb", 0.5))
-    assert (report.hit[0, 0], report.detections[0], report.false_positives[0, 0]) == (1, 4, 2)
+    assert (hits(report)[0], false_positives(report)[0]) == (1, 2)
+    assert grid(report, "boxes_per_heatmap", "numerator").tolist() == [[4, 4]]
 
 
 def test_one_box_may_hit_two_annotations_of_its_pair() -> None:
@@ -93,31 +103,37 @@ def test_one_box_may_hit_two_annotations_of_its_pair() -> None:
         [detect("a", "Mass", 0, 0, 8, 4)],
         MatchRule("iobb", 0.4),
     )
-    assert (report.annotated[0], report.heatmaps[0], report.hit[0, 0]) == (2, 1, 2)
-    assert report.false_positives[0, 0] == 0
+    assert hits(report)[0] == 2
+    assert grid(report, "accuracy", "divisor")[0, 0] == 2
+    assert grid(report, "boxes_per_heatmap", "divisor")[0, 0] == 1
+    assert false_positives(report)[0] == 0
 
 
 def test_a_box_is_compared_with_its_own_image_and_finding_only() -> None:
     records = [record("a", {"Mass": [TRUTH]}), record("b", {"Nodule": [TRUTH], "Mass": [TRUTH]})]
     detections = [detect("b", "Mass", 0, 0, 8, 4)]
     report = score(records, detections, MatchRule("iou", 0.5))
-    assert report.findings == ("Mass", "Nodule", "mean")
-    assert report.hit.tolist() == [[1, 0, 1]]
-    assert report.accuracy.tolist() == [[0.5, 0.0, 0.25]]  # the mean weighs findings equally
+    accuracy = [row for row in report if row.metric == "accuracy"]
+    assert [row.finding for row in accuracy] == ["Mass", "Nodule", "mean"]
+    assert accuracy[-1].averaged == ("Mass", "Nodule")
+    assert hits(report) == [1, 0, 1]
+    assert [row.value for row in accuracy] == [0.5, 0.0, 0.25]  # the mean weighs findings equally
 
 
 def test_false_positives_are_divided_by_all_boxes_and_per_heatmap() -> None:
-    records = [record("a", {"Mass": [TRUTH]}), record("b", {"Nodule": [TRUTH]})]
-    records += [record("c", {"Nodule": [TRUTH]}), record("d", {"Nodule": [TRUTH]})]
+    """Three images, four pairs and five boxes: each divisor gives another number."""
+    two = [TRUTH, Box(100.0, 100.0, 110.0, 110.0)]
+    records = [record("a", {"Mass": two, "Nodule": [TRUTH]})]
+    records += [record("b", {"Nodule": [TRUTH]}), record("c", {"Nodule": [TRUTH]})]
     detections = [detect("a", "Mass", 20, 20, 30, 30), detect("a", "Mass", 30, 20, 40, 30)]
     report = score(records, detections, MatchRule("iou", 0.5))
-    assert report.divisor == 4
-    assert report.afp.tolist() == [[0.5, 0.0, 0.25]]
-    assert report.false_positives_per_heatmap.tolist() == [[2.0, 0.0, 1.0]]
+    assert grid(report, "afp", "divisor")[0, :-1].tolist() == [5, 5]
+    assert grid(report, "afp").tolist() == [[2 / 5, 0.0, 1 / 5]]
+    assert grid(report, "false_positives_per_heatmap").tolist() == [[2.0, 0.0, 1.0]]
 
 
 @pytest.mark.parametrize(
-    ("population", "predicted", "heatmaps", "false_positives", "left_out"),
+    ("population", "predicted", "heatmaps", "false", "left_out"),
     [
         ("annotated", (), [1, 1, 2], [1, 0, 1], 3),
         ("labelled", (), [2, 1, 3], [2, 0, 2], 2),
@@ -130,7 +146,7 @@ def test_a_population_chooses_the_heatmaps_and_never_the_annotated_boxes(
     population: Population,
     predicted: tuple[tuple[str, str], ...],
     heatmaps: list[int],
-    false_positives: list[int],
+    false: list[int],
     left_out: int,
 ) -> None:
     records = [
@@ -144,10 +160,12 @@ def test_a_population_chooses_the_heatmaps_and_never_the_annotated_boxes(
         detect("unknown", "Mass", 20, 20, 30, 30),  # no such image
     ]
     report = score(records, detections, MatchRule("iou", 0.5), population, predicted)
-    assert report.annotated.tolist() == [1, 1, 2]
-    assert report.heatmaps.tolist() == heatmaps
-    assert report.false_positives[0].tolist() == false_positives
-    assert report.left_out == left_out
+    assert grid(report, "accuracy", "divisor")[0].tolist() == [1, 1, 2]
+    assert false_positives(report) == false
+    per_heatmap = {row.finding: row.divisor for row in report if row.metric == "boxes_per_heatmap"}
+    assert [per_heatmap.get(name, 0) for name in ("Mass", "Nodule")] == heatmaps[:2]
+    pairs = scored_pairs(records, population, predicted)
+    assert place_detections(pairs, detections)[1] == left_out
 
 
 def test_nothing_to_score_is_an_error() -> None:
@@ -223,4 +241,6 @@ def test_a_patient_drawn_twice_counts_twice() -> None:
     claims, _ = place_detections(pairs, [detect("a0", "Mass", 0, 0, 8, 4)])
     counts = count_boxes(pairs, claims, [MatchRule("iou", 0.5)])
     weights = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
-    np.testing.assert_allclose(accuracy(counts, weights)[0, 0], [1 / 3, 2 / 4, 0.0])
+    values = accuracy_metric(pairs, counts, [MatchRule("iou", 0.5)]).values
+    assert values is not None
+    np.testing.assert_allclose(values(weights), [[1 / 3, 2 / 4, 0.0]])

@@ -1,0 +1,110 @@
+"""One run as arrays: truth, boxes, maps and resamples, made once for everything measured on it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool
+
+from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
+from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
+from cxrloc.evaluation.localization.measure import Draws, draw_patients
+from cxrloc.evaluation.localization.pointing import TOLERANCE
+from cxrloc.evaluation.localization.scored_pairs import (
+    Claims,
+    Population,
+    ScoredPairs,
+    place_detections,
+    scored_pairs,
+    sums_by_patient,
+)
+from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.types import Detection, Heatmaps, MatchRule, Record, View
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringProtocol:
+    """How boxes and maps are scored.
+
+    Attributes:
+        rules: when a box is correct; one set of rows each.
+        population: whose heatmaps give boxes.
+        box_thresholds: of the box rule, 0 to 255, for controls that have maps; mIoU is given at
+            each of them too.
+        tolerance: of the pointing game, in pixels of the original image.
+        thresholds: on whom thresholds are chosen that are not fixed beforehand.
+        resampling: of the intervals; its seed also draws the random controls.
+        draws: seeded draws that a random control is averaged over.
+    """
+
+    rules: tuple[MatchRule, ...] = PUBLISHED_RULES
+    population: Population = "annotated"
+    box_thresholds: tuple[float, ...] = (60.0, 180.0)
+    tolerance: float = TOLERANCE
+    thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
+    resampling: Resampling = field(default_factory=Resampling)
+    draws: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedRun:
+    """What is scored, as arrays.
+
+    Attributes:
+        protocol: how it is scored.
+        pairs: images, findings and truth.
+        claims: the boxes on scored pairs.
+        left_out: boxes on other pairs, which count nowhere.
+        maps: the maps of scored pairs; empty where there are none.
+        maps_given: whether there were maps at all.
+        views: the view of each image, None where it is unknown.
+        carries: findings that each patient has truth of.
+        draws: resamples of all patients, shared by everything that is measured on all of them.
+    """
+
+    protocol: ScoringProtocol
+    pairs: ScoredPairs
+    claims: Claims
+    left_out: int
+    maps: Sequence[PlacedMaps]
+    maps_given: bool
+    views: tuple[View | None, ...]
+    carries: Bool[np.ndarray, "patient finding"]
+    draws: Draws
+
+
+def place_run(
+    records: Sequence[Record],
+    detections: Sequence[Detection],
+    protocol: ScoringProtocol,
+    heatmaps: Sequence[Heatmaps] = (),
+    predicted: Collection[tuple[str, str]] = (),
+) -> PlacedRun:
+    """Truth, boxes, maps and resamples of one run.
+
+    Args:
+        records: the images scored, boxes in the pixels of the detections.
+        detections: the boxes; those on pairs outside the population are counted and left out.
+        protocol: rules, population and intervals.
+        heatmaps: the maps that the boxes come from, for what needs them.
+        predicted: (image_id, finding) above the operating point, for that population.
+
+    Raises:
+        CxrlocError: no annotated box, or a heatmap that is turned against its image.
+    """
+    pairs = scored_pairs(records, protocol.population, predicted)
+    claims, left_out = place_detections(pairs, detections)
+    carries = sums_by_patient(pairs, pairs.truth_pair) > 0
+    everyone = np.ones(pairs.patients, dtype=bool)
+    return PlacedRun(
+        protocol=protocol,
+        pairs=pairs,
+        claims=claims,
+        left_out=left_out,
+        maps=place_heatmaps(pairs, heatmaps),
+        maps_given=bool(heatmaps),
+        views=tuple(record.view for record in records),
+        carries=carries,
+        draws=draw_patients(carries, everyone, protocol.resampling),
+    )
