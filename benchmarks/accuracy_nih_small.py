@@ -37,12 +37,10 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import Failure, Localized
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import (
-    Model,
-    read_model,
-    start_from_imagenet,
-)
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.recipe import read_recipe
 from cxrloc.types import Detection, Heatmaps, MatchRule, Measurement, Record

@@ -28,12 +28,8 @@ from cxrloc.evaluation.localization.scores import (
 )
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.inference.localize import Failure, Image, InferenceSettings, Localized
-from cxrloc.models.weights import (
-    PHANTOM_MODEL,
-    Model,
-    read_model,
-    write_model,
-)
+from cxrloc.models.model import Model
+from cxrloc.models.weights import PHANTOM_MODEL, read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.types import Label, MatchRule, Radiograph, Record

@@ -25,7 +25,8 @@ from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.models.centring import centre
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.weights import Model, hashed_patient, read_model, write_model
+from cxrloc.models.model import Model, hashed_patient
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import Label, Record
 
 NAME = "nih-small-v4"

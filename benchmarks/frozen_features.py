@@ -18,9 +18,9 @@ from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.images.augment import DRAWS, Augmentation, augment
 from cxrloc.images.preprocessing import standardise
 from cxrloc.images.read import read_radiograph
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.normalisation import unfold_normalisation
-from cxrloc.models.weights import start_from_imagenet
 from cxrloc.types import Label
 
 SIDE, FROZEN, FOLDS, BATCH = 320, 11, 5, 32

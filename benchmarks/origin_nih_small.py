@@ -26,8 +26,10 @@ from sklearn.preprocessing import StandardScaler
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.weights import hashed_patient, read_model, start_from_imagenet
+from cxrloc.models.model import hashed_patient
+from cxrloc.models.weights import read_model
 
 
 def main() -> None:

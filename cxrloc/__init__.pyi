@@ -6,7 +6,8 @@ from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
 from .inference.localize import localize_radiograph
 from .localization.boxes import detections_from_heatmaps
-from .models.weights import Model, ModelCard, read_model
+from .models.model import Model, ModelCard
+from .models.weights import read_model
 from .phantom import make_phantom
 from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
 

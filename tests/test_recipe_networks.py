@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.networks import build_network
-from cxrloc.models.zoo import TIMM_NAMES
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.recipe_config import Recipe
 
@@ -20,7 +20,8 @@ for name in RECIPES:
 
 USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-FROM_TENSORFLOW = ("googlenet", *TIMM_NAMES)
+OF_TIMM = [name for name, backbone in BACKBONES.items() if backbone.timm_weights]
+FROM_TENSORFLOW = ("googlenet", *OF_TIMM)
 """Backbones whose published weights saw grey levels in [-1, 1] (torchvision's GoogLeNet turns its
 usual input into that by `transform_input`, which our layers do not)."""
 
@@ -29,7 +30,7 @@ usual input into that by `transform_input`, which our layers do not)."""
     ("config", "size"), NETWORKS, ids=[names[0] for names in NETWORKS.values()]
 )
 def test_the_real_network_takes_the_recipes_images(config: LocalizerConfig, size: int) -> None:
-    if config.backbone in TIMM_NAMES:
+    if config.backbone in OF_TIMM:
         pytest.importorskip("timm", reason="this backbone is in the extra zoo")
     views = 2 if config.architecture == "dualnet" else 1
     cells = size // config.output_stride

@@ -10,7 +10,8 @@ import torch
 from cxrloc.datasets import READERS
 from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
-from cxrloc.models.weights import Model, ModelCard, read_model, write_model
+from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.fit import Run

@@ -110,9 +110,9 @@ def bench(
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import bench as flow
-        from cxrloc.pipeline.paired_images import Pairing
 
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),

@@ -120,9 +120,9 @@ def classify(
             return
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import classify as flow
-        from cxrloc.pipeline.paired_images import Pairing
 
         options = flow.ClassifyOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),

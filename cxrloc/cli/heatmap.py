@@ -54,9 +54,9 @@ def heatmap(
     """Picture, findings and boxes of each radiograph."""
     with clear_errors(quiet):
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
-        from cxrloc.pipeline.paired_images import Pairing
 
         options = flow.HeatmapOptions(
             models=tuple(model or [DEFAULT_MODEL]),
@@ -77,7 +77,8 @@ def heatmap(
 def show_each(results: Iterable[Any], top: int, out: Path, quiet: bool) -> None:
     """Print the model, each image as it comes, where they are; a failure makes exit status 1."""
     from cxrloc.inference.batches import Failure
-    from cxrloc.pipeline.provenance import ALONG_TREE, caption_of
+    from cxrloc.inference.hierarchy import ALONG_TREE
+    from cxrloc.models.provenance import caption_of
 
     screen = console()
     done, failures = 0, []

@@ -60,9 +60,9 @@ def trust(
     with clear_errors(quiet):
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
-        from cxrloc.pipeline.paired_images import Pairing
         from cxrloc.pipeline.trust_cases import TrustOptions
 
         options = TrustOptions(

@@ -1,13 +1,9 @@
 """Was the model trained on the patients it is scored on?"""
 
-import re
 from collections.abc import Collection, Iterable
 
-from cxrloc.models.weights import hashed_patient
+from cxrloc.models.model import hashed_patient
 from cxrloc.types import Record
-
-IMAGE_IDS = {"ChestX-ray14": re.compile(r"\d{8}_\d{3}")}
-"""How the images of a data set are named."""
 
 
 def contaminated_patients(
@@ -25,15 +21,3 @@ def contaminated_patients(
     trained = frozenset(training_patients)
     patients = {record.patient_id for record in records}
     return tuple(sorted(patient for patient in patients if hashed_patient(patient) in trained))
-
-
-def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
-    """Whether an image is of a data set that a model may have been trained on, by its name.
-
-    For published weights whose training part is lost.
-
-    >>> may_be_seen("00000013_005", ["ChestX-ray14"]), may_be_seen("view1", ["ChestX-ray14"])
-    (True, False)
-    """
-    patterns = (IMAGE_IDS[name] for name in data_sets if name in IMAGE_IDS)
-    return any(pattern.fullmatch(image_id) for pattern in patterns)

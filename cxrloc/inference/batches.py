@@ -14,11 +14,10 @@ from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.inference.versions import VERSIONS, Version, make_versions
-from cxrloc.models.dualnet import DualNet
-from cxrloc.models.given import NeedsMore
+from cxrloc.models.context import Input, bound, inputs_of
 from cxrloc.models.localizer import LocalizingNetwork
-from cxrloc.models.meta import MetaLocalizer, missing_meta
-from cxrloc.models.weights import Model
+from cxrloc.models.meta import missing_meta
+from cxrloc.models.model import Model
 from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError, View
 
 T = TypeVar("T")
@@ -148,7 +147,7 @@ def _network_input(
 ) -> tuple[Float[np.ndarray, "channel row col"], Affine]:
     """What a model gets to see of an image, and the map from its original pixels to that."""
     own, to_input = preprocess(radiograph, model.preprocessing)
-    if not isinstance(model.network, DualNet):
+    if Input.SECOND_VIEW not in inputs_of(model.network):
         return own, to_input
     if image.read_partner is None:
         raise CxrlocError(
@@ -163,17 +162,14 @@ def _network_input(
 def _with_warnings(radiograph: Radiograph, models: Sequence[Model]) -> Radiograph:
     """The radiograph, warned of if a model misses what it reads beside the pixels."""
     missing = missing_meta(radiograph)
-    if not missing or not any(isinstance(model.network, MetaLocalizer) for model in models):
+    if not missing or not any(Input.METADATA in inputs_of(m.network) for m in models):
         return radiograph
     return replace(radiograph, warnings=(*radiograph.warnings, missing))
 
 
 def network_for(model: Model, batch: Sequence[Prepared]) -> LocalizingNetwork:
-    """A model's network for the images of one batch, given what it reads beside them."""
-    network = model.network
-    if isinstance(network, NeedsMore):
-        return network.given([item.radiograph for item in batch])
-    return network  # type: ignore[return-value]
+    """A model's network, bound to what it reads beside the images of one batch."""
+    return bound(model.network, [item.radiograph for item in batch])
 
 
 def network_inputs(

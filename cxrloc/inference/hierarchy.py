@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+ALONG_TREE = "Probabilities are products along CheXpert's label tree."
+"""What outputs say of the probabilities that `unconditional` gives."""
+
 
 def unconditional(
     probabilities: Float[np.ndarray, "image finding"],

@@ -26,9 +26,9 @@ from cxrloc.inference.batches import (
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.versions import average_versions, cell_affine
 from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
-from cxrloc.models.centring import usual_maps
-from cxrloc.models.given import NeedsMore
-from cxrloc.models.weights import Model
+from cxrloc.models.centring import mean_maps
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.model import Model
 from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, UsageError
 
 
@@ -64,8 +64,9 @@ def localize(
     findings = chosen_findings(models, settings)
     if settings.versions != "plain" and settings.method != "cam":
         _refuse_centred(models, settings)
-    if settings.method in ALTERS_IMAGES and any(isinstance(m.network, NeedsMore) for m in models):
-        # The rest of the input is known for the image, not for each altered copy of a batch's.
+    reads_more = any(inputs_of(model.network) != (Input.IMAGE,) for model in models)
+    if settings.method in ALTERS_IMAGES and reads_more:
+        # The rest of the input is bound per image, and a batch of altered copies is of one image.
         settings = replace(settings, batch_size=1)
 
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
@@ -121,9 +122,9 @@ def _localize_batch(
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
         versions = versions_of(images, model, settings)
-        usual = usual_maps(model.network, columns)
+        subtracted = mean_maps(model.network, columns)
         own_probabilities, own_maps = average_versions(
-            method, versions, model.probabilities, shift, 0.0 if usual is None else usual
+            method, versions, model.probabilities, shift, 0.0 if subtracted is None else subtracted
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())

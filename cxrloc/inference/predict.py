@@ -19,7 +19,7 @@ from cxrloc.inference.batches import (
     versions_of,
 )
 from cxrloc.inference.versions import average_probabilities
-from cxrloc.models.weights import Model
+from cxrloc.models.model import Model
 from cxrloc.types import Predictions, View
 
 

@@ -122,7 +122,7 @@ def average_versions(
     versions: Iterable[Version],
     probabilities: Probabilities,
     shift_pixels: float = 0.0,
-    usual: Float[Tensor, "finding map_row map_col"] | float = 0.0,
+    subtracted: Float[Tensor, "finding map_row map_col"] | float = 0.0,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding map_row map_col"]]:
     """Probabilities and raw maps, averaged over versions of the images.
 
@@ -135,9 +135,9 @@ def average_versions(
         versions: of the images (`make_versions`).
         probabilities: the function that turns logits into probabilities.
         shift_pixels: of the network's features, see `cell_affine`.
-        usual: the mean maps that `method` has subtracted from the maps of every version, on the
-            grid of that version (`models.centring`). They are added back before resampling and
-            subtracted again on the grid of the plain image.
+        subtracted: the mean maps that `method` has subtracted from the maps of every version, on
+            the grid of that version (`models.centring`). They are added back before resampling
+            and subtracted again on the grid of the plain image.
 
     Returns:
         Probabilities and maps.
@@ -152,8 +152,8 @@ def average_versions(
         else:
             cell = cell_affine(images.shape, maps.shape, shift_pixels)
             back = compose(compose(cell, inverse(to_plain)), inverse(cell))
-            planes, inside = sample(maps + usual, back, *maps.shape[-2:])
-            carried.append(Sampled(planes - usual, inside))
+            planes, inside = sample(maps + subtracted, back, *maps.shape[-2:])
+            carried.append(Sampled(planes - subtracted, inside))
     return torch.stack(of_versions).mean(0), mean_inside(carried)
 
 

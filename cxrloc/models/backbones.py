@@ -1,27 +1,23 @@
-"""Backbones: torchvision's networks without their classifiers, down to any output stride.
+"""Backbones: networks of torchvision and timm without their classifiers, and two of our own.
 
-An input of N x N gives N/J x N/J features, with J of `native_stride` and N a multiple of it;
-`grid.set_output_stride` gives a finer grid. Submodules keep torchvision's names, so that its
-weights fit.
+An input of N x N gives N/J x N/J features, where J is the `native_stride` of the `Backbone` and N
+a multiple of J; `grid.set_output_stride` gives a finer grid. Submodules keep the names that they
+have in torchvision and timm, so that published weights fit.
+
+To add a backbone, write a function that builds its layers and add one line to `BACKBONES`.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from cxrloc.models import zoo
-
-
-def native_stride(backbone: str) -> int:
-    """Pixels of the input per cell of an unchanged backbone's grid.
-
-    >>> native_stride("resnet50"), native_stride("resnet50_large")
-    (32, 64)
-    """
-    return 64 if backbone in LARGE else 32
+from cxrloc.models.grid import SamePadded
+from cxrloc.types import CxrlocError
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -167,29 +163,111 @@ def mobilenet_v2() -> nn.Sequential:
     return torchvision.models.mobilenet_v2().features
 
 
-LARGE: dict[str, Callable[[], nn.Module]] = {
-    "resnet38_large": resnet38_large,
-    "resnet50_large": resnet50_large,
-    "resnet101_large": resnet101_large,
-}
-"""Backbones that halve the image once more than the others."""
+def timm_classifier(name: str, pretrained: bool = False) -> Any:
+    """A classifier by timm's name.
 
-BACKBONES: dict[str, Callable[[], nn.Module]] = {
-    "alexnet": alexnet,
-    "googlenet": googlenet,
-    "vgg16": vgg16,
-    "resnet18": resnet18,
-    "resnet38": resnet38,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
-    **LARGE,
-    "small_resnet": small_resnet,
-    "densenet121": densenet121,
-    "densenet169": densenet169,
-    "densenet201": densenet201,
-    "mobilenet_v2": mobilenet_v2,
-    "inception_resnet_v2": zoo.inception_resnet_v2,
-    "xception": zoo.xception,
-    "nasnet_large": zoo.nasnet_large,
+    Raises:
+        CxrlocError: timm is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise CxrlocError(
+            f"backbone {name} needs the timm package: pip install 'cxrloc[zoo]'"
+        ) from error
+    return timm.create_model(name, pretrained=pretrained)
+
+
+def inception_resnet_v2() -> nn.Module:
+    """Inception-ResNet-v2 (Szegedy et al. 2017); 1536 channels."""
+    return _timm_features("inception_resnet_v2", padded=True)
+
+
+def xception() -> nn.Module:
+    """Xception of Chollet 2017, which timm calls legacy; 2048 channels."""
+    return _timm_features("legacy_xception", padded=True)
+
+
+def nasnet_large() -> nn.Module:
+    """NASNet-A Large (Zoph et al. 2018); 4032 channels."""
+    network = _timm_features("nasnetalarge", padded=False)
+    network.conv0.conv = SamePadded(network.conv0.conv)
+    return network
+
+
+def _timm_features(name: str, padded: bool) -> Any:
+    """All layers of a classifier of timm but its pooling and its last layer.
+
+    Departs: kernels without padding get half their size as padding, so that the cells cover the
+    image without a gap.
+    """
+    network = timm_classifier(name)
+    network.reset_classifier(0, global_pool="")
+    for layer in network.modules() if padded else ():
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            kernel = layer.kernel_size
+            sides = (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)
+            layer.padding = (sides[0] // 2, sides[1] // 2)
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """How a backbone is built, and what is known of its grid and of its published weights.
+
+    Attributes:
+        build: gives the layers from 3 channels to the features, with random weights.
+        torchvision_weights: the name under which torchvision publishes ImageNet weights
+            (IMAGENET1K_V1) for these layers; empty where it does not.
+        timm_weights: the name under which timm publishes them.
+        native_stride: pixels of the input per cell of the grid.
+        has_refinable_grid: whether `grid.set_output_stride` can make the grid finer. It cannot
+            where branches that run beside each other have strides of their own.
+        cell_shift_pixels: how far right of (and below) its cell's centre the centre of what a
+            feature sees lies; None: `grid.cell_shift_pixels` finds it from the layers, which it
+            cannot do where there are branches.
+    """
+
+    build: Callable[[], nn.Module]
+    torchvision_weights: str = ""
+    timm_weights: str = ""
+    native_stride: int = 32
+    has_refinable_grid: bool = True
+    cell_shift_pixels: float | None = None
+
+
+BACKBONES: dict[str, Backbone] = {
+    "alexnet": Backbone(alexnet, "alexnet"),
+    "googlenet": Backbone(googlenet, "googlenet"),
+    "vgg16": Backbone(vgg16, "vgg16"),
+    "resnet18": Backbone(resnet18, "resnet18"),
+    "resnet38": Backbone(resnet38),
+    "resnet50": Backbone(resnet50, "resnet50"),
+    "resnet101": Backbone(resnet101, "resnet101"),
+    # The second max-pooling of the three below has no weights, so those of the small ones fit.
+    "resnet38_large": Backbone(resnet38_large, native_stride=64),
+    "resnet50_large": Backbone(resnet50_large, "resnet50", native_stride=64),
+    "resnet101_large": Backbone(resnet101_large, "resnet101", native_stride=64),
+    "small_resnet": Backbone(small_resnet),
+    "densenet121": Backbone(densenet121, "densenet121"),
+    "densenet169": Backbone(densenet169, "densenet169"),
+    "densenet201": Backbone(densenet201, "densenet201"),
+    "mobilenet_v2": Backbone(mobilenet_v2, "mobilenet_v2"),
+    # Five strides of 2 with odd kernels, padded on both sides, look at the first pixel of a cell
+    # of 32 pixels, which lies 15.5 left of its centre.
+    "inception_resnet_v2": Backbone(
+        inception_resnet_v2,
+        timm_weights="inception_resnet_v2",
+        has_refinable_grid=False,
+        cell_shift_pixels=-15.5,
+    ),
+    "xception": Backbone(
+        xception, timm_weights="legacy_xception", has_refinable_grid=False, cell_shift_pixels=-15.5
+    ),
+    # NASNet pads as TensorFlow does, and its branches look at different places: this is their
+    # mean, measured as the centre of the gradient with equal weights.
+    "nasnet_large": Backbone(
+        nasnet_large, timm_weights="nasnetalarge", has_refinable_grid=False, cell_shift_pixels=5.0
+    ),
 }
-"""Networks by torchvision's names, and others: () -> layers from 3 channels to the features."""
+"""Backbones by torchvision's names where it has them, else by their papers' names."""

@@ -55,14 +55,16 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
     return centred
 
 
-def usual_maps(
+def mean_maps(
     network: nn.Module, findings: Sequence[int]
 ) -> Float[Tensor, "finding map_row map_col"] | None:
-    """What centring takes off the class activation maps of these columns: w m(x, y).
+    """What centring subtracts from the class activation maps of these columns: w m(x, y).
 
     None for networks that are not centred.
     """
-    if not isinstance(network, Localizer) or network.usual is None:
+    mean_features = getattr(network, "usual", None)
+    if mean_features is None:
         return None
+    weight = network.get_parameter("prediction.weight")[list(findings)]
     with torch.no_grad():
-        return torch.einsum("fd,dyx->fyx", network.prediction.weight[list(findings)], network.usual)
+        return torch.einsum("fd,dyx->fyx", weight, mean_features)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.given import Given, Subject
+from cxrloc.models.context import BoundNetwork, Input, Subject
 from cxrloc.models.localizer import Localizer, LocalizerConfig, Trunk
 from cxrloc.models.pooling import POOLINGS
 from cxrloc.types import CxrlocError, View
@@ -19,7 +19,7 @@ class DualNet(nn.Module):
     Rubin et al. 2018, section 4 and Fig. 1. It takes both images as one tensor, the channels of
     the frontal one first, and its features are those of both trunks in the same order; so
     `logits = prediction(pool(features))` as in a `Localizer`, and the heatmap of a view comes from
-    its half of the features and of the prediction weights (`given`).
+    its half of the features and of the prediction weights (`bind`).
 
     Attributes:
         config: of each trunk, and of the outputs.
@@ -34,6 +34,8 @@ class DualNet(nn.Module):
     (torch.Size([1, 1]), torch.Size([1, 384, 2, 2]))
     """
 
+    reads = (Input.IMAGE, Input.SECOND_VIEW)
+
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
         self.config = config
@@ -41,6 +43,11 @@ class DualNet(nn.Module):
         self.cell_shift_pixels = self.frontal.cell_shift_pixels
         self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
         self.prediction = nn.Linear(2 * self.frontal.depth, len(config.findings))
+
+    @property
+    def trunks(self) -> dict[str, nn.Module]:
+        """The parts before the pooling, by what they read, in the order of the input's channels."""
+        return {"frontal image": self.frontal, "lateral image": self.lateral}
 
     def forward(
         self, images: Float[Tensor, "batch both_channel row col"]
@@ -52,8 +59,8 @@ class DualNet(nn.Module):
         features = torch.cat([self.frontal(frontal), self.lateral(lateral)], dim=1)
         return self.prediction(self.pool(features)), features
 
-    def given(self, subjects: Sequence[Subject]) -> Given:
-        """The network as it explains one view of each pair: the other view's features are 0.
+    def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
+        """The network for maps of one view of each pair: the other view's features are 0.
 
         Args:
             subjects: the image of each pair that a heatmap is asked for; `view` says which half.
@@ -67,7 +74,7 @@ class DualNet(nn.Module):
             is_lateral = torch.arange(2 * half, device=features.device)[:, None, None] >= half
             return logits, torch.where(is_lateral == keep, features, 0)
 
-        return Given(self, run)
+        return BoundNetwork(self, run)
 
 
 def start_from_views(network: DualNet, frontal: Localizer, lateral: Localizer) -> None:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.backbones import BACKBONES, native_stride
+from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.grid import (
     cell_shift_pixels,
     pad_as_tensorflow,
@@ -16,7 +16,6 @@ from cxrloc.models.grid import (
     set_output_stride,
 )
 from cxrloc.models.pooling import POOLINGS
-from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
@@ -76,10 +75,11 @@ class LocalizerConfig:
             raise CxrlocError(
                 f"centred_cells {self.centred_cells}: 0 or more, with average pooling alone"
             )
-        native = native_stride(self.backbone)
+        backbone = BACKBONES[self.backbone]
+        native = backbone.native_stride
         if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
-        if self.output_stride < native and self.backbone in CELL_SHIFTS_PIXELS:
+        if self.output_stride < native and not backbone.has_refinable_grid:
             raise CxrlocError(
                 f"output_stride {self.output_stride}: the grid of {self.backbone} cannot be made "
                 f"finer than {native}"
@@ -116,18 +116,19 @@ class Trunk(nn.Module):
 
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
-        self.backbone = BACKBONES[config.backbone]()
+        backbone = BACKBONES[config.backbone]
+        self.backbone = backbone.build()
         set_input_channels(self.backbone, config.input_channels)
         if config.same_padding:
             pad_as_tensorflow(self.backbone)
-        if config.output_stride < native_stride(config.backbone):
+        if config.output_stride < backbone.native_stride:
             set_output_stride(self.backbone, config.output_stride)
         depth = _depth(self.backbone)
         self.transition = _transition(depth, config)
         self.depth = (
             depth if config.transition_channels == 0 else config.transition_channels or depth
         )
-        shift = CELL_SHIFTS_PIXELS.get(config.backbone)
+        shift = backbone.cell_shift_pixels
         self.cell_shift_pixels = cell_shift_pixels(self) if shift is None else shift
 
     def forward(
@@ -168,6 +169,11 @@ class Localizer(nn.Module):
         cells = config.centred_cells
         self.register_buffer("usual", torch.zeros(trunk.depth, cells, cells) if cells else None)
 
+    @property
+    def trunks(self) -> dict[str, nn.Module]:
+        """The part before the pooling, by what it reads: modules with backbone and transition."""
+        return {"image": self}
+
     def forward(
         self, images: Float[Tensor, "batch channel row col"]
     ) -> tuple[
@@ -199,7 +205,7 @@ def _transition(depth: int, config: LocalizerConfig) -> nn.Module:
     if config.transition_channels == 0:
         return nn.Identity()
     channels = config.transition_channels or depth
-    coarser = config.output_stride // native_stride(config.backbone)
+    coarser = config.output_stride // BACKBONES[config.backbone].native_stride
     return nn.Sequential(
         nn.AvgPool2d(coarser) if coarser > 1 else nn.Identity(),
         nn.Conv2d(depth, channels, kernel_size=1, bias=False),

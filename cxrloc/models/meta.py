@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.given import Given, Subject
+from cxrloc.models.context import BoundNetwork, Input, Subject
 from cxrloc.models.localizer import LocalizerConfig, Trunk
 from cxrloc.models.pooling import POOLINGS
 from cxrloc.types import CxrlocError, Sex, View
@@ -35,6 +35,7 @@ class MetaLocalizer(nn.Module):
         cell_shift_pixels: as in `Localizer`.
     """
 
+    reads = (Input.IMAGE, Input.METADATA)
     ages_years: Tensor
 
     def __init__(self, config: LocalizerConfig) -> None:
@@ -47,6 +48,11 @@ class MetaLocalizer(nn.Module):
         self.prediction = nn.Linear(trunk.depth, len(config.findings))
         self.meta = nn.Linear(len(META), len(config.findings), bias=False)
         self.register_buffer("ages_years", torch.tensor([0.0, 50.0, 100.0]))
+
+    @property
+    def trunks(self) -> dict[str, nn.Module]:
+        """The part before the pooling, by what it reads."""
+        return {"image": self}
 
     def forward(
         self,
@@ -64,18 +70,20 @@ class MetaLocalizer(nn.Module):
         features = self.transition(self.backbone(images))  # batch depth S S
         return self.prediction(self.pool(features)) + self.meta(values), features
 
-    def given(self, subjects: Sequence[Subject]) -> Given:
-        """The network for images of these subjects."""
+    def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
+        """The network for the images of these subjects."""
 
         def run(images: Tensor) -> tuple[Tensor, Tensor]:
             values = meta_values(subjects, self.ages_years.tolist()).to(images)
             return self(images, values.expand(len(images), -1))
 
-        return Given(self, run)
+        return BoundNetwork(self, run)
 
 
-def learn_ages(network: MetaLocalizer, ages_years: Sequence[float]) -> None:
-    """Set the range and the median of the training part's ages, in place; they travel along.
+def learn_ages(network: nn.Module, ages_years: Sequence[float]) -> None:
+    """Give a `MetaLocalizer` the range and the median of the training part's ages, in place.
+
+    They are saved with its weights.
 
     Raises:
         CxrlocError: there are no two different ages.
@@ -83,7 +91,7 @@ def learn_ages(network: MetaLocalizer, ages_years: Sequence[float]) -> None:
     ages = torch.tensor(ages_years)
     if len(ages) == 0 or ages.min() == ages.max():
         raise CxrlocError("the training part needs two different ages for a model that reads them")
-    network.ages_years.copy_(torch.stack([ages.min(), ages.median(), ages.max()]))
+    network.get_buffer("ages_years").copy_(torch.stack([ages.min(), ages.median(), ages.max()]))
 
 
 def meta_values(

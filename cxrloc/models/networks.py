@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from cxrloc.models.context import Input
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer
@@ -15,6 +16,15 @@ NETWORKS: dict[str, Callable[[LocalizerConfig], Network]] = {
     "meta": MetaLocalizer,
 }
 """Config to network with random weights, by `LocalizerConfig.architecture`."""
+
+
+def inputs_of_architecture(architecture: str) -> tuple[Input, ...]:
+    """What the networks of an architecture read, a name of `NETWORKS`.
+
+    >>> [str(each) for each in inputs_of_architecture("dualnet")]
+    ['image', 'second view']
+    """
+    return getattr(NETWORKS[architecture], "reads", (Input.IMAGE,))
 
 
 def build_network(config: LocalizerConfig) -> Network:

@@ -3,26 +3,21 @@
 import dataclasses
 import hashlib
 import json
-import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-import torchvision
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.dualnet import DualNet
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
+from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.networks import Network, build_network
-from cxrloc.models.probabilities import PROBABILITIES
-from cxrloc.models.zoo import TIMM_NAMES, timm_network
+from cxrloc.models.xrv import PREFIX, read_xrv
 from cxrloc.types import CxrlocError, UsageError
 
 _EMBEDDED = Path(__file__).parent / "embedded"
@@ -35,88 +30,6 @@ DEFAULT_MODEL = "nih-small-v4"
 
 PHANTOM_MODEL = "phantom-v1"
 """The model of a command that names none and is given no data: it is judged on phantoms."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """Where a model comes from and what it is good for.
-
-    Attributes:
-        name: as printed in every output.
-        trained_on: data set and number of images, in words.
-        findings: names of the outputs, in order.
-        probabilities: how logits become probabilities, a name of `PROBABILITIES`.
-        views: projections among the training images (`View` values); others give a warning.
-        operating_points: probability from which a finding counts as present.
-        auc: area under the ROC curve of a finding on the validation images.
-        training_patients: `hashed_patient` of everyone whose image trained it.
-        validation_patients: of everyone whose image trained nothing, but chose the weights and
-            operating points and gave the AUC; empty where it is not known who did.
-        training_images: how many images did.
-        limits: one sentence for every picture.
-        recipe: the TOML text it was trained by.
-        may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
-            `training_patients` does not say.
-        provenance: hashes of split and training data, seed, versions of packages.
-
-    Raises:
-        CxrlocError: there are no such probabilities.
-    """
-
-    name: str
-    trained_on: str
-    findings: tuple[str, ...]
-    views: tuple[str, ...] = ()
-    operating_points: Mapping[str, float] = field(default_factory=dict)
-    auc: Mapping[str, float] = field(default_factory=dict)
-    training_patients: tuple[str, ...] = ()
-    validation_patients: tuple[str, ...] = ()
-    training_images: int = 0
-    limits: str = ""
-    recipe: str = ""
-    may_have_seen: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    probabilities: str = "sigmoid"
-
-    def __post_init__(self) -> None:
-        if self.probabilities not in PROBABILITIES:
-            raise CxrlocError(
-                f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
-            )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A network with what belongs to its weights.
-
-    Attributes:
-        network: one of `networks.NETWORKS` in evaluation mode, or one's own `LocalizingNetwork`.
-        config: what the network was built from; None for one's own network.
-        preprocessing: how it wants its images.
-        card: origin, findings, views, limits.
-        sha256: of the file, in hexadecimal; empty for one's own network.
-    """
-
-    network: nn.Module
-    config: LocalizerConfig | None
-    preprocessing: Preprocessing
-    card: ModelCard
-    sha256: str = ""
-
-    def probabilities(
-        self, logits: Float[Tensor, "image finding"]
-    ) -> Float[Tensor, "image finding"]:
-        """Of all findings, in the order of the card's."""
-        return PROBABILITIES[self.card.probabilities](logits)
-
-
-def hashed_patient(patient_id: str) -> str:
-    """A patient's id as weights carry it: enough to recognise, not to read.
-
-    >>> hashed_patient("00000032")
-    'd6163f2399e9f31e'
-    """
-    return hashlib.sha256(f"cxrloc training patient {patient_id}".encode()).hexdigest()[:16]
 
 
 def write_model(
@@ -162,9 +75,7 @@ def read_model(name_or_path: str | Path) -> Model:
         CxrlocError: not a safetensors file of this package, or weights
             that do not fit the network it describes.
     """
-    if str(name_or_path).startswith("xrv:"):
-        from cxrloc.models.xrv import read_xrv  # which needs this module
-
+    if str(name_or_path).startswith(PREFIX):
         return read_xrv(str(name_or_path))
     path = MODELS.get(str(name_or_path), Path(name_or_path))
     if not path.is_file():
@@ -215,76 +126,3 @@ def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) 
         first = str(error).splitlines()[1].strip()
         raise CxrlocError(f"{path}: weights do not fit the network: {first}") from error
     return network.eval()
-
-
-def start_from_imagenet(network: Network, file: Path | None = None) -> None:
-    """Give the backbone weights trained on ImageNet, in place; a DualNet's both backbones.
-
-    How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
-    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 for timm's, and
-    with `same_padding` for those converted from TensorFlow, which saw [-1, 1].
-
-    Args:
-        network: its backbone is filled; with one input channel, the first convolution gets the
-            sum over red, green and blue.
-        file: weights under torchvision's names, safetensors or a `torch.save`d state dict
-            (read without executing anything); None: torchvision's own (IMAGENET1K_V1) or timm's,
-            from their cache or the network.
-
-    Raises:
-        CxrlocError: the file or the download cannot be had, or does not fit the backbone, or
-            torchvision's own weights meet a backbone that pads as TensorFlow does.
-    """
-    name = network.config.backbone
-    if file is None and network.config.same_padding:
-        raise CxrlocError(
-            f"torchvision's weights of {name} were not trained with same_padding: leave it out, "
-            "or name a file of weights that were"
-        )
-    source = file or f"torchvision's weights of {name}"
-    trunks = (network.frontal, network.lateral) if isinstance(network, DualNet) else (network,)
-    given = {key.removeprefix("features."): tensor for key, tensor in _imagenet(name, file).items()}
-    for trunk in trunks:
-        _fill_backbone(trunk.backbone, given, f"{source}: no weights for {name}")
-
-
-def _fill_backbone(backbone: nn.Module, given: Mapping[str, Tensor], complaint: str) -> None:
-    """Copy a classifier's weights, its first convolution summed where the backbone reads grey."""
-    own = backbone.state_dict()
-    first = next(iter(own))
-    for key, tensor in own.items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        new = given.get(key)
-        if new is not None and key == first and tensor.shape[1] == 1:
-            new = new.sum(dim=1, keepdim=True)
-        if new is None or new.shape != tensor.shape:
-            found = "nothing" if new is None else tuple(new.shape)
-            raise CxrlocError(f"{complaint}: {key} must be {tuple(tensor.shape)}, found {found}")
-        tensor.copy_(new)
-
-
-def _imagenet(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
-    """A whole classifier's state dict."""
-    try:
-        if file is None and backbone in TIMM_NAMES:
-            return timm_network(backbone, pretrained=True).state_dict()
-        if file is None:
-            name = backbone.removesuffix("_large")
-            if name not in torchvision.models.list_models():
-                raise CxrlocError(
-                    f"imagenet: nobody published ImageNet weights of {backbone}: start from "
-                    "scratch, or from a file of weights"
-                )
-            return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CxrlocError(
-            f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "
-            "--start FILE, or begin without, --start scratch"
-        ) from error
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error

@@ -14,7 +14,7 @@ from torch import Tensor
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import Model, ModelCard
+from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.whole_module import read_module_weights
 from cxrloc.types import CxrlocError, UsageError
 

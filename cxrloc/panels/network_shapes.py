@@ -3,18 +3,18 @@
 A forward pass on torch's "meta" device gives every shape without computing a number.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from cxrloc.models.dualnet import DualNet
+from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.meta import META, MetaLocalizer
+from cxrloc.models.meta import META
+from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
-from cxrloc.models.weights import Model
 from cxrloc.types import CxrlocError
 
 _SILENT = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
@@ -65,15 +65,7 @@ def network_flow(model: Model) -> Flow:
     network = network.to("meta").eval()
     channels, size = len(model.preprocessing.mean), model.preprocessing.size
     image = torch.empty(1, channels, size, size, device="meta")
-    if isinstance(network, DualNet):
-        parts: dict[str, nn.Module] = {
-            "frontal image": network.frontal,
-            "lateral image": network.lateral,
-        }
-    else:
-        steps = {"backbone": network.backbone, "transition": network.transition}
-        parts = {"image": nn.Sequential(OrderedDict(steps))}
-    trunks = {name: _trunk(name, part, image) for name, part in parts.items()}
+    trunks = {name: _trunk(name, part, image) for name, part in network.trunks.items()}
     depth = sum(stages[-1].shape[0] for stages in trunks.values())
     grid = next(iter(trunks.values()))[-1].shape[1:]
     findings = len(config.findings)
@@ -81,7 +73,7 @@ def network_flow(model: Model) -> Flow:
         trunks=trunks,
         head=(*_head(network, config, depth),),
         heatmap=(findings, *grid),
-        beside=META if isinstance(network, MetaLocalizer) else (),
+        beside=META if Input.METADATA in inputs_of(network) else (),
     )
 
 
@@ -89,8 +81,8 @@ def _head(network: Network, config: LocalizerConfig, depth: int) -> list[Stage]:
     pooling = (
         f"{config.pooling}, r = {config.lse_r:g}" if config.pooling == "lse" else config.pooling
     )
-    joined = ("concatenated",) if isinstance(network, DualNet) else ()
-    inputs = depth + (len(META) if isinstance(network, MetaLocalizer) else 0)
+    joined = ("concatenated",) if Input.SECOND_VIEW in inputs_of(network) else ()
+    inputs = depth + (len(META) if Input.METADATA in inputs_of(network) else 0)
     outputs = (len(config.findings),)
     return [
         Stage("Global pooling", (pooling, *joined), (depth,)),

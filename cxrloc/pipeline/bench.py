@@ -23,8 +23,11 @@ from cxrloc.evaluation.localization.tables import COLUMNS, localization_frame, r
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.localization.regions import check_thresholds
-from cxrloc.models.weights import Model, read_model
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import caption_of, describe_models, names_training_patients
+from cxrloc.models.weights import read_model
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.bench_examples import draw_examples
 from cxrloc.pipeline.bench_files import (
@@ -49,8 +52,6 @@ from cxrloc.pipeline.image_sets import (
     refuse_contamination,
 )
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.paired_images import Pairing, paired_images
-from cxrloc.pipeline.provenance import caption_of, describe_models, say_whom_they_saw
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
 from cxrloc.types import CxrlocError, MatchRule, Measurement, UsageError
@@ -143,7 +144,9 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     if options.save_maps:
         make_maps_folder(out / "maps")
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
-    image_set = paired_images(read_images(data), models, options.pairing)
+    image_set = read_images(data)
+    paired = paired_images(*image_set[:3], models, options.pairing)
+    image_set = image_set._replace(**paired._asdict())
     benchmark = images_to_score(image_set, options.protocol.population)
     if options.protocol.population == "labelled":
         _check_labels(benchmark)
@@ -234,7 +237,7 @@ def _run_card(
         "protocol": asdict(options.protocol),
         **describe_scores(scores, claims, benchmark.records),
         # A model whose card names one of these patients was refused above.
-        "contaminated_patients": 0 if say_whom_they_saw(models) else "unknown",
+        "contaminated_patients": 0 if names_training_patients(models) else "unknown",
     }
 
 

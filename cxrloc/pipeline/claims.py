@@ -12,8 +12,8 @@ from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.models.weights import Model
-from cxrloc.pipeline.provenance import (
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import (
     above_operating_point,
     contamination_warnings,
     selection_warnings,

@@ -43,7 +43,16 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.published import published_means
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import Failure, InferenceSettings
-from cxrloc.models.weights import Model, read_model
+from cxrloc.inference.paired_images import Pairing, paired_images
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import (
+    caption_of,
+    describe_models,
+    names_training_patients,
+    operating_point,
+    selection_warnings,
+)
+from cxrloc.models.weights import read_model
 from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.pipeline.classify_inputs import (
@@ -58,14 +67,6 @@ from cxrloc.pipeline.classify_inputs import (
 from cxrloc.pipeline.image_sets import ImageSet, refuse_contamination
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.own_split import leaking_models
-from cxrloc.pipeline.paired_images import Pairing, paired_images
-from cxrloc.pipeline.provenance import (
-    caption_of,
-    describe_models,
-    operating_point,
-    say_whom_they_saw,
-    selection_warnings,
-)
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.types import ClassificationReport, CxrlocError, Record
@@ -160,7 +161,8 @@ def classify_by(
     make_folder(out)
     image_set = labelled_images(data, options.split, options.labels, models)
     readings = read_readings(options.readings) if options.readings else None
-    image_set = paired_images(image_set, models, options.pairing)
+    paired = paired_images(*image_set[:3], models, options.pairing)
+    image_set = image_set._replace(**paired._asdict())
     # A data set may list more patients than have an image on this disk, to be scored.
     here = {image.image_id for image in image_set.images}
     records = [record for record in image_set.records if record.image_id in here]
@@ -200,7 +202,7 @@ def classify_by(
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **seen.warnings},
         "notes": list(seen.notes),
-        "contaminated_patients": len(leaked) if say_whom_they_saw(models) else "unknown",
+        "contaminated_patients": len(leaked) if names_training_patients(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

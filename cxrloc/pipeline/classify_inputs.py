@@ -13,10 +13,10 @@ from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.predict import Predicted, gather, predict
-from cxrloc.models.weights import Model
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import contamination_warnings, view_warnings
 from cxrloc.pipeline.image_sets import ImageSet, read_images
 from cxrloc.pipeline.own_split import own_test_part
-from cxrloc.pipeline.provenance import contamination_warnings, view_warnings
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 

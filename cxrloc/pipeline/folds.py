@@ -11,7 +11,8 @@ import pandas as pd
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.tables import classification_frame, frame_markdown
 from cxrloc.inference.batches import Failure
-from cxrloc.models.weights import Model, read_model
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.classify_inputs import PredictionWatch
 from cxrloc.pipeline.outputs import make_folder

@@ -14,25 +14,25 @@ from jaxtyping import Float
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, chosen_findings
-from cxrloc.inference.hierarchy import unconditional
+from cxrloc.inference.hierarchy import ALONG_TREE, unconditional
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.inference.map_files import write_maps
+from cxrloc.inference.paired_images import Pairing, paired_files
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.heatmaps import is_degenerate
 from cxrloc.localization.regions import check_thresholds
-from cxrloc.models.weights import Model, read_model
-from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel, write_png
-from cxrloc.pipeline.outputs import make_folder, plan_outputs
-from cxrloc.pipeline.paired_images import Pairing, paired_files
-from cxrloc.pipeline.provenance import (
-    ALONG_TREE,
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import (
     above_operating_point,
     caption_of,
     condition_warnings,
     describe_models,
     view_warnings,
 )
+from cxrloc.models.weights import read_model
+from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel, write_png
+from cxrloc.pipeline.outputs import make_folder, plan_outputs
 from cxrloc.types import Detection, Heatmaps
 
 PICTURE_WIDTH = 1600  # pixels, at most

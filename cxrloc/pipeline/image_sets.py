@@ -12,7 +12,7 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.scored_pairs import Population
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image
-from cxrloc.models.weights import Model
+from cxrloc.models.model import Model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.types import CxrlocError, Radiograph, Record
 

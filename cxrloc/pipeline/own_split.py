@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cxrloc.evaluation.boxed_patients import boxed_patients, named_patients
-from cxrloc.models.weights import Model
+from cxrloc.models.model import Model
 from cxrloc.recipe import recipe_of_text
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import split_parts

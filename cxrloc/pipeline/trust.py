@@ -13,13 +13,13 @@ from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
 from cxrloc.inference.batches import Failure
+from cxrloc.inference.paired_images import paired_images
+from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.paired_images import paired_images
-from cxrloc.pipeline.provenance import caption_of, describe_models
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.pipeline.trust_cases import (
     Case,
@@ -70,7 +70,9 @@ def trust(
     models = read_tested(options)
     model = models.model
     every = [m for m in (model, models.shuffled, *models.others) if m is not None]
-    image_set = paired_images(read_images(data), every, options.pairing)
+    image_set = read_images(data)
+    paired = paired_images(*image_set[:3], every, options.pairing)
+    image_set = image_set._replace(**paired._asdict())
     images = drawn_images(image_set, model, options)
     cases, failures = positive_cases(model, image_set, images, options)
     if not cases:

@@ -13,13 +13,13 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
 from cxrloc.inference.localize import localize
+from cxrloc.inference.paired_images import Pairing
 from cxrloc.localization.heatmaps import is_degenerate
-from cxrloc.models.dualnet import DualNet
-from cxrloc.models.given import Given, NeedsMore, Subject
+from cxrloc.models.context import BoundNetwork, Input, Subject, bound, inputs_of
 from cxrloc.models.localizer import LocalizingNetwork
-from cxrloc.models.weights import Model, read_model
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
 from cxrloc.pipeline.image_sets import ImageSet
-from cxrloc.pipeline.paired_images import Pairing
 from cxrloc.types import Affine, CxrlocError, Heatmaps, Label
 
 
@@ -156,7 +156,7 @@ def _scored_view(
 ) -> tuple[Float[Tensor, "channel row col"], Float[Tensor, "channel row col"] | None]:
     """The input that is tested, and the lateral view where the network reads two."""
     whole = torch.from_numpy(item.inputs[0][0]).to(device)
-    if not isinstance(model.network, DualNet):
+    if Input.SECOND_VIEW not in inputs_of(model.network):
         return whole, None
     frontal, lateral = whole.chunk(2)  # the images of a pair are its frontal one (`paired_images`)
     return frontal, lateral
@@ -165,19 +165,17 @@ def _scored_view(
 def network_of_image(network: nn.Module, case: Case) -> LocalizingNetwork:
     """A model's network, or one with other weights, as it sees this case's image.
 
-    The lateral view of a pair, or age, sex and view of the patient are filled in.
+    It is bound to the lateral view of a pair, or to age, sex and view of the patient.
     """
-    if not isinstance(network, NeedsMore):
-        return network  # type: ignore[return-value]
-    given, partner = network.given([case.subject]), case.partner
+    of_subject, partner = bound(network, [case.subject]), case.partner
     if partner is None:
-        return given
+        return of_subject
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         lateral = partner.expand(len(images), *partner.shape)
-        return given(torch.cat([images, lateral], dim=1))
+        return of_subject(torch.cat([images, lateral], dim=1))
 
-    return Given(given, run)
+    return BoundNetwork(of_subject, run)
 
 
 def _unchanged(batch: Sequence[Prepared]) -> Sequence[Prepared]:

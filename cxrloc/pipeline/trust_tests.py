@@ -19,8 +19,8 @@ from cxrloc.evaluation.trust.table import TESTS, TrustRow, mean_row
 from cxrloc.images.geometry import compose
 from cxrloc.inference.batches import Image
 from cxrloc.localization.heatmaps import heatmap_method, is_degenerate
-from cxrloc.models.dualnet import DualNet
-from cxrloc.models.weights import Model
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.model import Model
 from cxrloc.pipeline.trust_cases import (
     Case,
     TestedModels,
@@ -63,7 +63,7 @@ def weight_randomisation(
 ) -> Iterator[TrustRow]:
     """Likeness to the maps of ever more random networks."""
     for name, network in randomised_cascade(model.network, options.resampling.seed):
-        if isinstance(model.network, DualNet) and name.startswith("lateral"):
+        if Input.SECOND_VIEW in inputs_of(model.network) and name.startswith("lateral"):
             continue  # has no part in the map of a frontal image
         maps = [_map(model, network, case.image, case, options) for case in cases]
         values = [_likeness(case, own) for case, own in zip(cases, maps, strict=True)]

@@ -14,6 +14,8 @@ from cxrloc.datasets.image_cache import Source, Watch, cached_images
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
+from cxrloc.models.context import Input
+from cxrloc.models.networks import inputs_of_architecture
 from cxrloc.training.labels import label_warnings
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder, find_records
@@ -21,9 +23,6 @@ from cxrloc.types import CxrlocError, Radiograph, Record
 
 TEMPLATE_IMAGES = 1000
 """Training images whose mean is a good template."""
-
-DUALNET = "dualnet"
-"""The architecture that takes a frontal and a lateral image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +152,7 @@ def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]
 
 def _paired(parts: Parts, recipe: Recipe) -> Parts:
     """For a network of two views a frontal and a lateral image in turn, else all records."""
-    if recipe.network.architecture != DUALNET:
+    if Input.SECOND_VIEW not in inputs_of_architecture(recipe.network.architecture):
         return parts
     train, validation, test = (
         [each for pair in pairs_by_study(part, recipe.data.pairing) for each in pair]
@@ -179,7 +178,8 @@ def _decoded(
 
 
 def _image_set(records: Sequence[Record], decoded: _Decoded, recipe: Recipe) -> ImageSet:
-    views = 2 if recipe.network.architecture == DUALNET else 1
+    reads = inputs_of_architecture(recipe.network.architecture)
+    views = 2 if Input.SECOND_VIEW in reads else 1
     blank = 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
     slots = np.array([decoded.slots[record.image_id] for record in records], dtype=np.int64)
     return ImageSet(

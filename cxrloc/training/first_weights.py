@@ -2,17 +2,20 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import safetensors
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.dualnet import DualNet, start_from_views
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer
+from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
 from cxrloc.models.normalisation import unfold_normalisation
-from cxrloc.models.weights import Model, read_model, start_from_imagenet
+from cxrloc.models.weights import read_model
 from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
@@ -113,12 +116,13 @@ def _start_from_models(network: Network, weights: str) -> None:
     if len(models) == 1:
         _start_from_model(network, models[0], weights)
         return
-    views = [model.network for model in models if isinstance(model.network, Localizer)]
-    if not isinstance(network, DualNet) or len(views) < len(models):
+    alone = all(inputs_of(model.network) == (Input.IMAGE,) for model in models)
+    if Input.SECOND_VIEW not in inputs_of(network) or not alone:
         raise CxrlocError(
             f"{weights}: only a DualNet starts from two models, each of a single view"
         )
-    start_from_views(network, *views)
+    frontal, lateral = (cast(Localizer, model.network) for model in models)
+    start_from_views(cast(DualNet, network), frontal, lateral)
 
 
 def _start_from_model(network: Network, model: Model, name_or_path: str) -> None:
@@ -142,11 +146,9 @@ def _start_from_model(network: Network, model: Model, name_or_path: str) -> None
 
 
 def _backbones(network: Network, images: Tensor) -> list[tuple[nn.Module, Tensor]]:
-    """Each backbone with the images that it sees."""
-    if not isinstance(network, DualNet):
-        return [(network.backbone, images)]
-    frontal, lateral = images.chunk(2, dim=1)
-    return [(network.frontal.backbone, frontal), (network.lateral.backbone, lateral)]
+    """Each backbone with the images that it sees: one after the other in the channels."""
+    backbones = [trunk.get_submodule("backbone") for trunk in network.trunks.values()]
+    return list(zip(backbones, images.chunk(len(backbones), dim=1), strict=True))
 
 
 def _is_folded(backbone: nn.Module) -> bool:

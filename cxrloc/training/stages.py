@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from cxrloc.datasets.batches import evaluation_inputs
 from cxrloc.datasets.splits import LEAKS
-from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.meta import learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
 from cxrloc.training.data import TrainingData
 from cxrloc.training.distributed import synchronised, world_size
@@ -116,7 +117,7 @@ def build(recipe: Recipe, data: TrainingData, device: torch.device) -> Network:
     with torch.random.fork_rng([]):  # networks are built on the CPU: no GPU draws numbers
         torch.manual_seed(recipe.fit.seed)
         network = build_network(recipe.network)
-    if isinstance(network, MetaLocalizer):
+    if Input.METADATA in inputs_of(network):
         ages = [r.age_years for r in data.parts.train if r.age_years is not None]
         learn_ages(network, ages)
     feeding = feeding_for(recipe, recipe.fit, "", torch.device("cpu"))
@@ -130,9 +131,9 @@ def build(recipe: Recipe, data: TrainingData, device: torch.device) -> Network:
 
 def with_values(data: TrainingData, network: Network) -> TrainingData:
     """The data with age, sex and view beside each image, if the network reads them."""
-    if not isinstance(network, MetaLocalizer):
+    if Input.METADATA not in inputs_of(network):
         return data
-    ages = network.ages_years.tolist()
+    ages = network.get_buffer("ages_years").tolist()
     return replace(
         data,
         train=replace(data.train, values=meta_values(data.parts.train, ages)),

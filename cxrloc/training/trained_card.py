@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cxrloc.models.weights import ModelCard, hashed_patient
+from cxrloc.models.model import ModelCard, hashed_patient
 from cxrloc.training.data import TrainingData
 from cxrloc.training.first_weights import earlier_models, weights_sha256
 from cxrloc.training.recipe_config import Recipe

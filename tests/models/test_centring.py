@@ -11,10 +11,11 @@ from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.versions import VERSIONS, average_versions, make_versions
 from cxrloc.localization.heatmaps import cam
-from cxrloc.models.centring import centre, usual_maps
+from cxrloc.models.centring import centre, mean_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.probabilities import sigmoid
-from cxrloc.models.weights import Model, ModelCard, read_model, write_model
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, UsageError
 
 FINDINGS = ("Mass", "Nodule")
@@ -41,10 +42,13 @@ def test_versions_of_an_image_lose_the_usual_chest_where_the_plain_image_shows_i
     images = torch.rand(4, 1, 64, 64)
     centred = centre(plain, [images])
     affines, seen_as = VERSIONS[versions](64, 64, 0), Preprocessing(size=64)
-    usual = usual_maps(centred, range(2))
+    usual = mean_maps(centred, range(2))
     (_, maps), (_, raw) = (
         average_versions(
-            partial(cam, network), make_versions(images, affines, seen_as), sigmoid, usual=taken
+            partial(cam, network),
+            make_versions(images, affines, seen_as),
+            sigmoid,
+            subtracted=taken,
         )
         for network, taken in ((centred, usual), (plain, 0.0))
     )

@@ -5,8 +5,9 @@ from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.model import ModelCard
 from cxrloc.models.networks import build_network
-from cxrloc.models.weights import ModelCard, read_model, write_model
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, Record, View
 
 FINDINGS = ("Mass", "Nodule", "Hernia")
@@ -46,15 +47,15 @@ def test_each_views_map_comes_from_its_half_of_the_weights(network, pairs):
         own = network.lateral(pairs[1:, 1:])
     weights = network.prediction.weight[:, own.shape[1] :]
     expected = torch.einsum("bdhw,cd->bchw", own, weights)
-    logits, maps = cam(network.given([FRONTAL, LATERAL]), pairs)
+    logits, maps = cam(network.bind([FRONTAL, LATERAL]), pairs)
     torch.testing.assert_close(maps[1:], expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits, network(pairs)[0])
 
 
 def test_the_two_maps_and_the_bias_make_the_logit(network, pairs):
     one = pairs[:1]
-    logits, of_frontal = cam(network.given([FRONTAL]), one)
-    _, of_lateral = cam(network.given([LATERAL]), one)
+    logits, of_frontal = cam(network.bind([FRONTAL]), one)
+    _, of_lateral = cam(network.bind([LATERAL]), one)
     total = of_frontal.mean((2, 3)) + of_lateral.mean((2, 3)) + network.prediction.bias
     torch.testing.assert_close(total, logits)
 
@@ -63,8 +64,8 @@ def test_the_two_maps_and_the_bias_make_the_logit(network, pairs):
 def test_gradients_of_a_views_map_ignore_the_other_view(network, pairs, method):
     frontal = pairs[:1]
     changed = torch.cat([frontal[:, :1], 1 - frontal[:, 1:]], dim=1)
-    given = network.given([FRONTAL])
-    maps, after = (HEATMAPS[method](given, images, [0])[1] for images in (frontal, changed))
+    bound = network.bind([FRONTAL])
+    maps, after = (HEATMAPS[method](bound, images, [0])[1] for images in (frontal, changed))
     torch.testing.assert_close(maps, after)
 
 

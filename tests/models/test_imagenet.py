@@ -6,9 +6,9 @@ import torchvision
 from torch.nn import functional as F
 
 from cxrloc.models.grid import SamePadded
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.normalisation import unfold_normalisation
-from cxrloc.models.weights import start_from_imagenet
 from cxrloc.recipe import read_recipe
 from cxrloc.types import CxrlocError
 

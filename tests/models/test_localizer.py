@@ -8,11 +8,12 @@ from torch import nn
 from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.grid import set_input_channels, set_output_stride
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.zoo import CELL_SHIFTS_PIXELS
 from cxrloc.types import CxrlocError
 
 FINDINGS = ("Mass", "Nodule")
 
+
+OF_TIMM = [name for name, backbone in BACKBONES.items() if backbone.timm_weights]
 
 DEEPER = ("resnet101", "resnet101_large", "resnet38_large", "densenet169", "densenet201")
 """More of the same blocks: one grid is enough."""
@@ -22,7 +23,8 @@ DEEPER = ("resnet101", "resnet101_large", "resnet38_large", "densenet169", "dens
     ("backbone", "side"),
     [
         (backbone, side)
-        for backbone in sorted(BACKBONES.keys() - CELL_SHIFTS_PIXELS.keys())
+        for backbone in BACKBONES
+        if backbone not in OF_TIMM
         for side in ((16,) if backbone in DEEPER else (8, 16, 32))
     ],
 )
@@ -34,7 +36,7 @@ def test_every_backbone_reaches_wangs_grids_from_one_input_size(backbone, side):
     assert features.shape[2:] == (side, side)
 
 
-@pytest.mark.parametrize("backbone", CELL_SHIFTS_PIXELS)
+@pytest.mark.parametrize("backbone", OF_TIMM)
 def test_networks_of_timm_tile_the_image_too(backbone):
     """At 224, as Pham et al. 2019 feed them."""
     pytest.importorskip("timm", reason="needs the extra zoo")
@@ -47,14 +49,14 @@ def test_networks_of_timm_tile_the_image_too(backbone):
 def test_a_zoo_network_without_timm_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(CxrlocError, match=r"xception needs the timm package: .*cxrloc\[zoo\]"):
-        BACKBONES["xception"]()
+        BACKBONES["xception"].build()
 
 
 @pytest.mark.parametrize(("depth", "layers"), [(38, 32), (50, 50), (101, 101)])
 def test_the_depth_in_baltruschats_names(depth, layers):
     """ResNet-38 is named after more layers than its stated blocks (2, 2, 3, 3) have."""
     with torch.device("meta"):
-        modules = dict(BACKBONES[f"resnet{depth}"]().named_modules())
+        modules = dict(BACKBONES[f"resnet{depth}"].build().named_modules())
     convolutions = [n for n, m in modules.items() if isinstance(m, nn.Conv2d)]
     assert len([n for n in convolutions if "downsample" not in n]) + 1 == layers
 
@@ -87,7 +89,7 @@ def test_without_transition_layer_the_features_are_the_backbones():
 
 
 def test_dilation_keeps_the_values_that_the_coarse_grid_had():
-    coarse, fine = BACKBONES["resnet18"]().eval(), BACKBONES["resnet18"]().eval()
+    coarse, fine = BACKBONES["resnet18"].build().eval(), BACKBONES["resnet18"].build().eval()
     fine.load_state_dict(coarse.state_dict())
     set_output_stride(fine, 8)
     image = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
@@ -98,7 +100,7 @@ def test_dilation_keeps_the_values_that_the_coarse_grid_had():
 def test_a_pooling_without_stride_leaves_a_blank_image_blank(backbone):
     """Padding must not darken the border: maxima ignore it, averages do not count it."""
     with torch.device("meta"):
-        layers = BACKBONES[backbone]()
+        layers = BACKBONES[backbone].build()
     set_output_stride(layers, 8)
     pools = [m for m in layers.modules() if isinstance(m, nn.MaxPool2d | nn.AvgPool2d)]
     assert any(pool.stride == 1 for pool in pools)
@@ -107,7 +109,7 @@ def test_a_pooling_without_stride_leaves_a_blank_image_blank(backbone):
 
 
 def test_one_grey_channel_is_three_equal_ones():
-    colour, grey = BACKBONES["resnet18"]().eval(), BACKBONES["resnet18"]().eval()
+    colour, grey = BACKBONES["resnet18"].build().eval(), BACKBONES["resnet18"].build().eval()
     grey.load_state_dict(colour.state_dict())
     set_input_channels(grey, 1)
     image = torch.rand(1, 1, 64, 64)

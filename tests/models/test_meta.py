@@ -5,7 +5,8 @@ from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values, missing_meta
-from cxrloc.models.weights import ModelCard, read_model, write_model
+from cxrloc.models.model import ModelCard
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, Record, Sex, View
 
 FINDINGS = ("Mass", "Nodule")
@@ -36,7 +37,7 @@ def test_the_two_layers_are_one_over_the_appended_vector(network, images):
     weight = torch.cat([network.prediction.weight, network.meta.weight], dim=1)
     expected = appended @ weight.T + network.prediction.bias
     torch.testing.assert_close(network(images, values)[0], expected)
-    torch.testing.assert_close(network.given([KNOWN, UNKNOWN])(images)[0], expected)
+    torch.testing.assert_close(network.bind([KNOWN, UNKNOWN])(images)[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_what_is_missing_is_half_way_and_said():
 
 
 def test_the_identity_of_average_pooling_gains_the_meta_term(network, images):
-    logits, maps = cam(network.given([KNOWN, UNKNOWN]), images)
+    logits, maps = cam(network.bind([KNOWN, UNKNOWN]), images)
     term = network.meta(meta_values([KNOWN, UNKNOWN], network.ages_years.tolist()))
     torch.testing.assert_close(maps.mean((2, 3)) + network.prediction.bias + term, logits)
 
@@ -68,8 +69,7 @@ def test_the_identity_of_average_pooling_gains_the_meta_term(network, images):
 def test_a_map_does_not_depend_on_the_meta_data(network, images):
     for method in ("cam", "grad_cam", "layer_cam"):
         maps = [
-            HEATMAPS[method](network.given([subject]), images[:1])[1]
-            for subject in (KNOWN, UNKNOWN)
+            HEATMAPS[method](network.bind([subject]), images[:1])[1] for subject in (KNOWN, UNKNOWN)
         ]
         torch.testing.assert_close(*maps)
 

@@ -5,8 +5,8 @@ from PIL import Image
 
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import start_from_imagenet
 
 PREPROCESSING = Preprocessing(size=224)
 DICOMS = ("wg04_RG1_chest_mono1_J2KI", "siim_txrv_mono2_jpeg", "nih_udacity_test1")

@@ -7,14 +7,10 @@ import safetensors.torch
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import (
-    ModelCard,
-    hashed_patient,
-    read_model,
-    start_from_imagenet,
-    write_model,
-)
+from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError
 
 CONFIG = LocalizerConfig("resnet18", ("Mass", "Nodule"), transition_channels=16, pooling="lse")

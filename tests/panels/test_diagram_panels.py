@@ -8,8 +8,9 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.networks import build_network
-from cxrloc.models.weights import Model, ModelCard, write_model
+from cxrloc.models.weights import write_model
 from cxrloc.panels.dependency_graph import draw_dependency
 from cxrloc.panels.label_tree import draw_label_tree
 from cxrloc.panels.network_chart import draw_network

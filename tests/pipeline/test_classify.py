@@ -16,7 +16,8 @@ from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.inference.batches import InferenceSettings
-from cxrloc.models.weights import ModelCard, hashed_patient, read_model, write_model
+from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import CxrlocError, Label, Predictions, UsageError

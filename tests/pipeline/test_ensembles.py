@@ -18,7 +18,8 @@ from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import ModelCard, write_model
+from cxrloc.models.model import ModelCard
+from cxrloc.models.weights import write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap

@@ -14,7 +14,8 @@ from typer.testing import Result
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.splits import SplitConfig, split_records
-from cxrloc.models.weights import Model, read_model
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from cxrloc.cli import app
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import ModelCard, write_model
+from cxrloc.models.model import ModelCard
+from cxrloc.models.weights import write_model
 
 FINDINGS = ("Lung Opacity", "Consolidation", "Pneumonia")
 GIVEN = (0.5, 0.8, 0.9)

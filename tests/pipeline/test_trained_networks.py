@@ -13,11 +13,11 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.paired_images import Pairing
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
-from cxrloc.pipeline.paired_images import Pairing
 from cxrloc.pipeline.trust import trust
 from cxrloc.pipeline.trust_cases import TrustOptions
 from cxrloc.recipe import read_recipe

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from cxrloc.datasets.batches import Batch
-from cxrloc.models.backbones import BACKBONES, native_stride
+from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.zoo import TIMM_NAMES
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.schedules import ScheduleConfig
 from cxrloc.training.step import parts_of, take_step
@@ -19,9 +18,9 @@ FIT = FitConfig(ScheduleConfig(0.1), batch_size=2, steps=1, optimizer="sgd", mom
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_step_moves_every_weight(backbone: str) -> None:
-    if backbone in TIMM_NAMES:
+    if BACKBONES[backbone].timm_weights:
         pytest.importorskip("timm", reason="this backbone is in the extra zoo")
-    stride = native_stride(backbone)
+    stride = BACKBONES[backbone].native_stride
     findings = ("Mass", "Nodule")
     config = LocalizerConfig(backbone, findings, output_stride=stride, transition_channels=8)
     with torch.random.fork_rng():

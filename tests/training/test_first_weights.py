@@ -4,7 +4,8 @@ from torch import nn
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import ModelCard, write_model
+from cxrloc.models.model import ModelCard
+from cxrloc.models.weights import write_model
 from cxrloc.training.first_weights import _is_folded, earlier_models, start
 
 

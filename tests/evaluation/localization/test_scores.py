@@ -23,7 +23,7 @@ from cxrloc.evaluation.localization.scores import (
 from cxrloc.evaluation.localization.tables import by_view, grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.models.weights import hashed_patient
+from cxrloc.models.model import hashed_patient
 from cxrloc.types import Affine, Annotation, Box, Detection, Heatmaps, MatchRule, Record, View
 
 RULES = (MatchRule("iobb", 0.5), MatchRule("iou", 0.25))

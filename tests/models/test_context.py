@@ -11,8 +11,8 @@ from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
 from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.networks import build_network
-from cxrloc.models.weights import Model, ModelCard
 from cxrloc.types import Radiograph, Sex, View
 
 FINDINGS = ("Mass", "Nodule")

@@ -1,18 +1,19 @@
-"""What every output says of the models behind it."""
+"""What every output says of the models behind it: origin, limits, warnings, operating points."""
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cxrloc.evaluation.contamination import may_be_seen
-from cxrloc.models.weights import Model, hashed_patient
+from cxrloc.models.model import Model, hashed_patient
 from cxrloc.types import Record, View
 
-ALONG_TREE = "Probabilities are products along CheXpert's label tree."
+IMAGE_IDS = {"ChestX-ray14": re.compile(r"\d{8}_\d{3}")}
+"""How the images of a data set are named."""
 
 
 def describe_models(models: Sequence[Model]) -> dict[str, Any]:
-    """Name, hash, origin and limits; an ensemble's are joined by " + "."""
+    """Name, hash, origin, limits and input size; the texts of an ensemble are joined by " + "."""
 
     def joined(parts: Sequence[str]) -> str:
         return " + ".join(dict.fromkeys(parts))
@@ -27,15 +28,16 @@ def describe_models(models: Sequence[Model]) -> dict[str, Any]:
 
 
 def caption_of(description: dict[str, Any]) -> str:
-    """The line under every picture."""
+    """The line under every picture, out of `describe_models`."""
     name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
     return f"Model {name}, trained on {trained_on}. {limits}"
 
 
 def condition_warnings(models: Sequence[Model]) -> list[str]:
-    """A warning per model whose recipe has it learn findings given their parents.
+    """A warning per model whose recipe lets it learn findings given their parents.
 
-    Whether its probabilities still are conditional after a second stage is open (Pham et al. 2019).
+    Open: Pham et al. 2019 do not say whether its probabilities still are conditional after a
+    second stage of training.
     """
     recipes = {model.card.name: tomllib.loads(model.card.recipe) for model in models}
     return [
@@ -47,7 +49,7 @@ def condition_warnings(models: Sequence[Model]) -> list[str]:
 
 
 def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
-    """A warning per model that was not trained on this view; an unknown view passes."""
+    """A warning per model that was not trained on this view; an unknown view gives none."""
     return [
         f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
         for model in models
@@ -55,13 +57,25 @@ def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
     ]
 
 
-def say_whom_they_saw(models: Sequence[Model]) -> bool:
-    """Whether the cards of all models, and there is one, name their training patients."""
+def names_training_patients(models: Sequence[Model]) -> bool:
+    """Whether there are models, and the card of each names the patients that trained it."""
     return bool(models) and all(model.card.training_patients for model in models)
 
 
+def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
+    """Whether an image is, by its name, of a data set that a model may have been trained on.
+
+    For published weights whose list of training images is lost.
+
+    >>> may_be_seen("00000013_005", ["ChestX-ray14"]), may_be_seen("view1", ["ChestX-ray14"])
+    (True, False)
+    """
+    patterns = (IMAGE_IDS[name] for name in data_sets if name in IMAGE_IDS)
+    return any(pattern.fullmatch(image_id) for pattern in patterns)
+
+
 def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
-    """A warning per model that may have been trained on this image, and cannot say."""
+    """A warning per model that may have been trained on this image, and whose card cannot say."""
     return [
         f"{model.card.name} may have been trained on this image: its score here is not held out"
         for model in models
@@ -70,7 +84,11 @@ def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
 
 
 def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> dict[str, int]:
-    """A warning per model that was chosen by some of these images, and how many they are."""
+    """A warning per model whose weights or thresholds some of these images chose.
+
+    Returns:
+        The warning, and the number of these images.
+    """
     warnings = {}
     for model in models:
         judges = frozenset(model.card.validation_patients)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from cxrloc.datasets.pairs import FRONTAL, PAIRINGS, Pair, pairs_by_study, read_pairs
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.study import read_study
 from cxrloc.inference.batches import Image, check_names
-from cxrloc.models.dualnet import DualNet
-from cxrloc.models.weights import Model
-from cxrloc.pipeline.image_sets import ImageSet
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Radiograph, Record, UsageError, View
 
 
@@ -28,26 +28,44 @@ class Pairing:
     choice: str = "first"
 
 
-def paired_images(image_set: ImageSet, models: Sequence[Model], pairing: Pairing) -> ImageSet:
+class PairedImages(NamedTuple):
+    """The images of a data set that two-view networks read, and how the set is called now."""
+
+    name: str
+    records: list[Record]
+    images: list[Image]
+
+
+def paired_images(
+    name: str,
+    records: list[Record],
+    images: list[Image],
+    models: Sequence[Model],
+    pairing: Pairing,
+) -> PairedImages:
     """One image per pair, the frontal one, where a model reads two views; else what was given.
+
+    Args:
+        name: of the data set; the number of pairs and how they were made are added.
+        records: of the data set.
+        images: those of the records that are on this disk.
+        models: that will see the images.
+        pairing: which images go together.
 
     Raises:
         UsageError: no model reads two views and pairs are named, or there is no such choice.
         CxrlocError: there is no pair, or the file of pairs cannot be used.
     """
     if not _reads_two_views(models, pairing):
-        return image_set
-    pairs = _pairs(image_set.name, image_set.records, models, pairing)
+        return PairedImages(name, records, images)
+    pairs = _pairs(name, records, models, pairing)
     frontal = {pair.frontal.image_id for pair in pairs}
-    images = [i for i in with_partners(image_set.images, pairs) if i.image_id in frontal]
+    images = [each for each in with_partners(images, pairs) if each.image_id in frontal]
     how = f"of {pairing.file}" if pairing.file else f"by study ({pairing.choice})"
     used = frontal | {pair.lateral.image_id for pair in pairs}
-    name = (
-        f"{image_set.name}, {len(pairs)} pairs {how}, "
-        f"{sum(record.image_id not in used for record in image_set.records)} images in none"
-    )
-    records = [pair.frontal for pair in pairs]
-    return image_set._replace(name=name, records=records, images=images)
+    single = sum(record.image_id not in used for record in records)
+    name = f"{name}, {len(pairs)} pairs {how}, {single} images in none"
+    return PairedImages(name, [pair.frontal for pair in pairs], images)
 
 
 def paired_files(
@@ -60,7 +78,7 @@ def paired_files(
     Args:
         images: of the paths, in their order.
         paths: the files.
-        models: that will see them.
+        models: that will see the images.
         pairing: which images go together.
 
     Raises:
@@ -80,9 +98,10 @@ def paired_files(
 
 
 def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]:
-    """Images with the reader of the other view; those in no pair, or whose partner lacks, as is.
+    """The images, each with the reader of the other view of its pair.
 
-    The view of an image is what its pair says, whatever its file says.
+    Images that are in no pair, or whose partner is not on this disk, stay as they are. The view of
+    an image is what its pair says, whatever its file says.
     """
     read = {image.image_id: image.read for image in images}
     partners: dict[str, tuple[Record, Record]] = {}
@@ -93,7 +112,9 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
 
     def reader(record: Record) -> Callable[[], Radiograph] | None:
         read_file = read.get(record.image_id)
-        if read_file is None and record.path is not None:  # named by its path, and not listed
+        if (
+            read_file is None and record.path is not None
+        ):  # in the file of pairs, but not among the images
             read_file = partial(read_radiograph, record.path)
         if read_file is None:
             return None
@@ -112,7 +133,7 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
 
 def _reads_two_views(models: Sequence[Model], pairing: Pairing) -> bool:
     check_names("--pairing", [pairing.choice], PAIRINGS)
-    two = any(isinstance(model.network, DualNet) for model in models)
+    two = any(Input.SECOND_VIEW in inputs_of(model.network) for model in models)
     if pairing.file is not None and not two:
         raise UsageError("--pairs is for networks that read two views, and none of these does")
     return two

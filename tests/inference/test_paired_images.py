@@ -10,13 +10,14 @@ from PIL import Image as Pillow
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.models.model import ModelCard
 from cxrloc.models.networks import build_network
-from cxrloc.models.weights import ModelCard, write_model
+from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
 from cxrloc.pipeline.image_sets import read_images
-from cxrloc.pipeline.paired_images import Pairing, paired_images
 from cxrloc.types import CxrlocError, UsageError
 from tests.images.dicom_files import write_dicom
 
@@ -85,9 +86,10 @@ def test_pairs_of_a_file_take_the_place_of_studies(dualnet, mimic, tmp_path):
     pairs = write_csv(
         tmp_path / "pairs.csv", ["frontal", "lateral"], [["pa10000002", "lateral10000002"]]
     )
-    image_set = paired_images(read_images(mimic), [read_model(dualnet)], Pairing(pairs))
-    (image,) = image_set.images
-    assert (image.image_id, len(image_set.records)) == ("pa10000002", 1)
+    image_set = read_images(mimic)
+    paired = paired_images(*image_set[:3], [read_model(dualnet)], Pairing(pairs))
+    (image,) = paired.images
+    assert (image.image_id, len(paired.records)) == ("pa10000002", 1)
     assert image.read().view == "PA"
     assert image.read_partner().view == "LATERAL"
 

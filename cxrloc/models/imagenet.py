@@ -1,0 +1,90 @@
+"""First weights of a backbone: those that torchvision or timm trained on ImageNet."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from cxrloc.models.backbones import BACKBONES, timm_classifier
+from cxrloc.models.networks import Network
+from cxrloc.types import CxrlocError
+
+
+def start_from_imagenet(network: Network, file: Path | None = None) -> None:
+    """Give the backbone weights trained on ImageNet, in place; a DualNet's both backbones.
+
+    How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
+    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 for timm's, and
+    with `same_padding` for those converted from TensorFlow, which saw [-1, 1].
+
+    Args:
+        network: its backbone is filled; with one input channel, the first convolution gets the
+            sum over red, green and blue.
+        file: weights under torchvision's names, safetensors or a `torch.save`d state dict
+            (read without executing anything); None: torchvision's own (IMAGENET1K_V1) or timm's,
+            from their cache or the network.
+
+    Raises:
+        CxrlocError: the file or the download cannot be had, or does not fit the backbone, or
+            torchvision's own weights meet a backbone that pads as TensorFlow does.
+    """
+    name = network.config.backbone
+    if file is None and network.config.same_padding:
+        raise CxrlocError(
+            f"torchvision's weights of {name} were not trained with same_padding: leave it out, "
+            "or name a file of weights that were"
+        )
+    source = file or f"torchvision's weights of {name}"
+    weights = _imagenet_weights(name, file)
+    weights = {key.removeprefix("features."): tensor for key, tensor in weights.items()}
+    for trunk in network.trunks.values():
+        backbone = trunk.get_submodule("backbone")
+        _fill_backbone(backbone, weights, f"{source}: no weights for {name}")
+
+
+def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:
+    """Copy a classifier's weights, its first convolution summed where the backbone reads grey."""
+    own = backbone.state_dict()
+    first = next(iter(own))
+    for key, tensor in own.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        new = weights.get(key)
+        if new is not None and key == first and tensor.shape[1] == 1:
+            new = new.sum(dim=1, keepdim=True)
+        if new is None or new.shape != tensor.shape:
+            found = "nothing" if new is None else tuple(new.shape)
+            raise CxrlocError(f"{complaint}: {key} must be {tuple(tensor.shape)}, found {found}")
+        tensor.copy_(new)
+
+
+def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
+    """The state dict of a whole classifier."""
+    record = BACKBONES[backbone]
+    try:
+        if file is None and record.timm_weights:
+            return timm_classifier(record.timm_weights, pretrained=True).state_dict()
+        if file is None and record.torchvision_weights:
+            name = record.torchvision_weights
+            return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
+        if file is None:
+            raise CxrlocError(
+                f"imagenet: nobody published ImageNet weights of {backbone}: start from scratch, "
+                "or from a file of weights"
+            )
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CxrlocError(
+            f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "
+            "--start FILE, or begin without, --start scratch"
+        ) from error
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error

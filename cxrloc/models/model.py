@@ -1,0 +1,95 @@
+"""A model: a network with the preprocessing and the card that belong to its weights."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.localizer import LocalizerConfig
+from cxrloc.models.probabilities import PROBABILITIES
+from cxrloc.types import CxrlocError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Where a model comes from and what it is good for.
+
+    Attributes:
+        name: as printed in every output.
+        trained_on: data set and number of images, in words.
+        findings: names of the outputs, in order.
+        probabilities: how logits become probabilities, a name of `PROBABILITIES`.
+        views: projections among the training images (`View` values); others give a warning.
+        operating_points: probability from which a finding counts as present.
+        auc: area under the ROC curve of a finding on the validation images.
+        training_patients: `hashed_patient` of everyone whose image trained it.
+        validation_patients: of everyone whose image trained nothing, but chose the weights and
+            operating points and gave the AUC; empty where it is not known who did.
+        training_images: how many images did.
+        limits: one sentence for every picture.
+        recipe: the TOML text it was trained by.
+        may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
+            `training_patients` does not say.
+        provenance: hashes of split and training data, seed, versions of packages.
+
+    Raises:
+        CxrlocError: there are no such probabilities.
+    """
+
+    name: str
+    trained_on: str
+    findings: tuple[str, ...]
+    views: tuple[str, ...] = ()
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+    auc: Mapping[str, float] = field(default_factory=dict)
+    training_patients: tuple[str, ...] = ()
+    validation_patients: tuple[str, ...] = ()
+    training_images: int = 0
+    limits: str = ""
+    recipe: str = ""
+    may_have_seen: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    probabilities: str = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if self.probabilities not in PROBABILITIES:
+            raise CxrlocError(
+                f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network with what belongs to its weights.
+
+    Attributes:
+        network: one of `networks.NETWORKS` in evaluation mode, or one's own `LocalizingNetwork`.
+        config: what the network was built from; None for one's own network.
+        preprocessing: how it wants its images.
+        card: origin, findings, views, limits.
+        sha256: of the file, in hexadecimal; empty for one's own network.
+    """
+
+    network: nn.Module
+    config: LocalizerConfig | None
+    preprocessing: Preprocessing
+    card: ModelCard
+    sha256: str = ""
+
+    def probabilities(
+        self, logits: Float[Tensor, "image finding"]
+    ) -> Float[Tensor, "image finding"]:
+        """Of all findings, in the order of the card's."""
+        return PROBABILITIES[self.card.probabilities](logits)
+
+
+def hashed_patient(patient_id: str) -> str:
+    """A patient's id as weights carry it: enough to recognise, not to read.
+
+    >>> hashed_patient("00000032")
+    'd6163f2399e9f31e'
+    """
+    return hashlib.sha256(f"cxrloc training patient {patient_id}".encode()).hexdigest()[:16]
