@@ -21,9 +21,10 @@ _ANSWER = (
 )
 # "Effusion ..... none", "Effusion? No."
 _LEADER = re.compile(
-    rf"\s*(?:\.{{2,}}|\u2026|_{{2,}}|-{{2,}}|\?(?=\s))\s*(?={_ANSWER}\s*(?:[.,;]|$))",
+    rf"\s*(?:\.{{2,}}|\u2026|_{{2,}}|-{{2,}}|\?(?=\s)|\t+)\s*(?={_ANSWER}\s*(?:[.,;]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
+_UNMARKED = re.compile(r"\b(is|are|was|were|does|did|has|have|could)nt\b")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _OFF = r"\[ ?\]|\( ?\)|[\u2610\u25a1\u25a2]"
 _ON = r"\[ ?[xXvV\u2713\u2714] ?\]|\( ?[xX\u2713\u2714] ?\)|[\u2611\u2612\u2713\u2714\u25a0]"
@@ -46,6 +47,7 @@ def clean(text: str) -> str:
     'Pneumothorax: none\nEdema; no Mass'
     """
     text = re.sub(r"<[a-zA-Z/][^<>]{0,40}>", " ", html.unescape(text))
+    text = _LEADER.sub(": ", text.translate(_DASHES))
     text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = re.sub(r"\n[ \n]*\n", "\n\n", text)
     if "'" in text or "\u2019" in text:
@@ -53,12 +55,12 @@ def clean(text: str) -> str:
         text = re.sub(r"\b(ca|wo)n't\b", r"\1nnot", text, flags=re.IGNORECASE)
         text = re.sub(r"\bwonnot\b", "will not", text, flags=re.IGNORECASE)
         text = re.sub(r"(?<=[a-z])n't\b", " not", text, flags=re.IGNORECASE)
+    text = _UNMARKED.sub(lambda word: f"{word[1]} not", text.replace(" cant ", " cannot "))
     if "/" in text:
         text = re.sub(r"\bw/o\b", "without", text, flags=re.IGNORECASE)
     if "*" in text or "#" in text or "__" in text:
         text = re.sub(r"^[ \t]*#{1,6}[ \t]*", "", text, flags=re.MULTILINE)
         text = re.sub(r"\*\*|(?:\*|__)(?=\w)|(?<=[\w:])(?:\*|__)", "", text)
-    text = _LEADER.sub(": ", text.translate(_DASHES))
     return "\n".join(map(_unboxed, text.split("\n"))) if _BOX.search(text) else text
 
 
@@ -86,6 +88,8 @@ def sentences(text: str) -> list[str]:
     >>> sentences("1. Small effusion, 1.5 cm.  2. Dr. Who was\ncalled; no mass.")
     ['1. Small effusion, 1.5 cm.', '2. Dr. Who was called', 'no mass.']
     """
+    # A short line before a capital is not wrapped: it is an item of a list.
+    text = re.sub(r"^(.{1,45}[^.:;,!?\s])\n(?=[A-Z])", r"\1\n\n", text, flags=re.MULTILINE)
     joined = re.sub(r"(?<![.:;!?\n])\n(?!\s*(?:\n|[-*•\d]))", " ", text)
     found: list[str] = []
     for part in _END.split(joined.strip()):
