@@ -18,7 +18,7 @@ with Path(__file__).with_name("sentences.csv").open(newline="") as table:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["sentence"] for row in ROWS])
 def test_a_sentence_is_labelled_as_read(row: dict[str, str]) -> None:
-    text = row["sentence"].replace("\\n", "\n")
+    text = row["sentence"].replace("\\n", "\n").replace("\\t", "\t")
     found = dict(label_report(Report("1", text)).labels)
     found.pop(NO_FINDING, None)
     assert found == {
