@@ -111,29 +111,77 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         CxrlocError: the file cannot be read, is no text, or has a cell or a size without bounds.
     """
+    for number, row in readable_rows(path):
+        if isinstance(row, str):
+            raise CxrlocError(f"{path}, row {number}: {row}")
+        yield number, row
+
+
+def readable_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
+    """Yields what `table_rows` yields, and the reason in place of the cells of a broken row.
+
+    Behind a broken row, such as one whose quote is never closed, reading goes on at the next line.
+
+    Raises:
+        CxrlocError: the file cannot be read, or is no text.
+    """
     number = 0
     csv.field_size_limit(MAX_CELL)
     try:
         with _text(path) as file:
             lines, delimiter = _delimited(_lines(path, file))
-            comma_is_decimal = delimiter != ","
-            for row in csv.reader(lines, delimiter=delimiter, strict=True):
+            source = _Rewindable(lines)
+            rows = csv.reader(source, delimiter=delimiter, strict=True)
+            while True:
                 number += 1
+                source.forget()
+                try:
+                    row = next(rows)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield number, f"cannot be read as CSV ({error})"
+                    source.back_to_second_line()
+                    rows = csv.reader(source, delimiter=delimiter, strict=True)
+                    continue
                 cells = [cell.strip() for cell in row]
                 if not any(cells):
                     continue
-                if comma_is_decimal:
+                if delimiter != ",":
                     cells = [
                         cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
                         for cell in cells
                     ]
                 yield number, cells
-    except csv.Error as error:
-        raise CxrlocError(f"{path}, row {number + 1}: cannot be read as CSV ({error})") from error
     except FileNotFoundError as error:
         raise CxrlocError(f"{path}: no such file") from error
     except (OSError, UnicodeError, EOFError, zlib.error) as error:
         raise CxrlocError(f"{path}: cannot be read as a table ({error})") from error
+
+
+class _Rewindable:
+    """Lines that can be read again from the second line of the row that is read."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._read: list[str] = []
+        self._again: list[str] = []
+
+    def __iter__(self) -> "_Rewindable":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self._read.append(line)
+        return line
+
+    def forget(self) -> None:
+        """Begins a row."""
+        self._read.clear()
+
+    def back_to_second_line(self) -> None:
+        """Gives all lines of the row back but its first."""
+        self._again += reversed(self._read[1:])
 
 
 def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:

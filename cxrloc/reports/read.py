@@ -1,32 +1,46 @@
-"""Reports from files: Open-i XML (a folder or .tgz), CSV with a text column, plain text."""
+"""Reports from files: Open-i XML (a folder or .tgz), tables with a text column, plain text."""
 
-import codecs
-import csv
 import html
 import re
-import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cxrloc.files.tables import encoding_of, readable_rows, whole_row
+from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
 from cxrloc.types import CxrlocError
 
-MAX_BYTES = 1_000_000
-"""A larger file is not one report; it is refused before it is read into memory."""
+TEXT_COLUMNS = (
+    *("text", "report", "reports", "report_text", "reporttext", "full_report", "report_content"),
+    *("narrative", "diagnosis"),
+)
+SECTION_COLUMNS = {
+    "findings": ("findings", "finding", "report_findings", "findings_text"),
+    "impression": ("impression", "impressions", "report_impression", "impression_text"),
+}
+"""Names of columns that hold one section of a report each, by the section's heading."""
 
-TEXT_COLUMNS = ("text", "report", "reports", "report_text", "diagnosis")
-SECTION_COLUMNS = ("findings", "impression")
 ID_COLUMNS = ("report_id", "study_id", "image_id", "filename", "uid", "id", "dicom_id")
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SUFFIXES = {".xml", ".txt", ".csv", ".tsv", ".tgz"}
+_DOCUMENTS = {
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a Word or Excel file or another ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old Word or Excel file",
+    b"{\\rtf": "an RTF document",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
+_NO_TEXT = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "nat", "-", "."}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One report: its id (file stem, or the id column) and its text with section headings.
 
-    `image_ids` are the images that it reports on, where its file says them (Open-i).
+    `image_ids` are the images that it reports on, where its file names them (Open-i).
     """
 
     report_id: str
@@ -43,90 +57,107 @@ class UnreadableReport:
 
 
 def read_reports(path: Path) -> Iterator[Report | UnreadableReport]:
-    """Reads reports one after the other, so that any number fits in memory.
+    """Yields reports one after the other, so that any number of them fits in memory.
 
-    A folder (searched recursively, sorted), a .tgz (read without writing to the disk), a CSV or
-    TSV (see `_from_table`), an XML of Open-i or a text file of one report.
+    They come from a folder (searched recursively, in order of names), a tar archive (read without
+    writing to the disk), a table (see `_from_table`), an XML of Open-i or a text file of one
+    report. An id that was there before is unreadable: one row of labels cannot belong to two
+    reports.
 
     Raises:
         CxrlocError: the path does not exist, holds no report, or is an archive or a table that
-            cannot be opened.
+            cannot be opened. In a folder such a file is one `UnreadableReport`.
     """
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        documents = {".pdf", ".doc", ".docx", ".xls", ".xlsx", ".rtf"}
+        found = sorted(
+            p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES | documents and p.is_file()
+        )
         if not found:
             raise CxrlocError(f"{path}: no report in it; looked for {', '.join(sorted(_SUFFIXES))}")
-        yield from chain.from_iterable(map(_from_file, found))
+        yield from _once(chain.from_iterable(map(_from_one_of_many, found)))
     elif path.is_file():
-        yield from _from_file(path)
+        yield from _once(_from_file(path))
     else:
-        raise CxrlocError(f"{path}: no such file or folder")
+        raise CxrlocError(
+            f"{path}: {'not a regular file' if path.exists() else 'no such file or folder'}"
+        )
+
+
+def _once(
+    reports: Iterable[Report | UnreadableReport],
+) -> Iterator[Report | UnreadableReport]:
+    seen: set[str] = set()
+    for report in reports:
+        if isinstance(report, Report) and report.report_id in seen:
+            yield UnreadableReport(
+                report.report_id, "the id of an earlier report; keep one of them"
+            )
+        else:
+            seen.add(report.report_id)
+            yield report
+
+
+def _from_one_of_many(path: Path) -> Iterator[Report | UnreadableReport]:
+    try:
+        yield from _from_file(path)
+    except CxrlocError as error:
+        yield UnreadableReport(path.name, str(error))
 
 
 def _from_file(path: Path) -> Iterator[Report | UnreadableReport]:
-    suffix = path.suffix.lower()
-    if path.name.lower().endswith((".tgz", ".tar.gz", ".tar")):
-        yield from _from_archive(path)
-    elif suffix in {".csv", ".tsv"}:
-        yield from _from_table(path)
-    elif path.stat().st_size > MAX_BYTES:
-        yield UnreadableReport(path.stem, f"larger than {MAX_BYTES} bytes, not one report")
-    else:
-        yield _parse(path.name, path.read_bytes())
-
-
-def _from_archive(path: Path) -> Iterator[Report | UnreadableReport]:
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                name = Path(member.name).name
-                if not member.isfile() or Path(name).suffix.lower() not in {".xml", ".txt"}:
-                    continue
-                if member.size > MAX_BYTES:
-                    yield UnreadableReport(name, f"larger than {MAX_BYTES} bytes, not one report")
-                    continue
-                content = archive.extractfile(member)
-                if content is not None:
-                    yield _parse(name, content.read())
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise CxrlocError(f"{path}: archive cannot be read to its end ({error})") from error
+        with path.open("rb") as file:
+            start = file.read(MAX_REPORT + 1)
+    except OSError as error:
+        raise CxrlocError(f"{path}: cannot be read ({error.strerror})") from error
+    if path.name.lower().endswith(_TABLES):
+        yield from _from_table(path)
+    elif is_archive(path, start):
+        for name, content in archive_members(path):
+            if isinstance(content, str):
+                yield UnreadableReport(name, content)
+            else:
+                yield _parse(name, content)
+    elif (kind := _document(start)) is not None:
+        raise CxrlocError(f"{path} is {kind}; save its reports as text, CSV or XML")
+    elif len(start) > MAX_REPORT:
+        yield UnreadableReport(path.stem, f"larger than {MAX_REPORT} bytes, not one report")
+    else:
+        yield _parse(path.name, start)
+
+
+def _document(content: bytes) -> str | None:
+    """What a file is if it holds no plain text, by its first bytes."""
+    for magic, kind in _DOCUMENTS.items():
+        if content.lstrip(b" \r\n\t\xef\xbb\xbf").startswith(magic):
+            return kind
+    # UTF-16 has a NUL in every second byte of Latin text, and a mark or an even pattern.
+    if b"\0" in content[:4096] and not encoding_of(content, whole=False).startswith("utf-16"):
+        return "a binary file"
+    return None
 
 
 def _parse(name: str, content: bytes) -> Report | UnreadableReport:
+    kind = _document(content)
+    if kind is not None:
+        return UnreadableReport(name, f"{kind}, no text")
     text = decode(content)
     if Path(name).suffix.lower() != ".xml":
         return Report(Path(name).stem, text)
     try:
         return parse_openi(Path(name).stem, text)
-    except (ElementTree.ParseError, CxrlocError) as error:
+    except (ElementTree.ParseError, CxrlocError, RecursionError, ValueError) as error:
         return UnreadableReport(Path(name).stem, f"XML cannot be read: {error}")
 
 
 def decode(content: bytes) -> str:
-    r"""Text of unknown encoding, see `encoding_of`; never fails.
+    r"""The text of content whose encoding nobody tells, by `encoding_of`; never fails.
 
     >>> decode("肺炎 é".encode()), decode("双肺纹理增多".encode("gb18030")), decode(b"caf\xe9")
     ('肺炎 é', '双肺纹理增多', 'café')
     """
     return content.decode(encoding_of(content, whole=True), errors="replace")
-
-
-def encoding_of(content: bytes, whole: bool) -> str:
-    """By its byte order mark, else UTF-8, else GB18030 or Windows-1252.
-
-    GB18030 is taken where it gives at least three characters beyond ASCII, nearly all Chinese.
-    Content that is not the whole file may end within a character.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(content, final=whole)
-    except UnicodeDecodeError:
-        text = content.decode("gb18030", errors="replace")
-        beyond = [character for character in text if character > "\x7f"]
-        chinese = sum("\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in beyond)
-        return "gb18030" if len(beyond) > 2 and chinese > 0.9 * len(beyond) else "cp1252"
-    return "utf-8-sig"
 
 
 def parse_openi(report_id: str, text: str) -> Report:
@@ -161,59 +192,66 @@ def parse_openi(report_id: str, text: str) -> Report:
 
 
 def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
-    """Rows of a CSV or TSV: one of TEXT_COLUMNS, or SECTION_COLUMNS; ids from one of ID_COLUMNS.
+    """Reports of the rows of a table: one of TEXT_COLUMNS, or SECTION_COLUMNS, under an id.
 
     Without a known heading, a table of one column is read as reports without heading (the format
-    of CheXpert's labeler). Ids are row numbers where there is no id column.
+    of CheXpert's labeler). Ids are row numbers where there is no id column. A cell "nan" holds no
+    text, as an empty one.
     """
-    csv.field_size_limit(MAX_BYTES)
-    with path.open("rb") as file:
-        encoding = encoding_of(file.read(MAX_BYTES), whole=False)
-    with path.open(encoding=encoding, errors="replace", newline="") as text:
-        rows: Iterator[list[str]] = csv.reader(
-            (line.replace("\0", " ") for line in text),
-            delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
-        )
-        first = next(rows, None)
-        if first is None:
-            raise CxrlocError(f"{path}: empty; expected a column of reports")
-        names = {
-            name.strip().lower().replace(" ", "_"): column for column, name in enumerate(first)
+    rows = readable_rows(path)
+    number, first = next(rows, (1, []))
+    if not first:
+        raise CxrlocError(f"{path}: empty; expected a column of reports")
+    if isinstance(first, str):
+        raise CxrlocError(f"{path}, row {number}: {first}")
+    names = {re.sub(r"[\W_]+", "_", name.lower()).strip("_"): i for i, name in enumerate(first)}
+    whole = [names[name] for name in TEXT_COLUMNS if name in names][:1]
+    headed = (
+        {"": whole[0]}
+        if whole
+        else {
+            heading: names[name]
+            for heading, known in SECTION_COLUMNS.items()
+            for name in known
+            if name in names
         }
-        columns = [names[name] for name in TEXT_COLUMNS if name in names][:1]
-        sections = {name: names[name] for name in SECTION_COLUMNS if name in names}
-        if not columns and not sections:
-            if len(first) != 1:
-                raise CxrlocError(
-                    f"{path}: no column {' or '.join((*TEXT_COLUMNS, *SECTION_COLUMNS))} "
-                    f"among {', '.join(first)}; rename the column that holds the reports"
-                )
-            columns, rows = [0], chain([first], rows)
-        ids = next((names[name] for name in ID_COLUMNS if name in names), None)
-        headed = {"": columns[0]} if columns else sections
-        yield from _rows(rows, headed, ids, path)
-
-
-def _rows(
-    rows: Iterator[list[str]], headed: Mapping[str, int], ids: int | None, path: Path
-) -> Iterator[Report | UnreadableReport]:
-    number = 0
-    while True:
-        number += 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield UnreadableReport(f"{path.name} row {number}", str(error))
-            continue
-        if not row:
-            continue
-        report_id = row[ids] if ids is not None and ids < len(row) else str(number)
-        if max(headed.values()) >= len(row):
-            yield UnreadableReport(report_id, f"{path.name} row {number} has {len(row)} columns")
-            continue
-        parts = (
-            f"{name}: {row[column]}" if name else row[column] for name, column in headed.items()
+    )
+    if not headed and len(first) == 1:
+        headed, rows, first = {"": 0}, chain([(number, first)], rows), ["text"]
+        number -= 1
+    if not headed:
+        known = (*TEXT_COLUMNS, *SECTION_COLUMNS)
+        raise CxrlocError(
+            f"{path}: no column {' or '.join(known)} among {', '.join(first)}; rename the column "
+            "that holds the reports"
         )
-        yield Report(report_id, "\n".join(parts))
+    ids = next((names[name] for name in ID_COLUMNS if name in names), None)
+    columns = [name or f"column {i + 1}" for i, name in enumerate(first)]
+    for row_number, row in rows:
+        yield _from_row(
+            f"{path.name}, row {row_number}", columns, row, headed, ids, row_number - number
+        )
+
+
+def _from_row(
+    where: str,
+    columns: list[str],
+    row: list[str] | str,
+    headed: Mapping[str, int],
+    ids: int | None,
+    number: int,
+) -> Report | UnreadableReport:
+    if isinstance(row, str):
+        return UnreadableReport(where, row)
+    own_id = row[ids] if ids is not None and ids < len(row) else ""
+    report_id = own_id or (str(number) if ids is None else where)
+    try:
+        cells = whole_row(where, columns, row)
+    except CxrlocError as error:
+        return UnreadableReport(report_id, str(error))
+    parts = [
+        f"{name}: {cells[column]}" if name else cells[column]
+        for name, column in headed.items()
+        if cells[column].lower() not in _NO_TEXT
+    ]
+    return Report(report_id, "\n".join(parts))

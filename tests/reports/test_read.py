@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.reports.archive import MAX_REPORT
 from cxrloc.reports.plain_text import MAX_CHARACTERS, clean, sentences
-from cxrloc.reports.read import MAX_BYTES, Report, UnreadableReport, read_reports
+from cxrloc.reports.read import Report, UnreadableReport, read_reports
 from cxrloc.reports.sections import relevant_text
 from cxrloc.types import CxrlocError
 
@@ -43,7 +44,7 @@ def test_an_archive_is_read_without_being_unpacked_and_bad_members_are_reported(
             "r/3.xml": bomb.encode(),
             "../4.xml": XML.format("utf-16", "CXR4", "Größe").encode("utf-16"),
             "r/5.xml": b"",
-            "r/6.xml": b"x" * (MAX_BYTES + 1),
+            "r/6.xml": b"x" * (MAX_REPORT + 1),
             "r/readme.md": b"not a report",
             "7.txt": "肺炎".encode("gb18030") + "\uff0c双肺纹理增多".encode("gb18030"),
         },
@@ -70,26 +71,82 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
         (b"study_id,Report\n7,Clear lungs.\n8,\n", {"7": "Clear lungs.", "8": ""}),
         (b"Study ID,Report Text\n7,Clear lungs.\n", {"7": "Clear lungs."}),
         (b"findings,impression\nMass.,Edema.\n", {"1": "findings: Mass.\nimpression: Edema."}),
+        (b"id,Report Impression\n7,Mass.\n", {"7": "impression: Mass."}),  # CheXpert's labeler
         (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
-        (b"id,text\na,One\nb\nc,Three\n", {"a": "One", "b": "! r.csv row 2 has 1 columns",
-                                           "c": "Three"}),
-        (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "café"}),
-        (b"id,text\na,caf\xe9 \n", {"a": "café "}),
+        (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "caf\u00e9"}),
+        (b"id,text\na,caf\xe9\n", {"a": "caf\u00e9"}),
+        (b'report_id;text\nr1;"No mass. Edema."\nr2;"Mass, large"\n',
+         {"r1": "No mass. Edema.", "r2": "Mass, large"}),
+        (b"id\ttext\nr1\tMass, large; old\n", {"r1": "Mass, large; old"}),
+        ("sep=;\nid;text\nr1;Mass".encode("utf-16"), {"r1": "Mass"}),
+        (b"id,text\nr1,nan\nr2,\nr3,NaN\nr4,#N/A\n", dict.fromkeys(("r1", "r2", "r3", "r4"), "")),
     ],
 )  # fmt: skip
-def test_tables(tmp_path: Path, content: bytes, expected: dict[str, str]) -> None:
+def test_tables_of_any_make(tmp_path: Path, content: bytes, expected: dict[str, str]) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes(content)
     assert texts(read_reports(path)) == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "refused"),
+    [
+        (["b"], {"b": "r.csv, row 3: 1 cells where the heading has 2"}),
+        (["b,No mass, small effusion."], {"b": "r.csv, row 3: 3 cells where the heading has 2"}),
+        (['b,"No mass. Edema'], {"r.csv, row 3": "cannot be read as CSV"}),  # never closed
+        (['b,"No mass. Edema', 'd,"No mass"'], {"r.csv, row 3": "cannot be read as CSV"}),
+        (["a,Mass."], {"a": "the id of an earlier report"}),
+    ],
+)
+def test_a_broken_row_is_named_and_the_others_are_read(
+    tmp_path: Path, rows: list[str], refused: dict[str, str]
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "\n".join(["id,text", 'a,"One\nmore"', *rows, "c,Three"]).replace("\nmore", " more")
+    )
+    found = list(read_reports(path))
+    said = {one.report_id: one.reason for one in found if isinstance(one, UnreadableReport)}
+    assert {
+        name: said[name].startswith(reason) for name, reason in refused.items()
+    } == dict.fromkeys(refused, True)
+    assert len(said) == len(refused)
+    read = [one.report_id for one in found if isinstance(one, Report)]
+    assert (read[0], read[-1]) == ("a", "c")
+
+
 def test_a_cell_that_never_ends_costs_its_row_only(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
-    lines = ["id,text", 'a,"open', *["x" * 1000] * (MAX_BYTES // 1000 + 1), "z,Mass."]
+    lines = ["id,text", 'a,"open', *["x" * 1000] * (MAX_REPORT // 1000 + 1), "z,Mass."]
     path.write_text("\n".join(lines))
     found = list(read_reports(path))
     assert any(isinstance(one, UnreadableReport) for one in found)
     assert found[-1] == Report("z", "Mass.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.pdf", b"%PDF-1.4 x", "is a PDF; save its reports as text"),
+        ("a.docx", b"PK\x03\x04" + bytes(80), "is a Word or Excel file"),
+        ("a.txt", b"PK\x03\x04" + bytes(80), "is a Word or Excel file"),
+        ("a.csv", b"PK\x03\x04" + bytes(80), "is an Excel workbook"),
+        ("a.doc", b"\xd0\xcf\x11\xe0" + bytes(80), "is an old Word or Excel file"),
+        ("a.txt", b"{\\rtf1 Mass.}", "is an RTF document"),
+        ("a.txt", bytes(range(256)), "is a binary file"),
+    ],
+)
+def test_files_that_hold_no_plain_text_are_refused_by_content(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CxrlocError, match=message):
+        list(read_reports(path))
+    (tmp_path / "b.txt").write_text("Mass.")
+    bad, good = read_reports(tmp_path)  # in a folder, the other report is read
+    assert isinstance(bad, UnreadableReport)
+    assert good == Report("b", "Mass.")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""Which language a report is written in, as far as the labeler must know it."""
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from importlib.resources import files
+
+ENGLISH = "English"
+CHINESE = "Chinese"
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_READ = 3000  # characters of a report that tell its language
+_SCRIPTS = {"CJK": CHINESE, "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
+
+
+def foreign_language(text: str) -> str | None:
+    """The language of a report that is not English, None for English or too few words to tell.
+
+    The rules of the labeler are English: a report of another language would hold no finding at
+    all, and be called normal. Another script tells itself; else words that are typical of other
+    languages are counted against those of English, in doubt for English.
+
+    >>> foreign_language("Pas de pneumothorax. Épanchement pleural droit.")
+    'French'
+    >>> foreign_language("NO PTX. RLL consol."), foreign_language("右肺结节")
+    (None, 'Chinese')
+    """
+    text = text[:_READ]
+    if not text.isascii() and (script := _script(text)) is not None:
+        return script
+    words = _WORD.findall(text.lower())
+    counts = Counter(language for word in words for language in _languages().get(word, ()))
+    english = counts.pop(ENGLISH, 0)
+    if not counts:
+        return None
+    language, count = counts.most_common(1)[0]
+    # One word of another language is a name or a slip.
+    return language if count > max(1, english) else None
+
+
+@cache
+def _languages() -> dict[str, tuple[str, ...]]:
+    """The languages of each word of `rules/languages.txt`."""
+    found: dict[str, tuple[str, ...]] = {}
+    language = ""
+    text = (files("cxrloc.reports") / "rules" / "languages.txt").read_text("utf-8")
+    for line in text.splitlines():
+        if line.startswith("["):
+            language = line.strip("[]")
+        elif not line.startswith(";"):
+            for word in set(line.split()) - {w for w, own in found.items() if language in own}:
+                found[word] = (*found.get(word, ()), language)
+    return found
+
+
+def _script(text: str) -> str | None:
+    """The language or the script of a text most of whose letters are not Latin."""
+    letters = [character for character in text if character.isalpha()]
+    scripts = Counter(
+        unicodedata.name(c, "unknown").split()[0] for c in letters if not c.isascii()
+    )
+    scripts.pop("LATIN", None)
+    scripts.pop("MICRO", None)
+    if scripts.total() <= len(letters) / 2:
+        return None
+    # Japanese and Korean are written with Chinese characters too.
+    kind = next((s for s in ("HIRAGANA", "KATAKANA", "HANGUL") if s in scripts), None)
+    kind = kind or scripts.most_common(1)[0][0]
+    return _SCRIPTS.get(kind, f"{kind.capitalize()} script")
