@@ -6,6 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING
+from cxrloc.reports.language import foreign_language
 from cxrloc.reports.mentions import VOCABULARIES, Mention, find_mentions
 from cxrloc.reports.negation import Assertion, Engine, Verdict, scope_engine
 from cxrloc.reports.phrases import lower
@@ -137,7 +138,10 @@ def label_reports(
     vocabulary: str = "chestxray14",
     engine: Engine = scope_engine,
 ) -> Iterator[ReportLabels | UnreadableReport]:
-    """Labels of many reports, one by one and in order; unreadable ones pass through.
+    """Yields labels of many reports, one by one and in order; unreadable ones pass through.
+
+    A report that is not English is unreadable: its findings would be missed, and it would be
+    called normal.
 
     Raises:
         CxrlocError: an unknown vocabulary, or an engine that fails its self-check; before the
@@ -146,10 +150,22 @@ def label_reports(
     if vocabulary not in VOCABULARIES:
         raise CxrlocError(f"vocabulary {vocabulary!r} is not one of {', '.join(VOCABULARIES)}")
     check_engine(engine)
-    return (
-        report if isinstance(report, UnreadableReport) else label_report(report, vocabulary, engine)
-        for report in reports
-    )
+    return (_labels_or_reason(report, vocabulary, engine) for report in reports)
+
+
+def _labels_or_reason(
+    report: Report | UnreadableReport, vocabulary: str, engine: Engine
+) -> ReportLabels | UnreadableReport:
+    if isinstance(report, UnreadableReport):
+        return report
+    language = foreign_language(report.text)
+    if language is not None:
+        return UnreadableReport(
+            report.report_id,
+            f"not labelled: its text is not English (probably {language}), and the rules are; "
+            "--cluster groups reports of any language",
+        )
+    return label_report(report, vocabulary, engine)
 
 
 def check_engine(engine: Engine) -> None:

@@ -57,9 +57,7 @@ def _languages() -> dict[str, tuple[str, ...]]:
 def _script(text: str) -> str | None:
     """The language or the script of a text most of whose letters are not Latin."""
     letters = [character for character in text if character.isalpha()]
-    scripts = Counter(
-        unicodedata.name(c, "unknown").split()[0] for c in letters if not c.isascii()
-    )
+    scripts = Counter(unicodedata.name(c, "unknown").split()[0] for c in letters if not c.isascii())
     scripts.pop("LATIN", None)
     scripts.pop("MICRO", None)
     if scripts.total() <= len(letters) / 2:
