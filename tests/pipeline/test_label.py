@@ -156,7 +156,9 @@ def test_clusters_are_labels_with_their_members_beside(tmp_path: Path) -> None:
     (one,) = result.clustering.clusters
     assert (one.medoid, one.reports, result.clustering.coverage) == ("small effusion", 3, 0.75)
     assert [row["small effusion"] for row in read(tmp_path / "labels.csv")] == ["1", "1", "1", ""]
-    assert result.failures == [("9", "reports.csv row 5 has 1 columns")]
+    ((failed, reason),) = result.failures
+    assert failed == "9"
+    assert reason.startswith("reports.csv, row 6: 1 cells where the heading has 2 columns")
     assert result.files[1] == tmp_path / "labels_clusters.csv"
     assert read(result.files[1])[0]["count"] == "2"
 
