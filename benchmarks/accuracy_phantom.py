@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from cxrloc.evaluation.classification.ranking import auc
-from cxrloc.evaluation.classification.tables import frame_markdown
+from cxrloc.files.table_writer import markdown_table
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.predict import gather, predict
@@ -137,7 +137,7 @@ def markdown(frame: pd.DataFrame) -> str:
     """The means, poolings in rows and losses in columns; and every run with its findings."""
     tables = (means(frame).reset_index(), frame)
     return "\n".join(
-        frame_markdown(table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell))
+        markdown_table(table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell))
         for table in tables
     )
 

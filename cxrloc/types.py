@@ -324,6 +324,7 @@ class ClassificationReport:
         level: coverage of the intervals.
         measurements: every number, each with its counts and divisor.
         list_threshold: a unit's list holds the findings with a score above it; None: no lists.
+        remarks: what a reader must know of every number, such as that patients leaked.
     """
 
     unit: str
@@ -336,3 +337,4 @@ class ClassificationReport:
     level: float
     measurements: tuple[Measurement, ...]
     list_threshold: float | None = None
+    remarks: tuple[str, ...] = ()

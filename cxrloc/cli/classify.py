@@ -12,17 +12,21 @@ from cxrloc.cli.options import (
     Beside,
     ByUnit,
     Device,
+    Finding,
     Group,
     Html,
     Models,
     Out,
     PairingChoice,
     Pairs,
+    PatientIds,
     Products,
+    Projection,
     Quiet,
     Resamples,
     Seed,
     TruthLabels,
+    Uncertain,
     Unit,
     Versions,
     Workers,
@@ -32,7 +36,6 @@ from cxrloc.cli.terminal import (
     console,
     exit_on,
     model_line,
-    plain_table,
     show_frame,
     show_published,
     with_progress,
@@ -67,10 +70,22 @@ def classify(
     split: Annotated[
         str,
         typer.Option(
-            help="all, an official list (train_val, test), or own: the test part of the split "
-            "that the model was trained by."
+            help="all, an official part (train_val, train, validation, test), or own: the test "
+            "part of the split that the model was trained by."
         ),
     ] = "all",
+    projection: Projection = "",
+    finding: Finding = [],  # noqa: B006
+    population: Annotated[
+        str,
+        typer.Option(
+            help="all, single-label or multi-label: score units by their number of labels."
+        ),
+    ] = "all",
+    uncertain: Annotated[
+        Uncertain, typer.Option(help="Uncertain labels: unknown (left out) or negative.")
+    ] = Uncertain.UNKNOWN,
+    patient_ids: PatientIds = False,
     folds: Annotated[
         bool,
         typer.Option(
@@ -131,6 +146,11 @@ def classify(
             readings=readings,
             products=products,
             split=split,
+            projection=projection,
+            findings=tuple(finding),
+            population=population,
+            uncertain=uncertain.value,
+            patient_ids=patient_ids,
             unit=by.value,
             aggregation=aggregation.value,
             tuning=tuning,
@@ -170,7 +190,8 @@ def show_folds(data: Path | None, out: Path, options: Any, quiet: bool) -> None:
 
 def show_classification(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
-    from cxrloc.evaluation.classification.tables import printed_rows
+    from cxrloc.evaluation.classification.tables import printed_frame
+    from cxrloc.files.table_writer import terminal_table
 
     run, report = result.run, result.report
     screen = console()
@@ -185,7 +206,7 @@ def show_classification(result: Any, out: Path) -> None:
         sep="\n",
         highlight=False,
     )
-    screen.print(plain_table(printed_rows(report, TERMINAL_METRICS)))
+    screen.print(terminal_table(printed_frame(report, TERMINAL_METRICS)))
     points = run["operating_points"].values()
     if chosen := sorted({f"{point['rule']}, on {point['chosen_on']}" for point in points}):
         screen.print(f"Thresholds of sensitivity and specificity: {'; '.join(chosen)}.")

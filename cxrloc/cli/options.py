@@ -56,6 +56,17 @@ Products = Annotated[
         help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
     ),
 ]
+Projection = Annotated[
+    str, typer.Option("--projection", help="Score images of PA, AP, frontal or lateral only.")
+]
+Finding = Annotated[
+    list[str],
+    typer.Option("--finding", help="Score these findings only, and their mean; may be repeated."),
+]
+PatientIds = Annotated[
+    bool,
+    typer.Option("--patient-ids", help="With --by patient: write ids, not keyed hashes of them."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[
@@ -82,6 +93,13 @@ class Aggregation(StrEnum):
 
     MAX = "max"
     MEAN = "mean"
+
+
+class Uncertain(StrEnum):
+    """What an uncertain label means for the truth."""
+
+    UNKNOWN = "unknown"
+    NEGATIVE = "negative"
 
 
 class Group(StrEnum):

@@ -13,7 +13,7 @@ from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import CxrlocError, Record, UsageError
 
 READERS: dict[str, Callable[[Path], list[Record]]] = {
     "chestxray14": read_chestxray14,
@@ -91,6 +91,24 @@ def read_dataset(path: Path) -> list[Record]:
             f"{', '.join(file.name for file in published)}"
         )
     return read_dataset(published[0]) if published else READERS["boxes"](path)
+
+
+def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
+    """The published part of each image id: "train", "validation" or "test".
+
+    ChestX-ray14 calls "train" what it publishes for training and validation together.
+
+    Raises:
+        UsageError: the data set has no published split.
+        CxrlocError: its lists cannot be read.
+    """
+    layout = _layout_of_folder(path) if path.is_dir() else None
+    if layout not in OFFICIAL_SPLITS:
+        raise UsageError(
+            f"{path} has no official split: name the folder of "
+            f"{', '.join(OFFICIAL_SPLITS)} with its lists, or leave --split out"
+        )
+    return OFFICIAL_SPLITS[layout](path, records)
 
 
 def boxed_throughout(path: Path) -> bool:

@@ -6,6 +6,15 @@ then a data set on disk (`write_phantoms`). No clinical meaning: they test softw
 
 from cxrloc.phantom.phantom import Phantom, make_phantom, phantom_record
 from cxrloc.phantom.plan import Plan, plan_phantom
-from cxrloc.phantom.write import write_phantoms
+from cxrloc.phantom.write import NOT_OF_PATIENTS, is_synthetic, write_phantoms
 
-__all__ = ["Phantom", "Plan", "make_phantom", "phantom_record", "plan_phantom", "write_phantoms"]
+__all__ = [
+    "NOT_OF_PATIENTS",
+    "Phantom",
+    "Plan",
+    "is_synthetic",
+    "make_phantom",
+    "phantom_record",
+    "plan_phantom",
+    "write_phantoms",
+]

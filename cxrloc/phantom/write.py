@@ -25,6 +25,20 @@ TEST_EVERY = 3
 """Every third patient is in the test list; only test images have boxes, as published."""
 
 
+NOT_OF_PATIENTS = "measured on synthetic radiographs, not on patients"
+"""What every table, figure and page of results on phantoms says."""
+
+SYNTHETIC = "SYNTHETIC.txt"
+"""A file that marks a folder of phantoms, so that no result on them passes for one on patients."""
+
+
+def is_synthetic(data: Path | None) -> bool:
+    """Whether a data set is of phantoms: the embedded one (None), or a folder that they wrote."""
+    if data is None:
+        return True
+    return any((folder / SYNTHETIC).is_file() for folder in (data, data.parent))
+
+
 def write_phantoms(
     folder: Path,
     n: int,
@@ -64,6 +78,9 @@ def write_phantoms(
         write(phantom, path)
         records.append(replace(phantom.record, path=path))
     _write_tables(folder, records, size)
+    (folder / SYNTHETIC).write_text(
+        f"Synthetic radiographs, drawn by `cxrloc phantom --seed {seed}`: not of patients.\n"
+    )
     return records
 
 

@@ -29,6 +29,7 @@ from cxrloc.models.model import Model
 from cxrloc.models.provenance import caption_of, describe_models, names_training_patients
 from cxrloc.models.weights import read_model
 from cxrloc.panels.overlay import write_png
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.bench_examples import draw_examples
 from cxrloc.pipeline.bench_files import (
     make_maps_folder,
@@ -168,7 +169,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         metrics += score_points(placed, read_chexlocalize_points(options.points))
     write_metrics(metrics, out)
     own = localization_frame(rows_of(scores.measurements))
-    shown = write_beside(own, options.beside, out)
+    remarks = (NOT_OF_PATIENTS,) if is_synthetic(data) else ()
+    shown = write_beside(own, options.beside, out, remarks)
     readings = score_sensitivity(placed) if options.sensitivity else ()
     if readings:
         write_sensitivity(readings, out)
@@ -177,6 +179,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
         write_png(examples, out / "examples.png")
     run = _run_card(benchmark, models, claims, scores, options)
+    run["data"]["synthetic"] = is_synthetic(data)
     run["seconds"] = round(time.perf_counter() - started, 1)
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     if options.html:
@@ -198,7 +201,7 @@ def _check(data: Path | None, options: BenchOptions) -> None:
         if given is not None and not given.exists():
             raise UsageError(f"{given}: no such file or folder")
     check_thresholds(options.protocol.box_thresholds)
-    check_beside(options.beside, COLUMNS)
+    check_beside(options.beside, COLUMNS, is_synthetic(data))
 
 
 def _check_labels(benchmark: ImageSet) -> None:

@@ -5,20 +5,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.published import KEYS, beside, cited, published, published_tables
+from cxrloc.files.table_writer import markdown_table
 from cxrloc.types import UsageError
 
 _COUNTS = ("n", "positives", "annotated")
 
 
-def check_beside(names: Sequence[str], measured: Sequence[str]) -> None:
+def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool = False) -> None:
     """Refuse tables that do not exist or hold none of the numbers that will be measured.
+
+    Numbers of patients beside those of synthetic radiographs mislead, so they are refused too,
+    unless each table is named twice.
 
     Raises:
         UsageError: says what there is instead.
     """
     known = published_tables()
+    if synthetic and (once := [name for name in names if names.count(name) == 1]):
+        raise UsageError(
+            f"--beside {once[0]}: these radiographs are synthetic, and published numbers are of "
+            f"patients; to see them beside each other, ask twice: --beside {once[0]} --beside "
+            f"{once[0]}"
+        )
     for name in names:
         if name not in known:
             raise UsageError(f"--beside {name}: choose from {', '.join(known)}; see --beside list")
@@ -27,7 +36,9 @@ def check_beside(names: Sequence[str], measured: Sequence[str]) -> None:
             raise UsageError(f"--beside {name}: it has {has}, and none of these is measured here")
 
 
-def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.DataFrame | None:
+def write_beside(
+    measured: pd.DataFrame, names: Sequence[str], out: Path, remarks: Sequence[str] = ()
+) -> pd.DataFrame | None:
     """Write `table_beside.csv` and `.md`: the rows that a table has, with its numbers.
 
     Args:
@@ -35,6 +46,7 @@ def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.
             in columns with `_low` and `_high` behind the metric's name.
         names: tables, such as "wang2017:4"; none: nothing is written.
         out: folder.
+        remarks: what a reader must know of the measured numbers.
 
     Returns:
         What was written.
@@ -44,6 +56,7 @@ def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.
     """
     if not names:
         return None
+    names = list(dict.fromkeys(names))
     columns = [str(column) for column in measured.columns]
     check_beside(names, columns)
     metrics = list(dict.fromkeys(m for name in names for m in _metrics(name, columns)))
@@ -51,16 +64,19 @@ def write_beside(measured: pd.DataFrame, names: Sequence[str], out: Path) -> pd.
     for metric in metrics:
         ends = (metric, f"{metric}_low", f"{metric}_high")
         kept += [column for column in ends if column in columns]
-    shown = measured[kept]
+    means = [column for column in ("averaged",) if column in columns]
+    shown = measured[[*kept, *means]]
     for name in names:
         for metric in _metrics(name, columns):
             shown = beside(shown, name, metric)
+    shown = shown.drop(columns=means)
     shown = shown[shown.iloc[:, len(kept) :].notna().any(axis=1)].reset_index(drop=True)
     if shown.empty:
         raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
     shown.to_csv(out / "table_beside.csv", index=False, float_format="%.6g")
     notes = [f"{cited(name)}: {published_tables()[name]}. {_citation(name)}" for name in names]
-    (out / "table_beside.md").write_text("\n".join([frame_markdown(shown), *notes, ""]))
+    notes += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
+    (out / "table_beside.md").write_text("\n".join([markdown_table(shown), *notes, ""]))
     return shown
 
 

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.datasets import label_origin
-from cxrloc.datasets.chestxray14 import official_split
+from cxrloc.datasets import label_origin, official_parts_of
 from cxrloc.datasets.report_labels import with_labels
+from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.classification.prediction_files import match_predictions
+from cxrloc.evaluation.classification.units import Aggregation, Uncertain, Unit
+from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
+from cxrloc.inference.paired_images import Pairing
 from cxrloc.inference.predict import Predicted, gather, predict
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings, view_warnings
@@ -20,12 +24,74 @@ from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
-SPLITS = ("all", "train_val", "test", "own")
+SPLITS = ("all", "own", "train_val", "train", "validation", "test")
+"""What `--split` takes: all images, the test part of the models' own split, or an official part.
+
+`train_val` is all that is not for tests; ChestX-ray14 publishes no other training list.
+"""
+
+GROUPS = ("view", "sex", "age")
 REPORTS = "reports: "
 """How a run card names a file of labels out of reports."""
 
 PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
 """Passes results on, and may show how far they have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyOptions:
+    """What `classify` does beside the data.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        predictions: a CSV of probabilities to score instead of a model's.
+        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        readings: what radiologists called, for their points beside the curves.
+        products: take probabilities as conditional on the parent in CheXpert's tree, and score
+            their products (`unconditional`); a model's own operating points then mean nothing.
+        split: which part of the data set, a name of `classify_inputs.SPLITS`.
+        projection: score images of this projection only, a name of `PROJECTIONS`; empty for all.
+        findings: score these findings only, and take their mean; empty for all.
+        population: score units with one or with several labels only, a name of `POPULATIONS`.
+        unit: what is scored.
+        aggregation: how the images of a unit become its score.
+        uncertain: whether an uncertain label leaves the pair out or counts as negative.
+        tuning: share of the patients on whom operating points are chosen and calibration is
+            fitted, and who are not scored; 0 for the points of the model's card or, without
+            these, of the scored patients themselves, which every row then says.
+        operating_point: label each unit with all findings whose probability is above it, and
+            score these lists (Dong et al. 2017, task 3); None for no lists.
+        groups: of `GROUPS`, to report apart.
+        beside: published tables to stand beside the numbers; for synthetic radiographs each must
+            be named twice.
+        patient_ids: with units that are patients, write their ids and not keyed hashes of them.
+        html: also write the run as one page, `report.html`.
+        resampling: of the intervals; its seed also draws the tuning part.
+        pairing: of images, for networks that read two views.
+        inference: how the models are run.
+    """
+
+    models: tuple[str, ...]
+    predictions: Path | None = None
+    labels: Path | None = None
+    readings: Path | None = None
+    products: bool = False
+    split: str = "all"
+    projection: str = ""
+    findings: tuple[str, ...] = ()
+    population: str = "all"
+    unit: Unit = "image"
+    aggregation: Aggregation = "max"
+    uncertain: Uncertain = "unknown"
+    tuning: float = 0.0
+    operating_point: float | None = None
+    groups: tuple[str, ...] = GROUPS
+    beside: tuple[str, ...] = ()
+    patient_ids: bool = False
+    html: bool = False
+    resampling: Resampling = field(default_factory=Resampling)
+    pairing: Pairing = field(default_factory=Pairing)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 class Seen(NamedTuple):
@@ -45,30 +111,33 @@ class Seen(NamedTuple):
 
 
 def labelled_images(
-    data: Path | None, split: str, labels: Path | None, models: Sequence[Model]
+    data: Path | None, options: ClassifyOptions, models: Sequence[Model]
 ) -> ImageSet:
     """The images to judge on, with their truth.
 
     Args:
         data: a data set; None for the embedded phantoms.
-        split: a name of `SPLITS`: all images, those of an official list of ChestX-ray14, or the
-            test part of the models' own split (`own_split`).
-        labels: of reports, in place of the data set's own; images without a report are left out.
+        options: the part of the data set, the projection, and labels of reports in place of the
+            data set's own; images without a report are left out.
         models: that are judged.
 
     Raises:
-        UsageError: there is no such split, or the data have no official lists.
+        UsageError: there is no such split or projection, or the data have no official lists.
         CxrlocError: the data or the labels cannot be read, or the part is empty.
     """
-    image_set = _part(read_images(data), data, split, models)
+    image_set = _part(read_images(data), data, options.split, models)
     if not image_set.records:
         raise CxrlocError(
-            f"--split {split}: that part is empty ({image_set.name}): score another part, or "
-            "another data set"
+            f"--split {options.split}: that part is empty ({image_set.name}): score another part, "
+            "or another data set"
         )
-    if labels is None:
+    if options.projection:
+        name = f"{image_set.name}, {options.projection} images"
+        kept = of_projection(image_set.records, options.projection)
+        image_set = _with_records(image_set._replace(name=name), kept)
+    if options.labels is None:
         return image_set
-    return _with_records(image_set, with_labels(image_set.records, read_labels(labels)))
+    return _with_records(image_set, with_labels(image_set.records, read_labels(options.labels)))
 
 
 def source_of_labels(data: Path | None, labels: Path | None) -> str:
@@ -78,13 +147,13 @@ def source_of_labels(data: Path | None, labels: Path | None) -> str:
     return label_origin(data) if data is not None else "what was drawn"
 
 
-def of_file(path: Path, image_set: ImageSet) -> Seen:
+def of_file(path: Path, image_set: ImageSet, declared: Sequence[str]) -> Seen:
     """Probabilities of any tool, for the images and findings of the data set.
 
     Raises:
         CxrlocError: as `match_predictions`.
     """
-    matched = match_predictions(path, image_set.records, image_set.name)
+    matched = match_predictions(path, image_set.records, image_set.name, declared)
     return Seen(matched.predictions, (), {}, matched.notes)
 
 
@@ -130,12 +199,14 @@ def _part(image_set: ImageSet, data: Path | None, split: str, models: Sequence[M
         return image_set
     if split == "own":
         return _with_records(image_set, own_test_part(models, data, image_set.records))
-    if data is None or not data.is_dir():
-        raise UsageError(f"--split {split} needs the folder of ChestX-ray14 with its lists")
-    parts = official_split(data, image_set.records)
-    unlisted = len(image_set.records) - sum(map(len, parts.values()))
-    said = f", {unlisted} images in neither official list" if unlisted else ""
-    return _with_records(image_set._replace(name=image_set.name + said), parts[split])
+    if data is None:
+        raise UsageError(f"--split {split}: the embedded phantoms have no official split")
+    parts = official_parts_of(data, image_set.records)
+    wanted = ("train", "validation") if split == "train_val" else (split,)
+    kept = [r for r in image_set.records if parts.get(r.image_id) in wanted]
+    unlisted = sum(record.image_id not in parts for record in image_set.records)
+    said = f", {unlisted} images in no official list" if unlisted else ""
+    return _with_records(image_set._replace(name=image_set.name + said), kept)
 
 
 def _with_records(image_set: ImageSet, records: list[Record]) -> ImageSet:

@@ -16,8 +16,6 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.tables import (
     differences_frame,
     disagreements_frame,
-    frame_latex,
-    frame_markdown,
     rank_correlations_frame,
 )
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
@@ -26,6 +24,7 @@ from cxrloc.evaluation.localization.comparison import (
     compare_detections,
 )
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.files.table_writer import latex_table, markdown_table
 from cxrloc.inference.batches import check_names
 from cxrloc.panels.results import run_names
 from cxrloc.pipeline.claims import claims_of_detections
@@ -166,7 +165,8 @@ def _data_of(runs: Mapping[str, _Run]) -> Path | None:
 
     Runs that were scored against another truth, by its hash, are refused.
     """
-    names = dict.fromkeys(run.card["data"]["name"] for run in runs.values() if "data" in run.card)
+    cards = [run.card["data"] for run in runs.values() if "data" in run.card]
+    names = dict.fromkeys(card.get("path") or card["name"] for card in cards)
     if len(names) != 1:
         said = " and ".join(names) or "nothing"
         raise UsageError(f"the runs name {said} as their data: say which with --data")
@@ -289,6 +289,6 @@ def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], ou
     for name, frame in frames.items():
         frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
     tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
-    (out / "table.md").write_text("\n".join(map(frame_markdown, tables)))
-    (out / "table.tex").write_text("\n".join(map(frame_latex, tables)))
+    (out / "table.md").write_text("\n".join(map(markdown_table, tables)))
+    (out / "table.tex").write_text("\n".join(map(latex_table, tables)))
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")

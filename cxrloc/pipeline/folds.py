@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
-from cxrloc.evaluation.classification.tables import classification_frame, frame_markdown
+from cxrloc.evaluation.classification.tables import classification_frame
+from cxrloc.files.table_writer import markdown_table
 from cxrloc.inference.batches import Failure
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
@@ -65,7 +66,7 @@ def classify_folds(
     frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
     warnings = _warnings(results)
     said = "".join(f"\nWarning: {text}.\n" for text in warnings)
-    (out / "table.md").write_text(frame_markdown(frame) + said)
+    (out / "table.md").write_text(markdown_table(frame) + said)
     first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),

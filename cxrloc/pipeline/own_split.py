@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cxrloc.evaluation.boxed_patients import boxed_patients, named_patients
+from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.model import Model
+from cxrloc.pipeline.image_sets import refuse_contamination
 from cxrloc.recipe import recipe_of_text
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import split_parts
@@ -22,13 +24,19 @@ def own_recipe(model: Model) -> Recipe:
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
 
 
-def leaking_models(models: Sequence[Model]) -> list[Model]:
-    """Those whose own split is by image: patients of its test part may have trained them.
+def leaked_patients(models: Sequence[Model], records: Sequence[Record], split: str) -> set[str]:
+    """Patients who are scored though they trained a model, by that model's own split by image.
+
+    Such a split lets images of one patient into both the training and the test part.
 
     Raises:
-        UsageError: a model carries no recipe.
+        UsageError: with the split "own", a model carries no recipe.
+        CxrlocError: a model was trained on one of these patients, and not by such a split.
     """
-    return [model for model in models if own_recipe(model).data.split.kind == "image"]
+    of_image = [m for m in models if split == "own" and own_recipe(m).data.split.kind == "image"]
+    refuse_contamination([model for model in models if model not in of_image], records)
+    trained = (model.card.training_patients for model in of_image)
+    return {patient for named in trained for patient in contaminated_patients(records, named)}
 
 
 def own_test_part(

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.classification.tables import frame_markdown
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
+from cxrloc.files.table_writer import markdown_table
 from cxrloc.inference.batches import Failure
 from cxrloc.inference.paired_images import paired_images
 from cxrloc.models.provenance import caption_of, describe_models
@@ -110,6 +110,6 @@ def _write(frame: pd.DataFrame, curves: pd.DataFrame, run: dict[str, Any], out: 
     frame.to_csv(out / "trust.csv", index=False, float_format="%.6g")
     curves.to_csv(out / "trust_curves.csv", index=False, float_format="%.6g")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]
-    (out / "trust.md").write_text("\n".join([frame_markdown(frame), *legend, ""]))
+    (out / "trust.md").write_text("\n".join([markdown_table(frame), *legend, ""]))
     # The file of pairs is a path.
     (out / "run.json").write_text(json.dumps(run, indent=1, default=str) + "\n")

@@ -166,7 +166,7 @@ def test_an_empty_part_is_said_to_be_empty(chests: Path, informed: Path, tmp_pat
 def test_published_numbers_stand_beside_the_measured(
     chests: Path, informed: Path, tmp_path: Path
 ) -> None:
-    options = ClassifyOptions((), informed, beside=("wang2017:17",), resampling=FEW)
+    options = ClassifyOptions((), informed, beside=("wang2017:17",) * 2, resampling=FEW)
     shown = classify(chests, tmp_path, options).beside
     assert shown is not None
     published = shown.set_index("finding")[
@@ -200,7 +200,7 @@ def test_what_has_no_curve_and_no_operating_point_is_said_and_ends_nothing(
     classify(chests, tmp_path / "out", options)
     areas = pd.read_csv(tmp_path / "out" / "auc.csv").query("group == 'all' and finding != 'mean'")
     assert areas["auc"].notna().sum() == defined
-    assert areas.loc[areas["auc"].isna(), "note"].str.startswith("not defined: no ").all()
+    assert areas.loc[areas["auc"].isna(), "note"].str.contains("; not defined: no ").all()
     assert len(pd.read_csv(tmp_path / "out" / "confusion.csv")) == defined
     assert (tmp_path / "out" / "roc.png").is_file()
 
@@ -227,11 +227,11 @@ def test_a_model_is_not_judged_on_its_own_patients(
     ("options", "message"),
     [
         (
-            ClassifyOptions((), beside=("wang2017:5",)),
+            ClassifyOptions((), beside=("wang2017:5",) * 2),
             "--beside wang2017:5: choose from wang2017:1",
         ),
-        (ClassifyOptions((), beside=("wang2017:4",)), "it has accuracy, afp, and none"),
-        (ClassifyOptions((), split="best"), "--split best: choose from all, train_val, test"),
+        (ClassifyOptions((), beside=("wang2017:4",) * 2), "it has accuracy, afp, and none"),
+        (ClassifyOptions((), split="best"), "--split best: choose from all, own, train_val"),
     ],
 )
 def test_a_wrong_name_is_refused_before_any_work(
@@ -259,6 +259,36 @@ def test_readings_put_radiologists_beside_the_curve(
     assert points["sensitivity"].to_dict() == {"sure": 1.0, "wrong": 0.0}
     assert points["under_curve"].to_dict() == {"sure": False, "wrong": True}
     assert result.run["readers"] == {"mean_under_curve": 1.0, "mean_readers": 2.0}
+
+
+def test_findings_and_projection_are_chosen_and_patients_are_hidden(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    options = ClassifyOptions(
+        (),
+        informed,
+        projection="frontal",
+        findings=("effusion", "Mass"),
+        unit="patient",
+        resampling=FEW,
+    )
+    result = classify(chests, tmp_path, options)
+    assert result.report.findings == ("Effusion", "Mass")
+    mean = next(m for m in result.report.measurements if m.metric == "auc" and m.averaged)
+    assert mean.averaged == ("Effusion", "Mass")
+    written = pd.read_csv(tmp_path / "image_precision.csv", dtype=str)
+    patients = {record.patient_id for record in read_dataset(chests)}
+    assert not set(written["unit"]) & patients
+    assert result.run["data"]["synthetic"] is True
+    assert "measured on synthetic radiographs" in (tmp_path / "table.md").read_text()
+    assert len(read_predictions(tmp_path / "probabilities.csv").findings) == 8
+
+
+def test_published_numbers_beside_synthetic_radiographs_are_asked_for_twice(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="synthetic, and published numbers are of patients"):
+        classify(chests, tmp_path, ClassifyOptions((), informed, beside=("wang2017:17",)))
 
 
 def test_labels_of_reports_take_the_place_of_the_data_set_s_own(

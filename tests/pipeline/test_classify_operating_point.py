@@ -26,7 +26,7 @@ def test_labels_are_those_above_the_operating_point_and_are_scored(
         tmp_path / "given.csv",
         labels=tmp_path / "truth.csv",
         operating_point=0.3,
-        beside=("dong2017:text",),
+        beside=("dong2017:text",) * 2,
         resampling=Resampling(resamples=5),
     )
     shown = classify(tmp_path / "chests", tmp_path / "out", options).beside

@@ -4,12 +4,14 @@ A score at or above the threshold is positive. A threshold chosen on the patient
 flatters the model, so every `OperatingPoint` says on whom it was chosen.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from cxrloc.evaluation.classification.ranking import roc
+from cxrloc.models.model import Model
 
 SAME_PATIENTS = "the same patients"
 OTHER_PATIENTS = "other patients"
@@ -69,6 +71,27 @@ def specificity(counts: Confusion) -> float | None:
     """
     negatives = counts.true_negatives + counts.false_positives
     return counts.true_negatives / negatives if negatives else None
+
+
+def card_operating_points(models: Sequence[Model], overlap: bool) -> dict[str, OperatingPoint]:
+    """Operating points that the models' cards give, of an ensemble the mean of its models.
+
+    A finding that one of the models has no point for has none.
+
+    Args:
+        models: whose cards give the points.
+        overlap: the models chose their points or weights on some of the scored patients.
+    """
+    named = all(model.card.validation_patients for model in models)
+    chosen_on = SAME_PATIENTS if overlap else OTHER_PATIENTS if named else UNNAMED_PATIENTS
+    cards = [model.card.operating_points for model in models]
+    return {
+        finding: OperatingPoint(
+            sum(card[finding] for card in cards) / len(cards), "model card", chosen_on
+        )
+        for finding in (cards[0] if cards else ())
+        if all(finding in card for card in cards)
+    }
 
 
 def choose_operating_point(

@@ -25,6 +25,7 @@ from cxrloc.evaluation.classification.operating_points import (
 )
 from cxrloc.evaluation.classification.report_rows import (
     FEW_CARRIERS,
+    FEW_UNITS,
     blank_row,
     decision_shares,
     few_carriers,
@@ -154,14 +155,6 @@ def classify_units(
     )
 
 
-def with_note(report: ClassificationReport, note: str) -> ClassificationReport:
-    """The report with a remark on every number."""
-    rows = (
-        replace(row, note="; ".join(filter(None, (note, row.note)))) for row in report.measurements
-    )
-    return replace(report, measurements=tuple(rows))
-
-
 def _groups(
     units: ScoredUnits, by: tuple[str, ...]
 ) -> Iterator[tuple[str, Int[np.ndarray, " chosen"]]]:
@@ -215,6 +208,8 @@ def _measure(
 def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:
     if row.note == FEW_CARRIERS:
         return replace(row, value=value)
+    if np.isnan(low):
+        return replace(row, value=value, note=FEW_UNITS)
     return replace(row, value=value, low=low, high=high)
 
 

@@ -14,6 +14,7 @@ from cxrloc.types import Measurement
 
 ACCURACY, ARGMAX_OF_TWO = "argmax_accuracy", 0.5
 FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
+FEW_UNITS = "no interval: too few units, some resamples have none"
 
 Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
 """A row, what each unit adds to its number, and the units that are divided by."""

@@ -4,7 +4,7 @@ Nothing is computed here but the layout. A number that is not defined, and an in
 not exist, is an empty cell. Every cell of a printed table is a row of `classification_frame`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -23,7 +23,8 @@ from cxrloc.evaluation.classification.operating_points import (
 from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.evaluation.table_rows import latex_row, markdown_row
+from cxrloc.files.table_writer import latex_table, markdown_table
+from cxrloc.files.text import for_markdown, one_line
 from cxrloc.types import ClassificationReport, Measurement
 
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
@@ -40,11 +41,15 @@ LIST_METRIC = "image_list_precision"
 
 
 def classification_frame(report: ClassificationReport) -> pd.DataFrame:
-    """Every number of a report: one row each, with n, divisor, low and high."""
+    """Every number of a report: one row each, with n, divisor, low and high.
+
+    The report's remarks stand before the note of every row, so that no row loses them.
+    """
     rows = [[getattr(row, name) for name in MEASURED] for row in report.measurements]
     frame = pd.DataFrame(rows, columns=pd.Index(MEASURED))
     frame = frame.astype(dict.fromkeys(("value", "low", "high", "threshold"), "Float64"))
     frame = frame.astype(dict.fromkeys(("n", "positives", "divisor"), int))
+    frame["note"] = ["; ".join(filter(None, (*report.remarks, n))) for n in frame["note"]]
     frame.insert(0, "unit", report.unit)
     frame.insert(1, "aggregation", report.aggregation)
     return frame
@@ -143,19 +148,23 @@ def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def printed_rows(
+def printed_frame(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
-) -> Iterator[list[str]]:
-    """The cells of a printed table: headings, then a row per finding and one for the mean."""
+) -> pd.DataFrame:
+    """The printed table: a row per finding and mean, each metric with its interval as text."""
     metrics = _printed(report, metrics)
-    yield ["finding", "n", "positives", *metrics]
     by_place = {(r.finding, r.metric): r for r in report.measurements if r.group == group}
-    for finding in (*report.findings, "mean"):
+    means = [r.finding for r in report.measurements if r.averaged or r.finding == "mean"]
+    rows = []
+    for finding in dict.fromkeys((*report.findings, *means)):
         found = [by_place.get((finding, metric)) for metric in metrics]
         first = next((row for row in found if row is not None), None)
         if first is not None:
-            positives = "" if finding == "mean" else str(first.positives)
-            yield [finding, str(first.n), positives, *map(_with_interval, found)]
+            positives = None if finding in means else first.positives
+            cells = [_with_interval(row) for row in found]
+            rows.append([finding, first.n, positives, *cells])
+    frame = pd.DataFrame(rows, columns=pd.Index(["finding", "n", "positives", *metrics]))
+    return frame.astype({"positives": "Int64"})
 
 
 def metrics_frame(report: ClassificationReport, group: str = "all") -> pd.DataFrame:
@@ -179,35 +188,18 @@ def classification_markdown(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> str:
     """Findings as rows, a metric with its interval per column, and what the numbers mean."""
-    rows = list(printed_rows(report, metrics, group))
-    rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
-    return "\n".join([*map(markdown_row, rows), "", *_notes(report, metrics, group), ""])
+    table = markdown_table(printed_frame(report, metrics, group))
+    notes = map(for_markdown, _notes(report, metrics, group))
+    return "\n".join([table, *notes, ""])
 
 
 def classification_latex(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> str:
     """The table of `classification_markdown` for a paper (needs the package booktabs)."""
-    notes = [f"% {note}" for note in _notes(report, metrics, group)]
-    return "\n".join([_latex(list(printed_rows(report, metrics, group))), *notes, ""])
-
-
-def frame_markdown(frame: pd.DataFrame) -> str:
-    """Any frame of this module, with or without published columns, as a Markdown table."""
-    rows = frame_rows(frame)
-    rows.insert(1, ["---"] * len(frame.columns))
-    return "\n".join([*map(markdown_row, rows), ""])
-
-
-def frame_latex(frame: pd.DataFrame) -> str:
-    """Any frame of this module as a LaTeX table (needs the package booktabs)."""
-    return f"{_latex(frame_rows(frame))}\n"
-
-
-def frame_rows(frame: pd.DataFrame) -> list[list[str]]:
-    """The cells of any frame in words, headings first; what is not there is empty."""
-    rows = [[str(name) for name in frame.columns]]
-    return rows + [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    table = latex_table(printed_frame(report, metrics, group))
+    notes = [f"% {one_line(note)}" for note in _notes(report, metrics, group)]
+    return "\n".join([table.rstrip("\n"), *notes, ""])
 
 
 def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
@@ -255,17 +247,5 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
     for row in rows:
         remarks.setdefault(row.note, []).append(row.finding)
     said = sorted(f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in remarks.items())
-    return [scored, intervals, meanings, *thresholds, *said]
-
-
-def _cell(value: object) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _latex(rows: Sequence[Sequence[str]]) -> str:
-    columns = "l" + "r" * (len(rows[0]) - 1)
-    body = [latex_row(row) for row in rows]
-    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule"]
-    return "\n".join([*start, *body[1:], r"\bottomrule", r"\end{tabular}"])
+    remarks_of_all = [f"All numbers: {remark}." for remark in report.remarks]
+    return [*remarks_of_all, scored, intervals, meanings, *thresholds, *said]

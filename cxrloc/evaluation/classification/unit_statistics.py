@@ -90,10 +90,21 @@ def share_statistic(
     hits: Float[np.ndarray, "value unit"],
     among: Float[np.ndarray, "value unit"],
 ) -> Statistic:
-    """Values that are one sum over units divided by another, such as hits over positives."""
+    """Values that are one sum over units divided by another, such as hits over positives.
+
+    NaN where a resample has none of the units that are divided by; only both classes of every
+    finding are sure to be in every resample.
+    """
     members = _members(units)
     numerator, denominator = ((members @ sums.T).T for sums in (hits, among))
-    return lambda counts: (numerator @ counts) / (denominator @ counts)
+
+    def statistic(
+        counts: Float[np.ndarray, "patient resample"],
+    ) -> Float[np.ndarray, "value resample"]:
+        total, divisor = numerator @ counts, denominator @ counts
+        return np.divide(total, divisor, out=np.full_like(total, np.nan), where=divisor > 0)
+
+    return statistic
 
 
 def _members(units: ScoredUnits) -> csr_array:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from cxrloc.datasets.splits import draw_patients
+from cxrloc.files.keys import keyed_patient
 from cxrloc.findings import NO_FINDING
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
@@ -167,6 +169,36 @@ def select_units(units: ScoredUnits, index: Int[np.ndarray, " chosen"]) -> Score
         known=units.known[index],
         groups={name: tuple(words[i] for i in index) for name, words in units.groups.items()},
     )
+
+
+def split_units(
+    units: ScoredUnits, share: float, seed: int
+) -> tuple[ScoredUnits | None, ScoredUnits]:
+    """A tuning part of about this share of the patients, and the units of all other patients.
+
+    Operating points are chosen and calibration is fitted on the tuning part, which is not scored.
+    Whether a patient is drawn depends on the seed and on the patient's own id alone.
+
+    Raises:
+        CxrlocError: one of the parts is empty.
+    """
+    if not share:
+        return None, units
+    drawn = draw_patients(units.patient_ids, share, seed)
+    inside = np.array([patient in drawn for patient in units.patient_ids])
+    if inside.all() or not inside.any():
+        raise CxrlocError(
+            f"--tuning {share:g} leaves {int(inside.sum())} of {inside.size} units to choose "
+            "thresholds on: take another share, or more patients"
+        )
+    return select_units(units, np.flatnonzero(inside)), select_units(units, np.flatnonzero(~inside))
+
+
+def hide_patients(units: ScoredUnits) -> ScoredUnits:
+    """The units under names that do not tell who a patient is, where units are patients."""
+    if units.unit != "patient":
+        return units
+    return replace(units, unit_ids=tuple(map(keyed_patient, units.unit_ids)))
 
 
 def aligned(runs: Sequence[ScoredUnits]) -> list[ScoredUnits]:

@@ -1,0 +1,44 @@
+"""Keyed hashes of patients' ids, which nobody without the key can turn back."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from functools import cache
+from pathlib import Path
+
+from cxrloc.types import CxrlocError
+
+KEY, KEY_FILE = "CXRLOC_PATIENT_KEY", "CXRLOC_PATIENT_KEY_FILE"
+"""Variables of the environment: the key itself, or the file that holds it."""
+
+
+def keyed_patient(patient_id: str) -> str:
+    """A name for a patient that does not tell the id: 16 hexadecimal digits of an HMAC-SHA256.
+
+    With a key from the environment, one patient has the same name in all runs, so that results
+    can be joined. Without one, each run draws its own key.
+
+    Raises:
+        CxrlocError: the file of the key cannot be read, or is empty.
+
+    >>> keyed_patient("7") == keyed_patient("7"), keyed_patient("7") == keyed_patient("8")
+    (True, False)
+    """
+    given = os.environ.get(KEY), os.environ.get(KEY_FILE)
+    return hmac.new(_key(*given), patient_id.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+@cache
+def _key(text: str | None, path: str | None) -> bytes:
+    if text:
+        return text.encode()
+    if not path:
+        return secrets.token_bytes(32)
+    try:
+        content = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise CxrlocError(f"{path}, named by {KEY_FILE}: {error.strerror}") from error
+    if not content:
+        raise CxrlocError(f"{path}, named by {KEY_FILE}: it is empty; write a key into it")
+    return content
