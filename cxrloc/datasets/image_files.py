@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from cxrloc.images.folders import files_below, is_image, is_image_name
 from cxrloc.images.formats import SUFFIXES
 from cxrloc.types import CxrlocError
 
@@ -22,7 +23,9 @@ def image_id_of(name: str) -> str:
 
 
 def find_image_files(folder: Path) -> dict[str, Path]:
-    """Files by image id: those of a folder and of its image folders, not below them.
+    """Image files by image id: those of a folder and of its image folders, not below them.
+
+    Hidden files and those that are no image by name and content are passed over.
 
     Raises:
         CxrlocError: two files have the same id.
@@ -34,6 +37,8 @@ def find_image_files(folder: Path) -> dict[str, Path]:
             names = sorted(entry.name for entry in entries if entry.is_file())
         for name in names:
             path, image_id = place / name, image_id_of(name)
+            if not (is_image_name(name) and is_image(path)):
+                continue
             if image_id in found:
                 raise CxrlocError(
                     f"{path} and {found[image_id]} are both image {image_id}: keep one of them"
@@ -49,7 +54,8 @@ def find_image_files_below(folders: Iterable[Path]) -> dict[str, Path]:
         CxrlocError: two files have the same id.
     """
     found: dict[str, Path] = {}
-    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+    present = [folder for folder in folders if folder.is_dir()]
+    for path in (path for folder in present for path in sorted(files_below(folder))):
         if path.suffix.lower() in SUFFIXES:
             image_id = image_id_of(path.name)
             if image_id in found:

@@ -25,6 +25,22 @@ from cxrloc.types import CxrlocError, Radiograph
 PNG_GREY, PNG_GREY_ALPHA, PNG_ALPHA = 0, 4, 6
 """Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
 
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Channels by colour type."""
+
+ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+"""First row, first column and their steps in each pass of an interlaced PNG (8.2)."""
+
+BLOCK = 2**20  # bytes that are inflated at a time
+
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 """Chunks that tell of the pixels; others may be damaged or larger than Pillow takes."""
 
@@ -87,6 +103,9 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         except DAMAGE as error:
             raise _damaged(path, "PNG", str(error)) from error
         warnings += ("text or colour profiles in the PNG are damaged or too large: left out",)
+    # Pillow leaves black what is missing of the pixels, without a word.
+    if not words[-1].any() and not _has_all_rows(data):
+        raise _damaged(path, "PNG", "its pixels end early: is it cut short?")
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
         warnings += ("transparency is ignored",)
     return _radiograph(words, max(depth, 8), "PNG", png_orientation(data), warnings)
@@ -197,12 +216,33 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _orientation_in(exif: bytes) -> int:
     """The orientation in a block of EXIF data; 1 where it has none that can be."""
     try:
-        tags = Image.Exif()
-        tags.load(exif)
-        value = tags.get(ExifTags.Base.Orientation)
+        with recorded_warnings():
+            tags = Image.Exif()
+            tags.load(exif)
+            value = tags.get(ExifTags.Base.Orientation)
     except DAMAGE:
         return 1
     return value if isinstance(value, int) and value in TURNS else 1
+
+
+def _has_all_rows(data: bytes) -> bool:
+    """Whether the pixels of a PNG inflate to as many bytes as its header promises (7.2, 8.2)."""
+    columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
+    bits = depth * PNG_CHANNELS.get(colour, 1)
+    passes = ADAM7 if data[28] else ((0, 0, 1, 1),)
+    promised = 0
+    for first_row, first_column, row_step, column_step in passes:
+        own_rows = -(-max(0, rows - first_row) // row_step)
+        own_columns = -(-max(0, columns - first_column) // column_step)
+        # Each row has one byte more, which names its filter.
+        promised += own_rows * (1 + (own_columns * bits + 7) // 8) if own_columns else 0
+    inflating, found = zlib.decompressobj(), 0
+    for kind, chunk in _chunks(data):
+        rest = chunk[8:-4] if kind == b"IDAT" else b""
+        while rest and found < promised:
+            found += len(inflating.decompress(rest, BLOCK))
+            rest = inflating.unconsumed_tail
+    return found >= promised
 
 
 def _radiograph(

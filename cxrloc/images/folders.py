@@ -1,35 +1,30 @@
 """Which files in a folder are images, and what their results are called."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of, open_regular
 from cxrloc.types import CxrlocError
 
+log = logging.getLogger(__name__)
+
 NOT_IMAGES = ("dicomdir", "thumbs.db", "desktop.ini")
 """Files that DICOM media and Windows put among images, in lower case."""
 
 
-def _silent(line: str) -> None:
-    """Say nothing."""
-
-
-def find_images(paths: Sequence[Path], say: Callable[[str], None] = _silent) -> list[Path]:
+def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files among the paths, and the images in the folders among them, sorted, each once.
 
     Folders are searched to the bottom, linked ones too, each once. An image is what is one by its
     content, or claims to be one by its suffix: reading a broken one then fails by name, instead of
     its being passed over. Hidden files and those of `NOT_IMAGES` are passed over. A path that is no
     folder is kept as it is.
-
-    Args:
-        paths: files and folders.
-        say: gets one line for each folder that is not searched.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        found.update(dict.fromkeys(sorted(_images_below(path, say)) if path.is_dir() else [path]))
+        found.update(dict.fromkeys(sorted(_images_below(path)) if path.is_dir() else [path]))
     return list(found)
 
 
@@ -42,21 +37,17 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in NOT_IMAGES
 
 
-def files_below(folder: Path, say: Callable[[str], None] = _silent) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder whose name may be an image's, each folder of them once.
 
-    Linked folders are followed. One that leads to a folder that is being searched already, such as
-    its own parent, would have no end.
-
-    Args:
-        folder: where to begin.
-        say: gets one line for each folder that is not searched.
+    Linked folders are followed. One that leads to a folder that is searched already, such as its
+    own parent, would have no end: it is left out, and the log says so.
     """
     state = folder.stat()
     searched = {(state.st_dev, state.st_ino)}
 
     def unreadable(error: OSError) -> None:
-        say(f"{error.filename}: {error.strerror}: this folder is not searched")
+        log.warning("%s: %s: this folder is not searched", error.filename, error.strerror)
 
     for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
         kept = []
@@ -68,7 +59,7 @@ def files_below(folder: Path, say: Callable[[str], None] = _silent) -> Iterator[
                 unreadable(error)
                 continue
             if (state.st_dev, state.st_ino) in searched:
-                say(f"{path}: a link to a folder that is searched already: it is not followed")
+                log.warning("%s: a link to a folder that is searched already: not followed", path)
             elif not name.startswith("."):
                 searched.add((state.st_dev, state.st_ino))
                 kept.append(name)
@@ -76,13 +67,16 @@ def files_below(folder: Path, say: Callable[[str], None] = _silent) -> Iterator[
         yield from (Path(place) / name for name in names if is_image_name(name))
 
 
-def _images_below(folder: Path, say: Callable[[str], None]) -> Iterator[Path]:
-    for path in files_below(folder, say):
-        if path.suffix.lower() in SUFFIXES or _is_image(path):
-            yield path
+def _images_below(folder: Path) -> Iterator[Path]:
+    return (path for path in files_below(folder) if is_image(path))
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a file's suffix claims that it is an image, or its content does."""
+    return path.suffix.lower() in SUFFIXES or _has_image(path)
+
+
+def _has_image(path: Path) -> bool:
     """Whether a regular file is an image by its content."""
     try:
         with open_regular(path) as file:

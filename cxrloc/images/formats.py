@@ -89,7 +89,5 @@ def open_regular(path: Path) -> BinaryIO:
     if stat.S_ISREG(mode):
         return os.fdopen(handle, "rb")
     os.close(handle)
-    what = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-    raise CxrlocError(
-        f"{path}: Is a directory" if stat.S_ISDIR(mode) else f"{path}: {what}, no file"
-    )
+    what = "Is a directory" if stat.S_ISDIR(mode) else "a pipe, socket or device, no regular file"
+    raise CxrlocError(f"{path}: {what}")

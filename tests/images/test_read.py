@@ -13,7 +13,6 @@ from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 from skimage import io
 
-from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, dicom_header, twelve_bit_jpeg, write_dicom
@@ -285,37 +284,3 @@ def test_a_damaged_dicom_is_read_or_one_clear_line(tmp_path: Path, data: st.Data
         said = str(error)
     assert "\n" not in said
     assert "Secret" not in said
-
-
-def test_folders_are_searched_to_the_bottom_by_content(tmp_path: Path) -> None:
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    write_dicom(below / "1.2.840", GREY8, 8)
-    Image.fromarray(GREY8).save(tmp_path / "z.png")
-    Image.fromarray(GREY8).save(tmp_path / ".hidden.png")
-    write_dicom(tmp_path / "DICOMDIR", GREY8, 8)
-    (tmp_path / "notes.txt").write_text("no image")
-    found = find_images([tmp_path, tmp_path / "z.png", tmp_path / "none.png"])
-    assert found == [below / "1.2.840", tmp_path / "z.png", tmp_path / "none.png"]
-
-
-def test_a_broken_file_that_claims_to_be_an_image_is_found_so_that_it_is_named(
-    tmp_path: Path,
-) -> None:
-    for name in ("text.dcm", "empty.PNG", "notes.txt", "empty"):
-        (tmp_path / name).write_text("words" if "t.d" in name else "")
-    assert find_images([tmp_path]) == [tmp_path / "empty.PNG", tmp_path / "text.dcm"]
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("chest.DCM", "chest"),
-        ("00000001_000.png", "00000001_000"),
-        ("1.2.840.113619", "1.2.840.113619"),
-        ("1.2.840.113619.dcm", "1.2.840.113619"),
-        ("chest.v2", "chest.v2"),
-    ],
-)
-def test_only_known_suffixes_are_cut(name: str, stem: str) -> None:
-    assert output_stem(Path("folder.png") / name) == stem

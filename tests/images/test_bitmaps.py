@@ -1,0 +1,168 @@
+"""PNG and JPEG files: turned as EXIF says, past damaged text, and bounded."""
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from pydicom import dcmread, uid
+from pydicom.encaps import get_frame
+
+from cxrloc.images.read import read_radiograph
+from cxrloc.images.size import image_size
+from cxrloc.types import CxrlocError
+from tests.images.dicom_files import chest, write_dicom
+from tests.images.test_dicom_pixels import transcoded
+from tests.images.test_read import write_png
+
+GREY = (chest(64, 56) * 255).astype(np.uint8)
+DEEP = (chest(64, 56) * 65_535).astype(np.uint16)
+
+
+def exif(orientation: int) -> bytes:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags.tobytes()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def with_chunk(path: Path, kind: bytes, body: bytes, last: bool = False) -> Path:
+    """The PNG with one more chunk, after its header or before its end."""
+    data = path.read_bytes()
+    at = len(data) - 12 if last else 33
+    path.write_bytes(data[:at] + chunk(kind, body) + data[at:])
+    return path
+
+
+def by_pillow(orientation: int) -> np.ndarray:
+    """The image as Pillow turns it."""
+    image = Image.fromarray(GREY)
+    image.getexif()[0x0112] = orientation
+    buffer = BytesIO()
+    image.save(buffer, "PNG", exif=image.getexif())
+    return np.asarray(ImageOps.exif_transpose(Image.open(buffer))) / 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "late.png", "colour.jpg", "colour.png"])
+def test_every_exif_orientation_is_applied_as_pillow_does(
+    tmp_path: Path, name: str, orientation: int
+) -> None:
+    path = tmp_path / name
+    image = Image.fromarray(GREY)
+    if name.startswith("colour"):
+        image = image.convert("RGB")
+    if name == "late.png":
+        image.save(path)
+        with_chunk(path, b"eXIf", exif(orientation).removeprefix(b"Exif\0\0"), last=True)
+    else:
+        options = {"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}
+        image.save(path, exif=exif(orientation), **options)
+    radiograph = read_radiograph(path)
+    expected = by_pillow(orientation)
+    assert image_size(path) == radiograph.pixels.shape == expected.shape
+    assert np.abs(radiograph.pixels - expected).max() < 0.02
+    turned = [line for line in radiograph.warnings if f"EXIF orientation {orientation}:" in line]
+    assert len(turned) == (orientation != 1)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_16_bit_colour_and_lossless_jpeg_are_turned_too(tmp_path: Path, orientation: int) -> None:
+    expected = DEEP if orientation == 3 else np.rot90(DEEP, -1 if orientation == 6 else 1)
+    expected = np.rot90(DEEP, 2) if orientation == 3 else expected
+    write_png(tmp_path / "a.png", np.stack([DEEP] * 3, axis=2))
+    with_chunk(tmp_path / "a.png", b"eXIf", exif(orientation).removeprefix(b"Exif\0\0"))
+    dicom = transcoded(write_dicom(tmp_path / "a", DEEP, 16), uid.JPEGLosslessSV1)
+    stream = get_frame(dcmread(dicom).PixelData, 0)
+    body = exif(orientation)
+    body = body if body.startswith(b"Exif") else b"Exif\0\0" + body
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    (tmp_path / "a.jpg").write_bytes(stream[:2] + segment + stream[2:])
+    for name in ("a.png", "a.jpg"):
+        radiograph = read_radiograph(tmp_path / name)
+        assert np.abs(radiograph.pixels - expected / 65_535).max() < 1e-6
+        assert image_size(tmp_path / name) == expected.shape
+
+
+@pytest.mark.parametrize("value", [0, 9, 255])
+def test_an_orientation_that_cannot_be_turns_nothing(tmp_path: Path, value: int) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif(value))
+    assert np.array_equal(read_radiograph(tmp_path / "a.png").pixels, by_pillow(1).astype("f4"))
+
+
+@pytest.mark.parametrize("garbage", [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", bytes(100)])
+def test_damaged_exif_data_turn_nothing(tmp_path: Path, garbage: bytes) -> None:
+    write_png(tmp_path / "a.png", GREY)
+    with_chunk(tmp_path / "a.png", b"eXIf", garbage)
+    assert read_radiograph(tmp_path / "a.png").pixels.shape == GREY.shape
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000))),
+        (b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+        (b"iCCP", b"profile\0\0" + zlib.compress(bytes(3_000_000))),
+        (b"zTXt", b"Comment\0\0" + b"no zlib"),
+    ],
+)
+def test_large_and_damaged_text_in_a_png_does_no_harm(
+    tmp_path: Path, kind: bytes, body: bytes
+) -> None:
+    write_png(tmp_path / "a.png", GREY)
+    with_chunk(tmp_path / "a.png", kind, body)
+    assert np.abs(read_radiograph(tmp_path / "a.png").pixels - GREY / 255).max() < 1e-6
+
+
+def test_a_second_header_does_not_pass_the_limit_of_size(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", GREY)
+    large = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    with_chunk(tmp_path / "a.png", b"IHDR", large)
+    with pytest.raises(CxrlocError, match="not one header but several"):
+        read_radiograph(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("rows", [1, 63])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_pixels_that_end_early_are_not_taken_for_black(
+    tmp_path: Path, rows: int, bits: int
+) -> None:
+    stored = GREY if bits == 8 else DEEP
+    lines = b"".join(b"\0" + row.tobytes() for row in stored[:rows].astype(f">u{bits // 8}"))
+    head = struct.pack(">IIBBBBB", 56, 64, bits, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    with pytest.raises(CxrlocError, match="its pixels end early"):
+        read_radiograph(tmp_path / "a.png")
+
+
+def test_a_black_last_row_is_no_damage(tmp_path: Path) -> None:
+    black = GREY.copy()
+    black[-9:] = 0
+    for name, image in (
+        ("grey.png", Image.fromarray(black)),
+        ("bits.png", Image.fromarray(black > 9)),
+        ("colour.png", Image.fromarray(np.stack([black] * 3, axis=2))),
+    ):
+        image.save(tmp_path / name)
+        assert read_radiograph(tmp_path / name).pixels.shape == GREY.shape
+
+
+@pytest.mark.parametrize("pixels", [100_000_000, 200_000_000])
+def test_the_limit_of_pixels_is_ours_and_not_pillows(tmp_path: Path, pixels: int) -> None:
+    # Pillow warns above 89 million pixels and refuses 179 million, whatever is asked for.
+    side = int(pixels**0.5)
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", b"cut short") + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    assert image_size(tmp_path / "a.png") == (side, side)
+    with pytest.raises(CxrlocError, match=r"more than the 80 million pixels"):
+        read_radiograph(tmp_path / "a.png")
+    with pytest.raises(CxrlocError, match="a damaged PNG"):
+        read_radiograph(tmp_path / "a.png", max_megapixels=300)
