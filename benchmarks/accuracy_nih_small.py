@@ -29,7 +29,7 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.accuracy import count_boxes, mean_counts
 from cxrloc.evaluation.localization.controls import random_maps
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
-from cxrloc.evaluation.localization.scored_pairs import Claims
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes
 from cxrloc.evaluation.localization.scores import compared, difference_of, score_localization
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import resample_patients
@@ -188,14 +188,16 @@ def _beside(measured: Sequence[Measurement], control: str, rule: int) -> str:
     return f"{mean:.3f} | {by:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def as_many(claims: Claims, own: Claims, pairs: int, rng: np.random.Generator) -> Claims:
+def as_many(
+    claims: PlacedBoxes, own: PlacedBoxes, pairs: int, rng: np.random.Generator
+) -> PlacedBoxes:
     """At most as many boxes on each pair as `own` has there, drawn among those of `claims`."""
     order = rng.permutation(claims.pair.size)
     order = order[np.argsort(claims.pair[order], kind="stable")]
     pair = claims.pair[order]
     rank = np.arange(pair.size) - np.searchsorted(pair, pair)
     kept = order[rank < np.bincount(own.pair, minlength=pairs)[pair]]
-    return Claims(claims.boxes[kept], claims.pair[kept])
+    return PlacedBoxes(claims.boxes[kept], claims.pair[kept])
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from cxrloc.evaluation.localization.detection_ap import (
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     ScoredPairs,
     place_detections,
     place_of,
@@ -54,7 +54,7 @@ def peaked_heatmaps(records: list[Record]) -> list[Heatmaps]:
     return heatmaps
 
 
-def own_precision(pairs: ScoredPairs, claims: Claims) -> float:
+def own_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
     """Mean over thresholds and findings."""
     matches = match_detections(pairs, claims, COCO_THRESHOLDS)
     patient, finding = place_of(pairs, matches.pair)
@@ -68,7 +68,7 @@ def own_precision(pairs: ScoredPairs, claims: Claims) -> float:
     return float(np.mean(values))
 
 
-def coco_precision(pairs: ScoredPairs, claims: Claims) -> float:
+def coco_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
     """The same by pycocotools, from its own structures on."""
     findings, score = len(pairs.findings), claims.score
     assert score is not None

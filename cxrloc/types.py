@@ -164,14 +164,15 @@ class Annotation:
 class Detection:
     """A claim: a heatmap gave this box at this threshold (0 to 255), with this score.
 
-    A box of another tool has no threshold (None).
+    A box of another tool has no threshold (None), and perhaps no score: such boxes cannot be put
+    in order, so metrics that need an order are not defined.
     """
 
     image_id: str
     finding: str
     box: Box
     threshold: float | None
-    score: float
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def read_boxed_images(path: Path) -> list[Record]:
 def read_detections(path: Path) -> list[Detection]:
     """Boxes of any tool from a CSV: image, finding, x_min, y_min, x_max, y_max[, score].
 
-    Coordinates are half-open pixels of the image file. A missing score is 1; a column threshold
-    is kept where present.
+    Coordinates are half-open pixels of the image file. A column threshold is kept where present;
+    a missing score stays missing, since boxes without one have no order.
 
     Raises:
         CxrlocError: a column is missing, or a row is not a box.
@@ -93,7 +93,7 @@ def read_detections(path: Path) -> list[Detection]:
             row.finding,
             row.box,
             threshold=row.threshold,
-            score=1.0 if row.score is None else row.score,
+            score=row.score,
         )
         for row in read_box_rows(path)
     ]

@@ -172,7 +172,7 @@ def _write(
 
 def _box_row(detection: Detection) -> dict[str, float | None]:
     box = {side: round(value, 3) for side, value in asdict(detection.box).items()}
-    return {**box, "threshold": detection.threshold, "score": round(detection.score, 4)}
+    return {**box, "threshold": detection.threshold, "score": round(detection.score or 0.0, 4)}
 
 
 def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:

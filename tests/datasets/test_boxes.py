@@ -159,7 +159,7 @@ def test_detections_need_no_score_and_keep_a_threshold(tmp_path: Path) -> None:
     )
     first, second = read_detections(path)
     assert (first.finding, first.score, first.threshold) == ("Infiltration", 0.5, 60.0)
-    assert (second.score, second.threshold) == (1.0, None)
+    assert (second.score, second.threshold) == (None, None)
 
 
 def record_of(box: Box, frame: tuple[int, int] | None) -> Record:

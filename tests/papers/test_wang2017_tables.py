@@ -12,7 +12,7 @@ import pytest
 
 from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
 from cxrloc.evaluation.localization.overlap import iobb, iou
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.types import Annotation, Box, MatchRule, Record
 
@@ -71,7 +71,7 @@ def shifted(criterion: str, overlap: float) -> list[float]:
     return [shift * SIDE, 0.0, (1 + shift) * SIDE, SIDE]
 
 
-def boxes_that_score(block: pd.DataFrame, criterion: str, pairs: ScoredPairs) -> Claims:
+def boxes_that_score(block: pd.DataFrame, criterion: str, pairs: ScoredPairs) -> PlacedBoxes:
     """Boxes with the table's hits and false positives, made from its numbers alone.
 
     Between two thresholds as many truths lose their last correct box as Acc. says, and as many
@@ -93,7 +93,7 @@ def boxes_that_score(block: pd.DataFrame, criterion: str, pairs: ScoredPairs) ->
             owners = [*truths[hit_after : hits[k]], *([truths[0]] * (become_false - lost))]
             boxes += [shifted(criterion, (low + high) / 2)] * len(owners)
             pair += owners
-    return Claims(np.array(boxes), np.array(pair))
+    return PlacedBoxes(np.array(boxes), np.array(pair))
 
 
 @pytest.mark.parametrize(("table", "criterion"), [(4, "iobb"), (7, "iou"), (19, "iobb")])

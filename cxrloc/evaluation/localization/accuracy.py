@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from cxrloc.evaluation.localization.hits import find_hits
 from cxrloc.evaluation.localization.measure import Kind, Metric, draw_patients, measure, ratio
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, sums_by_patient
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
 from cxrloc.evaluation.resampling import Resampling, Statistic
 from cxrloc.types import MatchRule, Measurement
 
@@ -49,7 +49,7 @@ class BoxCounts:
     false_positives: Float[np.ndarray, "patient rule finding"]
 
 
-def count_boxes(pairs: ScoredPairs, claims: Claims, rules: Sequence[MatchRule]) -> BoxCounts:
+def count_boxes(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule]) -> BoxCounts:
     """Hits and false positives of boxes on scored pairs, by each rule."""
     found = find_hits(pairs, claims, rules)
     hit = [sums_by_patient(pairs, pairs.truth_pair[each]) for each in found.hit]

@@ -15,7 +15,7 @@ from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensiti
 from cxrloc.evaluation.localization.hits import find_hits, groups_all_hit
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric, ratio
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     ScoredPairs,
     place_of,
     sums_by_patient,
@@ -26,6 +26,8 @@ from cxrloc.types import MatchRule
 IOU = 0.5
 """At which FROC and the operating point of the detections are taken."""
 
+NO_SCORES = "not defined: a detection has no score, so they cannot be put in order"
+
 _BOXES, _IMAGES = "annotated boxes", "images with an annotated box"
 _DIVISORS = {
     "iobb": "detected",
@@ -35,13 +37,15 @@ _DIVISORS = {
 }
 
 
-def box_metrics(pairs: ScoredPairs, claims: Claims) -> list[Metric]:
+def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
     """Every metric of boxes that needs no choice of a threshold.
 
     - `box_accuracy_over_*`: annotated boxes hit / annotated boxes, by what the overlap divides by;
     - `image_accuracy`: pairs (and, for "all findings", images) with all annotated boxes hit;
     - `froc_sensitivity` at false positives per image, and `froc_score`, their mean;
     - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`.
+
+    FROC and average precision order the boxes by score; where a box has none they are not defined.
     """
     return [
         *_hit_metrics(pairs, claims),
@@ -52,12 +56,15 @@ def box_metrics(pairs: ScoredPairs, claims: Claims) -> list[Metric]:
 
 
 def operating_metrics(
-    pairs: ScoredPairs, claims: Claims, tuning: Bool[np.ndarray, " patient"], chosen_on: str
+    pairs: ScoredPairs, claims: PlacedBoxes, tuning: Bool[np.ndarray, " patient"], chosen_on: str
 ) -> list[Metric]:
     """`detection_sensitivity`, `_precision` and `_f1` above each finding's best score on tuning.
 
-    Detections match at IoU 0.5, one to one. The best score is that of the highest F1.
+    Detections match at IoU 0.5, one to one. The best score is that of the highest F1. There are
+    none for detections without scores.
     """
+    if claims.score is None:
+        return []
     matches = match_detections(pairs, claims, [IOU])
     patient, finding = place_of(pairs, matches.pair)
     matched = matches.matched[0]
@@ -91,7 +98,7 @@ def operating_metrics(
     ]
 
 
-def _hit_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
+def _hit_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> Iterator[Metric]:
     boxes = sums_by_patient(pairs, pairs.truth_pair)
     rules = [MatchRule(criterion, at) for criterion in _DIVISORS for at in DELTAS]
     for rule, hit in zip(rules, find_hits(pairs, claims, rules).hit, strict=True):
@@ -101,7 +108,7 @@ def _hit_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
         yield Metric((kind,), ratio(hits, boxes), boxes, _BOXES, pairs.findings)
 
 
-def _image_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
+def _image_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> Iterator[Metric]:
     rules = [MatchRule("iou", at) for at in DELTAS]
     for rule, hit in zip(rules, find_hits(pairs, claims, rules).hit, strict=True):
         kinds = (Kind("image_accuracy", rule.threshold, f"iou > {rule.threshold:g}"),)
@@ -116,8 +123,15 @@ def _image_metrics(pairs: ScoredPairs, claims: Claims) -> Iterator[Metric]:
         yield Metric(kinds, ratio(top, bottom), bottom, _IMAGES, ALL_FINDINGS)
 
 
-def _froc_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
+def _froc_metric(pairs: ScoredPairs, claims: PlacedBoxes) -> Metric:
     match = f"iou > {IOU:g}"
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    kinds = (
+        *(Kind("froc_sensitivity", rate, match) for rate in RATES),
+        Kind("froc_score", None, match),
+    )
+    if claims.score is None:
+        return Metric(kinds, None, boxes, _BOXES, pairs.findings, note=NO_SCORES)
     events = froc_events(pairs, claims, MatchRule("iou", IOU))
 
     def values(
@@ -126,26 +140,22 @@ def _froc_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
         curves = np.stack([froc_sensitivity(each, weights) for each in events], axis=1)
         return np.concatenate([*curves, curves.mean(axis=0)])  # rate, finding, resample
 
-    return Metric(
-        (
-            *(Kind("froc_sensitivity", rate, match) for rate in RATES),
-            Kind("froc_score", None, match),
-        ),
-        values,
-        sums_by_patient(pairs, pairs.truth_pair),
-        _BOXES,
-        pairs.findings,
-    )
+    return Metric(kinds, values, boxes, _BOXES, pairs.findings)
 
 
-def _average_precision_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
+def _average_precision_metric(pairs: ScoredPairs, claims: PlacedBoxes) -> Metric:
+    name = "detection_average_precision"
+    single = (Kind(name, at, f"iou >= {at:g}") for at in DELTAS)
+    kinds = (*single, Kind(f"{name}_coco", None, "iou >= 0.5, 0.55, ... 0.95"))
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    if claims.score is None:
+        return Metric(kinds, None, boxes, _BOXES, pairs.findings, note=NO_SCORES)
     thresholds = tuple(sorted({*DELTAS, *COCO_THRESHOLDS}))
     in_coco = [thresholds.index(each) for each in COCO_THRESHOLDS]
     alone = [thresholds.index(each) for each in DELTAS]
     matches = match_detections(pairs, claims, thresholds)
     patient, finding = place_of(pairs, matches.pair)
     columns = [np.flatnonzero(finding == column) for column in range(len(pairs.findings))]
-    boxes = sums_by_patient(pairs, pairs.truth_pair)
 
     def values(
         weights: Float[np.ndarray, "patient resample"],
@@ -161,7 +171,4 @@ def _average_precision_metric(pairs: ScoredPairs, claims: Claims) -> Metric:
         )  # threshold finding resample
         return np.concatenate([*precision[alone], precision[in_coco].mean(axis=0)])
 
-    name = "detection_average_precision"
-    single = (Kind(name, at, f"iou >= {at:g}") for at in DELTAS)
-    kinds = (*single, Kind(f"{name}_coco", None, "iou >= 0.5, 0.55, ... 0.95"))
     return Metric(kinds, values, boxes, _BOXES, pairs.findings)

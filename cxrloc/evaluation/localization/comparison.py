@@ -13,7 +13,7 @@ from cxrloc.evaluation.localization.accuracy import accuracy_metric, count_boxes
 from cxrloc.evaluation.localization.hits import best_overlaps
 from cxrloc.evaluation.localization.measure import Sampled, difference, measurements, sample
 from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, place_detections
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, place_detections
 from cxrloc.evaluation.resampling import two_sided_p
 from cxrloc.evaluation.significance import holm
 from cxrloc.types import CxrlocError, Detection, MatchRule, Record
@@ -85,7 +85,7 @@ def compare_detections(
 
 
 def _differences(
-    run: PlacedRun, claims: Mapping[str, Claims], protocol: ScoringProtocol
+    run: PlacedRun, claims: Mapping[str, PlacedBoxes], protocol: ScoringProtocol
 ) -> pd.DataFrame:
     """`localization_differences.csv`: one row per pair of runs, rule and finding."""
     metrics = [

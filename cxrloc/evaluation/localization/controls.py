@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     ScoredPairs,
     image_sizes,
     place_of,
@@ -38,7 +38,7 @@ class PlacedMaps:
     limit: Float[np.ndarray, "map 4"]
 
 
-def prior_mean(pairs: ScoredPairs) -> Claims:
+def prior_mean(pairs: ScoredPairs) -> PlacedBoxes:
     """On every scored pair the mean of the finding's boxes on *other* patients.
 
     The mean is that of the corners. A finding that no other patient has gives no box.
@@ -57,7 +57,7 @@ def prior_mean(pairs: ScoredPairs) -> Claims:
     return _on_images(pairs, means[patient, finding][known], scored[known])
 
 
-def prior_medoid(pairs: ScoredPairs) -> Claims:
+def prior_medoid(pairs: ScoredPairs) -> PlacedBoxes:
     """On every scored pair that box of another patient which has the most IoU with all of these.
 
     A finding that no other patient has gives no box.
@@ -77,7 +77,9 @@ def prior_medoid(pairs: ScoredPairs) -> Claims:
     return _on_images(pairs, boxes[kept], scored[kept])
 
 
-def permuted(pairs: ScoredPairs, claims: Claims, generator: np.random.Generator) -> Claims:
+def permuted(
+    pairs: ScoredPairs, claims: PlacedBoxes, generator: np.random.Generator
+) -> PlacedBoxes:
     """Every pair's boxes moved to the same finding on an image of another patient.
 
     Number, size and shape of the boxes stay; whether they are in the right place is lost. Pairs
@@ -108,7 +110,7 @@ def permuted(pairs: ScoredPairs, claims: Claims, generator: np.random.Generator)
 
 def random_maps(
     maps: Sequence[PlacedMaps], thresholds: Sequence[float], generator: np.random.Generator
-) -> Claims:
+) -> PlacedBoxes:
     """Boxes of white noise on each map's grid, smoothed by a Gaussian of 1 cell.
 
     How smooth the noise is decides its score, so `permuted` is the fairer control.
@@ -123,7 +125,7 @@ def random_maps(
 
 def oracle_maps(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], thresholds: Sequence[float]
-) -> Claims:
+) -> PlacedBoxes:
     """Boxes of maps whose cells hold the share of them that the expert's box covers.
 
     What the grid can do, through the same box rule: a reference, not a bound. Of several boxes
@@ -175,7 +177,7 @@ def boxes_of_maps(
     maps: Sequence[PlacedMaps],
     thresholds: Sequence[float],
     finder: RegionFinder = find_regions,
-) -> Claims:
+) -> PlacedBoxes:
     """Boxes by the box rule, in their images and cut there."""
     boxes, pair = [np.empty((0, 4))], [np.empty(0, dtype=int)]
     starts = ((each, k) for each in maps for k in range(0, each.pair.size, _MAPS_AT_ONCE))
@@ -188,7 +190,7 @@ def boxes_of_maps(
         inside = (moved[:, :2] < moved[:, 2:]).all(axis=1)  # not in the padding alone
         boxes.append(moved[inside])
         pair.append(placed.pair[index[inside]])
-    return Claims(np.concatenate(boxes), np.concatenate(pair))
+    return PlacedBoxes(np.concatenate(boxes), np.concatenate(pair))
 
 
 def _covered_shares(pairs: ScoredPairs, maps: PlacedMaps) -> Float[np.ndarray, "map row col"]:
@@ -248,5 +250,5 @@ def _derangement(
 
 def _on_images(
     pairs: ScoredPairs, shares: Float[np.ndarray, "n 4"], pair: Int[np.ndarray, " n"]
-) -> Claims:
-    return Claims(boxes=shares * image_sizes(pairs, pair), pair=pair)
+) -> PlacedBoxes:
+    return PlacedBoxes(boxes=shares * image_sizes(pairs, pair), pair=pair)

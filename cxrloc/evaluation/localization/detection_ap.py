@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.overlap import iou
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """IoU thresholds whose mean is COCO's AP."""
@@ -42,7 +42,7 @@ class MatchedDetections:
 
 
 def match_detections(
-    pairs: ScoredPairs, claims: Claims, thresholds: Sequence[float]
+    pairs: ScoredPairs, claims: PlacedBoxes, thresholds: Sequence[float]
 ) -> MatchedDetections:
     """Match detections to annotated boxes, one to one, by falling score within each pair.
 

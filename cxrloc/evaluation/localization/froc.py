@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.hits import is_correct, matches
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, sums_by_patient
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
 from cxrloc.types import MatchRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -44,7 +44,7 @@ class FrocEvents:
     images: Float[np.ndarray, " patient"]
 
 
-def froc_events(pairs: ScoredPairs, claims: Claims, rule: MatchRule) -> list[FrocEvents]:
+def froc_events(pairs: ScoredPairs, claims: PlacedBoxes, rule: MatchRule) -> list[FrocEvents]:
     """The events of every finding, from boxes that all have scores.
 
     A detection that hits an annotated box of its pair is no false positive, also where the box

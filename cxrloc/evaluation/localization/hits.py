@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.overlap import OVERLAPS, equal_keys, iou
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 from cxrloc.types import MatchRule
 
 _MATCHES_AT_ONCE = 200_000
@@ -59,7 +59,7 @@ def is_correct(
 
 
 def matches(
-    pairs: ScoredPairs, claims: Claims
+    pairs: ScoredPairs, claims: PlacedBoxes
 ) -> Iterator[tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]]:
     """Indices of every detected box with every annotated box of its pair, in blocks.
 
@@ -77,7 +77,7 @@ def matches(
         start = stop
 
 
-def find_hits(pairs: ScoredPairs, claims: Claims, rules: Sequence[MatchRule]) -> Hits:
+def find_hits(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule]) -> Hits:
     """Correct detections and hit annotations by each rule."""
     correct = np.zeros((len(rules), claims.pair.size), dtype=bool)
     hit = np.zeros((len(rules), pairs.truth_pair.size), dtype=bool)
@@ -109,7 +109,7 @@ def groups_all_hit(
     return names, all_hit
 
 
-def best_overlaps(pairs: ScoredPairs, claims: Claims) -> Float[np.ndarray, " truth"]:
+def best_overlaps(pairs: ScoredPairs, claims: PlacedBoxes) -> Float[np.ndarray, " truth"]:
     """The largest IoU of each annotated box with a detected box; 0 where there is none."""
     best = np.zeros(pairs.truth_pair.size)
     for claim, truth in matches(pairs, claims):

@@ -8,6 +8,7 @@ Definitions, each with a drawn example:
 | `miou`, `pixel_average_precision` | `mask_overlap` |
 | `max_box_accuracy`, `max_box_accuracy_v2`, `max_box_accuracy_v2_mean` | `box_selection` |
 | `box_accuracy_over_*`, `image_accuracy` | `hits` |
+| `outline_accuracy`, where the truth is drawn as polygons or masks | `outlines` |
 | `froc_sensitivity`, `froc_score` | `froc` |
 | `detection_average_precision`, `detection_average_precision_coco` | `detection_ap` |
 | `detection_sensitivity`, `detection_precision`, `detection_f1` | `box_metrics` |
@@ -32,6 +33,7 @@ from cxrloc.evaluation.localization.map_metrics import (
 )
 from cxrloc.evaluation.localization.mask_overlap import LEVELS, map_areas
 from cxrloc.evaluation.localization.measure import Metric, draw_patients, measure
+from cxrloc.evaluation.localization.outlines import outline_metrics
 from cxrloc.evaluation.localization.placed_run import PlacedRun
 from cxrloc.evaluation.localization.pointing import place_points
 from cxrloc.evaluation.localization.threshold_choice import FIXED, ORACLE, tuning_patients
@@ -52,7 +54,9 @@ def score_metrics(run: PlacedRun) -> list[Measurement]:
         from_maps = chosen_metrics(pairs, ladders, levels, on, name)
         return [*from_maps, *operating_metrics(pairs, run.claims, on, name)]
 
-    rows = measure([*fixed, *box_metrics(pairs, run.claims)], run.draws)
+    fixed += box_metrics(pairs, run.claims)
+    fixed += outline_metrics(pairs, run.claims, protocol.rules)
+    rows = measure(fixed, run.draws)
     tuning = tuning_patients(run.carries, protocol.thresholds)
     if tuning.any():
         name = f"{int(tuning.sum())} tuning patients, not scored in this row"

@@ -1,9 +1,8 @@
 """How much a detection and an annotation have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-import shapely
 from jaxtyping import Float, Int
 
 Boxes = Float[np.ndarray, "*#box 4"]
@@ -18,8 +17,8 @@ def iou(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
     >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0]]))
     array([0.33333333])
     """
-    common = _intersection(detections, annotations)
-    return np.asarray(common / (_area(detections) + _area(annotations) - common))
+    common = intersection(detections, annotations)
+    return np.asarray(common / (area(detections) + area(annotations) - common))
 
 
 def iobb(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
@@ -31,7 +30,7 @@ def iobb(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
     >>> iobb(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 9.0]]))
     array([0.5])
     """
-    return np.asarray(_intersection(detections, annotations) / _area(detections))
+    return np.asarray(intersection(detections, annotations) / area(detections))
 
 
 def intersection_over_annotated(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
@@ -44,7 +43,7 @@ def intersection_over_annotated(detections: Boxes, annotations: Boxes) -> Float[
     ... )
     array([0.125])
     """
-    return np.asarray(_intersection(detections, annotations) / _area(annotations))
+    return np.asarray(intersection(detections, annotations) / area(annotations))
 
 
 def intersection_over_smaller(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
@@ -55,8 +54,8 @@ def intersection_over_smaller(detections: Boxes, annotations: Boxes) -> Float[np
     ... )
     array([0.5])
     """
-    smaller = np.minimum(_area(detections), _area(annotations))
-    return np.asarray(_intersection(detections, annotations) / smaller)
+    smaller = np.minimum(area(detections), area(annotations))
+    return np.asarray(intersection(detections, annotations) / smaller)
 
 
 OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {
@@ -66,35 +65,6 @@ OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {
     "intersection_over_smaller": intersection_over_smaller,
 }
 """Overlap of a detected and an annotated box, by criterion; tables print the first two."""
-
-
-def polygon_iou(
-    detections: Float[np.ndarray, "n 4"], annotations: Sequence[shapely.Geometry]
-) -> Float[np.ndarray, " n"]:
-    """`iou` of each box with the outline beside it, for truth that is drawn as polygons.
-
-    >>> triangle = shapely.Polygon([(0, 0), (2, 0), (0, 2)])
-    >>> polygon_iou(np.array([[0.0, 0.0, 2.0, 2.0]]), [triangle])
-    array([0.5])
-    """
-    drawn = shapely.box(*detections.T)
-    outlines = np.asarray(annotations, dtype=object)
-    common = shapely.area(shapely.intersection(drawn, outlines))
-    return np.asarray(common / (shapely.area(drawn) + shapely.area(outlines) - common))
-
-
-def polygon_iobb(
-    detections: Float[np.ndarray, "n 4"], annotations: Sequence[shapely.Geometry]
-) -> Float[np.ndarray, " n"]:
-    """`iobb` of each box with the outline beside it.
-
-    >>> triangle = shapely.Polygon([(0, 0), (2, 0), (0, 2)])
-    >>> polygon_iobb(np.array([[0.0, 0.0, 1.0, 1.0]]), [triangle])
-    array([1.])
-    """
-    drawn = shapely.box(*detections.T)
-    outlines = np.asarray(annotations, dtype=object)
-    return np.asarray(shapely.area(shapely.intersection(drawn, outlines)) / shapely.area(drawn))
 
 
 def equal_keys(
@@ -113,11 +83,13 @@ def equal_keys(
     return in_left, order[np.repeat(first, matches) + within]
 
 
-def _area(boxes: Boxes) -> Float[np.ndarray, "..."]:
+def area(boxes: Boxes) -> Float[np.ndarray, "..."]:
+    """Area of each box."""
     return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))
 
 
-def _intersection(one: Boxes, other: Boxes) -> Float[np.ndarray, "..."]:
+def intersection(one: Boxes, other: Boxes) -> Float[np.ndarray, "..."]:
+    """Area that two boxes have in common; arrays broadcast as in `iou`."""
     low = np.maximum(one[..., :2], other[..., :2])
     high = np.minimum(one[..., 2:], other[..., 2:])
     sides = np.maximum(high - low, 0.0)

@@ -11,7 +11,7 @@ from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
 from cxrloc.evaluation.localization.measure import Draws, draw_patients
 from cxrloc.evaluation.localization.pointing import TOLERANCE
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     Population,
     ScoredPairs,
     place_detections,
@@ -65,7 +65,7 @@ class PlacedRun:
 
     protocol: ScoringProtocol
     pairs: ScoredPairs
-    claims: Claims
+    claims: PlacedBoxes
     left_out: int
     maps: Sequence[PlacedMaps]
     maps_given: bool

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float, Int
-from shapely.geometry.base import BaseGeometry
 
 from cxrloc.datasets.chexlocalize import Point
 from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.evaluation.localization.controls import PlacedMaps
+from cxrloc.evaluation.localization.outlines import geometry_of
 from cxrloc.evaluation.localization.overlap import equal_keys
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
 from cxrloc.localization.regions import scale_maps
-from cxrloc.types import Mask, Outline
+from cxrloc.types import Mask
 
 TOLERANCE = 15.0
 """Pixels of the original image, the number of Zhang et al. 2016 (there on photographs)."""
@@ -84,15 +84,6 @@ def distances_to_truth(pairs: ScoredPairs, points: Points) -> Float[np.ndarray, 
     nearest = np.full(points.pair.size, np.inf)
     np.minimum.at(nearest, point, apart)
     return nearest
-
-
-def geometry_of(pairs: ScoredPairs, truth: int) -> BaseGeometry:
-    """An annotation's polygons joined, or its box; for a mask the box around it."""
-    shape = pairs.shapes[truth]
-    if isinstance(shape, Outline):
-        rings = [shapely.make_valid(shapely.Polygon(ring)) for ring in shape.polygons]
-        return shapely.union_all(rings)
-    return shapely.box(*pairs.truth[truth].tolist())
 
 
 def pairs_hit(

@@ -48,10 +48,11 @@ class ScoredPairs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claims:
+class PlacedBoxes:
     """Boxes of a model or a control, in pixels of their image, and their pairs.
 
-    `score` is each box's; None where boxes have none, as those of controls.
+    `score` is each box's; None where one of them has none, as with boxes of controls: then the
+    boxes cannot be put in order.
     """
 
     boxes: Float[np.ndarray, "n 4"]
@@ -105,7 +106,9 @@ def scored_pairs(
     )
 
 
-def place_detections(pairs: ScoredPairs, detections: Sequence[Detection]) -> tuple[Claims, int]:
+def place_detections(
+    pairs: ScoredPairs, detections: Sequence[Detection]
+) -> tuple[PlacedBoxes, int]:
     """Detections on scored pairs, and how many are on others, which count nowhere."""
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
@@ -118,10 +121,11 @@ def place_detections(pairs: ScoredPairs, detections: Sequence[Detection]) -> tup
     ]
     boxes = [claim.box for _, claim in placed]
     corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for box in boxes]
-    claims = Claims(
+    scores = [claim.score for _, claim in placed if claim.score is not None]
+    claims = PlacedBoxes(
         boxes=np.array(corners, dtype=float).reshape(-1, 4),
         pair=np.array([pair for pair, _ in placed], dtype=int),
-        score=np.array([claim.score for _, claim in placed], dtype=float),
+        score=np.array(scores, dtype=float) if len(scores) == len(placed) else None,
     )
     return claims, len(detections) - len(placed)
 
@@ -151,8 +155,8 @@ def sums_by_patient(
 
 
 def only_images(
-    pairs: ScoredPairs, claims: Claims, images: Bool[np.ndarray, " image"]
-) -> tuple[ScoredPairs, Claims]:
+    pairs: ScoredPairs, claims: PlacedBoxes, images: Bool[np.ndarray, " image"]
+) -> tuple[ScoredPairs, PlacedBoxes]:
     """Truth, population and boxes of some of the images; all numbers of pairs stay the same."""
     truth = images[pairs.truth_pair // len(pairs.findings)]
     claim = images[claims.pair // len(pairs.findings)]
@@ -164,7 +168,7 @@ def only_images(
         scored=pairs.scored & images[:, None],
         shapes=tuple(pairs.shapes[index] for index in np.flatnonzero(truth)),
     )
-    return own, Claims(claims.boxes[claim], claims.pair[claim], score)
+    return own, PlacedBoxes(claims.boxes[claim], claims.pair[claim], score)
 
 
 def image_sizes(pairs: ScoredPairs, pair: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 4"]:

@@ -33,7 +33,7 @@ from cxrloc.evaluation.localization.measure import (
 )
 from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     Population,
     only_images,
     sums_by_patient,
@@ -187,7 +187,7 @@ def difference_of(judged: str, other: str) -> str:
     return f"{judged or 'model'} - {other}"
 
 
-def _controls(run: PlacedRun) -> Iterator[tuple[str, list[Claims]]]:
+def _controls(run: PlacedRun) -> Iterator[tuple[str, list[PlacedBoxes]]]:
     pairs, maps, protocol = run.pairs, run.maps, run.protocol
     yield "prior_mean", [prior_mean(pairs)]
     yield "prior_medoid", [prior_medoid(pairs)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
 from cxrloc.types import Affine, Annotation, Box, Heatmaps, Mask, Outline, Record
 
 
@@ -37,7 +37,7 @@ def whole_map(image_id: str, scores: object, finding: str = "Mass", side: int = 
 
 def random_claims(
     images: int, findings: Sequence[str], seed: int, scores: int = 20
-) -> tuple[ScoredPairs, Claims]:
+) -> tuple[ScoredPairs, PlacedBoxes]:
     """One to three boxes on each pair of one patient per two images, and noisy scored detections.
 
     Scores take few values, so that many are equal; coordinates are whole, so that IoUs tie too.
@@ -68,5 +68,5 @@ def random_claims(
             )
         )
     score = generator.integers(1, scores, len(boxes)) / scores
-    claims = Claims(np.array(boxes, dtype=float), np.array(pair), score)
+    claims = PlacedBoxes(np.array(boxes, dtype=float), np.array(pair), score)
     return scored_pairs(records, "all"), claims

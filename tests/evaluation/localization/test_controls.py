@@ -21,7 +21,7 @@ from cxrloc.evaluation.localization.controls import (
 )
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     ScoredPairs,
     place_detections,
     scored_pairs,
@@ -91,7 +91,7 @@ def test_permuted_boxes_come_from_another_patient_and_none_is_lost(
     patients: list[int], seed: int
 ) -> None:
     pairs = many_pairs(patients)
-    own = Claims(pairs.truth, pairs.truth_pair)
+    own = PlacedBoxes(pairs.truth, pairs.truth_pair)
     moved = permuted(pairs, own, np.random.default_rng(seed))
     donor = moved.boxes[:, 0].round().astype(int)  # x_min is the image's number
     assert np.all(pairs.patient[donor] != pairs.patient[moved.pair])
@@ -107,7 +107,7 @@ def test_permuted_boxes_of_annotated_pairs_stay_on_annotated_pairs() -> None:
     pairs = scored_pairs(records, "all")
     every = np.arange(8)
     boxes = np.stack([every, every * 0, every + 1, every * 0 + 1], axis=1).astype(float)
-    moved = permuted(pairs, Claims(boxes, every), np.random.default_rng(0))
+    moved = permuted(pairs, PlacedBoxes(boxes, every), np.random.default_rng(0))
     assert np.array_equal(moved.boxes[:, 0].round() > 5, moved.pair > 5)
 
 
@@ -165,7 +165,7 @@ def test_maps_give_the_boxes_that_detections_are_made_of(seed: int) -> None:
     ours = boxes_of_maps(place_heatmaps(pairs, heatmaps), [60.0, 180.0])
     assert left_out == 0
 
-    def in_order(each: Claims) -> np.ndarray:
+    def in_order(each: PlacedBoxes) -> np.ndarray:
         rows = np.column_stack([each.pair, each.boxes])
         return rows[np.lexsort(rows.T)]
 

@@ -15,7 +15,7 @@ from cxrloc.evaluation.localization.detection_ap import (
     match_detections,
 )
 from cxrloc.evaluation.localization.scored_pairs import (
-    Claims,
+    PlacedBoxes,
     ScoredPairs,
     place_of,
     sums_by_patient,
@@ -25,7 +25,9 @@ from tests.evaluation.localization.drawn_truth import random_claims
 FINDINGS = ("Effusion", "Mass")
 
 
-def coco_precision(pairs: ScoredPairs, claims: Claims, thresholds: tuple[float, ...]) -> np.ndarray:
+def coco_precision(
+    pairs: ScoredPairs, claims: PlacedBoxes, thresholds: tuple[float, ...]
+) -> np.ndarray:
     """AP by IoU threshold and finding."""
     assert claims.score is not None
     findings = len(pairs.findings)
@@ -70,7 +72,7 @@ def coco_precision(pairs: ScoredPairs, claims: Claims, thresholds: tuple[float, 
 
 def own_precision(
     pairs: ScoredPairs,
-    claims: Claims,
+    claims: PlacedBoxes,
     thresholds: tuple[float, ...],
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -105,7 +107,7 @@ def test_of_very_many_detections_on_an_image_the_highest_hundred_count() -> None
     n = MOST_DETECTIONS + 20
     boxes = np.repeat([[60.0, 60.0, 80.0, 80.0]], n, axis=0)
     boxes[-1] = pairs.truth[0]
-    claims = Claims(boxes, np.zeros(n, dtype=int), np.linspace(1, 0.1, n))
+    claims = PlacedBoxes(boxes, np.zeros(n, dtype=int), np.linspace(1, 0.1, n))
     assert own_precision(pairs, claims, (0.5,)) == coco_precision(pairs, claims, (0.5,)) == 0.0
 
 
@@ -115,7 +117,7 @@ def test_a_patient_without_weight_might_as_well_not_be_there() -> None:
     weights[0] = 0.0  # images 0 and 1
     kept = claims.pair >= 2 * len(FINDINGS)
     assert claims.score is not None
-    rest = Claims(claims.boxes[kept], claims.pair[kept], claims.score[kept])
+    rest = PlacedBoxes(claims.boxes[kept], claims.pair[kept], claims.score[kept])
     there = pairs.truth_pair >= 2 * len(FINDINGS)
     other = ScoredPairs(
         pairs.population,
@@ -136,5 +138,5 @@ def test_a_patient_without_weight_might_as_well_not_be_there() -> None:
 
 def test_no_detections_have_no_precision() -> None:
     pairs, _ = random_claims(3, FINDINGS, seed=0)
-    nothing = Claims(np.empty((0, 4)), np.empty(0, dtype=int), np.empty(0))
+    nothing = PlacedBoxes(np.empty((0, 4)), np.empty(0, dtype=int), np.empty(0))
     assert not own_precision(pairs, nothing, (0.5,)).any()

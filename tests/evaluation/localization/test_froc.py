@@ -5,7 +5,7 @@ import pytest
 
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
 from cxrloc.evaluation.localization.overlap import iou
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 from cxrloc.types import MatchRule
 from tests.evaluation.localization.drawn_truth import random_claims
 
@@ -13,7 +13,7 @@ RULE = MatchRule("iou", 0.5)
 
 
 def counted(
-    pairs: ScoredPairs, claims: Claims, rate: float, finding: int, patients: set[int]
+    pairs: ScoredPairs, claims: PlacedBoxes, rate: float, finding: int, patients: set[int]
 ) -> float:
     """The highest sensitivity with at most `rate` false positives per image, by trying all."""
     assert claims.score is not None
@@ -52,6 +52,8 @@ def test_sensitivity_is_that_of_the_best_threshold_within_the_rate(seed: int) ->
 def test_a_box_hit_twice_is_one_find_and_no_false_positive() -> None:
     pairs, _ = random_claims(1, ("Mass",), seed=0)
     truth = pairs.truth[:1]
-    claims = Claims(np.concatenate([truth, truth]), np.zeros(2, dtype=int), np.array([0.9, 0.8]))
+    claims = PlacedBoxes(
+        np.concatenate([truth, truth]), np.zeros(2, dtype=int), np.array([0.9, 0.8])
+    )
     (events,) = froc_events(pairs, claims, RULE)
     assert events.found.tolist() == [True] * events.found.size

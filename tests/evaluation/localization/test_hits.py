@@ -15,7 +15,7 @@ from cxrloc.evaluation.localization.hits import (
     matches,
 )
 from cxrloc.evaluation.localization.overlap import OVERLAPS
-from cxrloc.evaluation.localization.scored_pairs import Claims, ScoredPairs, scored_pairs
+from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
 from cxrloc.types import MatchRule
 from tests.evaluation.localization.drawn_truth import drawn_record, random_claims
 
@@ -24,7 +24,7 @@ def test_an_overlap_of_exactly_the_threshold_is_no_hit_anywhere() -> None:
     """The detection is a quarter of the annotated box: its IoU is 1/4, its IoBB 1."""
     assert exceeds(np.array([0.24, 0.25, 0.26]), 0.25).tolist() == [False, False, True]
     pairs = scored_pairs([drawn_record("a", [0, 0, 4, 4])])
-    claims = Claims(np.array([[0.0, 0.0, 2.0, 2.0]]), np.zeros(1, dtype=int), np.ones(1))
+    claims = PlacedBoxes(np.array([[0.0, 0.0, 2.0, 2.0]]), np.zeros(1, dtype=int), np.ones(1))
     at, below = MatchRule("iou", 0.25), MatchRule("iou", 0.24)
     assert find_hits(pairs, claims, [at, below]).hit.tolist() == [[False], [True]]
     assert not is_correct(at, claims.boxes[0], pairs.truth[0])
@@ -37,7 +37,7 @@ def test_an_overlap_of_exactly_the_threshold_is_no_hit_anywhere() -> None:
 def test_accuracies_and_image_accuracy_ask_for_more_than_the_threshold() -> None:
     """Half of the annotated box is detected: IoU, and the share of the annotated box, are 1/2."""
     pairs = scored_pairs([drawn_record("a", [0, 0, 4, 4])])
-    claims = Claims(np.array([[0.0, 0.0, 4.0, 2.0]]), np.zeros(1, dtype=int), np.ones(1))
+    claims = PlacedBoxes(np.array([[0.0, 0.0, 4.0, 2.0]]), np.zeros(1, dtype=int), np.ones(1))
     at_half = {
         (metric.kinds[0].metric, metric.findings[0]): metric.values(np.ones((1, 1)))[0, 0]
         for metric in box_metrics(pairs, claims)
@@ -49,7 +49,7 @@ def test_accuracies_and_image_accuracy_ask_for_more_than_the_threshold() -> None
     assert at_half["image_accuracy", "Mass"] == at_half["image_accuracy", "all findings"] == 0.0
 
 
-def crowded() -> tuple[ScoredPairs, Claims]:
+def crowded() -> tuple[ScoredPairs, PlacedBoxes]:
     return random_claims(12, ("Effusion", "Mass"), seed=3)
 
 
@@ -75,7 +75,7 @@ def test_no_block_holds_more_matches_than_is_asked_for(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_MATCHES_AT_ONCE", 1000)
     boxes = [[i, 0, i + 5, 5] for i in range(40)]
     pairs = scored_pairs([drawn_record("a", *boxes)])
-    claims = Claims(np.tile([[0.0, 0.0, 9.0, 9.0]], (300, 1)), np.zeros(300, dtype=int))
+    claims = PlacedBoxes(np.tile([[0.0, 0.0, 9.0, 9.0]], (300, 1)), np.zeros(300, dtype=int))
     sizes = [claim.size for claim, _ in matches(pairs, claims)]
     assert sum(sizes) == 300 * 40
     assert max(sizes) <= 1000
@@ -86,7 +86,7 @@ def test_accuracy_by_each_divisor() -> None:
     pairs, _ = random_claims(1, ("Mass",), seed=0)
     x_min, y_min, x_max, y_max = pairs.truth[0]
     width = x_max - x_min
-    claims = Claims(
+    claims = PlacedBoxes(
         np.array([[x_min + width / 2, y_min, x_max + width / 2, y_max]]), np.zeros(1, dtype=int)
     )
     for criterion, overlap in {

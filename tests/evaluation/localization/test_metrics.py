@@ -1,8 +1,11 @@
 """The tidy table of all metrics: counts, intervals, and where each threshold comes from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization.box_metrics import NO_SCORES
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.tables import metrics_frame
@@ -191,3 +194,20 @@ def test_few_patients_leave_nothing_to_tune_on() -> None:
         place_run(RECORDS[:1], DETECTIONS, ScoringProtocol(resampling=RESAMPLING), MAPS)
     )
     assert {row.chosen_on for row in rows} == {"", FIXED}
+
+
+def test_detections_without_a_score_have_no_froc_and_no_average_precision() -> None:
+    """One blank score is enough: the boxes cannot be put in order any more."""
+    unscored = [replace(DETECTIONS[0], score=None), *DETECTIONS[1:]]
+    rows = score_metrics(place_run(RECORDS, unscored, PROTOCOL))
+    ordered = [r for r in rows if r.metric.startswith(("froc", "detection_average_precision"))]
+    assert len({row.metric for row in ordered}) == 4
+    assert all(row.value is None and row.low is None for row in ordered)
+    assert {row.note for row in ordered} == {NO_SCORES}
+    assert not any(row.metric.startswith(("detection_f1", "detection_sens")) for row in rows)
+    hits = [row.value for row in rows if row.metric == "box_accuracy_over_union"]
+    assert hits == [
+        row.value
+        for row in score_metrics(place_run(RECORDS, DETECTIONS, PROTOCOL))
+        if row.metric == "box_accuracy_over_union"
+    ]

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-import shapely
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask
 from torchvision.ops import box_iou
 
-from cxrloc.evaluation.localization.overlap import equal_keys, iobb, iou, polygon_iobb, polygon_iou
+from cxrloc.evaluation.localization.overlap import equal_keys, iobb, iou
 
 
 def random_boxes(n: int, seed: int) -> np.ndarray:
@@ -36,13 +35,6 @@ def test_iou_and_iobb_are_those_of_pycocotools(function, crowd: int) -> None:
         x_y_width_height(DETECTED), x_y_width_height(ANNOTATED), [crowd] * len(ANNOTATED)
     )
     np.testing.assert_allclose(function(DETECTED[:, None], ANNOTATED), expected, atol=1e-12)
-
-
-def test_on_rectangles_the_polygon_forms_say_the_same() -> None:
-    outlines = list(shapely.box(*ANNOTATED.T))
-    detected = DETECTED[: len(ANNOTATED)]
-    np.testing.assert_allclose(polygon_iou(detected, outlines), iou(detected, ANNOTATED))
-    np.testing.assert_allclose(polygon_iobb(detected, outlines), iobb(detected, ANNOTATED))
 
 
 @pytest.mark.parametrize(
