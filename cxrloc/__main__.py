@@ -1,5 +1,6 @@
-"""`python -m cxrloc` is the command `cxrloc`."""
+"""`python -m cxrloc` is `cxrloc`; `torchrun ... -m cxrloc train RECIPE` starts one per GPU."""
 
 from cxrloc.cli import app
 
-app(prog_name="cxrloc")
+if __name__ == "__main__":
+    app()

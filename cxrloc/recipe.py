@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,72 @@ def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = No
     inherited = [choice for text in below for choice in _CHOICES.findall(text)]
     comments = [line for line in own.splitlines() if line.startswith("#")]
     return "\n".join([*inherited, *comments, tomli_w.dumps(values)])
+
+
+def chosen_recipe(
+    name_or_path: str | Path,
+    start: str = "",
+    fold: int | None = None,
+    precision: str = "",
+    images_per_pass: int = 0,
+    processes: int = 1,
+) -> tuple[str, Recipe]:
+    """A recipe with what a user wants otherwise: its text, whole by itself, and its values.
+
+    Args:
+        name_or_path: a name in `RECIPES`, or a file.
+        start: first weights; empty: the recipe's. The text has only the names of files, so that no
+            folder of this machine travels with the weights.
+        fold: which of the recipe's folds, from 0; None: the one that it names.
+        precision: of forward and backward passes; empty: the recipe's.
+        images_per_pass: of each process; a step's batch stays that of the recipe, in more or fewer
+            passes. 0: as the recipe says.
+        processes: how many share each pass.
+
+    Raises:
+        UsageError: there is no such recipe, no such fold of it, or the batch cannot be divided so.
+        CxrlocError: it is no recipe.
+    """
+    recipe = read_recipe(name_or_path)
+    changes: dict[str, Any] = {}
+    if start:
+        changes["start"] = " + ".join(Path(name).name for name in start.split(" + "))
+    if fold is not None:
+        folds = recipe.data.split.folds
+        if not folds:
+            raise UsageError(
+                f"--fold {fold}: the recipe {name_or_path} has no folds; give it `folds` in "
+                "[data.split]"
+            )
+        if not 0 <= fold < folds:
+            raise UsageError(f"--fold {fold}: {name_or_path} has folds 0 to {folds - 1}")
+        changes["data"] = {"split": {"fold": fold}}
+    for stage, config in (("fit", recipe.fit), ("head", recipe.head)):
+        if config is None:
+            continue
+        own: dict[str, Any] = {"precision": precision} if precision else {}
+        if images_per_pass:
+            own["accumulation"] = _passes(config.batch_size, images_per_pass, processes)
+        if own:
+            changes[stage] = own
+    text = recipe_text(name_or_path, changes)
+    chosen = recipe_of_text(text, str(name_or_path))
+    return text, replace(chosen, start=start or chosen.start)
+
+
+def _passes(batch_size: int, images_per_pass: int, processes: int) -> int:
+    """Forward passes in which the processes share a batch.
+
+    >>> _passes(80, images_per_pass=5, processes=2)
+    8
+    """
+    passes, rest = divmod(batch_size, images_per_pass * processes)
+    if rest or not passes:
+        raise UsageError(
+            f"--batch-size {images_per_pass}: {processes} processes with {images_per_pass} images "
+            f"each cannot share the recipe's batch of {batch_size} evenly: choose another divisor"
+        )
+    return passes
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:

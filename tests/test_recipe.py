@@ -2,8 +2,8 @@ import pytest
 
 from cxrloc.findings import standard_finding
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.recipe import RECIPES, read_recipe
-from cxrloc.types import CxrlocError
+from cxrloc.recipe import RECIPES, chosen_recipe, read_recipe, recipe_of_text
+from cxrloc.types import CxrlocError, UsageError
 
 WHOLE = """
 title = "A recipe"
@@ -102,3 +102,18 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, said):
     with pytest.raises(CxrlocError, match=said) as caught:
         read_recipe(path)
     assert "\n" not in str(caught.value)
+
+
+def test_images_per_pass_leave_the_images_of_a_step_as_they_are():
+    text, recipe = chosen_recipe("wang2017_resnet50_lse", images_per_pass=5, processes=8)
+    assert (recipe.fit.batch_size, recipe.fit.accumulation) == (80, 2)
+    assert recipe_of_text(text, "card") == recipe
+    with pytest.raises(UsageError, match=r"--batch-size 3: 1 processes .* batch of 80 evenly"):
+        chosen_recipe("wang2017_resnet50_lse", images_per_pass=3)
+
+
+def test_a_precision_is_that_of_both_stages():
+    _, recipe = chosen_recipe("pham2019_ones_ct", precision="bf16")
+    assert (recipe.fit.precision, recipe.head.precision) == ("bf16", "bf16")
+    with pytest.raises(CxrlocError, match="precision 'half' is unknown"):
+        chosen_recipe("pham2019_ones_ct", precision="half")

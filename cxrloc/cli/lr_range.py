@@ -5,35 +5,36 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.options import Device, Out, Quiet
+from cxrloc.cli.options import (
+    Device,
+    FirstWeights,
+    Fold,
+    ImageCache,
+    Out,
+    Quiet,
+    RecipeName,
+    TrainingBatchSize,
+    TrainingFolder,
+    TrainingLabels,
+    TrainingPrecision,
+)
 from cxrloc.cli.terminal import clear_errors, decoded, show_failures, show_warnings, with_progress
 
 
 def lr_range(
-    recipe: Annotated[str, typer.Argument(help="Name from `cxrloc recipes`, or a TOML file.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the recipe's data set; phantoms need none.")
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Labels by `cxrloc label`, in place of the data set's own."),
-    ] = None,
-    start: Annotated[
-        str,
-        typer.Option(help="First weights, in place of the recipe's: a file, imagenet, scratch."),
-    ] = "",
-    fold: Annotated[
-        int | None,
-        typer.Option(min=0, help="Which of the recipe's folds, numbered from 0."),
-    ] = None,
+    recipe: RecipeName,
+    data: TrainingFolder = None,
+    labels: TrainingLabels = None,
+    start: FirstWeights = "",
+    fold: Fold = None,
     lowest: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Batches.")] = 100,
     ramp: Annotated[str, typer.Option(help="exponential or linear.")] = "exponential",
     out: Out = Path("cxrloc-out"),
-    cache: Annotated[
-        Path, typer.Option(help="Folder that keeps decoded images for the next run.")
-    ] = Path("cxrloc-cache"),
+    cache: ImageCache = Path("cxrloc-cache"),
+    precision: TrainingPrecision = "",
+    batch_size: TrainingBatchSize = 0,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -42,12 +43,22 @@ def lr_range(
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.train import TrainOptions
 
-        options = TrainOptions(recipe, data, labels, start, fold, device=device, cache=cache)
+        options = TrainOptions(
+            recipe=recipe,
+            data=data,
+            labels=labels,
+            start=start,
+            fold=fold,
+            cache=cache,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+        )
         result = flow.lr_range(
             out,
             options,
             flow.RangeConfig(lowest, highest, steps, ramp),
-            decoding=lambda making: decoded(making, quiet),
+            decoding=lambda images: decoded(images, quiet),
             watch=lambda points: with_progress(points, quiet, "Steps"),
         )
         if not quiet:

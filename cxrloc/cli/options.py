@@ -44,6 +44,52 @@ Method = Annotated[
 Versions = Annotated[
     str, typer.Option(help="Of the image: plain, or averaged over tta or five-patch.")
 ]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name from `cxrloc recipes`, or a TOML file.")
+]
+TrainingFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the recipe's data set; phantoms need none."),
+]
+TrainingLabels = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Labels by `cxrloc label`, in place of the data set's own."),
+]
+FirstWeights = Annotated[
+    str,
+    typer.Option(
+        "--start", help="First weights, in place of the recipe's: a file, imagenet, scratch."
+    ),
+]
+Fold = Annotated[
+    int | None,
+    typer.Option(
+        "--fold",
+        min=0,
+        help="Use this one of the recipe's folds, numbered from 0. Train each into an --out of its "
+        "own; `cxrloc classify --folds` then scores all of them together.",
+    ),
+]
+ImageCache = Annotated[
+    Path, typer.Option("--cache", help="Folder that keeps decoded images for the next run.")
+]
+TrainingPrecision = Annotated[
+    str, typer.Option("--precision", help="fp32, bf16 or fp16, in place of the recipe's.")
+]
+TrainingBatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        min=0,
+        help="Images in one forward pass of each process; the images of a step stay those of the "
+        "recipe, in more or fewer passes.  [default: as the recipe says]",
+        show_default=False,
+    ),
+]
+Deterministic = Annotated[
+    bool,
+    typer.Option("--deterministic", help="The same run on the same device gives the same weights."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]

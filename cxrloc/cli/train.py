@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import Device, Out, Quiet
+from cxrloc.cli.options import (
+    Deterministic,
+    Device,
+    FirstWeights,
+    Fold,
+    ImageCache,
+    Out,
+    Quiet,
+    RecipeName,
+    TrainingBatchSize,
+    TrainingFolder,
+    TrainingLabels,
+    TrainingPrecision,
+)
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -19,47 +32,45 @@ from cxrloc.cli.terminal import (
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name from `cxrloc recipes`, or a TOML file.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the recipe's data set; phantoms need none.")
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Labels by `cxrloc label`, in place of the data set's own."),
-    ] = None,
-    start: Annotated[
-        str,
-        typer.Option(help="First weights, in place of the recipe's: a file, imagenet, scratch."),
-    ] = "",
-    fold: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Train this of the recipe's folds, numbered from 0, each into an --out of its "
-            "own; `cxrloc classify --folds` then scores all of them together.",
-        ),
-    ] = None,
+    recipe: RecipeName,
+    data: TrainingFolder = None,
+    labels: TrainingLabels = None,
+    start: FirstWeights = "",
+    fold: Fold = None,
     out: Out = Path("cxrloc-out"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
-    cache: Annotated[
-        Path, typer.Option(help="Folder that keeps decoded images for the next run.")
-    ] = Path("cxrloc-cache"),
+    cache: ImageCache = Path("cxrloc-cache"),
+    precision: TrainingPrecision = "",
+    batch_size: TrainingBatchSize = 0,
+    deterministic: Deterministic = False,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
     with clear_errors(quiet, go_on="Call it again with --resume to go on."):
         from cxrloc.pipeline import train as flow
-        from cxrloc.training.distributed import speaks
+        from cxrloc.training.distributed import is_main_process
 
-        first = speaks()
+        first = is_main_process()
         hidden = quiet or not first
-        options = flow.TrainOptions(recipe, data, labels, start, fold, resume, device, cache)
+        options = flow.TrainOptions(
+            recipe=recipe,
+            data=data,
+            labels=labels,
+            start=start,
+            fold=fold,
+            cache=cache,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            deterministic=deterministic,
+            resume=resume,
+        )
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(
-                decoding=lambda making: decoded(making, hidden),
+                decoding=lambda images: decoded(images, hidden),
                 data=lambda data: show_data(data, quiet) if first else None,
                 moment=moment,
             )

@@ -19,13 +19,16 @@ from cxrloc.types import CxrlocError, Radiograph
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Making:
-    """Images on their way into the cache, each as bytes or why it is none; made as they are taken.
+class ImagesToDecode:
+    """Images that are being decoded for the cache.
+
+    Iterating yields the bytes of each image, or the reason why it could not be read; images are
+    decoded lazily.
 
     Attributes:
-        images: as they are made.
+        images: bytes or reasons, in turn.
         count: how many they are.
-        bytes_needed: what they take on the disk.
+        bytes_needed: on the disk, for all of them.
         folder: of the cache.
     """
 
@@ -41,8 +44,8 @@ class Making:
         return self.count
 
 
-Watch = Callable[[Making], Iterable[bytes | str]]
-"""Passes images on as they are made, and may show how far they have come."""
+Watch = Callable[[ImagesToDecode], Iterable[bytes | str]]
+"""A function that passes the images on, and may show progress."""
 
 _KEY = 33  # characters of a key in the index, with its line's end
 _BLOCK = 64  # images per write
@@ -118,7 +121,7 @@ def cached_images(
             key: source.read for key, source in zip(keys, sources, strict=True) if key not in known
         }
         images = _make(list(missing.values()), plain, depth)
-        made = watch(Making(images, len(missing), len(missing) * image_bytes, folder))
+        made = watch(ImagesToDecode(images, len(missing), len(missing) * image_bytes, folder))
         with (place / "pixels").open("ab") as pixels, (place / "index").open("ab") as index:
             pixels.truncate(len(known) * image_bytes)
             index.truncate(len(known) * _KEY)

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.image_cache import Watch
+from cxrloc.files.whole import whole_file
 from cxrloc.inference.batches import choose_device
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.outputs import make_folder
-from cxrloc.pipeline.train import TrainOptions, check_before_data, chosen_recipe
+from cxrloc.pipeline.train import TrainOptions, check_before_data, recipe_of
 from cxrloc.training.data import training_data
 from cxrloc.training.feeding import feeding_for, images_learned, training_batches
 from cxrloc.training.fit_config import resolved
+from cxrloc.training.hardware import computing
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries
 from cxrloc.training.lr_range import lr_range as range_test
 from cxrloc.training.stages import build, with_values
@@ -25,7 +27,7 @@ PointWatch = Callable[[Iterable[RangePoint]], Iterable[RangePoint]]
 
 
 class RangeResult(NamedTuple):
-    """What came out, for the terminal; the files are written.
+    """What a range test gave, beside its files.
 
     Attributes:
         points: one per step.
@@ -53,7 +55,7 @@ def lr_range(
         UsageError: an option names nothing that exists, or `out` cannot be written.
         CxrlocError: the recipe or the data cannot be used.
     """
-    _, recipe = chosen_recipe(options)
+    _, recipe = recipe_of(options)
     make_folder(out)
     check_before_data(recipe, options)
     device = choose_device(options.device)
@@ -63,11 +65,11 @@ def lr_range(
     fit = replace(resolved(recipe.fit, len(images.slots)), steps=config.steps)
     feeding = feeding_for(recipe, fit, recipe.data.condition, device)
     batches = partial(training_batches, images, feeding, fit)
-    points = [*watch(range_test(network, batches, fit, config))]
+    with computing(fit.hardware, device, options.deterministic):
+        points = [*watch(range_test(network, batches, fit, config))]
     table = out / "lr_range.csv"
-    with table.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerows([RangePoint._fields, *points])
+    with whole_file(table) as part, part.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([RangePoint._fields, *points])
     figures = figure_paths(out / "lr_range")
     with figure_style():
         request = FigureRequest(width="single", caption=recipe.title)

@@ -1,6 +1,5 @@
 """`cxrloc train`: a recipe and a data set in; a model with its card and its history out."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,28 +12,36 @@ import torch
 
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
-from cxrloc.recipe import read_recipe, recipe_of_text, recipe_text
+from cxrloc.recipe import chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data
-from cxrloc.training.distributed import from_first, processes, rank, world_size
+from cxrloc.training.distributed import (
+    from_first,
+    own_device,
+    planned_world_size,
+    processes,
+    rank,
+    world_size,
+)
 from cxrloc.training.first_weights import fill
 from cxrloc.training.fit import Moment, Run
+from cxrloc.training.hardware import computing
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
-from cxrloc.training.trained_card import trained_card
-from cxrloc.types import UsageError
+from cxrloc.training.trained_card import trained_card, what_was_trained
 
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What `train` does beside the recipe.
+    """What a user chooses for `train` and `lr-range`, beside where the results go.
 
     Attributes:
         recipe: name or file.
@@ -42,9 +49,13 @@ class TrainOptions:
         labels: labels out of reports, in place of the data set's own.
         start: first weights, in place of the recipe's; empty: the recipe's.
         fold: which of the recipe's folds, from 0; None: the one that it names.
-        resume: go on from the last checkpoint, if there is one.
-        device: "auto", "cpu", "cuda", ...
         cache: folder that keeps decoded images, for any number of runs.
+        device: "auto", "cpu", "cuda", ...
+        precision: of forward and backward passes, in place of the recipe's; empty: the recipe's.
+        batch_size: images of one forward pass in each process; 0: as the recipe says. The images
+            of a step stay those of the recipe.
+        deterministic: the same run on the same device gives the same weights, to the bit.
+        resume: go on from the last checkpoint, if there is one.
     """
 
     recipe: str
@@ -52,13 +63,22 @@ class TrainOptions:
     labels: Path | None = None
     start: str = ""
     fold: int | None = None
-    resume: bool = False
-    device: str = "auto"
     cache: Path = Path("cxrloc-cache")
+    device: str = "auto"
+    precision: str = ""
+    batch_size: int = 0
+    deterministic: bool = False
+    resume: bool = False
 
 
 class TrainWatch(NamedTuple):
-    """Who is told how far things are."""
+    """Functions that are called as training goes on.
+
+    Attributes:
+        decoding: passes the images on that have to be decoded.
+        data: called once with the data, before training.
+        moment: called about once a second.
+    """
 
     decoding: Watch
     data: Callable[[TrainingData], None]
@@ -66,27 +86,33 @@ class TrainWatch(NamedTuple):
 
 
 class TrainResult(NamedTuple):
-    """What came out, for the terminal; the files are written."""
+    """What a training gave, beside its files.
+
+    Attributes:
+        run: the content of run.json.
+        failures: images that could not be read, and why.
+        model: the file of the model.
+    """
 
     run: dict[str, Any]
     failures: Sequence[tuple[str, str]]
     model: Path
 
 
-def chosen_recipe(options: TrainOptions) -> tuple[str, Recipe]:
-    """The recipe with the fold and first weights that were asked for: its text, and its values.
-
-    Raises:
-        UsageError: there is no such recipe, or no such fold of it.
-        CxrlocError: it is no recipe.
-    """
-    text = _recipe_text(options)
-    recipe = recipe_of_text(text, options.recipe)
-    return text, replace(recipe, start=options.start or recipe.start)
+def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
+    """Text and values of the recipe that the user chose, see `chosen_recipe`."""
+    return chosen_recipe(
+        options.recipe,
+        options.start,
+        options.fold,
+        options.precision,
+        options.batch_size,
+        planned_world_size(),
+    )
 
 
 def check_before_data(recipe: Recipe, options: TrainOptions) -> None:
-    """Refuse at once what else would be refused once all images are decoded.
+    """Raise before any image is decoded where the folder or the first weights are not usable.
 
     Raises:
         UsageError: a folder of data is needed and not given, or the other way round.
@@ -107,56 +133,38 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         CxrlocError: the recipe or the data cannot be used.
     """
     started = time.perf_counter()
-    text, recipe = chosen_recipe(options)
+    text, recipe = recipe_of(options)
     make_folder(out)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(os.cpu_count() or 1)
-    with processes(choose_device(options.device)) as device:
+    with processes(choose_device(own_device(options.device))) as device:
         from_first(partial(refuse_to_overwrite, out / "last.ckpt", options.resume))
         check_before_data(recipe, options)
         data = training_data(recipe, options.data, options.labels, options.cache, watch.decoding)
         recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)
-        identity = {"recipe": asdict(recipe), **data.description}
-        run = Run(out, options.resume, identity, watch.moment)
-        trained = train_stages(recipe, data, device, run)
-        path = out / "model.safetensors"
-        if rank() == 0:
-            card = trained_card(recipe, text, data, trained, versions())
-            write_model(path, trained.network, recipe.preprocessing, card)
+        run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment)
+        with computing(recipe.fit.hardware, device, options.deterministic):
+            trained = train_stages(recipe, data, device, run)
         description = {
             "versions": versions(),
             "recipe": asdict(recipe),
             "device": str(device),
             "processes": world_size(),
+            "deterministic": options.deterministic,
             LEAKS: data.parts.leaking,
             "data": data.description,
             "labels_from": source_of_labels(options.data, options.labels),
             "failed_images": dict(data.failures),
             "images_in_no_official_list": data.unlisted,
+            "images_of_boxed_patients_left_out": data.left_out,
             "warnings": data.warnings,
             "validation": trained.scores,
             "seconds": round(time.perf_counter() - started, 1),
         }
+        path = out / "model.safetensors"
         if rank() == 0:
-            (out / "run.json").write_text(json.dumps(description, indent=1) + "\n")
+            card = trained_card(recipe, text, data, trained, versions())
+            write_model(path, trained.network, recipe.preprocessing, card)
+            write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path)
-
-
-def _recipe_text(options: TrainOptions) -> str:
-    """The recipe, with the fold and first weights that were asked for; folders stay unsaid."""
-    changes: dict[str, Any] = {}
-    if options.start:
-        changes["start"] = " + ".join(Path(name).name for name in options.start.split(" + "))
-    if options.fold is None:
-        return recipe_text(options.recipe, changes)
-    folds = read_recipe(options.recipe).data.split.folds
-    if not folds:
-        raise UsageError(
-            f"--fold {options.fold}: the recipe {options.recipe} has no folds; give it "
-            "`folds` in [data.split]"
-        )
-    if not 0 <= options.fold < folds:
-        raise UsageError(f"--fold {options.fold}: {options.recipe} has folds 0 to {folds - 1}")
-    changes["data"] = {"split": {"fold": options.fold}}
-    return recipe_text(options.recipe, changes)

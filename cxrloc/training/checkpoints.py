@@ -1,10 +1,10 @@
-"""What a training run leaves on the disk while it goes on; whole at any moment it may be killed."""
+"""The files of a training run: history, checkpoint and best weights, whole at every moment."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,10 @@ Row = dict[str, float]
 
 Parts = Mapping[str, Any]
 """Everything with a `state_dict`: network, average, optimizer, loss scaler."""
+
+
+_KEYS = {"parts", "state", "identity"}
+_ANEW = "remove it, or choose another --out, and training begins anew"
 
 
 @dataclass(slots=True)
@@ -81,7 +85,10 @@ def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
     refuse_to_overwrite(path, resume)
     if not path.exists():
         return None
-    return {"path": str(path), **torch.load(path, map_location="cpu", weights_only=True)}
+    checkpoint = _load(path)
+    if not checkpoint.keys() >= _KEYS:
+        raise CxrlocError(f"{path}: no checkpoint of `cxrloc train`: {_ANEW}")
+    return {**checkpoint, "path": str(path)}
 
 
 def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, Any]) -> State:
@@ -96,9 +103,15 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
             f"{checkpoint['path']}: written with other settings ({found}); go on with the former, "
             "or start in another folder"
         )
-    for name, part in parts.items():
-        part.load_state_dict(checkpoint["parts"][name])
-    return State(**checkpoint["state"])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(checkpoint["parts"][name])
+        return State(**checkpoint["state"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CxrlocError(
+            f"{checkpoint['path']}: does not fit the network ({reason}): {_ANEW}"
+        ) from error
 
 
 def write_weights(path: Path, network: nn.Module) -> None:
@@ -107,10 +120,58 @@ def write_weights(path: Path, network: nn.Module) -> None:
 
 
 def read_weights(path: Path, network: nn.Module) -> None:
-    """Go back to the weights of that moment."""
-    network.load_state_dict(torch.load(path, weights_only=True))
+    """Go back to the weights of that moment, whatever device they were written from.
+
+    Raises:
+        CxrlocError: the file is not whole, or of another network.
+    """
+    weights = _load(path)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CxrlocError(f"{path}: weights of another network: {_ANEW}") from error
 
 
 def _save(what: Mapping[str, Any], path: Path) -> None:
-    with whole_file(path) as part:
-        torch.save(what, part)
+    with whole_file(path) as part, part.open("wb") as file:
+        recorder = _Recorder(file)
+        try:
+            torch.save(what, cast(BinaryIO, recorder))
+        except RuntimeError as error:
+            # torch says nothing of a full disk but that its archive was not written.
+            raise recorder.error or error from error
+
+
+class _Recorder:
+    """A file for `torch.save` that keeps the error of the file system, which torch hides."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write as the file does."""
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self.file.flush()
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """What `torch.save` wrote, on the CPU; nothing in it is executed.
+
+    Raises:
+        CxrlocError: the file is empty, cut short, or none of torch's.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of bytes that it did not write, torch raises errors of every kind
+        raise CxrlocError(f"{path}: not a whole checkpoint (is it cut short?): {_ANEW}") from error
+    if not isinstance(content, dict):
+        raise CxrlocError(f"{path}: no checkpoint of `cxrloc train`: {_ANEW}")
+    return content

@@ -30,7 +30,7 @@ def processes(device: torch.device) -> Iterator[torch.device]:
     """Join the processes that `torchrun` started, if it did, for the time of the block.
 
     Args:
-        device: what to train on; of several GPUs each process takes its own.
+        device: what to train on, as `own_device` names it.
 
     Yields:
         The device of this process.
@@ -39,7 +39,6 @@ def processes(device: torch.device) -> Iterator[torch.device]:
         yield device
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     # Sums of tensors on a CPU, as in the validation loss, need gloo beside NCCL.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
@@ -55,10 +54,10 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def speaks() -> bool:
-    """Whether this process speaks for all: of those that `torchrun` started, the first.
+def is_main_process() -> bool:
+    """Whether this process prints and writes for all: the first of those that `torchrun` started.
 
-    Unlike `rank` it is known before the processes have joined, and after they have left.
+    Unlike `rank` this is known before the processes have joined, and after they have left.
     """
     return "LOCAL_RANK" not in os.environ or os.environ["RANK"] == "0"
 
@@ -66,6 +65,25 @@ def speaks() -> bool:
 def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def planned_world_size() -> int:
+    """How many processes `torchrun` started, also before they have joined."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def own_device(name: str) -> str:
+    """The name of the device that this process takes: of several GPUs under `torchrun` its own.
+
+    A process that only asked for "cuda" would else take memory on the first GPU before it turns to
+    its own.
+
+    >>> own_device("cpu")
+    'cpu'
+    """
+    if "LOCAL_RANK" in os.environ and name in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{os.environ['LOCAL_RANK']}"
+    return name
 
 
 def summed(values: Tensor) -> Tensor:
@@ -107,7 +125,7 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def raise_together(complaint: str) -> None:
-    """Raise in every process what one of them complains of, so that none waits for it.
+    """Raise in every process the error that one of them found, so that none waits for it.
 
     Raises:
         CxrlocError: the first complaint that is not empty.
@@ -137,8 +155,9 @@ def joined(network: nn.Module) -> nn.Module:
 def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:
     """The network with batch normalisation over the images of all processes, if it moves at all.
 
-    On accelerators PyTorch's own; its layer takes no tensors on a CPU, so there it is
-    `SharedBatchNorm`. timm's `BatchNormAct2d` still drops and activates after it.
+    On accelerators this is PyTorch's own layer. It takes no tensors on a CPU, where it is replaced
+    by `SharedBatchNorm`, so that two CPU processes can be held against one and the tests can prove
+    what several GPUs would compute. timm's `BatchNormAct2d` still drops and activates after it.
 
     Raises:
         CxrlocError: a layer does more than normalise, and is none of timm's.

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -22,7 +23,7 @@ from cxrloc.training.checkpoints import (
 )
 from cxrloc.training.distributed import from_first, joined, raise_together, rank
 from cxrloc.training.fit_config import FitConfig, learning_rate, validations_since_best
-from cxrloc.training.progress import Losses, Moment, unseen
+from cxrloc.training.progress import Losses, Moment, ignore_progress
 from cxrloc.training.step import Parts, parts_of, take_step
 
 Batches = Callable[[int], Iterable[Sequence[Batch]]]
@@ -48,7 +49,7 @@ class Run:
     out: Path
     resume: bool = False
     identity: Mapping[str, Any] = field(default_factory=dict)
-    watch: Callable[[Moment], None] = unseen
+    watch: Callable[[Moment], None] = ignore_progress
 
 
 def fit(
@@ -78,6 +79,8 @@ def fit(
     parts = parts_of(network, config)
     state = _first_state(parts, run)
     forward = joined(network)
+    if config.hardware.compile:
+        forward = cast(nn.Module, torch.compile(forward))
     losses = Losses(state, config, run.watch)
     for passes in batches(state.step):
         if state.step >= config.steps or _stopped(state, config):

@@ -1,8 +1,9 @@
 """How a network is trained, as plain values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from cxrloc.training.hardware import HardwareConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS
 from cxrloc.training.schedules import LENGTHS, SCHEDULES, Progress, ScheduleConfig, in_steps
@@ -52,6 +53,7 @@ class FitConfig:
         stop_after: validations without a smaller loss after which training stops; 0: never.
         keep: weights of the "best" validation loss, or the "last".
         seed: of the first weights and of every draw.
+        hardware: how a GPU computes.
 
     Raises:
         CxrlocError: a value is none of those, or they contradict each other.
@@ -79,6 +81,7 @@ class FitConfig:
     stop_after: int = 0
     keep: str = "best"
     seed: int = 0
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
 
     def __post_init__(self) -> None:
         for what, value, known in (

@@ -11,24 +11,28 @@ BACKBONE = "backbone"
 """Name of the parts of a network that may be frozen or learn more slowly."""
 
 
-def _sgd(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=rate, momentum=momentum)
+Groups = list[dict[str, Any]]
+"""Parameters with what is particular to them, as PyTorch's optimizers take them."""
 
 
-def _adam(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=rate, betas=(momentum, 0.999))
+def _sgd(groups: Groups, rate: float, momentum: float, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused or None)
 
 
-def _adamw(groups: list[dict[str, Any]], rate: float, momentum: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999))
+def _adam(groups: Groups, rate: float, momentum: float, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=rate, betas=(momentum, 0.999), fused=fused or None)
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], float, float], torch.optim.Optimizer]] = {
+def _adamw(groups: Groups, rate: float, momentum: float, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999), fused=fused or None)
+
+
+OPTIMIZERS: dict[str, Callable[[Groups, float, float, bool], torch.optim.Optimizer]] = {
     "sgd": _sgd,
     "adam": _adam,
     "adamw": _adamw,
 }
-"""Optimizers by name: (parameter groups, learning rate, momentum or beta1) -> optimizer."""
+"""Optimizers by name: (parameter groups, learning rate, momentum or beta1, fused) -> optimizer."""
 
 
 def parameter_groups(

@@ -23,7 +23,7 @@ class Moment(NamedTuple):
         step: steps done.
         steps: of all.
         loss: mean since the last validation, per label or per image (`losses.loss_terms`).
-        images_per_second: since the run began or was resumed, validations counted too.
+        images_per_second: since the run began or was resumed, validations included.
         seconds_left: at that speed.
         validation: the last row of metrics.csv; empty before there is one.
     """
@@ -36,25 +36,26 @@ class Moment(NamedTuple):
     validation: Mapping[str, float]
 
 
-def unseen(moment: Moment) -> None:
-    """Nobody watches."""
+def ignore_progress(moment: Moment) -> None:
+    """A callback that ignores progress."""
 
 
 class Losses:
-    """Losses since the last validation; read once in a while, so that a GPU need not be waited for.
+    """The sum of the losses since the last validation.
 
-    Each step's sum over the processes is added on its own, in order, so that the total does not
+    Losses stay on the device until the sum is needed, so that the program does not wait for a GPU
+    at every step. Each step's loss is added on its own and in order, so that the total does not
     depend on when it is read.
     """
 
-    def __init__(self, state: State, config: FitConfig, seen: Callable[[Moment], None]) -> None:
-        self.state, self.config, self.seen = state, config, seen
+    def __init__(self, state: State, config: FitConfig, watch: Callable[[Moment], None]) -> None:
+        self.state, self.config, self.watcher = state, config, watch
         self.waiting: list[Tensor] = []
         self.first_step, self.started = state.step, time.perf_counter()
         self.watched = self.written = self.started
 
     def add(self, loss_and_terms: Tensor) -> None:
-        """The losses of one pass."""
+        """Add the loss of one pass and the number of its terms."""
         self.waiting.append(summed(loss_and_terms))
 
     def mean(self) -> float:
@@ -70,18 +71,18 @@ class Losses:
         return self.state.loss / max(self.state.loss_terms, 1)
 
     def images_per_second(self) -> float:
-        """Since this process began, validations counted too."""
+        """Speed since this process began, validations included."""
         steps = self.state.step - self.first_step
         return steps * self.config.batch_size / (time.perf_counter() - self.started)
 
     def take(self) -> dict[str, float]:
-        """Columns of the history; the next mean begins anew."""
+        """Mean loss and speed as columns of the history; after this the mean begins anew."""
         row = {"loss": self.mean(), "images_per_second": self.images_per_second()}
         self.state.loss = self.state.loss_terms = 0.0
         return row
 
     def watch(self, now: bool = False) -> bool:
-        """Say how far the run is, about once a second; whether a checkpoint is due."""
+        """Report progress about once a second; True when a checkpoint is due."""
         seconds = time.perf_counter()
         if now or seconds - self.watched > 1:
             self.watched = seconds
@@ -91,7 +92,7 @@ class Losses:
             loss = (
                 self.mean() if self.waiting or self.state.loss_terms else last.get("loss", math.nan)
             )
-            self.seen(Moment(self.state.step, self.config.steps, loss, speed, left, last))
+            self.watcher(Moment(self.state.step, self.config.steps, loss, speed, left, last))
         due = now or seconds - self.written > CHECKPOINT_SECONDS
         if due:
             self.mean()

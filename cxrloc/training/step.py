@@ -50,7 +50,10 @@ def parts_of(network: nn.Module, config: FitConfig) -> Parts:
         network=network,
         kept=kept,
         optimizer=OPTIMIZERS[config.optimizer](
-            groups, config.schedule.learning_rate, config.momentum
+            groups,
+            config.schedule.learning_rate,
+            config.momentum,
+            config.hardware.fused and device.type == "cuda",
         ),
         scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "fp16"),
     )

@@ -1,7 +1,9 @@
 """What the card of a trained model says of its training."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cxrloc.models.model import ModelCard, hashed_patient
 from cxrloc.training.data import TrainingData
@@ -58,6 +60,20 @@ def trained_card(
             **versions,
         },
     )
+
+
+def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+    """What a run must share with the checkpoint that it goes on from: recipe and data.
+
+    How a step's batch is divided into passes, and how the hardware computes, may differ: a run can
+    be resumed with other GPUs. Of the losses only `w_cel` depends on the division, by its counts
+    of labels in each pass.
+    """
+    plain = asdict(recipe)
+    for stage in (plain["fit"], plain["head"] or {}):
+        for key in ("accumulation", "channels_last", "hardware"):
+            stage.pop(key, None)
+    return {"recipe": plain, **data.description}
 
 
 def _limits(recipe: Recipe, data: TrainingData) -> str:

@@ -19,7 +19,7 @@ from cxrloc.cli.terminal import (
     show_warnings,
     with_progress,
 )
-from cxrloc.datasets.image_cache import Making
+from cxrloc.datasets.image_cache import ImagesToDecode
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -127,7 +127,7 @@ def test_a_reader_that_has_had_enough_is_no_mistake(capsys: pytest.CaptureFixtur
 def test_a_large_cache_is_announced_before_it_is_made(
     size: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    making = Making(iter([b"pixels"]), 1, size, tmp_path)
+    making = ImagesToDecode(iter([b"pixels"]), 1, size, tmp_path)
     assert [*decoded(making, quiet=False)] == [b"pixels"]
     shown = capsys.readouterr().err
     assert (said in shown, bool(shown)) == (True, bool(said))

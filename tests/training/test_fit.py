@@ -160,12 +160,15 @@ def test_a_slower_backbone_moves_by_its_share(tmp_path):
     torch.testing.assert_close(moves[1], 0.1 * moves[0], rtol=1e-3, atol=1e-8)
 
 
-def test_a_clipped_gradient_is_no_longer_than_asked_for(tmp_path):
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_clipped_gradient_is_no_longer_than_asked_for(tmp_path, precision):
+    """In fp16 the gradient is that of 65,536 times the loss, and is clipped without that factor."""
     network = new_network()
     before = [parameter.detach().clone() for parameter in network.parameters()]
     schedule = ScheduleConfig(learning_rate=1.0, name="constant")
     config = replace(SHORT, schedule=schedule, steps=1, optimizer="sgd", momentum=0.0)
-    fit(network, batches, validate, replace(config, clip_norm=1e-3), Run(tmp_path))
+    config = replace(config, clip_norm=1e-3, precision=precision)
+    fit(network, batches, validate, config, Run(tmp_path))
     steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
     assert torch.stack([step.norm() for step in steps]).norm() == pytest.approx(1e-3, rel=1e-3)
 
