@@ -1,5 +1,9 @@
 """Outlines of regions as polygons with holes: the level lines of the bilinear surface.
 
+contourpy, which matplotlib uses, cannot do this: it decides by the mean of four corners whether
+two diagonal ones belong together, where the surface of `find_regions` has its saddle elsewhere, so
+it would outline other regions than those that have boxes.
+
 Between four neighbouring centres the part above the threshold is known in closed form. Each such
 piece belongs to the region of its corner above the threshold, and the union of a region's pieces is
 its outline; pieces of neighbouring cells meet without a gap, because both compute the crossing on
@@ -15,6 +19,7 @@ from jaxtyping import Float, Int
 from shapely.affinity import affine_transform
 from shapely.geometry.base import BaseGeometry
 
+from cxrloc.images.geometry import inverse, transform_boxes
 from cxrloc.localization.regions import check_thresholds, excess_over, label_regions, scale_maps
 from cxrloc.types import Heatmaps
 
@@ -44,14 +49,17 @@ def heatmap_outlines(
     to = heatmaps.to_image
     image = shapely.box(0, 0, heatmaps.image_columns, heatmaps.image_rows)
     own = heatmaps.findings.index(finding)
+    on_grid = transform_boxes(inverse(to), np.array([[0.0, 0.0, *image.bounds[2:]]]))[0]
+    rows, columns = heatmaps.scores.shape[1:]
+    around = max(0.0, *-on_grid[:2], *(on_grid[2:] - [columns, rows]))
     return [
         affine_transform(polygon, (to.xx, to.xy, to.yx, to.yy, to.x0, to.y0)).intersection(image)
-        for polygon in region_polygons(heatmaps.scores[own : own + 1], thresholds)
+        for polygon in region_polygons(heatmaps.scores[own : own + 1], thresholds, around)
     ]
 
 
 def region_polygons(
-    maps: Float[np.ndarray, "map row col"], thresholds: Sequence[float]
+    maps: Float[np.ndarray, "map row col"], thresholds: Sequence[float], around: float = 0.0
 ) -> list[BaseGeometry]:
     """The outline of every region in grid coordinates, in the order of `find_regions`.
 
@@ -59,8 +67,13 @@ def region_polygons(
     level line is drawn through nine of its points. (Several polygons only where two parts hang
     together by less than float64 resolves.)
 
+    Args:
+        maps: raw scores, of any scale; degenerate maps give no polygon.
+        thresholds: each at least 0 and below 255.
+        around: how far the surface goes on around the grid, in cells.
+
     Raises:
-        CxrlocError: a threshold is outside [0, 255).
+        UsageError: a threshold is outside [0, 255).
 
     >>> left, right = region_polygons(np.array([[[9.0, 1.0, 9.0]]]), thresholds=[127.5])
     >>> left.area, right.bounds
@@ -69,7 +82,7 @@ def region_polygons(
     scaled, _ = scale_maps(maps)
     excess = excess_over(scaled, check_thresholds(thresholds))
     labels, count = label_regions(excess)
-    rings, region = _rings(_cells(excess, labels))
+    rings, region = _rings(_cells(excess, labels, around))
     order = np.argsort(region, kind="stable")
     pieces = np.asarray(shapely.polygons(rings[order]))
     of_region = np.split(pieces, np.cumsum(np.bincount(region, minlength=1))[1:-1])
@@ -91,7 +104,9 @@ class _Cells:
 
 
 def _cells(
-    excess: Float[np.ndarray, "plane row col"], labels: Int[np.ndarray, "plane row col"]
+    excess: Float[np.ndarray, "plane row col"],
+    labels: Int[np.ndarray, "plane row col"],
+    border: float,
 ) -> _Cells:
     # Beyond the outermost centres the surface is constant: centres repeat on the border.
     around = ((0, 0), (1, 1), (1, 1))
@@ -100,13 +115,18 @@ def _cells(
     corners = ((near, near), (near, far), (far, near), (far, far))
     in_corner = np.stack([labels[:, r, c] for r, c in corners])
     plane, row, column = np.nonzero(in_corner.any(axis=0))
-    y, x = (np.clip(np.arange(n) - 0.5, 0, n - 2) for n in labels.shape[1:])
+    y, x = (_places(cells - 2, border) for cells in labels.shape[1:])
     return _Cells(
         excess=np.stack([excess[:, r, c][plane, row, column] for r, c in corners]),
         labels=in_corner[:, plane, row, column],
         corner=np.stack([x[column], y[row]], axis=1),
         size=np.stack([np.diff(x)[column], np.diff(y)[row]], axis=1),
     )
+
+
+def _places(cells: int, border: float) -> Float[np.ndarray, " place"]:
+    """Coordinates of the centres along an axis, between those of the two ends of the surface."""
+    return np.concatenate([[-border], np.arange(cells) + 0.5, [cells + border]])
 
 
 def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.ndarray, " piece"]]:

@@ -21,6 +21,9 @@ from cxrloc.types import UsageError
 FULL_SCALE = 255.0
 """Thresholds are grey levels of 8-bit heatmaps (Wang et al. 2017, section 3.2: 60 and 180)."""
 
+BEYOND_CELLS = 1e6
+"""So many cells outside the grid lies no pixel of an image."""
+
 _WITHIN_A_PLANE = np.zeros((3, 3, 3), dtype=bool)
 _WITHIN_A_PLANE[1] = ndimage.generate_binary_structure(2, 1)
 
@@ -91,17 +94,18 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
 
 
 def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float[np.ndarray, "n 4"]:
-    """Boxes whose sides on the grid's edge lie half a cell beyond it.
+    """Boxes whose sides on the grid's edge are moved outwards, past the border of any image.
 
-    Beyond the outermost centres the surface is constant, so such a region goes on to the border of
-    the image; a grid that is moved against its image (`models.grid.cell_shift_pixels`) would
-    end up to half a cell before it. Whoever maps boxes to an image cuts them there.
+    Beyond the outermost centres the surface is constant, so a region there goes on to the border
+    of the image, however the grid lies in it: `models.grid.cell_shift_pixels` may move the grid by
+    more than a cell. The caller maps the boxes to the image and cuts them at its border.
 
     >>> to_border(np.array([[0.0, 1.0, 4.0, 2.0]]), rows=4, columns=4)
-    array([[-0.5,  1. ,  4.5,  2. ]])
+    array([[-1.000000e+06,  1.000000e+00,  1.000004e+06,  2.000000e+00]])
     """
-    low = np.where(boxes[:, :2] <= 0, -0.5, boxes[:, :2])
-    high = np.where(boxes[:, 2:] >= [columns, rows], [columns + 0.5, rows + 0.5], boxes[:, 2:])
+    low = np.where(boxes[:, :2] <= 0, -BEYOND_CELLS, boxes[:, :2])
+    size = np.array([columns, rows], dtype=np.float64)
+    high = np.where(boxes[:, 2:] >= size, size + BEYOND_CELLS, boxes[:, 2:])
     return np.concatenate([low, high], axis=1)
 
 

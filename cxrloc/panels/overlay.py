@@ -1,5 +1,6 @@
 """Radiographs with heatmaps and boxes, composed from arrays: one picture takes milliseconds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,8 @@ BACKGROUND, TEXT = (16, 16, 18), (235, 235, 235)
 MARGIN, LINE_HEIGHT = 8, 20  # pixels
 COLOUR_MAP = "inferno"  # perceptually uniform, readable with any colour vision
 OPACITY = 0.6
+
+_MOST_CELLS = 2000  # around a grid; a map that needs more of them covers next to nothing
 
 
 class Role(Enum):
@@ -170,18 +173,23 @@ def _blend(
 def _surface(
     share: Float32[np.ndarray, "row col"], to_panel: Affine, height: int, width: int
 ) -> Float32[np.ndarray, "height width"]:
-    """The map between its cells' centres, and as it ends for half a cell around the grid.
+    """The bilinear surface of a map; beyond the outermost centres of cells it is constant.
 
-    A grid may end half a cell before the image; boxes go on as far (`regions.to_border`).
+    Boxes go on to the border of the image in the same way (`regions.to_border`).
     """
     rows, columns = share.shape
-    around = compose(Affine(x0=-1.0, y0=-1.0), to_panel)  # one more cell on every side
-    surface = resample(np.pad(share, 1, mode="edge"), around, height, width).clip(0, 1)
-    y = (np.arange(height) + 0.5 - to_panel.y0) / to_panel.yy
-    x = (np.arange(width) + 0.5 - to_panel.x0) / to_panel.xx
-    surface[(y < -0.5) | (y > rows + 0.5)] = 0
-    surface[:, (x < -0.5) | (x > columns + 0.5)] = 0
-    return surface
+    above, below = _cells_around(rows, height, to_panel.yy, to_panel.y0)
+    left, right = _cells_around(columns, width, to_panel.xx, to_panel.x0)
+    padded = np.pad(share, ((above, below), (left, right)), mode="edge")
+    from_padded = compose(Affine(x0=-float(left), y0=-float(above)), to_panel)
+    return resample(padded, from_padded, height, width).clip(0, 1)
+
+
+def _cells_around(cells: int, pixels: int, scale: float, shift: float) -> tuple[int, int]:
+    """How many cells more a grid needs, before and after, to cover a panel along one axis."""
+    low, high = sorted([-shift / scale, (pixels - shift) / scale])  # the panel in cells
+    before, after = math.ceil(max(0.0, -low)), math.ceil(max(0.0, high - cells))
+    return min(before, _MOST_CELLS) + 1, min(after, _MOST_CELLS) + 1
 
 
 def _draw_rectangle(

@@ -99,3 +99,24 @@ def test_a_region_at_the_grid_s_edge_reaches_the_border_of_the_image() -> None:
     edge = heatmap(scores, looks_left, rows=10, columns=30)
     (detection,) = detections_from_heatmaps(edge, [1.0], thresholds=[127.5])
     assert detection.box == Box(x_min=16.0, y_min=0.0, x_max=30.0, y_max=10.0)
+
+
+@pytest.mark.parametrize(
+    ("first_centre", "column", "left", "right"),
+    [
+        # PROTOCOL.md, section 2: 20 cells of 51.2 pixels on 1,024 whose first centre is at 100.8.
+        pytest.param(100.8, 0, 0.0, 126.4, id="the left side is 0, not 49.6"),
+        pytest.param(100.8, 1, 126.4, 177.6, id="the second column stays in the grid"),
+        pytest.param(100.8, 18, 996.8, 1024.0, id="the last column that begins inside"),
+        pytest.param(-49.6, 19, 897.6, 1024.0, id="the grid ends 1.5 cells before the image"),
+    ],
+)
+def test_a_region_in_the_last_column_reaches_the_border_whatever_the_grid_s_shift(
+    first_centre: float, column: int, left: float, right: float
+) -> None:
+    scores = np.zeros((1, 20))
+    scores[0, column] = 1.0
+    shifted = Affine(xx=51.2, x0=first_centre - 25.6, yy=1024.0)
+    (box,) = boxes(scores, shifted, rows=1024, columns=1024)
+    np.testing.assert_allclose([box.x_min, box.x_max], [left, right])
+    assert (box.y_min, box.y_max) == (0.0, 1024.0)

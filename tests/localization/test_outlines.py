@@ -118,4 +118,21 @@ def test_an_outline_outside_the_image_is_empty_and_keeps_its_place():
     heatmaps = Heatmaps("a", ("Mass",), np.array([[[9.0, 1, 9]]]), Affine(x0=-1.5), 1, 2)
     left, right = heatmap_outlines(heatmaps, "Mass", [127.5])
     assert left.is_empty
-    assert right.bounds == (0.5, 0, 1.5, 1)
+    assert right.bounds == (0.5, 0, 2, 1)  # on to the border, where the surface is constant
+
+
+@pytest.mark.parametrize("shift", [-75.2, 0.0, 75.2])
+def test_the_outline_of_a_region_at_the_border_reaches_the_border(shift):
+    scores = np.zeros((2, 20))
+    scores[:, [0, -1]] = 1.0
+    heatmaps = Heatmaps("a", ("Mass",), scores[None], Affine(51.2, 0, shift, 0, 512, 0), 1024, 1024)
+    left, right = heatmap_outlines(heatmaps, "Mass", [127.5])
+    expected_left, expected_right = (0, 0, 51.2 + shift, 1024), (972.8 + shift, 0, 1024, 1024)
+    if shift == -75.2:
+        assert left.is_empty
+    else:
+        np.testing.assert_allclose(left.bounds, expected_left)
+    if shift == 75.2:
+        assert right.is_empty
+    else:
+        np.testing.assert_allclose(right.bounds, expected_right)

@@ -54,19 +54,18 @@ def test_a_degenerate_map_is_not_drawn(scores: list[list[float]]) -> None:
     assert (below_title(draw_panel(GREY, 40, "", heatmap(scores), "Mass")) == 128).all()
 
 
-def test_a_map_of_the_middle_only_leaves_the_rest_uncoloured() -> None:
+def test_a_map_of_the_middle_only_goes_on_to_the_border_as_it_ends() -> None:
     middle = np.ones((10, 10))
     middle[0, 0] = 0.0
     cropped = Heatmaps("image", ("Mass",), middle[None], Affine(2, 0, 10, 0, 2, 10), 40, 40)
     coloured = (below_title(draw_panel(GREY, 40, "", cropped, "Mass")) != 128).any(-1)
-    # Half a cell of two pixels around it belongs to it, as to its boxes.
-    assert not coloured[:9].any()
-    assert not coloured[:, 31:].any()
-    assert coloured[12:31, 12:31].all()
+    assert not coloured[:11, :11].any()
+    assert coloured[13:].all()
+    assert coloured[:, 13:].all()
 
 
-@pytest.mark.parametrize("shift", [-5.0, 0.0, 5.0])
-def test_colours_go_to_the_border_though_the_grid_ends_half_a_cell_before(shift: float) -> None:
+@pytest.mark.parametrize("shift", [-25.0, -5.0, 0.0, 5.0, 14.7])
+def test_colours_go_to_the_border_however_the_grid_is_shifted(shift: float) -> None:
     scores = np.full((4, 4), 1.0)
     scores[1, 1] = 0.0
     to_image = Affine(10, 0, shift, 0, 10, shift)

@@ -20,7 +20,7 @@ from cxrloc.evaluation.localization.controls import PlacedMaps
 from cxrloc.evaluation.localization.mask_overlap import LEVELS
 from cxrloc.evaluation.localization.overlap import equal_keys, iou
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
-from cxrloc.localization.regions import find_regions
+from cxrloc.localization.regions import find_regions, to_border
 
 DELTAS = (0.3, 0.5, 0.7)
 """Choe et al. 2020 (journal version 2022): the IoU thresholds of MaxBoxAccV2."""
@@ -63,7 +63,8 @@ def selected_iou(
             own = slice(start, start + _MAPS_AT_ONCE)
             regions = find_regions(each.scores[own], levels.tolist())
             index = regions.map_index + start
-            boxes = regions.boxes * each.scale[index] + each.shift[index]
+            boxes_on_grid = to_border(regions.boxes, *each.scores.shape[1:])
+            boxes = boxes_on_grid * each.scale[index] + each.shift[index]
             boxes = np.clip(boxes, 0.0, each.limit[index])
             sides = boxes[:, 2:] - boxes[:, :2]
             seen = (sides > 0).all(axis=1)  # not in the padding alone

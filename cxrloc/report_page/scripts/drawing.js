@@ -52,7 +52,7 @@ function applyWindow(data, { window, level }) {
   }
 }
 
-/** The bilinear surface in colour, the more opaque the higher; it ends half a cell around the grid. */
+/** The bilinear surface in colour, the more opaque the higher; around the grid it is constant. */
 function blendMap(pixels, pair, opacity, colours) {
   const { values, rows, columns, toImage } = pair.map;
   const [xx, , x0, , yy, y0] = toImage; // maps neither turn nor shear
@@ -62,10 +62,8 @@ function blendMap(pixels, pair, opacity, colours) {
   const down = weights(pixels.height, pair.image.rows, yy, y0, rows);
   for (let y = 0; y < pixels.height; y++) {
     const [top, bottom, v] = down[y];
-    if (top < 0) continue;
     for (let x = 0; x < pixels.width; x++) {
       const [left, right, u] = across[x];
-      if (left < 0) continue;
       const above = values[top * columns + left] * (1 - u) + values[top * columns + right] * u;
       const below =
         values[bottom * columns + left] * (1 - u) + values[bottom * columns + right] * u;
@@ -80,11 +78,10 @@ function blendMap(pixels, pair, opacity, colours) {
   }
 }
 
-/** For each pixel along an axis its two cells and the share of the second; -1 outside the map. */
+/** For each pixel along an axis its two cells and the share of the second. */
 function weights(size, imageSize, scale, shift, cells) {
   return Array.from({ length: size }, (_, pixel) => {
     const place = (((pixel + 0.5) / size) * imageSize - shift) / scale;
-    if (place < -0.5 || place > cells + 0.5) return [-1, -1, 0];
     const centre = Math.min(Math.max(place - 0.5, 0), cells - 1);
     const low = Math.min(Math.floor(centre), Math.max(cells - 2, 0));
     return [low, Math.min(low + 1, cells - 1), centre - low];

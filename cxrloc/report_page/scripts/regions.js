@@ -6,6 +6,9 @@
 /** Thresholds are grey levels of 8-bit heatmaps. */
 const FULL_SCALE = 255;
 
+/** So many cells outside the grid lies no pixel of an image. */
+const BEYOND_CELLS = 1e6;
+
 /**
  * The values of a map on the scale from 0 to 255, by its own extremes.
  * @param {ArrayLike<number>} values row by row
@@ -132,16 +135,17 @@ function stretch(regions, axis, excess, labels, { start, step, length }) {
 /**
  * A box on the grid in pixels of its image, cut at the border; null where nothing is left.
  *
- * A side on the grid's edge lies half a cell beyond it, because the surface is constant there.
+ * A side on the grid's edge goes on to the border of the image, because the surface is constant
+ * there; the box is cut at the border.
  * @param {number[]} box in cells
  * @param {{rows: number, columns: number, toImage: number[]}} map `toImage` is xx, xy, x0, yx, yy, y0
  * @param {{rows: number, columns: number}} image
  * @returns {number[] | null}
  */
 export function boxInImage(box, map, image) {
-  const [left, top] = [box[0] <= 0 ? -0.5 : box[0], box[1] <= 0 ? -0.5 : box[1]];
-  const right = box[2] >= map.columns ? map.columns + 0.5 : box[2];
-  const bottom = box[3] >= map.rows ? map.rows + 0.5 : box[3];
+  const [left, top] = [box[0] <= 0 ? -BEYOND_CELLS : box[0], box[1] <= 0 ? -BEYOND_CELLS : box[1]];
+  const right = box[2] >= map.columns ? map.columns + BEYOND_CELLS : box[2];
+  const bottom = box[3] >= map.rows ? map.rows + BEYOND_CELLS : box[3];
   const [xx, xy, x0, yx, yy, y0] = map.toImage;
   const corners = [
     [left, top],
