@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cxrloc.datasets import READERS
+from cxrloc.datasets import read_as
 from cxrloc.datasets.batches import label_matrix
 from cxrloc.datasets.splits import SplitConfig, split_records
 from cxrloc.evaluation.classification.ranking import auc
@@ -54,7 +54,7 @@ def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of ChestX-ray14; its tables are enough")
-    records = READERS["chestxray14"](parser.parse_args().folder)
+    records = read_as("chestxray14", parser.parse_args().folder)
     folds = []
     for fold in range(FOLDS):
         parts = split_records(records, SplitConfig("resamplings", fold=fold))

@@ -25,11 +25,15 @@ class UsageError(CxrlocError):
 
 
 class View(StrEnum):
-    """Projection of a chest radiograph (DICOM View Position, 0018,5101)."""
+    """Projection of a chest radiograph (DICOM View Position, 0018,5101).
+
+    FRONTAL stands for an image that is PA or AP, where its data set does not say which.
+    """
 
     PA = "PA"
     AP = "AP"
     LATERAL = "LATERAL"
+    FRONTAL = "FRONTAL"
 
 
 class Sex(StrEnum):

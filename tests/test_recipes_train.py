@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cxrloc.datasets import READERS
+from cxrloc.datasets import read_as
 from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.models.model import Model, ModelCard
@@ -98,7 +98,7 @@ def test_every_recipe_takes_a_step_and_its_written_model_localizes(
     if recipe.data.reader in FROM_REPORTS:
         labels = tmp_path / "labels.csv"
         assert folder is not None
-        studies = {record.study_id: None for record in READERS[recipe.data.reader](folder)}
+        studies = {record.study_id: None for record in read_as(recipe.data.reader, folder)}
         write_report_labels(labels, list(studies), recipe.network.findings)
     data = training_data(recipe, folder, labels, cache)
     trained = train_stages(recipe, data, torch.device("cpu"), Run(tmp_path))

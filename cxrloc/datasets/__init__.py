@@ -1,11 +1,12 @@
 """Data sets: a folder or a file becomes a list of `Record`s.
 
-To read another kind of data set, write a function from path to records and add one line; a layout
-that is to be recognised needs a line in `_layout_of` too.
+To read another kind of data set, write a function from path to records and add one line to
+`READERS`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cxrloc.datasets import chexpert, mimic_cxr, openi, rsna_pneumonia, siim_pneumothorax, vindr_cxr
@@ -13,54 +14,74 @@ from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
+from cxrloc.datasets.records import finished_records
+from cxrloc.files.tables import encoding_of, key_of, table_rows
 from cxrloc.types import CxrlocError, Record, UsageError
 
-READERS: dict[str, Callable[[Path], list[Record]]] = {
-    "chestxray14": read_chestxray14,
-    "chexpert": chexpert.read_chexpert,
-    "mimic_cxr": mimic_cxr.read_mimic_cxr,
-    "openi": openi.read_openi,
-    "boxes": read_boxed_images,
-    "vindr_cxr": vindr_cxr.read_vindr_cxr,
-    "rsna_pneumonia": rsna_pneumonia.read_rsna_pneumonia,
-    "siim_pneumothorax": siim_pneumothorax.read_siim_pneumothorax,
-    "chestx_det": read_chestx_det,
-    "chexlocalize": read_chexlocalize,
-}
-"""Readers by the name of what they read."""
 
-OFFICIAL_SPLITS: dict[str, Callable[[Path, list[Record]], dict[str, str]]] = {
-    "chestxray14": official_parts,
-    "chexpert": chexpert.official_parts,
-    "mimic_cxr": mimic_cxr.official_parts,
-}
-"""Published splits by reader: (folder, records) -> image id to "train", "validation" or "test"."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One kind of data set, how it is recognised, and how it is read.
 
-_COLUMNS = {
-    "chexpert": chexpert.COLUMNS,
-    "vindr_cxr": vindr_cxr.COLUMNS,
-    "rsna_pneumonia": rsna_pneumonia.COLUMNS,
-    "siim_pneumothorax": siim_pneumothorax.COLUMNS,
-}
-_FOLDERS = {
-    "chestxray14": ("Data_Entry_2017*.csv", "BBox_List*.csv"),
-    "mimic_cxr": (f"{mimic_cxr.NAME}metadata.csv*",),
-    "openi": openi.REPORTS,
-}
-"""Layouts that a name in their folder tells from all others."""
+    Attributes:
+        read: path -> records; raises `CxrlocError` that names file and row.
+        folder: names, with `*`, that tell a folder of this kind from all others.
+        files: names, with `*`, of annotation files that a folder may hold.
+        columns: of the heading that tell such a table from all others.
+        start: of a JSON file that tells it from all others.
+        official_parts: (folder, records) -> the published part of each image id: "train",
+            "validation" or "test".
+    """
 
-_FILE_NAMES = (
-    "annotations_t*.csv",
-    "annotations/annotations_t*.csv",
-    "stage_2_train_labels.csv",
-    "*-rle.csv",
-    "ChestX_Det*.json",
-    "gt_*.json",
-)
-_HEAD = 4096  # characters, more than any header has
-_CHEXLOCALIZE = re.compile(
-    r'\s*\{\s*"[^"]+"\s*:\s*\{\s*("img_size"|"[^"]+"\s*:\s*\{\s*"(size|counts)")'
-)
+    read: Callable[[Path], list[Record]]
+    folder: Sequence[str] = ()
+    files: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    start: str = ""
+    official_parts: Callable[[Path, list[Record]], dict[str, str]] | None = None
+
+
+READERS: dict[str, Reader] = {
+    "chestxray14": Reader(
+        read_chestxray14,
+        folder=("Data_Entry_2017*.csv", "BBox_List*.csv"),
+        official_parts=official_parts,
+    ),
+    "mimic_cxr": Reader(
+        mimic_cxr.read_mimic_cxr,
+        folder=(f"{mimic_cxr.NAME}metadata.csv*",),
+        official_parts=mimic_cxr.official_parts,
+    ),
+    "openi": Reader(openi.read_openi, folder=openi.REPORTS),
+    "chexpert": Reader(
+        chexpert.read_chexpert, columns=chexpert.COLUMNS, official_parts=chexpert.official_parts
+    ),
+    "vindr_cxr": Reader(
+        vindr_cxr.read_vindr_cxr,
+        files=("annotations_t*.csv", "annotations/annotations_t*.csv"),
+        columns=vindr_cxr.COLUMNS,
+    ),
+    "rsna_pneumonia": Reader(
+        rsna_pneumonia.read_rsna_pneumonia,
+        files=("stage_2_train_labels.csv",),
+        columns=rsna_pneumonia.COLUMNS,
+    ),
+    "siim_pneumothorax": Reader(
+        siim_pneumothorax.read_siim_pneumothorax,
+        files=("*-rle.csv",),
+        columns=siim_pneumothorax.COLUMNS,
+    ),
+    "chestx_det": Reader(read_chestx_det, files=("ChestX_Det*.json",), start=r"\s*\["),
+    "chexlocalize": Reader(
+        read_chexlocalize,
+        files=("gt_*.json",),
+        start=r'\s*\{\s*"[^"]+"\s*:\s*\{\s*("img_size"|"[^"]+"\s*:\s*\{\s*"(size|counts)")',
+    ),
+    "boxes": Reader(read_boxed_images),
+}
+"""Readers by the name of what they read; "boxes" takes what no other one recognises."""
+
+_HEAD = 8192  # bytes of a JSON file, more than its first keys take
 
 
 def read_dataset(path: Path) -> list[Record]:
@@ -74,23 +95,50 @@ def read_dataset(path: Path) -> list[Record]:
         CxrlocError: nothing is there, a folder holds several annotation files, or the reader
             refuses it.
     """
+    return read_as(*layout_of(path))
+
+
+def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Record]:
+    """Records of a path, read by a reader of this name and checked (`records.finished_records`).
+
+    Args:
+        reader: a name of `READERS`.
+        path: what it takes.
+        declared: findings that labels may name beside the known ones; only label files of
+            ChestX-ray14's layout name findings in their cells.
+
+    Raises:
+        CxrlocError: the reader refuses the path.
+    """
+    if reader == "chestxray14":
+        return finished_records(read_chestxray14(path, declared), path)
+    return finished_records(READERS[reader].read(path), path)
+
+
+def layout_of(path: Path) -> tuple[str, Path]:
+    """The reader of a path, a name of `READERS`, and what it is to read.
+
+    Raises:
+        CxrlocError: nothing is there, or a folder holds several annotation files.
+    """
     if not path.exists():
         raise CxrlocError(f"{path}: no such file or folder")
     if path.is_file() and path.match("BBox_List*.csv"):
         path = path.parent
     if path.match(f"{mimic_cxr.NAME}*.csv*"):
-        return READERS["mimic_cxr"](path)
+        return "mimic_cxr", path
     if path.is_file():
-        return READERS[_layout_of(path)](path)
+        return _layout_of_file(path), path
     if layout := _layout_of_folder(path):
-        return READERS[layout](path)
-    published = sorted(file for name in _FILE_NAMES for file in path.glob(name))
+        return layout, path
+    names = [name for reader in READERS.values() for name in reader.files]
+    published = sorted({file for name in names for file in path.glob(name)})
     if len(published) > 1:
         raise CxrlocError(
             f"{path} holds several annotation files, name the one to read: "
             f"{', '.join(file.name for file in published)}"
         )
-    return read_dataset(published[0]) if published else READERS["boxes"](path)
+    return (_layout_of_file(published[0]), published[0]) if published else ("boxes", path)
 
 
 def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
@@ -102,13 +150,15 @@ def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
         UsageError: the data set has no published split.
         CxrlocError: its lists cannot be read.
     """
-    layout = _layout_of_folder(path) if path.is_dir() else None
-    if layout not in OFFICIAL_SPLITS:
+    layout = (_layout_of_folder(path) if path.is_dir() else None) or "boxes"
+    read_parts = READERS[layout].official_parts
+    if read_parts is None:
+        published = [name for name, reader in READERS.items() if reader.official_parts]
         raise UsageError(
-            f"{path} has no official split: name the folder of "
-            f"{', '.join(OFFICIAL_SPLITS)} with its lists, or leave --split out"
+            f"{path} has no official split: name the folder of {', '.join(published)} with its "
+            "lists, or leave --split out"
         )
-    return OFFICIAL_SPLITS[layout](path, records)
+    return read_parts(path, records)
 
 
 def boxed_throughout(path: Path) -> bool:
@@ -131,24 +181,35 @@ def label_origin(path: Path) -> str:
 
 
 def _layout_of_folder(folder: Path) -> str | None:
-    for layout, names in _FOLDERS.items():
-        if any(True for name in names for _ in folder.glob(name)):
+    for layout, reader in READERS.items():
+        if any(True for name in reader.folder for _ in folder.glob(name)):
             return layout
     tables = (path for name in chexpert.TABLES.values() for path in folder.glob(name))
-    return "chexpert" if any(_layout_of(table) == "chexpert" for table in tables) else None
+    return "chexpert" if any(_layout_of_file(table) == "chexpert" for table in tables) else None
 
 
-def _layout_of(path: Path) -> str:
+def _layout_of_file(path: Path) -> str:
     """The reader of a file, by its beginning; "boxes" where it is none of the published ones."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            head = file.read(_HEAD)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CxrlocError(f"{path} cannot be read as text: {error}") from error
     if path.suffix.lower() == ".json":
-        if head.lstrip().startswith("["):
-            return "chestx_det"
-        return "chexlocalize" if _CHEXLOCALIZE.match(head) else "boxes"
-    columns = {name.strip() for name in head.split("\n", 1)[0].split(",")}
-    matches = (name for name, needed in _COLUMNS.items() if columns.issuperset(needed))
+        starts = {name: reader.start for name, reader in READERS.items() if reader.start}
+        head = _head(path)
+        return next((name for name, start in starts.items() if re.match(start, head)), "boxes")
+    columns = set(map(key_of, _heading(path)))
+    tables = {name: reader.columns for name, reader in READERS.items() if reader.columns}
+    matches = (name for name, needed in tables.items() if columns.issuperset(map(key_of, needed)))
     return next(matches, "boxes")
+
+
+def _heading(path: Path) -> Sequence[str]:
+    rows: Iterator[tuple[int, list[str]]] = table_rows(path)
+    return next(rows, (1, []))[1]
+
+
+def _head(path: Path) -> str:
+    """The first characters of a file of text, without byte order mark."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_HEAD)
+    except OSError as error:
+        raise CxrlocError(f"{path} cannot be read: {error}") from error
+    return content.decode(encoding_of(content, whole=False), errors="replace").lstrip("\ufeff")

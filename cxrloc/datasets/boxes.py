@@ -5,37 +5,49 @@ that it was drawn on. Nothing is cut off when it is read: `records.annotations_i
 boxes to a copy of another size and cuts them there.
 """
 
-import csv
 import dataclasses
-import math
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxrloc.datasets.coco import read_coco
+from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.voc import read_voc
+from cxrloc.files.tables import number_in, table_rows, whole_row
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 EXTENT = ("x", "y", "width", "height")
 
-_STANDARD_COLUMNS = {
-    "image index": "image",
-    "finding label": "finding",
-    "bbox [x": "x",
-    "h]": "height",
-    "w": "width",
-    "h": "height",
-    "patient id": "patient",
+_OTHER_NAMES = {
+    "image": ("imageindex", "imageid", "filename", "imagename"),
+    "finding": ("findinglabel", "label", "class", "classname", "category"),
+    "x": ("bboxx",),
+    "width": ("w",),
+    "height": ("h",),
+    "x_min": ("xmin", "x1"),
+    "y_min": ("ymin", "y1"),
+    "x_max": ("xmax", "x2"),
+    "y_max": ("ymax", "y2"),
+    "patient": ("patientid",),
+    "score": ("confidence", "probability"),
 }
+"""Columns and what published files and other tools call them, letters and digits in lower case.
+
+The first cells of ChestX-ray14's own heading are `Image Index,Finding Label,Bbox [x,y,w,h]`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BoxRow:
-    """One row of a CSV of boxes; an optional cell that is not there is None."""
+    """One row of a CSV of boxes; an optional cell that is not there is None.
+
+    `where` names file and row.
+    """
 
     image_id: str
     finding: str
@@ -43,6 +55,7 @@ class BoxRow:
     patient_id: str | None
     threshold: float | None
     score: float | None
+    where: str
 
 
 def read_boxes(path: Path) -> list[Annotation]:
@@ -74,6 +87,7 @@ def read_boxed_images(path: Path) -> list[Record]:
         records = read_coco(path)
     else:
         records = _read_csv_records(path)
+    refuse_shares([each for record in records for each in record.annotations])
     files = find_image_files(folder)
     return [dataclasses.replace(record, path=files.get(record.image_id)) for record in records]
 
@@ -99,35 +113,64 @@ def read_detections(path: Path) -> list[Detection]:
     ]
 
 
-def read_box_rows(path: Path) -> Iterator[BoxRow]:
+def read_box_rows(path: Path) -> list[BoxRow]:
     """The rows of a CSV of boxes, blank lines left out.
 
     Raises:
-        CxrlocError: the file has not the columns (named), or a row (named) is not a box.
+        CxrlocError: the file has not the columns (named), a row (named) is not a box, or all
+            coordinates are at most 1: they are shares of the image, not pixels.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            columns = _columns(next(reader, []))
-            extent = _extent_columns(columns, path)
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    cells = dict(zip(columns, row, strict=False))
-                    yield _box_row(cells, extent, f"{path}, row {reader.line_num}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CxrlocError(f"{path} cannot be read as CSV: {error}") from error
+    rows = table_rows(path)
+    _, header = next(rows, (1, []))
+    columns = _columns(header)
+    extent = _extent_columns(columns, path)
+    boxes = []
+    for number, row in rows:
+        where = f"{path}, row {number}"
+        cells = dict(zip(columns, whole_row(where, columns, row), strict=True))
+        boxes.append(_box_row(cells, extent, where))
+    refuse_shares(boxes)
+    return boxes
 
 
-def _columns(header: list[str]) -> list[str]:
-    # The published header writes "Bbox [x,y,w,h]" without quotes, hence as four cells; copies
-    # saved by other programs quote it.
-    cells = [part.strip().lower() for cell in header for part in cell.split(",")]
-    return [_STANDARD_COLUMNS.get(cell, cell) for cell in cells]
+def refuse_shares(boxes: Sequence[BoxRow] | Sequence[Annotation]) -> None:
+    """Raise where no box reaches beyond the first pixel: its coordinates are shares of the image.
+
+    Raises:
+        CxrlocError: names the first of them, and says what to do.
+    """
+    if boxes and all(max(each.box.x_max, each.box.y_max) <= 1 for each in boxes):
+        raise CxrlocError(
+            f"{boxes[0].where}: all coordinates are at most 1, so they are shares of the image; "
+            "multiply them by its width and height: boxes are in pixels"
+        )
+
+
+def _columns(header: Sequence[str]) -> list[str]:
+    """The heading in the names used here.
+
+    The published heading writes "Bbox [x,y,w,h]" without quotes, hence as four cells; copies saved
+    by other programs quote it.
+    """
+    cells = [part.strip() for cell in header for part in re.split(r",(?=[ywh]\b)", cell)]
+    keys = [re.sub(r"[\W_]+", "", cell).lower() for cell in cells]
+    names = {*_OTHER_NAMES, "threshold", "y"}
+    named = [cell.lower() if cell.lower() in names else "" for cell in cells]
+    for name, others in _OTHER_NAMES.items():
+        if name not in named:
+            found = [i for i, key in enumerate(keys) if key in others and not named[i]]
+            if len(found) == 1:
+                named[found[0]] = name
+    return [name or cell.lower() for name, cell in zip(named, cells, strict=True)]
 
 
 def _extent_columns(columns: list[str], path: Path) -> tuple[str, ...]:
+    needed = ("image", "finding")
     for extent in (CORNERS, EXTENT):
-        if {"image", "finding", *extent} <= set(columns):
+        if {*needed, *extent} <= set(columns):
+            for name in (*needed, *extent, "patient", "score", "threshold"):
+                if columns.count(name) > 1:
+                    raise CxrlocError(f"{path}, row 1: the column {name} is there twice; keep one")
             return extent
     raise CxrlocError(
         f"{path}, row 1: a list of boxes has the columns image, finding, x_min, y_min, x_max, "
@@ -137,42 +180,44 @@ def _extent_columns(columns: list[str], path: Path) -> tuple[str, ...]:
 
 def _box_row(cells: dict[str, str], extent: tuple[str, ...], where: str) -> BoxRow:
     for name in ("image", "finding", *extent):
-        if not cells.get(name, "").strip():
+        if not cells[name]:
             raise CxrlocError(f"{where}: {name} is empty; every box needs it")
-    x, y, third, fourth = (_number(cells, name, where) or 0.0 for name in extent)
+    x, y, third, fourth = (number_in(where, name, cells[name]) for name in extent)
     x_max, y_max = (x + third, y + fourth) if extent == EXTENT else (third, fourth)
+    threshold, score = (
+        number_in(where, name, cells[name]) if cells.get(name) else None
+        for name in ("threshold", "score")
+    )
     return BoxRow(
-        image_id=image_id_of(cells["image"]),
+        image_id=checked_id(where, image_id_of(cells["image"])),
         finding=standard_finding(cells["finding"]),
         box=checked_box(where, x, y, x_max, y_max),
-        patient_id=cells.get("patient", "").strip() or None,
-        threshold=_number(cells, "threshold", where),
-        score=_number(cells, "score", where),
+        patient_id=cells.get("patient") or None,
+        threshold=threshold,
+        score=score,
+        where=where,
     )
 
 
-def _number(cells: dict[str, str], name: str, where: str) -> float | None:
-    text = cells.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise CxrlocError(f"{where}: {name} is {text!r}, not a finite number")
-    return number
+def annotations_of(rows: Sequence[BoxRow]) -> dict[str, list[Annotation]]:
+    """Truth by image, in the order of the rows."""
+    found: dict[str, list[Annotation]] = {}
+    for row in rows:
+        annotation = Annotation(row.image_id, row.finding, row.box, where=row.where)
+        found.setdefault(row.image_id, []).append(annotation)
+    return found
 
 
 def _read_csv_records(path: Path) -> list[Record]:
-    by_image: dict[str, list[BoxRow]] = {}
-    for row in read_box_rows(path):
-        by_image.setdefault(row.image_id, []).append(row)
+    rows = read_box_rows(path)
+    patients: dict[str, str | None] = {}
+    for row in rows:
+        if patients.setdefault(row.image_id, row.patient_id) != row.patient_id:
+            raise CxrlocError(
+                f"{row.where}: image {row.image_id} is of patient {row.patient_id} here and of "
+                f"{patients[row.image_id]} above"
+            )
     return [
-        boxed_record(
-            image_id,
-            [Annotation(image_id, row.finding, row.box) for row in rows],
-            patient_id=rows[0].patient_id,
-        )
-        for image_id, rows in by_image.items()
+        boxed_record(image_id, boxes, patient_id=patients[image_id])
+        for image_id, boxes in annotations_of(rows).items()
     ]

@@ -4,15 +4,17 @@
 `test_list.txt` (official split), images under `images/` or `images_001/images/` and so on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
-from cxrloc.datasets.boxes import read_box_rows
+from cxrloc.datasets.boxes import annotations_of, read_box_rows
+from cxrloc.datasets.identifiers import CHESTXRAY14_NAME, checked_id, patient_in, patient_key
 from cxrloc.datasets.image_files import find_image_files, image_id_of
+from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import boxed_record
-from cxrloc.findings import CHESTXRAY14, standard_finding
+from cxrloc.files.tables import read_table
+from cxrloc.findings import CHESTXRAY14
 from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
 
 FRAME = (1024, 1024)
@@ -23,23 +25,33 @@ OLDEST_YEARS = 120
 """Ages above are typos (the first edition goes to 414) and become unknown."""
 
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
-_COLUMNS = [
+COLUMNS = (
     "Image Index",
     "Finding Labels",
     "Patient ID",
     "Patient Age",
     "Patient Gender",
     "View Position",
-]
+)
+_SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}
+_VIEWS = {"PA": View.PA, "AP": View.AP}
+
+FROM_NAME = "its Patient ID is blank: the patient is that of the file name"
+REPEATED = "its row is in the label table twice and counts once"
+UNLABELLED = "its cell of labels is blank: nothing is known of its findings"
 
 
-def read_chestxray14(folder: Path) -> list[Record]:
+def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Record]:
     """One record per image of the label file, then those that only the box list names.
 
-    An image that is not on this disk has no path (`records.count_records` counts them). Of two
-    label files the later edition is read. Findings of the vocabulary that an image is not
-    labelled with are negative. Without a label file a record knows its boxes alone, and its
-    patient is the number that its file name begins with.
+    An image that is not on this disk has no path. Of two label files the later edition is read.
+    Findings of the vocabulary that an image is not labelled with are negative. Where the label
+    file leaves the patient blank, and without a label file, the patient is the number that the
+    file name begins with.
+
+    Args:
+        folder: of the published files.
+        declared: findings that a label may name beside the known ones.
 
     Raises:
         CxrlocError: neither list is there, or a row (named) breaks its rule.
@@ -53,12 +65,9 @@ def read_chestxray14(folder: Path) -> list[Record]:
         )
     if len(box_lists) > 1:
         raise CxrlocError(f"{folder} holds {len(box_lists)} files BBox_List*.csv: keep one")
-    annotations: dict[str, list[Annotation]] = {}
-    for row in (row for path in box_lists for row in read_box_rows(path)):
-        annotation = Annotation(row.image_id, row.finding, row.box)
-        annotations.setdefault(row.image_id, []).append(annotation)
+    annotations = annotations_of([row for path in box_lists for row in read_box_rows(path)])
     files = find_image_files(folder)
-    records = _read_entries(entries[-1], annotations, files) if entries else []
+    records = _read_entries(entries[-1], annotations, files, declared) if entries else []
     known = {record.image_id for record in records}
     return records + [
         boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id))
@@ -100,68 +109,97 @@ def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
 
 
 def _read_entries(
-    path: Path, annotations: Mapping[str, Sequence[Annotation]], files: Mapping[str, Path]
+    path: Path,
+    annotations: Mapping[str, Sequence[Annotation]],
+    files: Mapping[str, Path],
+    declared: Collection[str],
 ) -> list[Record]:
-    try:
-        table = pd.read_csv(
-            path, usecols=_COLUMNS, dtype=str, keep_default_na=False, index_col=False
-        )
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path} cannot be read as a label file: {error}") from error
-    columns = {name: table[name].tolist() for name in _COLUMNS}
-    ages = {text: _age_years(text, path) for text in set(columns["Patient Age"])}
-    labels = _labels(set(columns["Finding Labels"]))
-    sexes, views = dict(zip("FM", Sex, strict=True)), {"PA": View.PA, "AP": View.AP}
+    hint = f"a label file of ChestX-ray14 has the columns {', '.join(COLUMNS)}"
+    labels: dict[str, tuple[Mapping[str, Label], bool]] = {}
+    ages: dict[str, float | None] = {}
     records: dict[str, Record] = {}
-    for name, label_text, patient, age, sex, view in zip(*columns.values(), strict=True):
-        image_id = image_id_of(name)
-        records[image_id] = Record(
+    table = read_table(path, COLUMNS, hint=hint)
+    # Column by column: a dictionary for each of 112,120 rows would double the time.
+    start = f"{path}, row "
+    columns = [table.columns[name] for name in COLUMNS]
+    for number, name, text, patient, age, sex, view in zip(table.numbers, *columns, strict=True):
+        where = f"{start}{number}"
+        image_id = checked_id(where, image_id_of(name))
+        if text not in labels:
+            labels[text] = _labels(where, text, declared)
+        if age not in ages:
+            ages[age] = _age_years(age, where)
+        own, labelled = labels[text]
+        record = Record(
             image_id,
-            patient,
+            _patient(where, patient, image_id),
             image_id,
             files.get(image_id),
-            views.get(view),
+            _VIEWS.get(view.upper()),
             ages[age],
-            sexes.get(sex),
-            labels[label_text],
+            _SEXES.get(sex.upper()),
+            own,
             tuple(annotations.get(image_id, ())),
             FRAME,
+            labelled,
         )
-    if len(records) < len(table):
-        twice = table["Image Index"][table["Image Index"].duplicated()]
-        raise CxrlocError(f"{path}, row {twice.index[0] + 2}: {twice.iloc[0]} is there twice")
+        if not patient:
+            record = _warned(record, FROM_NAME)
+        if not labelled:
+            record = _warned(record, UNLABELLED)
+        if image_id in records:
+            if replace(records[image_id], warnings=()) != replace(record, warnings=()):
+                raise CxrlocError(f"{where}: {name} is there twice, with other cells; keep one")
+            record = _warned(record, REPEATED)
+        records[image_id] = record
     return list(records.values())
 
 
-def _labels(texts: Iterable[str]) -> dict[str, Mapping[str, Label]]:
-    """Labels by cell ("Effusion|Mass"); records of equal cells share the mapping."""
-    names = {text: [standard_finding(name) for name in text.split("|")] for text in texts}
-    return {
-        text: dict.fromkeys(CHESTXRAY14, Label.NEGATIVE)
-        | dict.fromkeys((name for name in found if name and name != "No Finding"), Label.POSITIVE)
-        for text, found in names.items()
-    }
+def _warned(record: Record, said: str) -> Record:
+    """The record with one more warning, once."""
+    return replace(record, warnings=tuple(dict.fromkeys((*record.warnings, said))))
 
 
-def _age_years(text: str, path: Path) -> float | None:
+def _labels(where: str, text: str, declared: Collection[str]) -> tuple[Mapping[str, Label], bool]:
+    """Labels of a cell ("Effusion|Mass"), and whether it says anything.
+
+    Images with equal cells share the mapping.
+    """
+    found = finding_labels(where, text, declared)
+    if found is None:
+        return {}, False
+    return dict.fromkeys(CHESTXRAY14, Label.NEGATIVE) | dict.fromkeys(found, Label.POSITIVE), True
+
+
+def _patient(where: str, patient: str, image_id: str) -> str:
+    """The patient as the cell has it; numbers as ChestX-ray14 writes them, from "1.0" or "0001".
+
+    Raises:
+        CxrlocError: the cell is blank and the file name tells no patient.
+    """
+    if patient and image_id[8:9] == "_" and patient == image_id[:8].lstrip("0"):
+        return patient  # nearly all rows
+    if CHESTXRAY14_NAME.fullmatch(image_id):
+        named = patient_in(image_id) or ""
+        if patient in ("", named) or patient_key(patient) == named:
+            return named
+    if not patient:
+        raise CxrlocError(
+            f"{where}: Patient ID is blank, and {image_id} is not named as in ChestX-ray14 "
+            "(00000001_000), so the patient is not known; fill the cell"
+        )
+    return patient
+
+
+def _age_years(text: str, where: str) -> float | None:
     """Years from "58" (later edition) or "058Y", "011M", "003D" (first edition)."""
-    if not text.strip():
+    if not text:
         return None
-    number, unit = text.strip(), "Y"
+    number, unit = text, "Y"
     if number[-1] in _YEARS_PER_UNIT:
         number, unit = number[:-1], number[-1]
     try:
         years = float(number) * _YEARS_PER_UNIT[unit]
     except ValueError as error:
-        raise CxrlocError(f"{path}: Patient Age {text!r} is not a number of years") from error
+        raise CxrlocError(f"{where}: Patient Age {text!r} is not a number of years") from error
     return years if 0 <= years <= OLDEST_YEARS else None
-
-
-def patient_in(image_id: str) -> str | None:
-    """The number before the underscore, as `Patient ID` writes it; None where there is none.
-
-    >>> patient_in("00000013_005")
-    '13'
-    """
-    number = image_id.split("_")[0]
-    return str(int(number)) if number.isdecimal() else None

@@ -9,16 +9,21 @@ Images are named `patient64541_study1_view1_frontal`. Three kinds of JSON are pu
 - most representative points: `{image: {"img_size": ..., finding: [[x, y], ...]}}`.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.datasets.identifiers import checked_id
+from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, coco_runs, outline_of
+from cxrloc.files.structured import read_json, unlike
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Mask, Record
+
+_MOST_PIXELS = 200_000_000  # of a mask: 200 MB in memory while its box is found
+_KIND = "one of CheXlocalize's JSON files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,8 @@ def read_chexlocalize(path: Path) -> list[Record]:
     Raises:
         CxrlocError: not such a JSON file, or an entry (named) breaks its rules.
     """
-    try:
+    with unlike(path, _KIND):
         return [_record(path, image_id, entry) for image_id, entry in _entries(path)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _refused(path, error) from error
 
 
 def read_chexlocalize_points(path: Path) -> list[Point]:
@@ -53,7 +56,7 @@ def read_chexlocalize_points(path: Path) -> list[Point]:
     Raises:
         CxrlocError: not such a JSON file.
     """
-    try:
+    with unlike(path, _KIND):
         return [
             Point(image_id, standard_finding(finding), float(x), float(y))
             for image_id, entry in _entries(path)
@@ -61,19 +64,11 @@ def read_chexlocalize_points(path: Path) -> list[Point]:
             if finding != "img_size"
             for x, y in points
         ]
-    except (ValueError, TypeError, AttributeError) as error:
-        raise _refused(path, error) from error
 
 
 def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        yield from json.loads(path.read_text(encoding="utf-8")).items()
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path} cannot be read as JSON: {error}") from error
-
-
-def _refused(path: Path, error: Exception) -> CxrlocError:
-    return CxrlocError(f"{path} is not one of CheXlocalize's JSON files: {error!r}")
+    for image_id, entry in read_json(path).items():
+        yield checked_id(str(path), image_id), entry
 
 
 def _record(path: Path, image_id: str, entry: dict[str, Any]) -> Record:
@@ -83,13 +78,13 @@ def _record(path: Path, image_id: str, entry: dict[str, Any]) -> Record:
     frames |= {tuple(entry["img_size"])} if "img_size" in entry else set()
     if len(frames) != 1:
         raise CxrlocError(f"{where}: its shapes have {len(frames)} sizes, an image has one")
-    ((rows, columns),) = frames
+    frame = checked_frame(where, *next(iter(frames)))
     drawn = [_annotation(where, image_id, name, shape) for name, shape in shapes.items()]
     return boxed_record(
         image_id,
         filter(None, drawn),
         patient_id=image_id.split("_")[0],
-        frame=(int(rows), int(columns)),
+        frame=frame,
         path=_image(path.parent, image_id),
     )
 
@@ -98,22 +93,24 @@ def _annotation(where: str, image_id: str, name: str, shape: Any) -> Annotation 
     """Truth out of rings, or out of a mask; None where nothing was drawn."""
     finding = standard_finding(name)
     if isinstance(shape, dict):
-        rows, columns = map(int, shape["size"])
+        rows, columns = checked_frame(where, *shape["size"])
+        if rows * columns > _MOST_PIXELS:
+            raise CxrlocError(f"{where}: a mask of {rows} x {columns} pixels is that of no image")
         mask = Mask(rows, columns, coco_runs(shape["counts"]))
         if min(mask.runs, default=0) < 0 or sum(mask.runs) > rows * columns:
             raise CxrlocError(f"{where}: the run lengths of {name} leave its {rows} x {columns}")
         around = box_of_mask(mask)
-        return Annotation(image_id, finding, around, mask) if around else None
+        return Annotation(image_id, finding, around, mask, where) if around else None
     outline = outline_of(shape)
     if not outline.polygons:
         return None
     box = checked_box(f"{where}, {name}", *box_of_outline(outline))
-    return Annotation(image_id, finding, box, outline)
+    return Annotation(image_id, finding, box, outline, where)
 
 
 def _image(folder: Path, image_id: str) -> Path | None:
     """`patient1_study2_view1_frontal` lies in `patient1/study2/view1_frontal.jpg`."""
-    name = f"{image_id.replace('_', '/', 2)}.jpg"
+    name = escape(f"{image_id.replace('_', '/', 2)}.jpg")
     return next(
         (found for above in ("", "*/", "*/*/") for found in folder.glob(above + name)), None
     )

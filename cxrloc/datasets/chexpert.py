@@ -1,27 +1,31 @@
 """CheXpert (Irvin et al. 2019) in its published layout: `train.csv`, `valid.csv`, `test*.csv`.
 
 The column Path says all there is of patient and study:
-`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`. Images lie as it says, below
-the folder of the tables or the one above it.
+`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`. `image_folders` says where
+images are looked for. The tables of MIMIC-CXR have the same columns of observations.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cxrloc.datasets.observation_tables import observation_labels, read_table, table_rows
-from cxrloc.findings import CHEXPERT14
+from cxrloc.datasets.identifiers import checked_id
+from cxrloc.files.tables import read_table, rows_of
+from cxrloc.findings import CHEXPERT14, standard_finding
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
 COLUMNS = ("Path", *CHEXPERT14)
 """Columns of every table; Sex, Age, Frontal/Lateral and AP/PA are not in that of the test set."""
 
+_MORE_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
+
 TABLES = {"train": "train.csv", "validation": "valid.csv", "test": "test*.csv"}
 """Official parts, and the files that list them."""
 
 _PATH = re.compile(r"(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<image>[^/]+)\.\w+$")
-_PREFIX = re.compile(r"^CheXpert-v[^/]*/")
+_LABELS = {"1": Label.POSITIVE, "0": Label.NEGATIVE, "-1": Label.UNCERTAIN}
 _SEXES = {"Male": Sex.MALE, "Female": Sex.FEMALE}
 
 
@@ -40,13 +44,32 @@ def read_chexpert(path: Path) -> list[Record]:
         CxrlocError: there is no table, or a row (named) breaks its rule.
     """
     tables = [path] if path.is_file() else list(_tables(path).values())
-    records = [record for table in tables for record in _records(table)]
-    names: set[str] = set()
-    for record in records:
-        if record.image_id in names:
-            raise CxrlocError(f"{path}: image {record.image_id} is listed twice")
-        names.add(record.image_id)
-    return records
+    return [record for table in tables for record in _records(table)]
+
+
+def observation_labels(where: str, cells: Mapping[str, str]) -> dict[str, Label]:
+    """Labels of a row: 1, 0, -1 (uncertain); a blank cell is "not mentioned" and has no label.
+
+    Findings are named as in all data sets: `Pleural Effusion` is Effusion.
+
+    Args:
+        where: the row stands, for messages.
+        cells: by the names of `CHEXPERT14`; other columns play no part.
+
+    Raises:
+        CxrlocError: another value.
+
+    >>> observation_labels("row 2", {"Edema": "1.0", "Fracture": "-1", "Pneumonia": ""})
+    {'Edema': <Label.POSITIVE: 1>, 'Fracture': <Label.UNCERTAIN: -1>}
+    """
+    labels = {}
+    for name in CHEXPERT14:
+        if cell := cells.get(name, ""):
+            label = _LABELS.get(cell.removesuffix(".0"))
+            if label is None:
+                raise CxrlocError(f"{where}: {name} is {cell[:40]!r}; it is 1, 0, -1 or blank")
+            labels[standard_finding(name)] = label
+    return labels
 
 
 def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
@@ -58,9 +81,9 @@ def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
         CxrlocError: there is no table, or a path in it names no patient and study.
     """
     parts = {
-        _names(table, row, cell)["image_id"]: part
+        _names(where, cells["Path"])["image_id"]: part
         for part, table in _tables(folder).items()
-        for row, cell in enumerate(read_table(table, ("Path",))["Path"])
+        for where, cells in rows_of(read_table(table, ("Path",)))
     }
     return {r.image_id: parts[r.image_id] for r in records if r.image_id in parts}
 
@@ -74,60 +97,87 @@ def _tables(folder: Path) -> dict[str, Path]:
     return {part: paths[0] for part, paths in found.items() if paths}
 
 
+def image_folders(folder: Path) -> list[Path]:
+    """Folders of patients, of a folder of tables.
+
+    The release's own folder may hold the tables, lie beside them, be doubled, or be divided:
+    "CheXpert-v1.0 batch 2 (train 1)". Patients lie in it or in its `train`, `valid` and `test`.
+    """
+    releases = [folder]
+    for above in (folder, folder.parent):
+        releases += sorted(above.glob("CheXpert*/"))
+    releases += [below for release in releases[1:] for below in sorted(release.glob("CheXpert*/"))]
+    places = [r / part for r in dict.fromkeys(releases) for part in ("", "train", "valid", "test")]
+    return [place for place in places if next(place.glob("patient*/"), None) is not None]
+
+
 def _records(table_path: Path) -> list[Record]:
-    table = read_table(table_path, COLUMNS)
-    rows = table_rows(table)
-    return [
-        _record(table_path, index, row, labels)
-        for index, (row, labels) in enumerate(
-            zip(rows, observation_labels(table_path, table), strict=True)
-        )
-    ]
+    places = image_folders(table_path.parent)
+    hint = f"the published file has {', '.join(COLUMNS)}"
+    table = read_table(table_path, COLUMNS, _MORE_COLUMNS, hint)
+    records: dict[str, Record] = {}
+    for where, cells in rows_of(table):
+        record = _record(where, cells, places)
+        if records.setdefault(record.image_id, record) != record:
+            raise CxrlocError(
+                f"{where}: {cells['Path']} is there twice, with other cells; keep one"
+            )
+    if any(record.path for record in records.values()):
+        return list(records.values())
+    looked = ", ".join(map(str, places)) or f"{table_path.parent} and folders CheXpert* near it"
+    said = f"its image is not on this disk; looked for patients in {looked}"
+    return [replace(record, warnings=(said,)) for record in records.values()]
 
 
-def _record(table: Path, index: int, row: Mapping[str, str], labels: Mapping[str, Label]) -> Record:
-    names = _names(table, index, row["Path"])
-    age = row.get("Age", "")
+def _record(where: str, cells: Mapping[str, str], places: Sequence[Path]) -> Record:
+    names = _names(where, cells["Path"])
+    age = cells.get("Age", "")
     if age and not re.fullmatch(r"\d+(\.0)?", age):
-        raise CxrlocError(f"{table}, row {index + 2}: Age {age!r} is not a number of years")
+        raise CxrlocError(f"{where}: Age {age[:40]!r} is not a number of years")
     return Record(
         image_id=names["image_id"],
         patient_id=names["patient_id"],
         study_id=names["study_id"],
-        path=_file(table.parent, row["Path"]),
-        view=_view(row, names["image_id"]),
+        path=_file(places, cells["Path"]),
+        view=_view(cells, names["image_id"]),
         age_years=(float(age) or None) if age else None,
-        sex=_SEXES.get(row.get("Sex", "")),
-        labels=labels,
+        sex=_SEXES.get(cells.get("Sex", "").capitalize()),
+        labels=observation_labels(where, cells),
     )
 
 
-def _names(table: Path, index: int, path: str) -> dict[str, str]:
+def _names(where: str, path: str) -> dict[str, str]:
     """Ids of image, patient and study, as fields of a record."""
-    found = _PATH.search(path)
+    found = _PATH.search(path.replace("\\", "/"))
     if found is None:
         raise CxrlocError(
-            f"{table}, row {index + 2}: Path {path!r} does not end in patient/study/image, such as "
+            f"{where}: Path {path[:80]!r} does not end in patient/study/image, such as "
             "patient00001/study1/view1_frontal.jpg"
         )
     study = f"{found['patient']}_{found['study']}"
     return {
-        "image_id": f"{study}_{found['image']}",
+        "image_id": checked_id(where, f"{study}_{found['image']}"),
         "patient_id": found["patient"],
         "study_id": study,
     }
 
 
-def _view(row: Mapping[str, str], image_id: str) -> View | None:
-    """AP/PA of a frontal image (a few rows say LL or RL: unknown); without columns, its name."""
-    kind = row.get("Frontal/Lateral") or image_id.rsplit("_", 1)[-1].capitalize()
-    if kind == "Lateral":
+def _view(cells: Mapping[str, str], image_id: str) -> View | None:
+    """AP/PA of a frontal image; FRONTAL where the table has no such column, as that of the test.
+
+    A few frontal rows say LL or RL: their view is unknown.
+    """
+    kind = cells.get("Frontal/Lateral") or image_id.rsplit("_", 1)[-1]
+    if kind.capitalize() == "Lateral":
         return View.LATERAL
-    view = VIEW_POSITIONS.get(row.get("AP/PA", ""))
+    position = cells.get("AP/PA", "")
+    if kind.capitalize() == "Frontal" and not position:
+        return View.FRONTAL
+    view = VIEW_POSITIONS.get(position)
     return view if view in (View.AP, View.PA) else None
 
 
-def _file(folder: Path, path: str) -> Path | None:
-    """Below the folder of the tables, without the release's own folder, or with it one up."""
-    places = (folder / _PREFIX.sub("", path), folder.parent / path)
-    return next((place for place in places if place.is_file()), None)
+def _file(places: Sequence[Path], path: str) -> Path | None:
+    """The image in the first folder of patients that has it."""
+    tail = "/".join(path.replace("\\", "/").split("/")[-3:])
+    return next((place / tail for place in places if (place / tail).is_file()), None)

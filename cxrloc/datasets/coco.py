@@ -1,12 +1,13 @@
 """Boxes from COCO JSON."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of
-from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
+from cxrloc.files.structured import read_json, unlike
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Record
 
@@ -14,35 +15,61 @@ from cxrloc.types import Annotation, CxrlocError, Record
 def read_coco(path: Path) -> list[Record]:
     """One record per image of a COCO file, those without a box included.
 
+    A region with `iscrowd` stands for several findings that were not drawn one by one: it is an
+    ignored region of the record.
+
     Raises:
-        CxrlocError: not JSON, a field is missing, an id names nothing, or a box has no area.
+        CxrlocError: not JSON, a field is missing, an id is there twice or names nothing, or a box
+            has no area.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        findings = {entry["id"]: standard_finding(entry["name"]) for entry in content["categories"]}
-        images = {entry["id"]: image_id_of(entry["file_name"]) for entry in content["images"]}
-        if len(set(images.values())) < len(images):
-            raise CxrlocError(f"{path}: two images have the same file name; rename one of them")
+    content = read_json(path)
+    with unlike(path, "COCO JSON (images, categories, and annotations with bbox)"):
+        findings = _by_id(path, "categories", content["categories"], "name", standard_finding)
+        images = _by_id(path, "images", content["images"], "file_name", image_id_of)
+        for image_id in images.values():
+            checked_id(f"{path}, images", image_id)
         boxes: dict[str, list[Annotation]] = {image_id: [] for image_id in images.values()}
-        for entry in content["annotations"]:
+        regions: dict[str, list[Annotation]] = {image_id: [] for image_id in images.values()}
+        if len(boxes) < len(images):
+            raise CxrlocError(f"{path}: two images have the same file name; rename one of them")
+        for number, entry in enumerate(content["annotations"], start=1):
+            where = f"{path}, annotation {entry.get('id', f'number {number}')}"
+            for key, known in (("image_id", images), ("category_id", findings)):
+                if entry[key] not in known:
+                    raise CxrlocError(f"{where}: {key} {entry[key]!r} is not listed in the file")
             image_id, finding = images[entry["image_id"]], findings[entry["category_id"]]
             x, y, width, height = map(float, entry["bbox"])
-            where = f"{path}, annotation {entry.get('id')}"
             box = checked_box(where, x, y, x + width, y + height)
-            boxes[image_id].append(Annotation(image_id, finding, box))
+            place = regions if entry.get("iscrowd") else boxes
+            place[image_id].append(Annotation(image_id, finding, box, where=where))
         return [
-            boxed_record(images[entry["id"]], boxes[images[entry["id"]]], frame=_frame(entry))
+            boxed_record(
+                image_id,
+                boxes[image_id],
+                frame=_frame(path, entry),
+                ignored=regions[image_id],
+            )
             for entry in content["images"]
+            for image_id in [images[entry["id"]]]
         ]
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path} cannot be read as COCO JSON: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CxrlocError(
-            f"{path} is not COCO JSON (images, categories, and annotations with bbox), or an id "
-            f"in it names nothing: {error!r}"
-        ) from error
 
 
-def _frame(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    rows, columns = entry.get("height"), entry.get("width")
-    return (int(rows), int(columns)) if rows and columns else None
+def _by_id(
+    path: Path, kind: str, entries: Sequence[Mapping[str, Any]], key: str, name: Any
+) -> dict[int | str, str]:
+    """What each entry is called, by its id, which is there once."""
+    found: dict[int | str, str] = {}
+    for entry in entries:
+        if entry["id"] in found:
+            raise CxrlocError(f"{path}: the id {entry['id']!r} is twice in {kind}; keep one")
+        found[entry["id"]] = name(entry[key])
+        if not found[entry["id"]]:
+            raise CxrlocError(f"{path}, {kind}: {key} of {entry['id']!r} is empty")
+    return found
+
+
+def _frame(path: Path, entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Rows and columns; None where the file leaves them out or writes 0."""
+    if not entry.get("height") or not entry.get("width"):
+        return None
+    return checked_frame(f"{path}, image {entry['file_name']}", entry["height"], entry["width"])

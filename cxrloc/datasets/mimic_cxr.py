@@ -8,7 +8,9 @@ or not; images in `files/p10/p10000032/s50414267/<dicom_id>.jpg` or `.dcm`, repo
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cxrloc.datasets.observation_tables import observation_labels, read_table, table_rows
+from cxrloc.datasets.chexpert import observation_labels
+from cxrloc.datasets.identifiers import checked_id, patient_key
+from cxrloc.files.tables import read_table, rows_of
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record
@@ -23,6 +25,9 @@ SPLIT_COLUMNS = ("dicom_id", "split")
 LABELERS = ("chexpert", "negbio")
 """Tables of labels by the labeler that made them; of two in a folder the first is read."""
 
+NO_ROW = "its study has no row in the table of labels: nothing is known of its findings"
+
+_HINT = "the published table of MIMIC-CXR has it"
 _PARTS = {"train": "train", "validate": "validation", "test": "test"}
 
 
@@ -44,13 +49,22 @@ def read_mimic_cxr(path: Path) -> list[Record]:
         CxrlocError: a table is missing, or a row (named) breaks its rule.
     """
     folder = path.parent if path.is_file() else path
-    labels = _labels(label_table(path))
+    source = label_table(path)
+    labels = _labels(source)
     metadata = _table(folder, "metadata")
     if metadata is None:
         raise CxrlocError(f"{folder} holds no {NAME}metadata.csv or .csv.gz")
-    rows = table_rows(read_table(metadata, METADATA_COLUMNS))
-    numbered = sorted(enumerate(rows), key=lambda each: _order(metadata, *each))
-    return [_record(folder, row, labels) for _, row in numbered]
+    rows = rows_of(read_table(metadata, METADATA_COLUMNS, hint=_HINT))
+    ordered = sorted(_order(number, where, cells) for number, (where, cells) in enumerate(rows))
+    records = [_record(folder, *row[-2:], labels) for row in ordered]
+    if source is not None and records and not any(record.labelled for record in records):
+        first, other = records[0], next(iter(labels), ("none", "none"))
+        raise CxrlocError(
+            f"{source}: none of its {len(labels)} studies is in {metadata.name}, which has "
+            f"{len({r.study_id for r in records})}; studies are as s{other[1]} of p{other[0]} "
+            f"there and {first.study_id} of p{first.patient_id} here"
+        )
+    return records
 
 
 def label_table(path: Path) -> Path | None:
@@ -81,12 +95,14 @@ def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
     path = _table(folder, "split")
     if path is None:
         raise CxrlocError(f"{folder} holds no {NAME}split.csv or .csv.gz: the official split")
-    table = read_table(path, SPLIT_COLUMNS)
-    for row, part in enumerate(table["split"]):
-        if part not in _PARTS:
-            raise CxrlocError(f"{path}, row {row + 2}: split {part!r}; it is {', '.join(_PARTS)}")
-    parts = dict(zip(table["dicom_id"], table["split"], strict=True))
-    return {r.image_id: _PARTS[parts[r.image_id]] for r in records if r.image_id in parts}
+    parts: dict[str, str] = {}
+    for where, cells in rows_of(read_table(path, SPLIT_COLUMNS, hint=_HINT)):
+        if cells["split"] not in _PARTS:
+            raise CxrlocError(f"{where}: split {cells['split']!r}; it is {', '.join(_PARTS)}")
+        part = _PARTS[cells["split"]]
+        if parts.setdefault(cells["dicom_id"], part) != part:
+            raise CxrlocError(f"{where}: {cells['dicom_id']} is in another part above")
+    return {r.image_id: parts[r.image_id] for r in records if r.image_id in parts}
 
 
 def _table(folder: Path, kind: str) -> Path | None:
@@ -95,36 +111,60 @@ def _table(folder: Path, kind: str) -> Path | None:
     return found[0] if found else None
 
 
+def _number(where: str, kind: str, cell: str) -> str:
+    """The digits of a subject or study, which other programs write as "10000032.0" or "p10000032".
+
+    Raises:
+        CxrlocError: it has none.
+    """
+    number = patient_key(cell)
+    if not number.isdecimal():
+        raise CxrlocError(f"{where}: {kind} {cell[:40]!r} is no number of MIMIC-CXR")
+    return number
+
+
 def _labels(path: Path | None) -> dict[tuple[str, str], Mapping[str, Label]]:
     """Labels by subject and study."""
+    labels: dict[tuple[str, str], Mapping[str, Label]] = {}
     if path is None:
-        return {}
-    table = read_table(path, LABEL_COLUMNS)
-    keys = zip(table["subject_id"], table["study_id"], strict=True)
-    return dict(zip(keys, observation_labels(path, table), strict=True))
+        return labels
+    for where, cells in rows_of(read_table(path, LABEL_COLUMNS, hint=_HINT)):
+        subject, study = (_number(where, kind, cells[kind]) for kind in LABEL_COLUMNS[:2])
+        own = observation_labels(where, cells)
+        if labels.setdefault((subject, study), own) != own:
+            raise CxrlocError(f"{where}: study {study} has other labels above; keep one row")
+    return labels
 
 
-def _order(path: Path, index: int, row: Mapping[str, str]) -> tuple[str, int, float, str, int]:
+def _order(
+    number: int, where: str, cells: Mapping[str, str]
+) -> tuple[str, int, float, str, int, str, Mapping[str, str]]:
     """Patient, date, time of day (HHMMSS and a fraction, leading zeros cut off), study, row."""
     try:
-        date, time = int(row["StudyDate"] or 0), float(row["StudyTime"] or 0)
+        date, time = int(cells["StudyDate"] or 0), float(cells["StudyTime"] or 0)
     except ValueError as error:
-        raise CxrlocError(f"{path}, row {index + 2}: StudyDate or StudyTime: {error}") from error
-    return row["subject_id"], date, time, row["study_id"], index
+        raise CxrlocError(f"{where}: StudyDate or StudyTime: {error}") from error
+    return cells["subject_id"], date, time, cells["study_id"], number, where, cells
 
 
 def _record(
-    folder: Path, row: Mapping[str, str], labels: Mapping[tuple[str, str], Mapping[str, Label]]
+    folder: Path,
+    where: str,
+    cells: Mapping[str, str],
+    labels: Mapping[tuple[str, str], Mapping[str, Label]],
 ) -> Record:
-    subject, study = row["subject_id"], row["study_id"]
+    subject, study = (_number(where, kind, cells[kind]) for kind in LABEL_COLUMNS[:2])
+    image_id = checked_id(where, cells["dicom_id"])
     place = folder / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}"
-    files = (place / f"{row['dicom_id']}{suffix}" for suffix in (".jpg", ".dcm"))
+    files = (place / f"{image_id}{suffix}" for suffix in (".jpg", ".dcm"))
+    known = (subject, study) in labels
     return Record(
-        image_id=row["dicom_id"],
+        image_id=image_id,
         patient_id=subject,
         study_id=f"s{study}",
         path=next((file for file in files if file.is_file()), None),
-        view=VIEW_POSITIONS.get(row["ViewPosition"]),
+        view=VIEW_POSITIONS.get(cells["ViewPosition"]),
         labels=labels.get((subject, study), {}),
-        labelled=(subject, study) in labels,
+        labelled=known,
+        warnings=() if known or not labels else (NO_ROW,),
     )

@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from cxrloc.datasets.image_files import image_id_of
+from cxrloc.files.tables import read_table, rows_of
 from cxrloc.types import CxrlocError, Record, View
 
-FRONTAL = (View.PA, View.AP)
+FRONTAL = (View.PA, View.AP, View.FRONTAL)
 
 
 class Pair(NamedTuple):
@@ -91,18 +90,12 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
             a frontal image, or two patients.
     """
     named = _by_name(records)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path}: not a CSV of pairs ({' '.join(str(error).split())})") from error
-    if missing := {"frontal", "lateral"} - set(table.columns):
-        raise CxrlocError(f"{path}: needs the columns frontal and lateral, lacks {min(missing)}")
     pairs: list[Pair] = []
     seen: set[str] = set()
-    for row, names in enumerate(zip(table["frontal"], table["lateral"], strict=True), start=2):
-        where = f"{path}, row {row}"
+    for where, cells in rows_of(read_table(path, ("frontal", "lateral"))):
+        names = (cells["frontal"], cells["lateral"])
         frontal = _named(where, names[0], named)
-        by_path = _by_path(path.parent, names[1].strip(), frontal, named)
+        by_path = _by_path(path.parent, names[1], frontal, named)
         pair = Pair(frontal, by_path or _named(where, names[1], named))
         if pair.frontal.patient_id != pair.lateral.patient_id:
             raise CxrlocError(f"{where}: the two images are of different patients")
@@ -143,7 +136,7 @@ def _by_name(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def _named(where: str, name: str, named: Mapping[str, Sequence[Record]]) -> Record:
-    found = named.get(name.strip(), ())
+    found = named.get(name, ())
     if len(found) != 1:
         what = "no image of this data" if not found else f"{len(found)} images: name its path"
         raise CxrlocError(f"{where}: {name!r} is {what}")

@@ -1,11 +1,12 @@
-"""Records made from boxes alone, records moved to a copy of the image, and what a set holds."""
+"""Records made from boxes alone, checked, and moved to a copy of the image."""
 
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
-from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record
+from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
+from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
 def checked_box(where: str, x_min: float, y_min: float, x_max: float, y_max: float) -> Box:
@@ -20,39 +21,76 @@ def checked_box(where: str, x_min: float, y_min: float, x_max: float, y_max: flo
         raise CxrlocError(f"{where}: {error}") from error
 
 
+def checked_frame(where: str, rows: Any, columns: Any) -> tuple[int, int]:
+    """Rows and columns of an image as whole numbers.
+
+    Raises:
+        CxrlocError: they are no whole numbers of 1 to 100,000.
+
+    >>> checked_frame("a.json", 1024, 800.0)
+    (1024, 800)
+    """
+    for size in (rows, columns):
+        if isinstance(size, bool) or not isinstance(size, int | float) or size % 1:
+            raise CxrlocError(f"{where}: the size {rows} x {columns} is no pair of whole numbers")
+        if not 1 <= size <= _MOST_PIXELS:
+            raise CxrlocError(f"{where}: the size {rows} x {columns} is that of no image")
+    return int(rows), int(columns)
+
+
 def boxed_record(
     image_id: str,
     annotations: Iterable[Annotation],
     patient_id: str | None = None,
     frame: tuple[int, int] | None = None,
     path: Path | None = None,
+    ignored: Iterable[Annotation] = (),
 ) -> Record:
     """What a box list alone says of an image: its boxed findings are positive.
 
     >>> boxed_record("a", []).patient_id
     'a'
     """
-    boxes = tuple(annotations)
+    boxes, regions = tuple(annotations), tuple(ignored)
     return Record(
         image_id=image_id,
         patient_id=patient_id or image_id,
         study_id=image_id,
         path=path,
-        labels={annotation.finding: Label.POSITIVE for annotation in boxes},
+        labels={annotation.finding: Label.POSITIVE for annotation in (*boxes, *regions)},
         annotations=boxes,
         annotation_frame=frame,
+        ignored=regions,
     )
+
+
+_MOST_PIXELS = 100_000  # along one side
+CUT = "a box of the truth reached over the image and was cut to it"
+TWICE = "a box of the truth is in the list twice and counts once"
+_ROUNDING = 1e-6  # pixels that x + width may lie beyond the image by rounding
+NO_FRAME = "the size of the image is not known, so its boxes were not compared with it"
+
+
+def has_view(record: Record, views: Collection[str]) -> bool:
+    """Whether a record's view is among these; one that is PA or AP, if both are.
+
+    >>> has_view(Record("a", "1", "a", None, View.FRONTAL), ["PA", "AP"])
+    True
+    """
+    if record.view is View.FRONTAL:
+        return View.FRONTAL in views or (View.PA in views and View.AP in views)
+    return record.view in views
 
 
 def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     """The record with its boxes in pixels of an image of this size, cut to the image.
 
-    Outlines move with their boxes; they are not cut.
-
-    A record without an annotation frame is taken to be drawn on this image.
+    A cut is a warning of the record. Outlines move with their
+    boxes; they are not cut. A record without an annotation frame is taken to be drawn on this
+    image.
 
     Raises:
-        CxrlocError: a box lies outside the image.
+        CxrlocError: a box lies outside the image; the message names its row.
 
     >>> box = Box(x_min=512.0, y_min=0.0, x_max=1024.0, y_max=256.0)
     >>> drawn = Record(
@@ -66,26 +104,80 @@ def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     >>> annotations_in_image(drawn, rows=512, columns=256).annotations[0].box
     Box(x_min=128.0, y_min=0.0, x_max=256.0, y_max=128.0)
     """
-    frame_rows, frame_columns = record.annotation_frame or (rows, columns)
-    scale_x, scale_y = columns / frame_columns, rows / frame_rows
-    moved = []
-    for annotation in record.annotations:
-        box = annotation.box
-        try:
-            inside = Box(
-                x_min=max(0.0, box.x_min * scale_x),
-                y_min=max(0.0, box.y_min * scale_y),
-                x_max=min(float(columns), box.x_max * scale_x),
-                y_max=min(float(rows), box.y_max * scale_y),
-            )
-        except ValueError as error:
-            raise CxrlocError(
-                f"image {record.image_id}: {box} of {annotation.finding} lies outside the image of "
-                f"{frame_columns} x {frame_rows} pixels: correct the box list"
-            ) from error
-        shape = _scaled(annotation.shape, scale_x, scale_y)
-        moved.append(dataclasses.replace(annotation, box=inside, shape=shape))
-    return dataclasses.replace(record, annotations=tuple(moved), annotation_frame=(rows, columns))
+    size = (rows, columns)
+    frame = record.annotation_frame or size
+    warnings = record.warnings
+    if CUT not in warnings and any(
+        _overshoot(a.box, frame) > _ROUNDING for a in record.annotations
+    ):
+        warnings = (*warnings, CUT)
+    return dataclasses.replace(
+        record,
+        annotations=tuple(_moved(each, frame, size) for each in record.annotations),
+        ignored=tuple(_moved(each, frame, size) for each in record.ignored),
+        annotation_frame=size,
+        warnings=warnings,
+    )
+
+
+def _overshoot(box: Box, frame: tuple[int, int]) -> float:
+    """By how many pixels a box reaches over its frame of rows and columns."""
+    return max(-box.x_min, -box.y_min, box.x_max - frame[1], box.y_max - frame[0])
+
+
+def _moved(annotation: Annotation, frame: tuple[int, int], size: tuple[int, int]) -> Annotation:
+    """The annotation on a copy of the image, cut to it; frame and size are rows and columns."""
+    box, (rows, columns) = annotation.box, size
+    scale_x, scale_y = columns / frame[1], rows / frame[0]
+    try:
+        inside = Box(
+            x_min=max(0.0, box.x_min * scale_x),
+            y_min=max(0.0, box.y_min * scale_y),
+            x_max=min(float(columns), box.x_max * scale_x),
+            y_max=min(float(rows), box.y_max * scale_y),
+        )
+    except ValueError as error:
+        place = annotation.where or f"image {annotation.image_id}"
+        raise CxrlocError(
+            f"{place}: {box} of {annotation.finding} lies outside the image of "
+            f"{frame[1]} x {frame[0]} pixels: correct the box list"
+        ) from error
+    shape = _scaled(annotation.shape, scale_x, scale_y)
+    return dataclasses.replace(annotation, box=inside, shape=shape)
+
+
+def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
+    """Records as every reader hands them on: ids checked, each truth once and inside its frame.
+
+    What is changed is a warning of the record.
+
+    Raises:
+        CxrlocError: an id cannot name a file, an image is there twice, a box lies outside its
+            frame, or two ids are of one patient (`identifiers.refuse_equal_patients`).
+    """
+    finished = [_finished(record, str(path)) for record in records]
+    ids: set[str] = set()
+    for record in finished:
+        if record.image_id in ids:
+            raise CxrlocError(f"{path}: image {record.image_id} is there twice; keep one")
+        ids.add(record.image_id)
+    own = (record.patient_id for record in finished if record.patient_id != record.image_id)
+    refuse_equal_patients(str(path), own)
+    return finished
+
+
+def _finished(record: Record, where: str) -> Record:
+    for name in {record.image_id, record.patient_id, record.study_id}:
+        checked_id(where, name)
+    if not (record.annotations or record.ignored):
+        return record
+    once = tuple(dict.fromkeys(record.annotations))
+    warnings = record.warnings + ((TWICE,) if len(once) < len(record.annotations) else ())
+    if record.annotation_frame is None:
+        unknown = () if record.path else (NO_FRAME,)
+        return dataclasses.replace(record, annotations=once, warnings=warnings + unknown)
+    drawn = dataclasses.replace(record, annotations=once, warnings=warnings)
+    return annotations_in_image(drawn, *record.annotation_frame)
 
 
 def _scaled(shape: Outline | Mask | None, x: float, y: float) -> Outline | Mask | None:
@@ -94,39 +186,4 @@ def _scaled(shape: Outline | Mask | None, x: float, y: float) -> Outline | Mask 
         return shape
     return Outline(
         tuple(tuple((x * across, y * down) for across, down in ring) for ring in shape.polygons)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DataCounts:
-    """What a data set holds and what of it is missing on this disk."""
-
-    images: int
-    images_missing: int
-    patients: int
-    boxed_images: int
-    boxed_images_missing: int
-    annotations: int
-    annotations_missing: int
-    ages_unknown: int
-
-
-def count_records(records: Iterable[Record]) -> DataCounts:
-    """Counts of images, patients and boxes; missing ones have no image file here.
-
-    >>> count_records([boxed_record("a", [Annotation("a", "Mass", Box(0.0, 0.0, 1.0, 1.0))])])
-    DataCounts(images=1, images_missing=1, patients=1, boxed_images=1, boxed_images_missing=1,
-    annotations=1, annotations_missing=1, ages_unknown=1)
-    """
-    every = list(records)
-    missing = [record for record in every if record.path is None]
-    return DataCounts(
-        images=len(every),
-        images_missing=len(missing),
-        patients=len({record.patient_id for record in every}),
-        boxed_images=sum(bool(record.annotations) for record in every),
-        boxed_images_missing=sum(bool(record.annotations) for record in missing),
-        annotations=sum(len(record.annotations) for record in every),
-        annotations_missing=sum(len(record.annotations) for record in missing),
-        ages_unknown=sum(record.age_years is None for record in every),
     )

@@ -1,14 +1,14 @@
 """RSNA Pneumonia Detection Challenge (Shih et al. 2019): `stage_2_train_labels.csv`."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from cxrloc.datasets.annotation_rows import annotation_rows, numbers
-from cxrloc.datasets.chestxray14 import patient_in
+from cxrloc.datasets.identifiers import checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.types import Annotation, CxrlocError, Label, Record
 
 FINDING = "Pneumonia"
@@ -31,19 +31,26 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
     for below the file's folder, in `stage_2_train_images`.
 
     Raises:
-        CxrlocError: a column is missing, a Target is neither 0 nor 1, a row (named) is not a
-            box, or the list cannot be read or lacks an image (named).
+        CxrlocError: a column is missing, a Target is neither 0 nor 1, an image has both, a row
+            (named) is not a box, or the list cannot be read or lacks an image (named).
     """
     boxes: dict[str, list[Annotation]] = {}
-    for where, cells in annotation_rows(path, COLUMNS):
-        image_id = image_id_of(cells["patientId"])
+    targets: dict[str, tuple[str, str]] = {}
+    for where, cells in rows_of(read_table(path, COLUMNS)):
+        image_id = checked_id(where, image_id_of(cells["patientId"]))
         own = boxes.setdefault(image_id, [])
-        if cells["Target"] not in ("0", "1"):
+        target = cells["Target"].removesuffix(".0")
+        if target not in ("0", "1"):
             raise CxrlocError(f"{where}: Target is {cells['Target']!r}; it is 0 or 1")
-        if cells["Target"] == "1":
-            x, y, width, height = numbers(where, cells, COLUMNS[1:5])
+        before, place = targets.setdefault(image_id, (target, where))
+        if before != target:
+            raise CxrlocError(
+                f"{where}: {image_id} has Target {target} here and {before} in {place}"
+            )
+        if target == "1":
+            x, y, width, height = (number_in(where, name, cells[name]) for name in COLUMNS[1:5])
             box = checked_box(where, x, y, x + width, y + height)
-            own.append(Annotation(image_id, FINDING, box))
+            own.append(Annotation(image_id, FINDING, box, where=where))
     files = find_image_files_below([path.parent / "stage_2_train_images"])
     patients = _patients(path.parent / MAPPING, boxes)
     return [
@@ -59,13 +66,9 @@ def _patients(path: Path, image_ids: Iterable[str]) -> dict[str, str]:
     """Patients of ChestX-ray14 by image of the challenge; none where the list is not there."""
     if not path.is_file():
         return {}
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+    with unlike(path, "the challenge's list of subset_img_id and img_id"):
+        entries = read_json(path)
         patients = {each["subset_img_id"]: patient_in(each["img_id"]) for each in entries}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CxrlocError(
-            f"{path} is not the challenge's list of subset_img_id and img_id: {error!r}"
-        ) from error
     known = {}
     for image_id in image_ids:
         if (patient := patients.get(image_id)) is None:

@@ -3,10 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from cxrloc.datasets.annotation_rows import annotation_rows
+from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record
 from cxrloc.datasets.shapes import box_of_mask
+from cxrloc.files.tables import read_table, rows_of
 from cxrloc.types import Annotation, CxrlocError, Label, Mask, Record
 
 FINDING = "Pneumothorax"
@@ -25,18 +26,24 @@ def read_siim_pneumothorax(path: Path) -> list[Record]:
     `dicom-images-test`.
 
     Raises:
-        CxrlocError: a column is missing, or a row (named) is no run lengths, or leaves the image.
+        CxrlocError: a column is missing, a row (named) is no run lengths, or leaves the image, or
+            an image has both -1 and a mask.
     """
     masks: dict[str, list[Annotation]] = {}
-    for where, cells in annotation_rows(path, COLUMNS):
-        image_id = image_id_of(cells["ImageId"])
+    first: dict[str, tuple[bool, str]] = {}
+    for where, cells in rows_of(read_table(path, COLUMNS)):
+        image_id = checked_id(where, image_id_of(cells["ImageId"]))
         own = masks.setdefault(image_id, [])
-        if cells["EncodedPixels"] != "-1":
+        clear = cells["EncodedPixels"].removesuffix(".0") == "-1"
+        before, place = first.setdefault(image_id, (clear, where))
+        if before != clear:
+            raise CxrlocError(f"{where}: {image_id} has both -1 and a mask; see {place}")
+        if not clear:
             mask = Mask(*FRAME, runs=_runs(where, cells["EncodedPixels"]))
             box = box_of_mask(mask)
             if box is None:
                 raise CxrlocError(f"{where}: the mask is empty; an image without one says -1")
-            own.append(Annotation(image_id, FINDING, box, mask))
+            own.append(Annotation(image_id, FINDING, box, mask, where))
     places = [path.parent / f"dicom-images-{part}" for part in ("train", "test")]
     files = find_image_files_below(places)
     return [

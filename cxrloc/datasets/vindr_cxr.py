@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from cxrloc.datasets.annotation_rows import annotation_rows, numbers
+from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
-from cxrloc.findings import standard_finding
-from cxrloc.types import Annotation, Record
+from cxrloc.files.tables import number_in, read_table, rows_of
+from cxrloc.findings import NO_FINDING, standard_finding
+from cxrloc.types import Annotation, CxrlocError, Record
 
 COLUMNS = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
 
@@ -15,20 +16,32 @@ def read_vindr_cxr(path: Path) -> list[Record]:
     """One record per image of an annotation file; its boxes are in pixels of the DICOM image.
 
     Rows `No finding` have no box; their images are kept. The training file has the boxes of
-    three radiologists on each image (`rad_id`, which is not needed): all are kept, none merged.
-    The test file has their consensus. No patients are published, so each image counts as one.
-    Images are looked for below `train/` and `test/`, beside the file or one folder up.
+    three radiologists on each image, named by `rad_id`: all are kept, none merged. The test file
+    has their consensus. No patients are published, so each image counts as one. Images are looked
+    for below `train/` and `test/`, beside the file or one folder up.
 
     Raises:
-        CxrlocError: a column is missing, or a row (named) is not a box.
+        CxrlocError: a column is missing, a row (named) is not a box, or one radiologist says both
+            `No finding` and a finding of an image.
     """
     boxes: dict[str, list[Annotation]] = {}
-    for where, cells in annotation_rows(path, COLUMNS):
-        image_id = image_id_of(cells["image_id"])
+    said: dict[tuple[str, str], tuple[bool, str]] = {}
+    for where, cells in rows_of(read_table(path, COLUMNS, optional=("rad_id",))):
+        image_id = checked_id(where, image_id_of(cells["image_id"]))
+        finding = standard_finding(cells["class_name"])
+        if not finding:
+            raise CxrlocError(
+                f"{where}: class_name is empty; an image without a box says No finding"
+            )
+        clear = finding == NO_FINDING
+        reader = (image_id, cells.get("rad_id", ""))
+        before, place = said.setdefault(reader, (clear, where))
+        if before != clear:
+            raise CxrlocError(f"{where}: {image_id} has No finding and a finding; see {place}")
         own = boxes.setdefault(image_id, [])
-        if cells["class_name"].lower() != "no finding":
-            box = checked_box(where, *numbers(where, cells, COLUMNS[2:]))
-            own.append(Annotation(image_id, standard_finding(cells["class_name"]), box))
+        if not clear:
+            corners = (number_in(where, name, cells[name]) for name in COLUMNS[2:])
+            own.append(Annotation(image_id, finding, checked_box(where, *corners), where=where))
     places = [up / part for up in (path.parent, path.parent.parent) for part in ("train", "test")]
     files = find_image_files_below(places)
     return [

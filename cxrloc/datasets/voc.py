@@ -1,10 +1,13 @@
 """Boxes from Pascal VOC XML."""
 
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
+from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of
-from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
+from cxrloc.files.structured import read_xml
+from cxrloc.files.tables import number_in
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Record
 
@@ -18,7 +21,11 @@ def read_voc(folder: Path) -> list[Record]:
         CxrlocError: no such file, one that is not XML, a number missing, a box without area, or
             two files that disagree on the size of their image.
     """
-    paths = sorted(folder.glob("*.xml")) or sorted(folder.glob("Annotations/*.xml"))
+    paths = [
+        path
+        for path in sorted(folder.glob("*.xml")) or sorted(folder.glob("Annotations/*.xml"))
+        if not path.name.startswith(".")
+    ]
     if not paths:
         raise CxrlocError(
             f"{folder} holds no table of a published data set by its published name (such as "
@@ -35,8 +42,10 @@ def read_voc(folder: Path) -> list[Record]:
 
 
 def _read_file(path: Path) -> tuple[str, list[Annotation], Frame]:
-    root = _parse_without_entities(path)
-    image_id = image_id_of(root.findtext("filename") or path.stem)
+    root = read_xml(path)
+    if root.tag != "annotation":
+        raise CxrlocError(f"{path}: <{root.tag[:40]}> is no Pascal VOC XML; it has <annotation>")
+    image_id = checked_id(str(path), image_id_of(root.findtext("filename") or path.stem))
     annotations = []
     for number, entry in enumerate(root.iter("object"), start=1):
         where = f"{path}, object {number}"
@@ -48,32 +57,17 @@ def _read_file(path: Path) -> tuple[str, list[Annotation], Frame]:
         )
         # Corner pixels count from 1 and belong to the box (VOC devkit).
         box = checked_box(where, x_min - 1, y_min - 1, x_max, y_max)
-        annotations.append(Annotation(image_id, finding, box))
+        annotations.append(Annotation(image_id, finding, box, where=where))
     return image_id, annotations, _frame(root, path)
 
 
-def _frame(root: ElementTree.Element, path: Path) -> Frame:
+def _frame(root: Element, path: Path) -> Frame:
     if root.find("size") is None:
         return None
     rows, columns = (_number(root, f"size/{name}", str(path)) for name in ("height", "width"))
     # Some tools write a size of 0 for "unknown".
-    return (int(rows), int(columns)) if rows >= 1 and columns >= 1 else None
+    return checked_frame(str(path), rows, columns) if rows and columns else None
 
 
-def _parse_without_entities(path: Path) -> ElementTree.Element:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        # Entities can grow without bound or name other files; annotations have no use for them.
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise CxrlocError(f"{path} declares a document type: remove it to have the file read")
-        return ElementTree.fromstring(text)
-    except (OSError, ValueError, ElementTree.ParseError) as error:
-        raise CxrlocError(f"{path} cannot be read as Pascal VOC XML: {error}") from error
-
-
-def _number(element: ElementTree.Element, name: str, where: str) -> float:
-    text = element.findtext(name)
-    try:
-        return float(text or "")
-    except ValueError as error:
-        raise CxrlocError(f"{where}: <{name}> is {text!r}, not a number") from error
+def _number(element: Element, name: str, where: str) -> float:
+    return number_in(where, f"<{name}>", (element.findtext(name) or "").strip())

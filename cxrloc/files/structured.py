@@ -10,7 +10,8 @@ import tokenize
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -35,6 +36,37 @@ MAX_NPZ_BYTES = 2_000_000_000
 
 _BLOCK = 1 << 16
 _MAX_DIGITS = 19  # of a whole number: those of 64 bits
+
+
+@contextmanager
+def unlike(path: Path, what: str) -> Iterator[None]:
+    """Turn every error that content of another shape causes into one line that names the file.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message.
+
+    >>> with unlike(Path("a.json"), "a list of boxes"):
+    ...     [][0]
+    Traceback (most recent call last):
+    ...
+    cxrloc.types.CxrlocError: a.json is not a list of boxes: list index out of range
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise CxrlocError(f"{path} is not {what}: it has no {_reason(error)}") from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        MemoryError,
+        NotImplementedError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise CxrlocError(f"{path} is not {what}: {_reason(error)}") from error
 
 
 def read_json(path: Path) -> Any:

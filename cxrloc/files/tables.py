@@ -90,11 +90,15 @@ def read_table(
         raise CxrlocError(
             f"{path}, row 1: no column {', '.join(missing)}; {hint or f'its columns are {there}'}"
         )
-    kept: list[list[str]] = []
+    kept: list[tuple[str, ...]] = []
     numbers: list[int] = []
+    width = len(names)
     most = MAX_CELLS // max(len(names), 1)
     for number, row in rows:
-        kept.append(whole_row(f"{path}, row {number}", names, row))
+        # Tuples of text, unlike lists, cost the garbage collector nothing.
+        if len(row) != width:
+            row = whole_row(f"{path}, row {number}", names, row)
+        kept.append(tuple(row))
         numbers.append(number)
         if len(kept) > most:
             raise CxrlocError(
@@ -144,7 +148,7 @@ def readable_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
                     source.back_to_second_line()
                     rows = csv.reader(source, delimiter=delimiter, strict=True)
                     continue
-                cells = [cell.strip() for cell in row]
+                cells = list(map(str.strip, row))
                 if not any(cells):
                     continue
                 if delimiter != ",":
@@ -210,9 +214,9 @@ def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:
 
 def rows_of(table: Table) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields each row as where it stands ("file, row 7") and its cells by column."""
-    names = list(table.columns)
-    for index, cells in enumerate(zip(*table.columns.values(), strict=True)):
-        yield row_name(table, index), dict(zip(names, cells, strict=True))
+    names, start = list(table.columns), f"{table.path}, row "
+    for number, cells in zip(table.numbers, zip(*table.columns.values(), strict=True), strict=True):
+        yield f"{start}{number}", dict(zip(names, cells, strict=True))
 
 
 def row_name(table: Table, index: int) -> str:
@@ -264,7 +268,12 @@ def _typed(cells: Sequence[str]) -> Any:
     return [cell or math.nan for cell in cells]
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """What spellings of one column's name share: lower case, no blanks, points or underscores.
+
+    >>> key_of("Image Index") == key_of("image.index")
+    True
+    """
     return re.sub(r"[\s._-]+", "", name).lower()
 
 
@@ -272,9 +281,9 @@ def _standard_names(
     path: Path, header: Sequence[str], needed: Sequence[str], optional: Sequence[str]
 ) -> list[str]:
     """Names of the columns, those that are asked for in the spelling that was asked for."""
-    by_key = {_key(name): name for name in (*optional, *needed)}
+    by_key = {key_of(name): name for name in (*optional, *needed)}
     asked = {*needed, *optional}
-    names = [name if name in asked else by_key.get(_key(name), name) for name in header]
+    names = [name if name in asked else by_key.get(key_of(name), name) for name in header]
     twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
     if twice:
         raise CxrlocError(f"{path}, row 1: the column {twice[0]} is there twice; keep one")

@@ -53,8 +53,13 @@ def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
     return [
         f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
         for model in models
-        if view is not None and view not in model.card.views
+        if view is not None and view not in _fitting(view, model.card.views)
     ]
+
+
+def _fitting(view: View, views: Sequence[str]) -> Sequence[str]:
+    """The views of a model; FRONTAL, which is PA or AP, fits one that knows either."""
+    return (*views, view) if view is View.FRONTAL and {*views} & {View.PA, View.AP} else views
 
 
 def names_training_patients(models: Sequence[Model]) -> bool:

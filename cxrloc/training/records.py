@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc import phantom
-from cxrloc.datasets import OFFICIAL_SPLITS, READERS
+from cxrloc.datasets import READERS, read_as
 from cxrloc.datasets.image_cache import Source, file_key
 from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.datasets.records import has_view
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, split_records
 from cxrloc.evaluation.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
@@ -70,7 +71,7 @@ def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> Foun
     if config.phantom is not None:
         return FoundRecords(*phantom_parts(config.phantom, recipe.preprocessing.size))
     assert path is not None
-    records = _read(config, path)
+    records = _read(config, path, recipe.network.findings)
     # Before reports replace the labels: boxes belong to the data set's own records.
     boxed = boxed_patients(config.reader, path, records)
     if labels is not None:
@@ -78,7 +79,7 @@ def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> Foun
     records = [
         with_attributes(record, recipe.network.findings, config.no_finding) for record in records
     ]
-    records = [record for record in records if not config.views or record.view in config.views]
+    records = [record for record in records if not config.views or has_view(record, config.views)]
     parts = split_parts(config, path, records, boxed)
     sources = {
         record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
@@ -92,8 +93,8 @@ def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> Foun
     return FoundRecords(parts, sources, unlisted, boxed, left_out)
 
 
-def _read(config: DataConfig, path: Path) -> list[Record]:
-    records = named_patients(READERS[config.reader](path))
+def _read(config: DataConfig, path: Path, findings: Sequence[str]) -> list[Record]:
+    records = named_patients(read_as(config.reader, path, declared=findings))
     if config.images:
         folders = [path / name for name in config.images]
         if absent := [str(place) for place in folders if not place.is_dir()]:
@@ -109,8 +110,9 @@ def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed
         records = [record for record in records if record.patient_id not in boxed.patients]
     reserved = boxed.patients if config.boxed_patients == "test" else frozenset()
     official = None
-    if config.split.kind == "official" and config.reader in OFFICIAL_SPLITS:
-        official = OFFICIAL_SPLITS[config.reader](path, list(records))
+    published_parts = READERS[config.reader].official_parts
+    if config.split.kind == "official" and published_parts is not None:
+        official = published_parts(path, list(records))
     parts = split_records(records, config.split, official, always_test=reserved)
     if config.boxed_patients != "drawn":
         refuse_boxed([*parts.train, *parts.validation], boxed.patients)

@@ -81,7 +81,7 @@ def test_a_step_is_the_same_whenever_it_is_made_and_another_step_is_not():
 def test_the_changes_of_a_step_are_not_the_numbers_of_an_epochs_order(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "cxrloc.datasets.batches.augment", lambda grey, draws, _: seen.append(draws) or grey
+        "cxrloc.datasets.batches.augment", lambda grey, draws, *_: seen.append(draws) or grey
     )
     training_step(IMAGES, ROWS, 3, FEEDING)
     order = np.random.default_rng([FEEDING.seed, 3]).random(seen[0].size)

@@ -104,11 +104,11 @@ def test_xml_with_entities_is_refused_unread(tmp_path: Path, body: str) -> None:
         ("b.csv", "", "here: none"),
         ("b.csv", "image,finding,x,y,w,h\na,Mass,1,2,3,4\na,Mass,1,2,3,no\n", "row 3: height"),
         ("b.csv", "image,finding,x,y,w,h\na,Mass,1,2,nan,4\n", "row 2: width is 'nan'"),
-        ("b.csv", "image,finding,x,y,w,h\na,Mass,1,2,3\n", "row 2: height is empty"),
+        ("b.csv", "image,finding,x,y,w,h\na,Mass,1,2,3\n", "row 2: 5 cells"),
         ("b.csv", "image,finding,x,y,w,h\na,Mass,1,2,0,4\n", "row 2: a box needs x_min < x_max"),
-        ("b.json", "{", "cannot be read as COCO JSON"),
+        ("b.json", "{", "cannot be read as JSON"),
         ("b.json", "[]", "is not COCO JSON"),
-        ("b.json", coco(categories=[]), "an id in it names nothing"),
+        ("b.json", coco(categories=[]), "category_id 1 is not listed"),
         (
             "b.json",
             coco(annotations=[{"id": 3, "image_id": 7, "category_id": 1, "bbox": [1, 2, 0, 4]}]),
@@ -117,7 +117,7 @@ def test_xml_with_entities_is_refused_unread(tmp_path: Path, body: str) -> None:
         ("a.xml", voc(name=" "), "object 1: <name> is empty"),
         ("a.xml", voc(x_min="left"), "object 1: <bndbox/xmin> is 'left'"),
         ("a.xml", voc(x_min="41"), "object 1: a box needs x_min < x_max"),
-        ("a.xml", "<annotation>", "cannot be read as Pascal VOC XML"),
+        ("a.xml", "<annotation>", "cannot be read as XML"),
         ("a.txt", "", "no Pascal VOC XML"),
     ],
 )

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
-from cxrloc.datasets.records import count_records
+from cxrloc.datasets.chestxray14 import (
+    FROM_NAME,
+    REPEATED,
+    UNLABELLED,
+    official_split,
+    read_chestxray14,
+)
+from cxrloc.datasets.records import CUT
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
@@ -61,7 +67,6 @@ def test_a_record_holds_what_its_row_says(tmp_path: Path) -> None:
 def test_ages_of_both_editions(tmp_path: Path, entries: str, ages: list[float | None]) -> None:
     records = read_chestxray14(write_set(tmp_path, entries, boxes=None))
     assert [record.age_years for record in records] == ages
-    assert count_records(records).ages_unknown == ages.count(None)
 
 
 def test_the_later_of_two_editions_is_read(tmp_path: Path) -> None:
@@ -94,11 +99,10 @@ def test_images_are_found_by_stem_and_missing_ones_counted(
     image.parent.mkdir(parents=True)
     image.touch()
     records = read_chestxray14(tmp_path)
-    counts = count_records(records)
-    assert by_id(records)["00000001_000"].path == image
-    assert (counts.images, counts.images_missing) == (4, 3)
-    assert (counts.boxed_images, counts.boxed_images_missing) == (2, 1)
-    assert (counts.annotations, counts.annotations_missing) == (2, 1)
+    assert {name: record.path for name, record in by_id(records).items() if record.path} == {
+        "00000001_000": image
+    }
+    assert len(records) == 4
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,63 @@ def test_a_bad_list_is_named(
         read_chestxray14(write_set(tmp_path, entries, boxes))
 
 
+def entries_of(*rows: str) -> str:
+    header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,"
+    return header + "View Position\n" + "".join(f"{row}\n" for row in rows)
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "00000001", " 1 ", ""])
+def test_the_patient_is_that_of_the_file_name_however_the_table_writes_it(
+    tmp_path: Path, written: str
+) -> None:
+    entries = entries_of(f"00000001_000.png,Mass,0,{written},058Y,F,PA")
+    (record,) = read_dataset(write_set(tmp_path, entries, boxes=None))
+    assert record.patient_id == "1"
+    assert record.warnings == (() if written else (FROM_NAME,))
+
+
+def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
+    entries = entries_of("a.png,Mass,0,0007,058Y,F,PA", "00000001_000.png,Mass,0,7,058Y,F,PA")
+    with pytest.raises(CxrlocError, match="'0007' and '7'"):
+        read_dataset(write_set(tmp_path, entries, boxes=None))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("b.png,Mass,0,,058Y,F,PA", "row 3: Patient ID is blank"),
+        ("b.png,He", "row 3: 2 cells"),
+        ("b.png,He,0,2,058Y,F,PA", "row 3: 'He' in 'He' is no known finding"),
+        ("a.png,Effusion,0,1,058Y,F,PA", "row 3: a.png is there twice"),
+        ("../b.png/..,Mass,0,2,058Y,F,PA", "row 3: '..' cannot name"),
+    ],
+)
+def test_a_row_that_would_be_a_wrong_number_is_named(tmp_path: Path, row: str, said: str) -> None:
+    entries = entries_of("a.png,Mass,0,1,058Y,F,PA", row)
+    with pytest.raises(CxrlocError, match=said):
+        read_dataset(write_set(tmp_path, entries, boxes=None))
+
+
+def test_equal_rows_count_once_and_blank_labels_are_unknown(tmp_path: Path) -> None:
+    row = "a.png,Mass,0,1,058Y,F,PA"
+    entries = entries_of(row, row, "b.png,,0,2,058Y,F,PA")
+    first, second = read_dataset(write_set(tmp_path, entries, boxes=None))
+    assert first.warnings == (REPEATED,)
+    assert (second.labels, second.labelled, second.warnings) == ({}, False, (UNLABELLED,))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_saved_by_a_spreadsheet_reads_as_the_published_one(
+    tmp_path: Path, delimiter: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    saved = [text.replace(",", delimiter) for text in (FIRST_EDITION, BOXES)]
+    saved[1] = saved[1].replace("100.5", "100,5")
+    records = read_dataset(write_set(tmp_path / "a"))
+    assert read_dataset(write_set(tmp_path / "b", *saved)) == records
+
+
 def test_the_official_split_is_by_list_and_leaves_out_what_is_in_none(tmp_path: Path) -> None:
     records = read_chestxray14(write_set(tmp_path, boxes=None))
     (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n")
@@ -135,11 +196,12 @@ def published(shared: Path) -> list[Record]:
 
 
 def test_the_published_files_have_their_known_counts(published: list[Record]) -> None:
-    counts = count_records(published)
-    assert (counts.images, counts.patients) == (112_120, 30_805)
-    assert (counts.boxed_images, counts.annotations) == (880, 984)
-    assert counts.boxed_images - counts.boxed_images_missing == 530
+    assert len(published) == 112_120
+    assert len({record.patient_id for record in published}) == 30_805
     boxed = [record for record in published if record.annotations]
+    assert (len(boxed), sum(len(record.annotations) for record in boxed)) == (880, 984)
+    assert sum(record.path is not None for record in boxed) == 530
+    assert not {said for record in published for said in record.warnings} - {CUT}
     assert len({record.patient_id for record in boxed}) == 726
     boxes = Counter(box.finding for record in boxed for box in record.annotations)
     assert [boxes[finding] for finding in CHESTXRAY8] == [180, 146, 153, 123, 85, 79, 120, 98]

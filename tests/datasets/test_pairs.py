@@ -99,5 +99,5 @@ def test_a_row_that_is_no_pair_is_named(tmp_path, rows, message):
 
 def test_a_file_without_the_columns_is_refused(tmp_path):
     (tmp_path / "pairs.csv").write_text("pa,lateral\na,b\n")
-    with pytest.raises(CxrlocError, match="lacks frontal"):
+    with pytest.raises(CxrlocError, match="no column frontal"):
         read_pairs(tmp_path / "pairs.csv", STUDY)

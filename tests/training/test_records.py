@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrloc.datasets import READERS
+from cxrloc.datasets import read_as
 from cxrloc.datasets.rsna_pneumonia import MAPPING
 from cxrloc.datasets.splits import Parts
 from cxrloc.evaluation.boxed_patients import NIH, boxed_patients, named_patients
@@ -100,7 +100,7 @@ def test_images_named_as_nih_names_them_are_guarded_in_any_list(tmp_path: Path) 
         "image,finding,x,y,width,height\n"
         "00000001_000.png,Mass,1,2,3,4\n00000003_001.png,Mass,1,2,3,4\nother.png,Mass,1,2,3,4\n"
     )
-    records = named_patients(READERS["boxes"](mine))
+    records = named_patients(read_as("boxes", mine))
     assert [record.patient_id for record in records] == ["1", "3", "other"]
     with pytest.raises(CxrlocError, match="holds no BBox_List"):
         boxed_patients("boxes", mine, records)

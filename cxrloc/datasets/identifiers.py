@@ -1,0 +1,75 @@
+"""Names of images and patients: which are allowed, and which mean the same."""
+
+import re
+from collections.abc import Iterable
+
+from cxrloc.types import CxrlocError
+
+CHESTXRAY14_NAME = re.compile(r"\d{8}_\d{3}")
+"""How images of ChestX-ray14 are named: patient, underscore, number of the visit."""
+
+_LONGEST = 200  # bytes of an id; outputs add suffixes, and file systems allow 255
+_NUMBER = re.compile(r"(?:patient|subject|p|s)?[\s_-]*0*(\d+)(?:[.,]0+)?")
+_POWER = re.compile(r"\d(?:\.\d+)?e\+\d{1,2}")
+
+
+def checked_id(where: str, name: str) -> str:
+    r"""The name, which can be that of a file of results.
+
+    Raises:
+        CxrlocError: it is empty, longer than 200 bytes, has a slash, a backslash or a control
+            character, or is "." or "..".
+
+    >>> checked_id("row 2", "1.2.840.113619")
+    '1.2.840.113619'
+    """
+    bad = "/" in name or "\\" in name or not name.isprintable() or not name.strip(".")
+    if bad or len(name.encode(errors="replace")) > _LONGEST:
+        raise CxrlocError(
+            f"{where}: {name[:60]!r} cannot name an image: a name has 1 to {_LONGEST} bytes, no "
+            "slash, no backslash and no control character, and is not '..'"
+        )
+    return name
+
+
+def patient_key(patient_id: str) -> str:
+    """What equal patients share however a table writes them: for comparing and joining only.
+
+    Numbers lose their zeros in front, the `.0` that pandas appends, and the prefixes `p`, `s`,
+    `subject` and `patient`. Other ids lose outer blanks.
+
+    >>> [patient_key(text) for text in ("1", "1.0", "00000001", "1 ", "patient1", "p1", "A1")]
+    ['1', '1', '1', '1', '1', '1', 'A1']
+    """
+    text = patient_id.strip()
+    if match := _NUMBER.fullmatch(text.lower()):
+        return match[1]
+    if _POWER.fullmatch(text.lower()) and float(text).is_integer():
+        return str(int(float(text)))
+    return text
+
+
+def patient_in(image_id: str) -> str | None:
+    """The number before the underscore, as ChestX-ray14's `Patient ID` writes it; None without one.
+
+    >>> patient_in("00000013_005")
+    '13'
+    """
+    number = image_id.split("_")[0]
+    return str(int(number)) if number.isascii() and number.isdecimal() else None
+
+
+def refuse_equal_patients(where: str, patient_ids: Iterable[str]) -> None:
+    """Raise where two ids of one table are written differently and mean the same patient.
+
+    Raises:
+        CxrlocError: names the two.
+    """
+    written: dict[str, str] = {}
+    for patient_id in dict.fromkeys(patient_ids):
+        other = written.setdefault(patient_key(patient_id), patient_id)
+        if other != patient_id:
+            raise CxrlocError(
+                f"{where}: the patients {other!r} and {patient_id!r} are one patient when numbers "
+                "are compared; write every patient in one way"
+            )

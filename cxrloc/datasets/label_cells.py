@@ -1,0 +1,44 @@
+"""Cells that list findings, such as `Effusion|Mass`."""
+
+import re
+from collections.abc import Collection
+
+from cxrloc.findings import NO_FINDING, is_known, spelled_as
+from cxrloc.types import CxrlocError
+
+_SEPARATORS = re.compile(r"[|;,\n]")
+
+
+def finding_labels(where: str, text: str, declared: Collection[str] = ()) -> tuple[str, ...] | None:
+    """The findings that a cell names, none for No Finding; None for a blank cell: unknown.
+
+    Names stand between vertical bars, semicolons or commas, or in a Python list as text.
+
+    Args:
+        where: the cell stands, for messages.
+        text: of the cell.
+        declared: findings beside the known ones.
+
+    Raises:
+        CxrlocError: a word is no known or declared finding, or No Finding stands beside one.
+
+    >>> finding_labels("row 2", "Effusion|mass"), finding_labels("row 3", "['No finding']")
+    (('Effusion', 'Mass'), ())
+    """
+    inside = text.strip()
+    if inside[:1] + inside[-1:] in ("[]", "()", "{}"):
+        inside = inside[1:-1]
+    words = [word.strip().strip("'\"").strip() for word in _SEPARATORS.split(inside)]
+    words = [word for word in words if word]
+    if not words:
+        return None
+    for word in words:
+        if not is_known(word, declared):
+            raise CxrlocError(
+                f"{where}: {word[:60]!r} in {text[:60]!r} is no known finding; correct it, or "
+                "declare it with --finding"
+            )
+    found = dict.fromkeys(spelled_as(word, declared) for word in words)
+    if NO_FINDING in found and len(found) > 1:
+        raise CxrlocError(f"{where}: {text[:60]!r} says No Finding and names a finding; keep one")
+    return tuple(name for name in found if name != NO_FINDING)

@@ -1,0 +1,39 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from cxrloc.datasets.image_files import find_image_files, find_image_files_below
+from cxrloc.types import CxrlocError
+
+
+def touched(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_files_of_the_system_are_no_images(tmp_path: Path) -> None:
+    image = touched(tmp_path / "images_001" / "a.png")
+    for folder in ("images_001", "images_002"):
+        for name in (".DS_Store", "Thumbs.db", "._a.png", "desktop.ini"):
+            touched(tmp_path / folder / name)
+    os.mkfifo(tmp_path / "images_001" / "pipe.png")
+    assert find_image_files(tmp_path) == {"a": image}
+    assert find_image_files_below([tmp_path]) == {"a": image}
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    image = touched(tmp_path / "real" / "a.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path / "data")
+    found = find_image_files_below([tmp_path / "data"])
+    assert {name: path.resolve() for name, path in found.items()} == {"a": image}
+
+
+def test_two_files_of_one_id_are_an_error(tmp_path: Path) -> None:
+    touched(tmp_path / "images" / "a.png")
+    touched(tmp_path / "images" / "a.dcm")
+    with pytest.raises(CxrlocError, match="are both image a"):
+        find_image_files(tmp_path)

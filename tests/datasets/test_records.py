@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from cxrloc.datasets.records import CUT, NO_FRAME, TWICE, boxed_record, finished_records
+from cxrloc.types import Annotation, Box, CxrlocError, Record
+
+INSIDE = Annotation("a", "Mass", Box(10.0, 20.0, 30.0, 40.0), where="b.csv, row 2")
+OVER = Annotation("a", "Mass", Box(-5.0, 20.0, 130.0, 40.0), where="b.csv, row 3")
+OUTSIDE = Annotation("a", "Mass", Box(100.0, 20.0, 130.0, 40.0), where="b.csv, row 4")
+FRAME = (50, 100)
+
+
+def finished(*annotations: Annotation, frame: tuple[int, int] | None = FRAME) -> Record:
+    (record,) = finished_records([boxed_record("a", annotations, frame=frame)], Path("b.csv"))
+    return record
+
+
+def test_truth_over_a_known_frame_is_cut_to_it_and_said() -> None:
+    record = finished(OVER)
+    assert record.annotations[0].box == Box(0.0, 20.0, 100.0, 40.0)
+    assert record.warnings == (CUT,)
+    assert finished(INSIDE).warnings == ()
+
+
+def test_truth_wholly_outside_is_an_error_with_its_row() -> None:
+    with pytest.raises(CxrlocError, match=r"row 4: .* outside the image of 100 x 50"):
+        finished(INSIDE, OUTSIDE)
+
+
+def test_without_a_frame_that_is_said() -> None:
+    assert finished(OVER, frame=None).warnings == (NO_FRAME,)
+
+
+def test_equal_truth_counts_once_and_is_said() -> None:
+    record = finished(INSIDE, INSIDE)
+    assert record.annotations == (INSIDE,)
+    assert record.warnings == (TWICE,)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (("a", "1"), ("a", "2"), "image a is there twice"),
+        (("a", "1"), ("b", "01"), "'1' and '01' are one patient"),
+        (("a", "1"), ("../b", "2"), "cannot name an image"),
+        (("a", "1"), ("b", "2\n3"), "cannot name an image"),
+    ],
+)
+def test_ids_that_clash_or_leave_the_folder_are_refused(
+    first: tuple[str, str], second: tuple[str, str], said: str
+) -> None:
+    records = [Record(image, patient, image, None) for image, patient in (first, second)]
+    with pytest.raises(CxrlocError, match=said):
+        finished_records(records, Path("b.csv"))
