@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.options import Quiet, Seed
-from cxrloc.cli.terminal import clear_errors, console, exit_on, plain_table, with_progress
+from cxrloc.cli.terminal import (
+    clear_errors,
+    console,
+    exit_on,
+    plain_table,
+    show_warnings,
+    with_progress,
+)
 
 
 def label(
@@ -30,7 +37,25 @@ def label(
     ] = "en_core_web_sm",
     cluster: Annotated[
         int | None,
-        typer.Option(min=1, help="Group diagnosis clauses instead: the largest K clusters."),
+        typer.Option(
+            min=1, metavar="K", help="Group diagnosis clauses instead: the largest K clusters."
+        ),
+    ] = None,
+    out_of: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the clusters: how many there are altogether, of which the largest K are kept; "
+            "five times K unless there are few different clauses.",
+        ),
+    ] = None,
+    section: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEADING",
+            help="Of the clusters: read only what stands under this heading, in any language, such "
+            "as impression. Can be repeated.",
+        ),
     ] = None,
     names: Annotated[
         Path | None,
@@ -53,14 +78,20 @@ def label(
         if cluster is not None:
             if gold or explain:
                 raise UsageError("--cluster excludes --gold and --explain")
-            config = flow.ClusterConfig(cluster, names, seed)
+            config = flow.ClusterConfig(cluster, names, seed, out_of, tuple(section or ()))
             clusters = flow.cluster(reports, out, config, watch)
+            show_warnings(
+                f"{count} reports are not English or Chinese (probably {language}): name their "
+                "headings by --section; a denied list is known in English and Chinese only"
+                for language, count in clusters.foreign.items()
+            )
             if not quiet:
                 show_clusters(clusters)
             exit_on(clusters.failures)
             return
-        if names is not None:
-            raise UsageError("--names is for clusters: it needs --cluster")
+        given = {"--names": names, "--out-of": out_of, "--section": section}
+        for option in (option for option, value in given.items() if value):
+            raise UsageError(f"{option} is for clusters: it needs --cluster")
         options = flow.LabelOptions(gold, explain, vocabulary, engine, parser, seed)
         result = flow.label(reports, out, options, watch)
         if not quiet:
@@ -70,7 +101,7 @@ def label(
 
 def show_labels(result: Any) -> None:
     """How many reports were labelled; where there are gold labels, scores beside published ones."""
-    from cxrloc.pipeline.label_scores import beside_rows, interval_rows
+    from cxrloc.reports.gold_scores import beside_rows, interval_rows
 
     screen = console()
     screen.print(

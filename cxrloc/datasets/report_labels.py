@@ -15,8 +15,8 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     A report belongs to the image of its id, else to all images of the study of its id. What a
     report does not mention has no label. `normal` (no abnormality at all, of the findings or of
     others) is left out beside No Finding, as `cxrloc label` writes both; alone it is No Finding,
-    as Dong et al. 2017 call it. An image without a report is left out: nothing is known of it,
-    which is not "nothing was mentioned".
+    as Dong et al. 2017 call it. An image is left out if it has no report, or a report without any
+    label, as one without text: nothing is known of it, which is not "nothing was mentioned".
 
     Args:
         records: a data set.
@@ -36,7 +36,7 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     labelled = [
         dataclasses.replace(record, labels=_by_finding(said, both), labelled=True)
         for record in every
-        if (said := labels.get(record.image_id, labels.get(record.study_id))) is not None
+        if (said := labels.get(record.image_id, labels.get(record.study_id)))
     ]
     if not labelled:
         ids = [f"image {r.image_id!r} of study {r.study_id!r}" for r in every[:1]]

@@ -40,6 +40,8 @@ def for_terminal(text: str) -> str:
     >>> for_terminal("Mass\x1b[31m\x07")
     'Mass\\x1b[31m\\x07'
     """
+    if text.isascii() and text.isprintable():  # nearly always, and fast to tell
+        return text
     return "".join(
         _escape(character)
         if unicodedata.category(character) in _HIDDEN and character not in "\t\n"

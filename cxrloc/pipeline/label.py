@@ -1,23 +1,24 @@
-"""`cxrloc label`: radiology reports in; labels, their reasons and their quality out."""
+"""`cxrloc label`: from radiology reports to labels, their reasons and their scores."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.pipeline.label_scores import GoldScores, score_against_gold
+import pandas as pd
+
+from cxrloc.evaluation.published import published
+from cxrloc.files.table_writer import write_csv
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.reports.clauses import Clustering, cluster_clauses
+from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
 from cxrloc.reports.dependency import dependency_engine
-from cxrloc.reports.label_file import (
-    names_of,
-    read_cluster_names,
-    read_labels,
-    write_clusters,
-    write_labels,
-)
+from cxrloc.reports.gold_scores import GoldScores, score_against_gold, with_published
+from cxrloc.reports.label_file import read_labels, write_labels
 from cxrloc.reports.labels import label_reports
+from cxrloc.reports.language import CHINESE, foreign_language
 from cxrloc.reports.mentions import VOCABULARIES
 from cxrloc.reports.negation import Engine, scope_engine
 from cxrloc.reports.parses import spacy_parser
@@ -58,14 +59,18 @@ class ClusterConfig:
     """What clusters become labels.
 
     Attributes:
-        top: the largest so many.
+        top: how many of the largest clusters become labels.
         names: a file that names them (`read_cluster_names`); None: by their medoids.
         seed: of the first medoids.
+        out_of: number of clusters that the largest are taken from; None: as `cluster_clauses` says.
+        headings: of the sections that are read; none: findings and impression.
     """
 
     top: int
     names: Path | None = None
     seed: int = 0
+    out_of: int | None = None
+    headings: Sequence[str] = ()
 
 
 class LabelResult(NamedTuple):
@@ -84,12 +89,14 @@ class ClusterResult(NamedTuple):
     """What came out of clustering, for the terminal; the files are written.
 
     `names` are those of the clusters, empty where one has none; no names at all if none were given.
+    `foreign` counts the reports that are neither English nor Chinese, by language.
     """
 
     clustering: Clustering
     failures: Sequence[tuple[str, str]]
     files: Sequence[Path]
     names: Sequence[str]
+    foreign: Mapping[str, int]
 
 
 def label(
@@ -120,8 +127,12 @@ def label(
         return LabelResult(written.reports, failures, files, None)
     # What is scored is what was written.
     scores = score_against_gold(read_labels(out), gold, options.vocabulary, options.seed)
+    if options.vocabulary == "chestxray14":
+        # Normal stands in table 2 only.
+        normal = published("wang2017:2").query("finding == 'Normal'")
+        scores = with_published(scores, pd.concat([published("wang2017:18"), normal]))
     files.append(_beside(out, "scores"))
-    scores.frame.to_csv(files[-1], index=False, float_format="%.6g")
+    write_csv(scores.frame, files[-1])
     return LabelResult(written.reports, failures, files, scores)
 
 
@@ -144,10 +155,12 @@ def cluster(
             failures.append((report.report_id, report.reason))
         else:
             readable.append(report)
-    clustering = cluster_clauses(readable, config.top, seed=config.seed)
+    clustering = cluster_clauses(readable, config.top, config.out_of, config.seed, config.headings)
     names = names_of(clustering, named, config.names) if config.names else ()
     write_clusters(clustering, out, members, names)
-    return ClusterResult(clustering, failures, [out, members], names)
+    languages = Counter(foreign_language(report.text) for report in readable)
+    foreign = {name: n for name, n in languages.items() if name and name != CHINESE}
+    return ClusterResult(clustering, failures, [out, members], names, foreign)
 
 
 def _engine(options: LabelOptions) -> Engine:

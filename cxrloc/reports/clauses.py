@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from cxrloc.reports.negation import denial_goes_on
 from cxrloc.reports.plain_text import clean
 from cxrloc.reports.read import Report
 from cxrloc.reports.sections import relevant_text
@@ -23,6 +24,10 @@ MAX_CLAUSES = 16_000
 _NUMBER = re.compile(r"\d+(?:[.\uff0e]\d+)?")
 # ASCII marks, then the Chinese comma, full stop, semicolon, colon, list comma, ! ? and middle dot.
 _BREAK = re.compile(r"[,;:.!?\n\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\u00b7]+")
+
+
+_CHINESE_DENIAL = re.compile("[\u672a\u65e0]|\u6ca1\u6709|\u4e0d\u89c1|\u6392\u9664")
+"""Not (seen), without, none, not seen, excluded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +52,51 @@ class Clustering:
     Attributes:
         clusters: by number of reports, largest first.
         coverage: share of the reports with a clause in any of them.
-        labels: per report its id and the positions of its clusters.
+        labels: per report its id and the positions of its clusters; None where it has no clause.
     """
 
     clusters: tuple[ClauseCluster, ...]
     coverage: float
-    labels: tuple[tuple[str, tuple[int, ...]], ...]
+    labels: tuple[tuple[str, tuple[int, ...] | None], ...]
 
 
 def split_clauses(text: str) -> list[str]:
     r"""The clauses of a diagnosis, in lower case and without digits.
 
+    A denied list is one clause: of "no mass, effusion", the part "effusion" alone would say the
+    opposite.
+
+    >>> split_clauses("No mass, effusion or edema, small nodule.")
+    ['no mass, effusion or edema', 'small nodule']
     >>> split_clauses("1. Small effusion, 12 mm.\n2、右肺门影增大，主动脉硬化")
     ['small effusion', 'mm', '右肺门影增大', '主动脉硬化']
     """
-    parts = _BREAK.split(_NUMBER.sub("", text).lower())
-    return [clause for part in parts if (clause := " ".join(part.split()))]
+    text = _NUMBER.sub("", text).lower()
+    parts, marks = _BREAK.split(text), ["", *_BREAK.findall(text)]
+    found: list[str] = []
+    for part, mark in zip(parts, marks, strict=True):
+        clause = " ".join(part.split())
+        if not clause:
+            continue
+        if found and mark in {",", "\u3001"} and _denies_both(found[-1], clause):
+            found[-1] += f"{mark}{clause}" if mark == "\u3001" else f"{mark} {clause}"
+        else:
+            found.append(clause)
+    return found
+
+
+def _denies_both(clause: str, following: str) -> bool:
+    if _CHINESE_DENIAL.search(clause):
+        return _CHINESE_DENIAL.match(following) is None
+    return denial_goes_on(clause, following)
 
 
 def cluster_clauses(
-    reports: Sequence[Report], top: int, clusters: int | None = None, seed: int = 0
+    reports: Sequence[Report],
+    top: int,
+    clusters: int | None = None,
+    seed: int = 0,
+    headings: Sequence[str] = (),
 ) -> Clustering:
     """Clusters the clauses of reports and keeps the largest clusters as labels.
 
@@ -76,15 +106,20 @@ def cluster_clauses(
     every three different clauses where there are few, so that these are grouped too.
 
     Args:
-        reports: diagnoses; only findings and impression count where a report has such headings.
+        reports: diagnoses.
         top: labels wanted.
         clusters: clusters altogether, at least `top`; as said above if None.
         seed: of the first medoids.
+        headings: of the sections that count, in any language; without them findings and impression
+            where a report has such headings (`relevant_text`).
 
     Raises:
         CxrlocError: there is no clause, or `clusters` is below `top`.
     """
-    clauses = [sorted(set(split_clauses(relevant_text(clean(r.text))))) for r in reports]
+    clauses = [
+        sorted(set(split_clauses(relevant_text(clean(report.text), headings))))
+        for report in reports
+    ]
     counts = Counter(clause for of_report in clauses for clause in of_report)
     clusters = clusters or max(top, min(5 * top, 2 * len(counts) // 3))
     if not counts:
@@ -106,7 +141,7 @@ def cluster_clauses(
     labels = tuple(
         (
             report.report_id,
-            tuple(sorted(place[cluster] for cluster in of_report if cluster in place)),
+            tuple(sorted(place[c] for c in of_report if c in place)) if of_report else None,
         )
         for report, of_report in zip(reports, found, strict=True)
     )

@@ -72,6 +72,33 @@ _LIST_GLUE = re.compile(
 )
 
 
+def _triggers(sentence: str) -> list[_Trigger]:
+    return [
+        _Trigger(phrase.section, sentence[start:end], start, end)
+        for phrase, start, end in _finder()(sentence)
+    ]
+
+
+def denial_goes_on(clause: str, following: str) -> bool:
+    """Whether a denial in a clause reaches over the comma behind it, both in lower case.
+
+    >>> denial_goes_on("no mass", "effusion or edema"), denial_goes_on("no mass", "small effusion")
+    (True, False)
+    """
+    comma, denied = len(clause), False
+    listed = _JOINED.search(following) is not None
+    ends = ("end", "present", "negated after", "uncertain after", *(() if listed else ("seen",)))
+    for trigger in _triggers(f"{clause}, {following}"):
+        if trigger.start >= comma:
+            if trigger.kind.startswith(ends):
+                return False
+        elif trigger.kind == "negated after":
+            denied = True
+        elif trigger.kind.startswith(("end", "present", "uncertain")):
+            denied = False
+    return denied
+
+
 def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
     """Verdicts by trigger words, their direction and what ends their reach.
 
@@ -84,10 +111,7 @@ def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
     >>> [str(verdict.assertion) for verdict in scope_engine(text, find_mentions(text))]
     ['negated', 'negated', 'negated', 'present']
     """
-    triggers = [
-        _Trigger(phrase.section, sentence[start:end], start, end)
-        for phrase, start, end in _finder()(sentence)
-    ]
+    triggers = _triggers(sentence)
     return [
         Verdict(Assertion.ABSENT, "absent by wording")
         if mention.absent

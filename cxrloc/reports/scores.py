@@ -1,10 +1,10 @@
-"""Labels against gold labels, and how findings occur together."""
+"""Precision, recall and F1 of labels against gold labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from cxrloc.types import CxrlocError, Label
 
@@ -139,20 +139,3 @@ def _interval(
         return None
     low, high = np.quantile(part[defined] / whole[defined], (0.025, 0.975))
     return float(low), float(high)
-
-
-def co_occurrence(
-    positive: Bool[np.ndarray, "report finding"],
-) -> tuple[Int[np.ndarray, "finding finding"], Int[np.ndarray, " finding"]]:
-    """Reports that carry both findings, and reports that carry a finding with any other.
-
-    Source: *Wang et al. 2017, tables 1 and 16*: the diagonal is the column of images, the second
-    result the column of overlaps.
-
-    >>> both, overlap = co_occurrence(np.array([[True, True, False], [True, False, False]]))
-    >>> both.tolist(), overlap.tolist()
-    ([[2, 1, 0], [1, 1, 0], [0, 0, 0]], [1, 1, 0])
-    """
-    counts = positive.astype(np.int64)
-    several = counts.sum(axis=1) > 1
-    return counts.T @ counts, counts[several].sum(axis=0)

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from cxrloc.datasets.splits import Parts
 from cxrloc.evaluation.classification.units import ATTRIBUTES
-from cxrloc.findings import CHESTXRAY14, CHEXPERT14, standard_finding
-from cxrloc.reports.labels import NO_FINDING
+from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING, standard_finding
 from cxrloc.types import CxrlocError, Label, Record
 
 _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}

@@ -130,9 +130,9 @@ def test_clusters_of_one_name_are_one_label_and_those_without_a_name_none(named:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("medoid,name", "cluster,name", "needs the columns medoid and name"),
+        ("medoid,name", "cluster,name", "row 1: no column medoid"),
         ("肺气肿", "肺水肿", "'肺水肿' is no cluster; the cluster '肺气肿' is not in it"),
-        ("肺气肿", "心影增大", "line 10: '心影增大' is named twice"),
+        ("肺气肿", "心影增大", "row 10: '心影增大' is named twice"),
     ],
 )
 def test_names_of_other_clusters_are_an_error(

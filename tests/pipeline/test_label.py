@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label
-from cxrloc.pipeline.label_scores import beside_rows, interval_rows
+from cxrloc.reports.gold_scores import beside_rows, interval_rows
 from cxrloc.types import CxrlocError, UsageError
 
 

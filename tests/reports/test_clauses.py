@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrloc.reports.clauses import cluster_clauses, edit_distances, k_medoids
-from cxrloc.reports.label_file import write_clusters
+from cxrloc.reports.clauses import cluster_clauses, edit_distances, k_medoids, split_clauses
+from cxrloc.reports.cluster_file import write_clusters
 from cxrloc.reports.read import Report
 from cxrloc.types import CxrlocError
 
@@ -83,6 +83,76 @@ def test_coverage_is_the_share_of_reports_in_the_largest_clusters() -> None:
     ]
     assert found.coverage == 0.9
     assert found.labels[-1] == ("9", ())
+
+
+def test_how_often_a_clause_occurs_decides_the_medoids_and_the_clusters() -> None:
+    # "mass x" lies between the others; yet the frequent "mass xy" is nearest to most reports.
+    wordings = ["mass xy"] * 9 + ["mass", "mass x"]
+    reports = [Report(str(i), text) for i, text in enumerate(wordings)]
+    (cluster,) = cluster_clauses(reports, top=1, clusters=1).clusters
+    assert (cluster.medoid, cluster.reports) == ("mass xy", 11)
+    assert cluster.members == (("mass xy", 9), ("mass", 1), ("mass x", 1))
+    # Size is counted in reports, not in different clauses.
+    reports = [
+        Report(str(i), text) for i, text in enumerate(["edema"] * 4 + ["mass", "mas", "mss"])
+    ]
+    (largest,) = cluster_clauses(reports, top=1, clusters=2).clusters
+    assert (largest.medoid, largest.reports) == ("edema", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        (
+            "No mass, effusion or edema, small nodule.",
+            ["no mass, effusion or edema", "small nodule"],
+        ),
+        ("No mass, effusion, or edema is seen.", ["no mass, effusion, or edema is seen"]),
+        ("Without edema, mass.", ["without edema, mass"]),
+        ("No mass, no edema", ["no mass", "no edema"]),
+        ("Mass, edema", ["mass", "edema"]),
+        ("No mass, heart is enlarged", ["no mass", "heart is enlarged"]),
+        ("未见气胸、胸腔积液\uff0c心影增大", ["未见气胸、胸腔积液", "心影增大"]),
+        ("肺气肿、结节", ["肺气肿", "结节"]),
+    ],
+)
+def test_a_denied_list_is_one_clause(text: str, clauses: list[str]) -> None:
+    assert split_clauses(text) == clauses
+
+
+REPORT = "检查所见\uff1a右肺结节。\n诊断意见\uff1a肺气肿。\n建议\uff1a复查。"
+GERMAN = "Befund: Erguss.\nBeurteilung: Pneumonie."
+
+
+@pytest.mark.parametrize(
+    ("text", "headings", "clauses"),
+    [
+        ("FINDINGS: Mass. IMPRESSION: Edema.", (), {"mass", "edema"}),
+        ("FINDINGS: Mass. IMPRESSION: Edema.", ("impression",), {"edema"}),
+        ("DIAGNOSIS\nEdema", ("diagnosis",), {"edema"}),
+        (REPORT, ("诊断意见",), {"肺气肿"}),
+        (GERMAN, ("beurteilung",), {"pneumonie"}),
+        (GERMAN, ("beurteilung", "befund"), {"pneumonie", "erguss"}),
+        ("Edema.", ("impression",), {"edema"}),  # no heading at all: the whole is the diagnosis
+    ],
+)
+def test_only_what_stands_under_the_named_headings_is_clustered(
+    text: str, headings: tuple[str, ...], clauses: set[str]
+) -> None:
+    found = cluster_clauses([Report("1", text)], top=1, clusters=2, headings=headings)
+    every = cluster_clauses(
+        [Report("1", text)], top=len(clauses), clusters=len(clauses), headings=headings
+    )
+    assert {clause for c in every.clusters for clause, _ in c.members} == clauses
+    assert found.coverage == 1.0
+
+
+def test_a_report_without_a_clause_is_unknown(tmp_path: Path) -> None:
+    reports = [Report("a", "Edema"), Report("b", ""), Report("c", "Mass")]
+    found = cluster_clauses(reports, top=2, clusters=2)
+    assert dict(found.labels)["b"] is None
+    write_clusters(found, tmp_path / "l.csv", tmp_path / "c.csv", ["Edema", "Mass"])
+    assert (tmp_path / "l.csv").read_text().splitlines()[2] == "b,,"
 
 
 def test_clusters_are_written_for_a_person_to_name(tmp_path: Path) -> None:

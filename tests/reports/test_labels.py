@@ -104,11 +104,12 @@ def test_a_label_file_returns_what_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,Mass\na,2\n", "line 2: label '2' is none of 1, 0, -1"),
-        ("id,Mass\na,x\n", "line 2: label 'x' is none of"),
-        ("id,Mass\na,1\na,0\n", "line 3: id 'a' occurs twice"),
-        ("id,Mass\na\n", "line 2: 1 cells under 2 headings"),
+        ("id,Mass\na,2\n", "row 2: label '2' is none of 1, 0, -1"),
+        ("id,Mass\na,x\n", "row 2: label 'x' is none of"),
+        ("id,Mass\na,1\na,0\n", "row 3: id 'a' occurs twice"),
+        ("id,Mass\na\n", "row 2: 1 cells where the heading has 2 columns"),
         ("id,Mass\n", "no labels"),
+        ("id,Mass\n,1\n", "row 2: no id of a report"),
     ],
 )
 def test_a_bad_label_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -119,11 +120,11 @@ def test_a_bad_label_file_names_its_line(tmp_path: Path, text: str, message: str
 
 
 def test_a_label_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "latin.csv").write_bytes(b"id,M\xe4ss\na,1\n")
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04" + bytes(99))
     for name, complaint in (
         ("missing.csv", "no such file"),
-        ("latin.csv", "no label file that can be read"),
-        (".", "no label file that can be read"),
+        ("book.csv", "is an Excel workbook"),
+        (".", "not a regular file"),
     ):
         with pytest.raises(CxrlocError, match=complaint):
             read_labels(tmp_path / name)

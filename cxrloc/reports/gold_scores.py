@@ -1,4 +1,4 @@
-"""Labels out of reports against gold labels, beside the published labelers."""
+"""Labels out of reports against gold labels, in tables beside the published labelers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from cxrloc.evaluation.published import published
 from cxrloc.reports.label_file import NORMAL
 from cxrloc.reports.labels import FINDINGS
 from cxrloc.reports.scores import Labels, outcomes, score_intervals, score_labels
@@ -30,7 +29,7 @@ class GoldScores(NamedTuple):
 
     The frame has one row per finding, totals with and without Hernia and Normal, for each way to
     count an uncertain label (`uncertain_as`): counts, then precision, recall and F1 with 95 %
-    intervals, then those of the published labelers, which count it as negative.
+    intervals.
     """
 
     frame: pd.DataFrame
@@ -41,8 +40,8 @@ class GoldScores(NamedTuple):
 def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int) -> GoldScores:
     """Scores of the reports that have gold labels and could be read.
 
-    Source: *Wang et al. 2017, tables 2 and 18*. Normal is any report that no abnormality is found
-    in, one without text included.
+    Source: *Wang et al. 2017, tables 2 and 18*. Normal is a report with text in which no
+    abnormality is found.
 
     Raises:
         CxrlocError: no report has both, or the gold labels have no finding of the vocabulary.
@@ -64,10 +63,23 @@ def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int)
     if NORMAL in named:
         (normal, *_) = _rows(_normal(labels, scored), ("Normal",), seed)
         rows.append({"uncertain_as": "negative", **normal})
-    frame = pd.DataFrame(rows)
-    if vocabulary == "chestxray14":
-        frame = frame.merge(_published(), how="left", on=["uncertain_as", "finding"])
-    return GoldScores(frame, len(scored), len(gold) - len(scored))
+    return GoldScores(pd.DataFrame(rows), len(scored), len(gold) - len(scored))
+
+
+def with_published(scores: GoldScores, published: pd.DataFrame) -> GoldScores:
+    """The scores with those of the published labelers, which count uncertain as negative.
+
+    Args:
+        scores: by the vocabulary of ChestX-ray14.
+        published: tables 18 and 2 of Wang et al. 2017: `setting`, `finding`, `metric`, `value`.
+    """
+    numbers = published[published["setting"].isin(SYSTEMS)]
+    column = numbers["setting"].map(SYSTEMS) + "_" + numbers["metric"]
+    wide = numbers.assign(column=column).pivot(index="finding", columns="column", values="value")
+    ordered = [f"{system}_{metric}" for system in SYSTEMS.values() for metric in METRICS]
+    beside = wide[ordered].reset_index().assign(uncertain_as="negative")
+    frame = scores.frame.merge(beside, how="left", on=["uncertain_as", "finding"])
+    return scores._replace(frame=frame)
 
 
 def interval_rows(frame: pd.DataFrame) -> list[list[str]]:
@@ -131,18 +143,7 @@ def _normal(
     labels: Labels, gold: Mapping[str, Mapping[str, Label]]
 ) -> Bool[np.ndarray, "report 1 2"]:
     pairs = [
-        [(labels[report].get(NORMAL) != Label.NEGATIVE, truth.get(NORMAL) == Label.POSITIVE)]
+        [(labels[report].get(NORMAL) == Label.POSITIVE, truth.get(NORMAL) == Label.POSITIVE)]
         for report, truth in sorted(gold.items())
     ]
     return np.array(pairs, dtype=bool)
-
-
-def _published() -> pd.DataFrame:
-    """Table 18 on Open-i, and Normal, which stands in table 2 only; one row per finding."""
-    other = published("wang2017:2")
-    numbers = pd.concat([published("wang2017:18"), other[other["finding"] == "Normal"]])
-    numbers = numbers[numbers["setting"].isin(SYSTEMS)]
-    column = numbers["setting"].map(SYSTEMS) + "_" + numbers["metric"]
-    wide = numbers.assign(column=column).pivot(index="finding", columns="column", values="value")
-    ordered = [f"{system}_{metric}" for system in SYSTEMS.values() for metric in METRICS]
-    return wide[ordered].reset_index().assign(uncertain_as="negative")
