@@ -27,6 +27,12 @@ def test_a_report_belongs_to_its_image_else_to_its_study() -> None:
     ]
 
 
+def test_a_report_without_text_leaves_its_image_out() -> None:
+    labels = {"a": {"Mass": Label.POSITIVE}, "b": {}}
+    (found,) = with_labels([record("a", "s"), record("b", "t")], labels)
+    assert found.image_id == "a"
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [
