@@ -297,7 +297,8 @@ def test_label_does_the_good_reports_and_names_the_bad_one(reports: Path, tmp_pa
     out = tmp_path / "labels.csv"
     done = run("label", reports, "--out", out, "--gold", gold, "--explain")
     assert done.exit_code == 1
-    assert done.stderr == "b: reports.csv row 2 has 1 columns\n"
+    assert done.stderr.startswith("b: reports.csv, row 3: 1 cells where the heading has 3")
+    assert done.stderr.count("\n") == 1
     assert pd.read_csv(out, index_col="report_id")["Effusion"].to_dict() == {"a": 1, "c": 0}
     for shown in ("2 reports labelled, 1 not read", "Wang 2017 on OpenI", "Total without Hernia"):
         assert shown in done.stdout
@@ -315,7 +316,8 @@ def test_label_is_quiet_if_asked(reports: Path, tmp_path: Path) -> None:
 def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
     done = run("label", reports, "--out", tmp_path / "labels.csv", "--cluster", "2")
     assert done.exit_code == 1
-    assert done.stderr == "b: reports.csv row 2 has 1 columns\n"
+    assert done.stderr.startswith("b: reports.csv, row 3: 1 cells where the heading has 3")
+    assert done.stderr.count("\n") == 1
     assert "of 2 reports are in these clusters; 1 not read" in done.stdout
     assert (tmp_path / "labels_clusters.csv").is_file()
 
@@ -326,6 +328,9 @@ def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
         (("--vocabulary", "mimic"), 2, "choose from chestxray14, chexpert"),
         (("--engine", "oracle"), 2, "choose from scope, dependency"),
         (("--cluster", "2", "--explain"), 2, "--cluster excludes"),
+        (("--section", "impression"), 2, "--section is for clusters"),
+        (("--out-of", "5"), 2, "--out-of is for clusters"),
+        (("--cluster", "3", "--out-of", "2"), 1, "3 labels out of 2 clusters"),
         (("--gold", "no-such.csv"), 1, "no-such.csv: no such file"),
     ],
 )

@@ -20,7 +20,8 @@ def read_openi(folder: Path) -> list[Record]:
     """One record per image that a report names, labelled by this package's report labeler.
 
     The labels are the 14 findings of ChestX-ray14 in findings and impression of the report; what
-    is not mentioned has no label. Each report counts as a patient: the collection has one of each.
+    is not mentioned has no label, and the images of a report without text are not labelled. Each
+    report counts as a patient: the collection has one of each.
     The view of an image is published nowhere in it and stays unknown, so frontal and lateral
     images are both here.
 
@@ -38,7 +39,14 @@ def read_openi(folder: Path) -> list[Record]:
         said = label_report(report)
         labels = {name: label for name, label in said.labels.items() if name in CHESTXRAY14}
         records += [
-            Record(image_id, report.report_id, report.report_id, files.get(image_id), labels=labels)
+            Record(
+                image_id,
+                report.report_id,
+                report.report_id,
+                files.get(image_id),
+                labels=labels,
+                labelled=said.normal is not None,
+            )
             for image_id in report.image_ids
         ]
     return records
