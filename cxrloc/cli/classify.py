@@ -215,7 +215,8 @@ def show_classification(result: Any, out: Path) -> None:
     if readers := run["readers"]:
         screen.print(
             f"Radiologists under the curve, mean over findings: {readers['mean_under_curve']:.1f} "
-            f"of {readers['mean_readers']:g} (readers.csv)",
+            f"of {readers['mean_readers']:g}; mean AUC of their operating points "
+            f"{readers['mean_auc']:.3f} (readers.csv)",
             highlight=False,
         )
     show_frame(result.beside)

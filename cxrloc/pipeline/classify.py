@@ -212,7 +212,12 @@ def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
     if not points:
         return None
     below, readers = readers_below(points)
-    return {"mean_under_curve": below, "mean_readers": readers}
+    areas = [point.auc for point in points]
+    return {
+        "mean_under_curve": below,
+        "mean_readers": readers,
+        "mean_auc": sum(areas) / len(areas),
+    }
 
 
 def _describe_images(image_set: ImageSet, seen: Seen, out: Path) -> dict[str, Any]:

@@ -258,7 +258,11 @@ def test_readings_put_radiologists_beside_the_curve(
     points = pd.read_csv(tmp_path / "out" / "readers.csv").set_index("reader")
     assert points["sensitivity"].to_dict() == {"sure": 1.0, "wrong": 0.0}
     assert points["under_curve"].to_dict() == {"sure": False, "wrong": True}
-    assert result.run["readers"] == {"mean_under_curve": 1.0, "mean_readers": 2.0}
+    assert result.run["readers"] == {
+        "mean_under_curve": 1.0,
+        "mean_readers": 2.0,
+        "mean_auc": 0.5,  # one is always right, the other always wrong
+    }
 
 
 def test_findings_and_projection_are_chosen_and_patients_are_hidden(

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
+from cxrloc.datasets.image_files import image_id_of
 from cxrloc.evaluation.classification.ranking import points_under_roc, reader_points, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.files.tables import read_table, row_name
+from cxrloc.findings import standard_finding
 from cxrloc.types import CxrlocError
 
 UNITS = ("image", "study", "patient")
+_CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": np.nan}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +49,8 @@ class ReaderPoint:
         finding: the finding.
         false_positive_rate: of the units that this reader read.
         sensitivity: likewise.
+        auc: of this one point, (1 + sensitivity - false positive rate) / 2: the area under the
+            two straight lines that join it to the corners of the ROC plot.
         under_curve: the point lies strictly below the classifier's ROC curve on those units.
         n: units read, whose truth is known.
         positives: those of them with the finding.
@@ -55,6 +60,7 @@ class ReaderPoint:
     finding: str
     false_positive_rate: float
     sensitivity: float
+    auc: float
     under_curve: bool
     n: int
     positives: int
@@ -66,31 +72,32 @@ def read_readings(path: Path) -> Readings:
     Raises:
         CxrlocError: a column is missing, a cell is not 1, 0 or blank, or a reader reads twice.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise CxrlocError(f"{path}: cannot be read as CSV ({error})") from error
+    hint = f"it needs a column `reader`, one of {', '.join(UNITS)}, and one column per finding"
+    table = read_table(path, ("reader",), UNITS, hint)
     units = [name for name in UNITS if name in table.columns]
-    findings = [str(name) for name in table.columns if name not in ("reader", *UNITS)]
-    if "reader" not in table.columns or len(units) != 1 or not findings:
-        raise CxrlocError(
-            f"{path}: needs a column `reader`, one of {', '.join(UNITS)}, and one per finding"
-        )
-    calls = table[findings].replace({"": "nan", "1.0": "1", "0.0": "0"})
-    if (wrong := ~calls.isin(["1", "0", "nan"])).to_numpy().any():
-        row, column = np.argwhere(wrong.to_numpy())[0]
-        raise CxrlocError(
-            f"{path}, row {row + 2}: {findings[column]} is {table[findings].iat[row, column]!r}; "
-            "it is 1, 0 or blank"
-        )
-    twice = table.duplicated(["reader", units[0]])
-    if twice.any():
-        raise CxrlocError(f"{path}, row {int(twice.argmax()) + 2}: read twice by one reader")
-    readers, reader = np.unique(table["reader"], return_inverse=True)
-    unit_ids, unit = np.unique(table[units[0]], return_inverse=True)
-    placed = np.full((readers.size, unit_ids.size, len(findings)), np.nan)
-    placed[reader, unit] = calls.to_numpy(dtype=float)
-    return Readings(units[0], tuple(readers), tuple(unit_ids), tuple(findings), placed)
+    names = [name for name in table.columns if name not in ("reader", *UNITS)]
+    if len(units) != 1 or not names:
+        raise CxrlocError(f"{path}: {hint}")
+    names_of_units = table.columns[units[0]]
+    if units[0] == "image":
+        names_of_units = [image_id_of(name) for name in names_of_units]
+    read = list(zip(table.columns["reader"], names_of_units, strict=True))
+    first = dict(zip(reversed(read), reversed(range(len(read))), strict=True))
+    for index, pair in enumerate(read):
+        if first[pair] != index:
+            raise CxrlocError(f"{row_name(table, index)}: {pair[1]} is read twice by {pair[0]}")
+    readers, reader = np.unique(table.columns["reader"], return_inverse=True)
+    unit_ids, unit = np.unique(names_of_units, return_inverse=True)
+    placed = np.full((readers.size, unit_ids.size, len(names)), np.nan)
+    for column, name in enumerate(names):
+        for index, cell in enumerate(table.columns[name]):
+            if cell not in _CALLS:
+                raise CxrlocError(
+                    f"{row_name(table, index)}: {name} is {cell!r}; it is 1, 0 or blank"
+                )
+            placed[reader[index], unit[index], column] = _CALLS[cell]
+    findings = tuple(map(standard_finding, names))
+    return Readings(units[0], tuple(readers), tuple(unit_ids), findings, placed)
 
 
 def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
@@ -143,6 +150,7 @@ def _point(
         finding=finding,
         false_positive_rate=away.item(),
         sensitivity=sensitivity.item(),
+        auc=(1 + sensitivity.item() - away.item()) / 2,
         under_curve=below,
         n=truth.size,
         positives=int(truth.sum()),
@@ -154,8 +162,8 @@ def readers_below(points: Sequence[ReaderPoint]) -> tuple[float, float]:
 
     Source: Pham et al. 2019, section 4.6 ("on average better than 2.6 out of 3").
 
-    >>> edema = [ReaderPoint(r, "Edema", 0.1, 0.5, r == "a", 9, 4) for r in "ab"]
-    >>> mass = [ReaderPoint(r, "Mass", 0.1, 0.5, True, 9, 4) for r in "ab"]
+    >>> edema = [ReaderPoint(r, "Edema", 0.1, 0.5, 0.7, r == "a", 9, 4) for r in "ab"]
+    >>> mass = [ReaderPoint(r, "Mass", 0.1, 0.5, 0.7, True, 9, 4) for r in "ab"]
     >>> readers_below([*edema, *mass])
     (1.5, 2.0)
     """

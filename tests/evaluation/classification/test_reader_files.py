@@ -55,6 +55,8 @@ def test_each_reader_is_judged_on_the_units_that_they_read(
         ("third", 0.0, 1.0),  # on it: of the two read units the model ranks the right one first
     ]
     assert [point.under_curve for point in points] == [True, False, False]
+    # (1 + sensitivity - false positive rate) / 2
+    assert [point.auc for point in points] == [pytest.approx(2 / 3), 1.0, 1.0]
     assert [(point.n, point.positives) for point in points] == [(5, 3), (5, 3), (2, 1)]
     assert readers_below(points) == (1.0, 3.0)
 
@@ -62,10 +64,10 @@ def test_each_reader_is_judged_on_the_units_that_they_read(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("reader,study\nfirst,a\n", "needs a column"),
+        ("reader,study\nfirst,a\n", "one column per finding"),
         ("reader,study,image,Edema\nfirst,a,a1,1\n", "one of image, study, patient"),
         ("reader,study,Edema\nfirst,a,yes\n", "row 2: Edema is 'yes'"),
-        ("reader,study,Edema\nfirst,a,1\nfirst,a,0\n", "row 3: read twice"),
+        ("reader,study,Edema\nfirst,a,1\nfirst,a,0\n", "row 3: a is read twice by first"),
         ("reader,image,Edema\nfirst,a1,1\n", "use --by image"),
         ("reader,study,Mass\nfirst,a,1\n", "none of the readings"),
     ],
