@@ -9,8 +9,11 @@ from cxrloc.cli.options import (
     Aggregate,
     Aggregation,
     ByUnit,
+    Finding,
     Out,
     PairingChoice,
+    PatientIds,
+    Projection,
     Quiet,
     Seed,
     TIobb,
@@ -33,6 +36,9 @@ def compare(
         Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
     ] = None,
     labels: TruthLabels = None,
+    projection: Projection = "",
+    finding: Finding = [],  # noqa: B006 (typer copies it)
+    patient_ids: PatientIds = False,
     two_views: Annotated[
         bool,
         typer.Option(
@@ -55,13 +61,24 @@ def compare(
     """Paired differences, rank correlations and disagreements of runs on the same images."""
     with clear_errors(quiet):
         from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.evaluation.result_folders import folds_of
         from cxrloc.pipeline import compare as flow
         from cxrloc.pipeline.bench import protocol
-        from cxrloc.pipeline.compare_folds import compare_folds, folds_of
+        from cxrloc.pipeline.compare_folds import compare_folds
 
         rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
         options = flow.CompareOptions(
-            data, by.value, aggregation.value, rules, most, labels, two_views, pairing
+            data,
+            by.value,
+            aggregation.value,
+            rules,
+            most,
+            labels,
+            projection,
+            tuple(finding),
+            patient_ids,
+            two_views,
+            pairing,
         )
         in_folds = any(map(folds_of, runs)) and not two_views
         compare_runs = compare_folds if in_folds else flow.compare

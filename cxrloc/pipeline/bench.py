@@ -179,7 +179,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
         write_png(examples, out / "examples.png")
     run = _run_card(benchmark, models, claims, scores, options)
-    run["data"]["synthetic"] = is_synthetic(data)
+    run["data"] |= {"path": str(data) if data else None, "synthetic": is_synthetic(data)}
     run["seconds"] = round(time.perf_counter() - started, 1)
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     if options.html:

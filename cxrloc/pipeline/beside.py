@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.evaluation.published import KEYS, beside, cited, published, published_tables
-from cxrloc.files.table_writer import markdown_table
+from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.whole import write_text
 from cxrloc.types import UsageError
 
 _COUNTS = ("n", "positives", "annotated")
@@ -73,10 +74,10 @@ def write_beside(
     shown = shown[shown.iloc[:, len(kept) :].notna().any(axis=1)].reset_index(drop=True)
     if shown.empty:
         raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
-    shown.to_csv(out / "table_beside.csv", index=False, float_format="%.6g")
+    write_csv(shown, out / "table_beside.csv")
     notes = [f"{cited(name)}: {published_tables()[name]}. {_citation(name)}" for name in names]
     notes += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
-    (out / "table_beside.md").write_text("\n".join([markdown_table(shown), *notes, ""]))
+    write_text(out / "table_beside.md", "\n".join([markdown_table(shown), *notes, ""]))
     return shown
 
 

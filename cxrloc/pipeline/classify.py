@@ -1,6 +1,5 @@
 """`cxrloc classify`: images with labels in; probabilities, scores and their provenance out."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -37,6 +36,7 @@ from cxrloc.evaluation.classification.units import (
     split_units,
 )
 from cxrloc.evaluation.published import published_means
+from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
 from cxrloc.inference.paired_images import paired_images
 from cxrloc.models.model import Model
@@ -172,7 +172,7 @@ def classify_by(
         "contaminated_patients": len(leaked) if names_training_patients(models) else "unknown",
         "seconds": round(time.perf_counter() - started, 1),
     }
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    write_json(out / "run.json", run)
     if options.html:
         made = Classified(seen.predictions, judged, points, report)
         write_classification_page(image_set, models, options.inference, made, run, out)
@@ -226,7 +226,7 @@ def _describe_images(image_set: ImageSet, seen: Seen, out: Path) -> dict[str, An
     done = {*seen.predictions.image_ids, *failed}
     absent = [r.image_id for r in image_set.records if r.image_id not in done]
     if len(absent) > NAMED:
-        (out / MISSING).write_text("\n".join(absent) + "\n")
+        write_text(out / MISSING, "\n".join(absent) + "\n")
     return {
         "predicted_images": len(seen.predictions.image_ids),
         "missing": len(absent),

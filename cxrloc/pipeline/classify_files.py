@@ -25,6 +25,8 @@ from cxrloc.evaluation.classification.tables import (
 )
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.files.table_writer import write_csv
+from cxrloc.files.whole import write_text
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
@@ -65,9 +67,9 @@ def write_classification(
     if ((units.scores >= 0) & (units.scores <= 1)).all():
         frames["reliability"] = reliability_frame(units)
     for name, frame in frames.items():
-        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
-    (out / "table.md").write_text(classification_markdown(report))
-    (out / "table.tex").write_text(classification_latex(report))
+        write_csv(frame, out / f"{name}.csv")
+    write_text(out / "table.md", classification_markdown(report))
+    write_text(out / "table.tex", classification_latex(report))
     with figure_style():
         results = [out, out / "readers.csv"] if readers else [out]
         width = "double" if len(units.findings) > _FEW else "single"

@@ -12,6 +12,7 @@ from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.evaluation.classification.units import Aggregation, Uncertain, Unit
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.result_folders import REPORTS
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
@@ -31,8 +32,6 @@ SPLITS = ("all", "own", "train_val", "train", "validation", "test")
 """
 
 GROUPS = ("view", "sex", "age")
-REPORTS = "reports: "
-"""How a run card names a file of labels out of reports."""
 
 PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
 """Passes results on, and may show how far they have come."""

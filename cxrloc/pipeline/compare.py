@@ -1,6 +1,5 @@
 """`cxrloc compare`: results of two runs or more on the same images, against each other."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.evaluation.classification.comparison import compare_predictions
+from cxrloc.evaluation.classification.populations import of_findings, of_images, of_projection
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.tables import (
     differences_frame,
@@ -24,18 +24,26 @@ from cxrloc.evaluation.localization.comparison import (
     compare_detections,
 )
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
-from cxrloc.files.table_writer import latex_table, markdown_table
+from cxrloc.evaluation.result_folders import (
+    DETECTIONS,
+    PREDICTIONS,
+    Run,
+    data_of,
+    read_run,
+    refuse_other_labels,
+)
+from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
+from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import check_names
 from cxrloc.panels.results import run_names
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.claims import claims_of_detections
-from cxrloc.pipeline.classify_inputs import REPORTS, source_of_labels
-from cxrloc.pipeline.image_sets import PHANTOM_NAME, read_images
+from cxrloc.pipeline.classify_inputs import source_of_labels
+from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.reports.label_file import read_labels
-from cxrloc.types import CxrlocError, Record, UsageError
-
-PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
+from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,10 @@ class CompareOptions:
         protocol: rules, population and resampling; the resampling serves predictions too.
         most: length of the lists of disagreements.
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        projection: compare on images of this projection only, a name of `PROJECTIONS`; empty for
+            all.
+        findings: compare these findings only; empty for all.
+        patient_ids: with units that are patients, write their ids and not keyed hashes of them.
         two_views: the runs are those of a frontal model, a lateral model and the network of both.
         pairing: which pairs that network read of a study, a name of `PAIRINGS`.
     """
@@ -59,6 +71,9 @@ class CompareOptions:
     protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
     most: int = 50
     labels: Path | None = None
+    projection: str = ""
+    findings: tuple[str, ...] = ()
+    patient_ids: bool = False
     two_views: bool = False
     pairing: str = "first"
 
@@ -74,14 +89,7 @@ _Compared = tuple[dict[str, pd.DataFrame], dict[str, Any]]
 """Frames by the name of their file, and counts for the run card."""
 
 
-class _Run(NamedTuple):
-    """Files of one run, by kind, and its card; empty where there is none."""
-
-    files: Mapping[str, Path]
-    card: Mapping[str, Any]
-
-
-_Comparison = Callable[[Mapping[str, _Run], Sequence[Record], CompareOptions], _Compared]
+_Comparison = Callable[[Mapping[str, Run], Sequence[Record], CompareOptions], _Compared]
 
 KindWatch = Callable[[Iterable[tuple[str, _Comparison]]], Iterable[tuple[str, _Comparison]]]
 """Passes on what is to be compared, and may show how far it has come."""
@@ -112,31 +120,35 @@ def compare_named(
     if out.resolve() in {path.resolve() for path in paths.values()}:
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
-    runs = {name: _read_run(path) for name, path in paths.items()}
+    runs = {name: read_run(path) for name, path in paths.items()}
     kinds = {PREDICTIONS: _compare_two_views} if options.two_views else COMPARED
     shared = {k: f for k, f in kinds.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
             f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
         )
-    data = options.data or _data_of(runs)
+    data = options.data or data_of(runs)
     image_set = read_images(data)
     records = image_set.records
+    if options.projection:
+        records = of_projection(records, options.projection)
     if options.labels is not None:
         records = with_labels(records, read_labels(options.labels))
     else:
-        _refuse_other_labels(runs)
+        refuse_other_labels(runs)
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
     for kind, compare_kind in watch(shared.items()):
         own, counts[kind] = compare_kind(runs, records, options)
         frames |= own
+    synthetic = is_synthetic(data)
     run = {
         "versions": versions(),
         "runs": {
             name: {kind: str(f) for kind, f in run.files.items()} for name, run in runs.items()
         },
         "data": image_set.name,
+        "notes": [NOT_OF_PATIENTS] if synthetic else [],
         "labels_from": source_of_labels(data, options.labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")},
         **counts,
@@ -145,62 +157,29 @@ def compare_named(
     return CompareResult(frames, run)
 
 
-def _read_run(path: Path) -> _Run:
-    if path.is_dir():
-        files = {kind: path / kind for kind in (PREDICTIONS, DETECTIONS)}
-        files = {kind: file for kind, file in files.items() if file.is_file()}
-        if not files:
-            raise UsageError(f"{path}: holds neither {PREDICTIONS} nor {DETECTIONS}")
-        card = path / "run.json"
-        return _Run(files, json.loads(card.read_text()) if card.is_file() else {})
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file or folder")
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        header = stream.readline()
-    return _Run({DETECTIONS if "x_min" in header else PREDICTIONS: path}, {})
+def _predictions(
+    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
+) -> dict[str, Predictions]:
+    """Each run's probabilities of the findings and the projection that are compared.
 
-
-def _data_of(runs: Mapping[str, _Run]) -> Path | None:
-    """Where the truth is by the runs' own word; None stands for the embedded phantoms.
-
-    Runs that were scored against another truth, by its hash, are refused.
+    Raises:
+        UsageError: a run has not predicted a finding.
+        CxrlocError: a run has predicted images that the data set does not have, or none of those
+            that are compared.
     """
-    cards = [run.card["data"] for run in runs.values() if "data" in run.card]
-    names = dict.fromkeys(card.get("path") or card["name"] for card in cards)
-    if len(names) != 1:
-        said = " and ".join(names) or "nothing"
-        raise UsageError(f"the runs name {said} as their data: say which with --data")
-    (name,) = names
-    hashes = {
-        run_name: run.card["data"]["truth_sha256"]
-        for run_name, run in runs.items()
-        if "truth_sha256" in run.card.get("data", {})
+    chosen = {record.image_id for record in records} if options.projection else None
+    read = {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()}
+    return {
+        name: of_images(of_findings(predictions, options.findings), chosen)
+        for name, predictions in read.items()
     }
-    if len(set(hashes.values())) > 1:
-        said = ", ".join(f"{run_name} {sha[:12]}" for run_name, sha in hashes.items())
-        raise UsageError(
-            f"the runs were scored against different truth (truth_sha256: {said}), though all name "
-            f"{name}: score them again, or say with --data which truth to compare them by"
-        )
-    if name == PHANTOM_NAME:
-        return None
-    if not Path(name).exists():
-        raise UsageError(f"{name}, the data of these runs, is not here: say where with --data")
-    return Path(name)
-
-
-def _refuse_other_labels(runs: Mapping[str, _Run]) -> None:
-    """Runs that were scored against labels out of reports are compared by these."""
-    for name, run in runs.items():
-        if (said := run.card.get("labels_from", "")).startswith(REPORTS):
-            raise UsageError(f"{name} was scored against labels of {said}: name them with --labels")
 
 
 def _compare_predictions(
-    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
     compared = compare_predictions(
-        {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()},
+        _predictions(runs, records, options),
         records,
         options.unit,
         options.aggregation,
@@ -210,7 +189,7 @@ def _compare_predictions(
     frames = {
         "differences": differences_frame(compared.differences),
         "rank_correlations": rank_correlations_frame(compared.runs, compared.rank_correlations),
-        "disagreements": disagreements_frame(compared),
+        "disagreements": disagreements_frame(compared, options.patient_ids),
     }
     return frames, {
         "unit": compared.unit,
@@ -223,7 +202,7 @@ def _compare_predictions(
 
 
 def _compare_two_views(
-    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
     """DualNet, the last run, against the first two; each on its images of the same studies."""
     if len(runs) != 3 or options.unit != "study":
@@ -232,7 +211,7 @@ def _compare_two_views(
             "and of the network that reads both views"
         )
     check_names("--pairing", [options.pairing], PAIRINGS)
-    predicted = [read_predictions(run.files[PREDICTIONS]) for run in runs.values()]
+    predicted = list(_predictions(runs, records, options).values())
     frontal, lateral, dual = paired_studies(
         predicted, records, options.pairing, options.aggregation
     )
@@ -248,7 +227,7 @@ def _compare_two_views(
 
 
 def _compare_detections(
-    runs: Mapping[str, _Run], records: Sequence[Record], options: CompareOptions
+    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
     """A run without a card is taken to have looked at every boxed image."""
     unseen = {
@@ -287,8 +266,10 @@ COMPARED: dict[str, _Comparison] = {
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper."""
     for name, frame in frames.items():
-        frame.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+        write_csv(frame, out / f"{name}.csv")
     tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
-    (out / "table.md").write_text("\n".join(map(markdown_table, tables)))
-    (out / "table.tex").write_text("\n".join(map(latex_table, tables)))
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
+    write_text(out / "table.md", "\n".join([*map(markdown_table, tables), *said]))
+    comments = [f"% {note}" for note in said]
+    write_text(out / "table.tex", "\n".join([*map(latex_table, tables), *comments]))
+    write_json(out / "run.json", run)

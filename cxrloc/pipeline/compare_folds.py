@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.evaluation.result_folders import PREDICTIONS, folds_of
 from cxrloc.panels.results import run_names
 from cxrloc.pipeline.compare import (
-    PREDICTIONS,
     CompareOptions,
     CompareResult,
     KindWatch,
@@ -18,13 +18,6 @@ from cxrloc.pipeline.folds import spread
 from cxrloc.types import UsageError
 
 _PAIR = ["finding", "metric", "run_a", "run_b"]
-
-
-def folds_of(path: Path) -> list[str]:
-    """The folders of a run of `classify --folds`, by name; of any other run none."""
-    if (path / PREDICTIONS).is_file():
-        return []
-    return sorted(file.parent.name for file in path.glob(f"fold-*/{PREDICTIONS}"))
 
 
 def compare_folds(
@@ -70,7 +63,7 @@ def compare_folds(
     }
     one = results[first[0]].run
     run = {
-        **{key: one[key] for key in ("versions", "data", "labels_from", "protocol")},
+        **{key: one[key] for key in ("versions", "data", "notes", "labels_from", "protocol")},
         "runs": {name: str(path) for name, path in named.items()},
         "folds": {fold: result.run[PREDICTIONS] for fold, result in results.items()},
     }

@@ -1,6 +1,5 @@
 """Folds of one recipe scored together: each model on its own test part, then mean and deviation."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.tables import classification_frame
-from cxrloc.files.table_writer import markdown_table
+from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
@@ -63,10 +63,10 @@ def classify_folds(
         for fold, model in sorted(models.items())
     }
     frame = over_folds([result.report for result in results.values()])
-    frame.to_csv(out / "folds.csv", index=False, float_format="%.6g")
+    write_csv(frame, out / "folds.csv")
     warnings = _warnings(results)
     said = "".join(f"\nWarning: {text}.\n" for text in warnings)
-    (out / "table.md").write_text(markdown_table(frame) + said)
+    write_text(out / "table.md", markdown_table(frame) + said)
     first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),
@@ -80,7 +80,7 @@ def classify_folds(
         LEAKS: any(result.run[LEAKS] for result in results.values()),
         "warnings": warnings,
     }
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    write_json(out / "run.json", run)
     failures = [failure for result in results.values() for failure in result.failures]
     return FoldsResult(frame, run, failures)
 

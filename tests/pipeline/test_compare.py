@@ -92,7 +92,7 @@ def test_images_that_a_run_did_not_see_are_left_out_and_counted(runs: Path, tmp_
     blind.mkdir()
     (blind / "detections.csv").write_bytes((runs / "boxes_a.csv").read_bytes())
     unseen = pd.read_csv(runs / "boxes_a.csv")["image"].iloc[0]
-    card = {"data": {"name": str(runs / "chests")}, "missing_images": [unseen]}
+    card = {"data": {"path": str(runs / "chests")}, "missing_images": [unseen]}
     (blind / "run.json").write_text(json.dumps(card))
     run = compare([runs / "boxes_a", blind], tmp_path / "out", OPTIONS).run
     assert run["detections.csv"]["images_not_seen_by_all"] == 1
@@ -139,14 +139,14 @@ def test_a_run_is_not_overwritten(runs: Path) -> None:
 @pytest.fixture(scope="module")
 def folds(runs: Path) -> Path:
     """Folders over/a and over/b, as of `classify --folds`: folds of 12 and of 18 images."""
-    data = json.loads((runs / "a" / "run.json").read_text())["data"]["name"]
+    data = json.loads((runs / "a" / "run.json").read_text())["data"]["path"]
     for name in "ab":
         table = pd.read_csv(runs / f"{name}.csv", dtype={"image": str})
         for index, part in enumerate((table[:12], table[12:])):
             fold = runs / "over" / name / f"fold-{index}"
             fold.mkdir(parents=True)
             part.to_csv(fold / "probabilities.csv", index=False)
-            (fold / "run.json").write_text(json.dumps({"data": {"name": data}}))
+            (fold / "run.json").write_text(json.dumps({"data": {"path": data}}))
     return runs / "over"
 
 

@@ -1,6 +1,6 @@
 """Which images, units and findings are scored: projections, populations, chosen findings."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -55,6 +55,15 @@ def of_findings(predictions: Predictions, findings: Sequence[str]) -> Prediction
     columns = [predictions.findings.index(name) for name in wanted]
     chosen = predictions.probabilities[:, columns]
     return Predictions(predictions.image_ids, tuple(wanted), chosen)
+
+
+def of_images(predictions: Predictions, names: Collection[str] | None) -> Predictions:
+    """The predictions of some images; all of them where names is None."""
+    if names is None:
+        return predictions
+    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
+    image_ids = tuple(predictions.image_ids[row] for row in rows)
+    return Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
 
 
 def label_counts(units: ScoredUnits) -> Int[np.ndarray, " unit"]:

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.datasets.image_files import image_id_of
+from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.files.table_writer import write_csv
 from cxrloc.files.tables import Table, number_in, read_table, row_name
 from cxrloc.files.text import from_csv
@@ -92,26 +93,23 @@ def match_predictions(
     known = {*declared, *(finding for record in records for finding in record.labels)}
     given = read_predictions(path, known)
     names = {record.image_id for record in records}
-    rows = [row for row, name in enumerate(given.image_ids) if name in names]
-    if not rows:
+    predictions = of_images(given, names)
+    if not predictions.image_ids:
         raise CxrlocError(
             f"{path}: none of its {len(given.image_ids)} images is in {data_name}; images are "
             f"named {_some(given.image_ids, 1)} there and {_some(sorted(names), 1)} here"
         )
-    kept = tuple(given.image_ids[row] for row in rows)
-    predictions = Predictions(kept, given.findings, given.probabilities[rows])
     columns = [name for name in read_table(path, (IMAGE,)).columns if name != IMAGE]
     notes = []
     if ignored := finding_columns(columns, known)[1]:
         notes.append(
             f"{path.name}: no findings, and left out, are the columns {_some(ignored, 20)}"
         )
-    foreign, absent = sorted({*given.image_ids} - names), sorted(names - {*kept})
+    foreign, absent = sorted({*given.image_ids} - names), sorted(names - {*predictions.image_ids})
     if foreign or absent:
-        said = (
-            f"{path.name}: {len(set(kept))} of its {len(set(given.image_ids))} images are in the "
-        )
-        said += f"data set, which has {len(names)}"
+        shared, every = len({*predictions.image_ids}), len({*given.image_ids})
+        said = f"{path.name}: {shared} of its {every} images are in the data set, "
+        said += f"which has {len(names)}"
         said += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
         notes.append(said + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
     return Matched(predictions, tuple(notes))

@@ -23,6 +23,7 @@ from cxrloc.evaluation.classification.operating_points import (
 from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.files.keys import keyed_patient
 from cxrloc.files.table_writer import latex_table, markdown_table
 from cxrloc.files.text import for_markdown, one_line
 from cxrloc.types import ClassificationReport, Measurement
@@ -130,13 +131,17 @@ def rank_correlations_frame(
     return frame
 
 
-def disagreements_frame(comparison: Comparison) -> pd.DataFrame:
-    """`disagreements.csv`: units that runs rank farthest apart, each run's score in a column."""
+def disagreements_frame(comparison: Comparison, patient_ids: bool = False) -> pd.DataFrame:
+    """`disagreements.csv`: units that runs rank farthest apart, each run's score in a column.
+
+    Units that are patients are named by keyed hashes, unless their ids are asked for.
+    """
+    hidden = comparison.unit == "patient" and not patient_ids
     names = [comparison.unit, "finding", "truth", "disagreement", *comparison.runs]
     return pd.DataFrame(
         [
             {
-                comparison.unit: row.unit_id,
+                comparison.unit: keyed_patient(row.unit_id) if hidden else row.unit_id,
                 "finding": row.finding,
                 "truth": row.truth,
                 "disagreement": row.disagreement,

@@ -1,10 +1,11 @@
 """A network that reads two views at once, against two networks that read one view each."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.evaluation.classification.comparison import Difference, Side, paired_differences
+from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.evaluation.classification.units import (
     Aggregation,
     ScoredUnits,
@@ -83,7 +84,7 @@ def paired_studies(
         )
     lateral = {pair.lateral.image_id for pair in pairs}
     kept = [
-        _of_images(run, names) for run, names in zip(runs, (frontal, lateral, read), strict=True)
+        of_images(run, names) for run, names in zip(runs, (frontal, lateral, read), strict=True)
     ]
     for view, run in zip(("frontal", "lateral"), kept, strict=False):
         if not run.image_ids:
@@ -92,9 +93,3 @@ def paired_studies(
                 "the frontal run first, the lateral one second"
             )
     return aligned([score_units(run, records, "study", aggregation) for run in kept])
-
-
-def _of_images(predictions: Predictions, names: Collection[str]) -> Predictions:
-    rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
-    image_ids = tuple(predictions.image_ids[row] for row in rows)
-    return Predictions(image_ids, predictions.findings, predictions.probabilities[rows])
