@@ -12,8 +12,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock
-from jaxtyping import Integer, Shaped
+from jaxtyping import Float, Integer, Shaped
 
+from cxrloc.files.whole import write_text
 from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess, uncropped
 from cxrloc.types import CxrlocError, Radiograph
 
@@ -72,11 +73,42 @@ class CachedImages:
         pixels: grey levels of the whole file, 0 to 255 or to 65,535, memory-mapped.
         slots: of each source, its place in `pixels`; -1 where it could not be read.
         failures: why not, by position among the sources.
+        folder: where they are kept.
     """
 
     pixels: Shaped[np.ndarray, "slot row col"]
     slots: Integer[np.ndarray, " source"]
     failures: dict[int, str]
+    folder: Path
+
+
+def images_sha256(
+    images: CachedImages,
+    slots: Integer[np.ndarray, "*any"],
+    labels: Float[np.ndarray, "image finding"],
+) -> str:
+    """A hash over labels and pixels, in the order of `slots`.
+
+    Reading the pixels of a large data set takes minutes, so the hash is kept in the cache, by
+    labels and by the keys of the images' files: it is computed once, not at every start of every
+    process.
+
+    Args:
+        images: of the cache.
+        slots: which of them, in order.
+        labels: of these images.
+    """
+    index = np.fromfile(images.folder / "index", dtype=f"S{_KEY}") if slots.size else np.empty(0)
+    keys = hashlib.sha256(index[slots.ravel()].tobytes() + labels.tobytes()).hexdigest()
+    kept = images.folder / f"sha256-{keys}"
+    with FileLock(images.folder / "sha256-lock"):
+        if kept.is_file() and len(known := kept.read_text("ascii")) == 64:
+            return known
+        digest = hashlib.sha256(labels.tobytes())
+        for slot in slots.flat:
+            digest.update(images.pixels[slot].tobytes())
+        write_text(kept, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def file_key(path: Path) -> str:
@@ -141,7 +173,7 @@ def cached_images(
     )
     failures = {i: reasons[key] for i, key in enumerate(keys) if key in reasons}
     slots = np.array([known.get(key, -1) for key in keys], dtype=np.int64)
-    return CachedImages(mapped, slots, failures)
+    return CachedImages(mapped, slots, failures, place)
 
 
 def _read_index(place: Path) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """What a recipe learns from: records in three parts, their labels, and their decoded pixels."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cxrloc.datasets.batches import ImageSet, label_matrix
-from cxrloc.datasets.image_cache import Source, Watch, cached_images
+from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_images, images_sha256
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
@@ -63,12 +62,12 @@ class _Decoded(NamedTuple):
     """Decoded images.
 
     Attributes:
-        pixels: of the image cache.
+        images: of the image cache.
         slots: by image id, the place in `pixels`.
         failures: by image id, why it could not be read.
     """
 
-    pixels: np.ndarray
+    images: CachedImages
     slots: dict[str, int]
     failures: dict[str, str]
 
@@ -105,7 +104,8 @@ def training_data(
     if recipe.data.shuffle_labels:
         order = np.random.default_rng(recipe.fit.seed).permutation(len(train.labels))
         train = replace(train, labels=train.labels[order])
-    description = _describe(recipe, parts, missing, train)
+    hashed = images_sha256(decoded.images, train.slots, train.labels)
+    description = _describe(recipe, parts, missing, hashed)
     return TrainingData(
         name=description["name"],
         parts=parts,
@@ -171,7 +171,7 @@ def _decoded(
     names = [record.image_id for record in records]
     images = cached_images([sources[name] for name in names], preprocessing, cache, watch)
     return _Decoded(
-        pixels=images.pixels,
+        images=images,
         slots=dict(zip(names, images.slots.tolist(), strict=True)),
         failures={names[place]: why for place, why in images.failures.items()},
     )
@@ -183,14 +183,14 @@ def _image_set(records: Sequence[Record], decoded: _Decoded, recipe: Recipe) -> 
     blank = 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
     slots = np.array([decoded.slots[record.image_id] for record in records], dtype=np.int64)
     return ImageSet(
-        pixels=decoded.pixels,
+        pixels=decoded.images.pixels,
         slots=slots.reshape(-1, views),
         labels=label_matrix(records[::views], recipe.network.findings, blank),
     )
 
 
 def _describe(
-    recipe: Recipe, parts: Parts, missing: dict[str, int], train: ImageSet
+    recipe: Recipe, parts: Parts, missing: dict[str, int], training_sha256: str
 ) -> dict[str, Any]:
     findings = recipe.network.findings
     records_of_parts = sum(map(len, parts[:3])) + sum(missing.values())
@@ -204,7 +204,7 @@ def _describe(
         "folds": recipe.data.split.folds,
         "labels_shuffled": recipe.data.shuffle_labels,
         "split_sha256": split_sha256(parts),
-        "training_sha256": _images_sha256(train),
+        "training_sha256": training_sha256,
         "parts": {
             part: {
                 "images": len(records),
@@ -216,11 +216,3 @@ def _describe(
             for part, records in zip(parts._fields, parts[:3], strict=False)
         },
     }
-
-
-def _images_sha256(images: ImageSet) -> str:
-    """A hash of the training labels and of the pixels that the network gets (1.5 GB a second)."""
-    digest = hashlib.sha256(images.labels.tobytes())
-    for slot in images.slots.flat:
-        digest.update(images.pixels[slot].tobytes())
-    return digest.hexdigest()

@@ -1,10 +1,11 @@
 """What a network says of the validation images, and how well."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
@@ -12,29 +13,59 @@ from cxrloc.evaluation.classification.operating_points import choose_operating_p
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.findings import CHEXPERT_PARENTS
+from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.training.conditional import CONDITIONS
-from cxrloc.training.distributed import gathered, own_share, world_size
+from cxrloc.training.distributed import gathered, own_share
+from cxrloc.training.feeding import READ_AHEAD
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES, loss_terms, probabilities_after
 from cxrloc.training.step import AUTOCAST
 from cxrloc.types import Label
 
+VALIDATION_IMAGES = {"cpu": 8}
+"""Images that validation puts through the network at once, by device: more do not help a CPU."""
+
+MOST_IMAGES = 128
+"""The same on other devices, where a batch that does not fit into the memory is halved."""
+
 
 def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module) -> Tensor:
-    """The logits of a whole set, in its order, on the CPU; the processes share the work."""
+    """The logits of a whole set, in its order, on the CPU; the processes share the work.
+
+    Validation keeps no activations for a backward pass, so its batches are larger than those of
+    training.
+    """
     own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
-    size = config.batch_size // config.accumulation // world_size()
+    size = VALIDATION_IMAGES.get(feeding.device.type, MOST_IMAGES)
     precision = AUTOCAST.get(config.precision)
     rows = [torch.empty(0, images.labels.shape[1])]
     with (
         torch.inference_mode(),
         torch.autocast(feeding.device.type, precision, enabled=precision is not None),
     ):
-        for first in range(0, len(own), size):
-            inputs = evaluation_inputs(images, own[first : first + size], feeding)
-            rows.append(network(*inputs)[0].float().cpu())
+        done = 0
+        while done < len(own):
+            try:
+                for inputs in _inputs(images, own[done:], size, feeding):
+                    rows.append(network(*inputs)[0].float().cpu())
+                    done += len(rows[-1])
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2
     return gathered(torch.cat(rows), len(images.slots))
+
+
+def _inputs(
+    images: ImageSet, rows: Integer[np.ndarray, " image"], size: int, feeding: Feeding
+) -> Iterator[tuple[Tensor, ...]]:
+    """Batches of `size` images in turn; for a GPU they are prepared ahead."""
+    parts = (rows[first : first + size] for first in range(0, len(rows), size))
+    prepare = partial(evaluation_inputs, images, feeding=feeding)
+    if feeding.device.type == "cpu":
+        return map(prepare, parts)
+    return map_in_threads(prepare, parts, READ_AHEAD)
 
 
 def validation_labels(

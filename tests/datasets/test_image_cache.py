@@ -1,3 +1,4 @@
+import hashlib
 import multiprocessing
 from functools import partial
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.datasets.image_cache import Source, cached_images, file_key
+from cxrloc.datasets.image_cache import Source, cached_images, file_key, images_sha256
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.types import CxrlocError, Radiograph
 
@@ -124,3 +125,25 @@ def test_a_file_that_changes_has_another_key(tmp_path):
     assert file_key(path) == before
     path.write_bytes(b"three")
     assert file_key(path) != before
+
+
+def test_the_hash_of_labels_and_pixels_is_computed_once(tmp_path):
+    images = cached_images([source(number) for number in range(3)], SMALL, tmp_path)
+    slots, labels = images.slots[[2, 0], None], np.array([[1.0], [0.0]])
+    direct = hashlib.sha256(labels.tobytes() + images.pixels[[2, 0]].tobytes()).hexdigest()
+    assert images_sha256(images, slots, labels) == direct
+    (kept,) = images.folder.glob("sha256-[0-9a-f]*")
+    kept.write_text("f" * 64)  # so that who reads it can be told from who computes it
+    assert images_sha256(images, slots, labels) == "f" * 64
+    assert images_sha256(images, slots[::-1], labels) != "f" * 64
+    assert images_sha256(images, slots, labels[::-1].copy()) != "f" * 64
+    kept.write_text("cut")
+    assert images_sha256(images, slots, labels) == direct
+
+
+def test_a_changed_file_has_another_hash(tmp_path):
+    hashes = []
+    for number in (0, 1):
+        images = cached_images([source(number)], SMALL, tmp_path)
+        hashes.append(images_sha256(images, images.slots, np.zeros((1, 1))))
+    assert hashes[0] != hashes[1]

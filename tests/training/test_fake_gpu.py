@@ -1,0 +1,141 @@
+"""Every recipe at full size with fake tensors: shapes and devices are real, numbers are not.
+
+A fake tensor says that it is on a GPU although there is none, and an operation on tensors of two
+devices fails as it would on one. The backward pass needs a real card: it runs on fake tensors of
+the CPU here.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from cxrloc.datasets.batches import Batch, ImageSet, evaluation_inputs, training_step
+from cxrloc.inference.versions import VERSIONS, make_versions
+from cxrloc.localization.heatmaps import cam
+from cxrloc.models.backbones import BACKBONES
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.networks import Network, build_network, inputs_of_architecture
+from cxrloc.models.probabilities import PROBABILITIES
+from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.training.feeding import feeding_for
+from cxrloc.training.fit_config import FitConfig
+from cxrloc.training.losses import LOSSES, loss_terms
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.step import parts_of, take_step
+
+CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
+IMAGES = 2
+FAST = ("phantom", "wang2017_resnet50_lse", "baltruschat2019_ft_meta")
+"""Three kinds of networks; the other recipes are marked slow."""
+
+
+def marked_slow(names: list[str], fast: tuple[str, ...]) -> list:
+    return [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
+@pytest.fixture(autouse=True)
+def without_a_card(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What would reach for the real card: pinned memory, and the card's random numbers."""
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext())
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def small_steps(config: FitConfig) -> FitConfig:
+    hardware = replace(config.hardware, fused=False)
+    return replace(
+        config,
+        batch_size=IMAGES,
+        accumulation=1,
+        precision="fp32",
+        averaging=0.0,
+        hardware=hardware,
+    )
+
+
+def image_set(recipe: Recipe) -> ImageSet:
+    reads = inputs_of_architecture(recipe.network.architecture)
+    views = 2 if Input.SECOND_VIEW in reads else 1
+    side = recipe.preprocessing.crop_from or recipe.preprocessing.size
+    depth = np.uint8 if (recipe.preprocessing.bit_depth or 16) <= 8 else np.uint16
+    labels = np.zeros((IMAGES, len(recipe.network.findings)), np.float32)
+    labels[:, 0] = 1
+    return ImageSet(
+        pixels=np.zeros((IMAGES * views, side, side), depth),
+        slots=np.arange(IMAGES * views).reshape(IMAGES, views),
+        labels=labels,
+        values=torch.zeros(IMAGES, 3) if Input.METADATA in reads else None,
+    )
+
+
+def network_on(device: torch.device, recipe: Recipe) -> Network:
+    with device:
+        return build_network(recipe.network)
+
+
+def batch_on(device: torch.device, recipe: Recipe) -> Batch:
+    feeding = feeding_for(recipe, small_steps(recipe.fit), recipe.data.condition, device)
+    (batch,) = training_step(image_set(recipe), range(IMAGES), step=0, feeding=feeding)
+    return batch
+
+
+@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+def test_batches_logits_and_loss_stay_on_the_card(name: str) -> None:
+    recipe = read_recipe(name)
+    batch, network = batch_on(CUDA, recipe), network_on(CUDA, recipe)
+    assert {each.device for each in (*batch.inputs, batch.labels)} == {CUDA}
+    logits, _ = network(*batch.inputs)
+    assert logits.shape == batch.labels.shape
+    loss = LOSSES[recipe.fit.loss](logits, batch.labels)
+    assert loss.device == loss_terms(recipe.fit.loss, batch.labels).device == CUDA
+    assert PROBABILITIES["sigmoid"](logits).device == CUDA
+    feeding = feeding_for(recipe, small_steps(recipe.fit), "", CUDA)
+    evaluated = evaluation_inputs(image_set(recipe), np.arange(IMAGES), feeding)
+    assert [each.shape for each in evaluated] == [each.shape for each in batch.inputs]
+
+
+@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+def test_maps_of_every_version_stay_on_the_card(name: str) -> None:
+    recipe = read_recipe(name)
+    network = network_on(CUDA, recipe).eval()
+    if inputs_of(network) != (Input.IMAGE,):
+        pytest.skip("a network of more inputs is bound to them before it makes maps")
+    assert isinstance(network, Localizer)
+    (images,) = batch_on(CUDA, recipe).inputs
+    for versions in VERSIONS.values():
+        affines = versions(*images.shape[-2:], 0)
+        for version in make_versions(images, affines[:2], recipe.preprocessing):
+            logits, maps = cam(network, version.images)
+            assert (logits.device, maps.device) == (CUDA, CUDA)
+
+
+@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+def test_a_step_gives_every_weight_that_learns_a_gradient(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DistributedDataParallel waits for ever for the gradient of a weight that has none."""
+    recipe = read_recipe(name)
+    network = network_on(CPU, recipe)
+    config = small_steps(recipe.fit)
+    parts = parts_of(network, config)
+    monkeypatch.setattr(parts.optimizer, "zero_grad", lambda: None)
+    take_step(network, parts, [batch_on(CPU, recipe)], config, step=0, rate=0.1)
+    learning = {key: p.grad for key, p in network.named_parameters() if p.requires_grad}
+    assert learning
+    assert [key for key, gradient in learning.items() if gradient is None] == []
+
+
+@pytest.mark.parametrize("name", marked_slow(list(BACKBONES), ("small_resnet", "resnet18")))
+def test_every_backbone_leaves_no_weight_without_a_gradient(name: str) -> None:
+    network = build_network(LocalizerConfig(name, ("Mass",), input_channels=1))
+    logits, _ = network(torch.zeros(2, 1, 256, 256))
+    logits.sum().backward()
+    assert [key for key, each in network.named_parameters() if each.grad is None] == []
