@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from pydicom import uid
 from pydicom.errors import BytesLengthException
 
+from cxrloc.images.dicom_bits import aligned
 from cxrloc.images.dicom_file import (
     DOUBLE_PIXELS,
     FLOAT_PIXELS,
@@ -36,11 +37,11 @@ from cxrloc.images.dicom_pixel_description import (
     PixelDescription,
     pixel_description,
 )
-from cxrloc.images.dicom_pixels import OFFSET_TABLES, aligned, stored_pixels
+from cxrloc.images.dicom_pixels import OFFSET_TABLES, stored_pixels
 from cxrloc.images.dicom_rendering import (
     RENDERING_TAGS,
-    palette_table,
     render,
+    render_palette,
     twelve_bit_table,
 )
 from cxrloc.images.dicom_values import code_of, numbers
@@ -144,7 +145,7 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
         with recorded_warnings():
             description, misaligned = aligned(description, words)
             if description.photometric == PALETTE:
-                rendering = palette_table(path, header, description, words)
+                rendering = render_palette(path, header, description, words)
             else:
                 rendering = render(path, header, description, words, voi)
                 stored_table = twelve_bit_table(header, description)

@@ -1,11 +1,10 @@
 """Stored words out of DICOM pixel data, whatever it is compressed with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer
 from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
@@ -13,6 +12,7 @@ from pydicom.pixels import get_decoder
 from cxrloc.images.codestreams import END_OF_IMAGE, CodedImage, coded_image
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import decode
+from cxrloc.images.dicom_bits import bits_warnings, in_range
 from cxrloc.images.dicom_file import DicomFile
 from cxrloc.images.dicom_pixel_description import PixelDescription, check_length
 from cxrloc.images.stored_pixels import Channels, Words
@@ -51,23 +51,6 @@ DECODERS = {
 
 All but Pillow's run in a process of their own, since gdcm ends the process on some damaged streams.
 """
-
-JPEG_2000 = (
-    uid.JPEG2000Lossless,
-    uid.JPEG2000,
-    uid.HTJ2KLossless,
-    uid.HTJ2KLosslessRPCL,
-    uid.HTJ2K,
-)
-"""Syntaxes whose streams know signed samples."""
-
-LOSSY = (
-    uid.JPEGBaseline8Bit,
-    uid.JPEGExtended12Bit,
-    uid.JPEGLSNearLossless,
-    uid.JPEG2000,
-    uid.HTJ2K,
-)
 
 # What pydicom and Pillow raise on damaged or contradictory pixel data.
 DECODING_ERRORS = (
@@ -169,7 +152,7 @@ def decoded_frame(
     expected = (description.rows, description.columns) + (3,) * (description.samples == 3)
     if pixels.shape != expected:
         raise _undecoded(path, syntax, f"{pixels.shape} samples came out of it, not {expected}")
-    words = _in_range(path, description, stream, pixels, has_overlay)
+    words = in_range(path, description, stream.bits if stream else None, pixels, has_overlay)
     return StoredPixels(words, photometric, warnings)
 
 
@@ -185,7 +168,9 @@ def _uncompressed(
         stored = np.frombuffer(file.pixels, f"{order}u{size}", count=shape[0] * shape[1])
         # Words of this machine's order are used where they lie in the file, without a copy.
         words = stored.reshape(shape).astype(f"u{size}", copy=False)
-        return StoredPixels(words, description.photometric, _above(words, description, has_overlay))
+        return StoredPixels(
+            words, description.photometric, bits_warnings(words, description, has_overlay)
+        )
     half_chroma = description.photometric.endswith("_422")
     options = _options(description, description.bits_allocated)
     if half_chroma:  # pydicom expands only the full range, and the range changes nothing
@@ -271,79 +256,6 @@ def _checked(path: Path, description: PixelDescription, stream: CodedImage | Non
 
 def _words(rows: int, columns: int, samples: int, bits: int) -> str:
     return f"{rows} rows x {columns} columns of {samples} x {bits} bits"
-
-
-def _in_range(
-    path: Path,
-    description: PixelDescription,
-    stream: CodedImage | None,
-    pixels: Integer[np.ndarray, "*shape"],
-    has_overlay: bool,
-) -> Words | Channels:
-    """Decoded samples as words of the allocated size, within the bits that are stored.
-
-    Lossy codecs overshoot: clipped. What a lossless one returns beyond the stored bits is part of
-    the image, so the header is wrong; unless it is an overlay, which the table of grey levels
-    leaves out.
-    """
-    bits, size = description.bits_stored, description.bits_allocated // 8
-    if description.syntax in LOSSY and description.high_bit == bits - 1 < 8 * size - 1:
-        signed = description.signed and description.syntax in JPEG_2000
-        low = -(2 ** (bits - 1)) if signed else 0
-        values = pixels if signed else pixels.view(f"u{pixels.itemsize}")
-        pixels = np.clip(values, low, low + 2**bits - 1)
-    words = pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
-    over = stream is not None and description.high_bit == bits - 1 and not has_overlay
-    if over and _share_above(words, description) > 0:
-        raise _undecoded(
-            path,
-            description.syntax,
-            f"the stream has {stream.bits if stream else 0} bits and uses more than the {bits} of "
-            "BitsStored (0028,0101)",
-        )
-    return words
-
-
-def _above(words: Words, description: PixelDescription, has_overlay: bool) -> tuple[str, ...]:
-    """A warning where bits above the stored ones are set and are no overlay."""
-    if has_overlay or not (share := _share_above(words, description)):
-        return ()
-    return (
-        f"{share:.0%} of the pixels use bits above BitsStored (0028,0101) {description.bits_stored}"
-        ", which are left out: if the header is wrong, the grey levels are too",
-    )
-
-
-def _share_above(words: Words | Channels, description: PixelDescription) -> float:
-    """Share of words with bits above the highest stored one that are no extension of the sign."""
-    top = description.high_bit + 1
-    if top == description.bits_allocated or words.max() < 2**top:
-        return 0.0
-    if not description.signed:
-        return float((words >= 2**top).mean())
-    # Sign-extended words wrap around to 0 .. 2^top - 1 when half the range is added.
-    half = words.dtype.type(2 ** (top - 1))
-    return float(((words + half >= 2**top) & (words >= 2**top)).mean())
-
-
-def aligned(
-    description: PixelDescription, words: Words
-) -> tuple[PixelDescription, tuple[str, ...]]:
-    """The description with the high bit that the words have, and a warning if it is another one.
-
-    Some headers place the stored bits at the top of each word, and the words have them at the
-    bottom.
-    """
-    shift = description.high_bit + 1 - description.bits_stored
-    at_bottom = replace(description, high_bit=description.bits_stored - 1)
-    below = words.dtype.type(2**shift - 1)
-    if shift == 0 or _share_above(words, at_bottom) or not (words & below).any():
-        return description, ()
-    said = (
-        f"HighBit (0028,0102) is {description.high_bit}, but the stored bits end at "
-        f"{at_bottom.high_bit}: so they are read"
-    )
-    return at_bottom, (said,)
 
 
 def _without_zeros(frame: bytes) -> bytes:

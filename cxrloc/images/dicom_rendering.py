@@ -5,15 +5,21 @@ not, as it inverts about the maximum of the image at hand.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, Int64
 from pydicom import Dataset
 
+from cxrloc.images.dicom_luts import (
+    PALETTE_TAGS,
+    LookupTable,
+    is_empty,
+    lookup_table,
+    palette,
+)
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_values import code_of, numbers, tag_of
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
@@ -29,11 +35,6 @@ NOT_FOR_DISPLAY = (
 )
 """X-ray angiography and radiofluoroscopy: their Modality LUT is not for display."""
 
-PALETTE_TAGS = tuple(
-    f"{colour}PaletteColorLookupTable{part}"
-    for colour in ("Red", "Green", "Blue")
-    for part in ("Descriptor", "Data")
-)
 RENDERING_TAGS = (
     *PALETTE_TAGS,
     "ModalityLUTSequence",
@@ -56,18 +57,6 @@ class Window:
     center: float
     width: float
     function: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LookupTable:
-    """A Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1): `entries[i]` is for input `first + i`.
-
-    `bits` is 8 or 16, what a palette's entries are stored in.
-    """
-
-    first: int
-    entries: Float[np.ndarray, " entry"]
-    bits: int = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,32 +118,22 @@ def render(
     )
 
 
-def palette_table(
+def render_palette(
     path: Path, header: Dataset, description: PixelDescription, words: Words
 ) -> Rendering:
-    """The grey levels of a PALETTE COLOR image whose palette is grey (PS3.3 C.7.6.3.1.5 and .6).
+    """The grey levels of a PALETTE COLOR image whose palette is grey.
 
     Raises:
-        CxrlocError: the palette is missing, damaged or in colour.
+        CxrlocError: the palette is missing, damaged, or in colour where pixels use it.
     """
-    stored = stored_values(description)
-    bounds = float(stored.min()), float(stored.max())
-    channels = []
-    deepest = 8
-    for colour in ("Red", "Green", "Blue"):
-        keyword = f"{colour}PaletteColorLookupTable"
-        item = Dataset()
-        item.set_original_encoding(*header.original_encoding)
-        for own, keyword_of in (("LUTDescriptor", "Descriptor"), ("LUTData", "Data")):
-            element = header.get_item(f"{keyword}{keyword_of}")
-            if element is not None:
-                item.add_new(own, element.VR or "OW", header[f"{keyword}{keyword_of}"].value)
-        table = lookup_table(path, item, f"{colour} palette", bounds)
-        channels.append(look_up(stored.astype(np.float64), table.first, table.entries))
-        deepest = max(deepest, table.bits if table.entries.max() > 255 else 8)
+    stored = stored_values(description).astype(np.float64)
+    tables = palette(path, header, (float(stored.min()), float(stored.max())))
+    channels = [look_up(stored, table.first, table.entries) for table in tables]
+    # Some palettes that call their entries 16-bit hold 8-bit ones.
+    deepest = max(table.bits if table.entries.max() > 255 else 8 for table in tables)
     shares = np.stack(channels, axis=1) / (2.0**deepest - 1)  # word channel
     used = shares[np.unique(words)]
-    if used.size and float(np.ptp(used, axis=1).max()) > LARGEST_COLOUR:
+    if float(np.ptp(used, axis=1).max()) > LARGEST_COLOUR:
         raise CxrlocError(f"{path}: a PALETTE COLOR image in colour; radiographs are grey")
     grey = np.clip(shares[:, 1], 0.0, 1.0).astype(np.float32)
     return Rendering(grey, "a palette of greys", ("a PALETTE COLOR image: its palette is grey",))
@@ -200,7 +179,7 @@ def voi_views(
         inputs: lowest and highest value that the view is applied to.
     """
     items = header.get("VOILUTSequence") or ()
-    full = [item for item in items if not _is_empty(item)]
+    full = [item for item in items if not is_empty(item)]
     tables: list[Window | LookupTable] = [
         lookup_table(path, item, "VOI LUT", inputs) for item in full
     ]
@@ -241,81 +220,6 @@ def _windows(header: Dataset, function: str) -> tuple[list[Window], tuple[str, .
     return windows, tuple(warnings)
 
 
-def _is_empty(item: Dataset) -> bool:
-    """Whether an item of a LUT sequence says nothing, as some writers leave it."""
-    return not any(item.get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
-
-
-def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, float]) -> LookupTable:
-    """A LUT from its descriptor (entries, first input, bits) and data.
-
-    Args:
-        path: names the file in errors.
-        item: holds LUTDescriptor (0028,3002) and LUTData (0028,3006).
-        kind: of LUT, for errors.
-        inputs: lowest and highest value that the table is applied to.
-
-    Raises:
-        CxrlocError: descriptor and data do not fit.
-    """
-    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    if isinstance(descriptor, bytes):  # a VR that is not the descriptor's
-        order = ">" if item.original_encoding[1] is False else "<"
-        descriptor = np.frombuffer(descriptor[:6], f"{order}u2").tolist()
-    if not isinstance(descriptor, Sequence) or len(descriptor) != 3 or data is None:
-        raise CxrlocError(
-            f"{path}: {kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing"
-        )
-    # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
-    length = int(descriptor[0]) % 2**16 or 2**16
-    entries = _entries(item, data, length)
-    if len(entries) < length:
-        raise CxrlocError(
-            f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
-            f"{length}"
-        )
-    first = _first_input(int(descriptor[1]), length, inputs)
-    bits = 16 if int(descriptor[2]) > 8 and entries.itemsize > 1 else 8
-    return LookupTable(first, entries[:length].astype(np.float64), bits)
-
-
-def _entries(
-    item: Dataset, data: object, length: int
-) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
-    """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte."""
-    if not isinstance(data, bytes):
-        # Of VR SS, entries above 32,767 come as negative numbers.
-        words = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2")
-        return words.view(np.uint8) if len(words) < length else words.astype(np.uint16)
-    big = item.original_encoding[1] is False
-    if len(data) >= 2 * length:
-        return np.frombuffer(data[: 2 * length], ">u2" if big else "<u2").astype(np.uint16)
-    # PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed entries.
-    if big and item["LUTData"].VR != "OB":
-        data = np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
-    return np.frombuffer(data, np.uint8)
-
-
-def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int:
-    """The first input of a LUT, whatever sign its VR gave it.
-
-    PS3.3 C.11.1.1 and C.11.2.1.1: it is signed where the table's inputs can be negative, else
-    unsigned, and many files have it in the other VR: so it is taken modulo 2^16, by that rule
-    where the table meets the inputs either way, else so that it does.
-
-    >>> _first_input(64512, 4096, (-1024.0, 3071.0)), _first_input(-25536, 100, (0.0, 65535.0))
-    (-1024, 40000)
-    """
-    unsigned = declared % 2**16
-    signed = (declared + 2**15) % 2**16 - 2**15
-    ruled, other = (signed, unsigned) if inputs[0] < 0 else (unsigned, signed)
-
-    def meets(first: int) -> bool:
-        return first <= inputs[1] and first + length > inputs[0]
-
-    return other if meets(other) and not meets(ruled) else ruled
-
-
 def _modality(
     path: Path,
     header: Dataset,
@@ -327,7 +231,7 @@ def _modality(
     bounds = float(values.min()), float(values.max())
     sequence = header.get("ModalityLUTSequence") or ()
     warnings: tuple[str, ...] = ()
-    if sequence and _is_empty(sequence[0]):
+    if sequence and is_empty(sequence[0]):
         warnings = ("the Modality LUT Sequence (0028,3000) is empty and left out",)
     elif sequence and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
         # PS3.3 C.8.7.1.1.2: it maps to values that are linear in the exposure, and not for display.

@@ -1,0 +1,112 @@
+"""Which bits of the stored words are the image."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer
+from pydicom import uid
+
+from cxrloc.images.dicom_pixel_description import PixelDescription
+from cxrloc.images.stored_pixels import Channels, Words
+from cxrloc.types import CxrlocError
+
+JPEG_2000 = (
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
+)
+"""Syntaxes whose streams know signed samples."""
+
+LOSSY = (
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000,
+    uid.HTJ2K,
+)
+
+
+def in_range(
+    path: Path,
+    description: PixelDescription,
+    stream_bits: int | None,
+    pixels: Integer[np.ndarray, "*shape"],
+    has_overlay: bool,
+) -> Words | Channels:
+    """Decoded samples as words of the allocated size, within the bits that are stored.
+
+    Lossy codecs overshoot: clipped. What a lossless one returns beyond the stored bits is part of
+    the image, so the header is wrong; unless it is an overlay, which the table of grey levels
+    leaves out.
+
+    Args:
+        path: names the file in errors.
+        description: of the pixels.
+        stream_bits: depth that the stream states; None where it states none.
+        pixels: what the decoder returned.
+        has_overlay: whether bits above the stored ones belong to an overlay.
+
+    Raises:
+        CxrlocError: a lossless stream has more bits than the header allows.
+    """
+    bits, size = description.bits_stored, description.bits_allocated // 8
+    if description.syntax in LOSSY and description.high_bit == bits - 1 < 8 * size - 1:
+        signed = description.signed and description.syntax in JPEG_2000
+        low = -(2 ** (bits - 1)) if signed else 0
+        values = pixels if signed else pixels.view(f"u{pixels.itemsize}")
+        pixels = np.clip(values, low, low + 2**bits - 1)
+    words = pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
+    over = stream_bits is not None and description.high_bit == bits - 1 and not has_overlay
+    if over and share_above(words, description) > 0:
+        raise CxrlocError(
+            f"{path}: PixelData (7FE0,0010), {description.syntax.name}: the stream has "
+            f"{stream_bits} bits and uses more than the {bits} of BitsStored (0028,0101)"
+        )
+    return words
+
+
+def bits_warnings(
+    words: Words, description: PixelDescription, has_overlay: bool
+) -> tuple[str, ...]:
+    """A warning where bits above the stored ones are set and are no overlay."""
+    if has_overlay or not (share := share_above(words, description)):
+        return ()
+    return (
+        f"{share:.0%} of the pixels use bits above BitsStored (0028,0101) {description.bits_stored}"
+        ", which are left out: if the header is wrong, the grey levels are too",
+    )
+
+
+def share_above(words: Words | Channels, description: PixelDescription) -> float:
+    """Share of words with bits above the highest stored one that are no extension of the sign."""
+    top = description.high_bit + 1
+    if top == description.bits_allocated or words.max() < 2**top:
+        return 0.0
+    if not description.signed:
+        return float((words >= 2**top).mean())
+    # Sign-extended words wrap around to 0 .. 2^top - 1 when half the range is added.
+    half = words.dtype.type(2 ** (top - 1))
+    return float(((words + half >= 2**top) & (words >= 2**top)).mean())
+
+
+def aligned(
+    description: PixelDescription, words: Words
+) -> tuple[PixelDescription, tuple[str, ...]]:
+    """The description with the high bit that the words have, and a warning if it is another one.
+
+    Some headers place the stored bits at the top of each word, and the words have them at the
+    bottom.
+    """
+    shift = description.high_bit + 1 - description.bits_stored
+    at_bottom = replace(description, high_bit=description.bits_stored - 1)
+    below = words.dtype.type(2**shift - 1)
+    if shift == 0 or share_above(words, at_bottom) or not (words & below).any():
+        return description, ()
+    said = (
+        f"HighBit (0028,0102) is {description.high_bit}, but the stored bits end at "
+        f"{at_bottom.high_bit}: so they are read"
+    )
+    return at_bottom, (said,)

@@ -1,0 +1,129 @@
+"""DICOM's lookup tables: Modality LUT, VOI LUT, and the palette of an image with colour indices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8, UInt16
+from pydicom import Dataset
+
+from cxrloc.types import CxrlocError
+
+PALETTE_COLOURS = ("Red", "Green", "Blue")
+PALETTE_TAGS = tuple(
+    f"{colour}PaletteColorLookupTable{part}"
+    for colour in PALETTE_COLOURS
+    for part in ("Descriptor", "Data")
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookupTable:
+    """A Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1): `entries[i]` is for input `first + i`.
+
+    `bits` is 8 or 16, what a palette's entries are stored in.
+    """
+
+    first: int
+    entries: Float[np.ndarray, " entry"]
+    bits: int = 16
+
+
+def is_empty(item: Dataset) -> bool:
+    """Whether an item of a LUT sequence says nothing, as some writers leave it."""
+    return not any(item.get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
+
+
+def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, float]) -> LookupTable:
+    """A LUT from its descriptor (entries, first input, bits) and data.
+
+    Args:
+        path: names the file in errors.
+        item: holds LUTDescriptor (0028,3002) and LUTData (0028,3006).
+        kind: of LUT, for errors.
+        inputs: lowest and highest value that the table is applied to.
+
+    Raises:
+        CxrlocError: descriptor and data do not fit.
+    """
+    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    if isinstance(descriptor, bytes):  # a VR that is not the descriptor's
+        order = ">" if item.original_encoding[1] is False else "<"
+        descriptor = np.frombuffer(descriptor[:6], f"{order}u2").tolist()
+    if not isinstance(descriptor, Sequence) or len(descriptor) != 3 or data is None:
+        raise CxrlocError(
+            f"{path}: {kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing"
+        )
+    # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
+    length = int(descriptor[0]) % 2**16 or 2**16
+    entries = _entries(item, data, length)
+    if len(entries) < length:
+        raise CxrlocError(
+            f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
+            f"{length}"
+        )
+    first = _first_input(int(descriptor[1]), length, inputs)
+    bits = 16 if int(descriptor[2]) > 8 and entries.itemsize > 1 else 8
+    return LookupTable(first, entries[:length].astype(np.float64), bits)
+
+
+def _entries(
+    item: Dataset, data: object, length: int
+) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
+    """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte."""
+    if not isinstance(data, bytes):
+        # Of VR SS, entries above 32,767 come as negative numbers.
+        words = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2")
+        return words.view(np.uint8) if len(words) < length else words.astype(np.uint16)
+    big = item.original_encoding[1] is False
+    if len(data) >= 2 * length:
+        return np.frombuffer(data[: 2 * length], ">u2" if big else "<u2").astype(np.uint16)
+    # PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed entries.
+    if big and item["LUTData"].VR != "OB":
+        data = np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
+    return np.frombuffer(data, np.uint8)
+
+
+def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int:
+    """The first input of a LUT, whatever sign its VR gave it.
+
+    PS3.3 C.11.1.1 and C.11.2.1.1: it is signed where the table's inputs can be negative, else
+    unsigned, and many files have it in the other VR: so it is taken modulo 2^16, by that rule
+    where the table meets the inputs either way, else so that it does.
+
+    >>> _first_input(64512, 4096, (-1024.0, 3071.0)), _first_input(-25536, 100, (0.0, 65535.0))
+    (-1024, 40000)
+    """
+    unsigned = declared % 2**16
+    signed = (declared + 2**15) % 2**16 - 2**15
+    ruled, other = (signed, unsigned) if inputs[0] < 0 else (unsigned, signed)
+
+    def meets(first: int) -> bool:
+        return first <= inputs[1] and first + length > inputs[0]
+
+    return other if meets(other) and not meets(ruled) else ruled
+
+
+def palette(path: Path, header: Dataset, inputs: tuple[float, float]) -> list[LookupTable]:
+    """The red, green and blue tables of a PALETTE COLOR image (PS3.3 C.7.6.3.1.5 and .6).
+
+    Args:
+        path: names the file in errors.
+        header: the data set.
+        inputs: lowest and highest value that a pixel can have.
+
+    Raises:
+        CxrlocError: a table is missing or damaged.
+    """
+    tables = []
+    for colour in PALETTE_COLOURS:
+        item = Dataset()
+        item.set_original_encoding(*header.original_encoding)
+        for own, part in (("LUTDescriptor", "Descriptor"), ("LUTData", "Data")):
+            keyword = f"{colour}PaletteColorLookupTable{part}"
+            element = header.get_item(keyword)
+            if element is not None:
+                item.add_new(own, element.VR or "OW", header[keyword].value)
+        tables.append(lookup_table(path, item, f"{colour} palette", inputs))
+    return tables
