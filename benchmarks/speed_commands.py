@@ -22,6 +22,7 @@ import pydicom
 import torch
 from pydicom.uid import ExplicitVRLittleEndian
 
+from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import Failure, InferenceSettings
@@ -67,7 +68,7 @@ def seconds_of_heatmap(images: Path, model: Path, out: Path) -> float:
     """The flow behind `cxrloc heatmap`, as the command runs it."""
     options = HeatmapOptions(models=(str(model),), inference=InferenceSettings(batch_size=8))
     start = time.perf_counter()
-    for result in heatmap([images], out, options):
+    for result in heatmap([images], Destination(out), options):
         if isinstance(result, Failure):
             raise SystemExit(f"{result.image_id}: {result.reason}")
     return time.perf_counter() - start
@@ -109,7 +110,7 @@ def memory(folder: Path, count: int) -> None:
     model = write_network(folder / "small.safetensors", "small_resnet", 256)
     options = HeatmapOptions(models=(str(model),))
     print("\n| images done | resident memory, MB |\n|---|---|")
-    for done, _ in enumerate(heatmap([images], folder / "out", options), start=1):
+    for done, _ in enumerate(heatmap([images], Destination(folder / "out"), options), start=1):
         if done % max(1, count // 10) == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             print(f"| {done} | {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:.0f} |", flush=True)

@@ -1,5 +1,6 @@
 """`cxrloc heatmap`: picture, findings and boxes of each radiograph."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +10,11 @@ import typer
 from cxrloc.cli.options import (
     BatchSize,
     Device,
+    LogJson,
     Method,
     Models,
-    Out,
+    NewOut,
+    Overwrite,
     PairingChoice,
     Pairs,
     Products,
@@ -21,7 +24,15 @@ from cxrloc.cli.options import (
     Versions,
     Workers,
 )
-from cxrloc.cli.terminal import clear_errors, console, show_failures, with_progress
+from cxrloc.cli.terminal import (
+    clear_errors,
+    console,
+    expect,
+    refuse_missing,
+    show_failures,
+    show_warnings,
+    with_progress,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,76 +49,109 @@ def heatmap(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Findings drawn, most probable first.")] = 3,
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    below_operating_point: Annotated[
+        bool,
+        typer.Option(
+            "--below-operating-point",
+            help="Also draw and write boxes of findings below their operating point.",
+        ),
+    ] = False,
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
-    save_maps: Annotated[bool, typer.Option(help="Write raw maps of all findings (npz).")] = False,
+    write: Annotated[
+        str,
+        typer.Option(
+            help="Files of each image, with commas between: png, json, npz (raw maps of all "
+            "findings). An interrupted run goes on only with json."
+        ),
+    ] = "png,json",
+    save_maps: Annotated[bool, typer.Option("--save-maps", help="Also write npz.")] = False,
+    uids: Annotated[
+        bool, typer.Option("--uids", help="Write SOP Instance UIDs of DICOM files into the JSON.")
+    ] = False,
     products: Products = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
-    out: Out = Path("cxrloc-out"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
-    """Picture, findings and boxes of each radiograph."""
-    with clear_errors(quiet):
+    """Picture, findings and boxes of each radiograph.
+
+    Called again with the same settings, it leaves out the images that are done.
+    """
+    with clear_errors(quiet, log_json):
+        refuse_missing(paths, model or [])
+        from cxrloc.files.run_folder import Destination
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
+        from cxrloc.pipeline.image_report import ReportSettings
 
+        kinds = [kind.strip() for kind in write.split(",")] + ["npz"] * save_maps
         options = flow.HeatmapOptions(
             models=tuple(model or [DEFAULT_MODEL]),
-            top=top,
-            thresholds=tuple(threshold),
             voi=voi,
-            products=products,
-            save_maps=save_maps,
+            write=tuple(dict.fromkeys(kinds)),
+            report=ReportSettings(top, tuple(threshold), products, below_operating_point, uids),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
                 method, tuple(finding or ()), versions, device, batch_size, workers, seed
             ),
         )
-        results = flow.heatmap(paths, out, options)
-        show_each(results, top, out, quiet)
+        results = flow.heatmap(paths, Destination(out, overwrite), options, expect)
+        show_each(results, top, quiet)
 
 
-def show_each(results: Iterable[Any], top: int, out: Path, quiet: bool) -> None:
+def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
     """Print the model, each image as it comes, where they are; a failure makes exit status 1."""
     from cxrloc.inference.batches import Failure
     from cxrloc.inference.hierarchy import ALONG_TREE
     from cxrloc.models.provenance import caption_of
 
     screen = console()
-    done, failures = 0, []
+    counts, warnings = Counter[str](), Counter[str]()
+    last = None
     for result in with_progress(results, quiet):
         if isinstance(result, Failure):
-            failures.append(result)
+            counts["failed"] += 1
             show_failures([result])
-        elif not quiet:
-            if not done:
-                screen.print(caption_of(result.report["model"]))
-                if result.report["products_along_tree"]:
-                    screen.print(ALONG_TREE)
-            screen.print(findings_table(result, top))
-            done += 1
-    if done:
-        screen.print(f"Pictures and boxes are in {out}")
-    if failures:
+            continue
+        new = [text for text in result.report["warnings"] if text not in warnings]
+        warnings.update(result.report["warnings"])
+        show_warnings(f"{result.report['image']}: {text}" for text in new)
+        counts["skipped" if result.skipped else "done"] += 1
+        if not quiet and last is None:
+            screen.print(caption_of(result.model))
+            if result.report["products_along_tree"]:
+                screen.print(ALONG_TREE)
+        if not quiet and not result.skipped:
+            screen.print(findings_table(result.report, top))
+        last = result
+    show_warnings(f"{text} ({n} images)" for text, n in warnings.items() if n > 1)
+    if last is not None and not quiet:
+        if counts["skipped"]:
+            screen.print(f"{counts['skipped']} images were done before and are left as they are.")
+        screen.print(f"Pictures and boxes are in {last.folder}")
+    if counts["failed"]:
         raise typer.Exit(1)
 
 
-def findings_table(result: Any, top: int) -> "RenderableType":
-    """The most probable findings of one image, with their boxes, under its warnings."""
+def findings_table(report: Any, top: int) -> "RenderableType":
+    """The most probable findings of one image, with their boxes, under its name."""
     from rich import box as lines
     from rich.console import Group
     from rich.table import Table
 
-    from cxrloc.pipeline.heatmap import top_findings
+    from cxrloc.files.text import one_line
+    from cxrloc.pipeline.image_report import top_findings
 
-    report = result.report
     table = Table(box=lines.SIMPLE_HEAD)
     for heading in ("Finding", "Probability", "Threshold", "Box: x, y, to x, y", "Score"):
         table.add_column(heading, justify="left" if heading == "Finding" else "right")
@@ -115,9 +159,10 @@ def findings_table(result: Any, top: int) -> "RenderableType":
         below = " (below operating point)" if row["above_operating_point"] is False else ""
         head = [f"{row['finding']}{below}", f"{row['probability']:.3f}"]
         if not row["boxes"]:
-            table.add_row(*head, "", "flat map, no box" if row["degenerate"] else "no box", "")
+            why = "flat map, no box" if row["degenerate"] else "no box" if not below else ""
+            table.add_row(*head, "", why, "")
         for box in row["boxes"]:
             corners = " ".join(f"{box[side]:.0f}" for side in ("x_min", "y_min", "x_max", "y_max"))
             table.add_row(*head, f"{box['threshold']:g}", corners, f"{box['score']:.3f}")
             head = ["", ""]
-    return Group(report["image"], *(f"Warning: {w}" for w in report["warnings"]), table)
+    return Group(one_line(report["image"]), table)

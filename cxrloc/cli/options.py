@@ -7,6 +7,22 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+NewOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder for the results.  [default: cxrloc-COMMAND, or the next free number]",
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Remove what another run wrote into --out, and begin anew."),
+]
+LogJson = Annotated[
+    bool,
+    typer.Option("--log-json", help="Write stderr as one JSON object per line, for machines."),
+]
 TruthLabels = Annotated[
     Path | None,
     typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
@@ -91,7 +107,9 @@ Deterministic = Annotated[
     typer.Option("--deterministic", help="The same run on the same device gives the same weights."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images in one forward pass.")]
+BatchSize = Annotated[
+    int, typer.Option(min=1, help="Images in one forward pass on a GPU; a CPU takes one at a time.")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
 TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
 TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -132,6 +133,7 @@ class _Progress:
 
     what: str = "Images"
     done: int = 0
+    failed: int = 0
     total: int | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -143,13 +145,14 @@ class _Progress:
         return f" after {self.done}{of} {self.what.lower()}"
 
     def line(self) -> str:
-        """Count, rate and time left."""
+        """Count, failures, rate and time left."""
         rate = self.done / max(time.monotonic() - self.started, 1e-9)
-        text = f"{self.what}: {self.done}"
+        of = "" if self.total is None else f" of {self.total}"
+        text = f"{self.what}: {self.done}{of} done, {self.failed} failed, {rate:.2g} per second"
         if self.total is None:
-            return f"{text}, {rate:.2g} per second"
+            return text
         minutes, seconds = divmod(round((self.total - self.done) / max(rate, 1e-9)), 60)
-        return f"{text} of {self.total}, {rate:.2g} per second, {minutes}:{seconds:02d} left"
+        return f"{text}, {minutes}:{seconds:02d} left"
 
 
 _progress = _Progress()
@@ -157,25 +160,59 @@ _progress = _Progress()
 
 def _start_progress(what: str = "Images", total: int | None = None) -> _Progress:
     global _progress
-    _progress = _Progress(what, 0, total)
+    _progress = _Progress(what, total=total)
     return _progress
 
 
 def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
     """The items, with a bar on a terminal, and elsewhere a line on stderr every half minute."""
-    from rich.progress import track
+    from rich.progress import Progress
 
     screen = console(stderr=True)
-    total = len(items) if isinstance(items, Sized) else None
-    progress = _start_progress(what, total)
+    progress = _start_progress(what, len(items) if isinstance(items, Sized) else None)
     said = progress.started
-    hidden = quiet or not screen.is_terminal
-    for item in track(items, what, total, console=screen, disable=hidden, transient=True):
-        progress.done += 1
-        if not screen.is_terminal and time.monotonic() - said >= PROGRESS_SECONDS:
-            said = time.monotonic()
-            log.info("%s", progress.line())
-        yield item
+    bar = Progress(console=screen, disable=quiet or not screen.is_terminal, transient=True)
+    task = bar.add_task(what, total=progress.total)
+    with bar:
+        for item in items:
+            progress.done += 1
+            progress.failed += hasattr(item, "reason")  # as every kind of failure has
+            bar.update(task, total=progress.total, completed=progress.done)
+            if not screen.is_terminal and time.monotonic() - said >= PROGRESS_SECONDS:
+                said = time.monotonic()
+                log.info("%s", progress.line())
+            yield item
+
+
+def expect(total: int) -> None:
+    """Tell the progress shown by `with_progress` how many items will come."""
+    _progress.total = total
+
+
+def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
+    """End at once where nothing of what was named exists, before anything heavy is imported.
+
+    Where only some inputs are missing, the command does the others and names these.
+
+    Args:
+        paths: inputs.
+        models: names or files; one that looks like a file must be one.
+    """
+    if not any(map(exists, paths)):
+        show_failures([(str(path), "No such file or directory") for path in paths])
+        raise typer.Exit(1)
+    for name in models:
+        if name.endswith(".safetensors") and not exists(Path(name)):
+            log.error("Error: --model %s: no such file", name)
+            raise typer.Exit(2)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; a name that the system refuses is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:

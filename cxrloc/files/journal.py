@@ -6,12 +6,14 @@ A run that was interrupted reads them back and computes only the images that are
 import base64
 import json
 from collections.abc import Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cxrloc.files.whole import append_line
+from cxrloc.types import CxrlocError
 
 
 def file_signature(*paths: Path | None) -> str:
@@ -29,6 +31,19 @@ def file_signature(*paths: Path | None) -> str:
         except OSError:
             parts.append(str(path))
     return "; ".join(parts)
+
+
+def content_hash(path: Path) -> str:
+    """The SHA-256 of a file's content, by which settings name a file wherever it lies.
+
+    Raises:
+        CxrlocError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CxrlocError(f"{path}: {error.strerror or 'cannot be read'}") from error
 
 
 class Journal:

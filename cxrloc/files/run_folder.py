@@ -102,6 +102,8 @@ def open_run(
         write_json(path / MARK, {**mark, "finished": True})
         (path / JOURNAL).unlink(missing_ok=True)
     finally:
+        if not any((path / name).exists() for name in (LIST, JOURNAL)):
+            _leave_unused(path)  # the run was refused before it wrote anything
         lock.release()
 
 
@@ -113,7 +115,23 @@ def check_folder(out: Path | None) -> None:
         DiskError: the disk is full or read-only.
     """
     if out is not None:
-        _make(out)
+        make_folder(out)
+
+
+def make_folder(out: Path) -> None:
+    """Make an output folder, before any work.
+
+    Raises:
+        UsageError: it cannot be made or written to.
+        DiskError: the disk is full or read-only.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".cxrloc-write-test"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(out, error) from error
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
@@ -184,7 +202,7 @@ class FolderInUseError(UsageError):
 
 
 def _locked(path: Path) -> FileLock:
-    _make(path)
+    make_folder(path)
     lock = FileLock(path / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -196,16 +214,6 @@ def _locked(path: Path) -> FileLock:
     except OSError as error:
         raise _refused(path, error) from error
     return lock
-
-
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".cxrloc-write-test"
-        probe.touch()
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise _refused(out, error) from error
 
 
 def _refused(out: Path, error: OSError) -> DiskError | UsageError:
@@ -241,6 +249,14 @@ def _list_file(folder: Path, file: Path) -> None:
     """Note a file as written by this run; others, such as a cache elsewhere, are not noted."""
     if file.name not in (MARK, LIST) and file.is_relative_to(folder):
         append_line(folder / LIST, json.dumps(str(file.relative_to(folder))))
+
+
+def _leave_unused(folder: Path) -> None:
+    """Remove the hidden files, and the folder itself where nothing else is in it."""
+    with suppress(OSError):
+        for name in (MARK, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _remove_former(folder: Path) -> None:

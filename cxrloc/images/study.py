@@ -11,6 +11,7 @@ from cxrloc.images.formats import HEAD, file_format_of, open_regular
 from cxrloc.types import CxrlocError, View
 
 _TAGS = (
+    "SOPInstanceUID",
     "StudyInstanceUID",
     "ViewPosition",
     "ViewCodeSequence",
@@ -29,11 +30,13 @@ class Study(NamedTuple):
         uid: Study Instance UID; empty where the file names none or is no DICOM file.
         view: projection, None where unknown.
         acquired: sorts images by Acquisition or else Content date and time, then Instance Number.
+        image_uid: SOP Instance UID (0008,0018) of the image itself; empty as `uid` is.
     """
 
     uid: str
     view: View | None
     acquired: tuple[str, str, int]
+    image_uid: str = ""
 
 
 UNKNOWN = Study("", None, ("", "", 0))
@@ -57,6 +60,7 @@ def read_study(path: Path) -> Study:
             time = header.get("AcquisitionTime") or header.get("ContentTime") or ""
             number = int(header.get("InstanceNumber") or 0)
             uid = str(header.get("StudyInstanceUID") or "")
-            return Study(uid, view_of(header), (str(date), str(time), number))
+            own = str(header.get("SOPInstanceUID") or "")
+            return Study(uid, view_of(header), (str(date), str(time), number), own)
     except (CxrlocError, *PARSING_ERRORS):
         return UNKNOWN

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.files.text import one_line
+from cxrloc.files.whole import DiskError
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.inference.threads import map_in_threads
@@ -32,7 +34,7 @@ class InferenceSettings:
         findings: to localize; empty for all that the models share.
         versions: a name of `VERSIONS`: the image as it is, or several versions of it averaged.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
-        batch_size: images in one forward pass.
+        batch_size: images in one forward pass on an accelerator; a CPU takes one at a time.
         workers: threads that read files ahead.
         seed: of the random transforms of test-time augmentation.
     """
@@ -65,6 +67,20 @@ class Failure(NamedTuple):
 
     image_id: str
     reason: str
+
+
+def failure_of(image_id: str, error: Exception) -> Failure:
+    """The failure of one image by any error, which does not stop the others.
+
+    Raises:
+        DiskError: the error concerns every further image too.
+    """
+    if isinstance(error, DiskError):
+        raise error
+    if isinstance(error, CxrlocError):
+        return Failure(image_id, str(error))
+    what = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
+    return Failure(image_id, one_line(f"{image_id}: cannot be processed ({what})"))
 
 
 class Prepared(NamedTuple):
@@ -128,18 +144,42 @@ def in_batches(
         try:
             radiograph = image.read()
             inputs = [_network_input(model, radiograph, image) for model in models]
-        except CxrlocError as error:
-            return Failure(image.image_id, str(error))
+        except Exception as error:
+            return failure_of(image.image_id, error)
         # Stored values have been read where they are needed; the file need not stay open.
         radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
         return Prepared(image.image_id, radiograph, inputs)
 
+    # On a CPU the last bits of a result depend on how many images are computed together, and
+    # together is no faster. One at a time, numbers depend neither on the batch size nor on where
+    # an interrupted run goes on.
+    together = 1 if device.type == "cpu" else settings.batch_size
     prepared = map_in_threads(prepare, images, settings.workers)
-    while chunk := list(islice(prepared, settings.batch_size)):
+    while chunk := list(islice(prepared, together)):
         batch = [item for item in chunk if isinstance(item, Prepared)]
-        done = iter(compute(batch) if batch else ())
+        done = iter(_computed(batch, compute))
         for item in chunk:
             yield item if isinstance(item, Failure) else next(done)
+
+
+def _computed(
+    batch: Sequence[Prepared], compute: Callable[[Sequence[Prepared]], Sequence[T]]
+) -> list[T | Failure]:
+    """The results of a batch; if it fails, those of its images one by one, to find which fails.
+
+    Raises:
+        CxrlocError: `compute` refuses the model or the options, whatever the image.
+    """
+    if not batch:
+        return []
+    try:
+        return [*compute(batch)]
+    except CxrlocError:
+        raise
+    except Exception as error:
+        if len(batch) == 1:
+            return [failure_of(batch[0].image_id, error)]
+        return [result for item in batch for result in _computed([item], compute)]
 
 
 def _network_input(

@@ -44,10 +44,11 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A box to draw, in original pixels."""
+    """A box to draw, in original pixels; a thin one is drawn behind the others."""
 
     box: Box
     role: Role
+    thin: bool = False
 
 
 def draw_panel(
@@ -80,13 +81,13 @@ def draw_panel(
     draw = ImageDraw.Draw(panel)
     draw.text((2, 2), _shortened(title, width - 4), fill=TEXT, font=_font())
     scale = width / columns, height / rows
-    # The expert's box goes on top of the claims.
-    for mark in sorted(marks, key=lambda mark: mark.role is Role.EXPERT):
+    # The expert's box goes on top of the claims, and thin boxes below all.
+    for mark in sorted(marks, key=lambda mark: (not mark.thin, mark.role is Role.EXPERT)):
         corners = [
             (mark.box.x_min * scale[0], mark.box.y_min * scale[1] + LINE_HEIGHT),
             (mark.box.x_max * scale[0] - 1, mark.box.y_max * scale[1] - 1 + LINE_HEIGHT),
         ]
-        _draw_rectangle(draw, corners, mark.role)
+        _draw_rectangle(draw, corners, mark.role, mark.thin)
     return panel
 
 
@@ -193,14 +194,15 @@ def _cells_around(cells: int, pixels: int, scale: float, shift: float) -> tuple[
 
 
 def _draw_rectangle(
-    draw: ImageDraw.ImageDraw, corners: list[tuple[float, float]], role: Role
+    draw: ImageDraw.ImageDraw, corners: list[tuple[float, float]], role: Role, thin: bool = False
 ) -> None:
     """A rectangle over a dark halo, so that it shows on bone and on air."""
     (left, top), (right, bottom) = corners
     ring = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    draw.line(ring, fill=(0, 0, 0), width=4)
+    line = 1 if thin else 2
+    draw.line(ring, fill=(0, 0, 0), width=2 * line)
     if role.dash is None:
-        draw.line(ring, fill=role.colour, width=2)
+        draw.line(ring, fill=role.colour, width=line)
         return
     dash, gap = role.dash
     for (x0, y0), (x1, y1) in pairwise(ring):
@@ -208,7 +210,7 @@ def _draw_rectangle(
         for start in np.arange(0, length, dash + gap):
             ends = [start / length, min(start + dash, length) / length]
             segment = [(x0 + end * (x1 - x0), y0 + end * (y1 - y0)) for end in ends]
-            draw.line(segment, fill=role.colour, width=2)
+            draw.line(segment, fill=role.colour, width=line)
 
 
 def _draw_key(

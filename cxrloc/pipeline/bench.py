@@ -22,6 +22,7 @@ from cxrloc.evaluation.localization.scores import (
 from cxrloc.evaluation.localization.tables import COLUMNS, localization_frame, rows_of
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.files.run_folder import make_folder
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.localization.regions import check_thresholds
@@ -52,7 +53,6 @@ from cxrloc.pipeline.image_sets import (
     read_images,
     refuse_contamination,
 )
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
 from cxrloc.types import CxrlocError, MatchRule, Measurement, UsageError

@@ -21,11 +21,11 @@ from cxrloc.evaluation.localization.tables import (
     views_frame,
     wang_tables,
 )
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
 from cxrloc.pipeline.claims import Claims, warning_lines
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.types import Detection, Measurement, UsageError
 
 

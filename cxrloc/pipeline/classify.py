@@ -36,6 +36,7 @@ from cxrloc.evaluation.classification.units import (
     split_units,
 )
 from cxrloc.evaluation.published import published_means
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
 from cxrloc.inference.paired_images import paired_images
@@ -62,7 +63,6 @@ from cxrloc.pipeline.classify_inputs import (
     source_of_labels,
 )
 from cxrloc.pipeline.image_sets import ImageSet
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.own_split import leaked_patients
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels, versions

@@ -32,6 +32,7 @@ from cxrloc.evaluation.result_folders import (
     read_run,
     refuse_other_labels,
 )
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import check_names
@@ -40,7 +41,6 @@ from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.claims import claims_of_detections
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.image_sets import read_images
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError

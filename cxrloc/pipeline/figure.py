@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cxrloc.files.run_folder import make_folder
 from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.results import leaks
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import FitConfig, counts_epochs, learning_rate, resolved
 from cxrloc.types import UsageError

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.tables import classification_frame
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
@@ -16,7 +17,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.classify_inputs import PredictionWatch
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.own_split import own_recipe
 from cxrloc.pipeline.run_card import versions
 from cxrloc.types import ClassificationReport, UsageError

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from cxrloc.evaluation.published import published
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import write_csv
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.reports.clauses import Clustering, cluster_clauses
 from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
 from cxrloc.reports.dependency import dependency_engine

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.image_cache import Watch
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import whole_file
 from cxrloc.inference.batches import choose_device
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.train import TrainOptions, check_before_data, recipe_of
 from cxrloc.training.data import training_data
 from cxrloc.training.feeding import feeding_for, images_learned, training_batches

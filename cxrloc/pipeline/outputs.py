@@ -1,67 +1,84 @@
-"""Which file each result goes to."""
+"""Where the results of each image go."""
 
+import logging
+import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
+from cxrloc.files.run_folder import MARK
 from cxrloc.images.folders import find_images, output_stem
+from cxrloc.pipeline.writers import WRITERS
 from cxrloc.types import UsageError
 
-SUFFIXES = (".png", ".json", ".npz")
-"""What may be written for an image."""
+LONGEST_NAME = 230
+"""Bytes of a name without ending; file systems allow 255 with it."""
+
+log = logging.getLogger(__name__)
 
 
 def plan_outputs(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Every image under the paths, and the place of its results below the output folder.
 
-    An image found in a folder keeps its sub-folders; only known suffixes are cut from its name. A
-    path that does not exist is planned too: reading it fails, by name, and the others go on. What
-    lies in the output folder itself, such as earlier pictures, is no input of a folder's search.
+    An image found in a folder keeps its sub-folders; only known suffixes are cut from its name. Of
+    two images whose results would have one name, the second gets a number behind it, and the log
+    says so. A path that does not exist is planned too: reading it fails, by name, and the others go
+    on. Results of this and of other runs, such as earlier pictures, are no input of a folder's
+    search.
 
     Raises:
-        UsageError: two images would write the same results, a result would replace an image, or
-            there is no image at all.
+        UsageError: a result would replace an image, or there is no image at all.
     """
     planned: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
     for path in paths:
         for image in find_images([path]) if path.is_dir() else [path]:
-            if path.is_dir() and path.resolve() != out.resolve() and _lies_in(image, out):
+            if image in planned or (path.is_dir() and _is_result(image, path, out)):
                 continue
             folder = image.relative_to(path).parent if path.is_dir() else Path()
-            planned[image] = folder / output_stem(image)
+            stem = folder / _short(output_stem(image))
+            planned[image] = _free(stem, taken)
+            if planned[image] != stem:
+                said = "%s: its results are named %s, since those of %s have its name"
+                log.warning(said, image, planned[image], taken[stem])
+            taken[planned[image]] = image
     if not planned:
         raise UsageError(f"no DICOM, PNG or JPEG file in {', '.join(map(str, paths))}")
-    owner: dict[Path, Path] = {}
-    for image, stem in planned.items():
-        if stem in owner:
-            raise UsageError(
-                f"{owner[stem]} and {image} would both write {stem}.png: "
-                "rename one, or run them into separate --out folders"
-            )
-        owner[stem] = image
     inputs = {image.resolve() for image in planned}
-    for stem in owner:
-        for suffix in SUFFIXES:
-            if (written := (out / f"{stem}{suffix}").resolve()) in inputs:
+    for stem in taken:
+        for writer in WRITERS.values():
+            if (written := (out / f"{stem}{writer.ending}").resolve()) in inputs:
                 raise UsageError(
                     f"{written} is an image and would be replaced: choose another --out"
                 )
     return planned
 
 
-def make_folder(out: Path) -> None:
-    """Make the output folder before any work starts.
-
-    Raises:
-        UsageError: it cannot be made, or nothing can be written there.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".cxrloc-write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror or error}") from error
+def _free(stem: Path, taken: dict[Path, Path]) -> Path:
+    """The stem, or the first of stem-2, stem-3, ... that no other image has."""
+    number, free = 1, stem
+    while free in taken:
+        number += 1
+        free = stem.with_name(f"{stem.name}-{number}")
+    return free
 
 
-def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _short(name: str) -> str:
+    """The name, or where it is too long for an ending its beginning and a hash of all of it."""
+    content = os.fsencode(name)
+    if len(content) <= LONGEST_NAME:
+        return name
+    return f"{os.fsdecode(content[:200])}-{sha256(content).hexdigest()[:16]}"
+
+
+def _is_result(image: Path, searched: Path, out: Path) -> bool:
+    """Whether an image below a searched folder was written by this or another run."""
+    searched, out, image = searched.resolve(), out.resolve(), image.resolve()
+    if searched != out and image.is_relative_to(out):
+        return True
+    below = [folder for folder in image.parents if folder.is_relative_to(searched)]
+    return any(map(_is_run_folder, (folder for folder in below if folder != searched)))
+
+
+def _is_run_folder(folder: Path) -> bool:
+    return (folder / MARK).exists()

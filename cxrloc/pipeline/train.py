@@ -12,12 +12,12 @@ import torch
 
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify_inputs import source_of_labels
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import versions
 from cxrloc.recipe import chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.trust.table import TESTS, trust_frame
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table
 from cxrloc.inference.batches import Failure
 from cxrloc.inference.paired_images import paired_images
@@ -19,7 +20,6 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
-from cxrloc.pipeline.outputs import make_folder
 from cxrloc.pipeline.run_card import describe_labels, versions
 from cxrloc.pipeline.trust_cases import (
     Case,

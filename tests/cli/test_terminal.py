@@ -112,7 +112,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(
     with clear_errors():
         assert [*with_progress([1, 2], quiet=False)] == [1, 2]
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("Images: 1 of 2, ")
+    assert first.startswith("Images: 1 of 2 done, 0 failed, ")
     assert second.endswith("per second, 0:00 left")
 
 

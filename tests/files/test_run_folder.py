@@ -40,6 +40,19 @@ def test_an_interrupted_run_of_the_same_settings_goes_on(tmp_path: Path) -> None
         assert folder.journal.find("a", "") is None
 
 
+def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path: Path) -> None:
+    def refused(out: Path) -> None:
+        with open_run("bench", Destination(out), SETTINGS):
+            raise UsageError("--finding Cold: no such finding")
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/notes.txt").touch()
+    for out in (tmp_path / "new", tmp_path / "own"):
+        with pytest.raises(UsageError, match="Cold"):
+            refused(out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["own", "notes.txt"]
+
+
 @pytest.mark.parametrize("finished", [True, False])
 @pytest.mark.parametrize(
     ("other", "said"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import Failure, InferenceSettings
@@ -119,7 +120,7 @@ def test_heatmap_pairs_dicom_files_by_study_and_draws_both_views(dualnet, tmp_pa
             StudyInstanceUID=study,
         )
     options = HeatmapOptions((str(dualnet),), inference=INFERENCE)
-    first, second, alone = heatmap([files], tmp_path / "out", options)
+    first, second, alone = heatmap([files], Destination(tmp_path / "out"), options)
     assert isinstance(alone, Failure)
     assert "c.dcm: dual reads a frontal and a lateral image together" in alone.reason
     probabilities = [

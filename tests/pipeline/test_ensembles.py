@@ -14,6 +14,7 @@ from cxrloc.datasets import read_dataset
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.files.run_folder import Destination
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.map_files import Probabilities, read_maps
@@ -59,8 +60,8 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def localized(image: Path, models: list[str], out: Path) -> tuple[Probabilities, Heatmaps, dict]:
     """Probabilities, raw maps and report of an image, as `heatmap` writes them."""
-    options = HeatmapOptions(tuple(models), save_maps=True, inference=INFERENCE)
-    assert len(list(heatmap([image], out, options))) == 1
+    options = HeatmapOptions(tuple(models), write=("npz", "json"), inference=INFERENCE)
+    assert len(list(heatmap([image], Destination(out, overwrite=True), options))) == 1
     report = json.loads((out / f"{image.stem}.json").read_text())
     return *read_maps(out / f"{image.stem}.npz", image.stem), report
 
@@ -108,8 +109,8 @@ def test_bench_scores_the_ensembles_maps(
     files = [*models.values()]
     images = [r.path for r in read_dataset(chests) if r.annotations and r.path is not None]
     assert images
-    options = HeatmapOptions(tuple(files[::-1]), save_maps=True, inference=INFERENCE)
-    assert len(list(heatmap(images, tmp_path / "maps", options))) == len(images)
+    options = HeatmapOptions(tuple(files[::-1]), write=("npz", "json"), inference=INFERENCE)
+    assert len(list(heatmap(images, Destination(tmp_path / "maps"), options))) == len(images)
     protocol = ScoringProtocol(resampling=Resampling(0), draws=1)
     at_once = bench(
         chests, tmp_path / "a", BenchOptions(tuple(files), protocol=protocol, inference=INFERENCE)

@@ -40,11 +40,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def report(place: Path, *options: str) -> tuple[dict, str]:
-    done = CliRunner().invoke(
-        app, ["heatmap", str(place / "chest.png"), "--out", str(place / "out"), *options]
-    )
+    out = place / "out"
+    command = ["heatmap", str(place / "chest.png"), "--out", str(out), "--overwrite", *options]
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    return json.loads((place / "out/chest.json").read_text()), done.stdout
+    return json.loads((out / "chest.json").read_text()), done.output
 
 
 @pytest.mark.parametrize(("name", "warned"), [("tree", True), ("plain", False)])

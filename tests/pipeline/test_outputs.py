@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrloc.pipeline.outputs import make_folder, plan_outputs
+from cxrloc.files.run_folder import MARK, make_folder
+from cxrloc.pipeline.outputs import plan_outputs
 from cxrloc.types import UsageError
 
 
@@ -21,10 +22,29 @@ def test_sub_folders_are_mirrored_and_only_known_suffixes_cut(tmp_path: Path) ->
     assert list(planned.values()) == [Path("a/chest"), Path("b/1.2.840.113619.2")]
 
 
-def test_two_images_for_one_name_are_refused_before_work_starts(tmp_path: Path) -> None:
-    first, second = png(tmp_path / "a/chest.png"), png(tmp_path / "b/chest.png")
-    with pytest.raises(UsageError, match=r"a/chest\.png and .*b/chest\.png would both write chest"):
-        plan_outputs([first, second], tmp_path / "out")
+def test_of_two_images_for_one_name_the_second_gets_a_number_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = [png(tmp_path / name / "chest.png") for name in "abc"]
+    planned = plan_outputs(images, tmp_path / "out")
+    assert [str(stem) for stem in planned.values()] == ["chest", "chest-2", "chest-3"]
+    first, second, _ = images
+    said = f"{second}: its results are named chest-2, since those of {first} have its name"
+    assert said in caplog.text
+
+
+def test_an_image_that_is_named_twice_is_one_image(tmp_path: Path) -> None:
+    image = png(tmp_path / "chest.png")
+    assert list(plan_outputs([image, tmp_path], tmp_path / "out")) == [image]
+
+
+def test_a_name_without_room_for_an_ending_is_cut_and_stays_its_own(tmp_path: Path) -> None:
+    long = [tmp_path / ("ä" * 120 + end) for end in ("a.dcm", "b.dcm")]
+    first, second = (stem.name for stem in plan_outputs(long, tmp_path / "out").values())
+    assert first != second
+    for name in (first, second):
+        assert len(name.encode()) <= 230
+        assert name.startswith("ä" * 100 + "-")
 
 
 def test_a_missing_file_is_planned_so_that_reading_it_can_fail_by_name(tmp_path: Path) -> None:
@@ -46,6 +66,12 @@ def test_a_result_never_replaces_an_image(tmp_path: Path) -> None:
 
 def test_earlier_pictures_below_the_searched_folder_are_no_inputs(tmp_path: Path) -> None:
     image, _ = png(tmp_path / "chest.png"), png(tmp_path / "out/chest.png")
+    assert list(plan_outputs([tmp_path], tmp_path / "out")) == [image]
+
+
+def test_results_of_other_runs_are_no_inputs(tmp_path: Path) -> None:
+    image, _ = png(tmp_path / "chest.png"), png(tmp_path / "cxrloc-heatmap/sub/chest.png")
+    (tmp_path / "cxrloc-heatmap" / MARK).touch()
     assert list(plan_outputs([tmp_path], tmp_path / "out")) == [image]
 
 

@@ -1,0 +1,177 @@
+"""What the JSON file of one image says: findings, probabilities, boxes, warnings."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cxrloc.findings import CHEXPERT_PARENTS
+from cxrloc.images.study import read_study
+from cxrloc.inference.batches import InferenceSettings, chosen_findings
+from cxrloc.inference.hierarchy import unconditional
+from cxrloc.inference.localize import Localized
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import (
+    condition_warnings,
+    describe_models,
+    operating_point,
+    view_warnings,
+)
+from cxrloc.pipeline.run_card import versions
+from cxrloc.types import Detection, Heatmaps
+
+SCHEMA_VERSION = 1
+"""Of the JSON file of an image, which `image_report.schema.json` describes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What is said of an image.
+
+    Attributes:
+        top: findings in the picture, most probable first.
+        thresholds: of the box rule, between 0 and 255.
+        products: take probabilities as conditional on the parent in CheXpert's tree, and report
+            their products (`unconditional`); a model's own operating points then mean nothing.
+        below_operating_point: also draw and write boxes of findings below their operating point.
+        uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
+    """
+
+    top: int = 3
+    thresholds: tuple[float, ...] = (60.0, 180.0)
+    products: bool = False
+    below_operating_point: bool = False
+    uids: bool = False
+
+
+class ImageResult(NamedTuple):
+    """One image with everything that is written about it.
+
+    Attributes:
+        localized: the radiograph, and the raw maps of all findings that were computed.
+        detections: the boxes of the reported findings.
+        report: the content of the JSON file.
+        model: the models, as `describe_models` tells of them.
+        top: findings in the picture, most probable first.
+    """
+
+    localized: Localized
+    detections: Sequence[Detection]
+    report: dict[str, Any]
+    model: dict[str, Any]
+    top: int
+
+
+def report_image(
+    result: Localized,
+    models: Sequence[Model],
+    inference: InferenceSettings,
+    settings: ReportSettings,
+) -> ImageResult:
+    """Boxes and report of one image.
+
+    Args:
+        result: of the image, whose id is its path; it may hold more findings than are reported.
+        models: that made the result.
+        inference: how they were run, and which findings are reported.
+        settings: what is said.
+    """
+    result = _with_warnings(result, models, settings)
+    if settings.products:
+        result = _along_tree(result)
+    heatmaps, probabilities = _chosen(result, chosen_findings(models, inference))
+    points = [None if settings.products else operating_point(models, f) for f in heatmaps.findings]
+    # A missing operating point (None) casts no doubt on a finding.
+    below = {
+        finding
+        for finding, point, probability in zip(
+            heatmaps.findings, points, probabilities, strict=True
+        )
+        if point is not None and probability < point
+    }
+    hidden = set() if settings.below_operating_point else below
+    boxes = detections_from_heatmaps(heatmaps, probabilities, settings.thresholds)
+    boxes = [box for box in boxes if box.finding not in hidden]
+    degenerate = is_degenerate(heatmaps.scores).tolist()
+    rows = [
+        {
+            "finding": finding,
+            "probability": round(probability, 4),
+            "raw_probability": round(probability, 4),
+            "operating_point": None if point is None else round(point, 4),
+            "above_operating_point": None if point is None else finding not in below,
+            "degenerate": flat,
+            "boxes": [_box(box) for box in boxes if box.finding == finding],
+        }
+        for finding, probability, point, flat in zip(
+            heatmaps.findings, probabilities, points, degenerate, strict=True
+        )
+    ]
+    report = {
+        **_describe_image(Path(heatmaps.image_id), settings.uids),
+        "rows": heatmaps.image_rows,
+        "columns": heatmaps.image_columns,
+        # The limits of the models are long, and stand once in run.json.
+        "model": {k: value for k, value in describe_models(models).items() if k != "limits"},
+        "method": inference.method,
+        "versions": inference.versions,
+        "products_along_tree": settings.products,
+        "status": "ok",
+        "warnings": list(result.radiograph.warnings),
+        "findings": rows,
+    }
+    return ImageResult(result, boxes, report, describe_models(models), settings.top)
+
+
+def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
+    """The most probable findings of a report, at most `top` of them."""
+    ranked = sorted(report["findings"], key=lambda row: row["probability"], reverse=True)
+    return ranked[:top]
+
+
+def _with_warnings(
+    result: Localized, models: Sequence[Model], settings: ReportSettings
+) -> Localized:
+    """The result with what the reader should know of the models beside that of the image."""
+    own = result.radiograph
+    warnings = [*own.warnings, *view_warnings(models, own.view)]
+    if not settings.products:
+        warnings += condition_warnings(models)
+    return result._replace(radiograph=replace(own, warnings=tuple(warnings)))
+
+
+def _along_tree(result: Localized) -> Localized:
+    """The result with probabilities multiplied along CheXpert's tree."""
+    findings = result.heatmaps.findings
+    products = unconditional(result.probabilities[None], findings, CHEXPERT_PARENTS)[0]
+    return result._replace(probabilities=products)
+
+
+def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[float]]:
+    """The maps and the probabilities of these findings alone."""
+    every = result.heatmaps
+    columns = [every.findings.index(finding) for finding in findings]
+    heatmaps = replace(every, findings=tuple(findings), scores=every.scores[columns])
+    return heatmaps, result.probabilities[columns].tolist()
+
+
+def _describe_image(path: Path, uids: bool) -> dict[str, Any]:
+    """Which image the report is of, and when and by what it was made."""
+    file = path.stat()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "cxrloc": versions()["cxrloc"],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "image": str(path),
+        "image_bytes": file.st_size,
+        "image_modified_ns": file.st_mtime_ns,
+        **({"sop_instance_uid": read_study(path).image_uid or None} if uids else {}),
+    }
+
+
+def _box(detection: Detection) -> dict[str, float | None]:
+    corners = {side: round(value, 3) for side, value in asdict(detection.box).items()}
+    return {**corners, "threshold": detection.threshold, "score": round(detection.score or 0.0, 4)}
