@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -55,11 +56,13 @@ class Image(NamedTuple):
         image_id: names it in every output.
         read: reads it.
         read_partner: reads the other view that was taken with it, for networks that need both.
+        files: behind the image and its partner, by which a changed image is told from an old one.
     """
 
     image_id: str
     read: Callable[[], Radiograph]
     read_partner: Callable[[], Radiograph] | None = None
+    files: tuple[Path, ...] = ()
 
 
 class Failure(NamedTuple):

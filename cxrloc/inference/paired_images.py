@@ -127,7 +127,8 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
         if own is None or other is None:
             done.append(image)
             continue
-        done.append(Image(image.image_id, reader(own) or image.read, reader(other)))
+        files = tuple(record.path for record in (own, other) if record.path is not None)
+        done.append(Image(image.image_id, reader(own) or image.read, reader(other), files))
     return done
 
 

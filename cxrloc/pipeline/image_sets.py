@@ -43,7 +43,11 @@ def read_images(data: Path | None) -> ImageSet:
     if data is not None:
         records = named_patients(read_dataset(data))
         images = [
-            Image(record.image_id, partial(_radiograph_of, record, record.path))
+            Image(
+                record.image_id,
+                partial(_radiograph_of, record, record.path),
+                files=(record.path,),
+            )
             for record in records
             if record.path is not None
         ]

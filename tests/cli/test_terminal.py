@@ -62,8 +62,13 @@ def test_an_error_is_one_line_and_a_status(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_is_one_line_that_says_how_far_it_came_and_how_to_go_on(
-    number: signal.Signals, status: int, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals,
+    status: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # A shell starts background jobs, such as a whole test run, with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def work() -> None:
         for image in with_progress(["a", "b", "c"], quiet=True):
             if image == "b":
