@@ -27,6 +27,7 @@ from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.accuracy import count_boxes, mean_counts
+from cxrloc.evaluation.localization.claims import claims_of_models
 from cxrloc.evaluation.localization.controls import random_maps
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes
@@ -41,7 +42,6 @@ from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.recipe import read_recipe
 from cxrloc.types import Detection, Heatmaps, MatchRule, Measurement, Record
 

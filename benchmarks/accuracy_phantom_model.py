@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from cxrloc.evaluation.classification.ranking import auc
+from cxrloc.evaluation.localization.claims import claims_of_models
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
@@ -31,7 +32,6 @@ from cxrloc.inference.localize import Failure, Image, InferenceSettings, Localiz
 from cxrloc.models.model import Model
 from cxrloc.models.weights import PHANTOM_MODEL, read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.pipeline.claims import claims_of_models
 from cxrloc.types import Label, MatchRule, Radiograph, Record
 
 TEST_SEED, TEST_IMAGES, TEST_SIZE = 2101, 2000, 320

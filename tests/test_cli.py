@@ -262,6 +262,8 @@ def test_a_box_list_alone_has_no_labelled_pairs(chests: Path, tmp_path: Path) ->
     done = run("bench", boxes, *scored, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "has no image-level labels beside its boxes" in done.stderr
+    image, finding = pd.read_csv(chests / "BBox_List_2017.csv").iloc[0, :2]
+    boxes.write_text(f"image,finding,x_min,y_min,x_max,y_max\n{image},{finding},1,1,9,9\n")
     assert run("bench", chests, *scored, "--out", tmp_path / "out").exit_code == 0
 
 

@@ -107,6 +107,7 @@ def bench(
         if "list" in beside:
             show_published()
             return
+        from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
@@ -119,7 +120,7 @@ def bench(
             detections=detections,
             maps=maps,
             points=points,
-            protocol=flow.protocol(
+            protocol=protocol_of_options(
                 t_iobb or [],
                 t_iou or [],
                 boxes_for,
@@ -142,9 +143,9 @@ def bench(
 
 def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
+    from cxrloc.evaluation.localization.claims import warning_lines
     from cxrloc.evaluation.localization.tables import means_table
     from cxrloc.files.table_writer import terminal_table
-    from cxrloc.pipeline.claims import warning_lines
 
     run, scores = result.run, result.scores
     screen = console()

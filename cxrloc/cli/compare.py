@@ -60,13 +60,15 @@ def compare(
 ) -> None:
     """Paired differences, rank correlations and disagreements of runs on the same images."""
     with clear_errors(quiet):
+        from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.evaluation.result_folders import folds_of
         from cxrloc.pipeline import compare as flow
-        from cxrloc.pipeline.bench import protocol
         from cxrloc.pipeline.compare_folds import compare_folds
 
-        rules = protocol(t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed))
+        rules = protocol_of_options(
+            t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed)
+        )
         options = flow.CompareOptions(
             data,
             by.value,

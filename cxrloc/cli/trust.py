@@ -59,11 +59,11 @@ def trust(
     """
     with clear_errors(quiet):
         from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.evaluation.trust.cases import TrustOptions
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
-        from cxrloc.pipeline.trust_cases import TrustOptions
 
         options = TrustOptions(
             model=model or (DEFAULT_MODEL if data else PHANTOM_MODEL),

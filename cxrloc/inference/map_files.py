@@ -1,15 +1,17 @@
 """Raw maps of all findings of one image on disk: `<image_id>.npz`, from here or any other tool."""
 
-import zlib
+from collections import Counter
 from dataclasses import astuple
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.files.structured import read_npz
 from cxrloc.findings import standard_finding
 from cxrloc.types import Affine, CxrlocError, Heatmaps
+
+_NUMBERS = "fiu"  # numpy's kinds: floating point, signed and unsigned integers
 
 KEYS = ("findings", "probabilities", "maps", "to_image", "rows", "columns")
 
@@ -40,13 +42,7 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
     Raises:
         CxrlocError: no file, none of arrays, or an array is missing or of the wrong shape.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError as error:
-        raise CxrlocError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise CxrlocError(f"{path}: not an npz file of plain arrays ({error})") from error
+    arrays = read_npz(path, KEYS)
     for key in ("findings", "maps", "rows", "columns"):
         if key not in arrays:
             raise CxrlocError(
@@ -54,16 +50,24 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
             )
     maps = arrays["maps"]
     findings = tuple(standard_finding(str(name)) for name in arrays["findings"].ravel())
-    numbers = maps.dtype.kind in "fiu" and maps.size > 0
+    numbers = maps.dtype.kind in _NUMBERS and maps.size > 0
     if maps.ndim != 3 or len(maps) != len(findings) or not numbers:
         raise CxrlocError(
             f"{path}: maps must be numbers [finding, row, col], one finding per name, got shape "
             f"{maps.shape} for {len(findings)} findings"
         )
+    if twice := [name for name, count in Counter(findings).items() if count > 1]:
+        raise CxrlocError(f"{path}: {twice[0]} is there twice; one map per finding")
     sizes = {"rows": 1, "columns": 1, "to_image": 6, "probabilities": len(findings)}
     for key, size in sizes.items():
-        if key in arrays and (arrays[key].size != size or not np.isfinite(arrays[key]).all()):
+        if key in arrays and not _are_numbers(arrays[key], size):
             raise CxrlocError(f"{path}: {key} must be {size} finite numbers")
+    probabilities = arrays.get("probabilities", np.ones(len(findings))).ravel()
+    if ((probabilities < 0) | (probabilities > 1)).any():
+        raise CxrlocError(
+            f"{path}: probabilities must lie between 0 and 1, not {probabilities.min():g} to "
+            f"{probabilities.max():g}"
+        )
     rows, columns = arrays["rows"].item(), arrays["columns"].item()
     if min(rows, columns) < 1:
         raise CxrlocError(f"{path}: rows and columns must be those of the image, above 0")
@@ -76,4 +80,10 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
         image_rows=rows,
         image_columns=columns,
     )
-    return arrays.get("probabilities", np.ones(len(findings))).ravel(), heatmaps
+    return probabilities, heatmaps
+
+
+def _are_numbers(values: np.ndarray, size: int) -> bool:
+    """Whether an array holds so many finite numbers; text and dates are none."""
+    kind, numbers = values.dtype.kind, values.size == size
+    return bool(kind in _NUMBERS and numbers and np.isfinite(values).all())

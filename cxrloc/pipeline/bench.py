@@ -1,6 +1,5 @@
 """`cxrloc bench`: images with expert boxes in; scores, controls and their provenance out."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,43 +9,43 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
-from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
+from cxrloc.evaluation.beside import check_beside, write_beside
+from cxrloc.evaluation.localization.claims import (
+    Claims,
+    Watch,
+    check_operating_points,
+    claims_of_detections,
+    claims_of_maps,
+    claims_of_models,
+)
 from cxrloc.evaluation.localization.metrics import score_metrics, score_points
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
-from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
+from cxrloc.evaluation.localization.result_files import (
+    describe_scores,
+    refuse_other_maps,
+    write_claimed_maps,
+    write_metrics,
+    write_scores,
+    write_sensitivity,
+)
+from cxrloc.evaluation.localization.scored_pairs import check_labels
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
     score_run,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization.tables import COLUMNS, localization_frame, rows_of
-from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.localization.tables import COLUMNS
 from cxrloc.files.run_folder import make_folder
+from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import caption_of, describe_models, names_training_patients
 from cxrloc.models.weights import read_model
+from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.bench_examples import draw_examples
-from cxrloc.pipeline.bench_files import (
-    make_maps_folder,
-    write_claimed_maps,
-    write_metrics,
-    write_scores,
-    write_sensitivity,
-)
-from cxrloc.pipeline.beside import check_beside, write_beside
-from cxrloc.pipeline.claims import (
-    Claims,
-    Watch,
-    claims_of_detections,
-    claims_of_maps,
-    claims_of_models,
-)
 from cxrloc.pipeline.image_sets import (
     ImageSet,
     images_to_score,
@@ -54,8 +53,8 @@ from cxrloc.pipeline.image_sets import (
     refuse_contamination,
 )
 from cxrloc.pipeline.report_page import write_bench_page
-from cxrloc.pipeline.run_card import describe_data, describe_scores, versions
-from cxrloc.types import CxrlocError, MatchRule, Measurement, UsageError
+from cxrloc.pipeline.run_card import describe_data, versions
+from cxrloc.types import Measurement, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +89,6 @@ class BenchOptions:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
-def protocol(
-    t_iobb: Sequence[float],
-    t_iou: Sequence[float],
-    population: str,
-    box_thresholds: Sequence[float],
-    resampling: Resampling,
-    chosen_on: ThresholdProtocol = ThresholdProtocol(),  # noqa: B008 (frozen)
-) -> ScoringProtocol:
-    """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
-
-    Raises:
-        UsageError: there is no such population, or no box can be correct.
-    """
-    if population not in POPULATIONS:
-        raise UsageError(f"--boxes-for {population}: choose from {', '.join(POPULATIONS)}")
-    for option, thresholds in (("--t-iobb", t_iobb), ("--t-iou", t_iou)):
-        if any(threshold >= 1 for threshold in thresholds):
-            raise UsageError(f"{option} 1: no overlap is above 1; choose a threshold below it")
-    rules = [MatchRule("iobb", t) for t in t_iobb] + [MatchRule("iou", t) for t in t_iou]
-    return ScoringProtocol(
-        rules=tuple(dict.fromkeys(rules)) or PUBLISHED_RULES,
-        population=population,
-        box_thresholds=tuple(box_thresholds),
-        thresholds=chosen_on,
-        resampling=resampling,
-    )
-
-
 class BenchResult(NamedTuple):
     """What came out, for the terminal; the files are written."""
 
@@ -143,48 +114,56 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     _check(data, options)
     make_folder(out)
     if options.save_maps:
-        make_maps_folder(out / "maps")
+        refuse_other_maps(out / "maps")
+    protocol = options.protocol
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
     image_set = read_images(data)
     paired = paired_images(*image_set[:3], models, options.pairing)
     image_set = image_set._replace(**paired._asdict())
-    benchmark = images_to_score(image_set, options.protocol.population)
-    if options.protocol.population == "labelled":
-        _check_labels(benchmark)
+    benchmark = images_to_score(image_set, protocol.population)
+    check_labels(benchmark.records, protocol.population)
     refuse_contamination(models, benchmark.records)
-    if options.protocol.population == "predicted":
-        _check_operating_points(models)
+
     claims = _claims(benchmark, models, options, watch)
-    if not claims.records:
-        raise CxrlocError(f"no image could be read; the first: {claims.failures[0].reason}")
     placed = place_run(
-        claims.records, claims.detections, options.protocol, claims.heatmaps, claims.predicted
+        claims.records, claims.detections, protocol, claims.heatmaps, claims.predicted
     )
     scores = score_run(placed)
-    write_scores(scores, claims, out)
-    if options.save_maps:
-        write_claimed_maps(claims, out / "maps")
     metrics = score_metrics(placed)
     if options.points:
         metrics += score_points(placed, read_chexlocalize_points(options.points))
-    write_metrics(metrics, out)
-    own = localization_frame(rows_of(scores.measurements))
-    remarks = (NOT_OF_PATIENTS,) if is_synthetic(data) else ()
-    shown = write_beside(own, options.beside, out, remarks)
     readings = score_sensitivity(placed) if options.sensitivity else ()
-    if readings:
-        write_sensitivity(readings, out)
+
+    write_scores(scores, claims, out)
+    write_metrics(metrics, out)
+    write_sensitivity(readings, out)
+    if options.save_maps:
+        write_claimed_maps(claims, out / "maps")
+    synthetic = is_synthetic(data)
+    where = {"path": str(data) if data else None, "synthetic": synthetic}
+    remarks = (NOT_OF_PATIENTS,) if synthetic else ()
+    beside = write_beside(scores.table(), options.beside, out, remarks)
     if models:
         caption = caption_of(describe_models(models))
-        examples = draw_examples(claims, benchmark.images, options.protocol.rules, caption)
+        examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
         write_png(examples, out / "examples.png")
-    run = _run_card(benchmark, models, claims, scores, options)
-    run["data"] |= {"path": str(data) if data else None, "synthetic": is_synthetic(data)}
-    run["seconds"] = round(time.perf_counter() - started, 1)
-    (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    run = {
+        "versions": versions(),
+        "boxes_from": _origin(options),
+        "points_from": str(options.points) if options.points else None,
+        "model": describe_models(models) if models else None,
+        "inference": asdict(options.inference) if models else None,
+        "data": describe_data(benchmark.name, benchmark.records) | where,
+        "protocol": asdict(protocol),
+        **describe_scores(scores, claims, benchmark.records),
+        # A model whose card names one of these patients was refused above.
+        "contaminated_patients": 0 if names_training_patients(models) else "unknown",
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write_json(out / "run.json", run)
     if options.html:
-        write_bench_page(benchmark.images, claims, scores, options.protocol, run, out)
-    return BenchResult(scores, claims, run, shown, readings, metrics)
+        write_bench_page(benchmark.images, claims, scores, protocol, run, out)
+    return BenchResult(scores, claims, run, beside, readings, metrics)
 
 
 def _check(data: Path | None, options: BenchOptions) -> None:
@@ -204,52 +183,6 @@ def _check(data: Path | None, options: BenchOptions) -> None:
     check_beside(options.beside, COLUMNS, is_synthetic(data))
 
 
-def _check_labels(benchmark: ImageSet) -> None:
-    """A box list alone labels what it boxes, and nothing else."""
-    records = benchmark.records
-    if all(r.labels.keys() <= {a.finding for a in r.annotations} for r in records):
-        raise UsageError(
-            f"--boxes-for labelled: {benchmark.name} has no image-level labels beside its boxes, "
-            "so these would be the pairs of --boxes-for annotated"
-        )
-
-
-def _check_operating_points(models: Sequence[Model]) -> None:
-    for model in models:
-        if missing := set(model.card.findings) - model.card.operating_points.keys():
-            raise UsageError(
-                f"--boxes-for predicted: {model.card.name} has no operating point for "
-                f"{', '.join(sorted(missing))}"
-            )
-
-
-def _run_card(
-    benchmark: ImageSet,
-    models: Sequence[Model],
-    claims: Claims,
-    scores: LocalizationScores,
-    options: BenchOptions,
-) -> dict[str, Any]:
-    return {
-        "versions": versions(),
-        "boxes_from": _origin(options),
-        "points_from": str(options.points) if options.points else None,
-        "model": describe_models(models) if models else None,
-        "inference": asdict(options.inference) if models else None,
-        "data": describe_data(benchmark.name, benchmark.records),
-        "protocol": asdict(options.protocol),
-        **describe_scores(scores, claims, benchmark.records),
-        # A model whose card names one of these patients was refused above.
-        "contaminated_patients": 0 if names_training_patients(models) else "unknown",
-    }
-
-
-def _origin(options: BenchOptions) -> str:
-    if options.detections:
-        return f"boxes in {options.detections}"
-    return f"maps in {options.maps}" if options.maps else "model"
-
-
 def _claims(
     benchmark: ImageSet, models: Sequence[Model], options: BenchOptions, watch: Watch
 ) -> Claims:
@@ -258,8 +191,14 @@ def _claims(
         return claims_of_detections(benchmark.records, options.detections)
     if options.maps:
         return claims_of_maps(benchmark.records, options.maps, thresholds)
-    if not benchmark.images:
-        raise CxrlocError(f"{benchmark.name}: none of the boxed images is on this disk")
+    if options.protocol.population == "predicted":
+        check_operating_points(models)
     return claims_of_models(
         benchmark.records, benchmark.images, models, thresholds, options.inference, watch
     )
+
+
+def _origin(options: BenchOptions) -> str:
+    if options.detections:
+        return f"boxes in {options.detections}"
+    return f"maps in {options.maps}" if options.maps else "model"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.classification.operating_points import (
     SAME_PATIENTS,
     OperatingPoint,
@@ -50,7 +51,6 @@ from cxrloc.models.provenance import (
 )
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.beside import check_beside, write_beside
 from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.pipeline.classify_inputs import (
     ClassifyOptions,

@@ -20,6 +20,7 @@ from cxrloc.evaluation.classification.tables import (
 )
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
+from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import (
     compare_detections,
 )
@@ -38,7 +39,6 @@ from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import check_names
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.claims import claims_of_detections
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.run_card import versions

@@ -7,9 +7,6 @@ from dataclasses import astuple
 from importlib.metadata import version
 from typing import Any
 
-from cxrloc.evaluation.localization.scores import LocalizationScores
-from cxrloc.evaluation.localization.tables import rows_of
-from cxrloc.pipeline.claims import Claims
 from cxrloc.types import Record
 
 PACKAGES = ("cxrloc", "torch", "torchvision", "numpy", "scipy", "pydicom", "scikit-image")
@@ -62,38 +59,6 @@ def describe_labels(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "patients": len({record.patient_id for record in records}),
         "truth_sha256": _sha256(f"{line}\n".encode() for line in labels),
         "images_sha256": _images_sha256(records),
-    }
-
-
-def describe_scores(
-    scores: LocalizationScores, claims: Claims, records: Sequence[Record]
-) -> dict[str, Any]:
-    """What was scored and what was not: divisors, missing and failed images, degenerate maps."""
-    own = {
-        (row.metric, row.finding): row.divisor
-        for row in rows_of(scores.measurements)
-        if row.metric in ("accuracy", "boxes_per_heatmap") and row.finding != "mean"
-    }
-    boxes = {finding: own["accuracy", finding] for finding in scores.findings}
-    maps = {finding: own.get(("boxes_per_heatmap", finding), 0.0) for finding in scores.findings}
-    scored = {record.image_id for record in claims.records}
-    failed = {failure.image_id: failure.reason for failure in claims.failures}
-    absent = [r.image_id for r in records if r.image_id not in scored | failed.keys()]
-    return {
-        "scored_images": scores.images,
-        "scored_images_without_box": sum(not record.annotations for record in claims.records),
-        "scored_patients": scores.patients,
-        "missing_images": absent,
-        "failed_images": failed,
-        "divisors": {
-            "accuracy": boxes | {"mean": sum(boxes.values())},
-            "afp": scores.boxes,
-            "false_positives_per_heatmap": maps | {"mean": sum(maps.values())},
-        },
-        "detections_left_out": scores.left_out,
-        "degenerate_maps": scores.maps_degenerate,
-        "scored_pairs_without_map": scores.maps_missing,
-        "warnings": dict(claims.warnings),
     }
 
 

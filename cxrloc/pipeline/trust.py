@@ -1,6 +1,5 @@
 """`cxrloc trust`: what speaks for and against a model's heatmaps, on one page."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -10,9 +9,23 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.evaluation.contamination import contaminated_patients
-from cxrloc.evaluation.trust.table import TESTS, trust_frame
+from cxrloc.evaluation.trust.cases import (
+    Case,
+    TrustOptions,
+    drawn_images,
+    positive_cases,
+    read_tested,
+)
+from cxrloc.evaluation.trust.map_tests import (
+    chance,
+    disturbances,
+    faithfulness,
+    other_models,
+    weight_randomisation,
+)
+from cxrloc.evaluation.trust.table import trust_frame, write_trust
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.table_writer import markdown_table
+from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import Failure
 from cxrloc.inference.paired_images import paired_images
 from cxrloc.models.provenance import caption_of, describe_models
@@ -21,20 +34,6 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.run_card import describe_labels, versions
-from cxrloc.pipeline.trust_cases import (
-    Case,
-    TrustOptions,
-    drawn_images,
-    positive_cases,
-    read_tested,
-)
-from cxrloc.pipeline.trust_tests import (
-    chance,
-    disturbances,
-    faithfulness,
-    other_models,
-    weight_randomisation,
-)
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -73,8 +72,8 @@ def trust(
     image_set = read_images(data)
     paired = paired_images(*image_set[:3], every, options.pairing)
     image_set = image_set._replace(**paired._asdict())
-    images = drawn_images(image_set, model, options)
-    cases, failures = positive_cases(model, image_set, images, options)
+    images = drawn_images(image_set.records, image_set.images, model, options)
+    cases, failures = positive_cases(model, image_set.records, images, options)
     if not cases:
         raise CxrlocError(f"{image_set.name}: no image could be read, or all maps are flat")
     curves, rows = faithfulness(model, watch(cases), options)
@@ -99,17 +98,9 @@ def trust(
         "seconds": round(time.perf_counter() - started, 1),
     }
     frame = trust_frame(rows)
-    _write(frame, curves, run, out)
+    write_trust(frame, curves, out)
+    write_json(out / "run.json", run)
     with figure_style():
         page = draw_trust([out], FigureRequest(caption=caption_of(description)))
         write_figure(page, [out / "trust.png", out / "trust.pdf"])
     return TrustResult(frame, failures, run)
-
-
-def _write(frame: pd.DataFrame, curves: pd.DataFrame, run: dict[str, Any], out: Path) -> None:
-    frame.to_csv(out / "trust.csv", index=False, float_format="%.6g")
-    curves.to_csv(out / "trust_curves.csv", index=False, float_format="%.6g")
-    legend = [f"{test}: {words}." for test, words in TESTS.items()]
-    (out / "trust.md").write_text("\n".join([markdown_table(frame), *legend, ""]))
-    # The file of pairs is a path.
-    (out / "run.json").write_text(json.dumps(run, indent=1, default=str) + "\n")

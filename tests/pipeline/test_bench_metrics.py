@@ -153,7 +153,8 @@ def test_a_reader_s_points_stand_beside_the_maps_hit_rate(tmp_path: Path) -> Non
     }
     for name, content in {"gt_annotations_val": truth, "points": points}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    (tmp_path / "claims.csv").write_text(CLAIMS)
+    boxes = f"image,finding,x_min,y_min,x_max,y_max\n{names[0]},Edema,10,20,40,60\n"
+    (tmp_path / "claims.csv").write_text(boxes)
     options = BenchOptions(
         (), tmp_path / "claims.csv", points=tmp_path / "points.json", protocol=PROTOCOL
     )

@@ -12,6 +12,7 @@ from cxrloc.datasets import read_dataset
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.trust.cases import TrustOptions
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.paired_images import Pairing
 from cxrloc.models.weights import read_model
@@ -19,7 +20,6 @@ from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.trust import trust
-from cxrloc.pipeline.trust_cases import TrustOptions
 from cxrloc.recipe import read_recipe
 from tests.pipeline.phantom_layouts import COUNT, mimic_cxr, write_report_labels
 

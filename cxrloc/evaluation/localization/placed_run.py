@@ -11,6 +11,7 @@ from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
 from cxrloc.evaluation.localization.measure import Draws, draw_patients
 from cxrloc.evaluation.localization.pointing import TOLERANCE
 from cxrloc.evaluation.localization.scored_pairs import (
+    POPULATIONS,
     PlacedBoxes,
     Population,
     ScoredPairs,
@@ -20,7 +21,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 )
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import Detection, Heatmaps, MatchRule, Record, View
+from cxrloc.types import Detection, Heatmaps, MatchRule, Record, UsageError, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,34 @@ class ScoringProtocol:
     thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
     resampling: Resampling = field(default_factory=Resampling)
     draws: int = 20
+
+
+def protocol_of_options(
+    t_iobb: Sequence[float],
+    t_iou: Sequence[float],
+    population: str,
+    box_thresholds: Sequence[float],
+    resampling: Resampling,
+    chosen_on: ThresholdProtocol = ThresholdProtocol(),  # noqa: B008 (frozen)
+) -> ScoringProtocol:
+    """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
+
+    Raises:
+        UsageError: there is no such population, or no box can be correct.
+    """
+    if population not in POPULATIONS:
+        raise UsageError(f"--boxes-for {population}: choose from {', '.join(POPULATIONS)}")
+    for option, thresholds in (("--t-iobb", t_iobb), ("--t-iou", t_iou)):
+        if any(threshold >= 1 for threshold in thresholds):
+            raise UsageError(f"{option} 1: no overlap is above 1; choose a threshold below it")
+    rules = [MatchRule("iobb", t) for t in t_iobb] + [MatchRule("iou", t) for t in t_iou]
+    return ScoringProtocol(
+        rules=tuple(dict.fromkeys(rules)) or PUBLISHED_RULES,
+        population=population,
+        box_thresholds=tuple(box_thresholds),
+        thresholds=chosen_on,
+        resampling=resampling,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.findings import CHESTXRAY14
-from cxrloc.types import CxrlocError, Detection, Label, Mask, Outline, Record
+from cxrloc.types import CxrlocError, Detection, Label, Mask, Outline, Record, UsageError
 
 Population = Literal["annotated", "labelled", "predicted", "all"]
 """Pairs whose heatmap gives boxes: with an expert box, with a positive image-level label, with a
@@ -104,6 +104,21 @@ def scored_pairs(
         scored=_population(records, findings, population, truth_pair, predicted),
         shapes=tuple(annotation.shape for _, annotation in truths),
     )
+
+
+def check_labels(records: Sequence[Record], population: Population) -> None:
+    """Refuse the population "labelled" of a box list, which labels what it boxes and nothing else.
+
+    Raises:
+        UsageError: there are no other labels.
+    """
+    if population == "labelled" and all(
+        record.labels.keys() <= {each.finding for each in record.annotations} for record in records
+    ):
+        raise UsageError(
+            "--boxes-for labelled: the data has no image-level labels beside its boxes, so these "
+            "would be the pairs of --boxes-for annotated"
+        )
 
 
 def place_detections(

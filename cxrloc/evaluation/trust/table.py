@@ -1,13 +1,16 @@
 """What speaks for and against a model's heatmaps, as one table."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.evaluation.resampling import Resampling, bootstrap
+from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.whole import write_text
+from cxrloc.types import Measurement
 
 TESTS = {
     "insertion": "area under the probability as pixels come, most relevant first; larger is better",
@@ -26,49 +29,27 @@ TESTS = {
 """Tests of a heatmap and how to read them."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustRow:
-    """One number about heatmaps: a row of `trust.csv`.
-
-    Attributes:
-        test: a name of `TESTS`.
-        subject: what was tested: "model" or "random map", a layer, another model, a change.
-        value: mean over pairs; None where the test was not run, and `note` says why.
-        low: lower end of its interval, by bootstrap over patients.
-        high: upper end.
-        pairs: (image, finding) pairs with a value.
-        patients: their patients.
-        note: what a reader must know of this number.
-    """
-
-    test: str
-    subject: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    pairs: int = 0
-    patients: int = 0
-    note: str = ""
-
-
-def mean_row(
+def mean_over_pairs(
     test: str,
     subject: str,
     values: Sequence[float | None],
     patient_ids: Sequence[str],
     resampling: Resampling,
-) -> TrustRow:
-    """The mean over pairs with an interval over patients; pairs without a value are left out.
+) -> Measurement:
+    """The mean over (image, finding) pairs with an interval over patients.
 
-    >>> row = mean_row("road", "model", [0.2, None, 0.4], ["a", "b", "c"], Resampling(20))
-    >>> round(row.value, 3), row.pairs, row.note
+    Pairs without a value, whose map is flat, are left out. `subject` says what was tested: "model"
+    or "random map", a layer, another model, a change of the image.
+
+    >>> row = mean_over_pairs("road", "model", [0.2, None, 0.4], ["a", "b", "c"], Resampling(20))
+    >>> round(row.value, 3), row.divisor, row.note
     (0.3, 2, '1 flat map left out')
     """
     kept = [(v, p) for v, p in zip(values, patient_ids, strict=True) if v is not None]
     flat = len(values) - len(kept)
     note = f"{flat} flat map{'s' if flat > 1 else ''} left out" if flat else ""
     if not kept:
-        return TrustRow(test, subject, None, note=note or "the models share none of the findings")
+        return not_measured(test, subject, note or "the models share none of the findings")
     numbers = np.array([value for value, _ in kept])
     _, patient = np.unique([name for _, name in kept], return_inverse=True)
     sums, counts = (np.bincount(patient, weights) for weights in (numbers, np.ones(len(kept))))
@@ -81,10 +62,38 @@ def mean_row(
     if resampling.resamples and counts.size > 1:
         result = bootstrap(mean, everyone, resampling)
         low, high = float(result.low[0]), float(result.high[0])
-    return TrustRow(test, subject, float(numbers.mean()), low, high, len(kept), counts.size, note)
+    return Measurement(
+        metric=test,
+        finding="all findings",
+        value=float(numbers.mean()),
+        low=low,
+        high=high,
+        subject=subject,
+        n=counts.size,
+        divisor=len(kept),
+        divided_by="image and finding pairs",
+        note=note,
+    )
 
 
-def trust_frame(rows: Sequence[TrustRow]) -> pd.DataFrame:
-    """`trust.csv`: one row per number."""
-    frame = pd.DataFrame([asdict(row) for row in rows])
+def not_measured(test: str, subject: str, note: str) -> Measurement:
+    """The row of a test that was not run, or that no map allowed."""
+    return Measurement(metric=test, finding="all findings", subject=subject, note=note)
+
+
+def trust_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
+    """`trust.csv`: one row per number, with the pairs and patients that it comes from."""
+    columns = ("test", "subject", "value", "low", "high", "pairs", "patients", "note")
+    cells = [
+        (r.metric, r.subject, r.value, r.low, r.high, int(r.divisor), r.n, r.note) for r in rows
+    ]
+    frame = pd.DataFrame(cells, columns=pd.Index(columns))
     return frame.astype(dict.fromkeys(("value", "low", "high"), "Float64"))
+
+
+def write_trust(frame: pd.DataFrame, curves: pd.DataFrame, out: Path) -> None:
+    """Write `trust.csv`, the curves behind its areas, and `trust.md` with how to read each test."""
+    write_csv(frame, out / "trust.csv")
+    write_csv(curves, out / "trust_curves.csv")
+    legend = [f"{test}: {words}." for test, words in TESTS.items()]
+    write_text(out / "trust.md", "\n".join([markdown_table(frame), *legend, ""]))

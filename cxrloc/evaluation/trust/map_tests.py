@@ -1,4 +1,4 @@
-"""The tests of `cxrloc trust`: from cases to rows of its table."""
+"""The tests of `cxrloc trust`: what is measured on the heatmaps of the cases."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,6 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.evaluation.trust.cases import (
+    Case,
+    TestedModels,
+    TrustOptions,
+    maps_by_image,
+    network_of_image,
+)
 from cxrloc.evaluation.trust.faithfulness import Scores, area, insertion_deletion, road
 from cxrloc.evaluation.trust.map_stability import (
     DISTURBANCES,
@@ -15,25 +22,18 @@ from cxrloc.evaluation.trust.map_stability import (
     on_grid,
     randomised_cascade,
 )
-from cxrloc.evaluation.trust.table import TESTS, TrustRow, mean_row
+from cxrloc.evaluation.trust.table import TESTS, mean_over_pairs, not_measured
 from cxrloc.images.geometry import compose
 from cxrloc.inference.batches import Image
 from cxrloc.localization.heatmaps import heatmap_method, is_degenerate
 from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.model import Model
-from cxrloc.pipeline.trust_cases import (
-    Case,
-    TestedModels,
-    TrustOptions,
-    maps_by_image,
-    network_of_image,
-)
-from cxrloc.types import Affine, Heatmaps
+from cxrloc.types import Affine, Heatmaps, Measurement
 
 
 def faithfulness(
     model: Model, cases: Iterable[Case], options: TrustOptions
-) -> tuple[pd.DataFrame, list[TrustRow]]:
+) -> tuple[pd.DataFrame, list[Measurement]]:
     """Insertion, deletion and ROAD of the model's maps and of random ones; and the mean curves."""
     done: list[Case] = []
     values: dict[tuple[str, str], list[float]] = {}
@@ -60,7 +60,7 @@ def faithfulness(
 
 def weight_randomisation(
     model: Model, cases: Sequence[Case], options: TrustOptions
-) -> Iterator[TrustRow]:
+) -> Iterator[Measurement]:
     """Likeness to the maps of ever more random networks."""
     for name, network in randomised_cascade(model.network, options.resampling.seed):
         if Input.SECOND_VIEW in inputs_of(model.network) and name.startswith("lateral"):
@@ -72,16 +72,16 @@ def weight_randomisation(
 
 def other_models(
     models: TestedModels, cases: Sequence[Case], images: Sequence[Image], options: TrustOptions
-) -> Iterator[TrustRow]:
+) -> Iterator[Measurement]:
     """Likeness to the maps of a model trained on shuffled labels, and of other trained models."""
     named = [("repeatability", other) for other in models.others]
     if models.shuffled is None:
         note = "not run: needs --shuffled-model, trained alike on shuffled labels"
-        yield TrustRow("label randomisation", "", None, note=note)
+        yield not_measured("label randomisation", "", note)
     else:
         named.insert(0, ("label randomisation", models.shuffled))
     if not models.others:
-        yield TrustRow("repeatability", "", None, note="not run: needs --other-model")
+        yield not_measured("repeatability", "", "not run: needs --other-model")
     for test, other in named:
         maps = maps_by_image(other, images, options)
         known = [case for case in cases if case.finding in other.card.findings]
@@ -94,7 +94,9 @@ def _likeness_elsewhere(case: Case, found: Heatmaps) -> float | None:
     return _likeness(case, on_grid(own, found.to_image, case.to_image, case.heatmap.shape))
 
 
-def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> Iterator[TrustRow]:
+def disturbances(
+    model: Model, cases: Sequence[Case], options: TrustOptions
+) -> Iterator[Measurement]:
     """Likeness of maps, and change of probabilities, under small changes of the image."""
     mean, std = model.preprocessing.mean, model.preprocessing.std
     changes = []
@@ -116,7 +118,7 @@ def disturbances(model: Model, cases: Sequence[Case], options: TrustOptions) -> 
     yield from changes
 
 
-def chance(cases: Sequence[Case], options: TrustOptions) -> TrustRow:
+def chance(cases: Sequence[Case], options: TrustOptions) -> Measurement:
     """Likeness to a random map: the floor of all likenesses."""
     values = [_likeness(case, case.random) for case in cases]
     return _row("random map", "random map", cases, values, options)
@@ -128,9 +130,9 @@ def _row(
     cases: Sequence[Case],
     values: Sequence[float | None],
     options: TrustOptions,
-) -> TrustRow:
+) -> Measurement:
     patients = [case.patient_id for case in cases]
-    return mean_row(test, subject, values, patients, options.resampling)
+    return mean_over_pairs(test, subject, values, patients, options.resampling)
 
 
 def _likeness(case: Case, other: Float[np.ndarray, "row col"]) -> float | None:

@@ -1,12 +1,14 @@
-"""The files of `cxrloc bench`."""
+"""A scored run on disk: CSV files, tables to read, maps, and its part of `run.json`."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cxrloc.evaluation.localization.claims import Claims, warning_lines
 from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY, LocalizationScores
 from cxrloc.evaluation.localization.tables import (
     by_view,
@@ -21,12 +23,10 @@ from cxrloc.evaluation.localization.tables import (
     views_frame,
     wang_tables,
 )
-from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
-from cxrloc.pipeline.claims import Claims, warning_lines
-from cxrloc.types import Detection, Measurement, UsageError
+from cxrloc.types import Detection, Measurement, Record, UsageError
 
 
 def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
@@ -57,22 +57,22 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     write_text(out / "table.tex", "\n".join([*latex, ""]))
 
 
-def make_maps_folder(folder: Path) -> None:
-    """Make the folder of `write_claimed_maps`, before any work starts.
+def refuse_other_maps(folder: Path) -> None:
+    """Refuse a folder that holds maps: they would pass for those of this run.
 
     Raises:
-        UsageError: it cannot be made, or holds maps, which would pass for this run's.
+        UsageError: there is one.
     """
     if any(folder.glob("*.npz")):
         raise UsageError(
             f"--save-maps: {folder} holds maps of an earlier run: remove them, or choose another "
             "--out"
         )
-    make_folder(folder)
 
 
 def write_claimed_maps(claims: Claims, folder: Path) -> None:
     """Write the raw maps of every image as `<image_id>.npz`, as `heatmap --save-maps` does."""
+    folder.mkdir(exist_ok=True)
     for each in claims.heatmaps:
         probabilities = np.array([claims.probabilities[each.image_id, f] for f in each.findings])
         write_maps(probabilities, each, folder / f"{each.image_id}.npz")
@@ -85,7 +85,12 @@ def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:
 
 
 def write_sensitivity(readings: Sequence[Measurement], out: Path) -> None:
-    """Write `sensitivity.csv`: scores under other readings of the box rule, and differences."""
+    """Write `sensitivity.csv`: scores under other readings of the box rule, and differences.
+
+    Without readings nothing is written.
+    """
+    if not readings:
+        return
     frame = subjects_frame(readings, (EXACT, *SENSITIVITY), "reading")
     write_csv(frame, out / "sensitivity.csv")
     write_csv(differences_frame(readings, "reading"), out / "sensitivity_differences.csv")
@@ -96,3 +101,36 @@ def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:
     rows = [(d.image_id, d.finding, *astuple(d.box), d.threshold, d.score) for d in detections]
     columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max", "threshold", "score"]
     return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def describe_scores(
+    scores: LocalizationScores, claims: Claims, records: Sequence[Record]
+) -> dict[str, Any]:
+    """What was scored and what was not: divisors, missing and failed images, degenerate maps."""
+    own = {
+        (row.metric, row.finding): row.divisor
+        for row in rows_of(scores.measurements)
+        if row.metric in ("accuracy", "boxes_per_heatmap") and row.finding != "mean"
+    }
+    boxes = {finding: own["accuracy", finding] for finding in scores.findings}
+    maps = {finding: own.get(("boxes_per_heatmap", finding), 0.0) for finding in scores.findings}
+    scored = {record.image_id for record in claims.records}
+    failed = {failure.image_id: failure.reason for failure in claims.failures}
+    absent = [r.image_id for r in records if r.image_id not in scored | failed.keys()]
+    return {
+        "scored_images": scores.images,
+        "scored_images_without_box": sum(not record.annotations for record in claims.records),
+        "scored_patients": scores.patients,
+        "missing_images": absent,
+        "failed_images": failed,
+        "divisors": {
+            "accuracy": boxes | {"mean": sum(boxes.values())},
+            "afp": scores.boxes,
+            "false_positives_per_heatmap": maps | {"mean": sum(maps.values())},
+        },
+        "detections_left_out": scores.left_out,
+        "images_without_map_file": list(claims.without_map),
+        "degenerate_maps": scores.maps_degenerate,
+        "scored_pairs_without_map": scores.maps_missing,
+        "warnings": dict(claims.warnings),
+    }

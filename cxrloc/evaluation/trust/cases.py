@@ -1,4 +1,4 @@
-"""What `cxrloc trust` tests heatmaps on: positive findings of images drawn from a data set."""
+"""The heatmaps that `cxrloc trust` tests: positive findings of images drawn from a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,7 @@ from cxrloc.models.context import BoundNetwork, Input, Subject, bound, inputs_of
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.image_sets import ImageSet
-from cxrloc.types import Affine, CxrlocError, Heatmaps, Label
+from cxrloc.types import Affine, CxrlocError, Heatmaps, Label, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +95,23 @@ def read_tested(options: TrustOptions) -> TestedModels:
     )
 
 
-def drawn_images(image_set: ImageSet, model: Model, options: TrustOptions) -> list[Image]:
-    """Images with a positive finding of the model, in an order drawn by the seed."""
+def drawn_images(
+    records: Sequence[Record], images: Sequence[Image], model: Model, options: TrustOptions
+) -> list[Image]:
+    """Images with a positive finding of the model, in an order drawn by the seed.
+
+    Raises:
+        CxrlocError: no image has one.
+    """
     positive = {
         record.image_id
-        for record in image_set.records
+        for record in records
         if any(record.labels.get(f) is Label.POSITIVE for f in model.card.findings)
     }
-    candidates = [image for image in image_set.images if image.image_id in positive]
+    candidates = [image for image in images if image.image_id in positive]
     if not candidates:
         raise CxrlocError(
-            f"{image_set.name}: no image on this disk is labelled with a finding of "
+            f"none of the {len(images)} images on this disk is labelled with a finding of "
             f"{model.card.name} ({', '.join(model.card.findings)})"
         )
     order = np.random.default_rng(options.resampling.seed).permutation(len(candidates))
@@ -114,24 +119,24 @@ def drawn_images(image_set: ImageSet, model: Model, options: TrustOptions) -> li
 
 
 def positive_cases(
-    model: Model, image_set: ImageSet, images: Sequence[Image], options: TrustOptions
+    model: Model, records: Sequence[Record], images: Sequence[Image], options: TrustOptions
 ) -> tuple[list[Case], list[Failure]]:
     """Every positive finding of the images; flat maps are left out."""
-    record_of = {record.image_id: record for record in image_set.records}
+    record_of = {record.image_id: record for record in records}
     generator = np.random.default_rng(options.resampling.seed)
     maps = maps_by_image(model, images, options)
     device = next(model.network.parameters()).device
     cases, failures = [], []
-    for item in in_batches([model], images, options.inference, _unchanged):
+    for item in in_batches([model], images, options.inference, lambda batch: batch):
         if isinstance(item, Failure):
             failures.append(item)
             continue
-        said, record = maps[item.image_id], record_of[item.image_id]
+        found, record = maps[item.image_id], record_of[item.image_id]
         image, partner = _scored_view(model, item, device)
         for column, finding in enumerate(model.card.findings):
             if record.labels.get(finding) is not Label.POSITIVE:
                 continue
-            heatmap = said.scores[column]
+            heatmap = found.scores[column]
             noise = random_map(heatmap.shape, generator)
             if not is_degenerate(heatmap):
                 cases.append(
@@ -144,7 +149,7 @@ def positive_cases(
                         partner=partner,
                         subject=item.radiograph,
                         heatmap=heatmap,
-                        to_image=said.to_image,
+                        to_image=found.to_image,
                         random=noise,
                     )
                 )
@@ -176,10 +181,6 @@ def network_of_image(network: nn.Module, case: Case) -> LocalizingNetwork:
         return of_subject(torch.cat([images, lateral], dim=1))
 
     return BoundNetwork(of_subject, run)
-
-
-def _unchanged(batch: Sequence[Prepared]) -> Sequence[Prepared]:
-    return batch
 
 
 def maps_by_image(

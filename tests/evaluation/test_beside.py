@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cxrloc.pipeline.beside import write_beside
+from cxrloc.evaluation.beside import write_beside
 from cxrloc.types import UsageError
 
 WANG = "Wang et al. 2017, Table 4: ChestX-ray8"

@@ -1,0 +1,258 @@
+"""Where the boxes to be scored come from: models, maps on disk, or a list of boxes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.records import annotations_in_image
+from cxrloc.images.size import image_size
+from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.map_files import Probabilities, read_maps
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import (
+    above_operating_point,
+    contamination_warnings,
+    selection_warnings,
+    view_warnings,
+)
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
+
+Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
+"""Passes results on, and may show how far they have come."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """Everything that is claimed of a benchmark's images.
+
+    Attributes:
+        records: those scored, with boxes in the pixels of their images.
+        detections: the boxes to score.
+        heatmaps: the maps behind them, image by image; empty where there are none.
+        probabilities: of each (image_id, finding) with a map.
+        predicted: (image_id, finding) at or above the operating point; empty without a model.
+        failures: images that could not be read, and why.
+        warnings: what the reader of any result should know, with the number of images.
+        without_map: images for which the folder of maps has no file; they are not scored.
+    """
+
+    records: Sequence[Record]
+    detections: Sequence[Detection]
+    heatmaps: Sequence[Heatmaps] = ()
+    probabilities: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    predicted: frozenset[tuple[str, str]] = frozenset()
+    failures: Sequence[Failure] = ()
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    without_map: Sequence[str] = ()
+
+
+def warning_lines(claims: Claims) -> list[str]:
+    """Every warning with the number of its images, as outputs show them."""
+    return [f"Warning: {text} ({n} images)" for text, n in claims.warnings.items()]
+
+
+def claims_of_models(
+    records: Sequence[Record],
+    images: Sequence[Image],
+    models: Sequence[Model],
+    thresholds: Sequence[float],
+    inference: InferenceSettings,
+    watch: Watch,
+) -> Claims:
+    """What models say of the images; an image that cannot be read is a failure, not an end.
+
+    Raises:
+        CxrlocError: there is no image.
+    """
+    if not images:
+        raise CxrlocError("none of the boxed images is on this disk")
+    found: list[tuple[Probabilities, Heatmaps]] = []
+    failures = []
+    warnings: Counter[str] = Counter()
+    for result in watch(localize(models, images, inference)):
+        if isinstance(result, Failure):
+            failures.append(result)
+            continue
+        found.append((result.probabilities, result.heatmaps))
+        warnings.update(result.radiograph.warnings)
+        warnings.update(view_warnings(models, result.radiograph.view))
+        warnings.update(contamination_warnings(models, result.heatmaps.image_id))
+    seen = {heatmaps.image_id for _, heatmaps in found}
+    warnings.update(selection_warnings(models, [r for r in records if r.image_id in seen]))
+    predicted = frozenset(
+        (heatmaps.image_id, finding)
+        for probabilities, heatmaps in found
+        for finding, probability in zip(heatmaps.findings, probabilities.tolist(), strict=True)
+        if above_operating_point(models, finding, probability)
+    )
+    return _claims(records, found, thresholds, predicted, failures, warnings)
+
+
+def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:
+    """What maps of any tool say, one file `<image_id>.npz` per image.
+
+    An image without a file is counted and not scored; a file that cannot be used is a failure.
+
+    Raises:
+        CxrlocError: no file is of one of these images.
+    """
+    files = {path.stem: path for path in folder.glob("*.npz")}
+    own = [record for record in records if record.image_id in files]
+    warnings = _compare_images(folder, files, records, "map")
+    found, failures = [], []
+    for record in own:
+        path = files[record.image_id]
+        try:
+            probabilities, heatmaps = read_maps(path, record.image_id)
+            _check_size(path, heatmaps, record)
+            found.append((probabilities, heatmaps))
+        except CxrlocError as error:
+            failures.append(Failure(record.image_id, str(error)))
+    claims = _claims(records, found, thresholds, frozenset(), failures, warnings)
+    without = tuple(r.image_id for r in records if r.image_id not in files)
+    return replace(claims, without_map=without)
+
+
+def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
+    """What boxes of any tool say, in pixels of the image file.
+
+    Where an image is not on this disk, its boxes are taken to be in the frame that the expert's
+    boxes are in (1024 x 1024 for ChestX-ray14).
+
+    Raises:
+        CxrlocError: no box is of one of these images, or of a finding that they have a box of.
+    """
+    detections = read_detections(path)
+    placed, failures = [], []
+    for record in records:
+        try:
+            if record.path is not None:
+                record = annotations_in_image(record, *image_size(record.path))
+            placed.append(record)
+        except CxrlocError as error:
+            failures.append(Failure(record.image_id, str(error)))
+    images = [detection.image_id for detection in detections]
+    warnings = _compare_images(path, images, records, "box") if detections else {}
+    warnings |= _compare_findings(path, detections, records)
+    return Claims(placed, detections, failures=failures, warnings=warnings)
+
+
+def _compare_images(
+    path: Path, named: Iterable[str], records: Sequence[Record], what: str
+) -> dict[str, int]:
+    """A warning where some of the images that a file names are not in the data.
+
+    Raises:
+        CxrlocError: none of them is.
+    """
+    theirs, ours = dict.fromkeys(named), {record.image_id for record in records}
+    strangers = [name for name in theirs if name not in ours]
+    if len(strangers) == len(theirs):
+        example = f"such as {strangers[0]!r}" if strangers else f"there is no {what}"
+        raise CxrlocError(
+            f"{path}: none of its {len(theirs)} images ({example}) is among the {len(ours)} that "
+            f"are scored (such as {min(ours)!r}); image names must be equal but for their suffix"
+        )
+    if not strangers:
+        return {}
+    without = len(ours) - (len(theirs) - len(strangers))
+    text = (
+        f"{path}: {len(strangers)} of its {len(theirs)} images, such as {strangers[0]!r}, are not "
+        f"scored; {without} of the {len(ours)} images of the data have no {what} there"
+    )
+    return {text: len(strangers)}
+
+
+def _compare_findings(
+    path: Path, detections: Sequence[Detection], records: Sequence[Record]
+) -> dict[str, int]:
+    """A warning where boxes are of findings that the data has no box of.
+
+    Raises:
+        CxrlocError: all of them are.
+    """
+    ours = {annotation.finding for record in records for annotation in record.annotations}
+    others = Counter(each.finding for each in detections if each.finding not in ours)
+    if not others:
+        return {}
+    names = ", ".join(others)
+    if others.total() == len(detections):
+        raise CxrlocError(
+            f"{path}: its findings ({names}) are none that the data has a box of "
+            f"({', '.join(sorted(ours))})"
+        )
+    images = {each.image_id for each in detections if each.finding in others}
+    return {f"{path}: boxes of {names} are not scored, since the data has none": len(images)}
+
+
+def _check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
+    """Compare the size that a map file names with that of the image, where it is on this disk.
+
+    Raises:
+        CxrlocError: they differ.
+    """
+    if record.path is None:
+        return
+    named, true = (heatmaps.image_rows, heatmaps.image_columns), image_size(record.path)
+    if named != true:
+        turned = "; rows and columns are exchanged" if named == true[::-1] else ""
+        raise CxrlocError(
+            f"{path}: its rows x columns, {named[0]:g} x {named[1]:g}, are not those of "
+            f"{record.path.name}, {true[0]} x {true[1]}{turned}"
+        )
+
+
+def check_operating_points(models: Sequence[Model]) -> None:
+    """Refuse the population "predicted" for models that say of no probability that it is high.
+
+    Raises:
+        UsageError: a finding of a model has no operating point.
+    """
+    for model in models:
+        if missing := set(model.card.findings) - model.card.operating_points.keys():
+            raise UsageError(
+                f"--boxes-for predicted: {model.card.name} has no operating point for "
+                f"{', '.join(sorted(missing))}"
+            )
+
+
+def _claims(
+    records: Sequence[Record],
+    found: Sequence[tuple[Probabilities, Heatmaps]],
+    thresholds: Sequence[float],
+    predicted: frozenset[tuple[str, str]],
+    failures: Sequence[Failure],
+    warnings: Mapping[str, int],
+) -> Claims:
+    """Boxes out of maps, and the records in the pixels of the images that were mapped.
+
+    Raises:
+        CxrlocError: no image could be read.
+    """
+    if failures and not found:
+        raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
+    record_of = {record.image_id: record for record in records}
+    return Claims(
+        records=[
+            annotations_in_image(record_of[each.image_id], each.image_rows, each.image_columns)
+            for _, each in found
+        ],
+        detections=[
+            detection
+            for probabilities, each in found
+            for detection in detections_from_heatmaps(each, probabilities.tolist(), thresholds)
+        ],
+        heatmaps=[each for _, each in found],
+        probabilities={
+            (each.image_id, finding): probability
+            for probabilities, each in found
+            for finding, probability in zip(each.findings, probabilities.tolist(), strict=True)
+        },
+        predicted=predicted,
+        failures=failures,
+        warnings=warnings,
+    )
