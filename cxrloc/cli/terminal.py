@@ -53,7 +53,7 @@ def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON
     with _log_on_stderr(quiet, log_json), _terminated_raises():
         try:
             yield
-        except BrokenPipeError:  # the reader of a pipe has ended, as `head` does: no mistake
+        except (typer.Exit, BrokenPipeError):  # the reader of a pipe may end early, as `head` does
             raise
         except KeyboardInterrupt as stop:
             terminated = isinstance(stop, TerminatedError)

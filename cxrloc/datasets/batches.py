@@ -12,6 +12,7 @@ from torch import Tensor
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
 from cxrloc.images.augment import DRAWS, Augmentation, augment, centre_crop, cut_out
+from cxrloc.images.normalised import normalised
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.types import CxrlocError, Record
 
@@ -239,20 +240,3 @@ def grey_levels(
         # From pinned memory the copy runs beside the computing of the step before.
         sent = sent.pin_memory().to(device, non_blocking=True)
     return sent.to(device).float() / np.iinfo(stored.dtype).max
-
-
-def normalised(
-    grey: Float[Tensor, "image view row col"], preprocessing: Preprocessing
-) -> Float[Tensor, "image channel row col"]:
-    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view.
-
-    Augmented images are standardised as they are then (`Preprocessing.standardised`).
-    """
-    if preprocessing.standardised:
-        spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
-        grey = (grey - centre) / spread.clamp(min=1e-6)
-    mean, std = (
-        torch.tensor(values, device=grey.device)[:, None, None]
-        for values in (preprocessing.mean, preprocessing.std)
-    )  # channel 1 1
-    return ((grey[:, :, None] - mean) / std).flatten(1, 2)

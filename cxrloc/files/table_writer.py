@@ -4,12 +4,9 @@ CSV holds the numbers in full, for other programs. The other three are for reade
 four significant digits, and a missing value is an empty cell.
 """
 
-import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -37,21 +34,6 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
     safe.to_csv(text, index=False, float_format=float_format, lineterminator="\n")
     with whole_file(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
-
-
-@contextmanager
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], None]]:
-    """Yield a function that adds a row to a CSV file, which is whole when the block ends.
-
-    For tables that are too long to be held in memory; None is an empty cell.
-    """
-    with (
-        whole_file(path) as part,
-        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        yield lambda row: table.writerow([for_csv(c) if isinstance(c, str) else c for c in row])
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:

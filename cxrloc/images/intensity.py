@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, Shaped, UInt8, UInt16
-from scipy.special import expit
 
 WIDEST_EMPTY_SHARE = 0.75
 """Without a window: an image that leaves more of its nominal range empty is stretched."""
@@ -52,6 +51,8 @@ def sigmoid_window(
     >>> sigmoid_window(np.array([3.0, 1e6]), center=3.0, width=4.0)
     array([0.5, 1. ])
     """
+    from scipy.special import expit  # here, since few files need it and it loads slowly
+
     return expit(4.0 * (values - center) / width)
 
 

@@ -8,7 +8,6 @@ from io import BytesIO
 import numpy as np
 import PIL.Image
 from jaxtyping import Float, Float32
-from skimage.feature import match_template
 
 from cxrloc.types import Affine, CxrlocError
 
@@ -38,6 +37,8 @@ def matched_crop(
     >>> matched_crop(chest, np.eye(2))
     Affine(xx=1.0, xy=0.0, x0=-2.0, yx=0.0, yy=1.0, y0=-1.0)
     """
+    from skimage.feature import match_template  # here, since it loads slowly and few models need it
+
     likeness = match_template(grey, template)
     row, column = np.unravel_index(np.argmax(likeness), likeness.shape)
     return Affine(x0=-float(column), y0=-float(row))

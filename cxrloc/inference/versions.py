@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cxrloc.datasets.batches import normalised
 from cxrloc.images.geometry import compose, inverse
+from cxrloc.images.normalised import normalised
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.sampling import Sampled, mean_inside, sample
 from cxrloc.models.probabilities import Probabilities

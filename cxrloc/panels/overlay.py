@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
+import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -253,10 +254,16 @@ def _shortened(text: str, width: int) -> str:
 
 @cache
 def _colours() -> UInt8[np.ndarray, "256 3"]:
-    levels = matplotlib.colormaps[COLOUR_MAP](np.arange(256), bytes=True)
-    return np.ascontiguousarray(levels[:, :3])
+    # OpenCV's copy of the same map, up to one level: matplotlib takes as long to load as a picture
+    # takes to make.
+    levels = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(levels[:, 0, ::-1])
 
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 13)
+    package = find_spec("matplotlib")  # where it lies, without loading it
+    assert package is not None
+    assert package.origin is not None
+    fonts = Path(package.origin).parent / "mpl-data/fonts/ttf"
+    return ImageFont.truetype(fonts / "DejaVuSans.ttf", 13)

@@ -52,8 +52,9 @@ from cxrloc.pipeline.image_sets import (
     read_images,
     refuse_contamination,
 )
+from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.report_page import write_bench_page
-from cxrloc.pipeline.run_card import describe_data, versions
+from cxrloc.pipeline.run_card import describe_data
 from cxrloc.types import Measurement, UsageError
 
 

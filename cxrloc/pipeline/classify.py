@@ -63,9 +63,10 @@ from cxrloc.pipeline.classify_inputs import (
     source_of_labels,
 )
 from cxrloc.pipeline.image_sets import ImageSet
+from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.own_split import leaked_patients
 from cxrloc.pipeline.report_page import Classified, write_classification_page
-from cxrloc.pipeline.run_card import describe_labels, versions
+from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import ClassificationReport
 
 LEAK = "split by image: some of these patients trained the model"

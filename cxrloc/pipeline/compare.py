@@ -41,7 +41,7 @@ from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.image_sets import read_images
-from cxrloc.pipeline.run_card import versions
+from cxrloc.pipeline.installed import versions
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 

@@ -17,8 +17,8 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.classify_inputs import PredictionWatch
+from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.own_split import own_recipe
-from cxrloc.pipeline.run_card import versions
 from cxrloc.types import ClassificationReport, UsageError
 
 

@@ -40,8 +40,8 @@ from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.heatmap_tables import RunTables
 from cxrloc.pipeline.image_report import ReportSettings, report_image
+from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.outputs import plan_outputs
-from cxrloc.pipeline.run_card import versions
 from cxrloc.pipeline.writers import WRITERS, finished_report, remove_results, write_results
 from cxrloc.types import CxrlocError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cxrloc.files.table_writer import csv_rows
+from cxrloc.files.csv_rows import csv_rows
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import Failure
 

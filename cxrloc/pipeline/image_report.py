@@ -20,7 +20,7 @@ from cxrloc.models.provenance import (
     operating_point,
     view_warnings,
 )
-from cxrloc.pipeline.run_card import versions
+from cxrloc.pipeline.installed import versions
 from cxrloc.types import Detection, Heatmaps
 
 SCHEMA_VERSION = 1

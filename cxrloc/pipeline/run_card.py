@@ -1,20 +1,11 @@
 """`run.json`: what a reader needs to trust the numbers of a run, and to make them again."""
 
 import hashlib
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
-from importlib.metadata import version
 from typing import Any
 
 from cxrloc.types import Record
-
-PACKAGES = ("cxrloc", "torch", "torchvision", "numpy", "scipy", "pydicom", "scikit-image")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages whose arithmetic is behind the numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:

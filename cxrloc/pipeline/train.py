@@ -18,7 +18,7 @@ from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify_inputs import source_of_labels
-from cxrloc.pipeline.run_card import versions
+from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data

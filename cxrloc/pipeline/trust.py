@@ -33,7 +33,8 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.pipeline.image_sets import read_images
-from cxrloc.pipeline.run_card import describe_labels, versions
+from cxrloc.pipeline.installed import versions
+from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
 
 

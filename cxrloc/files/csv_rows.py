@@ -1,0 +1,25 @@
+"""CSV files that are written row by row."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cxrloc.files.text import for_csv
+from cxrloc.files.whole import whole_file
+
+
+@contextmanager
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], None]]:
+    """Yield a function that adds a row to a CSV file, which is whole when the block ends.
+
+    For tables that are too long to be held in memory; None is an empty cell.
+    """
+    with (
+        whole_file(path) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        yield lambda row: table.writerow([for_csv(c) if isinstance(c, str) else c for c in row])

@@ -1,0 +1,24 @@
+"""Grey levels on the network's device become its input."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cxrloc.images.preprocessing import Preprocessing
+
+
+def normalised(
+    grey: Float[Tensor, "image view row col"], preprocessing: Preprocessing
+) -> Float[Tensor, "image channel row col"]:
+    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view.
+
+    Augmented images are standardised as they are then (`Preprocessing.standardised`).
+    """
+    if preprocessing.standardised:
+        spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
+        grey = (grey - centre) / spread.clamp(min=1e-6)
+    mean, std = (
+        torch.tensor(values, device=grey.device)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )  # channel 1 1
+    return ((grey[:, :, None] - mean) / std).flatten(1, 2)
