@@ -1,7 +1,7 @@
 """A model: a network with the preprocessing and the card that belong to its weights."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jaxtyping import Float
@@ -24,6 +24,9 @@ class ModelCard:
         probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
         operating_points: probability from which a finding counts as present.
+        calibration: by finding, A and B by which a raw probability becomes that of a patient of the
+            training set (`probabilities.calibrated`); fitted on the validation images.
+        prevalence: share of the training set's images with a finding, for which `calibration` is.
         auc: area under the ROC curve of a finding on the validation images.
         training_patients: `hashed_patient` of everyone whose image trained it.
         validation_patients: of everyone whose image trained nothing, but chose the weights and
@@ -45,6 +48,8 @@ class ModelCard:
     views: tuple[str, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     auc: Mapping[str, float] = field(default_factory=dict)
+    calibration: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    prevalence: Mapping[str, float] = field(default_factory=dict)
     training_patients: tuple[str, ...] = ()
     validation_patients: tuple[str, ...] = ()
     training_images: int = 0
@@ -59,6 +64,13 @@ class ModelCard:
             raise CxrlocError(
                 f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
             )
+        for finding, coefficients in self.calibration.items():
+            # A slope that is not above 0 would turn the order of the patients round.
+            if len(coefficients) != 2 or not coefficients[0] > 0:
+                raise CxrlocError(
+                    f"calibration of {finding}: {list(coefficients)}, but a slope above 0 and an "
+                    "intercept are needed"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """How a network's logits become probabilities."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,27 @@ def softmax(logits: Logits) -> Logits:
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
     return torch.softmax(logits.float(), dim=1)
+
+
+def calibrated(raw: float, coefficients: Sequence[float] | None) -> float:
+    """The probability that a finding is present, as often as it is among the training patients.
+
+    Platt 1999: p = 1 / (1 + exp(-(A logit p_raw + B))). A rising map: no order and no decision at
+    an operating point changes.
+
+    Args:
+        raw: probability out of the network's logit.
+        coefficients: A and B, as in `ModelCard.calibration`; None: the raw probability stays.
+
+    >>> round(calibrated(0.83, (1.0, -3.5)), 2)
+    0.13
+    """
+    if coefficients is None:
+        return raw
+    slope, intercept = coefficients
+    raw = min(max(raw, 1e-7), 1 - 1e-7)
+    log_odds = slope * math.log(raw / (1 - raw)) + intercept
+    return 1 / (1 + math.exp(-max(log_odds, -700.0)))  # exp overflows beyond 709
 
 
 PROBABILITIES: dict[str, Callable[[Logits], Logits]] = {"sigmoid": sigmoid, "softmax": softmax}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cxrloc.models.model import Model, hashed_patient
+from cxrloc.models.probabilities import calibrated
 from cxrloc.types import Record, View
 
 IMAGE_IDS = {"ChestX-ray14": re.compile(r"\d{8}_\d{3}")}
@@ -111,6 +112,30 @@ def operating_point(models: Sequence[Model], finding: str) -> float | None:
     points = [model.card.operating_points.get(finding) for model in models]
     known = [point for point in points if point is not None]
     return sum(known) / len(known) if len(known) == len(points) else None
+
+
+def calibrated_probability(models: Sequence[Model], finding: str, raw: float) -> float:
+    """The raw probability of one model or an ensemble, calibrated by the models' cards.
+
+    Of an ensemble the raw probabilities are averaged first; the result is then the mean over the
+    calibrations of its models. A finding that one of the models has no calibration for stays raw.
+    """
+    known = [model.card.calibration.get(finding) for model in models]
+    if None in known:
+        return raw
+    return sum(calibrated(raw, coefficients) for coefficients in known) / len(known)
+
+
+def calibration_warnings(models: Sequence[Model], findings: Iterable[str]) -> list[str]:
+    """What a reader of probabilities should know where they are not calibrated.
+
+    >>> calibration_warnings([], [])
+    []
+    """
+    lacking = [f for f in findings if any(f not in model.card.calibration for model in models)]
+    if not lacking:
+        return []
+    return [f"not calibrated, so that `probability` is the raw one: {', '.join(lacking)}"]
 
 
 def above_operating_point(models: Sequence[Model], finding: str, probability: float) -> bool | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class TrainingData:
         description: counts, prevalences and hashes for run.json.
         warnings: findings without positive labels, and images of unknown origin.
         may_have_seen: data sets that the images may be of, as in `ModelCard`.
+        prevalence: share of the labelled images with each finding of the network, among all
+            training records, also those whose image is not on this disk.
     """
 
     name: str
@@ -56,6 +58,7 @@ class TrainingData:
     warnings: tuple[str, ...] = ()
     may_have_seen: tuple[str, ...] = ()
     left_out: int = 0
+    prevalence: dict[str, float] = field(default_factory=dict)
 
 
 class _Decoded(NamedTuple):
@@ -119,6 +122,7 @@ def training_data(
         warnings=(*found.boxed.warnings, *warnings),
         may_have_seen=found.boxed.may_have_seen,
         left_out=found.left_out,
+        prevalence=_prevalence(found.parts.train, recipe),
     )
 
 
@@ -180,13 +184,26 @@ def _decoded(
 def _image_set(records: Sequence[Record], decoded: _Decoded, recipe: Recipe) -> ImageSet:
     reads = inputs_of_architecture(recipe.network.architecture)
     views = 2 if Input.SECOND_VIEW in reads else 1
-    blank = 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
     slots = np.array([decoded.slots[record.image_id] for record in records], dtype=np.int64)
     return ImageSet(
         pixels=decoded.images.pixels,
         slots=slots.reshape(-1, views),
-        labels=label_matrix(records[::views], recipe.network.findings, blank),
+        labels=label_matrix(
+            records[::views], recipe.network.findings, _label_not_mentioned(recipe)
+        ),
     )
+
+
+def _prevalence(records: Sequence[Record], recipe: Recipe) -> dict[str, float]:
+    """Share of the labelled images with each finding, as the network learns their labels."""
+    findings = recipe.network.findings
+    labels = label_matrix(records, findings, _label_not_mentioned(recipe))
+    positive, known = (labels == 1).sum(axis=0), (labels >= 0).sum(axis=0)  # NaN is not known
+    return dict(zip(findings, (positive / np.maximum(known, 1)).tolist(), strict=True))
+
+
+def _label_not_mentioned(recipe: Recipe) -> float:
+    return 0.0 if recipe.data.not_mentioned == "negative" else float("nan")
 
 
 def _describe(

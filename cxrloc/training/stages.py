@@ -22,6 +22,7 @@ from cxrloc.training.fit_config import FitConfig, resolved
 from cxrloc.training.losses import probabilities_after
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.validation import (
+    calibration,
     logits_of,
     operating_points,
     validation_labels,
@@ -40,12 +41,14 @@ class Trained:
         network: in evaluation mode, on the device.
         scores: of `validation_scores`; with `splits.LEAKS` where the split shares patients.
         operating_points: by finding, chosen by Youden's index on the validation images.
+        calibration: by finding, Platt's slope and intercept at the training set's prevalence.
         probabilities: how its logits become probabilities, as in `ModelCard`.
     """
 
     network: Network
     scores: dict[str, float]
     operating_points: dict[str, float]
+    calibration: dict[str, tuple[float, float]]
     probabilities: str
 
 
@@ -108,6 +111,7 @@ def _train_stage(
         network=kept,
         scores=scores(logits),
         operating_points=operating_points(logits, labels, config.loss, findings),
+        calibration=calibration(logits, labels, config.loss, data.prevalence),
         probabilities=probabilities_after(config.loss),
     )
 

@@ -43,6 +43,8 @@ def trained_card(
         findings=recipe.network.findings,
         views=tuple(sorted({record.view.value for record in records if record.view})),
         operating_points=trained.operating_points,
+        calibration=trained.calibration,
+        prevalence={finding: data.prevalence[finding] for finding in trained.calibration},
         auc={finding: trained.scores[finding] for finding in trained.operating_points},
         probabilities=trained.probabilities,
         training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),

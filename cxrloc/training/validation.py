@@ -1,14 +1,16 @@
 """What a network says of the validation images, and how well."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
+from scipy.special import logit
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
+from cxrloc.evaluation.classification.calibration import platt_coefficients
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.classification.units import ATTRIBUTES
@@ -142,6 +144,37 @@ def operating_points(
         if (point := choose_operating_point(truth, scores)) is not None:
             points[finding] = point.threshold
     return points
+
+
+def calibration(
+    logits: Tensor, labels: Tensor, loss: str, prevalence: Mapping[str, float]
+) -> dict[str, tuple[float, float]]:
+    """Slope and intercept by finding, which turn a raw probability into a patient's.
+
+    Platt's sigmoid is fitted on the validation images. Its intercept is then moved by the
+    difference of the log odds of the training set's prevalence and the validation images', so that
+    the mean probability of patients like those of the training set is its prevalence (Saerens et
+    al. 2002, Eq. 4, in log odds). Findings without both classes, or without a rising sigmoid,
+    have none, and neither has a network trained with softmax, whose probabilities sum to 1.
+
+    Args:
+        logits: of the validation images.
+        labels: of these; NaN where unknown.
+        loss: a name of `LOSSES`.
+        prevalence: share of the training set's images with each finding, in the columns' order.
+    """
+    kind = probabilities_after(loss)
+    if kind == "softmax":
+        return {}
+    found, probabilities = {}, PROBABILITIES[kind](logits)
+    for column, (finding, share) in enumerate(prevalence.items()):
+        truth, scores = _known(probabilities, labels, column)
+        if not 0 < share < 1 or truth.all() or not truth.any():
+            continue
+        slope, intercept = platt_coefficients(truth, scores)
+        if slope > 0:
+            found[finding] = slope, intercept + float(logit(share) - logit(truth.mean()))
+    return found
 
 
 def _known(scores: Tensor, labels: Tensor, column: int) -> tuple[np.ndarray, np.ndarray]:

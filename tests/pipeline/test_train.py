@@ -111,6 +111,25 @@ def test_the_model_carries_its_recipe_its_patients_and_where_it_comes_from(
     assert not {*card.validation_patients} & {*card.training_patients}
 
 
+def test_the_prevalence_of_the_training_set_goes_by_all_its_records(
+    chests: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(written(tmp_path, RECIPE))
+    data = training_data(recipe, chests, None, tmp_path / "cache")
+    for finding, (positive, labelled) in data.description["parts"]["train"][
+        "positive_of_labelled"
+    ].items():
+        assert data.prevalence[finding] == pytest.approx(positive / labelled)
+    folder = copy_of(chests, tmp_path / "part")
+    (folder / "images").unlink()
+    (folder / "images").mkdir()
+    for path in sorted((chests / "images").iterdir())[::2]:
+        (folder / "images" / path.name).symlink_to(path)
+    half = training_data(recipe, folder, None, tmp_path / "cache")
+    assert sum(half.missing.values()) == 30
+    assert half.prevalence == data.prevalence
+
+
 def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     trained: tuple[Path, Result], command: list[str], chests: Path, tmp_path: Path
 ) -> None:

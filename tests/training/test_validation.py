@@ -1,16 +1,18 @@
 """How the validation images go through a network."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import Feeding, ImageSet
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.probabilities import calibrated
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.schedules import ScheduleConfig
 from cxrloc.training.uncertainty import ignore
-from cxrloc.training.validation import logits_of
+from cxrloc.training.validation import calibration, logits_of
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (21, 4, 4), dtype=np.uint16)
 IMAGES = ImageSet(PIXELS, np.arange(21)[::-1, None], np.zeros((21, 1), np.float32))
@@ -48,3 +50,49 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_image_is_lost() -> None:
     logits = logits_of(IMAGES, FEEDING, CONFIG, network)
     np.testing.assert_allclose(logits[:, 0], MEANS, rtol=1e-5)
     assert network.sizes == [2] * 10 + [1]
+
+
+def half_sick(count: int) -> tuple[Tensor, Tensor]:
+    """Logits of patients of whom a share sigmoid(2 z - 1) has the finding, half of all."""
+    z = torch.linspace(-3, 4, count)
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(count, generator=generator) < torch.sigmoid(2 * z - 1)).float()
+    return z[:, None], labels[:, None]
+
+
+def test_platts_slope_and_intercept_are_those_that_made_the_labels() -> None:
+    """At the prevalence of the validation images nothing is moved."""
+    logits, labels = half_sick(20000)
+    found = calibration(logits, labels, "cel", {"Mass": labels.mean().item()})
+    np.testing.assert_allclose(found["Mass"], (2, -1), atol=0.1)
+
+
+def test_the_mean_calibrated_probability_is_the_prevalence() -> None:
+    logits, labels = half_sick(20000)
+    share = labels.mean().item()
+    found = calibration(logits, labels, "cel", {"Mass": share})["Mass"]
+    raw = torch.sigmoid(logits[:, 0]).tolist()
+    assert np.isclose(np.mean([calibrated(each, found) for each in raw]), share, atol=0.005)
+    rarer = calibration(logits, labels, "cel", {"Mass": 0.1})["Mass"]
+    assert rarer[0] == found[0]
+    assert np.isclose(rarer[1] - found[1], np.log(1 / 9) - np.log(share / (1 - share)))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss", "share"),
+    [
+        pytest.param([1, 1, 1, 1], "cel", 0.5, id="no validation image without the finding"),
+        pytest.param([0, 0, NAN, NAN], "cel", 0.5, id="none with it among the known"),
+        pytest.param([1, 1, 0, 0], "cel", 0.5, id="a network that is right the wrong way round"),
+        pytest.param([0, 0, 1, 1], "cel", 0.0, id="a finding that no training image has"),
+        pytest.param([0, 0, 1, 1], "softmax", 0.5, id="probabilities that sum to 1"),
+    ],
+)
+def test_what_cannot_be_calibrated_stays_as_it_is(
+    labels: list[float], loss: str, share: float
+) -> None:
+    logits = torch.tensor([[-2.0], [-1.0], [1.0], [2.0]])
+    assert calibration(logits, torch.tensor(labels)[:, None], loss, {"Mass": share}) == {}

@@ -82,9 +82,21 @@ def platt(
 ) -> Float[np.ndarray, " unit"]:
     """Probabilities through a sigmoid fitted to the logits of the tuning part.
 
-    Source: Platt 1999. p' = 1 / (1 + exp(-(A logit p + B))), unpenalised, with his targets
-    (N+ + 1) / (N+ + 2) and 1 / (N- + 2) in place of 1 and 0, so that separable data have a fit.
-    Probabilities of 0 and 1 are taken as 1e-7 and 1 - 1e-7.
+    Source: Platt 1999. p' = 1 / (1 + exp(-(A logit p + B))), with A and B of `platt_coefficients`.
+    """
+    slope, intercept = platt_coefficients(tuning_truth, tuning_probabilities)
+    return np.asarray(expit(slope * _logits(probabilities) + intercept))
+
+
+def platt_coefficients(
+    tuning_truth: Bool[np.ndarray, " tuning"],
+    tuning_probabilities: Float[np.ndarray, " tuning"],
+) -> tuple[float, float]:
+    """Slope A and intercept B of Platt's sigmoid over the logits of the tuning part.
+
+    Source: Platt 1999. The fit is unpenalised, with his targets (N+ + 1) / (N+ + 2) and
+    1 / (N- + 2) in place of 1 and 0, so that separable data have a fit. Probabilities of 0 and 1
+    are taken as 1e-7 and 1 - 1e-7.
     """
     positives = tuning_truth.sum()
     high = (positives + 1) / (positives + 2)
@@ -97,8 +109,7 @@ def platt(
         np.repeat([True, False], features.size),
         sample_weight=np.concatenate([target, 1 - target]),
     )
-    slope, intercept = fitted.coef_[0, 0], fitted.intercept_[0]
-    return np.asarray(expit(slope * _logits(probabilities) + intercept))
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 def isotonic(
