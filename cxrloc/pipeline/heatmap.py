@@ -15,6 +15,7 @@ This page is the whole way from a file to its boxes. The rooms, in the order of 
 `inference.localize` runs the steps from reading to maps over many images.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -29,6 +30,7 @@ from cxrloc.inference.batches import (
     Image,
     InferenceSettings,
     check_names,
+    chosen_findings,
     failure_of,
 )
 from cxrloc.inference.localize import Localized, localize
@@ -36,7 +38,7 @@ from cxrloc.inference.paired_images import Pairing, paired_files
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
-from cxrloc.models.provenance import describe_models
+from cxrloc.models.provenance import calibration_warnings, describe_models
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.heatmap_tables import RunTables
 from cxrloc.pipeline.image_report import ReportSettings, report_image
@@ -44,6 +46,8 @@ from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.outputs import plan_outputs
 from cxrloc.pipeline.writers import WRITERS, finished_report, remove_results, write_results
 from cxrloc.types import CxrlocError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ def heatmap(
     check_names("--write", options.write, WRITERS)
     check_folder(destination.out)
     models = [read_model(name) for name in options.models]
+    for line in calibration_warnings(models, chosen_findings(models, options.inference)):
+        log.info(line)
     settings = _settings(models, options)
     run = {"versions": versions(), "model": describe_models(models), "settings": settings}
     with open_run("heatmap", destination, settings) as folder:

@@ -15,6 +15,7 @@ from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.heatmaps import is_degenerate
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
+    calibrated_probability,
     condition_warnings,
     describe_models,
     operating_point,
@@ -92,6 +93,12 @@ def report_image(
         )
         if point is not None and probability < point
     }
+
+    def shown(finding: str, raw: float) -> float:
+        # Calibration rises with the raw value, so decisions at the operating point stay as they
+        # are. Products along the tree are of raw values, for which no card has a calibration.
+        return raw if settings.products else calibrated_probability(models, finding, raw)
+
     hidden = set() if settings.below_operating_point else below
     boxes = detections_from_heatmaps(heatmaps, probabilities, settings.thresholds)
     boxes = [box for box in boxes if box.finding not in hidden]
@@ -99,9 +106,9 @@ def report_image(
     rows = [
         {
             "finding": finding,
-            "probability": round(probability, 4),
+            "probability": round(shown(finding, probability), 4),
             "raw_probability": round(probability, 4),
-            "operating_point": None if point is None else round(point, 4),
+            "operating_point": None if point is None else round(shown(finding, point), 4),
             "above_operating_point": None if point is None else finding not in below,
             "degenerate": flat,
             "boxes": [_box(box) for box in boxes if box.finding == finding],

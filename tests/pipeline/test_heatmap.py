@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pydicom import dcmread
 from cxrloc.files.run_folder import Destination
 from cxrloc.files.whole import DiskError
 from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import heatmap as flow
 from cxrloc.pipeline import writers
@@ -287,3 +289,26 @@ def test_identifiers_of_files_are_written_only_if_asked_for(
         assert isinstance(result, HeatmapResult)
         assert ("sop_instance_uid" in result.report) == uids
     assert result.report["sop_instance_uid"] == dcmread(image).SOPInstanceUID
+
+
+def test_a_calibrated_probability_stands_beside_the_raw_one_and_decides_nothing(
+    images: list[Path], untrained_model: Path, tmp_path: Path
+) -> None:
+    """The prevalence of a finding says how probable it is, not on which side of the threshold."""
+    plain = read_model(untrained_model)
+    calibration = dict.fromkeys(plain.card.findings, (1.0, -2.0))
+    card = replace(plain.card, calibration=calibration)
+    write_model(tmp_path / "other.safetensors", plain.network, plain.preprocessing, card)
+    rows = []
+    for number, model in enumerate((untrained_model, tmp_path / "other.safetensors")):
+        options = HeatmapOptions((str(model),), inference=InferenceSettings(workers=1))
+        destination = Destination(tmp_path / f"out{number}")
+        (made,) = heatmap(images[:1], destination, options)
+        assert isinstance(made, HeatmapResult)
+        rows.append(made.report["findings"])
+    for raw, own in zip(*rows, strict=True):
+        assert raw["probability"] == raw["raw_probability"] == own["raw_probability"]
+        odds = raw["probability"] / (1 - raw["probability"]) * math.exp(-2)
+        assert own["probability"] == pytest.approx(odds / (1 + odds), abs=2e-4)
+        assert own["operating_point"] == pytest.approx(1 / (1 + math.exp(2)), abs=1e-4)
+        assert raw["above_operating_point"] == own["above_operating_point"]
