@@ -20,9 +20,9 @@ SIGNATURES = {
     "Detection": "image_id, finding, box, threshold, score",
     "Heatmaps": "image_id, findings, scores, to_image, image_rows, image_columns",
     "Model": "network, config, preprocessing, card, sha256",
-    "ModelCard": "name, trained_on, findings, views, operating_points, auc, "
-    "training_patients, validation_patients, training_images, limits, recipe, may_have_seen, "
-    "provenance, probabilities",
+    "ModelCard": "name, trained_on, findings, views, operating_points, auc, calibration, "
+    "prevalence, training_patients, validation_patients, training_images, limits, recipe, "
+    "may_have_seen, provenance, probabilities",
     "Preprocessing": "size, fit, crop_from, source_size, bit_depth, mean, std, standardised, grey, "
     "interpolation, template",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "

@@ -1,10 +1,15 @@
 """Dong et al. 2017: the loss of the single-label task, on numbers of a hand."""
 
 import math
+import runpy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from cxrloc.recipe import read_recipe
+from cxrloc.training.data import training_data
 from cxrloc.training.losses import softmax
 from cxrloc.training.validation import validation_scores
 
@@ -29,3 +34,22 @@ def test_what_was_trained_as_one_label_is_scored_as_one_label():
         for loss in ("softmax", "cel")
     }
     assert (scores["softmax"]["normal"], scores["cel"]["normal"]) == (1.0, 0.0)
+
+
+def test_phantoms_and_their_reports_have_the_labels_that_the_recipe_learns(tmp_path: Path) -> None:
+    """Without any change of the recipe but the size of its images."""
+    script = Path(__file__).parents[2] / "benchmarks/dong_phantoms.py"
+    runpy.run_path(str(script))["write_dong_phantoms"](tmp_path / "chests", n=40, seed=51, size=32)
+    recipe = read_recipe("dong2017_single_vgg16")
+    recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, size=32, crop_from=36))
+    labels = tmp_path / "chests" / "labels.csv"
+    data = training_data(recipe, tmp_path / "chests", labels, tmp_path / "cache")
+    assert sum(map(len, data.parts[:3])) == 40
+    counts = dict(zip(recipe.network.findings, data.train.labels.sum(axis=0), strict=True))
+    assert {name for name, count in counts.items() if count} == {
+        "No Finding",
+        "increased heart shadow",
+        "Effusion",
+    }
+    (said,) = data.warnings
+    assert said.startswith("no training image has increased lung marking, aortosclerosis,")
