@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrloc.cli.options import (
+    AllowContaminated,
     BatchSize,
     Beside,
+    DataSetName,
     Device,
     Html,
     Method,
@@ -92,6 +94,8 @@ def bench(
     resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    dataset: DataSetName = "",
+    allow_contaminated: AllowContaminated = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
@@ -111,6 +115,7 @@ def bench(
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import bench as flow
@@ -132,6 +137,7 @@ def bench(
             beside=tuple(beside),
             html=html,
             save_maps=save_maps,
+            data=DataOptions(dataset, allow_contaminated),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
         )

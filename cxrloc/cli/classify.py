@@ -8,9 +8,11 @@ import typer
 from cxrloc.cli.options import (
     Aggregate,
     Aggregation,
+    AllowContaminated,
     BatchSize,
     Beside,
     ByUnit,
+    DataSetName,
     Device,
     Finding,
     Group,
@@ -118,6 +120,8 @@ def classify(
     beside: Beside = [],  # noqa: B006
     html: Html = False,
     resamples: Resamples = 1000,
+    dataset: DataSetName = "",
+    allow_contaminated: AllowContaminated = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-out"),
@@ -135,6 +139,7 @@ def classify(
             return
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import classify as flow
@@ -159,6 +164,7 @@ def classify(
             beside=tuple(beside),
             html=html,
             resampling=Resampling(resamples, seed),
+            data=DataOptions(dataset, allow_contaminated),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings("cam", (), versions, device, batch_size, workers, seed),
         )

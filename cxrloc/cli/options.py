@@ -131,6 +131,23 @@ PatientIds = Annotated[
     bool,
     typer.Option("--patient-ids", help="With --by patient: write ids, not keyed hashes of them."),
 ]
+DataSetName = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="Name of the data set, where its patients are not those of another one with the same "
+        "numbers.  [default: by its layout]",
+        show_default=False,
+    ),
+]
+AllowContaminated = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contaminated",
+        help="Score patients that trained the model too; every output then says so.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.options import (
+    DataSetName,
     Deterministic,
     Device,
     FirstWeights,
@@ -41,6 +42,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
+    dataset: DataSetName = "",
     cache: ImageCache = Path("cxrloc-cache"),
     precision: TrainingPrecision = "",
     batch_size: TrainingBatchSize = 0,
@@ -67,6 +69,7 @@ def train(
             batch_size=batch_size,
             deterministic=deterministic,
             resume=resume,
+            data_set=dataset,
         )
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(

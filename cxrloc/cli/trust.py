@@ -7,6 +7,7 @@ import typer
 
 from cxrloc.cli.options import (
     BatchSize,
+    DataSetName,
     Device,
     Method,
     Out,
@@ -44,6 +45,7 @@ def trust(
     images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
     resamples: Resamples = 1000,
     method: Method = "cam",
+    dataset: DataSetName = "",
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
     out: Out = Path("cxrloc-trust"),
@@ -61,6 +63,7 @@ def trust(
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.evaluation.trust.cases import TrustOptions
         from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
@@ -71,6 +74,7 @@ def trust(
             other_models=tuple(other_model or ()),
             images=images,
             resampling=Resampling(resamples, seed),
+            data=DataOptions(dataset),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
         )

@@ -5,7 +5,7 @@ To read another kind of data set, write a function from path to records and add 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
+from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.datasets.records import finished_records
 from cxrloc.files.tables import encoding_of, key_of, table_rows
 from cxrloc.types import CxrlocError, Record, UsageError
@@ -159,6 +160,21 @@ def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
             "lists, or leave --split out"
         )
     return read_parts(path, records)
+
+
+def names_of_data_set(reader: str, records: Iterable[Record]) -> set[str]:
+    """Names of the data set whose patients these records are of.
+
+    It is the reader's name; images of ChestX-ray14 have its patients under any reader: RSNA
+    Pneumonia by its published list, others by the names of their files.
+    """
+    if reader not in READERS:  # phantoms, which have names like those of ChestX-ray14
+        return {reader}
+    listed = list(records)
+    theirs = reader == "rsna_pneumonia" and any(r.patient_id != r.image_id for r in listed)
+    if theirs or any(CHESTXRAY14_NAME.fullmatch(record.image_id) for record in listed):
+        return {"chestxray14"}
+    return {reader}
 
 
 def boxed_throughout(path: Path) -> bool:

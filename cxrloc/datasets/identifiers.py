@@ -8,6 +8,9 @@ from cxrloc.types import CxrlocError
 CHESTXRAY14_NAME = re.compile(r"\d{8}_\d{3}")
 """How images of ChestX-ray14 are named: patient, underscore, number of the visit."""
 
+IMAGE_NAMES = {"ChestX-ray14": CHESTXRAY14_NAME}
+"""How the images of a data set are named, by the data set's name."""
+
 _LONGEST = 200  # bytes of an id; outputs add suffixes, and file systems allow 255
 _NUMBER = re.compile(r"(?:patient|subject|p|s)?[\s_-]*0*(\d+)(?:[.,]0+)?")
 _POWER = re.compile(r"\d(?:\.\d+)?e\+\d{1,2}")
@@ -57,6 +60,18 @@ def patient_in(image_id: str) -> str | None:
     """
     number = image_id.split("_")[0]
     return str(int(number)) if number.isascii() and number.isdecimal() else None
+
+
+def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
+    """Whether an image is, by its name, of a data set that a model may have been trained on.
+
+    For published weights whose list of training images is lost.
+
+    >>> may_be_seen("00000013_005", ["ChestX-ray14"]), may_be_seen("view1", ["ChestX-ray14"])
+    (True, False)
+    """
+    patterns = (IMAGE_NAMES[name] for name in data_sets if name in IMAGE_NAMES)
+    return any(pattern.fullmatch(image_id) for pattern in patterns)
 
 
 def refuse_equal_patients(where: str, patient_ids: Iterable[str]) -> None:

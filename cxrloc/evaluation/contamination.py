@@ -1,9 +1,77 @@
 """Was the model trained on the patients it is scored on?"""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
-from cxrloc.models.model import hashed_patient
-from cxrloc.types import Record
+from cxrloc.models.model import Model, hashes_of
+from cxrloc.models.provenance import data_sets_of
+from cxrloc.types import CxrlocError, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """What is known of patients who both trained a model and are scored.
+
+    Attributes:
+        patients: their ids.
+        remarks: sentences for every output: how many they are, and what cannot be checked.
+        count: their number as run cards have it, "unknown" where a model does not name whom it
+            was trained on, or no model is scored.
+    """
+
+    patients: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()
+    count: int | str = "unknown"
+
+
+def check_contamination(
+    models: Sequence[Model],
+    records: Sequence[Record],
+    data_sets: Collection[str],
+    allowed: bool = False,
+) -> Contamination:
+    """Whether models were trained on the patients that they are to be scored on.
+
+    Args:
+        models: that are scored.
+        records: that they are scored on.
+        data_sets: names of the data set; patients of another one are others, whatever their ids.
+        allowed: go on where there are such patients; the remarks then say so.
+
+    Raises:
+        CxrlocError: there are such patients and that is not allowed; names the model, the first
+            of the patients, and what to do.
+    """
+    found: set[str] = set()
+    remarks = []
+    for model in models:
+        card = model.card
+        if not card.training_patients:
+            remarks.append(
+                f"contamination not checkable: {card.name} does not name the patients that "
+                "trained it"
+            )
+            continue
+        own = data_sets_of(card)
+        if own and data_sets and not {*own} & {*data_sets}:
+            continue
+        seen = contaminated_patients(records, card.training_patients)
+        if seen and not allowed:
+            raise CxrlocError(
+                f"{card.name} was trained on {len(seen)} of these patients "
+                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing; score other "
+                "patients (of ChestX-ray14, classify takes --split test), give the data set a name "
+                "of its own if these are other people (--dataset NAME), or take "
+                "--allow-contaminated, which every output then says"
+            )
+        if seen:
+            remarks.append(
+                f"not held out (--allow-contaminated): {card.name} was trained on {len(seen)} of "
+                "the scored patients"
+            )
+            found |= {*seen}
+    known = bool(models) and all(model.card.training_patients for model in models)
+    return Contamination(frozenset(found), tuple(remarks), len(found) if known else "unknown")
 
 
 def contaminated_patients(
@@ -11,13 +79,15 @@ def contaminated_patients(
 ) -> tuple[str, ...]:
     """Patients whose images trained the model, by the hashed ids that its weights carry.
 
-    Scores on any of them are not held out, and every output must say so. An empty result says
-    only that the weights name none of these patients.
+    Ids are compared as they are written and by their key (`identifiers.patient_key`): "1.0" and
+    "00000001" are patient 1. An empty result says only that the weights name none of these
+    patients.
 
-    >>> record = Record("00000001_000", "1", "00000001_000", None)
+    >>> from cxrloc.models.model import hashed_patient
+    >>> record = Record("00000001_000", "1.0", "00000001_000", None)
     >>> contaminated_patients([record], {hashed_patient("1"), hashed_patient("2")})
-    ('1',)
+    ('1.0',)
     """
     trained = frozenset(training_patients)
     patients = {record.patient_id for record in records}
-    return tuple(sorted(patient for patient in patients if hashed_patient(patient) in trained))
+    return tuple(sorted(p for p in patients if not trained.isdisjoint(hashes_of(p))))

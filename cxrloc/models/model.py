@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.datasets.identifiers import patient_key
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.probabilities import PROBABILITIES
@@ -37,6 +38,9 @@ class ModelCard:
         may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
             `training_patients` does not say.
         provenance: hashes of split and training data, seed, versions of packages.
+        data_sets: names of the data sets whose patients the card lists: their readers' names, or
+            what `--dataset` called them; the patient 1 of one is not that of another. Empty where
+            that is not known.
 
     Raises:
         CxrlocError: there are no such probabilities.
@@ -58,6 +62,7 @@ class ModelCard:
     may_have_seen: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     probabilities: str = "sigmoid"
+    data_sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.probabilities not in PROBABILITIES:
@@ -105,3 +110,16 @@ def hashed_patient(patient_id: str) -> str:
     'd6163f2399e9f31e'
     """
     return hashlib.sha256(f"cxrloc training patient {patient_id}".encode()).hexdigest()[:16]
+
+
+def hashes_of(patient_id: str) -> frozenset[str]:
+    """The hashes under which a card may list a patient, however a table writes the id.
+
+    Cards list the hash of `patient_key`; earlier ones that of the id as it was written, which has
+    eight digits in ChestX-ray14's layout of phantoms.
+
+    >>> hashed_patient("1") in hashes_of("1.0")
+    True
+    """
+    key = patient_key(patient_id)
+    return frozenset(map(hashed_patient, (patient_id, key, key.zfill(8))))

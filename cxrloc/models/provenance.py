@@ -1,16 +1,13 @@
 """What every output says of the models behind it: origin, limits, warnings, operating points."""
 
-import re
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from cxrloc.models.model import Model, hashed_patient
+from cxrloc.datasets.identifiers import may_be_seen
+from cxrloc.files.structured import parse_toml
+from cxrloc.models.model import Model, ModelCard, hashes_of
 from cxrloc.models.probabilities import calibrated
 from cxrloc.types import Record, View
-
-IMAGE_IDS = {"ChestX-ray14": re.compile(r"\d{8}_\d{3}")}
-"""How the images of a data set are named."""
 
 
 def describe_models(models: Sequence[Model]) -> dict[str, Any]:
@@ -40,7 +37,8 @@ def condition_warnings(models: Sequence[Model]) -> list[str]:
     Open: Pham et al. 2019 do not say whether its probabilities still are conditional after a
     second stage of training.
     """
-    recipes = {model.card.name: tomllib.loads(model.card.recipe) for model in models}
+    cards = [model.card for model in models]
+    recipes = {c.name: parse_toml(c.recipe, f"the recipe of {c.name}") for c in cards}
     return [
         f"{name} was trained given the parents in CheXpert's label tree: the probability of a "
         "child may be conditional on its parent, and above it; --products multiplies them"
@@ -63,21 +61,18 @@ def _fitting(view: View, views: Sequence[str]) -> Sequence[str]:
     return (*views, view) if view is View.FRONTAL and {*views} & {View.PA, View.AP} else views
 
 
-def names_training_patients(models: Sequence[Model]) -> bool:
-    """Whether there are models, and the card of each names the patients that trained it."""
-    return bool(models) and all(model.card.training_patients for model in models)
+def data_sets_of(card: ModelCard) -> tuple[str, ...]:
+    """The data sets whose patients a card names; none where that is not known.
 
-
-def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
-    """Whether an image is, by its name, of a data set that a model may have been trained on.
-
-    For published weights whose list of training images is lost.
-
-    >>> may_be_seen("00000013_005", ["ChestX-ray14"]), may_be_seen("view1", ["ChestX-ray14"])
-    (True, False)
+    Cards of earlier versions say it by the reader of their recipe, where training did not start
+    from another model.
     """
-    patterns = (IMAGE_IDS[name] for name in data_sets if name in IMAGE_IDS)
-    return any(pattern.fullmatch(image_id) for pattern in patterns)
+    if card.data_sets or not card.recipe:
+        return card.data_sets
+    recipe = parse_toml(card.recipe, f"the recipe of {card.name}")
+    reader = recipe.get("data", {}).get("reader", "")
+    begun = str(recipe.get("start", ""))
+    return (reader,) if reader and begun in ("", "scratch", "imagenet") else ()
 
 
 def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
@@ -98,7 +93,7 @@ def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> di
     warnings = {}
     for model in models:
         judges = frozenset(model.card.validation_patients)
-        if images := sum(hashed_patient(record.patient_id) in judges for record in records):
+        if images := sum(not judges.isdisjoint(hashes_of(r.patient_id)) for r in records):
             text = f"the weights or thresholds of {model.card.name} were chosen on these patients"
             warnings[f"{text}: its scores here are too good"] = images
     return warnings

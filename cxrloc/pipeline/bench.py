@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.evaluation.beside import check_beside, write_beside
+from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.localization.claims import (
     Claims,
     Watch,
@@ -28,7 +29,7 @@ from cxrloc.evaluation.localization.result_files import (
     write_scores,
     write_sensitivity,
 )
-from cxrloc.evaluation.localization.scored_pairs import check_labels
+from cxrloc.evaluation.localization.scored_pairs import check_labels, images_to_score
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
     score_run,
@@ -38,20 +39,15 @@ from cxrloc.evaluation.localization.tables import COLUMNS
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.image_sets import DataOptions, ImageSet, data_warnings, read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
-from cxrloc.models.provenance import caption_of, describe_models, names_training_patients
+from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.models.weights import read_model
 from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.image_sets import (
-    ImageSet,
-    images_to_score,
-    read_images,
-    refuse_contamination,
-)
 from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.report_page import write_bench_page
 from cxrloc.pipeline.run_card import describe_data
@@ -75,6 +71,7 @@ class BenchOptions:
         save_maps: also write the raw maps, to the folder `maps`.
         pairing: of images, for networks that read two views.
         inference: how the models are run.
+        data: what else is said about the data set.
     """
 
     models: tuple[str, ...]
@@ -88,6 +85,7 @@ class BenchOptions:
     save_maps: bool = False
     pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    data: DataOptions = field(default_factory=DataOptions)
 
 
 class BenchResult(NamedTuple):
@@ -118,14 +116,19 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         refuse_other_maps(out / "maps")
     protocol = options.protocol
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
-    image_set = read_images(data)
+    image_set = read_images(data, options.data)
     paired = paired_images(*image_set[:3], models, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     benchmark = images_to_score(image_set, protocol.population)
     check_labels(benchmark.records, protocol.population)
-    refuse_contamination(models, benchmark.records)
+    contamination = check_contamination(
+        models, benchmark.records, image_set.data_sets, options.data.allow_contaminated
+    )
 
     claims = _claims(benchmark, models, options, watch)
+    said = dict.fromkeys(contamination.remarks, len(claims.records))
+    warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
+    claims = replace(claims, warnings=warnings)
     placed = place_run(
         claims.records, claims.detections, protocol, claims.heatmaps, claims.predicted
     )
@@ -142,7 +145,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         write_claimed_maps(claims, out / "maps")
     synthetic = is_synthetic(data)
     where = {"path": str(data) if data else None, "synthetic": synthetic}
-    remarks = (NOT_OF_PATIENTS,) if synthetic else ()
+    remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
     beside = write_beside(scores.table(), options.beside, out, remarks)
     if models:
         caption = caption_of(describe_models(models))
@@ -157,8 +160,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         "data": describe_data(benchmark.name, benchmark.records) | where,
         "protocol": asdict(protocol),
         **describe_scores(scores, claims, benchmark.records),
-        # A model whose card names one of these patients was refused above.
-        "contaminated_patients": 0 if names_training_patients(models) else "unknown",
+        "notes": list(remarks),
+        "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }
     write_json(out / "run.json", run)

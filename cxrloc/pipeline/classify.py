@@ -40,13 +40,13 @@ from cxrloc.evaluation.published import published_means
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
+from cxrloc.inference.image_sets import ImageSet, data_warnings
 from cxrloc.inference.paired_images import paired_images
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
     caption_of,
     condition_warnings,
     describe_models,
-    names_training_patients,
     selection_warnings,
 )
 from cxrloc.models.weights import read_model
@@ -62,9 +62,8 @@ from cxrloc.pipeline.classify_inputs import (
     of_models,
     source_of_labels,
 )
-from cxrloc.pipeline.image_sets import ImageSet
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.own_split import leaked_patients
+from cxrloc.pipeline.own_split import check_patients
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import ClassificationReport
@@ -118,7 +117,7 @@ def classify_by(
     image_set = image_set._replace(**paired._asdict())
     here = {image.image_id for image in image_set.images}
     records = [record for record in image_set.records if record.image_id in here]
-    leaked = leaked_patients(models, records, options.split)
+    contamination, leaked = check_patients(models, image_set, options.split, options.data)
     chosen_by = selection_warnings(models, records)
     # Probabilities.
     if options.predictions:
@@ -139,7 +138,10 @@ def classify_by(
     scope = ReportScope(options.groups, options.operating_point, published_means(options.beside))
     report = classify_units(judged, options.resampling, tuning, points, scope)
     report = replace(
-        report, remarks=((LEAK,) if leaked else ()) + ((NOT_OF_PATIENTS,) if synthetic else ())
+        report,
+        remarks=(LEAK,) * bool(leaked)
+        + contamination.remarks
+        + (NOT_OF_PATIENTS,) * bool(synthetic),
     )
     readers = score_readers(judged, readings) if readings else []
     # Files.
@@ -168,9 +170,9 @@ def classify_by(
         "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
         **_describe_images(image_set, seen, out),
         LEAKS: bool(leaked),
-        "warnings": {**leaks, **chosen_by, **seen.warnings},
+        "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **seen.warnings},
         "notes": [*report.remarks, *_conditional(models, options), *seen.notes],
-        "contaminated_patients": len(leaked) if names_training_patients(models) else "unknown",
+        "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }
     write_json(out / "run.json", run)

@@ -16,11 +16,11 @@ from cxrloc.evaluation.result_folders import REPORTS
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
+from cxrloc.inference.image_sets import DataOptions, ImageSet, read_images
 from cxrloc.inference.paired_images import Pairing
 from cxrloc.inference.predict import Predicted, gather, predict
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings, view_warnings
-from cxrloc.pipeline.image_sets import ImageSet, read_images
 from cxrloc.pipeline.own_split import own_test_part
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
@@ -68,6 +68,7 @@ class ClassifyOptions:
         resampling: of the intervals; its seed also draws the tuning part.
         pairing: of images, for networks that read two views.
         inference: how the models are run.
+        data: what else is said about the data set.
     """
 
     models: tuple[str, ...]
@@ -91,6 +92,7 @@ class ClassifyOptions:
     resampling: Resampling = field(default_factory=Resampling)
     pairing: Pairing = field(default_factory=Pairing)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    data: DataOptions = field(default_factory=DataOptions)
 
 
 class Seen(NamedTuple):
@@ -124,7 +126,9 @@ def labelled_images(
         UsageError: there is no such split or projection, or the data have no official lists.
         CxrlocError: the data or the labels cannot be read, or the part is empty.
     """
-    image_set = _part(read_images(data), data, options.split, models)
+    image_set = _part(
+        read_images(data, options.data, options.findings), data, options.split, models
+    )
     if not image_set.records:
         raise CxrlocError(
             f"--split {options.split}: that part is empty ({image_set.name}): score another part, "
@@ -168,7 +172,7 @@ def of_models(
         CxrlocError: no image is on this disk, or none can be read.
     """
     if not image_set.images:
-        raise CxrlocError(f"{image_set.name}: none of the images is on this disk")
+        raise CxrlocError(f"{image_set.name}: none of the images is on this disk{_hint(image_set)}")
     predicted, failures = [], []
     warnings: Counter[str] = Counter()
     for result in watch(predict(models, image_set.images, inference)):
@@ -181,6 +185,12 @@ def of_models(
     if not predicted:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
     return Seen(gather(predicted, chosen_findings(models, inference)), failures, warnings)
+
+
+def _hint(image_set: ImageSet) -> str:
+    """Where images were looked for, if the records say it."""
+    said = next((w for record in image_set.records for w in record.warnings if "looked" in w), "")
+    return f": {said}" if said else ""
 
 
 def along_tree(seen: Seen) -> Seen:

@@ -37,10 +37,10 @@ from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import check_names
+from cxrloc.inference.image_sets import read_images
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify_inputs import source_of_labels
-from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.installed import versions
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError

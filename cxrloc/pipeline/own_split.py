@@ -1,12 +1,14 @@
 """The test part of the split that a model was trained by, drawn again by its recipe."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cxrloc.evaluation.boxed_patients import boxed_patients, named_patients
-from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.datasets.boxed_patients import boxed_patients, named_patients
+from cxrloc.datasets.records import has_view
+from cxrloc.evaluation.contamination import Contamination, check_contamination
+from cxrloc.inference.image_sets import DataOptions, ImageSet
 from cxrloc.models.model import Model
-from cxrloc.pipeline.image_sets import refuse_contamination
 from cxrloc.recipe import recipe_of_text
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import split_parts
@@ -24,19 +26,31 @@ def own_recipe(model: Model) -> Recipe:
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
 
 
-def leaked_patients(models: Sequence[Model], records: Sequence[Record], split: str) -> set[str]:
-    """Patients who are scored though they trained a model, by that model's own split by image.
+def check_patients(
+    models: Sequence[Model], image_set: ImageSet, split: str, options: DataOptions
+) -> tuple[Contamination, frozenset[str]]:
+    """Patients who are scored though they trained a model, and those of them whom a split leaked.
 
-    Such a split lets images of one patient into both the training and the test part.
+    A split by image lets images of one patient into both the training and the test part: with the
+    split "own" of such a model that is meant.
 
     Raises:
         UsageError: with the split "own", a model carries no recipe.
-        CxrlocError: a model was trained on one of these patients, and not by such a split.
+        CxrlocError: a model was trained on one of these patients, not by such a split, and the
+            options do not allow it.
     """
+    here = {image.image_id for image in image_set.images}
+    records = [record for record in image_set.records if record.image_id in here]
     of_image = [m for m in models if split == "own" and own_recipe(m).data.split.kind == "image"]
-    refuse_contamination([model for model in models if model not in of_image], records)
-    trained = (model.card.training_patients for model in of_image)
-    return {patient for named in trained for patient in contaminated_patients(records, named)}
+    others = [model for model in models if model not in of_image]
+    data_sets, allowed = image_set.data_sets, options.allow_contaminated
+    found = check_contamination(others, records, data_sets, allowed)
+    leaked = check_contamination(of_image, records, data_sets, allowed=True).patients
+    counts = [found.count] * bool(others) + [len(leaked)] * bool(of_image)
+    known = bool(counts) and "unknown" not in counts
+    patients = found.patients | leaked
+    count = len(patients) if known else "unknown"
+    return replace(found, patients=patients, count=count), leaked
 
 
 def own_test_part(
@@ -60,6 +74,6 @@ def own_test_part(
                 "and drawn phantoms have none: leave --split own out"
             )
         boxed = boxed_patients(recipe.data.reader, path, everyone)
-        kept = [r for r in records if not recipe.data.views or r.view in recipe.data.views]
+        kept = [r for r in records if not recipe.data.views or has_view(r, recipe.data.views)]
         records = split_parts(recipe.data, path, kept, boxed).test
     return list(records)

@@ -14,10 +14,10 @@ from cxrloc.evaluation.localization.claims import Claims
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.localize import localize
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import caption_of
-from cxrloc.pipeline.image_sets import ImageSet
 from cxrloc.report_page.classification import ClassificationRun, classification_data
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page

@@ -56,6 +56,7 @@ class TrainOptions:
             of a step stay those of the recipe.
         deterministic: the same run on the same device gives the same weights, to the bit.
         resume: go on from the last checkpoint, if there is one.
+        data_set: name of the data set in the card; empty for that of its reader.
     """
 
     recipe: str
@@ -69,6 +70,7 @@ class TrainOptions:
     batch_size: int = 0
     deterministic: bool = False
     resume: bool = False
+    data_set: str = ""
 
 
 class TrainWatch(NamedTuple):
@@ -164,7 +166,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         }
         path = out / "model.safetensors"
         if rank() == 0:
-            card = trained_card(recipe, text, data, trained, versions())
+            card = trained_card(recipe, text, data, trained, versions(), options.data_set)
             write_model(path, trained.network, recipe.preprocessing, card)
             write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.trust.cases import (
     Case,
     TrustOptions,
@@ -27,12 +27,12 @@ from cxrloc.evaluation.trust.table import trust_frame, write_trust
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import Failure
+from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.paired_images import paired_images
 from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
-from cxrloc.pipeline.image_sets import read_images
 from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
@@ -70,7 +70,7 @@ def trust(
     models = read_tested(options)
     model = models.model
     every = [m for m in (model, models.shuffled, *models.others) if m is not None]
-    image_set = read_images(data)
+    image_set = read_images(data, options.data)
     paired = paired_images(*image_set[:3], every, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     images = drawn_images(image_set.records, image_set.images, model, options)
@@ -84,6 +84,9 @@ def trust(
         *disturbances(model, cases, options),
         chance(cases, options),
     ]
+    contamination = check_contamination(
+        [model], image_set.records, image_set.data_sets, allowed=True
+    )
     description = describe_models([model])
     run = {
         "versions": versions(),
@@ -93,9 +96,9 @@ def trust(
         "images": sorted({case.image_id for case in cases}),
         "pairs": len(cases),
         "failed_images": {failure.image_id: failure.reason for failure in failures},
-        "training_patients_among_the_data": len(
-            contaminated_patients(image_set.records, model.card.training_patients)
-        ),
+        # Heatmaps are tested, not scored: training patients are counted and not refused.
+        "training_patients_among_the_data": contamination.count,
+        "notes": list(contamination.remarks),
         "seconds": round(time.perf_counter() - started, 1),
     }
     frame = trust_frame(rows)

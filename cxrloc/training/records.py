@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from cxrloc import phantom
 from cxrloc.datasets import READERS, read_as
+from cxrloc.datasets.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
 from cxrloc.datasets.image_cache import Source, file_key
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.records import has_view
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, split_records
-from cxrloc.evaluation.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
 from cxrloc.images.read import read_radiograph
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.reports.label_file import read_labels

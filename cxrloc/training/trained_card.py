@@ -1,11 +1,14 @@
 """What the card of a trained model says of its training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cxrloc.datasets import names_of_data_set
+from cxrloc.datasets.identifiers import patient_key
 from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.models.provenance import data_sets_of
 from cxrloc.training.data import TrainingData
 from cxrloc.training.first_weights import earlier_models, weights_sha256
 from cxrloc.training.recipe_config import Recipe
@@ -18,6 +21,7 @@ def trained_card(
     data: TrainingData,
     trained: Trained,
     versions: Mapping[str, str],
+    data_set: str = "",
 ) -> ModelCard:
     """The card of a trained model: its origin, its patients and its scores.
 
@@ -29,11 +33,12 @@ def trained_card(
         data: what it was trained and validated on.
         trained: the network, its scores and its operating points.
         versions: of the packages whose arithmetic made it.
+        data_set: name of the data set; empty for that of its reader.
     """
     records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
-    patients = {hashed_patient(record.patient_id) for record in records}
-    judges = {hashed_patient(record.patient_id) for record in data.parts.validation}
+    patients = {hashed_patient(patient_key(record.patient_id)) for record in records}
+    judges = {hashed_patient(patient_key(r.patient_id)) for r in data.parts.validation}
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
@@ -53,6 +58,7 @@ def trained_card(
         limits=_limits(recipe, data),
         recipe=text,
         may_have_seen=tuple(sorted(seen)),
+        data_sets=_data_sets(recipe, data, data_set, before),
         provenance={
             "split_sha256": data.description["split_sha256"],
             "training_sha256": data.description["training_sha256"],
@@ -62,6 +68,15 @@ def trained_card(
             **versions,
         },
     )
+
+
+def _data_sets(
+    recipe: Recipe, data: TrainingData, data_set: str, before: Sequence[ModelCard]
+) -> tuple[str, ...]:
+    """Names of the data sets whose patients the card lists; none if one of them is not known."""
+    names = {data_set} if data_set else names_of_data_set(recipe.data.reader, data.parts.train)
+    earlier = [data_sets_of(card) for card in before if card.training_patients]
+    return tuple(sorted(names.union(*earlier))) if all(earlier) else ()
 
 
 def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.model import ModelCard
@@ -18,7 +19,6 @@ from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
-from cxrloc.pipeline.image_sets import read_images
 from cxrloc.types import CxrlocError, UsageError
 from tests.images.dicom_files import write_dicom
 

@@ -8,12 +8,12 @@ from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.image_sets import read_images
 from cxrloc.models.model import Model, ModelCard, hashed_patient
 from cxrloc.models.provenance import contamination_warnings
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
-from cxrloc.pipeline.image_sets import read_images
 
 CARD = ModelCard("xrv:nih", "NIH ChestX-ray14", ("Mass",), may_have_seen=("ChestX-ray14",))
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 from typer.testing import Result
 
+from cxrloc.datasets.boxed_patients import refuse_boxed
 from cxrloc.datasets.chestxray14 import read_chestxray14
-from cxrloc.evaluation.boxed_patients import refuse_boxed
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms

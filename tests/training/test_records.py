@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets import read_as
+from cxrloc.datasets.boxed_patients import NIH, boxed_patients, named_patients
 from cxrloc.datasets.rsna_pneumonia import MAPPING
 from cxrloc.datasets.splits import Parts
-from cxrloc.evaluation.boxed_patients import NIH, boxed_patients, named_patients
 from cxrloc.recipe import read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.labels import label_warnings

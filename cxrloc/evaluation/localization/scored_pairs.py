@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.findings import CHESTXRAY14
+from cxrloc.inference.image_sets import ImageSet
 from cxrloc.types import CxrlocError, Detection, Label, Mask, Outline, Record, UsageError
 
 Population = Literal["annotated", "labelled", "predicted", "all"]
@@ -58,6 +59,20 @@ class PlacedBoxes:
     boxes: Float[np.ndarray, "n 4"]
     pair: Int[np.ndarray, " n"]
     score: Float[np.ndarray, " n"] | None = None
+
+
+def images_to_score(image_set: ImageSet, population: Population) -> ImageSet:
+    """The images with an expert's box and, where they can give false positives, those without.
+
+    An image without a box has no "annotated" pair. With "predicted" and "all" its boxes are false
+    positives, if experts looked at it; of ChestX-ray14 only the boxed images count.
+    """
+    if image_set.boxed_throughout and population in ("predicted", "all"):
+        return image_set
+    records = [record for record in image_set.records if record.annotations]
+    names = {record.image_id for record in records}
+    images = [image for image in image_set.images if image.image_id in names]
+    return image_set._replace(records=records, images=images)
 
 
 def scored_pairs(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.localize import localize
 from cxrloc.inference.paired_images import Pairing
 from cxrloc.localization.heatmaps import is_degenerate
@@ -33,6 +34,7 @@ class TrustOptions:
         images: drawn from those with a positive label; every positive finding is tested.
         resampling: of the intervals; its seed also draws images, random maps and weights.
         pairing: of images, for networks that read two views.
+        data: what else is said about the data set.
         inference: how the models are run; one image as it is (`versions` is "plain").
     """
 
@@ -42,6 +44,7 @@ class TrustOptions:
     images: int = 8
     resampling: Resampling = field(default_factory=Resampling)
     pairing: Pairing = field(default_factory=Pairing)
+    data: DataOptions = field(default_factory=DataOptions)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.boxes import read_box_rows
-from cxrloc.datasets.chestxray14 import patient_in
+from cxrloc.datasets.identifiers import may_be_seen, patient_in
 from cxrloc.datasets.rsna_pneumonia import MAPPING
-from cxrloc.models.provenance import may_be_seen
 from cxrloc.types import CxrlocError, Record
 
 NIH = "ChestX-ray14"
