@@ -1,6 +1,6 @@
 """What every output says of the models behind it: origin, limits, warnings, operating points."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cxrloc.datasets.identifiers import may_be_seen
