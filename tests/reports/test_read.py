@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxrloc.reports.archive import MAX_REPORT
-from cxrloc.reports.plain_text import MAX_CHARACTERS, clean, sentences
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.reports.sections import relevant_text
 from cxrloc.types import CxrlocError
 
 XML = (
@@ -174,33 +172,3 @@ def test_a_folder_is_read_in_order_and_an_empty_one_refused(tmp_path: Path) -> N
     (tmp_path / "b" / "2.txt").write_text("Two")
     (tmp_path / "1.TXT").write_text("One")
     assert texts(read_reports(tmp_path)) == {"1": "One", "2": "Two"}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Heart normal.  Lungs clear.", ["Heart normal.", "Lungs clear."]),
-        ("a 1.5 cm nodule, seen by Dr. No.", ["a 1.5 cm nodule, seen by Dr. No."]),
-        ("small effusion\nis seen", ["small effusion is seen"]),  # a wrapped line
-        ("no mass\n\nedema", ["no mass", "edema"]),
-        ("1.Mass.Edema", ["1. Mass.", "Edema"]),
-        ("", []),
-    ],
-)
-def test_sentences(text: str, expected: list[str]) -> None:
-    assert sentences(text) == expected
-
-
-def test_a_sentence_without_end_is_cut() -> None:
-    found = sentences("mass " * 5000)
-    assert max(map(len, found)) <= MAX_CHARACTERS + 1
-    assert sum(map(len, found)) >= 24_000
-
-
-def test_a_heading_inside_findings_ends_them_only_in_capitals_or_at_a_line() -> None:
-    assert relevant_text("FINDINGS: Comparison: a nodule.") == "Comparison: a nodule."
-    assert relevant_text("FINDINGS: a HISTORY: b IMPRESSION: c") == "a \nc"
-
-
-def test_tags_and_entities_are_resolved_once() -> None:
-    assert clean("a<BR>b &lt; c &#39;d&#39;\r\n\r\n\r\ne") == "a b < c 'd'\n\ne"

@@ -1,0 +1,63 @@
+"""Label files return what was written, and bad ones name their row."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from cxrloc.reports.label_file import read_labels, write_labels
+from cxrloc.reports.labels import label_reports
+from cxrloc.reports.read import Report, UnreadableReport
+from cxrloc.types import CxrlocError
+
+
+def test_a_label_file_returns_what_was_written(tmp_path: Path) -> None:
+    reports = [
+        Report("a", "No effusion. Possible mass. Edema."),
+        UnreadableReport("b", "broken"),
+        Report("c", "Clear lungs."),
+        Report("d", "FINDINGS:"),
+    ]
+    path, why = tmp_path / "labels.csv", tmp_path / "why.csv"
+    written = write_labels(label_reports(reports), path, explanations=why)
+    assert (written.reports, written.failures) == (3, (UnreadableReport("b", "broken"),))
+    assert read_labels(path) == {
+        "a": {"Effusion": 0, "Mass": -1, "Edema": 1, "normal": 0},
+        "c": {"No Finding": 1, "normal": 1},
+        "d": {},
+    }
+    rows = list(csv.DictReader(why.read_text().splitlines()))
+    assert [(r["finding"], r["label"], r["phrase"], r["rule"]) for r in rows] == [
+        ("Effusion", "0", "effusion", "negated after: no"),
+        ("Mass", "-1", "mass", "uncertain after: possible"),
+        ("Edema", "1", "Edema", "mentioned"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,Mass\na,2\n", "row 2: label '2' is none of 1, 0, -1"),
+        ("id,Mass\na,x\n", "row 2: label 'x' is none of"),
+        ("id,Mass\na,1\na,0\n", "row 3: id 'a' occurs twice"),
+        ("id,Mass\na\n", "row 2: 1 cells where the heading has 2 columns"),
+        ("id,Mass\n", "no labels"),
+        ("id,Mass\n,1\n", "row 2: no id of a report"),
+    ],
+)
+def test_a_bad_label_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "gold.csv"
+    path.write_text(text)
+    with pytest.raises(CxrlocError, match=message):
+        read_labels(path)
+
+
+def test_a_label_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04" + bytes(99))
+    for name, complaint in (
+        ("missing.csv", "no such file"),
+        ("book.csv", "is an Excel workbook"),
+        (".", "not a regular file"),
+    ):
+        with pytest.raises(CxrlocError, match=complaint):
+            read_labels(tmp_path / name)
