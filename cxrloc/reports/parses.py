@@ -3,13 +3,15 @@
 Source: the collapsed, conjunct-propagated Stanford dependencies (de Marneffe and Manning 2008).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 from cxrloc.reports.dependency import Edge, Graph
 from cxrloc.types import CxrlocError
 
 _MODALS = {"can", "could", "may", "might", "must", "should", "would", "will", "shall", "cannot"}
 _CLAUSES = {"xcomp", "advcl", "acl", "ccomp", "pcomp", "csubj"}
+_WITHIN_NOUN = {"amod", "compound", "nmod", "nn"}
 _STANFORD = {"obj": "dobj", "nsubj:pass": "nsubjpass", "acl:relcl": "rcmod", "relcl": "rcmod"}
 
 
@@ -21,7 +23,8 @@ def dependency_graph(
     Prepositions are collapsed: `prep` + `pobj` (spaCy) and `case` + `nmod` or `obl` (Universal)
     become `prep_<word>`; so does "to" before a verb (`difficult -> prep_to -> exclude`).
     "No" and "not" hang by `neg`, modal verbs by `md`, "can" + "not" become "cannot". Members of a
-    list take the edges that lead to its first member, and its `neg`, except after "but".
+    list take the edges that lead to its first member, and its `neg`, except after "but"; so do an
+    apposition, a second subject and the words within a noun.
 
     Args:
         words: words of the sentence.
@@ -50,7 +53,53 @@ def dependency_graph(
     for modal, negation in _split_cannot(lower, edges):
         lower[modal] = "cannot"
         edges = [edge for edge in edges if edge.dependent != negation]
-    return Graph(tuple(lower), tuple(starts), tuple(dict.fromkeys(_propagated(lower, edges))))
+    edges = _propagated(lower, _lifted(edges))
+    return Graph(tuple(lower), tuple(starts), tuple(dict.fromkeys(_spread(edges))))
+
+
+def _lifted(edges: Sequence[Edge]) -> list[Edge]:
+    """Edges with every denial on the noun where a parser hung it on the noun's adjective.
+
+    spaCy's small pipelines read "no lobar pneumonia" as "no" of "lobar".
+    """
+    noun = {edge.dependent: edge.head for edge in edges if edge.label in _WITHIN_NOUN}
+    return [
+        edge._replace(head=noun.get(edge.head, edge.head)) if edge.label == "neg" else edge
+        for edge in edges
+    ]
+
+
+def _spread(edges: Sequence[Edge]) -> Iterator[Edge]:
+    """Edges with the denials of a noun on all that stands in one list with it.
+
+    These are words within it ("no nodules masses"), an apposition and a second subject: what
+    parsers make of lists without "or" ("no opacity, effusion, pneumothorax").
+    """
+    yield from edges
+    listed: dict[int, list[int]] = {}
+    for edge in edges:
+        if edge.label in {"appos", *_WITHIN_NOUN} or edge.label.startswith("conj"):
+            listed.setdefault(edge.head, []).append(edge.dependent)
+    subjects = [edge for edge in edges if edge.label in {"nsubj", "nsubjpass"}]
+    for first, later in combinations(subjects, 2):
+        if first.head == later.head and first.dependent < later.dependent:
+            listed.setdefault(first.dependent, []).append(later.dependent)
+    butted = {edge.dependent for edge in edges if edge.label == "conj_but"}
+    appositions = [edge for edge in edges if edge.label == "appos"]
+    yield from (
+        edge._replace(dependent=other.dependent)
+        for edge in edges
+        for other in appositions
+        if edge.label.startswith("prep_") and edge.dependent == other.head
+    )
+    for denial in [edge for edge in edges if edge.label == "neg"]:
+        queue, seen = [denial.head], {denial.head}
+        while queue:
+            for word in listed.get(queue.pop(), ()):
+                if word not in seen | butted:
+                    seen.add(word)
+                    queue.append(word)
+                    yield denial._replace(head=word)
 
 
 def _renamed(words: Sequence[str], edge: Edge) -> Edge:

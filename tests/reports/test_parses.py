@@ -53,6 +53,14 @@ def test_figure_3_gives_three_negations_from_either_kind_of_labels(parse: dict) 
          "uncertain"),
         ("infiltrates difficult to exclude", [0, 0, 3, 1], "root amod mark advcl", "infiltrates",
          "uncertain"),
+        # "no" hung on an adjective; lists that are parsed as subjects, appositions, compounds
+        ("no lobar pneumonia", [1, 2, 2], "neg amod ROOT", "pneumonia", "negated"),
+        ("no opacity effusion identified", [1, 3, 3, 3], "det nsubjpass nsubjpass ROOT",
+         "effusion", "negated"),
+        ("is no opacity effusion", [0, 2, 0, 2], "ROOT det attr appos", "effusion", "negated"),
+        ("no nodules masses", [2, 2, 2], "det compound ROOT", "nodules", "negated"),
+        ("effusion opacity no mass", [1, 1, 3, 1], "compound ROOT det appos", "effusion",
+         "present"),
         # "without" through "evidence", both ways
         ("changes without evidence of infiltrate", [0, 0, 1, 2, 3], "ROOT prep pobj prep pobj",
          "infiltrate", "negated"),
