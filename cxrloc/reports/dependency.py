@@ -1,7 +1,8 @@
 """Negation and uncertainty on a dependency graph: the rules of Wang et al. 2017, table 6.
 
 The graph comes from any parser; `dependency_graph` brings its labels into the form of the rules.
-No parser is part of cxrloc, so no quality is claimed for this engine: see `negation.scope_engine`.
+No parser is part of cxrloc. What this engine reaches with one that pip can bring stands in
+`benchmarks/accuracy_labeler.md`; `negation.scope_engine` is better and faster.
 """
 
 from collections.abc import Callable, Iterator, Sequence
