@@ -13,14 +13,18 @@ from torch import Tensor
 
 from cxrloc.files.text import one_line
 from cxrloc.files.whole import DiskError
+from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
+from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.inference.versions import VERSIONS, Version, make_versions
 from cxrloc.models.context import Input, bound, inputs_of
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.meta import missing_meta
 from cxrloc.models.model import Model
+from cxrloc.models.own_network import check_own_network
+from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError, View
 
 T = TypeVar("T")
@@ -38,6 +42,9 @@ class InferenceSettings:
         batch_size: images in one forward pass on an accelerator; a CPU takes one at a time.
         workers: threads that read files ahead.
         seed: of the random transforms of test-time augmentation.
+        products: take each model's probabilities as conditional on the parent in CheXpert's tree,
+            and multiply them along the tree (`unconditional`), for each version of the image and
+            before anything is averaged, as Pham et al. 2019 do with what "the CNN" gives.
     """
 
     method: str = "cam"
@@ -47,6 +54,7 @@ class InferenceSettings:
     batch_size: int = 8
     workers: int = 2
     seed: int = 0
+    products: bool = False
 
 
 class Image(NamedTuple):
@@ -133,10 +141,12 @@ def in_batches(
     """What `compute` makes of batches of images, one by one in the order of the images.
 
     An image that cannot be read gives a `Failure`; the others go on. At most a batch and twice
-    `settings.workers` images are held at a time.
+    `settings.workers` images are held at a time. Networks of one's own are checked at the first
+    batch (`check_own_network`).
 
     Raises:
         UsageError: the versions or the device do not exist.
+        CxrlocError: a network of one's own does not give what is wanted.
     """
     check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
@@ -158,8 +168,13 @@ def in_batches(
     # an interrupted run goes on.
     together = 1 if device.type == "cpu" else settings.batch_size
     prepared = map_in_threads(prepare, images, settings.workers)
+    unchecked = [index for index, model in enumerate(models) if model.config is None]
     while chunk := list(islice(prepared, together)):
         batch = [item for item in chunk if isinstance(item, Prepared)]
+        for index in unchecked if batch else ():
+            inputs = network_inputs(models[index], batch, index)
+            check_own_network(models[index], inputs, [item.radiograph for item in batch])
+        unchecked = [] if batch else unchecked
         done = iter(_computed(batch, compute))
         for item in chunk:
             yield item if isinstance(item, Failure) else next(done)
@@ -221,6 +236,22 @@ def network_inputs(
     """A batch's inputs of model number `index`, on the device of its weights."""
     device = next(model.network.parameters()).device
     return torch.from_numpy(np.stack([item.inputs[index][0] for item in batch])).to(device)
+
+
+def probabilities_of(model: Model, settings: InferenceSettings) -> Probabilities:
+    """The function that turns a model's logits into probabilities, products along the tree or not.
+
+    With products, ancestors count even where they are not asked for or other models lack them.
+    """
+    if not settings.products:
+        return model.probabilities
+
+    def products(logits: Tensor) -> Tensor:
+        conditional = model.probabilities(logits)
+        along = unconditional(conditional.cpu().numpy(), model.card.findings, CHEXPERT_PARENTS)
+        return torch.from_numpy(along).to(conditional.device)
+
+    return products
 
 
 def versions_of(

@@ -21,6 +21,7 @@ from cxrloc.inference.batches import (
     in_batches,
     network_for,
     network_inputs,
+    probabilities_of,
     versions_of,
 )
 from cxrloc.inference.ensemble import average_maps
@@ -124,7 +125,11 @@ def _localize_batch(
         versions = versions_of(images, model, settings)
         subtracted = mean_maps(model.network, columns)
         own_probabilities, own_maps = average_versions(
-            method, versions, model.probabilities, shift, 0.0 if subtracted is None else subtracted
+            method,
+            versions,
+            probabilities_of(model, settings),
+            shift,
+            0.0 if subtracted is None else subtracted,
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())

@@ -1,6 +1,6 @@
 """Raw maps of all findings of one image on disk: `<image_id>.npz`, from here or any other tool."""
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
 
@@ -8,28 +8,27 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.files.structured import read_npz
+from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.types import Affine, CxrlocError, Heatmaps
 
-_NUMBERS = "fiu"  # numpy's kinds: floating point, signed and unsigned integers
-
 KEYS = ("findings", "probabilities", "maps", "to_image", "rows", "columns")
-
 
 Probabilities = Float[np.ndarray, " finding"]
 
 
 def write_maps(probabilities: Probabilities, heatmaps: Heatmaps, path: Path) -> None:
     """Write what `read_maps` reads: plain arrays under the names of `KEYS`."""
-    np.savez_compressed(
-        path,
-        findings=np.array(heatmaps.findings),
-        probabilities=probabilities,
-        maps=heatmaps.scores,
-        to_image=np.array(astuple(heatmaps.to_image)),
-        rows=heatmaps.image_rows,
-        columns=heatmaps.image_columns,
-    )
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            findings=np.array(heatmaps.findings),
+            probabilities=probabilities,
+            maps=heatmaps.scores,
+            to_image=np.array(astuple(heatmaps.to_image)),
+            rows=heatmaps.image_rows,
+            columns=heatmaps.image_columns,
+        )
 
 
 def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
@@ -39,8 +38,13 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
     `rows` and `columns` of the original image. Without `probabilities` they are 1; without
     `to_image` (xx, xy, x0, yx, yy, y0: grid to original pixels) the map covers the whole image.
 
+    Args:
+        path: of the npz file.
+        image_id: of the image that the maps are of.
+
     Raises:
-        CxrlocError: no file, none of arrays, or an array is missing or of the wrong shape.
+        CxrlocError: there is no such file, it does not hold plain arrays, an array is missing, or
+            its values break a rule; the message names the file and the rule.
     """
     arrays = read_npz(path, KEYS)
     for key in ("findings", "maps", "rows", "columns"):
@@ -48,42 +52,55 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
             raise CxrlocError(
                 f"{path}: has no array {key!r}; it needs findings, maps, rows, columns"
             )
+    findings = _findings(path, arrays["findings"])
     maps = arrays["maps"]
-    findings = tuple(standard_finding(str(name)) for name in arrays["findings"].ravel())
-    numbers = maps.dtype.kind in _NUMBERS and maps.size > 0
+    numbers = maps.dtype.kind in "fiu" and maps.size > 0
     if maps.ndim != 3 or len(maps) != len(findings) or not numbers:
         raise CxrlocError(
             f"{path}: maps must be numbers [finding, row, col], one finding per name, got shape "
-            f"{maps.shape} for {len(findings)} findings"
+            f"{maps.shape} of {maps.dtype} for {len(findings)} findings"
         )
-    if twice := [name for name, count in Counter(findings).items() if count > 1]:
-        raise CxrlocError(f"{path}: {twice[0]} is there twice; one map per finding")
-    sizes = {"rows": 1, "columns": 1, "to_image": 6, "probabilities": len(findings)}
-    for key, size in sizes.items():
-        if key in arrays and not _are_numbers(arrays[key], size):
-            raise CxrlocError(f"{path}: {key} must be {size} finite numbers")
-    probabilities = arrays.get("probabilities", np.ones(len(findings))).ravel()
-    if ((probabilities < 0) | (probabilities > 1)).any():
+    rows, columns = (_numbers(path, arrays, key, 1)[0] for key in ("rows", "columns"))
+    if min(rows, columns) < 1 or rows % 1 or columns % 1:
         raise CxrlocError(
-            f"{path}: probabilities must lie between 0 and 1, not {probabilities.min():g} to "
-            f"{probabilities.max():g}"
+            f"{path}: rows and columns must be those of the image, whole numbers above 0, got "
+            f"{rows:g} and {columns:g}"
         )
-    rows, columns = arrays["rows"].item(), arrays["columns"].item()
-    if min(rows, columns) < 1:
-        raise CxrlocError(f"{path}: rows and columns must be those of the image, above 0")
-    whole = Affine(xx=columns / maps.shape[2], yy=rows / maps.shape[1])
-    heatmaps = Heatmaps(
-        image_id=image_id,
-        findings=findings,
-        scores=maps,
-        to_image=Affine(*arrays["to_image"].ravel().tolist()) if "to_image" in arrays else whole,
-        image_rows=rows,
-        image_columns=columns,
-    )
-    return probabilities, heatmaps
+    to_image = Affine(xx=columns / maps.shape[2], yy=rows / maps.shape[1])
+    if "to_image" in arrays:
+        to_image = Affine(*_numbers(path, arrays, "to_image", 6).tolist())
+    if to_image.xx * to_image.yy == to_image.xy * to_image.yx:
+        raise CxrlocError(f"{path}: to_image flattens the map: its determinant is 0")
+    probabilities = np.ones(len(findings))
+    if "probabilities" in arrays:
+        probabilities = _numbers(path, arrays, "probabilities", len(findings))
+        if probabilities.min() < 0 or probabilities.max() > 1:
+            raise CxrlocError(
+                f"{path}: probabilities must lie between 0 and 1, not {probabilities.min():g} to "
+                f"{probabilities.max():g}"
+            )
+    return probabilities, Heatmaps(image_id, findings, maps, to_image, int(rows), int(columns))
 
 
-def _are_numbers(values: np.ndarray, size: int) -> bool:
-    """Whether an array holds so many finite numbers; text and dates are none."""
-    kind, numbers = values.dtype.kind, values.size == size
-    return bool(kind in _NUMBERS and numbers and np.isfinite(values).all())
+def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:
+    """The standard names of the findings, none of them twice."""
+    if names.dtype.kind not in "US":
+        raise CxrlocError(f"{path}: findings must be text, got {names.dtype}")
+    as_text = [n.decode(errors="replace") if isinstance(n, bytes) else n for n in names.flat]
+    findings = tuple(standard_finding(str(name)) for name in as_text)
+    for finding in findings:
+        if findings.count(finding) > 1:
+            raise CxrlocError(f"{path}: {finding} is there twice; one map per finding")
+    return findings
+
+
+def _numbers(
+    path: Path, arrays: Mapping[str, np.ndarray], key: str, size: int
+) -> Float[np.ndarray, " n"]:
+    """One array as so many finite numbers; text is no number."""
+    array = arrays[key]
+    if array.dtype.kind not in "fiu" or array.size != size or not np.isfinite(array).all():
+        raise CxrlocError(
+            f"{path}: {key} must be {size} finite numbers, got {array.size} of {array.dtype}"
+        )
+    return array.astype(np.float64).ravel()

@@ -16,6 +16,7 @@ from cxrloc.inference.batches import (
     in_batches,
     network_for,
     network_inputs,
+    probabilities_of,
     versions_of,
 )
 from cxrloc.inference.versions import average_probabilities
@@ -102,7 +103,7 @@ def _predict_batch(
         with torch.inference_mode():
             network = network_for(model, batch)
             versions = versions_of(images, model, settings)
-            every = average_probabilities(network, versions, model.probabilities)
+            every = average_probabilities(network, versions, probabilities_of(model, settings))
         columns = [model.card.findings.index(finding) for finding in findings]
         own.append(every[:, columns].cpu())
     mean = torch.stack(own).mean(0).numpy()

@@ -67,6 +67,11 @@ class LocalizerConfig:
                 raise CxrlocError(
                     f"{what} {value!r} is unknown: choose one of {', '.join(map(str, known))}"
                 )
+        if not self.findings:
+            raise CxrlocError("findings: there is none; name at least one")
+        for finding in self.findings:
+            if self.findings.count(finding) > 1:
+                raise CxrlocError(f"findings: {finding!r} stands there twice")
         if self.lse_r <= 0:
             raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
         if self.centred_cells and self.architecture != "localizer":

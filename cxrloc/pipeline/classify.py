@@ -122,10 +122,10 @@ def classify_by(
     # Probabilities.
     if options.predictions:
         seen = of_file(options.predictions, image_set, options.findings)
+        seen = along_tree(seen) if options.products else seen
     else:
-        seen = of_models(models, image_set, options.inference, watch)
-    if options.products:
-        seen = along_tree(seen)
+        inference = replace(options.inference, products=options.products)
+        seen = of_models(models, image_set, inference, watch)
     # Units with truth and scores, and the operating points of their decisions.
     predicted = of_findings(seen.predictions, options.findings)
     units = score_units(

@@ -173,10 +173,9 @@ def _images(paths: Sequence[Path], models: Sequence[Model], options: HeatmapOpti
 
 
 def _inference(options: HeatmapOptions) -> InferenceSettings:
-    """How the models are run: on all findings where raw maps or products need them."""
-    if "npz" in options.write or options.report.products:
-        return replace(options.inference, findings=())
-    return options.inference
+    """How the models are run: with products if asked for, and on all findings for raw maps."""
+    inference = replace(options.inference, products=options.report.products)
+    return replace(inference, findings=()) if "npz" in options.write else inference
 
 
 def _write(

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.images.study import read_study
 from cxrloc.inference.batches import InferenceSettings, chosen_findings
-from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.localize import Localized
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.heatmaps import is_degenerate
@@ -81,8 +79,6 @@ def report_image(
         settings: what is said.
     """
     result = _with_warnings(result, models, settings)
-    if settings.products:
-        result = _along_tree(result)
     heatmaps, probabilities = _chosen(result, chosen_findings(models, inference))
     points = [None if settings.products else operating_point(models, f) for f in heatmaps.findings]
     # A missing operating point (None) casts no doubt on a finding.
@@ -148,13 +144,6 @@ def _with_warnings(
     if not settings.products:
         warnings += condition_warnings(models)
     return result._replace(radiograph=replace(own, warnings=tuple(warnings)))
-
-
-def _along_tree(result: Localized) -> Localized:
-    """The result with probabilities multiplied along CheXpert's tree."""
-    findings = result.heatmaps.findings
-    products = unconditional(result.probabilities[None], findings, CHEXPERT_PARENTS)[0]
-    return result._replace(probabilities=products)
 
 
 def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[float]]:

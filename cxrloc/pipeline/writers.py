@@ -40,8 +40,7 @@ def write_picture(image: ImageResult, path: Path) -> None:
 
 def write_raw_maps(image: ImageResult, path: Path) -> None:
     """The raw maps of all findings, also of those that are not reported."""
-    with whole_file(path) as part:
-        write_maps(image.localized.probabilities, image.localized.heatmaps, part)
+    write_maps(image.localized.probabilities, image.localized.heatmaps, path)
 
 
 def write_report(image: ImageResult, path: Path) -> None:

@@ -1,0 +1,138 @@
+"""Checks of a network of one's own, made once, before its first results are used.
+
+A network that does not keep the contract of `LocalizingNetwork` would give maps and probabilities
+that look right and are not.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.models.context import Subject, bound
+from cxrloc.models.localizer import LocalizingNetwork
+from cxrloc.models.model import Model
+from cxrloc.types import CxrlocError
+
+WANTED = (
+    "a network must give (logits [batch, finding], features [batch, depth, row, col]), with "
+    "logits = prediction(pool(features)) and prediction an nn.Linear"
+)
+
+
+def check_own_network(
+    model: Model, images: Float[Tensor, "batch channel row col"], subjects: Sequence[Subject]
+) -> None:
+    """Refuse a network whose class activation maps would not explain its logits.
+
+    Args:
+        model: the network, and the card that names its findings.
+        images: a batch, as the network takes them.
+        subjects: what is known of these images beside their pixels.
+
+    Raises:
+        CxrlocError: what is wrong, and what is wanted.
+    """
+    name, findings = model.card.name, model.card.findings
+    _check_parts(name, model.network)
+    network = bound(model.network, subjects)
+    if twice := [finding for finding in findings if findings.count(finding) > 1]:
+        raise CxrlocError(f"{name}: its card names the finding {twice[0]!r} twice")
+    try:
+        with torch.no_grad():
+            output: Any = network(images)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        shape = tuple(images.shape)
+        raise CxrlocError(
+            f"{name}: the network refuses images of shape {shape}: {reason}"
+        ) from error
+    logits, features = _parts_of(name, output)
+    batch = len(images)
+    if logits.shape != (batch, len(findings)):
+        raise CxrlocError(
+            f"{name}: logits have the shape {tuple(logits.shape)}, but its card names "
+            f"{len(findings)} findings ({', '.join(findings)}), so ({batch}, {len(findings)}) is "
+            "wanted"
+        )
+    if features.ndim != 4 or len(features) != batch:
+        tokens = (
+            ". Tokens [batch, token, depth] of a transformer become such features without the "
+            "prefix tokens and with the others put on their grid"
+            if features.ndim == 3
+            else ""
+        )
+        raise CxrlocError(
+            f"{name}: features have the shape {tuple(features.shape)}: {WANTED}{tokens}"
+        )
+    _check_logits(name, network, logits, features)
+
+
+def _check_parts(name: str, network: nn.Module) -> None:
+    """Whether the parts are there that maps are made with."""
+    if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise CxrlocError(f"{name}: give the network inside {type(network).__name__}, its .module")
+    prediction, pool = (getattr(network, part, None) for part in ("prediction", "pool"))
+    if not isinstance(prediction, nn.Linear) or not callable(pool):
+        found = "none" if prediction is None else f"a {type(prediction).__name__}"
+        raise CxrlocError(
+            f"{name}: {WANTED}; this {type(network).__name__} has "
+            f"{f'{found} as prediction' if not isinstance(prediction, nn.Linear) else 'no pool'}"
+        )
+
+
+def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
+    """Logits and features out of what the network gives."""
+    if isinstance(output, tuple | list) and len(output) == 2:
+        logits, features = output
+        if isinstance(logits, Tensor) and isinstance(features, Tensor):
+            return logits, features
+    found = (
+        f"one tensor {tuple(output.shape)}"
+        if isinstance(output, Tensor)
+        else f"a {type(output).__name__}"
+    )
+    raise CxrlocError(f"{name}: {WANTED}; it gives {found}")
+
+
+def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, features: Tensor) -> None:
+    """Whether the logits come from the features, and from all cells of their grid."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = features.detach().clone().to(network.prediction.weight.dtype).requires_grad_()
+        pooled = network.pool(leaf)
+        wanted = (len(features), network.prediction.in_features)
+        if not isinstance(pooled, Tensor) or pooled.shape != wanted:
+            found = tuple(pooled.shape) if isinstance(pooled, Tensor) else type(pooled).__name__
+            raise CxrlocError(f"{name}: pool gives {found}, and prediction reads {wanted}")
+        head = network.prediction(pooled)
+        gradient = (
+            torch.autograd.grad(pooled.sum(), leaf, allow_unused=True)[0]
+            if pooled.requires_grad
+            else None
+        )
+    head = head.detach().float()
+    logits = logits.detach().float()
+    tolerance = 1e-3 * max(1.0, float(head.abs().max()))
+    if not torch.allclose(logits, head, atol=tolerance, rtol=0):
+        for kind, probabilities in (("sigmoid", head.sigmoid()), ("softmax", head.softmax(dim=1))):
+            if torch.allclose(logits, probabilities, atol=1e-4, rtol=0):
+                raise CxrlocError(
+                    f"{name}: forward gives probabilities ({kind} of the prediction) where logits "
+                    "are wanted: leave that function out; the card's `probabilities` names it"
+                )
+        raise CxrlocError(
+            f"{name}: its logits are not prediction(pool(features)): they differ by up to "
+            f"{float((logits - head).abs().max()):.3g}. Maps of these features would not explain "
+            "them. A transformer whose logits come from its class token needs the pooling of its "
+            "patch tokens instead, and so does a network with layers between pool and prediction"
+        )
+    cells = features.shape[2] * features.shape[3]
+    reached = 0 if gradient is None else int((gradient != 0).any(dim=0).any(dim=0).sum())
+    if cells > 1 and reached <= 1:
+        raise CxrlocError(
+            f"{name}: pool reads {'one cell' if reached else 'nothing'} of the {cells} cells of "
+            "the features, so maps of the other cells would mean nothing. Where logits come from "
+            "the class token of a transformer, its patch tokens have no class activation maps"
+        )

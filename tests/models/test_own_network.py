@@ -1,0 +1,121 @@
+"""Networks of one's own: what would give wrong maps in silence is refused with what is wanted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.localize import localize
+from cxrloc.inference.predict import predict
+from cxrloc.models.model import Model, ModelCard
+from cxrloc.types import CxrlocError, Radiograph
+
+SETTINGS = InferenceSettings(device="cpu", batch_size=2)
+IMAGES = [
+    Image(str(k), lambda k=k: Radiograph(np.full((32, 32), k / 5, dtype=np.float32), 8))
+    for k in range(3)
+]
+
+
+class Own(nn.Module):
+    """The network of the README; each part can be replaced by a wrong one."""
+
+    def __init__(self, change: Callable[[Any, Tensor, Tensor], Any] | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 5, stride=8, padding=2), nn.ReLU())
+        self.prediction: nn.Module = nn.Linear(8, 2)
+        self.change = change
+
+    def pool(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3))
+
+    def forward(self, images: Tensor) -> Any:
+        features = self.body(images)
+        logits = self.prediction(self.pool(features))
+        return self.change(self, logits, features) if self.change else (logits, features)
+
+
+def model(network: nn.Module, findings: tuple[str, ...] = ("Mass", "Nodule")) -> Model:
+    return Model(network, None, Preprocessing(size=32), ModelCard("mine", "nothing", findings))
+
+
+def class_token(network: Own, logits: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits from a token that saw all cells, as a ViT's, beside the patch tokens."""
+    token = features.amax((2, 3)) * 2 + 1
+    return network.prediction(token), features
+
+
+def one_cell(network: Own) -> Own:
+    network.pool = lambda features: features[:, :, 0, 0]  # type: ignore[method-assign]
+    return network
+
+
+def without_features(network: Own) -> Own:
+    constant = torch.ones(2, 8)
+    network.pool = lambda features: constant[: len(features)]  # type: ignore[method-assign]
+    return network
+
+
+def two_layers(network: Own) -> Own:
+    network.prediction = nn.Sequential(network.prediction)
+    return network
+
+
+def test_a_network_that_keeps_the_contract_is_taken() -> None:
+    (first, *_) = localize([model(Own().eval())], IMAGES, SETTINGS)
+    assert first.heatmaps.scores.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Own(lambda n, logits, f: (logits.sigmoid(), f)), r"gives probabilities \(sigmoid"),
+        (Own(lambda n, logits, f: (logits.softmax(1), f)), r"gives probabilities \(softmax"),
+        (Own(class_token), "logits are not prediction.*class token"),
+        (one_cell(Own()), "pool reads one cell of the 16 cells.*class token"),
+        (without_features(Own()), "pool reads nothing of the 16 cells"),
+        (two_layers(Own()), "a Sequential as prediction"),
+        (nn.DataParallel(Own()), r"inside DataParallel, its \.module"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), "this Sequential has none as prediction"),
+        (Own(lambda n, logits, f: logits), r"it gives one tensor \(2, 2\)"),
+        (Own(lambda n, logits, f: {"logits": logits}), "it gives a dict"),
+        (Own(lambda n, logits, f: (logits, f.flatten(2).mT)), "without the prefix tokens"),
+        (Own(lambda n, logits, f: (logits[:1], f)), r"logits have the shape \(1, 2\)"),
+    ],
+)
+@pytest.mark.parametrize("run", [localize, predict])
+def test_what_would_give_wrong_maps_is_refused(
+    network: nn.Module, message: str, run: Callable[..., Any]
+) -> None:
+    with pytest.raises(CxrlocError, match=f"^mine: .*{message}"):
+        next(run([model(network.eval())], IMAGES, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("findings", "message"),
+    [
+        (("Mass",), r"names 1 findings \(Mass\), so \(2, 1\) is wanted"),
+        (("Mass", "Nodule", "Edema"), "names 3 findings"),
+        (("Mass", "Mass"), "'Mass' twice"),
+    ],
+)
+def test_outputs_and_findings_are_as_many_and_none_twice(
+    findings: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(CxrlocError, match=message):
+        next(localize([model(Own().eval(), findings)], IMAGES, SETTINGS))
+
+
+def test_it_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cxrloc.inference import batches
+
+    checked = []
+    monkeypatch.setattr(batches, "check_own_network", lambda *arguments: checked.append(arguments))
+    assert len(list(predict([model(Own().eval())], IMAGES, SETTINGS))) == 3
+    assert len(checked) == 1
