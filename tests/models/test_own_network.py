@@ -83,10 +83,10 @@ def test_a_network_that_keeps_the_contract_is_taken() -> None:
         (two_layers(Own()), "a Sequential as prediction"),
         (nn.DataParallel(Own()), r"inside DataParallel, its \.module"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), "this Sequential has none as prediction"),
-        (Own(lambda n, logits, f: logits), r"it gives one tensor \(2, 2\)"),
+        (Own(lambda n, logits, f: logits), r"it gives one tensor \(1, 2\)"),
         (Own(lambda n, logits, f: {"logits": logits}), "it gives a dict"),
         (Own(lambda n, logits, f: (logits, f.flatten(2).mT)), "without the prefix tokens"),
-        (Own(lambda n, logits, f: (logits[:1], f)), r"logits have the shape \(1, 2\)"),
+        (Own(lambda n, logits, f: (logits[:, :1], f)), r"logits have the shape \(1, 1\)"),
     ],
 )
 @pytest.mark.parametrize("run", [localize, predict])
@@ -100,7 +100,7 @@ def test_what_would_give_wrong_maps_is_refused(
 @pytest.mark.parametrize(
     ("findings", "message"),
     [
-        (("Mass",), r"names 1 findings \(Mass\), so \(2, 1\) is wanted"),
+        (("Mass",), r"names 1 findings \(Mass\), so \(1, 1\) is wanted"),
         (("Mass", "Nodule", "Edema"), "names 3 findings"),
         (("Mass", "Mass"), "'Mass' twice"),
     ],
