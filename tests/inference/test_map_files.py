@@ -45,10 +45,6 @@ def test_maps_of_another_tool_cover_the_image_and_have_the_probability_1(tmp_pat
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (
-            {"rows": 60, "columns": 40},
-            "rows 60 and columns 40 are not those of the image file of a",
-        ),
         ({"rows": "forty"}, "rows must be 1 finite numbers, got 1 of <U5"),
         ({"rows": 40.5}, "whole numbers above 0, got 40.5 and 60"),
         ({"columns": None}, "has no array 'columns'"),
