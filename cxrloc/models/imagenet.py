@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from cxrloc.files.text import one_line
 from cxrloc.models.backbones import BACKBONES, timm_classifier
 from cxrloc.models.networks import Network
 from cxrloc.types import CxrlocError
@@ -85,6 +86,16 @@ def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
             f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "
             "--start FILE, or begin without, --start scratch"
         ) from error
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (
+        safetensors.SafetensorError,
+        pickle.UnpicklingError,
+        AttributeError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = one_line(str(error), 200) or type(error).__name__
         raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error

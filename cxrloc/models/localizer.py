@@ -1,5 +1,6 @@
 """Wang's network: backbone, transition layer, global pooling, prediction layer."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -72,8 +73,8 @@ class LocalizerConfig:
         for finding in self.findings:
             if self.findings.count(finding) > 1:
                 raise CxrlocError(f"findings: {finding!r} stands there twice")
-        if self.lse_r <= 0:
-            raise CxrlocError(f"lse_r must be above 0, got {self.lse_r}")
+        if not 0 < self.lse_r < math.inf:
+            raise CxrlocError(f"lse_r must be above 0 and finite, got {self.lse_r}")
         if self.centred_cells and self.architecture != "localizer":
             raise CxrlocError(f"centred_cells: not for the architecture {self.architecture}")
         if self.centred_cells < 0 or (self.centred_cells and self.pooling != "average"):

@@ -12,6 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from cxrloc.files.structured import parse_json
+from cxrloc.files.text import one_line
+from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
@@ -38,7 +41,7 @@ def write_model(
     """Write weights in half precision with everything that belongs to them.
 
     Biases and normalisation statistics (one axis; few) stay as they are, which keeps small
-    variances exact.
+    variances exact. The same network and card give the same bytes.
 
     Raises:
         CxrlocError: the card's findings are not the network's, or a weight is not finite in
@@ -52,15 +55,35 @@ def write_model(
         tensors[name] = (tensor.half() if tensor.ndim > 1 else tensor).contiguous()
         if not tensors[name].isfinite().all():
             raise CxrlocError(f"{path}: weight {name} is not finite in half precision")
-    metadata = {
-        "config": json.dumps(dataclasses.asdict(network.config)),
-        "preprocessing": json.dumps(dataclasses.asdict(preprocessing)),
-        "card": json.dumps(dataclasses.asdict(card)),
+    parts: dict[str, Any] = {
+        "card": card,
+        "config": network.config,
+        "preprocessing": preprocessing,
     }
-    unfinished = path.with_name(path.name + ".part")
-    # `save_file` would let nobody else read it, whatever the umask.
-    unfinished.write_bytes(safetensors.torch.save(tensors, metadata))
-    unfinished.replace(path)
+    try:
+        metadata = {
+            key: json.dumps(dataclasses.asdict(part), allow_nan=False)
+            for key, part in parts.items()
+        }
+    except ValueError as error:
+        raise CxrlocError(f"{path}: a number of its card or settings is not finite") from error
+    content = _with_metadata(safetensors.torch.save(tensors), metadata)
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file without metadata, and these put in front of its header.
+
+    The library writes metadata in random order. The format: 8 bytes with the length of the header,
+    little-endian; the header, JSON, padded with blanks to a multiple of 8 bytes; the numbers, at
+    offsets counted from their own start (huggingface.co/docs/safetensors).
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = {"__metadata__": dict(metadata), **json.loads(content[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def read_model(name_or_path: str | Path) -> Model:
@@ -71,9 +94,9 @@ def read_model(name_or_path: str | Path) -> Model:
     Weights are float32 in memory; the network is in evaluation mode, on the CPU.
 
     Raises:
-        UsageError: no such name or file.
-        CxrlocError: not a safetensors file of this package, or weights
-            that do not fit the network it describes.
+        UsageError: there is no such name or file.
+        CxrlocError: it is not a safetensors file of this package, its weights do not fit the
+            network that it describes, or a weight is not finite.
     """
     if str(name_or_path).startswith(PREFIX):
         return read_xrv(str(name_or_path))
@@ -87,8 +110,8 @@ def read_model(name_or_path: str | Path) -> Model:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
+    except (safetensors.SafetensorError, OSError, MemoryError) as error:
+        raise CxrlocError(_say_what_it_is(path, str(error))) from error
     config = _part(LocalizerConfig, "config", metadata, path)
     return Model(
         network=_filled(config, tensors, path),
@@ -105,17 +128,33 @@ def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
         raise CxrlocError(
             f"{path}: its metadata has no {key!r}; only files written by cxrloc can be used"
         )
-    try:
-        values = json.loads(metadata[key])
-    except json.JSONDecodeError as error:
-        raise CxrlocError(f"{path}: {key!r} in its metadata is not JSON ({error})") from error
+    values = parse_json(metadata[key], f"{path}: {key!r} in its metadata")
+    if not isinstance(values, dict):
+        raise CxrlocError(f"{path}: {key!r} in its metadata is not a table of settings")
     return from_plain(cls, values, f"{path}: {key}")
+
+
+def _say_what_it_is(path: Path, error: str) -> str:
+    """What a file is that is no whole safetensors file, and what can be done with it."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    # torch.save writes a zip archive; before version 1.6 it wrote pickles.
+    if path.suffix in (".pt", ".pth", ".ckpt") or start.startswith((b"PK", b"\x80")):
+        return (
+            f"{path}: a checkpoint of PyTorch, which does not say what its network, findings and "
+            "preprocessing are: --model takes model.safetensors of `cxrloc train`; to begin a "
+            "training from these weights, `cxrloc train RECIPE --start FILE`"
+        )
+    return f"{path}: not a whole safetensors file ({one_line(error, 200)})"
 
 
 def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
     """The network with its weights in float32; each must be there, and none be left over."""
     with torch.device("meta"):  # no memory and no random numbers for weights to be replaced
         network = build_network(config)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CxrlocError(f"{path}: weight {name} holds a value that is not finite")
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()

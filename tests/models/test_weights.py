@@ -96,9 +96,23 @@ def test_a_card_from_before_it_had_these_fields_is_still_read(written, tmp_path)
             r"weights do not fit the network: size mismatch for prediction.bias",
         ),
         (None, lambda m: m.pop("card"), "its metadata has no 'card'"),
-        (None, lambda m: m.update(config="{"), "'config' in its metadata is not JSON"),
+        (None, lambda m: m.update(config="{"), "'config' in its metadata cannot be read as JSON"),
         (None, lambda m: m.update(config='{"size": 3}'), "config: unknown key 'size'"),
         (None, lambda m: m.update(preprocessing="{}"), "preprocessing: the key 'size' is missing"),
+        (None, lambda m: m.update(card="[1]"), "'card' in its metadata is not a table"),
+        (None, lambda m: m.update(card="[" * 5000), "'card' in its metadata"),
+        (None, lambda m: m.update(config='{"lse_r": NaN}'), "'config' in its metadata"),
+        (None, lambda m: m.update(card='{"auc": {"Mass": 1e999}}'), "'card' in its metadata"),
+        (
+            lambda t: t["prediction.weight"][0].fill_(float("inf")),
+            None,
+            r"weight prediction.weight holds a value that is not finite",
+        ),
+        (
+            lambda t: t["backbone.bn1.running_var"][:1].fill_(float("nan")),
+            None,
+            r"weight backbone.bn1.running_var holds a value that is not finite",
+        ),
     ],
 )
 def test_a_file_that_is_no_model_is_refused_by_name(written, tmp_path, tensors, metadata, message):
@@ -168,3 +182,34 @@ def test_real_imagenet_weights_of_mobilenet_fit(shared):
     start_from_imagenet(network, shared / "weights" / "mobilenet_v2_imagenet.pt")
     _, features = network.eval()(torch.zeros(1, 1, 64, 64))
     assert features.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["state dict", "whole network", "pickle", "suffix alone"])
+def test_a_checkpoint_of_pytorch_is_told_what_to_do_with_it(kind, tmp_path):
+    path = tmp_path / ("weights.pth" if kind == "suffix alone" else "weights.bin")
+    network = Localizer(LocalizerConfig("small_resnet", ("Mass",)))
+    if kind == "state dict":
+        torch.save(network.state_dict(), path)
+    elif kind == "whole network":
+        torch.save(network.prediction, path)
+    elif kind == "pickle":
+        torch.save(network.prediction.state_dict(), path, _use_new_zipfile_serialization=False)
+    else:
+        path.write_bytes(b"")
+    with pytest.raises(CxrlocError, match=r"a checkpoint of PyTorch.*train RECIPE --start FILE"):
+        read_model(path)
+
+
+def test_the_same_network_and_card_give_the_same_bytes(written, tmp_path):
+    """The library alone writes metadata in an order that changes from call to call."""
+    path, network = written
+    for again in range(8):
+        write_model(tmp_path / f"{again}.safetensors", network, PREPROCESSING, CARD)
+        assert (tmp_path / f"{again}.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_a_card_with_a_number_that_is_not_finite_is_not_written(written, tmp_path):
+    card = dataclasses.replace(CARD, auc={"Mass": float("nan")})
+    with pytest.raises(CxrlocError, match="a number of its card or settings is not finite"):
+        write_model(tmp_path / "a.safetensors", written[1], PREPROCESSING, card)
+    assert not [*tmp_path.iterdir()]
