@@ -11,6 +11,7 @@ import typer
 from cxrloc.cli.bench import bench
 from cxrloc.cli.classify import classify
 from cxrloc.cli.compare import compare
+from cxrloc.cli.counts import counts
 from cxrloc.cli.figure import figure
 from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
@@ -27,6 +28,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     classify: "cxrloc classify --by patient --tuning 0.3",
     compare: "cxrloc classify --out a && cxrloc classify --versions tta --out b"
     " && cxrloc compare a b",
+    counts: "cxrloc phantom chests --n 8 && cxrloc counts chests",
     trust: "cxrloc trust --images 2",
     figure: "cxrloc classify --out run && cxrloc figure roc run --width single --out roc.pdf",
     label: "echo 'No effusion. Possible mass.' > report.txt && cxrloc label report.txt",

@@ -11,7 +11,7 @@ from importlib.resources import files
 import pandas as pd
 
 from cxrloc.findings import CHESTXRAY14, standard_finding
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 KEYS = ("finding", "criterion", "threshold")
 """What says which number of a table is about the same thing as a measured row."""
@@ -51,6 +51,32 @@ def published(name: str) -> pd.DataFrame:
     numbers["value"] = numbers["value"].astype(float)
     numbers.insert(0, "paper", paper)
     return numbers.merge(_read("papers.csv")[["paper", "citation"]], on="paper")
+
+
+COUNTS = {"images", "studies", "overlap", "single_label_images", "percent_of_positive_labels"}
+"""Metrics of the tables that describe a data set."""
+
+
+def check_counts(names: Sequence[str]) -> None:
+    """Refuse tables that do not describe a data set.
+
+    Raises:
+        UsageError: names the tables that do.
+    """
+    counted = [name for name in published_tables() if COUNTS.issuperset(published(name)["metric"])]
+    for name in names:
+        if name not in counted:
+            raise UsageError(f"--beside {name}: the tables of counts are {', '.join(counted)}")
+
+
+def published_findings(name: str) -> tuple[str, ...]:
+    """The findings of a table in their standard spelling; none for a table of views.
+
+    >>> published_findings("dong2017:I")[:2], published_findings("rubin2018:1")
+    (('No Finding', 'increased lung marking'), ())
+    """
+    findings = [finding for finding in published(name)["finding"] if finding not in ("", "mean")]
+    return tuple(dict.fromkeys(map(standard_finding, findings)))
 
 
 def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -148,7 +174,10 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
         values = dict(zip(rows, part["value"], strict=True))
         words = [cited(name), str(setting)] if setting else [cited(name)]
         column = f"{metric} ({': '.join(words)})"
-        shown[column] = pd.array([values.get(place) for place in places], dtype="Float64")
+        found = pd.array([values.get(place) for place in places], dtype="Float64")
+        # Whole numbers are printed as such, not as 8.431e+04.
+        whole = metric in COUNTS and (part["value"] % 1 == 0).all()
+        shown[column] = found.astype("Int64") if whole else found
     return shown
 
 

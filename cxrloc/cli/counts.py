@@ -1,0 +1,51 @@
+"""`cxrloc counts`: images per finding and per view of a data set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrloc.cli.options import Beside, Finding, Out, Projection, Quiet, TruthLabels
+from cxrloc.cli.terminal import clear_errors, console, show_frame, show_published
+
+
+def counts(
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder or file of a data set, as classify takes it.")
+    ] = None,
+    labels: TruthLabels = None,
+    split: Annotated[
+        str, typer.Option(help="all, or an official part: train_val, train, validation, test.")
+    ] = "all",
+    projection: Projection = "",
+    finding: Finding = [],  # noqa: B006 (typer copies it)
+    beside: Beside = [],  # noqa: B006
+    out: Out = Path("cxrloc-counts"),
+    quiet: Quiet = False,
+) -> None:
+    """What a data set holds: images per finding, overlaps, views and pairs of views.
+
+    Beside published tables of counts (wang2017:1, wang2017:16, dong2017:I, rubin2018:1 to 3), the
+    findings of each table are counted.
+    """
+    with clear_errors():
+        from cxrloc.pipeline.counts import CountOptions, count
+        from cxrloc.types import UsageError
+
+        if "list" in beside:
+            show_published()
+            return
+        if data is None:
+            raise UsageError("name a data set to count")
+        options = CountOptions(labels, split, projection, tuple(finding), tuple(beside))
+        result = count(data, out, options)
+        if quiet:
+            return
+        screen = console()
+        screen.print(f"Data: {result.run['data']['name']}; labels: {result.run['labels_from']}.")
+        for note in result.run["notes"]:
+            screen.print(f"Note: {note}")
+        for name, frame in result.frames.items():
+            screen.print(name.replace("_", " ").capitalize())
+            show_frame(frame)
+        screen.print(f"Tables and run.json are in {out}", highlight=False)

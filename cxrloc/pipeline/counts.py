@@ -1,0 +1,94 @@
+"""`cxrloc counts`: what a data set holds, beside the tables in which papers describe theirs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cxrloc.datasets import official_parts_of
+from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
+from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
+from cxrloc.files.run_folder import make_folder
+from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.whole import write_json, write_text
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
+from cxrloc.pipeline.classify_inputs import ClassifyOptions, labelled_images, source_of_labels
+from cxrloc.pipeline.installed import versions
+from cxrloc.pipeline.run_card import describe_labels
+from cxrloc.types import CxrlocError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class CountOptions:
+    """What `counts` does beside the data.
+
+    Attributes:
+        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        split: which part of the data set, a name of `classify_inputs.SPLITS` but "own".
+        projection: count images of this projection only, a name of `PROJECTIONS`; empty for all.
+        findings: count these findings only; empty for all.
+        beside: published tables of counts to stand beside.
+    """
+
+    labels: Path | None = None
+    split: str = "all"
+    projection: str = ""
+    findings: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+class CountResult(NamedTuple):
+    """Tables by the name of their file, and the run card; the files are written."""
+
+    frames: Mapping[str, pd.DataFrame]
+    run: dict[str, Any]
+
+
+def count(data: Path, out: Path, options: CountOptions) -> CountResult:
+    """Count a data set's images per finding and per view, and write the tables to `out`.
+
+    A published table is counted on the findings that it has, so that its overlaps and its Normal
+    are those of the same findings.
+
+    Raises:
+        UsageError: a name does not exist, or `out` cannot be written.
+        CxrlocError: the data or the labels cannot be read.
+    """
+    if options.split == "own":
+        raise UsageError("--split own is the part of a model: counts has none")
+    check_counts(options.beside)
+    make_folder(out)
+    chosen = ClassifyOptions(
+        (), labels=options.labels, split=options.split, projection=options.projection
+    )
+    image_set = labelled_images(data, chosen, [])
+    records = image_set.records
+    try:
+        parts = official_parts_of(data, records)
+    except CxrlocError:  # the data set has no published split, or its lists are not here
+        parts = {}
+    findings = options.findings or labelled_findings(records)
+    frames = {"counts": finding_counts(records, findings), "views": view_counts(records, parts)}
+    for name in options.beside:
+        own = published_findings(name)
+        measured = finding_counts(records, own) if own else frames["views"]
+        for metric in dict.fromkeys(published(name)["metric"]):
+            measured = beside(measured, name, metric)
+        frames[f"beside_{name.replace(':', '_')}"] = measured
+    notes = [NOT_OF_PATIENTS] if is_synthetic(data) else []
+    run = {
+        "versions": versions(),
+        "data": {**describe_labels(image_set.name, records), "synthetic": bool(notes)},
+        "labels_from": source_of_labels(data, options.labels),
+        "protocol": {"split": options.split, "projection": options.projection},
+        "beside": [cited(name) for name in options.beside],
+        "notes": notes,
+    }
+    for name, frame in frames.items():
+        write_csv(frame, out / f"{name}.csv")
+    lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *notes]
+    write_text(out / "table.md", "\n\n".join([*lines, *map(markdown_table, frames.values())]))
+    write_json(out / "run.json", run)
+    return CountResult(frames, run)
