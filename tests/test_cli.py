@@ -1,8 +1,10 @@
 """The commands as a user types them."""
 
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from typer.testing import CliRunner, Result
 
 import cxrloc
 from cxrloc.cli import app
+from cxrloc.cli.terminal import with_progress
 from cxrloc.inference.map_files import read_maps
 from cxrloc.phantom import write_phantoms
+from cxrloc.inference import image_sets
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")
@@ -221,6 +225,61 @@ def test_bench_counts_missing_images_and_leaves_nothing_out_silently(
     run_card = json.loads((tmp_path / "out/run.json").read_text())
     assert run_card["missing_images"] == [Path(boxed[0]).stem]
     assert list(run_card["failed_images"]) == [Path(boxed[1]).stem]
+
+
+@pytest.mark.parametrize("command", ["bench", "classify"])
+def test_an_interrupted_run_goes_on_without_reading_an_image_twice(
+    chests: Path,
+    untrained_model: Path,
+    tmp_path: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(image_sets, "read_radiograph", noted(image_sets.read_radiograph, read))
+    common = ("--model", untrained_model, "--resamples", "20", "--workers", "1")
+
+    def once(out: str) -> Result:
+        return run(command, chests, *common, "--out", tmp_path / out)
+
+    assert once("whole").exit_code == 0
+    read_by_whole, read[:] = [*read], []
+    module = importlib.import_module(f"cxrloc.cli.{command}")
+
+    def breaks_off(items: Iterable[object], quiet: bool) -> Iterator[object]:
+        for count, item in enumerate(with_progress(items, quiet)):
+            if count == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "with_progress", breaks_off)
+        stopped = once("out")
+    assert stopped.exit_code == 130
+    assert stopped.stderr.startswith("Interrupted after 3 of ")
+    assert not [*(tmp_path / "out").glob("*.csv")]
+    read.clear()
+    again = once("out")
+    assert again.exit_code == 0
+    assert "goes on after 3 images of the interrupted run" in again.stderr
+    assert [*dict.fromkeys(read)][:1] != read_by_whole[:1]
+    tables = {path.name for path in (tmp_path / "whole").glob("*.csv")}
+    assert tables == {path.name for path in (tmp_path / "out").glob("*.csv")}
+    for name in tables:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    refused = run(command, chests, *common, "--seed", "9", "--out", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+
+
+def noted(function: Callable[[Path], object], seen: list[Path]) -> Callable[[Path], object]:
+    """The function, which notes what it was called with."""
+
+    def call(path: Path) -> object:
+        seen.append(path)
+        return function(path)
+
+    return call
 
 
 @pytest.mark.parametrize(

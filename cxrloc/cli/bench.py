@@ -13,9 +13,11 @@ from cxrloc.cli.options import (
     DataSetName,
     Device,
     Html,
+    LogJson,
     Method,
     Models,
-    Out,
+    NewOut,
+    Overwrite,
     PairingChoice,
     Pairs,
     Quiet,
@@ -34,6 +36,7 @@ from cxrloc.cli.terminal import (
     model_line,
     show_frame,
     show_published,
+    show_warnings,
     with_progress,
 )
 
@@ -98,27 +101,31 @@ def bench(
     allow_contaminated: AllowContaminated = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
-    out: Out = Path("cxrloc-out"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Score localization against experts' boxes, with intervals and controls."""
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         if "list" in beside:
             show_published()
             return
         from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.files.run_folder import Destination
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import bench as flow
+        from cxrloc.pipeline.run_settings import run_in_folder
 
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
@@ -141,15 +148,23 @@ def bench(
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
         )
-        result = flow.bench(data, out, options, lambda images: with_progress(images, quiet))
+        result, folder = run_in_folder(
+            "bench",
+            Destination(out, overwrite),
+            [data],
+            options,
+            lambda run: flow.bench(
+                data, run.path, options, lambda items: with_progress(items, quiet), run.journal
+            ),
+        )
+        show_warnings(f"{text} ({n} images)" for text, n in result.claims.warnings.items())
         if not quiet:
-            show_bench(result, out)
+            show_bench(result, folder)
         exit_on(result.claims.failures)
 
 
 def show_bench(result: Any, out: Path) -> None:
     """What was scored, by which model, on how much of the data; then the scores."""
-    from cxrloc.evaluation.localization.claims import warning_lines
     from cxrloc.evaluation.localization.tables import means_table
     from cxrloc.files.table_writer import terminal_table
 
@@ -164,7 +179,6 @@ def show_bench(result: Any, out: Path) -> None:
         f"{scores.boxes} of {run['data']['boxes']} boxes. Not scored: {scores.left_out} "
         f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
         f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
-        *warning_lines(result.claims),
         sep="\n",
         highlight=False,
     )

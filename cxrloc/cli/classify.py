@@ -17,8 +17,10 @@ from cxrloc.cli.options import (
     Finding,
     Group,
     Html,
+    LogJson,
     Models,
-    Out,
+    NewOut,
+    Overwrite,
     PairingChoice,
     Pairs,
     PatientIds,
@@ -40,6 +42,7 @@ from cxrloc.cli.terminal import (
     model_line,
     show_frame,
     show_published,
+    show_warnings,
     with_progress,
 )
 
@@ -124,25 +127,29 @@ def classify(
     allow_contaminated: AllowContaminated = False,
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
-    out: Out = Path("cxrloc-out"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Score classification: AUC, operating points, calibration, by view, sex and age."""
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         if "list" in beside:
             show_published()
             return
         from cxrloc.evaluation.resampling import Resampling
+        from cxrloc.files.run_folder import Destination
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import classify as flow
+        from cxrloc.pipeline.run_settings import run_in_folder
 
         options = flow.ClassifyOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
@@ -168,27 +175,46 @@ def classify(
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings("cam", (), versions, device, batch_size, workers, seed),
         )
+        destination = Destination(out, overwrite)
         if folds:
-            show_folds(data, out, options, quiet)
+            show_folds(data, destination, options, quiet)
             return
-        result = flow.classify(data, out, options, lambda images: with_progress(images, quiet))
+        result, folder = run_in_folder(
+            "classify",
+            destination,
+            [data],
+            options,
+            lambda run: flow.classify(
+                data, run.path, options, lambda items: with_progress(items, quiet), run.journal
+            ),
+        )
+        show_warnings(f"{text} ({n} images)" for text, n in result.run["warnings"].items())
         if not quiet:
-            show_classification(result, out)
+            show_classification(result, folder)
         exit_on(result.failures)
 
 
-def show_folds(data: Path | None, out: Path, options: Any, quiet: bool) -> None:
+def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -> None:
     """Score the models as folds of one recipe; print mean and deviation of every AUC."""
     from cxrloc.pipeline.folds import classify_folds
+    from cxrloc.pipeline.run_settings import run_in_folder
 
-    result = classify_folds(data, out, options, lambda images: with_progress(images, quiet))
+    result, out = run_in_folder(
+        "classify-folds",
+        destination,
+        [data],
+        options,
+        lambda run: classify_folds(
+            data, run.path, options, lambda items: with_progress(items, quiet)
+        ),
+    )
+    for text, images in result.run["warnings"].items():
+        said = ", ".join(f"{n} images of {fold}" for fold, n in images.items())
+        show_warnings([f"{text} ({said})"])
     if not quiet:
         run, frame = result.run, result.frame
         screen = console()
         screen.print(f"{run['recipe']}: {len(run['scored'])} of {run['folds']} folds.")
-        for text, images in run["warnings"].items():
-            said = ", ".join(f"{n} images of {fold}" for fold, n in images.items())
-            screen.print(f"Warning: {text} ({said})", highlight=False)
         show_frame(frame[frame["metric"] == "auc"].drop(columns="metric"))
         screen.print(f"folds.csv, and a folder of results for each fold, are in {out}")
     exit_on(result.failures)
@@ -207,7 +233,6 @@ def show_classification(result: Any, out: Path) -> None:
         f"{run['predicted_images']} of {run['data']['images']} images predicted, "
         f"{missing} missing; "
         f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
-        *(f"Warning: {text} ({n} images)" for text, n in run["warnings"].items()),
         *(f"Note: {text}" for text in run["notes"]),
         sep="\n",
         highlight=False,

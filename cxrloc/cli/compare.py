@@ -10,7 +10,9 @@ from cxrloc.cli.options import (
     Aggregation,
     ByUnit,
     Finding,
-    Out,
+    LogJson,
+    NewOut,
+    Overwrite,
     PairingChoice,
     PatientIds,
     Projection,
@@ -54,17 +56,21 @@ def compare(
     t_iou: TIou = None,
     most: Annotated[int, typer.Option(min=1, help="Disagreements listed.")] = 50,
     resamples: Annotated[int, typer.Option(min=1, help="Of the patient bootstrap.")] = 1000,
-    out: Out = Path("cxrloc-compare"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Paired differences, rank correlations and disagreements of runs on the same images."""
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.evaluation.result_folders import folds_of
+        from cxrloc.files.run_folder import Destination
         from cxrloc.pipeline import compare as flow
         from cxrloc.pipeline.compare_folds import compare_folds
+        from cxrloc.pipeline.run_settings import run_in_folder
 
         rules = protocol_of_options(
             t_iobb or [], t_iou or [], "annotated", (), Resampling(resamples, seed)
@@ -84,11 +90,17 @@ def compare(
         )
         in_folds = any(map(folds_of, runs)) and not two_views
         compare_runs = compare_folds if in_folds else flow.compare
-        result = compare_runs(
-            runs, out, options, lambda kinds: with_progress(kinds, quiet, "Comparisons")
+        result, folder = run_in_folder(
+            "compare",
+            Destination(out, overwrite),
+            runs,
+            options,
+            lambda run: compare_runs(
+                runs, run.path, options, lambda items: with_progress(items, quiet, "Comparisons")
+            ),
         )
         if not quiet:
-            show_comparison(result, out)
+            show_comparison(result, folder)
 
 
 def show_comparison(result: Any, out: Path) -> None:

@@ -10,7 +10,9 @@ from cxrloc.cli.options import (
     FirstWeights,
     Fold,
     ImageCache,
-    Out,
+    LogJson,
+    NewOut,
+    Overwrite,
     Quiet,
     RecipeName,
     TrainingBatchSize,
@@ -31,16 +33,20 @@ def lr_range(
     highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Batches.")] = 100,
     ramp: Annotated[str, typer.Option(help="exponential or linear.")] = "exponential",
-    out: Out = Path("cxrloc-out"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     cache: ImageCache = Path("cxrloc-cache"),
     precision: TrainingPrecision = "",
     batch_size: TrainingBatchSize = 0,
     device: Device = "auto",
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Loss of a recipe while its learning rate rises, as a table and a plot."""
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
+        from cxrloc.files.run_folder import Destination
         from cxrloc.pipeline import lr_range as flow
+        from cxrloc.pipeline.run_settings import run_in_folder
         from cxrloc.pipeline.train import TrainOptions
 
         options = TrainOptions(
@@ -54,12 +60,19 @@ def lr_range(
             precision=precision,
             batch_size=batch_size,
         )
-        result = flow.lr_range(
-            out,
-            options,
-            flow.RangeConfig(lowest, highest, steps, ramp),
-            decoding=lambda images: decoded(images, quiet),
-            watch=lambda points: with_progress(points, quiet, "Steps"),
+        config = flow.RangeConfig(lowest, highest, steps, ramp)
+        result, folder = run_in_folder(
+            "lr-range",
+            Destination(out, overwrite),
+            [data],
+            (options, config),
+            lambda run: flow.lr_range(
+                run.path,
+                options,
+                config,
+                decoding=lambda images: decoded(images, quiet),
+                watch=lambda points: with_progress(points, quiet, "Steps"),
+            ),
         )
         if not quiet:
             if result.falls:
@@ -68,6 +81,6 @@ def lr_range(
                 typer.echo("The loss falls nowhere: begin lower, or take more steps")
             if result.diverged:
                 typer.echo(f"It diverges at {result.points[-1].learning_rate:.2g}")
-            typer.echo(f"Table and plot are in {out}")
+            typer.echo(f"Table and plot are in {folder}")
         show_warnings(result.warnings)
         show_failures(result.failures)

@@ -38,7 +38,7 @@ def train(
     labels: TrainingLabels = None,
     start: FirstWeights = "",
     fold: Fold = None,
-    out: Out = Path("cxrloc-out"),
+    out: Out = Path("cxrloc-train"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,

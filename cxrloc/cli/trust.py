@@ -9,8 +9,10 @@ from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
     Device,
+    LogJson,
     Method,
-    Out,
+    NewOut,
+    Overwrite,
     PairingChoice,
     Pairs,
     Quiet,
@@ -48,25 +50,29 @@ def trust(
     dataset: DataSetName = "",
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
-    out: Out = Path("cxrloc-trust"),
+    out: NewOut = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability.
 
     Of a network that reads two views, the heatmap of the frontal one is tested.
     """
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.evaluation.trust.cases import TrustOptions
+        from cxrloc.files.run_folder import Destination
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
+        from cxrloc.pipeline.run_settings import run_in_folder
 
         options = TrustOptions(
             model=model or (DEFAULT_MODEL if data else PHANTOM_MODEL),
@@ -78,9 +84,17 @@ def trust(
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
         )
-        result = flow.trust(data, out, options, lambda cases: with_progress(cases, quiet))
+        result, folder = run_in_folder(
+            "trust",
+            Destination(out, overwrite),
+            [data],
+            options,
+            lambda run: flow.trust(
+                data, run.path, options, lambda items: with_progress(items, quiet)
+            ),
+        )
         if not quiet:
-            show_trust(result, out)
+            show_trust(result, folder)
         exit_on(result.failures)
 
 

@@ -66,18 +66,20 @@ class RunFolder:
 
 @contextmanager
 def open_run(
-    command: str, destination: Destination, settings: Mapping[str, Any]
+    command: str, destination: Destination, settings: Mapping[str, Any], anew: bool = False
 ) -> Iterator[RunFolder]:
     """Open the folder of a run; the run counts as finished when the block ends without error.
 
-    A folder with an unfinished run of the same command and settings is continued, and a finished
-    one is made again. The default folder, if it holds another run or one is writing into it, gives
-    way to the next free number, such as `cxrloc-bench-2`, and the log says so.
+    A folder with an unfinished run of the same command and settings is continued. The default
+    folder, if it holds another run or one is writing into it, gives way to the next free number,
+    such as `cxrloc-bench-2`, and the log says so.
 
     Args:
         command: its name.
         destination: what the user asked for.
         settings: everything that changes a result: values that JSON can hold.
+        anew: a finished run with the same settings is made again from the beginning, so its files
+            are removed; otherwise they stay, and the command itself finds what is done.
 
     Raises:
         UsageError: the folder that was named holds another run, another run is writing into it, or
@@ -87,10 +89,11 @@ def open_run(
     settings = json.loads(json.dumps(finite(settings), default=str))
     path, lock = _chosen(command, destination, settings)
     try:
-        if destination.overwrite:
-            _remove_former(path)
-        remove_parts(path)
         former = _read_mark(path)
+        if destination.overwrite or (anew and former is not None and former["finished"]):
+            _remove_former(path)
+            former = None
+        remove_parts(path)
         continued = former is not None and not former["finished"]
         mark = {"command": command, "settings": settings}
         write_json(path / MARK, {**mark, "finished": False})

@@ -3,10 +3,25 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[T]):
+    """Items whose number is known before the first one comes, for whoever shows progress."""
+
+    items: Iterable[T]
+    count: int
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return self.count
 
 
 def map_in_threads(function: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[U]:
@@ -19,10 +34,14 @@ def map_in_threads(function: Callable[[T], U], items: Iterable[T], workers: int)
     [2, 1, 3]
     """
     under_way: deque[Future[U]] = deque()
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    pool = ThreadPoolExecutor(max_workers=workers)
+    try:
         for item in items:
             under_way.append(pool.submit(function, item))
             if len(under_way) >= 2 * workers:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    finally:
+        # After an interruption what has begun is ended, and nothing more is begun.
+        pool.shutdown(cancel_futures=True)

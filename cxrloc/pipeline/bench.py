@@ -36,8 +36,9 @@ from cxrloc.evaluation.localization.scores import (
     score_sensitivity,
 )
 from cxrloc.evaluation.localization.tables import COLUMNS
+from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.whole import write_json
+from cxrloc.files.whole import whole_file, write_json
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.image_sets import DataOptions, ImageSet, data_warnings, read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
@@ -99,7 +100,13 @@ class BenchResult(NamedTuple):
     metrics: Sequence[Measurement]
 
 
-def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = iter) -> BenchResult:
+def bench(
+    data: Path | None,
+    out: Path,
+    options: BenchOptions,
+    watch: Watch = iter,
+    journal: Journal | None = None,
+) -> BenchResult:
     """Score localization on boxed images and write every table to `out`.
 
     Without data the embedded phantoms are scored. An image that cannot be read is named in the
@@ -112,7 +119,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     started = time.perf_counter()
     _check(data, options)
     make_folder(out)
-    if options.save_maps:
+    if options.save_maps and journal is None:  # a run's own folder holds no maps but its own
         refuse_other_maps(out / "maps")
     protocol = options.protocol
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
@@ -125,7 +132,7 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
         models, benchmark.records, image_set.data_sets, options.data.allow_contaminated
     )
 
-    claims = _claims(benchmark, models, options, watch)
+    claims = _claims(benchmark, models, options, watch, journal)
     said = dict.fromkeys(contamination.remarks, len(claims.records))
     warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
     claims = replace(claims, warnings=warnings)
@@ -150,7 +157,8 @@ def bench(data: Path | None, out: Path, options: BenchOptions, watch: Watch = it
     if models:
         caption = caption_of(describe_models(models))
         examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
-        write_png(examples, out / "examples.png")
+        with whole_file(out / "examples.png") as part:
+            write_png(examples, part)
     run = {
         "versions": versions(),
         "boxes_from": _origin(options),
@@ -188,7 +196,11 @@ def _check(data: Path | None, options: BenchOptions) -> None:
 
 
 def _claims(
-    benchmark: ImageSet, models: Sequence[Model], options: BenchOptions, watch: Watch
+    benchmark: ImageSet,
+    models: Sequence[Model],
+    options: BenchOptions,
+    watch: Watch,
+    journal: Journal | None,
 ) -> Claims:
     thresholds = options.protocol.box_thresholds
     if options.detections:
@@ -197,9 +209,8 @@ def _claims(
         return claims_of_maps(benchmark.records, options.maps, thresholds)
     if options.protocol.population == "predicted":
         check_operating_points(models)
-    return claims_of_models(
-        benchmark.records, benchmark.images, models, thresholds, options.inference, watch
-    )
+    records, images = benchmark.records, benchmark.images
+    return claims_of_models(records, images, models, thresholds, options.inference, watch, journal)
 
 
 def _origin(options: BenchOptions) -> str:

@@ -37,6 +37,7 @@ from cxrloc.evaluation.classification.units import (
     split_units,
 )
 from cxrloc.evaluation.published import published_means
+from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
@@ -83,7 +84,11 @@ class ClassifyResult(NamedTuple):
 
 
 def classify(
-    data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
+    data: Path | None,
+    out: Path,
+    options: ClassifyOptions,
+    watch: PredictionWatch = iter,
+    journal: Journal | None = None,
 ) -> ClassifyResult:
     """Score classification and write every table and curve to `out`.
 
@@ -95,7 +100,7 @@ def classify(
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
     models = [] if options.predictions else [*map(read_model, options.models)]
-    return classify_by(models, data, out, options, watch)
+    return classify_by(models, data, out, options, watch, journal)
 
 
 def classify_by(
@@ -104,6 +109,7 @@ def classify_by(
     out: Path,
     options: ClassifyOptions,
     watch: PredictionWatch = iter,
+    journal: Journal | None = None,
 ) -> ClassifyResult:
     """`classify` by models that are read already, whatever the options name; none for a file."""
     started = time.perf_counter()
@@ -125,7 +131,7 @@ def classify_by(
         seen = along_tree(seen) if options.products else seen
     else:
         inference = replace(options.inference, products=options.products)
-        seen = of_models(models, image_set, inference, watch)
+        seen = of_models(models, image_set, inference, watch, journal)
     # Units with truth and scores, and the operating points of their decisions.
     predicted = of_findings(seen.predictions, options.findings)
     units = score_units(

@@ -13,12 +13,15 @@ from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.evaluation.classification.units import Aggregation, Uncertain, Unit
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import REPORTS
+from cxrloc.files.journal import Journal
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.image_sets import DataOptions, ImageSet, read_images
 from cxrloc.inference.paired_images import Pairing
-from cxrloc.inference.predict import Predicted, gather, predict
+from cxrloc.inference.predict import Predicted, gather
+from cxrloc.inference.resumed import predict_on
+from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings, view_warnings
 from cxrloc.pipeline.own_split import own_test_part
@@ -165,6 +168,7 @@ def of_models(
     image_set: ImageSet,
     inference: InferenceSettings,
     watch: PredictionWatch,
+    journal: Journal | None = None,
 ) -> Seen:
     """Run models on the images; one that cannot be read is a failure, not an end.
 
@@ -175,7 +179,9 @@ def of_models(
         raise CxrlocError(f"{image_set.name}: none of the images is on this disk{_hint(image_set)}")
     predicted, failures = [], []
     warnings: Counter[str] = Counter()
-    for result in watch(predict(models, image_set.images, inference)):
+    images = image_set.images
+    results = Counted(predict_on(models, images, inference, journal), len(images))
+    for result in watch(results):
         if isinstance(result, Failure):
             failures.append(result)
             continue

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.files.journal import Journal
 from cxrloc.images.size import image_size
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.localize import Localized
 from cxrloc.inference.map_files import Probabilities, read_maps
+from cxrloc.inference.resumed import localize_on
+from cxrloc.inference.threads import Counted
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
@@ -62,6 +65,7 @@ def claims_of_models(
     thresholds: Sequence[float],
     inference: InferenceSettings,
     watch: Watch,
+    journal: Journal | None = None,
 ) -> Claims:
     """What models say of the images; an image that cannot be read is a failure, not an end.
 
@@ -73,7 +77,8 @@ def claims_of_models(
     found: list[tuple[Probabilities, Heatmaps]] = []
     failures = []
     warnings: Counter[str] = Counter()
-    for result in watch(localize(models, images, inference)):
+    results = Counted(localize_on(models, images, inference, journal), len(images))
+    for result in watch(results):
         if isinstance(result, Failure):
             failures.append(result)
             continue
