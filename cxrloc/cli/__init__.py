@@ -17,8 +17,10 @@ from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
 from cxrloc.cli.lr_range import lr_range
 from cxrloc.cli.models import models
+from cxrloc.cli.node import node
 from cxrloc.cli.phantom import phantom
 from cxrloc.cli.recipes import recipes
+from cxrloc.cli.send import send
 from cxrloc.cli.train import train
 from cxrloc.cli.trust import trust
 
@@ -36,6 +38,9 @@ EXAMPLES: dict[Callable[..., None], str] = {
     lr_range: "cxrloc lr-range phantom_few --steps 20",
     recipes: "cxrloc recipes",
     models: "cxrloc models --default",
+    send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
+    "cxrloc send results --to PACS@127.0.0.1:4242",
+    node: "cxrloc node node.toml",
     phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests --model phantom-v1",
 }
 """The commands in the order of `cxrloc --help`, each with an example that runs."""

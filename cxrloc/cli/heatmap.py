@@ -61,7 +61,8 @@ def heatmap(
         str,
         typer.Option(
             help="Files of each image, with commas between: png, json, npz (raw maps of all "
-            "findings). An interrupted run goes on only with json."
+            "findings); of a DICOM image also the DICOM objects sr, gsps, sc, seg, fractional-seg "
+            "(extra pacs). An interrupted run goes on only with json."
         ),
     ] = "png,json",
     save_maps: Annotated[bool, typer.Option("--save-maps", help="Also write npz.")] = False,
@@ -93,12 +94,13 @@ def heatmap(
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
         from cxrloc.pipeline.image_report import ReportSettings
+        from cxrloc.pipeline.writers import chosen_writers
 
         kinds = [kind.strip() for kind in write.split(",")] + ["npz"] * save_maps
         options = flow.HeatmapOptions(
             models=tuple(model or [DEFAULT_MODEL]),
             voi=voi,
-            write=tuple(dict.fromkeys(kinds)),
+            write=chosen_writers(kinds),
             report=ReportSettings(top, tuple(threshold), products, below_operating_point, uids),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(

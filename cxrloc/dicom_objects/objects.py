@@ -6,20 +6,21 @@ from PIL.Image import Image
 from pydicom import Dataset
 
 from cxrloc.dicom_objects.presentation_state import presentation_state
-from cxrloc.dicom_objects.result import ImageResult
+from cxrloc.dicom_objects.result import DicomResult
 from cxrloc.dicom_objects.secondary_capture import secondary_capture
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 
-OBJECTS: dict[str, Callable[[ImageResult, Image], dict[str, Dataset | None]]] = {
-    "sr": lambda result, _: {
-        "sr-regions": region_report(result),
-        "sr-findings": finding_report(result),
-    },
-    "gsps": lambda result, _: {"gsps": presentation_state(result)},
-    "sc": lambda result, picture: {"sc": secondary_capture(result, picture)},
-    "seg": lambda result, _: {"seg": segmentation(result)},
-    "fractional-seg": lambda result, _: {"fractional-seg": fractional_segmentation(result)},
+Draw = Callable[[], Image]
+"""Draws the picture of a result, where an object needs it."""
+
+OBJECTS: dict[str, Callable[[DicomResult, Draw], Dataset | None]] = {
+    "sr-findings": lambda result, _: finding_report(result),
+    "sr-regions": lambda result, _: region_report(result),
+    "gsps": lambda result, _: presentation_state(result),
+    "sc": lambda result, draw: secondary_capture(result, draw()),
+    "seg": lambda result, _: segmentation(result),
+    "fractional-seg": lambda result, _: fractional_segmentation(result),
 }
-"""Kind of object, as `--write` names it -> the objects of a result and its picture, by the ending
-of their file names; None where the result has nothing that such an object could hold."""
+"""Kind of object -> the object of a result; None where the result has nothing that it could hold,
+such as no box for a presentation state."""

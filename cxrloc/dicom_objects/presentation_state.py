@@ -10,8 +10,8 @@ from pydicom import Dataset
 
 from cxrloc.dicom_objects.result import (
     NOT_FOR_DIAGNOSIS,
+    DicomResult,
     FindingResult,
-    ImageResult,
     identity_of,
     region_names,
 )
@@ -24,7 +24,7 @@ LAYER = "CXRLOC"
 LABEL_HEIGHT = 0.03  # of the image's height
 
 
-def presentation_state(result: ImageResult) -> Dataset | None:
+def presentation_state(result: DicomResult) -> Dataset | None:
     """The boxes and their labels as graphics (PS3.3, A.33.1); None where the result has no box.
 
     The state holds no window: a viewer such as Weasis would replace the reader's own by it. A note
@@ -61,7 +61,7 @@ def presentation_state(result: ImageResult) -> Dataset | None:
     return stamped(state, result.moment)
 
 
-def _annotation(result: ImageResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:
+def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:
     boxes, texts = [], []
     rows, columns = int(result.source.Rows), int(result.source.Columns)
     for each, detection, identifier, uid in region_names(result):

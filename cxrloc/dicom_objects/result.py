@@ -55,7 +55,7 @@ class FindingResult:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageResult:
+class DicomResult:
     """A model's result on one DICOM image.
 
     Attributes:
@@ -86,7 +86,7 @@ class Identity:
     sop_instance_uid: str
 
 
-def identity_of(result: ImageResult, kind: str) -> Identity:
+def identity_of(result: DicomResult, kind: str) -> Identity:
     """The identifiers of the object of one kind that is made from a result.
 
     They follow from the source's SOP instance UID, the model's hash, the kind of object and every
@@ -99,7 +99,7 @@ def identity_of(result: ImageResult, kind: str) -> Identity:
     )
 
 
-def derived_uid(result: ImageResult, *names: str) -> str:
+def derived_uid(result: DicomResult, *names: str) -> str:
     """A UID that follows from a result and further names (PS3.5, section B.2: 2.25.UUID)."""
     algorithm = result.algorithm
     parts = (
@@ -113,7 +113,7 @@ def derived_uid(result: ImageResult, *names: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(parts)).int}"
 
 
-def region_names(result: ImageResult) -> list[tuple[FindingResult, Detection, str, str]]:
+def region_names(result: DicomResult) -> list[tuple[FindingResult, Detection, str, str]]:
     """Every box with its finding, tracking identifier and tracking UID.
 
     Report, presentation state and segmentation of one result name the same region alike.

@@ -10,14 +10,14 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
-from cxrloc.dicom_objects.result import NOT_FOR_DIAGNOSIS, ImageResult, identity_of
+from cxrloc.dicom_objects.result import NOT_FOR_DIAGNOSIS, DicomResult, identity_of
 from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
 
 KIND = "sc"
 JPEG_QUALITY = 90
 
 
-def secondary_capture(result: ImageResult, picture: Image.Image) -> Dataset:
+def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
     """The picture as a JPEG baseline secondary capture (PS3.3, A.8.1), with a note in its pixels.
 
     Args:

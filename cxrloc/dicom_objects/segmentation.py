@@ -16,7 +16,7 @@ from skimage.measure import label
 from cxrloc.dicom_objects.codes import coded_finding
 from cxrloc.dicom_objects.result import (
     NOT_FOR_DIAGNOSIS,
-    ImageResult,
+    DicomResult,
     derived_uid,
     identity_of,
     region_names,
@@ -32,7 +32,7 @@ NOMINAL = "nominal plane orientation, no patient coordinates"
 """Said in the description: a radiograph has no position in the patient's space."""
 
 
-def segmentation(result: ImageResult) -> Dataset | None:
+def segmentation(result: DicomResult) -> Dataset | None:
     """One binary segment per box: the region of the map that the box encloses.
 
     Segments carry the tracking identifiers of the boxes in the reports. None where the result has
@@ -57,7 +57,7 @@ def segmentation(result: ImageResult) -> Dataset | None:
     return _object(result, "seg", np.stack(masks, axis=-1)[None], descriptions)
 
 
-def fractional_segmentation(result: ImageResult) -> Dataset | None:
+def fractional_segmentation(result: DicomResult) -> Dataset | None:
     """One fractional segment per finding: its map, scaled from its minimum to its maximum.
 
     None where the result has no map that varies.
@@ -131,7 +131,7 @@ def _widest(regions: np.ndarray) -> int:
 
 
 def _segment(
-    result: ImageResult, number: int, text: str, finding: str, identifier: str, uid: str
+    result: DicomResult, number: int, text: str, finding: str, identifier: str, uid: str
 ) -> seg.SegmentDescription:
     return seg.SegmentDescription(
         segment_number=number,
@@ -152,7 +152,7 @@ def _segment(
 
 
 def _object(
-    result: ImageResult,
+    result: DicomResult,
     kind: str,
     pixels: np.ndarray,
     descriptions: Sequence[seg.SegmentDescription],

@@ -16,8 +16,8 @@ from pydicom.uid import UID
 from cxrloc.dicom_objects.codes import coded_finding, private_code
 from cxrloc.dicom_objects.result import (
     NOT_FOR_DIAGNOSIS,
+    DicomResult,
     FindingResult,
-    ImageResult,
     derived_uid,
     identity_of,
     region_names,
@@ -26,7 +26,7 @@ from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
 from cxrloc.types import Box, Detection
 
 
-def region_report(result: ImageResult) -> Dataset | None:
+def region_report(result: DicomResult) -> Dataset | None:
     """The report of the boxes (TID 1410 groups); None where the result has no box.
 
     Each group holds the finding, the box as a closed polyline of five points, and one number: the
@@ -40,14 +40,14 @@ def region_report(result: ImageResult) -> Dataset | None:
     return _report(result, groups, "sr-regions", "cxrloc: regions") if groups else None
 
 
-def finding_report(result: ImageResult) -> Dataset:
+def finding_report(result: DicomResult) -> Dataset:
     """The report of all findings on the whole image (TID 1501 groups), with probabilities."""
     groups = [_finding_group(result, each) for each in result.findings]
     return _report(result, groups, "sr-findings", "cxrloc: findings")
 
 
 def _region_group(
-    result: ImageResult, each: FindingResult, detection: Detection, identifier: str, uid: str
+    result: DicomResult, each: FindingResult, detection: Detection, identifier: str, uid: str
 ) -> Any:
     points = corners(detection.box)
     source = sr.SourceImageForRegion(result.source.SOPClassUID, result.source.SOPInstanceUID)
@@ -68,13 +68,13 @@ def _region_group(
     return group
 
 
-def _box_of_number(result: ImageResult, points: np.ndarray) -> Any:
+def _box_of_number(result: DicomResult, points: np.ndarray) -> Any:
     """The box from which a number was inferred (TID 320 Image or Spatial Coordinates)."""
     image = sr.SourceImageForRegion(result.source.SOPClassUID, result.source.SOPInstanceUID)
     return sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, points, source_image=image)
 
 
-def _finding_group(result: ImageResult, each: FindingResult) -> Any:
+def _finding_group(result: DicomResult, each: FindingResult) -> Any:
     evaluations = []
     if each.above_operating_point is not None:
         present = codes.SCT.Present if each.above_operating_point else codes.SCT.Absent
@@ -106,7 +106,7 @@ def _probability(each: FindingResult) -> Any:
     )
 
 
-def _algorithm(result: ImageResult, further: Sequence[str] = ()) -> Any:
+def _algorithm(result: DicomResult, further: Sequence[str] = ()) -> Any:
     settings = [f"{name}={value}" for name, value in result.algorithm.parameters.items()]
     return sr.AlgorithmIdentification(
         name=result.algorithm.name,
@@ -116,7 +116,7 @@ def _algorithm(result: ImageResult, further: Sequence[str] = ()) -> Any:
     )
 
 
-def _report(result: ImageResult, groups: Sequence[Any], kind: str, description: str) -> Dataset:
+def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: str) -> Dataset:
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=UID(derived_uid(result, "device")),
         name=result.algorithm.name,

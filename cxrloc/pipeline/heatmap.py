@@ -29,7 +29,6 @@ from cxrloc.inference.batches import (
     Failure,
     Image,
     InferenceSettings,
-    check_names,
     chosen_findings,
     failure_of,
 )
@@ -44,7 +43,12 @@ from cxrloc.pipeline.heatmap_tables import RunTables
 from cxrloc.pipeline.image_report import ReportSettings, report_image
 from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.outputs import plan_outputs
-from cxrloc.pipeline.writers import WRITERS, finished_report, remove_results, write_results
+from cxrloc.pipeline.writers import (
+    check_sources,
+    finished_report,
+    remove_results,
+    write_results,
+)
 from cxrloc.types import CxrlocError
 
 log = logging.getLogger(__name__)
@@ -110,7 +114,6 @@ def heatmap(
         DiskError: the disk is full, over quota or read-only.
     """
     check_thresholds(options.report.thresholds)
-    check_names("--write", options.write, WRITERS)
     check_folder(destination.out)
     models = [read_model(name) for name in options.models]
     for line in calibration_warnings(models, chosen_findings(models, options.inference)):
@@ -119,6 +122,7 @@ def heatmap(
     run = {"versions": versions(), "model": describe_models(models), "settings": settings}
     with open_run("heatmap", destination, settings) as folder:
         planned = plan_outputs(paths, folder.path)
+        check_sources(planned, options.write)
         expect(len(planned))
         done = _done_before(planned, folder.path, options.write)
         images = [

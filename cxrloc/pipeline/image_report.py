@@ -54,14 +54,14 @@ class ImageResult(NamedTuple):
         detections: the boxes of the reported findings.
         report: the content of the JSON file.
         model: the models, as `describe_models` tells of them.
-        top: findings in the picture, most probable first.
+        settings: what is said of the image.
     """
 
     localized: Localized
     detections: Sequence[Detection]
     report: dict[str, Any]
     model: dict[str, Any]
-    top: int
+    settings: ReportSettings
 
 
 def report_image(
@@ -126,7 +126,7 @@ def report_image(
         "warnings": list(result.radiograph.warnings),
         "findings": rows,
     }
-    return ImageResult(result, boxes, report, describe_models(models), settings.top)
+    return ImageResult(result, boxes, report, describe_models(models), settings)
 
 
 def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:

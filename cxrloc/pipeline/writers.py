@@ -3,37 +3,55 @@
 To add a format, write a function of an `ImageResult` and a path, and add one line to `WRITERS`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import PIL.Image
+
+from cxrloc.extras import import_extra
 from cxrloc.files.structured import read_json
 from cxrloc.files.whole import whole_file, write_json
+from cxrloc.images.formats import HEAD, file_format_of
+from cxrloc.inference.batches import check_names
 from cxrloc.inference.hierarchy import ALONG_TREE
 from cxrloc.inference.map_files import write_maps
 from cxrloc.models.provenance import caption_of
 from cxrloc.panels.heatmap_picture import heatmap_picture
 from cxrloc.panels.overlay import write_png
 from cxrloc.pipeline.image_report import SCHEMA_VERSION, ImageResult, top_findings
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 
 class Writer(NamedTuple):
-    """How one kind of file is written, and how its name ends."""
+    """How one kind of file is written.
+
+    Attributes:
+        ending: how its name ends.
+        write: writes it.
+        always: every image gets this file; without boxes there are no DICOM objects of boxes.
+    """
 
     ending: str
     write: Callable[[ImageResult, Path], None]
+    always: bool = True
 
 
-def write_picture(image: ImageResult, path: Path) -> None:
+def picture_of(image: ImageResult) -> PIL.Image.Image:
     """The radiograph, and beside it the heatmaps and boxes of the most probable findings."""
     radiograph, _, heatmaps = image.localized
     captions = [caption_of(image.model), *(f"Warning: {w}" for w in image.report["warnings"])]
     if image.report["products_along_tree"]:
         captions.insert(1, ALONG_TREE)
-    shown = top_findings(image.report, image.top)
-    picture = heatmap_picture(radiograph.pixels, heatmaps, image.detections, shown, captions)
+    shown = top_findings(image.report, image.settings.top)
+    return heatmap_picture(radiograph.pixels, heatmaps, image.detections, shown, captions)
+
+
+def write_picture(image: ImageResult, path: Path) -> None:
+    """The picture of `picture_of`."""
+    picture = picture_of(image)
     with whole_file(path) as part:
         write_png(picture, part)
 
@@ -48,13 +66,78 @@ def write_report(image: ImageResult, path: Path) -> None:
     write_json(path, image.report)
 
 
+def write_object(kind: str, image: ImageResult, path: Path) -> None:
+    """The DICOM object of one kind; no file where the image has nothing that it could hold."""
+    import_extra("highdicom", "pacs")
+    from cxrloc.dicom_objects.objects import OBJECTS
+    from cxrloc.pipeline.dicom_result import dicom_result
+
+    made = OBJECTS[kind](dicom_result(image), lambda: picture_of(image))
+    if made is None:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as part:
+        made.save_as(part, enforce_file_format=True)
+
+
+def _dicom(kind: str, always: bool) -> Writer:
+    return Writer(f".{kind}.dcm", partial(write_object, kind), always)
+
+
+DICOM_WRITERS: dict[str, Writer] = {
+    "sr-findings": _dicom("sr-findings", always=True),
+    "sr-regions": _dicom("sr-regions", always=False),
+    "gsps": _dicom("gsps", always=False),
+    "sc": _dicom("sc", always=True),
+    "seg": _dicom("seg", always=False),
+    "fractional-seg": _dicom("fractional-seg", always=False),
+}
+"""Writers of objects that refer to the image's own study, so that only a DICOM file has them."""
+
 # The report is written last: where it stands, the image is done.
 WRITERS: dict[str, Writer] = {
     "npz": Writer(".npz", write_raw_maps),
     "png": Writer(".png", write_picture),
+    **DICOM_WRITERS,
     "json": Writer(".json", write_report),
 }
 """Name of `--write` to writer, in the order in which the files of an image are written."""
+
+
+GROUPS = {"sr": ("sr-findings", "sr-regions")}
+"""Names of `--write` that stand for several writers."""
+
+
+def chosen_writers(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of `WRITERS` that a user asks for, each once.
+
+    Raises:
+        UsageError: a name stands for no writer.
+    """
+    known = [*GROUPS, *(each for each in WRITERS if each not in sum(GROUPS.values(), ()))]
+    check_names("--write", names, known)
+    return tuple(dict.fromkeys(each for name in names for each in GROUPS.get(name, (name,))))
+
+
+def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
+    """Refuse DICOM objects of images that are in no DICOM study.
+
+    Raises:
+        UsageError: an image is a PNG or JPEG file, and a kind is one of `DICOM_WRITERS`.
+    """
+    if not (asked := [kind for kind in kinds if kind in DICOM_WRITERS]):
+        return
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                found = file_format_of(file.read(HEAD))
+        except OSError:
+            continue  # it fails by name when it is read
+        if found in ("PNG", "JPEG"):
+            raise UsageError(
+                f"--write {asked[0]}: {path} is a {found} file, without a patient and a study that "
+                "a DICOM object could belong to; give DICOM images"
+            )
 
 
 def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
@@ -93,7 +176,8 @@ def finished_report(path: Path, stem: Path, kinds: Sequence[str]) -> dict[str, A
         same = same and report["image_modified_ns"] == file.st_mtime_ns
     except (OSError, KeyError):
         return None
-    return report if same and all(written_file(stem, kind).is_file() for kind in kinds) else None
+    always = [kind for kind in kinds if WRITERS[kind].always]
+    return report if same and all(written_file(stem, kind).is_file() for kind in always) else None
 
 
 def remove_results(image_id: str, stem: Path, kinds: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from scipy import ndimage
 
-from cxrloc.dicom_objects.result import Algorithm, FindingResult, ImageResult
+from cxrloc.dicom_objects.result import Algorithm, DicomResult, FindingResult
 from cxrloc.dicom_objects.source import read_source
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.phantom import write_phantoms
@@ -26,7 +26,7 @@ def phantom_file(folder: Path, size: int = 96) -> Path:
     return next((folder / "images").iterdir())
 
 
-def result_on(source: pydicom.Dataset) -> ImageResult:
+def result_on(source: pydicom.Dataset) -> DicomResult:
     """Smooth random maps of three findings, and their boxes."""
     rows, columns = int(source.Rows), int(source.Columns)
     noise = np.random.default_rng(0).standard_normal((len(PROBABILITIES), 8, 8))
@@ -49,14 +49,14 @@ def result_on(source: pydicom.Dataset) -> ImageResult:
         for finding, probability in PROBABILITIES.items()
     )
     algorithm = Algorithm("untrained", "0.1.0", "ab" * 32, {"method": "cam"})
-    return ImageResult(source, algorithm, findings, heatmaps, MOMENT)
+    return DicomResult(source, algorithm, findings, heatmaps, MOMENT)
 
 
-def small_result(folder: Path) -> ImageResult:
+def small_result(folder: Path) -> DicomResult:
     return result_on(read_source(phantom_file(folder)))
 
 
-def without_boxes(result: ImageResult) -> ImageResult:
+def without_boxes(result: DicomResult) -> DicomResult:
     bare = tuple(replace(each, detections=()) for each in result.findings)
     return replace(result, findings=bare)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from pydicom import Dataset
 
 from cxrloc.dicom_objects.objects import OBJECTS
-from cxrloc.dicom_objects.result import ImageResult
+from cxrloc.dicom_objects.result import DicomResult
 from cxrloc.dicom_objects.source import read_source
 from tests.dicom_objects.results import altered, result_on, without_boxes
 
@@ -20,11 +20,9 @@ PICTURE = Image.new("RGB", (320, 160), "grey")
 DCIODVFY = Path(sys.executable).with_name("dciodvfy")
 
 
-def objects_of(result: ImageResult) -> dict[str, Dataset]:
-    made: dict[str, Dataset | None] = {}
-    for make in OBJECTS.values():
-        made |= make(result, PICTURE)
-    return {name: each for name, each in made.items() if each is not None}
+def objects_of(result: DicomResult) -> dict[str, Dataset]:
+    made = {kind: make(result, lambda: PICTURE) for kind, make in OBJECTS.items()}
+    return {kind: each for kind, each in made.items() if each is not None}
 
 
 def as_bytes(dataset: Dataset) -> bytes:
@@ -44,11 +42,11 @@ def errors_in(dataset: Dataset, folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     "kind", ["sr-regions", "sr-findings", "gsps", "sc", "seg", "fractional-seg"]
 )
-def test_the_validator_finds_no_error(kind: str, result: ImageResult, tmp_path: Path) -> None:
+def test_the_validator_finds_no_error(kind: str, result: DicomResult, tmp_path: Path) -> None:
     assert errors_in(objects_of(result)[kind], tmp_path) == []
 
 
-def test_the_validator_can_find_an_error(result: ImageResult, tmp_path: Path) -> None:
+def test_the_validator_can_find_an_error(result: DicomResult, tmp_path: Path) -> None:
     """The control of the test above: a presentation state that names no image."""
     state = objects_of(result)["gsps"]
     del state.ReferencedSeriesSequence
@@ -74,32 +72,32 @@ def test_the_validator_can_find_an_error(result: ImageResult, tmp_path: Path) ->
     ],
 )
 def test_a_poor_header_is_no_obstacle(
-    alteration: dict[str, object], why: str, result: ImageResult, tmp_path: Path
+    alteration: dict[str, object], why: str, result: DicomResult, tmp_path: Path
 ) -> None:
     made = objects_of(result_on(altered(result.source, tmp_path, **alteration)))
     found = {name: errors_in(each, tmp_path) for name, each in made.items()}
     assert not any(found.values()), (why, found)
 
 
-def test_nothing_is_invented(result: ImageResult, tmp_path: Path) -> None:
+def test_nothing_is_invented(result: DicomResult, tmp_path: Path) -> None:
     """An unknown patient stays unknown, and no frame of reference appears."""
     made = objects_of(result_on(altered(result.source, tmp_path, PatientName=None, PatientID=None)))
     assert {str(each.PatientName) for each in made.values()} == {""}
     assert not any("FrameOfReferenceUID" in each for each in made.values())
 
 
-def test_a_second_run_gives_the_same_bytes(result: ImageResult) -> None:
+def test_a_second_run_gives_the_same_bytes(result: DicomResult) -> None:
     first, second = objects_of(result), objects_of(result)
     assert {name: as_bytes(each) for name, each in first.items()} == {
         name: as_bytes(each) for name, each in second.items()
     }
 
 
-def test_a_result_without_boxes_gives_findings_and_picture_only(result: ImageResult) -> None:
+def test_a_result_without_boxes_gives_findings_and_picture_only(result: DicomResult) -> None:
     assert set(objects_of(without_boxes(result))) == {"sr-findings", "sc", "fractional-seg"}
 
 
-def test_every_object_says_what_it_is_not_for(result: ImageResult) -> None:
+def test_every_object_says_what_it_is_not_for(result: DicomResult) -> None:
     for name, each in objects_of(result).items():
         told = f"{each.get('SeriesDescription')} {each.get('ContentDescription')}".lower()
         assert "not for diagnosis" in told, name
@@ -118,7 +116,7 @@ def test_objects_of_real_radiographs_are_valid(shared: Path, tmp_path: Path) -> 
 
 
 def test_identifiers_follow_from_source_model_and_settings(
-    result: ImageResult, tmp_path: Path
+    result: DicomResult, tmp_path: Path
 ) -> None:
     other = result_on(altered(result.source, tmp_path, SOPInstanceUID="2.25.1"))
     own, others = objects_of(result), objects_of(other)

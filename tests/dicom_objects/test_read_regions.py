@@ -11,7 +11,7 @@ from pydicom.sr.codedict import codes
 
 from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.read_regions import read_regions
-from cxrloc.dicom_objects.result import ImageResult, region_names
+from cxrloc.dicom_objects.result import DicomResult, region_names
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation, surfaces_of
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 from cxrloc.types import CxrlocError
@@ -24,7 +24,7 @@ def written(dataset: Dataset | None, folder: Path) -> Path:
     return path
 
 
-def test_boxes_findings_and_probabilities_of_a_report(result: ImageResult, tmp_path: Path) -> None:
+def test_boxes_findings_and_probabilities_of_a_report(result: DicomResult, tmp_path: Path) -> None:
     regions = read_regions(written(region_report(result), tmp_path))
     claimed = [(each, detection.box) for each, detection, _, _ in region_names(result)]
     assert [r.finding for r in regions] == [each.finding for each, _ in claimed]
@@ -36,7 +36,7 @@ def test_boxes_findings_and_probabilities_of_a_report(result: ImageResult, tmp_p
         np.testing.assert_allclose(sides, (box.x_min, box.y_min, box.x_max, box.y_max), rtol=1e-6)
 
 
-def test_highdicom_reads_the_same_report(result: ImageResult, tmp_path: Path) -> None:
+def test_highdicom_reads_the_same_report(result: DicomResult, tmp_path: Path) -> None:
     report = highdicom.sr.srread(written(region_report(result), tmp_path))
     groups = report.content.get_planar_roi_measurement_groups()
     assert [group.tracking_identifier for group in groups] == [
@@ -47,7 +47,7 @@ def test_highdicom_reads_the_same_report(result: ImageResult, tmp_path: Path) ->
 
 
 def test_findings_on_the_image_with_their_probabilities(
-    result: ImageResult, tmp_path: Path
+    result: DicomResult, tmp_path: Path
 ) -> None:
     report = highdicom.sr.srread(written(finding_report(result), tmp_path))
     groups = report.content.get_image_measurement_groups()
@@ -57,7 +57,7 @@ def test_findings_on_the_image_with_their_probabilities(
     assert verdicts == [codes.SCT.Present, codes.SCT.Absent, codes.SCT.Present]
 
 
-def test_masks_of_a_segmentation_are_the_regions(result: ImageResult, tmp_path: Path) -> None:
+def test_masks_of_a_segmentation_are_the_regions(result: DicomResult, tmp_path: Path) -> None:
     """Each segment's rectangle is its box, to the pixel that holds the box's side."""
     path = written(segmentation(result), tmp_path)
     named = region_names(result)
@@ -72,7 +72,7 @@ def test_masks_of_a_segmentation_are_the_regions(result: ImageResult, tmp_path: 
 
 
 def test_the_fractional_segmentation_holds_the_heatmaps(
-    result: ImageResult, tmp_path: Path
+    result: DicomResult, tmp_path: Path
 ) -> None:
     segments = highdicom.seg.segread(written(fractional_segmentation(result), tmp_path))
     (pixels,) = segments.get_pixels_by_source_instance([result.source.SOPInstanceUID])
@@ -81,7 +81,7 @@ def test_the_fractional_segmentation_holds_the_heatmaps(
         np.testing.assert_allclose(pixels[..., k], surface / 255, atol=1 / 255)
 
 
-def test_the_presentation_state_draws_each_box_and_no_window(result: ImageResult) -> None:
+def test_the_presentation_state_draws_each_box_and_no_window(result: DicomResult) -> None:
     state = presentation_state(result)
     assert state is not None
     graphics = state.GraphicAnnotationSequence[0].GraphicObjectSequence
@@ -89,7 +89,7 @@ def test_the_presentation_state_draws_each_box_and_no_window(result: ImageResult
     assert "SoftcopyVOILUTSequence" not in state
 
 
-def test_other_objects_hold_no_regions(tmp_path: Path, result: ImageResult) -> None:
+def test_other_objects_hold_no_regions(tmp_path: Path, result: DicomResult) -> None:
     with pytest.raises(CxrlocError, match="holds no regions"):
         read_regions(written(presentation_state(result), tmp_path))
     (tmp_path / "text.dcm").write_text("no DICOM")
@@ -97,7 +97,7 @@ def test_other_objects_hold_no_regions(tmp_path: Path, result: ImageResult) -> N
         read_regions(tmp_path / "text.dcm")
 
 
-def test_a_region_without_a_finding_is_an_error(result: ImageResult, tmp_path: Path) -> None:
+def test_a_region_without_a_finding_is_an_error(result: DicomResult, tmp_path: Path) -> None:
     report = pydicom.dcmread(written(region_report(result), tmp_path))
     group = next(
         item for item in report.ContentSequence[-1].ContentSequence if "ContentSequence" in item

@@ -1,0 +1,48 @@
+"""`cxrloc node`: a node beside a PACS, and what its queue holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrloc.cli.terminal import clear_errors, log
+
+if TYPE_CHECKING:
+    from cxrloc.pacs.node import Node
+
+
+def node(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG | status CONFIG",
+            help="Settings (TOML) of the node to run; 'status' shows its queue instead.",
+        ),
+    ],
+) -> None:
+    """Receive images from a PACS, compute results, and send them back until it is stopped.
+
+    Logs are JSON lines on stderr, without names, identifiers and UIDs. The settings are listed in
+    the README.
+    """
+    status = words[0] == "status" and len(words) == 2
+    if not status and len(words) != 1:
+        raise typer.BadParameter("give CONFIG, or status CONFIG")
+    with clear_errors(log_json=not status, go_on="Start it again to go on."):
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import node as flow
+
+        if not status:
+            flow.run_node(Path(words[0]), DEFAULT_MODEL, _say_ready)
+            return
+        told = flow.node_status(Path(words[1]))
+        for state, count in told.counts.items():
+            typer.echo(f"{state:<10}{count:>8}")
+        typer.echo(f"oldest waiting: {told.oldest_waiting_seconds:.0f} s")
+        for job, reason in told.last_errors.items():
+            typer.echo(f"failed {job}: {reason}")
+
+
+def _say_ready(node: "Node") -> None:
+    port = node.receiver.port if node.receiver is not None else None
+    log.info("ready", extra={"fields": {"port": port}})

@@ -1,0 +1,262 @@
+"""The C-STORE service of a node: an image is on disk before it is acknowledged."""
+
+import logging
+import socket
+import ssl
+import threading
+from pathlib import Path
+from socketserver import BaseServer
+from typing import Any
+
+import pydicom
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom import AE, _config, evt
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from cxrloc.dicom_objects.stamp import MANUFACTURER
+from cxrloc.pacs.node_config import Receive, allowed_senders
+from cxrloc.pacs.spool import Spool
+from cxrloc.types import UsageError
+
+log = logging.getLogger(__name__)
+
+STORAGE_CLASSES = (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    SecondaryCaptureImageStorage,
+)
+
+TRANSFER_SYNTAXES = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+    RLELossless,
+)
+"""All but Deflated Explicit VR Little Endian, by which 400 kB can grow to 800 MB."""
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+# Statuses of C-STORE (PS3.4, table B.2-1; not authorized: PS3.7, annex C.5.4).
+STORED = 0x0000
+OUT_OF_RESOURCES = 0xA700
+CANNOT_UNDERSTAND = 0xC000
+NOT_AUTHORIZED = 0x0124
+
+MAX_PDU_BYTES = 16 << 20
+"""A sender may send longer PDUs than were agreed on; one that claims more than this is dropped."""
+
+
+class Receiver:
+    """A running C-STORE service that puts images into a spool.
+
+    Args:
+        settings: who may send, and how much.
+        spool: the queue.
+
+    Raises:
+        UsageError: the port is in use, or a certificate cannot be read.
+    """
+
+    def __init__(self, settings: Receive, spool: Spool) -> None:
+        self._settings, self._spool = settings, spool
+        self._senders = allowed_senders(settings)
+        self._received: dict[Any, int] = {}
+        # Data sets go to a temporary file instead of memory; only so can their size be counted.
+        _config.STORE_RECV_CHUNKED_DATASET = True
+        # At INFO pynetdicom logs identifiers with the names of patients.
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        try:
+            self._server = self._start()
+        except OSError as error:
+            raise UsageError(
+                f"[receive] {settings.host}:{settings.port}: {error.strerror or error}"
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; the system chooses one if the settings say 0."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Stop listening, and end all associations."""
+        BaseServer.shutdown(self._server)  # pynetdicom's own also wants to know who started it
+        self._server.server_close()
+        for association in self._server.active_associations:
+            association.abort()
+
+    def _start(self) -> ThreadedAssociationServer:
+        settings = self._settings
+        entity = AE(ae_title=settings.ae_title)
+        entity.require_called_aet = True
+        entity.require_calling_aet = sorted({title for title, _ in self._senders})
+        entity.maximum_associations = settings.max_associations
+        entity.network_timeout = entity.acse_timeout = settings.idle_seconds
+        entity.dimse_timeout = settings.idle_seconds
+        for sop_class in STORAGE_CLASSES:
+            entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
+        entity.add_supported_context(VERIFICATION)
+        server = entity.make_server(
+            (settings.host, settings.port),
+            evt_handlers=[
+                (evt.EVT_C_STORE, self._store),
+                (evt.EVT_DATA_RECV, self._count),
+                (evt.EVT_CONN_CLOSE, self._forget),
+            ],
+            ssl_context=server_context(settings),
+            server_class=_Server,
+            request_handler=_Handler,
+        )
+        assert isinstance(server, _Server)
+        server.hosts = {address for _, host in self._senders for address in _addresses(host)}
+        server.max_connections = settings.max_connections
+        server.idle_seconds = settings.idle_seconds
+        server.start()
+        return server
+
+    def _store(self, event: Any) -> int:
+        """Acknowledge an image once it is safely on disk."""
+        self._received.pop(event.assoc, None)
+        sender = event.assoc.requestor
+        hosts = {host for title, host in self._senders if title == sender.ae_title}
+        if not any(sender.address in _addresses(host) for host in hosts):
+            return NOT_AUTHORIZED
+        uid = UID(str(event.request.AffectedSOPInstanceUID))
+        if not uid.is_valid:
+            return CANNOT_UNDERSTAND
+        if self._spool.free_bytes() < self._settings.min_free_megabytes << 20:
+            log.error("An image was refused: the disk is nearly full")
+            return OUT_OF_RESOURCES
+        path = Path(event.dataset_path)
+        if _is_own(path):
+            return STORED  # a result that comes back needs no result
+        try:
+            job = self._spool.add(uid, path.read_bytes())
+        except Exception:  # whatever happens, an image that is not on disk is not acknowledged
+            log.exception("An image was refused: it could not be written")
+            return OUT_OF_RESOURCES
+        log.info("received", extra={"fields": {"job": job.name if job else "known"}})
+        return STORED
+
+    def _count(self, event: Any) -> None:
+        """End the connection of an object that grows over the limit."""
+        received = self._received.get(event.assoc, 0) + len(event.data)
+        self._received[event.assoc] = received
+        if received > self._settings.max_object_megabytes << 20:
+            log.error("A connection was ended: its object is too large")
+            # An abort would wait for this very thread. A failing read ends the connection at once,
+            # before data that the system has buffered are read.
+            event.assoc.dul.socket.recv = _refuse_to_read
+
+    def _forget(self, event: Any) -> None:
+        """Remove what an association leaves that ended in the middle of an object."""
+        self._received.pop(event.assoc, None)
+        # pynetdicom closes and removes its temporary file only where an object was complete.
+        message = event.assoc.dimse.message
+        file = getattr(message, "_data_set_file", None)
+        if file is not None:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+
+
+class _Server(ThreadedAssociationServer):
+    """A server that refuses strangers and too many connections before it reads anything."""
+
+    hosts: set[str]
+    max_connections: int
+    idle_seconds: float
+
+    def start(self) -> None:
+        """Listen in a thread."""
+        threading.Thread(target=self.serve_forever, name="receiver", daemon=True).start()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether a new connection may be served."""
+        if client_address[0] not in self.hosts:
+            return False
+        if len(self.active_associations) >= self.max_connections:
+            return False
+        request.settimeout(self.idle_seconds)
+        return True
+
+
+class _Handler(RequestHandler):
+    """Sets a limit to the length that a PDU may claim."""
+
+    def _create_association(self) -> Any:
+        association = super()._create_association()
+        connection: Any = association.dul.socket
+        read = connection.recv
+
+        def bounded(length: int) -> bytearray:
+            if length > MAX_PDU_BYTES:
+                raise OSError(f"a PDU claims {length} bytes")
+            return bytearray(read(length))
+
+        connection.recv = bounded
+        return association
+
+
+def _refuse_to_read(length: int) -> bytearray:
+    raise OSError("the object is too large")
+
+
+def server_context(settings: Receive) -> ssl.SSLContext | None:
+    """TLS settings of the service; None without a certificate.
+
+    Raises:
+        UsageError: a certificate or key cannot be read.
+    """
+    if settings.certificate is None:
+        return None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.certificate, settings.key)
+        if settings.authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(settings.authority)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"[receive] TLS certificate or key cannot be used: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _addresses(host: str) -> set[str]:
+    """The addresses of a host; none where its name is unknown."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
+
+
+def _is_own(path: Path) -> bool:
+    """Whether this package wrote an object."""
+    try:
+        header = pydicom.dcmread(path, specific_tags=["Manufacturer"], stop_before_pixels=True)
+    except Exception:  # a broken object is none of ours; the computation will say what is wrong
+        return False
+    return str(header.get("Manufacturer", "")) == MANUFACTURER

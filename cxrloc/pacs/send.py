@@ -1,0 +1,261 @@
+"""Objects to a PACS, with retries; sending one twice is harmless, as its identifiers stay."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+
+from cxrloc.pacs.destinations import (
+    ApplicationEntity,
+    Destination,
+    Security,
+    WebServer,
+    bearer_token,
+)
+
+CALLING_TITLE = "CXRLOC"
+CONTEXTS_PER_ASSOCIATION = 128  # PS3.8, section 9.3.2.2: odd identifiers from 1 to 255
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettings:
+    """How objects are sent.
+
+    Attributes:
+        calling_title: own AE title.
+        security: of the connection.
+        tries: how often an object is tried before it fails.
+        first_wait_seconds: before the second try; each further wait is twice as long.
+        timeout_seconds: for an answer.
+    """
+
+    calling_title: str = CALLING_TITLE
+    security: Security = field(default_factory=Security)
+    tries: int = 4
+    first_wait_seconds: float = 1.0
+    timeout_seconds: float = 30.0
+
+
+class Sent(NamedTuple):
+    """One file that the destination has stored.
+
+    Attributes:
+        path: the file.
+        warning: what the destination warned of; empty where it did not.
+    """
+
+    path: Path
+    warning: str = ""
+
+
+class NotSent(NamedTuple):
+    """One file that could not be sent.
+
+    Attributes:
+        path: the file.
+        reason: why.
+        refused: the destination will not store it later either, or it is no DICOM object.
+    """
+
+    path: Path
+    reason: str
+    refused: bool
+
+
+class RefusedError(Exception):
+    """The destination has answered that it will not store the object; a retry would not help."""
+
+
+class BusyError(Exception):
+    """The destination could not be reached, or could not store now; a retry may help."""
+
+
+Store = Callable[[Dataset], str]
+"""Stores one object at an open connection and returns a warning, or an empty text. It raises
+`RefusedError` where a retry would not help, and `BusyError` where it may."""
+
+
+def send(
+    paths: Sequence[Path], destination: Destination, settings: SendSettings
+) -> Iterator[Sent | NotSent]:
+    """Send files one by one; each gives one result, and a failure does not end the others.
+
+    The connection is opened once, and again after it was lost. An object that the destination
+    cannot store now is tried again, `settings.tries` times in all; one that it refuses is not.
+    """
+    connection = _Connection(destination, settings)
+    try:
+        for path in paths:
+            yield _send_one(path, connection, settings)
+    finally:
+        connection.close()
+
+
+def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> Sent | NotSent:
+    try:
+        dataset = pydicom.dcmread(path)
+        _ = dataset.SOPClassUID, dataset.SOPInstanceUID
+    except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
+        return NotSent(path, f"cannot be read as a DICOM object ({error})", refused=True)
+    wait, reason = settings.first_wait_seconds, ""
+    for number in range(settings.tries):
+        if number:
+            time.sleep(wait)
+            wait *= 2
+        try:
+            return Sent(path, connection.store(dataset))
+        except RefusedError as error:
+            return NotSent(path, str(error), refused=True)
+        except BusyError as error:
+            reason = str(error)
+            connection.close()
+    return NotSent(path, f"{reason}, after {settings.tries} tries", refused=False)
+
+
+class _Connection:
+    """A connection that is opened when it is needed and opened again after it was lost."""
+
+    def __init__(self, destination: Destination, settings: SendSettings) -> None:
+        self._destination, self._settings = destination, settings
+        self._manager: Any = None
+        self._store: Store | None = None
+        self._contexts: frozenset[tuple[str, str]] = frozenset()
+
+    def store(self, dataset: Dataset) -> str:
+        """Store one object.
+
+        Raises:
+            RefusedError: for good.
+            BusyError: for now.
+        """
+        needed = (str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))
+        if self._store is not None and needed not in self._contexts:
+            self.close()  # an association stores only what was agreed on when it was opened
+        if self._store is None:
+            contexts = [*self._contexts - {needed}][: CONTEXTS_PER_ASSOCIATION - 1]
+            self._contexts = frozenset({needed, *contexts})
+            self._manager = _open(self._destination, self._settings, self._contexts)
+            self._store = self._manager.__enter__()
+        return self._store(dataset)
+
+    def close(self) -> None:
+        """Close the connection if it is open."""
+        if self._store is not None:
+            self._store = None
+            self._manager.__exit__(None, None, None)
+
+
+@contextmanager
+def _open(
+    destination: Destination, settings: SendSettings, contexts: frozenset[tuple[str, str]]
+) -> Iterator[Store]:
+    if isinstance(destination, WebServer):
+        yield _web_store(destination, settings)
+        return
+    with _association(destination, settings, contexts) as association:
+
+        def store(dataset: Dataset) -> str:
+            try:
+                status = association.send_c_store(dataset)
+            except (RuntimeError, ValueError) as error:
+                if association.is_established:
+                    raise RefusedError(f"{destination}: {error}") from error
+                raise BusyError(f"{destination}: the association was lost") from error
+            return _judged(destination, status)
+
+        yield store
+
+
+@contextmanager
+def _association(
+    destination: ApplicationEntity, settings: SendSettings, contexts: frozenset[tuple[str, str]]
+) -> Iterator[Any]:
+    from pynetdicom import AE
+
+    # Its errors are those that are raised here; at INFO it logs identifiers of patients.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    entity = AE(ae_title=settings.calling_title)
+    entity.connection_timeout = entity.acse_timeout = settings.timeout_seconds
+    entity.dimse_timeout = entity.network_timeout = settings.timeout_seconds
+    for sop_class, transfer_syntax in contexts:
+        entity.add_requested_context(sop_class, transfer_syntax)
+    tls = (settings.security.client_context(), destination.host) if settings.security.tls else None
+    association = entity.associate(
+        destination.host,
+        destination.port,
+        ae_title=destination.title,
+        tls_args=tls,
+    )
+    if association.is_rejected:
+        # For the queue of a node this is no end: an administrator may yet add the title.
+        raise BusyError(
+            f"{destination}: the association was rejected; does the destination know the AE title "
+            f"{settings.calling_title}?"
+        )
+    if not association.is_established:
+        raise BusyError(f"{destination}: no association; is the address right and the port open?")
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _judged(destination: ApplicationEntity, status: Dataset) -> str:
+    """What a C-STORE response means (PS3.4, table B.2-1)."""
+    code = status.get("Status")
+    if code is None:
+        raise BusyError(f"{destination}: no answer to C-STORE")
+    if code == 0x0000:
+        return ""
+    comment = str(status.get("ErrorComment", ""))
+    told = f"status {code:04X}{f' ({comment})' if comment else ''}"
+    if code & 0xF000 == 0xB000:
+        return f"{destination} stored it with a warning: {told}"
+    if code & 0xFF00 == 0xA700:
+        raise BusyError(f"{destination}: out of resources, {told}")
+    raise RefusedError(f"{destination}: refused, {told}")
+
+
+def _web_store(server: WebServer, settings: SendSettings) -> Store:
+    """STOW-RS, one object in a request, so that each has an answer of its own."""
+    import requests
+    from dicomweb_client.api import DICOMwebClient
+    from dicomweb_client.session_utils import create_session
+
+    # The client's own log quotes requests with their identifiers.
+    logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
+    session = create_session()
+    security = settings.security
+    session.verify = str(security.authority) if security.authority else True
+    if security.certificate is not None:
+        session.cert = (str(security.certificate), str(security.key or security.certificate))
+    if token := bearer_token():
+        session.headers["Authorization"] = f"Bearer {token}"
+    client = DICOMwebClient(server.url, session=session, timeout=settings.timeout_seconds)
+    client.set_http_retry_params(retry=False)  # retries are those of `send`
+
+    def store(dataset: Dataset) -> str:
+        try:
+            answer = client.store_instances([dataset])
+        except requests.HTTPError as error:
+            code = error.response.status_code if error.response is not None else 0
+            told = f"{server}: HTTP status {code}"
+            # Too many requests, and what a server or a proxy says while it is overloaded.
+            if code in (408, 429, 502, 503, 504):
+                raise BusyError(told) from error
+            raise RefusedError(f"{told}, refused") from error
+        except (requests.RequestException, OSError) as error:
+            raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
+        for item in answer.get("FailedSOPSequence") or ():
+            raise RefusedError(f"{server}: refused, reason {int(item.get('FailureReason', 0)):04X}")
+        return ""
+
+    return store

@@ -1,0 +1,200 @@
+r"""The queue of a node on disk: one folder for each state, one folder in it for each image.
+
+A job moves to its next state by one renaming, so that a kill leaves it in exactly one state, and a
+restart goes on from there:
+
+    incoming -> received -> sending -> done
+                       \-> failed <-/
+
+Names of jobs are hashes; no identifier of a patient stands in a file name or in a log.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from cxrloc.files.whole import whole_file, write_json
+
+IMAGE = "image.dcm"
+NOTE = "job.json"
+RESULTS = "results"
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    RECEIVED = "received"
+    SENDING = "sending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+INCOMING = "incoming"
+"""Folder of jobs that are still being written; they count as never received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a job's file says beside its state.
+
+    Attributes:
+        tries: how often computing it was begun.
+        sent_to: destinations that have stored all results.
+        reason: why it failed; empty otherwise.
+    """
+
+    tries: int = 0
+    sent_to: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image in the queue.
+
+    Attributes:
+        name: a hash of its SOP instance UID and its content.
+        folder: its folder, in the folder of its state.
+    """
+
+    name: str
+    folder: Path
+
+    @property
+    def image(self) -> Path:
+        """The image as it was received."""
+        return self.folder / IMAGE
+
+    @property
+    def results(self) -> Path:
+        """The folder of its results."""
+        return self.folder / RESULTS
+
+
+class Spool:
+    """The folders of a node's queue.
+
+    Args:
+        folder: made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (INCOMING, *State):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what was being received when the node was killed; it was never acknowledged."""
+        self._remove_incoming(older_than_seconds=-1.0)
+
+    def _remove_incoming(self, older_than_seconds: float) -> None:
+        limit = time.time() - older_than_seconds
+        for path in (self.folder / INCOMING).iterdir():
+            if path.stat().st_mtime >= limit:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:  # what an aborted association leaves
+                path.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Free space of the disk that holds the queue."""
+        return shutil.disk_usage(self.folder).free
+
+    def add(self, sop_instance_uid: str, content: bytes) -> Job | None:
+        """Put an image into the queue; once this returns, a crash does not lose it.
+
+        None for an image that is in the queue, or was done, already.
+        """
+        name = hashlib.sha256(sop_instance_uid.encode() + b"\0" + content).hexdigest()[:32]
+        if any((self.folder / state / name).exists() for state in State):
+            return None
+        # Several associations may bring the same image at once: each writes into its own folder.
+        incoming = self.folder / INCOMING / f"{name}.{time.monotonic_ns()}"
+        incoming.mkdir()
+        with whole_file(incoming / IMAGE) as part:
+            part.write_bytes(content)
+        write_json(incoming / NOTE, asdict(Note()))
+        _flush_folder(incoming)
+        target = self.folder / State.RECEIVED / name
+        try:
+            incoming.rename(target)
+        except OSError:  # another association was faster
+            shutil.rmtree(incoming, ignore_errors=True)
+            return None
+        _flush_folder(target.parent)
+        return Job(name, target)
+
+    def jobs(self, state: State) -> list[Job]:
+        """The jobs in a state, the oldest first."""
+        folders = sorted((self.folder / state).iterdir(), key=lambda each: each.stat().st_mtime_ns)
+        return [Job(folder.name, folder) for folder in folders]
+
+    def count(self, state: State) -> int:
+        """How many jobs are in a state."""
+        return sum(1 for _ in (self.folder / state).iterdir())
+
+    def move(self, job: Job, state: State) -> Job:
+        """The job in its new state."""
+        target = self.folder / state / job.name
+        job.folder.rename(target)
+        _flush_folder(target.parent)
+        return Job(job.name, target)
+
+    def fail(self, job: Job, reason: str) -> Job:
+        """The job among the failed ones, with the reason."""
+        write_note(job, replace(read_note(job), reason=reason))
+        return self.move(job, State.FAILED)
+
+    def remove_done(self, older_than_seconds: float) -> int:
+        """Remove done jobs of a certain age; jobs in other states stay. Returns how many.
+
+        What aborted associations left an hour ago is removed too.
+        """
+        self._remove_incoming(older_than_seconds=3600.0)
+        limit, removed = time.time() - older_than_seconds, 0
+        for job in self.jobs(State.DONE):
+            if job.folder.stat().st_mtime < limit:
+                shutil.rmtree(job.folder, ignore_errors=True)
+                removed += 1
+        return removed
+
+
+def read_note(job: Job) -> Note:
+    """What a job's file says; that of a new job if the file is missing."""
+    try:
+        told = json.loads((job.folder / NOTE).read_text())
+    except FileNotFoundError:
+        return Note()
+    return Note(int(told["tries"]), tuple(told["sent_to"]), str(told["reason"]))
+
+
+def write_note(job: Job, note: Note) -> None:
+    """Replace a job's file."""
+    write_json(job.folder / NOTE, asdict(note))
+
+
+def result_files(job: Job) -> list[Path]:
+    """The DICOM objects of a job's results."""
+    return sorted(job.results.glob("*.dcm"))
+
+
+def oldest_age_seconds(jobs: Iterator[Job] | list[Job]) -> float:
+    """How long the oldest of the jobs has been in its state; 0 where there is none."""
+    ages = [time.time() - job.folder.stat().st_mtime for job in jobs]
+    return max(ages, default=0.0)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the disk remember the names in a folder, which a file's own fsync does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,63 @@
+"""The result on one image in the form that DICOM objects are made from."""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from cxrloc.dicom_objects.result import Algorithm, DicomResult, FindingResult
+from cxrloc.dicom_objects.source import moment_of, read_source
+from cxrloc.pipeline.image_report import ImageResult, top_findings
+
+
+def dicom_result(image: ImageResult) -> DicomResult:
+    """What is said of one image, with the header of its file.
+
+    All reported findings have a probability; those of the picture have boxes and maps.
+
+    Raises:
+        CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
+    """
+    report = image.report
+    source = read_source(Path(report["image"]))
+    shown = [row["finding"] for row in top_findings(report, image.settings.top)]
+    findings = tuple(
+        FindingResult(
+            finding=row["finding"],
+            probability=row["probability"],
+            above_operating_point=row["above_operating_point"],
+            detections=tuple(
+                box
+                for box in image.detections
+                if box.finding == row["finding"] and row["finding"] in shown
+            ),
+        )
+        for row in report["findings"]
+    )
+    heatmaps = image.localized.heatmaps
+    columns = [heatmaps.findings.index(finding) for finding in shown]
+    return DicomResult(
+        source=source,
+        algorithm=Algorithm(
+            name=image.model["name"],
+            version=report["cxrloc"],
+            sha256=image.model["sha256"],
+            parameters=_parameters(image),
+        ),
+        findings=findings,
+        heatmaps=replace(heatmaps, findings=tuple(shown), scores=heatmaps.scores[columns]),
+        # The objects carry the image's own time, so that a second run gives the same bytes.
+        moment=moment_of(source) or datetime.now().replace(microsecond=0),
+    )
+
+
+def _parameters(image: ImageResult) -> dict[str, object]:
+    """Every setting that changes an object's content, in the words of the report."""
+    report = image.report
+    settings = asdict(image.settings)
+    del settings["uids"]  # it changes the JSON file alone
+    return {
+        "method": report["method"],
+        "versions": report["versions"],
+        "findings": [row["finding"] for row in report["findings"]],
+        **settings,
+    }

@@ -1,0 +1,119 @@
+"""`cxrloc node`: a node beside a PACS that answers images by results."""
+
+import signal
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from cxrloc.files.text import one_line
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.localize import localize
+from cxrloc.inference.paired_images import Pairing, paired_files
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
+from cxrloc.pacs.node import Node, Task
+from cxrloc.pacs.node_config import Compute, read_node_config
+from cxrloc.pacs.spool import INCOMING, Spool, State, oldest_age_seconds, read_note
+from cxrloc.pipeline.image_report import ReportSettings, report_image
+from cxrloc.pipeline.writers import DICOM_WRITERS, chosen_writers, write_results
+from cxrloc.types import CxrlocError, UsageError
+
+LAST_ERRORS = 5
+"""Reasons that `status` shows."""
+
+
+def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> None:
+    """Run the node of a settings file until SIGINT or SIGTERM.
+
+    Args:
+        path: the settings.
+        default_model: where the settings name none.
+        ready: is called once the node listens.
+
+    Raises:
+        UsageError: a setting is wrong, or the port is in use.
+    """
+    config = read_node_config(path)
+    check_kinds(config.compute)
+    # Objects that are being received stand beside the queue, so that a restart sweeps them.
+    spool = Spool(config.spool.folder)
+    tempfile.tempdir = str(spool.folder / INCOMING)
+    compute = config.compute
+    node = Node(config, partial(prepare_worker, compute, compute.model or (default_model,)))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        node.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    ready(node)
+    node.run()
+
+
+def prepare_worker(settings: Compute, names: tuple[str, ...]) -> Callable[[Task], None]:
+    """Read the models in a worker's process; gives the function that answers one image."""
+    models = [read_model(name) for name in names]
+    return partial(answer, models=models, settings=settings)
+
+
+def answer(task: Task, models: list[Model], settings: Compute) -> None:
+    """Write the DICOM objects of one image to its folder of results.
+
+    Raises:
+        CxrlocError: the image cannot be read, or is no radiograph.
+    """
+    # The image itself is the first of its study; a network of two views finds its partner there.
+    images = [Image(str(path), partial(read_radiograph, path)) for path in task.study]
+    image = paired_files(images, task.study, models, Pairing())[0]
+    inference = InferenceSettings(batch_size=1, workers=1)
+    (result,) = localize(models, [image], inference)
+    if isinstance(result, Failure):
+        raise CxrlocError(result.reason)
+    said = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
+    task.results.mkdir(exist_ok=True)
+    reported = report_image(result, models, inference, said)
+    write_results(reported, task.results / "result", chosen_writers(settings.write))
+
+
+class NodeStatus(NamedTuple):
+    """What a node's queue holds.
+
+    Attributes:
+        counts: jobs in each state.
+        oldest_waiting_seconds: how long the oldest job that is not done yet has waited.
+        last_errors: reasons of the newest failed jobs, by the jobs' names.
+    """
+
+    counts: dict[str, int]
+    oldest_waiting_seconds: float
+    last_errors: dict[str, str]
+
+
+def node_status(path: Path) -> NodeStatus:
+    """The state of the node of a settings file, running or not."""
+    spool = Spool(read_node_config(path).spool.folder)
+    waiting = [*spool.jobs(State.RECEIVED), *spool.jobs(State.SENDING)]
+    failed = spool.jobs(State.FAILED)[-LAST_ERRORS:]
+    return NodeStatus(
+        counts={str(state): spool.count(state) for state in State},
+        oldest_waiting_seconds=oldest_age_seconds(waiting),
+        last_errors={job.name: one_line(read_note(job).reason) for job in failed},
+    )
+
+
+def check_kinds(compute: Compute) -> None:
+    """Refuse kinds of objects that do not exist before any image is received.
+
+    Raises:
+        UsageError: there is none, or one is no DICOM object.
+    """
+    kinds = chosen_writers(compute.write)
+    if not kinds or any(kind not in DICOM_WRITERS for kind in kinds):
+        raise UsageError(
+            f"[compute] write: {list(compute.write)} must name DICOM objects: sr, gsps, sc, seg, "
+            "fractional-seg"
+        )

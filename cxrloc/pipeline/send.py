@@ -1,0 +1,27 @@
+"""`cxrloc send`: DICOM objects in files go to a PACS."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cxrloc.pacs.destinations import parse_destination
+from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
+from cxrloc.types import UsageError
+
+
+def send_files(paths: Sequence[Path], to: str, settings: SendSettings) -> Iterator[Sent | NotSent]:
+    """Send every DICOM file that is named, or lies in a folder that is named.
+
+    Raises:
+        UsageError: a path does not exist, there is no file, or the destination is no address.
+    """
+    destination = parse_destination(to)
+    files = [file for path in paths for file in _files_below(path)]
+    if not files:
+        raise UsageError(f"no DICOM file (.dcm) in {', '.join(map(str, paths))}")
+    return send(files, destination, settings)
+
+
+def _files_below(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    return sorted(path.rglob("*.dcm")) if path.is_dir() else [path]

@@ -1,0 +1,147 @@
+"""A child process for tasks that may kill it, hang or eat memory: such a task costs only itself."""
+
+import multiprocessing
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Generic, TypeVar
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of torch
+
+
+class TaskDiedError(Exception):
+    """The task ended its process or passed a limit; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may use.
+
+    Attributes:
+        seconds: wall time of a task.
+        start_seconds: wall time until the process is ready for its first task.
+        address_space_bytes: memory that the process may map; None for no limit.
+    """
+
+    seconds: float = 120.0
+    start_seconds: float = 120.0
+    address_space_bytes: int | None = None
+
+
+class TaskProcess(Generic[Argument, Result]):
+    """A process that runs one function on one argument after another.
+
+    Args:
+        prepare: called once in the child process; gives the function. It must be picklable, such
+            as a function of a module or a `functools.partial` of one.
+        limits: of each task; after one was passed, the next task gets a new process.
+    """
+
+    def __init__(
+        self, prepare: Callable[[], Callable[[Argument], Result]], limits: Limits | None = None
+    ) -> None:
+        self._prepare = prepare
+        self._limits = limits or Limits()
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    def run(self, argument: Argument) -> Result:
+        """The function's result.
+
+        Raises:
+            TaskDiedError: the process died or passed a limit.
+            Exception: what the function raised.
+        """
+        pipe = self._pipe or self._start()
+        try:
+            pipe.send(argument)
+            raised, value = self._receive(pipe, self._limits.seconds)
+        except (EOFError, OSError) as error:
+            raise TaskDiedError(self._end()) from error
+        if raised:
+            raise value
+        return value
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._end()
+
+    def _start(self) -> Connection:
+        own, childs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(
+            target=_serve, args=(childs, self._prepare, self._limits), daemon=True
+        )
+        self._process.start()
+        childs.close()
+        try:
+            raised, value = self._receive(own, self._limits.start_seconds)
+        except (EOFError, OSError) as error:
+            raise TaskDiedError(self._end()) from error
+        if raised:
+            self._end()
+            raise value
+        self._pipe = own
+        return own
+
+    def _receive(self, pipe: Connection, seconds: float) -> tuple[bool, Any]:
+        if not pipe.poll(seconds):
+            self._end()
+            raise TaskDiedError(f"took longer than {seconds:g} seconds")
+        received: tuple[bool, Any] = pipe.recv()
+        return received
+
+    def _end(self) -> str:
+        """Kill the process; returns how it had ended by itself."""
+        process, self._process = self._process, None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        process.join(timeout=1)
+        code = process.exitcode
+        if code is None:
+            process.kill()
+            process.join()
+        if code is not None and code < 0:
+            return f"ended its process by signal {-code}"
+        return f"ended its process with status {code}"
+
+
+def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]], limits: Limits) -> None:
+    """The loop of the child process: (False, result) or (True, exception) for each argument."""
+    if limits.address_space_bytes is not None:
+        limit = limits.address_space_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    function = _answer(pipe, lambda _: prepare(), None, send_result=False)
+    if function is None:
+        return
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            _answer(pipe, function, pipe.recv())
+
+
+def _answer(
+    pipe: Connection, function: Callable[[Any], Any], argument: Any, send_result: bool = True
+) -> Any:
+    try:
+        result = function(argument)
+    except Exception as error:
+        pipe.send((True, _portable(error)))
+        return None
+    pipe.send((False, result if send_result else None))
+    return result
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or its text where it cannot be sent to another process."""
+    try:
+        ForkingPickler.dumps(error)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,0 +1,94 @@
+"""Servers on this machine for the tests: a C-STORE service, and a DICOMweb stub."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pydicom
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Stored:
+    """What a server has stored, and what it answers next."""
+
+    port: int = 0
+    uids: list[str] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, default: int) -> int:
+        return self.answers.pop(0) if self.answers else default
+
+
+@contextmanager
+def store_service(title: str = "PACS", port: int = 0) -> Iterator[Stored]:
+    """A C-STORE service; `answers` are the statuses of the next objects."""
+    stored = Stored()
+
+    def store(event: Any) -> int:
+        status = stored.answer(0x0000)
+        if status == 0x0000:
+            stored.uids.append(str(event.request.AffectedSOPInstanceUID))
+        return status
+
+    entity = AE(ae_title=title)
+    entity.require_called_aet = True
+    for context in AllStoragePresentationContexts:
+        entity.add_supported_context(context.abstract_syntax, ExplicitVRLittleEndian)
+    server = entity.start_server(
+        (LOOPBACK, port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]
+    )
+    assert server is not None
+    stored.port = int(server.server_address[1])
+    try:
+        yield stored
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def web_server() -> Iterator[Stored]:
+    """A server that answers STOW-RS with the status codes in `answers`, else with 200."""
+    stored = Stored()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            stored.headers.append(dict(self.headers))
+            code = stored.answer(200)
+            self.send_response(code)
+            self.send_header("Content-Type", "application/dicom+json")
+            self.end_headers()
+            self.wfile.write(b"{}" if code == 200 else b"")
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing is printed."""
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    stored.port = server.server_port
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield stored
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def small_object(number: int = 1) -> Dataset:
+    """A DICOM object of a few bytes."""
+    dataset = Dataset()
+    dataset.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    dataset.SOPInstanceUID = f"2.25.{number}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "2.25.100", "2.25.101"
+    dataset.PatientID = "somebody"
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset

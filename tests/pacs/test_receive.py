@@ -1,0 +1,163 @@
+"""An image is on disk before it is acknowledged; strangers and floods get nothing."""
+
+import gc
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, SecondaryCaptureImageStorage
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from cxrloc.pacs.node_config import Receive
+from cxrloc.pacs.receive import Receiver
+from cxrloc.pacs.spool import Spool, State
+from tests.pacs.servers import LOOPBACK, small_object
+
+# pynetdicom leaves sockets of refused connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+SETTINGS = Receive(
+    ae_title="NODE", port=0, allow=(f"SENDER@{LOOPBACK}",), min_free_megabytes=0, idle_seconds=1.0
+)
+
+
+@pytest.fixture(autouse=True)
+def _garbage_of_this_test() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+@contextmanager
+def receiving(spool: Spool, settings: Receive = SETTINGS) -> Iterator[Receiver]:
+    receiver = Receiver(settings, spool)
+    try:
+        yield receiver
+    finally:
+        receiver.close()
+
+
+@contextmanager
+def associated(
+    port: int,
+    title: str = "SENDER",
+    called: str = "NODE",
+    sop_class: str = SecondaryCaptureImageStorage,
+) -> Iterator[Association]:
+    entity = AE(ae_title=title)
+    entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
+    association = entity.associate(LOOPBACK, port, ae_title=called)
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def status_of(association: Association, dataset: Dataset) -> int:
+    return int(association.send_c_store(dataset).Status)
+
+
+def test_an_acknowledged_image_is_in_the_queue(spool: Spool) -> None:
+    with receiving(spool) as receiver, associated(receiver.port) as association:
+        assert status_of(association, small_object()) == 0x0000
+        (job,) = spool.jobs(State.RECEIVED)
+        assert b"somebody" in job.image.read_bytes()
+
+
+def test_the_same_image_is_queued_once(spool: Spool) -> None:
+    with receiving(spool) as receiver, associated(receiver.port) as association:
+        statuses = [status_of(association, small_object()) for _ in range(2)]
+    assert statuses == [0x0000, 0x0000]
+    assert spool.count(State.RECEIVED) == 1
+
+
+def test_a_full_disk_is_said_before_anything_is_lost(spool: Spool) -> None:
+    full = replace(SETTINGS, min_free_megabytes=1 << 40)
+    with receiving(spool, full) as receiver, associated(receiver.port) as association:
+        assert status_of(association, small_object()) == 0xA700
+    assert spool.count(State.RECEIVED) == 0
+
+
+def test_own_results_are_not_computed_again(spool: Spool) -> None:
+    result = small_object()
+    result.Manufacturer = "cxrloc"
+    with receiving(spool) as receiver, associated(receiver.port) as association:
+        assert status_of(association, result) == 0x0000
+    assert spool.count(State.RECEIVED) == 0
+
+
+@pytest.mark.parametrize(("title", "called"), [("STRANGER", "NODE"), ("SENDER", "OTHER")])
+def test_other_titles_are_rejected(title: str, called: str, spool: Spool) -> None:
+    with receiving(spool) as receiver, associated(receiver.port, title, called) as association:
+        assert association.is_rejected
+
+
+def test_other_hosts_are_not_answered(spool: Spool) -> None:
+    elsewhere = replace(SETTINGS, allow=("SENDER@127.0.0.77",))
+    with receiving(spool, elsewhere) as receiver, associated(receiver.port) as association:
+        assert not association.is_established
+
+
+def test_other_kinds_of_objects_are_not_taken(spool: Spool) -> None:
+    with (
+        receiving(spool) as receiver,
+        associated(receiver.port, sop_class=MRImageStorage) as association,
+    ):
+        assert not association.accepted_contexts
+
+
+def test_an_object_over_the_limit_ends_its_connection(spool: Spool) -> None:
+    large = small_object()
+    large.add_new(0x00090010, "LO", "TEST")
+    large.add_new(0x00091001, "OB", bytes(3 << 20))
+    small = replace(SETTINGS, max_object_megabytes=1)
+    with receiving(spool, small) as receiver, associated(receiver.port) as association:
+        assert "Status" not in association.send_c_store(large)
+    assert spool.count(State.RECEIVED) == 0
+
+
+def test_a_pdu_that_claims_gigabytes_ends_its_connection(spool: Spool) -> None:
+    with receiving(spool) as receiver:
+        with socket.create_connection((LOOPBACK, receiver.port), timeout=5) as attacker:
+            attacker.sendall(struct.pack(">BBL", 0x01, 0, 0xFFFFFFFF))
+            assert _ends(attacker)
+        with associated(receiver.port) as association:
+            assert status_of(association, small_object()) == 0x0000
+
+
+def test_idle_connections_leave_others_served_and_end(spool: Spool) -> None:
+    with receiving(spool, replace(SETTINGS, max_connections=4)) as receiver:
+        idle = [socket.create_connection((LOOPBACK, receiver.port), timeout=5) for _ in range(10)]
+        try:
+            assert _ends(idle[-1])  # over the limit: closed at once
+            assert _ends(idle[0])  # within it: closed after idle_seconds
+        finally:
+            for each in idle:
+                each.close()
+        time.sleep(0.5)
+        with associated(receiver.port) as association:
+            assert status_of(association, small_object()) == 0x0000
+
+
+def _ends(connection: socket.socket) -> bool:
+    """Whether the other side closes the connection within its time-out."""
+    try:
+        while connection.recv(1024):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""An image is in exactly one state at any moment, and stays the same image."""
+
+from pathlib import Path
+
+from cxrloc.pacs.spool import Note, Spool, State, read_note, write_note
+
+
+def test_an_image_goes_from_state_to_state(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    job = spool.add("1.2.3", b"pixels")
+    assert job is not None
+    assert job.image.read_bytes() == b"pixels"
+    moved = spool.move(job, State.SENDING)
+    assert {state: spool.count(state) for state in State} == {
+        State.RECEIVED: 0,
+        State.SENDING: 1,
+        State.DONE: 0,
+        State.FAILED: 0,
+    }
+    assert read_note(spool.fail(moved, "refused")).reason == "refused"
+
+
+def test_the_same_image_is_queued_once_in_any_state(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    job = spool.add("1.2.3", b"pixels")
+    assert job is not None
+    for state in (State.RECEIVED, State.SENDING, State.DONE):
+        if state is not State.RECEIVED:
+            job = spool.move(job, state)
+        assert spool.add("1.2.3", b"pixels") is None
+    assert spool.add("1.2.3", b"corrected pixels") is not None
+
+
+def test_what_was_not_wholly_received_is_swept(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    (tmp_path / "incoming" / "half").mkdir()
+    spool.sweep()
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_only_done_jobs_are_removed_by_age(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    done, waiting = spool.add("1.2.3", b"a"), spool.add("1.2.4", b"b")
+    assert done is not None
+    assert waiting is not None
+    spool.move(done, State.DONE)
+    assert spool.remove_done(older_than_seconds=60) == 0
+    assert spool.remove_done(older_than_seconds=-1) == 1
+    assert spool.count(State.RECEIVED) == 1
+
+
+def test_a_note_comes_back(tmp_path: Path) -> None:
+    job = Spool(tmp_path).add("1.2.3", b"a")
+    assert job is not None
+    note = Note(tries=2, sent_to=("A@h:1",), reason="why")
+    write_note(job, note)
+    assert read_note(job) == note
+
+
+def test_no_identifier_stands_in_a_name(tmp_path: Path) -> None:
+    Spool(tmp_path).add("../../1.2.3", b"a")
+    assert not any("1.2.3" in str(path) for path in tmp_path.rglob("*"))

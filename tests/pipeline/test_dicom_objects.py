@@ -1,0 +1,57 @@
+"""`heatmap --write sr,...`: the objects say what the JSON file says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cxrloc.cli import app
+from cxrloc.dicom_objects.read_regions import read_regions
+from cxrloc.phantom import write_phantoms
+
+KINDS = "json,sr,gsps,sc,seg,fractional-seg"
+
+
+def heatmap(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["heatmap", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def written(untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All objects of one phantom, beside the JSON file."""
+    folder = tmp_path_factory.mktemp("objects")
+    write_phantoms(folder / "chests", n=1, seed=0, size=96, file_format="dicom")
+    options = ["--model", untrained_model, "--write", KINDS, "--below-operating-point"]
+    done = heatmap(folder / "chests" / "images", *options, "--out", folder / "out", "--quiet")
+    assert done.exit_code == 0, done.output
+    return folder / "out"
+
+
+def test_every_kind_is_written(written: Path) -> None:
+    names = {path.name.partition(".")[2] for path in written.glob("00100000_000.*")}
+    objects = {"sr-findings", "sr-regions", "gsps", "sc", "seg", "fractional-seg"}
+    assert names == {"json", *(f"{kind}.dcm" for kind in objects)}
+
+
+def test_the_report_holds_the_boxes_of_the_top_findings(written: Path) -> None:
+    report = json.loads((written / "00100000_000.json").read_text())
+    top = sorted(report["findings"], key=lambda row: -row["probability"])[:3]
+    expected = sorted(
+        (row["finding"], box["x_min"], box["y_min"], row["probability"])
+        for row in top
+        for box in row["boxes"]
+    )
+    regions = read_regions(written / "00100000_000.sr-regions.dcm")
+    told = sorted((r.finding, r.box.x_min, r.box.y_min, r.probability) for r in regions)
+    assert [each[0] for each in told] == [each[0] for each in expected]
+    for one, other in zip(told, expected, strict=True):
+        assert one[1:] == pytest.approx(other[1:], abs=1e-2)
+
+
+def test_a_png_has_no_study_to_belong_to(untrained_model: Path, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "chests", n=1, seed=0, size=32)
+    options = ["--model", untrained_model, "--write", "sr", "--out", tmp_path / "out"]
+    refused = heatmap(tmp_path / "chests" / "images", *options)
+    assert refused.exit_code == 2
+    assert "is a PNG file" in refused.output
