@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 import cxrloc
 from cxrloc.cli import app
 from cxrloc.cli.terminal import with_progress
+from cxrloc.inference import image_sets
 from cxrloc.inference.map_files import read_maps
 from cxrloc.phantom import write_phantoms
-from cxrloc.inference import image_sets
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")
