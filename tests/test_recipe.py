@@ -117,3 +117,18 @@ def test_a_precision_is_that_of_both_stages():
     assert (recipe.fit.precision, recipe.head.precision) == ("bf16", "bf16")
     with pytest.raises(CxrlocError, match="precision 'half' is unknown"):
         chosen_recipe("pham2019_ones_ct", precision="half")
+
+
+def test_a_fold_is_one_that_the_recipe_has_and_travels_with_the_text():
+    text, recipe = chosen_recipe("baltruschat2019_ft", fold=3)
+    assert recipe.data.split.fold == recipe_of_text(text, "card").data.split.fold == 3
+    with pytest.raises(UsageError, match="--fold 5: baltruschat2019_ft has folds 0 to 4"):
+        chosen_recipe("baltruschat2019_ft", fold=5)
+    with pytest.raises(UsageError, match="--fold 0: the recipe phantom has no folds"):
+        chosen_recipe("phantom", fold=0)
+
+
+def test_first_weights_travel_by_their_names_alone():
+    text, recipe = chosen_recipe("rubin2018_dualnet_pa", start="/a/pa.pt + /b/lateral.pt")
+    assert recipe.start == "/a/pa.pt + /b/lateral.pt"
+    assert recipe_of_text(text, "card").start == "pa.pt + lateral.pt"

@@ -26,8 +26,16 @@ FROM_TENSORFLOW = ("googlenet", *OF_TIMM)
 usual input into that by `transform_input`, which our layers do not)."""
 
 
+FAST = ("wang2017_resnet50_lse", "baltruschat2019_large", "dong2017_single_vgg16")
+"""Networks that are built quickly; the others are marked slow."""
+
+
 @pytest.mark.parametrize(
-    ("config", "size"), NETWORKS, ids=[names[0] for names in NETWORKS.values()]
+    ("config", "size"),
+    [
+        pytest.param(*key, id=names[0], marks=() if {*FAST} & {*names} else pytest.mark.slow)
+        for key, names in NETWORKS.items()
+    ],
 )
 def test_the_real_network_takes_the_recipes_images(config: LocalizerConfig, size: int) -> None:
     if config.backbone in OF_TIMM:

@@ -89,7 +89,17 @@ def localized(model: Model) -> Localized:
     return result
 
 
-@pytest.mark.parametrize("name", RECIPES)
+FAST = (
+    *("phantom", "wang2017_resnet50_lse", "baltruschat2019_large_meta", "dong2017_single_vgg16"),
+    *("pham2019_ones_ct_lsr", "rubin2018_dualnet_pa"),
+)
+"""One of each kind of data set, network, loss and stage; the others are marked slow."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES],
+)
 def test_every_recipe_takes_a_step_and_its_written_model_localizes(
     name: str, folders: dict[str, Path], cache: Path, tmp_path: Path
 ) -> None:

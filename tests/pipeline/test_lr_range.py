@@ -5,9 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
-from cxrloc.phantom import write_phantoms
 from cxrloc.training.lr_range import RangePoint
-from tests.pipeline.test_train import RECIPE
 
 FEW = """
 extends = "phantom_few"
@@ -54,16 +52,3 @@ def test_a_ramp_that_cannot_be_is_wrong_usage(recipe: Path, tmp_path: Path) -> N
 def test_a_fold_is_one_that_the_recipe_has(recipe: Path, tmp_path: Path) -> None:
     ran = lr_range(recipe, tmp_path, "--fold", "0")
     assert (ran.exit_code, "has no folds" in ran.output) == (2, True)
-
-
-def test_each_fold_has_training_images_of_its_own(tmp_path: Path) -> None:
-    write_phantoms(tmp_path / "chests", n=30, seed=3, size=32)
-    text = RECIPE.replace('"ratios"', '"resamplings"\nfolds = 2').replace("size = 64", "size = 32")
-    (tmp_path / "two.toml").write_text(text)
-    tables = []
-    for fold in ("0", "1"):
-        options = ("--data", str(tmp_path / "chests"), "--fold", fold, "--steps", "2")
-        ran = lr_range(tmp_path / "two.toml", tmp_path, *options)
-        assert ran.exit_code == 0, ran.output
-        tables.append((tmp_path / "out/lr_range.csv").read_text())
-    assert tables[0] != tables[1]

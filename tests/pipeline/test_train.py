@@ -22,7 +22,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
 from cxrloc.training.data import training_data
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, View
 from tests.pipeline.tiny_training import run
 
 README = Path(__file__).parents[2] / "README.md"
@@ -294,23 +294,23 @@ def test_boxed_patients_are_left_out_of_all_parts_or_drawn_as_the_recipe_says(
     chests: Path, tmp_path: Path
 ) -> None:
     """Without them the shares of the others are those asked for; drawn, some train."""
-    parts = {}
+    parts, left_out = {}, {}
     for mode in ("test", "left_out", "drawn"):
         text = RECIPE.replace("[data]", f'[data]\nboxed_patients = "{mode}"')
         data = training_data(read_recipe(written(tmp_path, text)), chests, None, tmp_path / "cache")
         parts[mode] = [{r.patient_id for r in part} for part in data.parts[:3]]
-        assert data.left_out == (mode == "left_out") * sum(
-            r.patient_id in boxed_in(chests) for r in read_chestxray14(chests)
-        )
-    boxed = boxed_in(chests)
+        left_out[mode] = data.left_out
+    records = read_chestxray14(chests)
+    boxed = {record.patient_id for record in records if record.annotations}
+    assert left_out == {
+        "test": 0,
+        "left_out": sum(record.patient_id in boxed for record in records),
+        "drawn": 0,
+    }
     assert [part - boxed for part in parts["test"]] == parts["left_out"]
     assert not boxed & set().union(*parts["left_out"])
     assert boxed & parts["drawn"][0]
     assert [part - boxed for part in parts["drawn"]] == parts["left_out"]
-
-
-def boxed_in(chests: Path) -> set[str]:
-    return {record.patient_id for record in read_chestxray14(chests) if record.annotations}
 
 
 def test_a_boxed_patient_among_the_training_images_is_refused(chests: Path) -> None:
@@ -355,9 +355,21 @@ def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_p
     shuffled = replace(plain, data=replace(plain.data, shuffle_labels=True))
     a, b = (training_data(each, chests, None, tmp_path / "cache") for each in (plain, shuffled))
     assert not np.array_equal(a.train.labels, b.train.labels)
-    assert np.array_equal(np.sort(a.train.labels, axis=0), np.sort(b.train.labels, axis=0))
+    assert sorted(map(tuple, a.train.labels)) == sorted(map(tuple, b.train.labels))
+    assert np.array_equal(a.train.slots, b.train.slots)
     assert np.array_equal(a.validation.labels, b.validation.labels)
     assert b.description["labels_shuffled"]
+
+
+def test_projections_that_the_recipe_does_not_name_are_in_no_part(
+    chests: Path, tmp_path: Path
+) -> None:
+    views = {}
+    for named in ("[]", '["PA"]', '["AP"]'):
+        text = RECIPE.replace("[data]", f"[data]\nviews = {named}")
+        data = training_data(read_recipe(written(tmp_path, text)), chests, None, tmp_path / "cache")
+        views[named] = {record.view for part in data.parts[:3] for record in part}
+    assert views == {"[]": {View.PA, View.AP}, '["PA"]': {View.PA}, '["AP"]': {View.AP}}
 
 
 def labels_file(folder: Path, rows: list[str]) -> Path:

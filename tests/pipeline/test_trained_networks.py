@@ -23,6 +23,8 @@ from cxrloc.pipeline.trust import trust
 from cxrloc.recipe import read_recipe
 from tests.pipeline.phantom_layouts import COUNT, mimic_cxr, write_report_labels
 
+pytestmark = pytest.mark.slow  # two trainings, and every command on what they give
+
 FEW = Resampling(resamples=10)
 PROTOCOL = ScoringProtocol(resampling=FEW, draws=1)
 INFERENCE = InferenceSettings(device="cpu")

@@ -77,10 +77,12 @@ def test_it_learns_and_writes_its_history(tmp_path):
     assert moments[-1].validation["accuracy"] == float(rows[-1]["accuracy"])
 
 
-@pytest.mark.parametrize("last_step", [0, 7, 20, 47], ids=lambda step: f"killed in step {step}")
+@pytest.mark.parametrize("last_step", [0, 3, 8, 13], ids=lambda step: f"killed in step {step}")
 def test_resumed_training_is_equal_to_the_bit(tmp_path, monkeypatch, last_step):
+    """Before the first validation, between two, at one, and in the second epoch of five steps."""
     monkeypatch.setattr("cxrloc.training.progress.CHECKPOINT_SECONDS", 0)
-    whole = fit(new_network(), batches, validate, CONFIG, Run(tmp_path / "whole"))
+    config = replace(CONFIG, steps=16, validate_every=4)
+    whole = fit(new_network(), batches, validate, config, Run(tmp_path / "whole"))
 
     def killed(first_step):
         for step, batch in enumerate(batches(first_step), start=first_step):
@@ -89,8 +91,8 @@ def test_resumed_training_is_equal_to_the_bit(tmp_path, monkeypatch, last_step):
             yield batch
 
     with pytest.raises(KeyboardInterrupt):
-        fit(new_network(), killed, validate, CONFIG, Run(tmp_path / "parts"))
-    resumed = fit(new_network(), batches, validate, CONFIG, Run(tmp_path / "parts", resume=True))
+        fit(new_network(), killed, validate, config, Run(tmp_path / "parts"))
+    resumed = fit(new_network(), batches, validate, config, Run(tmp_path / "parts", resume=True))
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     tables = [

@@ -16,7 +16,14 @@ from cxrloc.training.step import parts_of, take_step
 FIT = FitConfig(ScheduleConfig(0.1), batch_size=2, steps=1, optimizer="sgd", momentum=0.0)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+FAST = ("small_resnet", "resnet18", "mobilenet_v2", "densenet121")
+"""The other backbones are marked slow."""
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES],
+)
 def test_a_step_moves_every_weight(backbone: str) -> None:
     if BACKBONES[backbone].timm_weights:
         pytest.importorskip("timm", reason="this backbone is in the extra zoo")

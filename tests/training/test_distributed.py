@@ -99,11 +99,13 @@ def results(place: Path) -> list[dict]:
     return [torch.load(place / f"host{process}" / "result.pt") for process in (0, 1)]
 
 
+@pytest.mark.slow
 def test_only_the_first_process_keeps_files(place: Path, results: list[dict]) -> None:
     assert (place / "host0/parts/last.ckpt").is_file()
     assert not [*place.glob("host1/*/*")]
 
 
+@pytest.mark.slow
 def test_a_run_resumed_from_the_first_hosts_disk_is_equal_to_the_bit(results: list[dict]) -> None:
     first, second = (result["states"] for result in results)
     for states in (first, second):
@@ -112,6 +114,7 @@ def test_a_run_resumed_from_the_first_hosts_disk_is_equal_to_the_bit(results: li
             assert torch.equal(tensor, states["whole"][name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOGETHER)
 def test_normalised_together_two_processes_learn_what_one_does(
     name: str, results: list[dict], tmp_path: Path
@@ -124,6 +127,7 @@ def test_normalised_together_two_processes_learn_what_one_does(
         torch.testing.assert_close(first[key], tensor, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_stops_one_process_is_said_by_both(results: list[dict]) -> None:
     for result in results:
         there, other = result["complaints"]
