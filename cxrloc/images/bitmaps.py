@@ -86,9 +86,7 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     Raises:
         CxrlocError: damaged, too large, or in colour.
     """
-    if len(data) < 26:
-        raise _damaged(path, "PNG", "its header is cut short")
-    columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
+    columns, rows, depth, colour = png_header(path, data)
     check_size(path, rows, columns, max_megapixels)
     if sum(kind == b"IHDR" for kind, _ in _chunks(data)) != 1:
         raise _damaged(path, "PNG", "it has not one header but several")
@@ -154,6 +152,18 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         data,
     )
     return _radiograph(stored.words, frame.bits, "JPEG", jpeg_orientation(data), stored.warnings)
+
+
+def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
+    """Columns, rows, bits per sample and colour type of a PNG (PNG specification, 11.2.2).
+
+    Raises:
+        CxrlocError: the file does not begin with them.
+    """
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise _damaged(path, "PNG", "it does not begin with a header")
+    columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
+    return columns, rows, depth, colour
 
 
 def png_orientation(data: bytes) -> int:

@@ -269,11 +269,9 @@ def _reason(error: Exception, frame: bytes) -> str:
     text = str(error)
     if "'NoneType' object has no attribute" in text or "cannot reshape" in text:  # gdcm's refusal
         text = "the stream is damaged"
-    if END_OF_IMAGE not in frame[-32:]:
+    if coded_image(frame) is not None and END_OF_IMAGE not in frame[-32:]:
         text += "; it has no end marker: is it cut short?"
-    return text.removeprefix(
-        "Unable to decode as exceptions were raised by all available plugins: "
-    )
+    return text.partition("raised by all available plugins:")[2] or text  # pydicom's preface
 
 
 def _undecoded(path: Path, syntax: uid.UID, reason: str) -> CxrlocError:

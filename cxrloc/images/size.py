@@ -1,10 +1,9 @@
 """The size of an image without reading its pixels."""
 
-import struct
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from cxrloc.images.bitmaps import TURNS, jpeg_orientation, png_orientation
+from cxrloc.images.bitmaps import TURNS, jpeg_orientation, png_header, png_orientation
 from cxrloc.images.codestreams import jpeg_frame
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
@@ -26,7 +25,7 @@ def image_size(path: Path) -> tuple[int, int]:
                         header = read_dicom_header(path, data, ["Rows", "Columns"])
                         return int(header.Rows), int(header.Columns)
                 case "PNG":
-                    columns, rows = struct.unpack(">II", data[16:24])
+                    columns, rows = png_header(path, data[:HEAD])[:2]
                     orientation = png_orientation(data[:])
                 case "JPEG" if frame := jpeg_frame(data[:]):
                     rows, columns = frame.rows, frame.columns

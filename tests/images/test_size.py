@@ -21,5 +21,7 @@ def test_rows_and_columns_come_without_reading_pixels(tmp_path: Path) -> None:
 def test_a_file_that_does_not_say_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.dcm"
     path.write_bytes(content)
-    with pytest.raises(CxrlocError, match=r"broken\.dcm: no image whose size can be told"):
+    with pytest.raises(
+        CxrlocError, match=r"broken\.dcm: (no image whose size can be told|a damaged PNG)"
+    ):
         image_size(path)
