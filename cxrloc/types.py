@@ -12,12 +12,28 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+LONGEST_MESSAGE = 600
+
 
 class CxrlocError(Exception):
-    """An input that cannot be used: the message names file, tag or row, and the rule it breaks.
+    r"""An input that cannot be used: the message names file, tag or row, and the rule it breaks.
 
-    The command line prints it on one line and goes on with the other inputs.
+    The command line prints it on one line and goes on with the other inputs. The text is one line
+    of at most `LONGEST_MESSAGE` characters and without control characters, whatever is in the names
+    and values that it quotes.
+
+    >>> str(CxrlocError("a name\nof two lines\x1b[2J: no image"))
+    'a name of two lines\\x1b[2J: no image'
     """
+
+    def __str__(self) -> str:
+        line = " ".join(super().__str__().split())
+        if not line.isprintable():
+            line = "".join(
+                character if character.isprintable() else ascii(character)[1:-1]
+                for character in line[:LONGEST_MESSAGE]
+            )
+        return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 3]}..."
 
 
 class UsageError(CxrlocError):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -14,6 +13,7 @@ from PIL.PngImagePlugin import PngImageFile
 from pydicom import uid
 
 from cxrloc.images.codestreams import EXTENDED, JPEG_LS, LOSSLESS, SCAN, jpeg_frame
+from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import decoded_frame
@@ -60,11 +60,11 @@ DAMAGE = (
     SyntaxError,
     TypeError,
     ValueError,
-    cv2.error,
+    DecodingError,
     struct.error,
     zlib.error,
 )
-"""What Pillow and OpenCV raise on damaged files."""
+"""What decoders raise on damaged files."""
 
 TURNS = {
     1: (False, 0, False),
@@ -202,8 +202,10 @@ def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
         with recorded_warnings(), PngImageFile(BytesIO(data)) as image:
             return _pillow_words(path, image)
     # 16-bit colour or alpha, which Pillow would cut to 8 bits without a word.
-    channels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if channels is None:
+    columns, rows, _, _ = png_header(path, data)
+    options = {"rows": rows, "columns": columns, "samples_per_pixel": 4}
+    channels, _ = decode_apart({"plugin": "opencv", "options": options}, data)
+    if channels.shape[:2] != (rows, columns) or channels.ndim != 3:
         raise ValueError("its pixels cannot be decoded")
     return single_channel(path, channels[:, :, :3])  # without alpha, the fourth
 

@@ -1,11 +1,11 @@
 """The size and depth that a compressed stream states, read before a decoder sees the stream."""
 
+import math
 import struct
 from dataclasses import dataclass
 
-LOSSLESS = 0xC3
-EXTENDED = 0xC1
-"""Start-of-frame markers (ITU-T T.81, table B.1) of the processes with more than 8 bits."""
+BASELINE, EXTENDED, LOSSLESS = 0xC0, 0xC1, 0xC3
+"""Start-of-frame markers of sequential JPEG (ITU-T T.81, table B.1); baseline has 8 bits."""
 
 JPEG_LS = 0xF7
 """Start-of-frame marker of JPEG-LS (ITU-T T.87, C.2.2); its header has the layout of T.81."""
@@ -75,6 +75,17 @@ def jpeg_frame(data: bytes) -> CodedImage | None:
             frame = CodedImage(marker, *struct.unpack(">BHHB", data[at + 4 : at + 10]))
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
+
+
+def most_samples(stream: CodedImage, size: int) -> float:
+    """How many samples a stream of `size` bytes can hold at most, whatever its header promises.
+
+    ITU-T T.81: every sample of the lossless process, and the first and the last coefficient of
+    every 8 x 8 block of the sequential ones, take a Huffman code of one bit or more. Other
+    processes have no such bound.
+    """
+    samples_per_bit = {LOSSLESS: 1, BASELINE: 32, EXTENDED: 32}
+    return samples_per_bit.get(stream.marker, math.inf) * 8 * size
 
 
 def _j2k_image(data: bytes) -> CodedImage | None:

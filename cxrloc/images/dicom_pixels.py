@@ -9,7 +9,7 @@ from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
-from cxrloc.images.codestreams import END_OF_IMAGE, CodedImage, coded_image
+from cxrloc.images.codestreams import END_OF_IMAGE, CodedImage, coded_image, most_samples
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import decode
 from cxrloc.images.dicom_bits import bits_warnings, in_range
@@ -123,6 +123,8 @@ def decoded_frame(
     warnings: tuple[str, ...] = ()
     if syntax != uid.RLELossless:
         stream = _checked(path, description, stream)
+        if stream.rows * stream.columns * stream.samples > most_samples(stream, len(frame)):
+            raise _undecoded(path, syntax, "the stream is too short for its size: is it cut short?")
         if END_OF_IMAGE not in frame[-32:]:
             warnings += ("the compressed stream has no end marker: it may be cut short",)
     bits_allocated = description.bits_allocated
