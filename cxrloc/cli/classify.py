@@ -8,6 +8,7 @@ import typer
 from cxrloc.cli.options import (
     Aggregate,
     Aggregation,
+    All,
     AllowContaminated,
     BatchSize,
     Beside,
@@ -134,6 +135,7 @@ def classify(
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
+    every: All = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -189,8 +191,9 @@ def classify(
             ),
         )
         show_warnings(f"{text} ({n} images)" for text, n in result.run["warnings"].items())
+        show_warnings(result.run["notes"])
         if not quiet:
-            show_classification(result, folder)
+            show_classification(result, folder, every)
         exit_on(result.failures)
 
 
@@ -220,24 +223,25 @@ def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -
     exit_on(result.failures)
 
 
-def show_classification(result: Any, out: Path) -> None:
-    """What was scored, by which model, on how much of the data; then the scores."""
-    from cxrloc.evaluation.classification.tables import printed_frame
+def show_classification(result: Any, out: Path, every: bool) -> None:
+    """The headline numbers and each finding's AUC; with `every`, decisions and published ones."""
+    from cxrloc.evaluation.classification.tables import headlines, printed_frame
     from cxrloc.files.table_writer import terminal_table
 
     run, report = result.run, result.report
     screen = console()
     missing = run["missing"] + len(run["failed_images"])
     screen.print(
-        f"{model_line(run)}Data: {run['data']['name']}; labels: {run['labels_from']}.\n"
-        f"{run['predicted_images']} of {run['data']['images']} images predicted, "
-        f"{missing} missing; "
-        f"{report.units} units ({report.unit}) of {report.patients} patients scored.",
-        *(f"Note: {text}" for text in run["notes"]),
+        f"{model_line(run)}Data: {run['data']['name']}; labels: {run['labels_from']}.",
+        f"{run['predicted_images']} of {run['data']['images']} images predicted, {missing} "
+        f"missing; {report.units} units ({report.unit}) of {report.patients} patients scored.",
+        *(f"Note: {text}" for text in run["remarks"]),
+        *headlines(report),
         sep="\n",
         highlight=False,
     )
-    screen.print(terminal_table(printed_frame(report, TERMINAL_METRICS)))
+    metrics = TERMINAL_METRICS if every else TERMINAL_METRICS[:1]
+    screen.print(terminal_table(printed_frame(report, metrics)))
     points = run["operating_points"].values()
     if chosen := sorted({f"{point['rule']}, on {point['chosen_on']}" for point in points}):
         screen.print(f"Thresholds of sensitivity and specificity: {'; '.join(chosen)}.")
@@ -251,4 +255,5 @@ def show_classification(result: Any, out: Path) -> None:
             highlight=False,
         )
     show_frame(result.beside)
-    screen.print(f"Tables, curves and run.json are in {out}", highlight=False)
+    more = "" if every else "Sensitivity and specificity of each finding: --all. "
+    screen.print(f"{more}Tables, curves and run.json are in {out}", highlight=False)

@@ -8,6 +8,7 @@ import typer
 from cxrloc.cli.options import (
     Aggregate,
     Aggregation,
+    All,
     ByUnit,
     Finding,
     LogJson,
@@ -59,6 +60,7 @@ def compare(
     out: NewOut = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
+    every: All = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -100,21 +102,28 @@ def compare(
             ),
         )
         if not quiet:
-            show_comparison(result, folder)
+            show_comparison(result, folder, every)
 
 
-def show_comparison(result: Any, out: Path) -> None:
-    """Differences of each finding and rank correlations; the files hold more."""
+def show_comparison(result: Any, out: Path, every: bool) -> None:
+    """The mean difference and rank correlations; with `every`, each finding's AUC difference."""
     screen = console()
     folds = f" Over {len(result.run['folds'])} folds." if "folds" in result.run else ""
     screen.print(
         f"Data: {result.run['data']}; labels: {result.run['labels_from']}.{folds} "
-        "Differences: later minus earlier run."
+        "Differences: later minus earlier run.",
+        *(f"Note: {note}" for note in result.run["notes"]),
+        sep="\n",
+        highlight=False,
     )
     for name, frame in result.frames.items():
+        if name.endswith("disagreements"):
+            continue
         if name in ("differences", "two_views"):
-            frame = frame[frame["metric"] == "auc"]
-        if not name.endswith("disagreements"):
-            screen.print(name.replace("_", " ").capitalize())
-            show_frame(frame)
-    screen.print(f"Tables, lists of disagreements and run.json are in {out}", highlight=False)
+            frame = frame[frame["metric"] == "auc"].drop(columns="metric")
+        if "finding" in frame.columns and not every:
+            frame = frame[frame["finding"] == "mean"]
+        screen.print(f"{name.replace('_', ' ').capitalize()}:")
+        show_frame(frame)
+    more = "" if every else "Each finding: --all. "
+    screen.print(f"{more}Tables, lists of disagreements and run.json are in {out}", highlight=False)

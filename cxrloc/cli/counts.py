@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Beside, Finding, Out, Projection, Quiet, TruthLabels
-from cxrloc.cli.terminal import clear_errors, console, show_frame, show_published
+from cxrloc.cli.terminal import clear_errors, console, show_frame, show_published, show_warnings
 
 
 def counts(
@@ -39,11 +39,12 @@ def counts(
             raise UsageError("name a data set to count")
         options = CountOptions(labels, split, projection, tuple(finding), tuple(beside))
         result = count(data, out, options)
+        show_warnings(result.run["notes"])
         if quiet:
             return
         screen = console()
         screen.print(f"Data: {result.run['data']['name']}; labels: {result.run['labels_from']}.")
-        for note in result.run["notes"]:
+        for note in result.run["remarks"]:
             screen.print(f"Note: {note}")
         for name, frame in result.frames.items():
             screen.print(name.replace("_", " ").capitalize())

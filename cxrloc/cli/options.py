@@ -120,6 +120,7 @@ Products = Annotated[
         help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
     ),
 ]
+All = Annotated[bool, typer.Option("--all", help="Print every table, not the main lines alone.")]
 Projection = Annotated[
     str, typer.Option("--projection", help="Score images of PA, AP, frontal or lateral only.")
 ]

@@ -1,7 +1,7 @@
 """Labels out of radiology reports on the records of a data set."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.reports.label_file import NORMAL
@@ -59,3 +59,28 @@ def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
             raise CxrlocError(f"two columns of the labels are of {finding}: keep one")
         found[finding] = label
     return found
+
+
+def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
+    """How many images have labels and how many labels an image, with an example; empty if all.
+
+    Args:
+        name: of the file of labels.
+        records: the data set before `with_labels`.
+        labels: as given there.
+
+    >>> chest = Record("a_1", patient_id="p", study_id="a", path=None)
+    >>> match_note("l.csv", [chest], {"a": {}, "b": {}})
+    "l.csv: labels for 1 of the 1 images; 1 of its 2 rows belong to no image, such as 'b'"
+    """
+    without = [r.image_id for r in records if not {r.image_id, r.study_id} & labels.keys()]
+    ids = {name for record in records for name in (record.image_id, record.study_id)}
+    foreign = sorted(labels.keys() - ids)
+    if not without and not foreign:
+        return ""
+    said = f"{name}: labels for {len(records) - len(without)} of the {len(records)} images"
+    said += f", not for {without[0]!r}" if without else ""
+    if foreign:
+        said += f"; {len(foreign)} of its {len(labels)} rows belong to no image"
+        said += f", such as {foreign[0]!r}"
+    return said

@@ -118,7 +118,7 @@ def classify_by(
     make_folder(out)
     readings = read_readings(options.readings) if options.readings else None
     # Images and their truth.
-    image_set = labelled_images(data, options, models)
+    image_set, notes = labelled_images(data, options, models)
     paired = paired_images(*image_set[:3], models, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     here = {image.image_id for image in image_set.images}
@@ -177,7 +177,8 @@ def classify_by(
         **_describe_images(image_set, seen, out),
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **seen.warnings},
-        "notes": [*report.remarks, *_conditional(models, options), *seen.notes],
+        "remarks": list(report.remarks),
+        "notes": [*notes, *seen.notes, *_conditional(models, options)],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }

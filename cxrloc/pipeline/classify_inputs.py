@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets import label_origin, official_parts_of
-from cxrloc.datasets.report_labels import with_labels
+from cxrloc.datasets.report_labels import match_note, with_labels
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.evaluation.classification.units import Aggregation, Uncertain, Unit
@@ -25,7 +25,7 @@ from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings, view_warnings
 from cxrloc.pipeline.own_split import own_test_part
-from cxrloc.reports.label_file import read_labels
+from cxrloc.reports.label_file import other_columns, read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
 SPLITS = ("all", "own", "train_val", "train", "validation", "test")
@@ -116,8 +116,8 @@ class Seen(NamedTuple):
 
 def labelled_images(
     data: Path | None, options: ClassifyOptions, models: Sequence[Model]
-) -> ImageSet:
-    """The images to judge on, with their truth.
+) -> tuple[ImageSet, list[str]]:
+    """The images to judge on, with their truth, and notes on the labels.
 
     Args:
         data: a data set; None for the embedded phantoms.
@@ -142,8 +142,34 @@ def labelled_images(
         kept = of_projection(image_set.records, options.projection)
         image_set = _with_records(image_set._replace(name=name), kept)
     if options.labels is None:
-        return image_set
-    return _with_records(image_set, with_labels(image_set.records, read_labels(options.labels)))
+        return image_set, []
+    declared = [finding for model in models for finding in model.card.findings]
+    records, notes = with_labels_of(
+        options.labels, image_set.records, [*declared, *options.findings]
+    )
+    return _with_records(image_set, records), notes
+
+
+def with_labels_of(
+    path: Path, records: list[Record], declared: Sequence[str]
+) -> tuple[list[Record], list[str]]:
+    """The records with labels of a file in place of their own, and notes on what did not match.
+
+    Args:
+        path: the file, as `cxrloc label` writes it or of another make.
+        records: the data set.
+        declared: findings that count beside the known ones and those of the data set.
+
+    Raises:
+        CxrlocError: the file cannot be read, or none of its rows belongs to an image.
+    """
+    known = {*declared, *(finding for record in records for finding in record.labels)}
+    labels = read_labels(path, known)
+    notes = []
+    if others := other_columns(path, known):
+        notes.append(f"{path.name}: no findings, and left out, are the columns {', '.join(others)}")
+    notes += filter(None, [match_note(path.name, records, labels)])
+    return with_labels(records, labels), notes
 
 
 def source_of_labels(data: Path | None, labels: Path | None) -> str:

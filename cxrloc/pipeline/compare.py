@@ -9,7 +9,6 @@ import pandas as pd
 
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.pairs import PAIRINGS
-from cxrloc.datasets.report_labels import with_labels
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.populations import of_findings, of_images, of_projection
 from cxrloc.evaluation.classification.prediction_files import read_predictions
@@ -40,9 +39,8 @@ from cxrloc.inference.batches import check_names
 from cxrloc.inference.image_sets import read_images
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.classify_inputs import source_of_labels
+from cxrloc.pipeline.classify_inputs import source_of_labels, with_labels_of
 from cxrloc.pipeline.installed import versions
-from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
 
@@ -130,10 +128,11 @@ def compare_named(
     data = options.data or data_of(runs)
     image_set = read_images(data)
     records = image_set.records
+    notes: list[str] = []
     if options.projection:
         records = of_projection(records, options.projection)
     if options.labels is not None:
-        records = with_labels(records, read_labels(options.labels))
+        records, notes = with_labels_of(options.labels, records, options.findings)
     else:
         refuse_other_labels(runs)
     frames: dict[str, pd.DataFrame] = {}
@@ -141,14 +140,13 @@ def compare_named(
     for kind, compare_kind in watch(shared.items()):
         own, counts[kind] = compare_kind(runs, records, options)
         frames |= own
-    synthetic = is_synthetic(data)
     run = {
         "versions": versions(),
         "runs": {
             name: {kind: str(f) for kind, f in run.files.items()} for name, run in runs.items()
         },
         "data": image_set.name,
-        "notes": [NOT_OF_PATIENTS] if synthetic else [],
+        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *notes],
         "labels_from": source_of_labels(data, options.labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")},
         **counts,
@@ -167,7 +165,9 @@ def _predictions(
         CxrlocError: a run has predicted images that the data set does not have, or none of those
             that are compared.
     """
-    chosen = {record.image_id for record in records} if options.projection else None
+    # Without a choice of images, a predicted image that the data set does not have is an error.
+    part = options.projection or options.labels is not None
+    chosen = {record.image_id for record in records} if part else None
     read = {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()}
     return {
         name: of_images(of_findings(predictions, options.findings), chosen)

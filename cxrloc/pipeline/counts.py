@@ -60,10 +60,15 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
         raise UsageError("--split own is the part of a model: counts has none")
     check_counts(options.beside)
     make_folder(out)
+    declared = [finding for name in options.beside for finding in published_findings(name)]
     chosen = ClassifyOptions(
-        (), labels=options.labels, split=options.split, projection=options.projection
+        (),
+        labels=options.labels,
+        split=options.split,
+        projection=options.projection,
+        findings=(*options.findings, *declared),
     )
-    image_set = labelled_images(data, chosen, [])
+    image_set, notes = labelled_images(data, chosen, [])
     records = image_set.records
     try:
         parts = official_parts_of(data, records)
@@ -77,18 +82,19 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
         for metric in dict.fromkeys(published(name)["metric"]):
             measured = beside(measured, name, metric)
         frames[f"beside_{name.replace(':', '_')}"] = measured
-    notes = [NOT_OF_PATIENTS] if is_synthetic(data) else []
+    remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
     run = {
         "versions": versions(),
-        "data": {**describe_labels(image_set.name, records), "synthetic": bool(notes)},
+        "data": {**describe_labels(image_set.name, records), "synthetic": bool(remarks)},
         "labels_from": source_of_labels(data, options.labels),
         "protocol": {"split": options.split, "projection": options.projection},
         "beside": [cited(name) for name in options.beside],
+        "remarks": remarks,
         "notes": notes,
     }
     for name, frame in frames.items():
         write_csv(frame, out / f"{name}.csv")
-    lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *notes]
+    lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *remarks, *notes]
     write_text(out / "table.md", "\n\n".join([*lines, *map(markdown_table, frames.values())]))
     write_json(out / "run.json", run)
     return CountResult(frames, run)

@@ -2,15 +2,16 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.files.tables import read_table, rows_of
+from cxrloc.files.tables import Table, read_table, rows_of
 from cxrloc.files.text import for_csv, from_csv
 from cxrloc.files.whole import whole_file
-from cxrloc.findings import NO_FINDING
+from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
 from cxrloc.types import CxrlocError, Label
@@ -94,29 +95,68 @@ def _explanations(report: ReportLabels) -> Iterator[tuple[str | int, ...]]:
         yield (for_csv(report.report_id), *what, one.start, one.end, for_csv(one.sentence))
 
 
-def read_labels(path: Path) -> dict[str, dict[str, Label]]:
+def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str, dict[str, Label]]:
     """Reads a table of labels per report: ours, gold labels, or CheXpert's and MIMIC's (1.0, -1.0).
 
     The id is the first column of a usual name (`report_id`, `study_id`, `filename`, ...), else
-    the first column; every other column is a finding. A report that has no label at all is unknown.
+    the first column. A report that has no label at all is unknown. Equal rows count once.
+
+    Args:
+        path: the table.
+        declared: findings that count beside the known ones; columns of other names, such as split
+            flags, are left out (`label_columns` names them). None: every other column is a
+            finding.
 
     Raises:
-        CxrlocError: it cannot be read, or has no row, a cell that is none of 1, 0, -1 and empty,
-            or an id that is empty or occurs twice; names file and row.
+        CxrlocError: it cannot be read, or has no row, no column of a finding, a cell that is none
+            of 1, 0, -1 and empty, an empty id, or two rows of one id that contradict each other;
+            names file and row.
     """
     table = read_table(path)
-    usual = [name for name in table.columns if name.lower() in ID_COLUMNS]
+    key, columns, _ = _columns(path, table, declared)
     found: dict[str, dict[str, Label]] = {}
+    first: dict[str, str] = {}
     for where, row in rows_of(table):
-        report_id = from_csv(row.pop(usual[0] if usual else next(iter(row))))
+        report_id = from_csv(row[key])
         if not report_id:
             raise CxrlocError(f"{where}: no id of a report")
-        if report_id in found:
-            raise CxrlocError(f"{where}: id {report_id!r} occurs twice; ids must be unique")
-        found[report_id] = {name: _label(cell, where) for name, cell in row.items() if cell}
+        labels = {as_: _label(row[name], where) for name, as_ in columns.items() if row[name]}
+        if found.setdefault(report_id, labels) != labels:
+            raise CxrlocError(
+                f"{where}: id {report_id!r} occurs twice, with other labels than in "
+                f"{first[report_id]}; keep one row"
+            )
+        first.setdefault(report_id, where.removeprefix(f"{path}, "))
     if not found:
         raise CxrlocError(f"{path}: no labels; expected a heading and one row per report")
     return found
+
+
+def other_columns(path: Path, declared: Collection[str]) -> list[str]:
+    """The columns of a table of labels that `read_labels` leaves out, as they are no findings."""
+    return _columns(path, read_table(path), declared)[2]
+
+
+def _columns(
+    path: Path, table: Table, declared: Collection[str] | None
+) -> tuple[str, dict[str, str], list[str]]:
+    """The column of ids, the columns of findings with the name of each finding, and the others."""
+    usual = [name for name in table.columns if name.lower() in ID_COLUMNS]
+    key = usual[0] if usual else next(iter(table.columns), "")
+    names = [name for name in table.columns if name != key]
+    if declared is None:
+        return key, {name: name for name in names}, []
+    kept, others = finding_columns(names, declared)
+    # `normal` stands beside No Finding in our own files: `with_labels` tells them apart.
+    kept = {name: NORMAL if name == NORMAL else finding for name, finding in kept.items()}
+    if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
+        raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")
+    if not kept and names:
+        raise CxrlocError(
+            f"{path}: none of its columns {', '.join(names)[:200]} is a finding; name them by "
+            "their findings, such as Effusion, or declare them with --finding"
+        )
+    return key, kept, others
 
 
 def _label(cell: str, place: str) -> Label:

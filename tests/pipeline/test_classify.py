@@ -310,6 +310,20 @@ def test_labels_of_reports_take_the_place_of_the_data_set_s_own(
     assert result.run["labels_from"] == f"reports: {labels}"
 
 
+def test_columns_of_labels_that_are_no_findings_and_images_without_labels_are_said(
+    chests: Path, informed: Path, tmp_path: Path
+) -> None:
+    ids = [record.image_id for record in read_dataset(chests)][:6]
+    rows = [f"{name},{i % 2},train,{i}" for i, name in enumerate(ids)]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["report_id,Mass,split,Patient ID", *rows, "zz,1,test,9"]) + "\n")
+    options = ClassifyOptions((), informed, labels=labels, findings=("Mass",), resampling=FEW)
+    notes = classify(chests, tmp_path / "out", options).run["notes"]
+    assert notes[0] == "labels.csv: no findings, and left out, are the columns split, Patient ID"
+    assert notes[1].startswith("labels.csv: labels for 6 of the 20 images, not for ")
+    assert notes[1].endswith("; 1 of its 7 rows belong to no image, such as 'zz'")
+
+
 def test_a_long_list_of_missing_images_has_its_own_file(
     chests: Path, informed: Path, tmp_path: Path
 ) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.reports.label_file import read_labels, write_labels
+from cxrloc.reports.label_file import other_columns, read_labels, write_labels
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.read import Report, UnreadableReport
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, Label
 
 
 def test_a_label_file_returns_what_was_written(tmp_path: Path) -> None:
@@ -61,3 +61,17 @@ def test_a_label_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> 
     ):
         with pytest.raises(CxrlocError, match=complaint):
             read_labels(tmp_path / name)
+
+
+def test_equal_rows_count_once_and_other_columns_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("id,Mass,coin lesion,split,0\na,1,,train,7\na,1,,train,7\nb,,1,test,8\n")
+    declared = ["Coin lesion"]
+    assert read_labels(path, declared) == {
+        "a": {"Mass": Label.POSITIVE},
+        "b": {"Coin lesion": Label.POSITIVE},
+    }
+    assert other_columns(path, declared) == ["split", "0"]
+    path.write_text("id,0,split\na,1,train\n")
+    with pytest.raises(CxrlocError, match="none of its columns 0, split is a finding"):
+        read_labels(path, [])

@@ -153,6 +153,25 @@ def disagreements_frame(comparison: Comparison, patient_ids: bool = False) -> pd
     )
 
 
+def headlines(report: ClassificationReport) -> list[str]:
+    """The main numbers in words: means over findings, and the accuracy of single labels."""
+    lines = []
+    for row in report.measurements:
+        if row.group != "all" or row.finding in report.findings or row.metric not in _HEADLINES:
+            continue
+        over = f", {row.finding} ({len(row.averaged)} findings)" if row.averaged else ""
+        lines.append(f"{_HEADLINES[row.metric]}{over}: {_with_interval(row)}")
+    return lines
+
+
+_HEADLINES = {
+    "auc": "AUC",
+    "pr_average_precision": "Average precision",
+    "image_ranking_precision": "Ranking precision of each image's findings",
+    "argmax_accuracy": "Accuracy of the highest score, images with one finding",
+}
+
+
 def printed_frame(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> pd.DataFrame:
