@@ -39,7 +39,7 @@ class BoxCounts:
         heatmaps: scored (image, finding) pairs.
         detections: detected boxes on scored pairs.
         hit: annotated boxes hit by at least one correct box.
-        false_positives: detected boxes that are not correct.
+        false_positives: detected boxes that are not correct, without those in ignored regions.
     """
 
     annotated: Float[np.ndarray, "patient finding"]
@@ -53,7 +53,7 @@ def count_boxes(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRu
     """Hits and false positives of boxes on scored pairs, by each rule."""
     found = find_hits(pairs, claims, rules)
     hit = [sums_by_patient(pairs, pairs.truth_pair[each]) for each in found.hit]
-    false = [sums_by_patient(pairs, claims.pair[~each]) for each in found.correct]
+    false = [sums_by_patient(pairs, claims.pair[each]) for each in found.false]
     return BoxCounts(
         annotated=sums_by_patient(pairs, pairs.truth_pair),
         heatmaps=sums_by_patient(pairs, np.flatnonzero(pairs.scored)),

@@ -73,10 +73,10 @@ def operating_metrics(
         [
             best_score(matched[own], matches.score[own], boxes[tuning, column].sum())
             for column in range(len(pairs.findings))
-            for own in [tuning[patient] & (finding == column)]
+            for own in [tuning[patient] & (finding == column) & ~matches.left_out[0]]
         ]
     )
-    called = matches.score >= threshold[finding]
+    called = (matches.score >= threshold[finding]) & ~matches.left_out[0]
     calls = sums_by_patient(pairs, matches.pair[called])
     true = sums_by_patient(pairs, matches.pair[called & matched])
     kinds = {
@@ -163,7 +163,11 @@ def _average_precision_metric(pairs: ScoredPairs, claims: PlacedBoxes) -> Metric
         precision = np.stack(
             [
                 detection_average_precision(
-                    matches.matched[:, own], patient[own], boxes[:, column], weights
+                    matches.matched[:, own],
+                    patient[own],
+                    boxes[:, column],
+                    weights,
+                    matches.left_out[:, own],
                 )
                 for column, own in enumerate(columns)
             ],

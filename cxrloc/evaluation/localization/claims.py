@@ -86,8 +86,8 @@ def claims_of_models(
         warnings.update(result.radiograph.warnings)
         warnings.update(view_warnings(models, result.radiograph.view))
         warnings.update(contamination_warnings(models, result.heatmaps.image_id))
-    seen = {heatmaps.image_id for _, heatmaps in found}
-    warnings.update(selection_warnings(models, [r for r in records if r.image_id in seen]))
+    read = {heatmaps.image_id for _, heatmaps in found}
+    warnings.update(selection_warnings(models, [r for r in records if r.image_id in read]))
     predicted = frozenset(
         (heatmaps.image_id, finding)
         for probabilities, heatmaps in found
@@ -143,6 +143,7 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     images = [detection.image_id for detection in detections]
     warnings = _compare_images(path, images, records, "box") if detections else {}
     warnings |= _compare_findings(path, detections, records)
+    warnings |= Counter(text for record in placed for text in record.warnings)
     return Claims(placed, detections, failures=failures, warnings=warnings)
 
 
@@ -241,11 +242,13 @@ def _claims(
     if failures and not found:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
     record_of = {record.image_id: record for record in records}
+    placed = [
+        annotations_in_image(record_of[each.image_id], each.image_rows, each.image_columns)
+        for _, each in found
+    ]
+    of_records = Counter(text for record in placed for text in record.warnings)
     return Claims(
-        records=[
-            annotations_in_image(record_of[each.image_id], each.image_rows, each.image_columns)
-            for _, each in found
-        ],
+        records=placed,
         detections=[
             detection
             for probabilities, each in found
@@ -259,5 +262,5 @@ def _claims(
         },
         predicted=predicted,
         failures=failures,
-        warnings=warnings,
+        warnings={**warnings, **of_records},
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from cxrloc.evaluation.localization.hits import share_in_regions
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 
@@ -34,11 +35,13 @@ class MatchedDetections:
         pair: each detection's pair.
         score: its score.
         matched: by IoU threshold.
+        left_out: not matched, and in an ignored region: neither right nor wrong.
     """
 
     pair: Int[np.ndarray, " detection"]
     score: Float[np.ndarray, " detection"]
     matched: Bool[np.ndarray, "threshold detection"]
+    left_out: Bool[np.ndarray, "threshold detection"]
 
 
 def match_detections(
@@ -62,8 +65,13 @@ def match_detections(
         overlap = iou(boxes[start:stop, None], pairs.truth[pairs.truth_pair == number])
         for row, threshold in enumerate(thresholds):
             matched[row, start:stop] = _take_boxes(overlap, threshold)
+    inside = share_in_regions(pairs, PlacedBoxes(boxes, pair))
+    # COCO asks for "at least" here, but nothing is inside where there is no region.
+    left_out = ~matched & (inside > 0) & (inside >= np.array(thresholds)[:, None])
     by_score = np.argsort(-score, kind="stable")
-    return MatchedDetections(pair[by_score], score[by_score], matched[:, by_score])
+    return MatchedDetections(
+        pair[by_score], score[by_score], matched[:, by_score], left_out[:, by_score]
+    )
 
 
 def detection_average_precision(
@@ -71,6 +79,7 @@ def detection_average_precision(
     patient: Int[np.ndarray, " detection"],
     boxes: Float[np.ndarray, " patient"],
     weights: Float[np.ndarray, "patient resample"],
+    left_out: Bool[np.ndarray, "threshold detection"] | None = None,
 ) -> Float[np.ndarray, "threshold resample"]:
     """AP of one finding at each IoU threshold, with patients counted `weights` times.
 
@@ -82,6 +91,7 @@ def detection_average_precision(
         patient: whose they are.
         boxes: annotated boxes of each patient.
         weights: 1 for the set itself.
+        left_out: detections that are neither right nor wrong; None for none.
 
     The example of this module:
 
@@ -92,8 +102,13 @@ def detection_average_precision(
     array([[0.835]])
     """
     own = weights[patient]
-    called, annotated = np.cumsum(own, axis=0), np.maximum(boxes @ weights, 1.0)
-    rows = [_interpolated(own[each], called[each], annotated) for each in matched]
+    everything, annotated = np.cumsum(own, axis=0), np.maximum(boxes @ weights, 1.0)
+    rows = []
+    for row, each in enumerate(matched):
+        called = everything
+        if left_out is not None and left_out[row].any():
+            called = np.cumsum(own * ~left_out[row][:, None], axis=0)
+        rows.append(_interpolated(own[each], called[each], annotated))
     return np.array(rows).reshape(len(matched), weights.shape[1])
 
 

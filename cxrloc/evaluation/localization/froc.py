@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.localization.hits import is_correct, matches
+from cxrloc.evaluation.localization.hits import exceeds, is_correct, matches, share_in_regions
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
 from cxrloc.types import MatchRule
 
@@ -48,13 +48,13 @@ def froc_events(pairs: ScoredPairs, claims: PlacedBoxes, rule: MatchRule) -> lis
     """The events of every finding, from boxes that all have scores.
 
     A detection that hits an annotated box of its pair is no false positive, also where the box
-    was hit before. Images are those of the population: with "annotated" they all carry the
+    was hit before, and neither is one in an ignored region. Images are those of the population: with "annotated" they all carry the
     finding, with "all" they are every image.
     """
     assert claims.score is not None
     findings = len(pairs.findings)
     best = np.full(pairs.truth_pair.size, -np.inf)
-    false = np.ones(claims.pair.size, dtype=bool)
+    false = ~exceeds(share_in_regions(pairs, claims), rule.threshold)
     for claim, truth in matches(pairs, claims):
         hits = is_correct(rule, claims.boxes[claim], pairs.truth[truth])
         np.maximum.at(best, truth[hits], claims.score[claim[hits]])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.localization.overlap import OVERLAPS, equal_keys, iou
+from cxrloc.evaluation.localization.overlap import OVERLAPS, equal_keys, iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 from cxrloc.types import MatchRule
 
@@ -33,10 +33,12 @@ class Hits:
     Attributes:
         correct: detected boxes that hit an annotated box of their pair.
         hit: annotated boxes that at least one detected box of their pair hits.
+        false: detected boxes that are not correct and do not lie in an ignored region.
     """
 
     correct: Bool[np.ndarray, "rule claim"]
     hit: Bool[np.ndarray, "rule truth"]
+    false: Bool[np.ndarray, "rule claim"]
 
 
 def exceeds(overlap: Float[np.ndarray, "*match"], threshold: float) -> Bool[np.ndarray, "*match"]:
@@ -65,20 +67,11 @@ def matches(
 
     Without blocks, 20,000 detected and 2,000 annotated boxes on one image would take 6 GB.
     """
-    boxes_of_pair = np.bincount(pairs.truth_pair, minlength=pairs.scored.size)
-    ends = np.cumsum(boxes_of_pair[claims.pair])
-    start = 0
-    while start < claims.pair.size:
-        before = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, before + _MATCHES_AT_ONCE, side="right"))
-        stop = max(stop, start + 1)  # one detection with very many annotations goes alone
-        claim, truth = equal_keys(claims.pair[start:stop], pairs.truth_pair)
-        yield claim + start, truth
-        start = stop
+    return _in_blocks(claims.pair, pairs.truth_pair, pairs.scored.size)
 
 
 def find_hits(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule]) -> Hits:
-    """Correct detections and hit annotations by each rule."""
+    """Correct detections, hit annotations and false positives by each rule."""
     correct = np.zeros((len(rules), claims.pair.size), dtype=bool)
     hit = np.zeros((len(rules), pairs.truth_pair.size), dtype=bool)
     criteria = dict.fromkeys(rule.criterion for rule in rules)
@@ -89,7 +82,21 @@ def find_hits(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule
             passes = exceeds(overlap[rule.criterion], rule.threshold)
             correct[row, claim[passes]] = True
             hit[row, truth[passes]] = True
-    return Hits(correct, hit)
+    inside = share_in_regions(pairs, claims)
+    neither = np.array([exceeds(inside, rule.threshold) for rule in rules])
+    return Hits(correct, hit, ~correct & ~neither)
+
+
+def share_in_regions(pairs: ScoredPairs, claims: PlacedBoxes) -> Float[np.ndarray, " claim"]:
+    """The share of each detected box that lies in an ignored region of its pair, the largest.
+
+    Lin et al. 2014 (COCO): a detection that matches no annotation is left out where
+    |D ∩ R| / |D| reaches the threshold, R being a region marked `iscrowd`.
+    """
+    share = np.zeros(claims.pair.size)
+    for claim, region in _in_blocks(claims.pair, pairs.ignored_pair, pairs.scored.size):
+        np.maximum.at(share, claim, iobb(claims.boxes[claim], pairs.ignored[region]))
+    return share
 
 
 def groups_all_hit(
@@ -115,3 +122,18 @@ def best_overlaps(pairs: ScoredPairs, claims: PlacedBoxes) -> Float[np.ndarray, 
     for claim, truth in matches(pairs, claims):
         np.maximum.at(best, truth, iou(claims.boxes[claim], pairs.truth[truth]))
     return best
+
+
+def _in_blocks(
+    claim_pair: Int[np.ndarray, " claim"], other_pair: Int[np.ndarray, " other"], pairs: int
+) -> Iterator[tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]]:
+    """Indices of all combinations on the same pair, a limited number of them at once."""
+    ends = np.cumsum(np.bincount(other_pair, minlength=pairs)[claim_pair])
+    start = 0
+    while start < claim_pair.size:
+        before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, before + _MATCHES_AT_ONCE, side="right"))
+        stop = max(stop, start + 1)  # one detection with very many annotations goes alone
+        claim, other = equal_keys(claim_pair[start:stop], other_pair)
+        yield claim + start, other
+        start = stop

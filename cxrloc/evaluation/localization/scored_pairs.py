@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.inference.image_sets import ImageSet
-from cxrloc.types import CxrlocError, Detection, Label, Mask, Outline, Record, UsageError
+from cxrloc.types import Box, CxrlocError, Detection, Label, Mask, Outline, Record, UsageError
 
 Population = Literal["annotated", "labelled", "predicted", "all"]
 """Pairs whose heatmap gives boxes: with an expert box, with a positive image-level label, with a
@@ -34,6 +34,9 @@ class ScoredPairs:
         truth_pair: their pairs.
         scored: the population.
         shapes: what was drawn in each of these boxes, None where it is the box itself.
+        ignored: regions where findings were not drawn one by one (COCO's `iscrowd`): a detected
+            box there is neither right nor wrong.
+        ignored_pair: their pairs.
     """
 
     population: Population
@@ -46,6 +49,8 @@ class ScoredPairs:
     truth_pair: Int[np.ndarray, " box"]
     scored: Bool[np.ndarray, "image finding"]
     shapes: tuple[Outline | Mask | None, ...]
+    ignored: Float[np.ndarray, "region 4"]
+    ignored_pair: Int[np.ndarray, " region"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +97,7 @@ def scored_pairs(
         CxrlocError: no annotated box, or two records of one image.
     """
     truths = [(i, box) for i, record in enumerate(records) for box in record.annotations]
+    regions = [(i, box) for i, record in enumerate(records) for box in record.ignored]
     if not truths:
         raise CxrlocError("none of the images has an annotated box: there is nothing to score")
     image_ids = tuple(record.image_id for record in records)
@@ -101,7 +107,8 @@ def scored_pairs(
     findings = (*(name for name in CHESTXRAY14 if name in named), *sorted(named - {*CHESTXRAY14}))
     column = {finding: index for index, finding in enumerate(findings)}
     truth_pair = np.array([i * len(findings) + column[box.finding] for i, box in truths])
-    corners = [(t.box.x_min, t.box.y_min, t.box.x_max, t.box.y_max) for _, t in truths]
+    # A region of a finding that is nowhere drawn as a box plays no part.
+    regions = [(i, box) for i, box in regions if box.finding in column]
     patients = dict.fromkeys(record.patient_id for record in records)
     number = {name: index for index, name in enumerate(patients)}
     frames = [record.annotation_frame for record in records]
@@ -114,10 +121,14 @@ def scored_pairs(
         patient=np.array([number[record.patient_id] for record in records]),
         patients=len(number),
         size=np.array(sizes, dtype=float) if known else np.ones((len(records), 2)),
-        truth=np.array(corners, dtype=float),
+        truth=_corners([each.box for _, each in truths]),
         truth_pair=truth_pair,
         scored=_population(records, findings, population, truth_pair, predicted),
         shapes=tuple(annotation.shape for _, annotation in truths),
+        ignored=_corners([each.box for _, each in regions]),
+        ignored_pair=np.array(
+            [i * len(findings) + column[r.finding] for i, r in regions], dtype=int
+        ),
     )
 
 
@@ -149,11 +160,9 @@ def place_detections(
         and claim.finding in column
         and pairs.scored[row[claim.image_id], column[claim.finding]]
     ]
-    boxes = [claim.box for _, claim in placed]
-    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for box in boxes]
     scores = [claim.score for _, claim in placed if claim.score is not None]
     claims = PlacedBoxes(
-        boxes=np.array(corners, dtype=float).reshape(-1, 4),
+        boxes=_corners([claim.box for _, claim in placed]),
         pair=np.array([pair for pair, _ in placed], dtype=int),
         score=np.array(scores, dtype=float) if len(scores) == len(placed) else None,
     )
@@ -189,6 +198,7 @@ def only_images(
 ) -> tuple[ScoredPairs, PlacedBoxes]:
     """Truth, population and boxes of some of the images; all numbers of pairs stay the same."""
     truth = images[pairs.truth_pair // len(pairs.findings)]
+    region = images[pairs.ignored_pair // len(pairs.findings)]
     claim = images[claims.pair // len(pairs.findings)]
     score = None if claims.score is None else claims.score[claim]
     own = replace(
@@ -197,6 +207,8 @@ def only_images(
         truth_pair=pairs.truth_pair[truth],
         scored=pairs.scored & images[:, None],
         shapes=tuple(pairs.shapes[index] for index in np.flatnonzero(truth)),
+        ignored=pairs.ignored[region],
+        ignored_pair=pairs.ignored_pair[region],
     )
     return own, PlacedBoxes(claims.boxes[claim], claims.pair[claim], score)
 
@@ -204,6 +216,11 @@ def only_images(
 def image_sizes(pairs: ScoredPairs, pair: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 4"]:
     """Columns, rows, columns, rows of the images of these pairs: box / size is a share."""
     return np.tile(pairs.size[pair // len(pairs.findings)], 2)
+
+
+def _corners(boxes: Sequence[Box]) -> Float[np.ndarray, "n 4"]:
+    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for box in boxes]
+    return np.array(corners, dtype=float).reshape(-1, 4)
 
 
 def _population(

@@ -36,7 +36,7 @@ def whole_map(image_id: str, scores: object, finding: str = "Mass", side: int = 
 
 
 def random_claims(
-    images: int, findings: Sequence[str], seed: int, scores: int = 20
+    images: int, findings: Sequence[str], seed: int, scores: int = 20, regions: bool = False
 ) -> tuple[ScoredPairs, PlacedBoxes]:
     """One to three boxes on each pair of one patient per two images, and noisy scored detections.
 
@@ -65,6 +65,11 @@ def random_claims(
                 None,
                 annotations=tuple(truths),
                 annotation_frame=(100, 100),
+                ignored=tuple(
+                    Annotation(f"{i}", finding, Box(40, 40, 70, 58))
+                    for finding in findings
+                    if regions and i % 3
+                ),
             )
         )
     score = generator.integers(1, scores, len(boxes)) / scores

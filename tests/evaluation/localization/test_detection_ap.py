@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def coco_precision(
     assert claims.score is not None
     findings = len(pairs.findings)
 
-    def entry(number: int, pair: int, box: np.ndarray) -> dict[str, object]:
+    def entry(number: int, pair: int, box: np.ndarray, crowd: int = 0) -> dict[str, object]:
         x, y, x_max, y_max = box.tolist()
         return {
             "id": number + 1,
@@ -40,12 +41,16 @@ def coco_precision(
             "category_id": pair % findings,
             "bbox": [x, y, x_max - x, y_max - y],
             "area": (x_max - x) * (y_max - y),
-            "iscrowd": 0,
+            "iscrowd": crowd,
         }
 
     truths = [
         entry(k, int(pair), box)
         for k, (pair, box) in enumerate(zip(pairs.truth_pair, pairs.truth, strict=True))
+    ]
+    truths += [
+        entry(len(truths) + k, int(pair), box, crowd=1)
+        for k, (pair, box) in enumerate(zip(pairs.ignored_pair, pairs.ignored, strict=True))
     ]
     calls = [
         entry(k, int(pair), box) | {"score": score}
@@ -85,15 +90,18 @@ def own_precision(
             patient[finding == column],
             boxes[:, column],
             np.ones((pairs.patients, 1)) if weights is None else weights,
+            matches.left_out[:, finding == column],
         )[:, 0]
         for column in range(len(pairs.findings))
     ]
     return np.stack(columns, axis=1)
 
 
+@pytest.mark.parametrize("regions", [False, True], ids=["boxes", "boxes and crowds"])
 @pytest.mark.parametrize("seed", range(6))
-def test_average_precision_is_coco_s(seed: int) -> None:
-    pairs, claims = random_claims(12, FINDINGS, seed)
+def test_average_precision_is_coco_s(seed: int, regions: bool) -> None:
+    pairs, claims = random_claims(12, FINDINGS, seed, regions=regions)
+    assert match_detections(pairs, claims, [0.5]).left_out.any() == regions
     thresholds = (0.3, *COCO_THRESHOLDS)
     np.testing.assert_allclose(
         own_precision(pairs, claims, thresholds),
@@ -119,17 +127,11 @@ def test_a_patient_without_weight_might_as_well_not_be_there() -> None:
     assert claims.score is not None
     rest = PlacedBoxes(claims.boxes[kept], claims.pair[kept], claims.score[kept])
     there = pairs.truth_pair >= 2 * len(FINDINGS)
-    other = ScoredPairs(
-        pairs.population,
-        pairs.findings,
-        pairs.image_ids,
-        pairs.patient,
-        pairs.patients,
-        pairs.size,
-        pairs.truth[there],
-        pairs.truth_pair[there],
-        pairs.scored,
-        (None,) * int(there.sum()),
+    other = replace(
+        pairs,
+        truth=pairs.truth[there],
+        truth_pair=pairs.truth_pair[there],
+        shapes=(None,) * int(there.sum()),
     )
     np.testing.assert_allclose(
         own_precision(pairs, claims, (0.5,), weights), coco_precision(other, rest, (0.5,))

@@ -1,9 +1,12 @@
 """When a box is correct, and that comparing in blocks changes nothing but the memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cxrloc.evaluation.localization import hits as module
+from cxrloc.evaluation.localization.accuracy import count_boxes
 from cxrloc.evaluation.localization.box_metrics import box_metrics
 from cxrloc.evaluation.localization.froc import froc_events
 from cxrloc.evaluation.localization.hits import (
@@ -16,7 +19,7 @@ from cxrloc.evaluation.localization.hits import (
 )
 from cxrloc.evaluation.localization.overlap import OVERLAPS
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
-from cxrloc.types import MatchRule
+from cxrloc.types import Annotation, Box, MatchRule
 from tests.evaluation.localization.drawn_truth import drawn_record, random_claims
 
 
@@ -104,3 +107,34 @@ def test_accuracy_by_each_divisor() -> None:
 def test_an_image_counts_when_all_its_boxes_are_hit() -> None:
     hit = np.array([True, True, True, False])
     assert groups_all_hit(hit, np.array([4, 4, 7, 7]))[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("box", "hit", "false"),
+    [
+        ([0, 0, 10, 10], True, False),
+        ([30, 30, 50, 50], False, False),  # in the region
+        ([20, 30, 40, 50], False, True),  # half of it: IoBB is not above 1/2
+        ([70, 70, 90, 90], False, True),
+    ],
+)
+def test_a_box_in_an_ignored_region_is_neither_right_nor_wrong(
+    box: list[float], hit: bool, false: bool
+) -> None:
+    """COCO's `iscrowd`: findings there were not drawn one by one."""
+    region = (Annotation("a", "Mass", Box(30.0, 30.0, 60.0, 60.0)),)
+    pairs = scored_pairs([replace(drawn_record("a", [0, 0, 10, 10]), ignored=region)])
+    claims = PlacedBoxes(np.array([box], dtype=float), np.zeros(1, dtype=int), np.ones(1))
+    found = find_hits(pairs, claims, [MatchRule("iou", 0.5)])
+    assert (found.hit[0, 0], found.false[0, 0]) == (hit, false)
+    assert count_boxes(pairs, claims, [MatchRule("iou", 0.5)]).false_positives.sum() == false
+    (events,) = froc_events(pairs, claims, MatchRule("iou", 0.5))
+    assert events.found.tolist() == [True] * hit + [False] * false
+
+
+def test_a_region_of_another_finding_or_image_changes_nothing() -> None:
+    region = (Annotation("a", "Nodule", Box(30.0, 30.0, 60.0, 60.0)),)
+    pairs = scored_pairs([replace(drawn_record("a", [0, 0, 10, 10]), ignored=region)])
+    claims = PlacedBoxes(np.array([[30.0, 30.0, 50.0, 50.0]]), np.zeros(1, dtype=int))
+    assert find_hits(pairs, claims, [MatchRule("iou", 0.5)]).false.all()
+    assert pairs.findings == ("Mass",)
