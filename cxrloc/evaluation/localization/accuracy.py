@@ -18,7 +18,7 @@ from jaxtyping import Float
 from cxrloc.evaluation.localization.hits import find_hits
 from cxrloc.evaluation.localization.measure import Kind, Metric, draw_patients, measure, ratio
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
-from cxrloc.evaluation.resampling import Resampling, Statistic
+from cxrloc.evaluation.resampling import Resampling
 from cxrloc.types import MatchRule, Measurement
 
 PUBLISHED_RULES = (
@@ -87,7 +87,7 @@ def accuracy_metric(
     """
     return Metric(
         kinds=_kinds("accuracy", rules),
-        values=_ratios(counts.hit, counts.annotated),
+        values=ratio(counts.hit, counts.annotated),
         divisor=counts.annotated,
         divided_by="annotated boxes",
         findings=pairs.findings,
@@ -119,7 +119,7 @@ def false_positive_metrics(
     return [
         Metric(
             kinds=(Kind(name),) if name == "boxes_per_heatmap" else _kinds(name, rules),
-            values=_ratios(top, bottom),
+            values=ratio(top, bottom),
             divisor=bottom,
             divided_by=words.get(name, "scored heatmaps"),
             findings=pairs.findings,
@@ -146,11 +146,3 @@ def _kinds(metric: str, rules: Sequence[MatchRule]) -> tuple[Kind, ...]:
     return tuple(
         Kind(metric, rule.threshold, f"{rule.criterion} > {rule.threshold:g}") for rule in rules
     )
-
-
-def _ratios(
-    top: Float[np.ndarray, "patient kind finding"], bottom: Float[np.ndarray, "patient finding"]
-) -> Statistic:
-    """The ratios of all kinds at once: kind by kind, its findings."""
-    patients, kinds, findings = top.shape
-    return ratio(top.reshape(patients, kinds * findings), np.tile(bottom, kinds))

@@ -48,8 +48,8 @@ def froc_events(pairs: ScoredPairs, claims: PlacedBoxes, rule: MatchRule) -> lis
     """The events of every finding, from boxes that all have scores.
 
     A detection that hits an annotated box of its pair is no false positive, also where the box
-    was hit before, and neither is one in an ignored region. Images are those of the population: with "annotated" they all carry the
-    finding, with "all" they are every image.
+    was hit before, and neither is one in an ignored region. Images are those of the population:
+    with "annotated" they all carry the finding, with "all" they are every image.
     """
     assert claims.score is not None
     findings = len(pairs.findings)

@@ -123,33 +123,44 @@ def draw_patients(
     """
     own = carries[patients]
     own = own[:, own.any(axis=0)]
-    weights = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
     varies = np.zeros(patients.size, dtype=bool)
-    if own.size:
-        weights[patients] = resample_patients(own, resampling.resamples, resampling.seed)
-        strata = rarest_class(own)
-        varies[patients] = np.bincount(strata)[strata] > 1
+    if not own.size:
+        nothing = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
+        return Draws(patients, nothing, varies, resampling.level)
+    weights = resample_patients(own, resampling.resamples, resampling.seed)
+    strata = rarest_class(own)
+    varies[patients] = np.bincount(strata)[strata] > 1
+    if not patients.all():
+        of_group, weights = weights, np.zeros((patients.size, resampling.resamples), dtype=np.int32)
+        weights[patients] = of_group
     return Draws(patients, weights, varies, resampling.level)
 
 
 def ratio(
-    numerator: Float[np.ndarray, "patient finding"],
+    numerator: Float[np.ndarray, "patient *kind finding"],
     denominator: Float[np.ndarray, "patient finding"],
 ) -> Statistic:
-    """The statistic: sum of the numerators over sum of the denominators, 0 where that is 0."""
+    """The statistic: sum of the numerators over sum of the denominators, 0 where that is 0.
+
+    Numerators of several kinds share the denominator; the values are those of the first kind's
+    findings, then of the next.
+    """
+    flat = numerator.reshape(len(numerator), -1)
 
     def values(
         weights: Float[np.ndarray, "patient resample"],
     ) -> Float[np.ndarray, "value resample"]:
-        top, bottom = (_weighted_sums(each, weights) for each in (numerator, denominator))
-        return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+        bottom = _weighted_sums(denominator, weights)
+        top = _weighted_sums(flat, weights).reshape(-1, *bottom.shape)  # kind finding resample
+        shares = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+        return shares.reshape(-1, weights.shape[1])
 
     return values
 
 
 def _weighted_sums(
-    counts: Float[np.ndarray, "patient finding"], weights: Float[np.ndarray, "patient resample"]
-) -> Float[np.ndarray, "finding resample"]:
+    counts: Float[np.ndarray, "patient value"], weights: Float[np.ndarray, "patient resample"]
+) -> Float[np.ndarray, "value resample"]:
     if weights.shape[1] == 1:
         # In the patients' order, so that no digit of an estimate depends on the BLAS library.
         return np.asarray((counts * weights).sum(axis=0)[:, None])
