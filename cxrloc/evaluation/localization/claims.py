@@ -143,7 +143,6 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     images = [detection.image_id for detection in detections]
     warnings = _compare_images(path, images, records, "box") if detections else {}
     warnings |= _compare_findings(path, detections, records)
-    warnings |= Counter(text for record in placed for text in record.warnings)
     return Claims(placed, detections, failures=failures, warnings=warnings)
 
 
@@ -246,7 +245,6 @@ def _claims(
         annotations_in_image(record_of[each.image_id], each.image_rows, each.image_columns)
         for _, each in found
     ]
-    of_records = Counter(text for record in placed for text in record.warnings)
     return Claims(
         records=placed,
         detections=[
@@ -262,5 +260,5 @@ def _claims(
         },
         predicted=predicted,
         failures=failures,
-        warnings={**warnings, **of_records},
+        warnings=warnings,
     )
