@@ -28,8 +28,8 @@ from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.accuracy import count_boxes, mean_counts
 from cxrloc.evaluation.localization.claims import claims_of_models
-from cxrloc.evaluation.localization.controls import random_maps
-from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.controls import finder_of, random_maps
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run, rule_of
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes
 from cxrloc.evaluation.localization.scores import compared, difference_of, score_localization
 from cxrloc.evaluation.localization.tables import grid, rows_of
@@ -166,9 +166,9 @@ def score_matched_random(
     """A row per rule: random maps with as many boxes on each pair as the model has there."""
     run = place_run(records, detections, protocol, heatmaps)
     pairs, own = run.pairs, run.claims
-    rng = np.random.default_rng(0)
+    rng, finder = np.random.default_rng(0), finder_of(pairs, rule_of(protocol))
     draws = [
-        as_many(random_maps(run.maps, protocol.box_thresholds, rng), own, pairs.scored.size, rng)
+        as_many(random_maps(run.maps, finder, rng), own, pairs.scored.size, rng)
         for _ in range(protocol.draws)
     ]
     others = mean_counts([count_boxes(pairs, draw, RULES) for draw in draws])

@@ -1,6 +1,7 @@
 """`cxrloc bench`: localization scored against experts' boxes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,6 +98,13 @@ def bench(
     resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    box_rule: Annotated[
+        str,
+        typer.Option(
+            help="How maps become boxes: two-threshold, one-box (thresholds from the model's card "
+            "or chosen on --tuning patients, who are then not scored) or hottest-share."
+        ),
+    ] = "two-threshold",
     dataset: DataSetName = "",
     allow_contaminated: AllowContaminated = False,
     pairs: Pairs = None,
@@ -127,19 +135,20 @@ def bench(
         from cxrloc.pipeline import bench as flow
         from cxrloc.pipeline.run_settings import run_in_folder
 
+        protocol = protocol_of_options(
+            t_iobb or [],
+            t_iou or [],
+            boxes_for,
+            threshold,
+            Resampling(resamples, seed),
+            ThresholdProtocol(tuning, oracle_threshold, seed),
+        )
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
             detections=detections,
             maps=maps,
             points=points,
-            protocol=protocol_of_options(
-                t_iobb or [],
-                t_iou or [],
-                boxes_for,
-                threshold,
-                Resampling(resamples, seed),
-                ThresholdProtocol(tuning, oracle_threshold, seed),
-            ),
+            protocol=replace(protocol, box_rule=box_rule),
             sensitivity=sensitivity,
             beside=tuple(beside),
             html=html,

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.images.geometry import transform_boxes
-from cxrloc.localization.regions import find_regions, to_border
+from cxrloc.localization.box_rules import BoxRule, regions_by_rule
+from cxrloc.localization.regions import to_border
 from cxrloc.types import Box, Detection, Heatmaps
 
 
@@ -44,9 +45,21 @@ def detections_from_heatmaps(
     Box(x_min=0.0, y_min=0.0, x_max=125.0, y_max=100.0) 0.5
     Box(x_min=200.0, y_min=0.0, x_max=300.0, y_max=100.0) 0.25
     """
+    return detections_by_rule(heatmaps, probabilities, BoxRule(thresholds=tuple(thresholds)))
+
+
+def detections_by_rule(
+    heatmaps: Heatmaps, probabilities: Sequence[float], rule: BoxRule
+) -> list[Detection]:
+    """The detections of one image by any rule of `BOX_RULES`; scores as `detections_from_heatmaps`.
+
+    Raises:
+        UsageError: there is no such rule, or it lacks a threshold.
+        ValueError: the numbers of maps and probabilities differ.
+    """
     if len(heatmaps.findings) != len(probabilities):
         raise ValueError(f"{len(heatmaps.findings)} maps, but {len(probabilities)} probabilities")
-    regions = find_regions(heatmaps.scores, thresholds)
+    regions = regions_by_rule(heatmaps.scores, heatmaps.findings, rule)
     boxes = _boxes_in_image(heatmaps, regions.boxes)
     scores = np.asarray(probabilities, dtype=np.float64)[regions.map_index] * regions.peak
     rows = zip(

@@ -25,6 +25,8 @@ class ModelCard:
         probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
         operating_points: probability from which a finding counts as present.
+        box_thresholds: grey level (0 to 255) of each finding for the box rule "one-box", chosen on
+            training patients.
         calibration: by finding, A and B by which a raw probability becomes that of a patient of the
             training set (`probabilities.calibrated`); fitted on the validation images.
         prevalence: share of the training set's images with a finding, for which `calibration` is.
@@ -52,6 +54,7 @@ class ModelCard:
     views: tuple[str, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     auc: Mapping[str, float] = field(default_factory=dict)
+    box_thresholds: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[float]] = field(default_factory=dict)
     prevalence: Mapping[str, float] = field(default_factory=dict)
     training_patients: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import pandas as pd
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
+from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
 from cxrloc.evaluation.localization.claims import (
     Claims,
     Watch,
@@ -42,6 +43,7 @@ from cxrloc.files.whole import whole_file, write_json
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.image_sets import DataOptions, ImageSet, data_warnings, read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
+from cxrloc.localization.box_rules import BOX_RULES
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import caption_of, describe_models
@@ -136,6 +138,8 @@ def bench(
     said = dict.fromkeys(contamination.remarks, len(claims.records))
     warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
     claims = replace(claims, warnings=warnings)
+    cards = [model.card.box_thresholds for model in models]
+    claims, protocol = by_box_rule(claims, protocol, cards[0] if len(cards) == 1 else {})
     placed = place_run(
         claims.records, claims.detections, protocol, claims.heatmaps, claims.predicted
     )
@@ -184,6 +188,10 @@ def _check(data: Path | None, options: BenchOptions) -> None:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
     if options.detections and options.save_maps:
         raise UsageError("--save-maps: --detections has no maps to save")
+    if options.protocol.box_rule not in BOX_RULES:
+        raise UsageError(f"--box-rule: choose from {', '.join(BOX_RULES)}")
+    if options.detections and options.protocol.box_rule != "two-threshold":
+        raise UsageError("--box-rule makes boxes of maps, and --detections has none")
     if options.detections and options.sensitivity:
         raise UsageError("--sensitivity re-reads maps, and --detections has none")
     if options.protocol.population == "predicted" and (options.detections or options.maps):

@@ -77,7 +77,7 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
         "maps": maps,
         "pairs": _pairs(run, pairs, places),
         "rules": [asdict(rule) for rule in run.protocol.rules],
-        "state": _state(run),
+        "state": _state(run, bool(quantised)),
         "resampling": _resampling(counts, run.protocol.resampling),
         "expected": {
             "hit": grid(expected, "accuracy", "numerator").tolist(),
@@ -90,7 +90,12 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
 
 
 def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
-    """The maps that travel: of scored and annotated pairs, and of each image's top findings."""
+    """The maps that travel: of scored and annotated pairs, and of each image's top findings.
+
+    The page makes boxes by the rule "two-threshold"; boxes of another rule travel without maps.
+    """
+    if run.protocol.box_rule != "two-threshold":
+        return []
     asked = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()}
     asked |= truth_of(run.records).keys() | top_pairs(run.probabilities)
     return quantised_maps(run.heatmaps, asked)
@@ -138,7 +143,7 @@ def _pairs(
     ]
 
 
-def _state(run: LocalizationRun) -> dict[str, Any]:
+def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
     """What the page shows first: the run's thresholds, and of each T the one nearest to 0.5."""
     nearest = {
         criterion: min(
@@ -150,7 +155,7 @@ def _state(run: LocalizationRun) -> dict[str, Any]:
     }
     asked = {rule.criterion for rule in run.protocol.rules}
     return {
-        "thresholds": list(run.protocol.box_thresholds) if run.heatmaps else [],
+        "thresholds": list(run.protocol.box_thresholds) if has_maps else [],
         "t": nearest,
         "criterion": "iou" if asked == {"iou"} else "iobb",
         "curveFinding": "mean",

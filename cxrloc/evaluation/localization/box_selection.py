@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.controls import PlacedMaps
 from cxrloc.evaluation.localization.mask_overlap import LEVELS
 from cxrloc.evaluation.localization.overlap import equal_keys, iou
-from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
+from cxrloc.evaluation.localization.scored_pairs import ScoredPairs, place_of
 from cxrloc.localization.regions import find_regions, to_border
 
 DELTAS = (0.3, 0.5, 0.7)
@@ -83,3 +83,25 @@ def selected_iou(
             alone = is_largest[claim]
             np.maximum.at(largest, (row[alone], column[alone]), overlap[alone])
     return SelectedIou(pair, largest, best)
+
+
+def best_finding_levels(
+    pairs: ScoredPairs,
+    maps: Sequence[PlacedMaps],
+    patients: Bool[np.ndarray, " patient"],
+    levels: Float[np.ndarray, " level"] = LEVELS,
+) -> dict[str, float]:
+    """The grey level of each finding whose largest box has the highest mean IoU on some patients.
+
+    For the box rule "one-box". A finding that these patients lack takes the level that is best
+    over all findings; of equals the lowest.
+    """
+    selected = selected_iou(pairs, maps, levels)
+    patient, finding = place_of(pairs, selected.pair)
+    own = patients[patient]
+    common = float(levels[selected.largest[own].mean(axis=0).argmax()])
+    best = {}
+    for column, name in enumerate(pairs.findings):
+        rows = selected.largest[own & (finding == column)]
+        best[name] = float(levels[rows.mean(axis=0).argmax()]) if len(rows) else common
+    return best

@@ -18,13 +18,15 @@ from cxrloc.evaluation.localization.scored_pairs import (
     image_sizes,
     place_of,
 )
-from cxrloc.localization.regions import Regions, find_regions, to_border
+from cxrloc.localization.box_rules import BoxRule, regions_by_rule
+from cxrloc.localization.regions import Regions, to_border
 from cxrloc.types import CxrlocError, Heatmaps
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
 _BOXES_AT_ONCE = 256  # against all others of a finding
 
-RegionFinder = Callable[[Float[np.ndarray, "map row col"], Sequence[float]], Regions]
+RegionFinder = Callable[[Float[np.ndarray, "map row col"], Int[np.ndarray, " map"]], Regions]
+"""The regions of maps, given with the pair that each is of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +111,7 @@ def permuted(
 
 
 def random_maps(
-    maps: Sequence[PlacedMaps], thresholds: Sequence[float], generator: np.random.Generator
+    maps: Sequence[PlacedMaps], finder: RegionFinder, generator: np.random.Generator
 ) -> PlacedBoxes:
     """Boxes of white noise on each map's grid, smoothed by a Gaussian of 1 cell.
 
@@ -120,11 +122,11 @@ def random_maps(
         for each in maps
     ]
     noise = [replace(each, scores=scores) for each, scores in zip(maps, smooth, strict=True)]
-    return boxes_of_maps(noise, thresholds)
+    return boxes_of_maps(noise, finder)
 
 
 def oracle_maps(
-    pairs: ScoredPairs, maps: Sequence[PlacedMaps], thresholds: Sequence[float]
+    pairs: ScoredPairs, maps: Sequence[PlacedMaps], finder: RegionFinder
 ) -> PlacedBoxes:
     """Boxes of maps whose cells hold the share of them that the expert's box covers.
 
@@ -132,7 +134,7 @@ def oracle_maps(
     on one pair each cell takes the largest share.
     """
     covered = [replace(each, scores=_covered_shares(pairs, each)) for each in maps]
-    return boxes_of_maps(covered, thresholds)
+    return boxes_of_maps(covered, finder)
 
 
 def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmaps]) -> list[PlacedMaps]:
@@ -173,16 +175,23 @@ def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmaps]) -> list[Pla
     ]
 
 
-def boxes_of_maps(
-    maps: Sequence[PlacedMaps],
-    thresholds: Sequence[float],
-    finder: RegionFinder = find_regions,
-) -> PlacedBoxes:
-    """Boxes by the box rule, in their images and cut there."""
+def finder_of(pairs: ScoredPairs, rule: BoxRule) -> RegionFinder:
+    """The regions of maps by a box rule; a map's finding is that of its pair."""
+
+    def find(maps: Float[np.ndarray, "map row col"], pair: Int[np.ndarray, " map"]) -> Regions:
+        findings = [pairs.findings[column] for column in (pair % len(pairs.findings)).tolist()]
+        return regions_by_rule(maps, findings, rule)
+
+    return find
+
+
+def boxes_of_maps(maps: Sequence[PlacedMaps], finder: RegionFinder) -> PlacedBoxes:
+    """Boxes of maps by a box rule, in their images and cut there."""
     boxes, pair = [np.empty((0, 4))], [np.empty(0, dtype=int)]
     starts = ((each, k) for each in maps for k in range(0, each.pair.size, _MAPS_AT_ONCE))
     for placed, start in starts:
-        regions = finder(placed.scores[start : start + _MAPS_AT_ONCE], thresholds)
+        chunk = slice(start, start + _MAPS_AT_ONCE)
+        regions = finder(placed.scores[chunk], placed.pair[chunk])
         index = regions.map_index + start
         boxes_on_grid = to_border(regions.boxes, *placed.scores.shape[1:])
         moved = boxes_on_grid * placed.scale[index] + placed.shift[index]

@@ -1,6 +1,6 @@
 """One run as arrays: truth, boxes, maps and resamples, made once for everything measured on it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 )
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.localization.box_rules import BoxRule
 from cxrloc.types import Detection, Heatmaps, MatchRule, Record, UsageError, View
 
 
@@ -33,6 +34,9 @@ class ScoringProtocol:
         population: whose heatmaps give boxes.
         box_thresholds: of the box rule, 0 to 255, for controls that have maps; mIoU is given at
             each of them too.
+        box_rule: how a map becomes boxes, a name of `BOX_RULES`.
+        finding_thresholds: grey level of each finding for the rule "one-box".
+        thresholds_from: who chose these, in words.
         tolerance: of the pointing game, in pixels of the original image.
         thresholds: on whom thresholds are chosen that are not fixed beforehand.
         resampling: of the intervals; its seed also draws the random controls.
@@ -42,10 +46,18 @@ class ScoringProtocol:
     rules: tuple[MatchRule, ...] = PUBLISHED_RULES
     population: Population = "annotated"
     box_thresholds: tuple[float, ...] = (60.0, 180.0)
+    box_rule: str = "two-threshold"
+    finding_thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds_from: str = ""
     tolerance: float = TOLERANCE
     thresholds: ThresholdProtocol = field(default_factory=ThresholdProtocol)
     resampling: Resampling = field(default_factory=Resampling)
     draws: int = 20
+
+
+def rule_of(protocol: ScoringProtocol) -> BoxRule:
+    """The box rule of a protocol with its thresholds."""
+    return BoxRule(protocol.box_rule, protocol.box_thresholds, protocol.finding_thresholds)
 
 
 def protocol_of_options(

@@ -1,6 +1,6 @@
 """The whole table: a model's boxes, the controls beside it, and their paired differences."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from cxrloc.evaluation.localization.accuracy import (
     mean_counts,
 )
 from cxrloc.evaluation.localization.controls import (
-    RegionFinder,
     boxes_of_maps,
+    finder_of,
     oracle_maps,
     permuted,
     prior_mean,
@@ -31,21 +31,22 @@ from cxrloc.evaluation.localization.measure import (
     measurements,
     sample,
 )
-from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
+from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run, rule_of
 from cxrloc.evaluation.localization.scored_pairs import (
     PlacedBoxes,
     Population,
     only_images,
     sums_by_patient,
 )
+from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.dense_regions import find_regions_dense
-from cxrloc.localization.regions import find_regions, scale_maps
+from cxrloc.localization.regions import Regions, find_regions, scale_maps
 from cxrloc.types import Detection, Heatmaps, Measurement, Record, View
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SENSITIVITY: dict[str, RegionFinder] = {
+SENSITIVITY: dict[str, Callable[..., Regions]] = {
     "dense": find_regions_dense,
     "nearest_neighbour": partial(find_regions_dense, interpolation="nearest"),
     "eight_connected": partial(find_regions_dense, connectivity=8),
@@ -75,6 +76,7 @@ class LocalizationScores:
         left_out: boxes on other pairs, which count nowhere.
         controls: names of the controls.
         measurements: every number.
+        box_rule: how maps became boxes, in words; empty where there were no maps.
         maps_missing: scored pairs without a heatmap, None where no maps were given.
         maps_degenerate: heatmaps that give no box, flat or not finite; None without maps.
     """
@@ -89,6 +91,7 @@ class LocalizationScores:
     left_out: int
     controls: tuple[str, ...]
     measurements: tuple[Measurement, ...]
+    box_rule: str
     maps_missing: int | None
     maps_degenerate: int | None
 
@@ -142,6 +145,7 @@ def score_run(run: PlacedRun) -> LocalizationScores:
         left_out=run.left_out,
         controls=tuple(controls),
         measurements=(*compared(run, counts, ""), *_by_view(run)),
+        box_rule=_rule_in_words(run) if run.maps_given else "",
         maps_missing=int(pairs.scored.sum()) - placed if run.maps_given else None,
         maps_degenerate=placed - usable if run.maps_given else None,
     )
@@ -152,12 +156,13 @@ def score_sensitivity(run: PlacedRun) -> tuple[Measurement, ...]:
 
     Slow: every map is upsampled to 1024 x 1024.
     """
+    thresholds = run.protocol.box_thresholds
 
-    def counts_by(finder: RegionFinder) -> BoxCounts:
-        claims = boxes_of_maps(run.maps, run.protocol.box_thresholds, finder)
+    def counts_by(finder: Callable[..., Regions]) -> BoxCounts:
+        claims = boxes_of_maps(run.maps, lambda maps, pair: finder(maps, thresholds))
         return count_boxes(run.pairs, claims, run.protocol.rules)
 
-    finders = {EXACT: find_regions} | SENSITIVITY
+    finders: dict[str, Callable[..., Regions]] = {EXACT: find_regions} | SENSITIVITY
     counts = {name: counts_by(finder) for name, finder in finders.items()}
     return tuple(compared(run, counts, EXACT))
 
@@ -187,17 +192,23 @@ def difference_of(judged: str, other: str) -> str:
     return f"{judged or 'model'} - {other}"
 
 
+def _rule_in_words(run: PlacedRun) -> str:
+    chosen = run.protocol.thresholds_from
+    words = describe_rule(rule_of(run.protocol))
+    return f"{words}; thresholds chosen on {chosen}" if chosen else words
+
+
 def _controls(run: PlacedRun) -> Iterator[tuple[str, list[PlacedBoxes]]]:
     pairs, maps, protocol = run.pairs, run.maps, run.protocol
     yield "prior_mean", [prior_mean(pairs)]
     yield "prior_medoid", [prior_medoid(pairs)]
     if not maps:
         return
-    thresholds, draws = protocol.box_thresholds, range(protocol.draws)
+    finder, draws = finder_of(pairs, rule_of(protocol)), range(protocol.draws)
     noise, order = np.random.default_rng(protocol.resampling.seed).spawn(2)
-    yield "random", [random_maps(maps, thresholds, noise) for _ in draws]
+    yield "random", [random_maps(maps, finder, noise) for _ in draws]
     yield "permuted", [permuted(pairs, run.claims, order) for _ in draws]
-    yield "oracle_map", [oracle_maps(pairs, maps, thresholds)]
+    yield "oracle_map", [oracle_maps(pairs, maps, finder)]
 
 
 def _by_view(run: PlacedRun) -> Iterator[Measurement]:

@@ -217,6 +217,7 @@ def report_note(scores: LocalizationScores) -> str:
     """What was scored and how its numbers are made, in words."""
     means = [row for row in scores.measurements if row.finding == "mean" and row.note]
     notes = dict.fromkeys(f" Mean: {row.note}." for row in means if row.metric == "accuracy")
+    rule = f" Box rule: {scores.box_rule}." if scores.box_rule else ""
     return (
         f"Scored: {scores.heatmaps} heatmaps of (image, finding) pairs "
         f"{_POPULATIONS[scores.population]}, on {scores.images} images of {scores.patients} "
@@ -224,7 +225,7 @@ def report_note(scores: LocalizationScores) -> str:
         f"Acc. = annotated boxes hit / annotated boxes. AFP = boxes not correct / "
         f"{scores.boxes} annotated boxes of all findings. Mean: over the "
         f"{len(scores.findings)} findings of the table, each with the same weight. "
-        f"Intervals: bootstrap over patients.{''.join(notes)}"
+        f"Intervals: bootstrap over patients.{''.join(notes)}{rule}"
     )
 
 

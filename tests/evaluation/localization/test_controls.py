@@ -12,6 +12,7 @@ from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES, count_boxes, measure_counts
 from cxrloc.evaluation.localization.controls import (
     boxes_of_maps,
+    finder_of,
     oracle_maps,
     permuted,
     place_heatmaps,
@@ -27,6 +28,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
     scored_pairs,
 )
 from cxrloc.evaluation.localization.tables import grid
+from cxrloc.localization.box_rules import BoxRule
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.types import (
     Affine,
@@ -120,7 +122,7 @@ def heatmap(image_id: str, scores: np.ndarray, size: int = 100) -> Heatmaps:
 def test_the_oracle_map_holds_the_share_of_each_cell_that_the_box_covers() -> None:
     pairs = scored_pairs([record("a", "a", "Mass", 25, 0, 75, 75)])
     (maps,) = place_heatmaps(pairs, [heatmap("a", np.zeros((2, 2)))])
-    claims = oracle_maps(pairs, [maps], [60.0])
+    claims = oracle_maps(pairs, [maps], finder_of(pairs, BoxRule(thresholds=(60.0,))))
     # Cells: .5 .5 / .25 .25, scaled to 255 and 0: above 60 down to 3/4 of the second row's centre.
     expected = 25 + 50 * (1 - 60 / 255)
     np.testing.assert_allclose(claims.boxes, [[0, 0, 100, expected]])
@@ -129,7 +131,7 @@ def test_the_oracle_map_holds_the_share_of_each_cell_that_the_box_covers() -> No
 def test_an_oracle_on_a_grid_that_fits_the_box_finds_it() -> None:
     pairs = scored_pairs([record("a", "a", "Mass", 25, 25, 75, 50)])
     maps = place_heatmaps(pairs, [heatmap("a", np.zeros((100, 100)))])
-    claims = oracle_maps(pairs, maps, [127.5])
+    claims = oracle_maps(pairs, maps, finder_of(pairs, BoxRule(thresholds=(127.5,))))
     assert iou(claims.boxes, pairs.truth)[0] > 0.999
 
 
@@ -137,7 +139,8 @@ def test_random_maps_follow_their_seed_and_are_alike_everywhere() -> None:
     pairs = scored_pairs(FOUR_MASSES)
     maps = place_heatmaps(pairs, [heatmap(r.image_id, np.zeros((16, 16))) for r in FOUR_MASSES])
     one, same, other = (
-        random_maps(maps, [60.0, 180.0], np.random.default_rng(seed)) for seed in (1, 1, 2)
+        random_maps(maps, finder_of(pairs, BoxRule()), np.random.default_rng(seed))
+        for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.boxes, same.boxes)
     assert one.boxes.shape != other.boxes.shape or not np.allclose(one.boxes, other.boxes)
@@ -162,7 +165,7 @@ def test_maps_give_the_boxes_that_detections_are_made_of(seed: int) -> None:
     ]
     detections = [d for h in heatmaps for d in detections_from_heatmaps(h, [1.0], [60.0, 180.0])]
     claims, left_out = place_detections(pairs, detections)
-    ours = boxes_of_maps(place_heatmaps(pairs, heatmaps), [60.0, 180.0])
+    ours = boxes_of_maps(place_heatmaps(pairs, heatmaps), finder_of(pairs, BoxRule()))
     assert left_out == 0
 
     def in_order(each: PlacedBoxes) -> np.ndarray:

@@ -1,0 +1,73 @@
+"""Boxes of a run by a rule other than the published one, with thresholds that others chose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from cxrloc.evaluation.localization.box_selection import best_finding_levels
+from cxrloc.evaluation.localization.claims import Claims
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run, rule_of
+from cxrloc.evaluation.localization.threshold_choice import tuning_patients
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.localization.box_rules import BoxRule
+from cxrloc.localization.boxes import detections_by_rule
+from cxrloc.types import Detection, Heatmaps, UsageError
+
+
+def by_box_rule(
+    claims: Claims, protocol: ScoringProtocol, of_card: Mapping[str, float]
+) -> tuple[Claims, ScoringProtocol]:
+    """The claims with boxes by the protocol's rule, and the protocol with the thresholds used.
+
+    For "one-box" each finding's threshold comes from the model's card or, without one there, from
+    tuning patients: the level whose largest box has the highest mean IoU. Tuning patients are not
+    scored, for a threshold that is judged on those who chose it flatters the model.
+
+    Raises:
+        UsageError: neither the card nor tuning patients can give thresholds.
+    """
+    if protocol.box_rule == "two-threshold" or not claims.heatmaps:
+        return claims, protocol
+    if protocol.box_rule == "one-box":
+        if of_card:
+            words = "the patients whom the model's card names"
+            protocol = replace(protocol, finding_thresholds=of_card, thresholds_from=words)
+        else:
+            claims, protocol = _tuned(claims, protocol)
+    rule = rule_of(protocol)
+    detections = [detection for each in claims.heatmaps for detection in _boxes(each, claims, rule)]
+    return replace(claims, detections=detections), protocol
+
+
+def _tuned(claims: Claims, protocol: ScoringProtocol) -> tuple[Claims, ScoringProtocol]:
+    """Thresholds chosen on the tuning patients, and the claims on all others."""
+    whole = replace(protocol, box_rule="two-threshold", resampling=Resampling(resamples=0))
+    run = place_run(claims.records, (), whole, claims.heatmaps, claims.predicted)
+    tuning = tuning_patients(run.carries, protocol.thresholds)
+    if not tuning.any() or tuning.all():
+        raise UsageError(
+            "--box-rule one-box: the model's card has no thresholds, and no patients are left to "
+            "choose them on; give --tuning a share above 0, or more patients"
+        )
+    chosen = best_finding_levels(run.pairs, run.maps, tuning)
+    scored = ~tuning[run.pairs.patient]
+    kept = {name for name, own in zip(run.pairs.image_ids, scored, strict=True) if own}
+    rest = replace(
+        claims,
+        records=[record for record in claims.records if record.image_id in kept],
+        heatmaps=[each for each in claims.heatmaps if each.image_id in kept],
+    )
+    words = f"{int(tuning.sum())} tuning patients, who are not scored"
+    return rest, replace(protocol, finding_thresholds=chosen, thresholds_from=words)
+
+
+def _boxes(heatmaps: Heatmaps, claims: Claims, rule: BoxRule) -> Sequence[Detection]:
+    """Boxes of the findings for which the rule has what it needs."""
+    known = [
+        k
+        for k, name in enumerate(heatmaps.findings)
+        if rule.name != "one-box" or name in rule.of_finding
+    ]
+    findings = tuple(heatmaps.findings[k] for k in known)
+    own = replace(heatmaps, findings=findings, scores=heatmaps.scores[known])
+    probabilities = [claims.probabilities[own.image_id, name] for name in findings]
+    return detections_by_rule(own, probabilities, rule)

@@ -1,0 +1,147 @@
+"""Rules that turn a heatmap into boxes.
+
+A map of five cells, scaled from 0 to 255, and what each rule makes of it:
+
+    200  90   0  80 255       two-threshold (60 and 180): above 60 the cells 0-1 and 3-4, above 180
+                              the cells 0 and 4: four boxes
+                              one-box at 60: the larger of the two regions above 60: one box
+                              hottest-share of 2/5: the box around the two hottest cells, 0 and 4:
+                              one box around everything
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from cxrloc.localization.regions import FULL_SCALE, Regions, find_regions, scale_maps
+from cxrloc.types import UsageError
+
+Maps = Float[np.ndarray, "map row col"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRule:
+    """How a map becomes boxes.
+
+    Attributes:
+        name: a name of `BOX_RULES`.
+        thresholds: grey levels (0 to 255) of "two-threshold".
+        of_finding: grey level of each finding for "one-box".
+        share: of the cells, for "hottest-share".
+    """
+
+    name: str = "two-threshold"
+    thresholds: tuple[float, ...] = (60.0, 180.0)
+    of_finding: Mapping[str, float] = field(default_factory=dict)
+    share: float = 0.05
+
+
+def two_threshold(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
+    """Boxes of all regions above each threshold (Wang et al. 2017, section 3.2)."""
+    return find_regions(maps, rule.thresholds)
+
+
+def one_box(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
+    """The largest box above the finding's own threshold, of equals the first; one per map.
+
+    Rivals of Wang et al. give one box per map, by a threshold that was tuned on boxed images.
+
+    Raises:
+        UsageError: a finding has no threshold.
+    """
+    if missing := sorted(set(findings) - rule.of_finding.keys()):
+        raise UsageError(
+            f"box rule one-box: {', '.join(missing)} has no threshold; the model's card has none, "
+            "so choose it on other patients (bench: --tuning above 0)"
+        )
+    levels = np.array([rule.of_finding[name] for name in findings])
+    parts = []
+    for level in np.unique(levels):
+        own = np.flatnonzero(levels == level)
+        regions = find_regions(maps[own], [float(level)])
+        parts.append(_chosen(regions, _largest(regions), own[regions.map_index]))
+    return _joined(parts)
+
+
+def hottest_share(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
+    """The one box around the hottest share of the cells, at least one cell; ties count too.
+
+    A region's threshold is the grey level of the coolest of these cells.
+    """
+    scaled, kept = scale_maps(maps)
+    size = maps.shape[1] * maps.shape[2]
+    cells = scaled.reshape(len(scaled), size)
+    count = max(1, round(rule.share * size))
+    level = np.sort(cells, axis=1)[:, -count]
+    hot = scaled >= level[:, None, None]
+    x_min, x_max = _ends(np.asarray(hot.any(axis=1)))
+    y_min, y_max = _ends(np.asarray(hot.any(axis=2)))
+    boxes = np.stack([x_min, y_min, x_max, y_max], axis=1).astype(float)
+    return Regions(kept, level, boxes, cells.max(axis=1, initial=0.0) / FULL_SCALE)
+
+
+BOX_RULES: dict[str, Callable[[Maps, Sequence[str], BoxRule], Regions]] = {
+    "two-threshold": two_threshold,
+    "one-box": one_box,
+    "hottest-share": hottest_share,
+}
+"""Rules by name. To add one, write a function and a line here."""
+
+
+def regions_by_rule(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
+    """The regions of maps, one finding each, by a rule.
+
+    Raises:
+        UsageError: there is no such rule, or it lacks a threshold.
+    """
+    if rule.name not in BOX_RULES:
+        raise UsageError(f"box rule {rule.name!r}: choose from {', '.join(BOX_RULES)}")
+    return BOX_RULES[rule.name](maps, findings, rule)
+
+
+def describe_rule(rule: BoxRule) -> str:
+    """The rule in words, for notes under tables.
+
+    >>> describe_rule(BoxRule())
+    'two-threshold (60, 180 of 255)'
+    """
+    if rule.name == "one-box":
+        levels = (f"{name} {level:.3g}" for name, level in rule.of_finding.items())
+        return f"one-box (largest region above {', '.join(levels)} of 255)"
+    if rule.name == "hottest-share":
+        return f"hottest-share (one box around the hottest {100 * rule.share:g} % of the cells)"
+    return f"{rule.name} ({', '.join(f'{level:g}' for level in rule.thresholds)} of 255)"
+
+
+def _largest(regions: Regions) -> np.ndarray:
+    """Indices of the region with the largest box of each map, of equals the first."""
+    area = np.prod(regions.boxes[:, 2:] - regions.boxes[:, :2], axis=1)
+    order = np.lexsort((np.arange(area.size), -area, regions.map_index))
+    first = np.diff(regions.map_index[order], prepend=-1) != 0
+    return np.asarray(order[first])
+
+
+def _chosen(regions: Regions, index: np.ndarray, map_index: np.ndarray) -> Regions:
+    return Regions(
+        map_index[index], regions.threshold[index], regions.boxes[index], regions.peak[index]
+    )
+
+
+def _joined(parts: Sequence[Regions]) -> Regions:
+    if not parts:
+        return Regions(np.empty(0, int), np.empty(0), np.empty((0, 4)), np.empty(0))
+    map_index = np.concatenate([each.map_index for each in parts])
+    order = np.argsort(map_index, kind="stable")
+    return Regions(
+        map_index[order],
+        np.concatenate([each.threshold for each in parts])[order],
+        np.concatenate([each.boxes for each in parts])[order],
+        np.concatenate([each.peak for each in parts])[order],
+    )
+
+
+def _ends(hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First hot column (or row) of each map, and one behind the last."""
+    return hot.argmax(axis=1), hot.shape[1] - hot[:, ::-1].argmax(axis=1)
