@@ -12,6 +12,7 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.files.text import from_csv
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.map_files import Probabilities, read_maps
@@ -77,6 +78,8 @@ def _with(found: Sources, path: Path) -> Sources:
         columns = set(pd.read_csv(path, nrows=0, sep=None, engine="python").columns)
         if columns >= set(EXPLANATION_COLUMNS):
             frame = pd.read_csv(path, dtype={"report_id": str}).fillna({"finding": ""})
+            for name in ("report_id", "phrase", "rule", "sentence"):
+                frame[name] = frame[name].astype(str).map(from_csv)
             said = {str(key): rows for key, rows in frame.groupby("report_id", sort=False)}
             return replace(found, explanations=found.explanations | said)
         if columns >= set(ARROW_COLUMNS):

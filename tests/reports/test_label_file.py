@@ -1,12 +1,13 @@
 """Label files return what was written, and bad ones name their row."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cxrloc.reports.label_file import other_columns, read_labels, write_labels
-from cxrloc.reports.labels import label_reports
+from cxrloc.reports.labels import ReportLabels, label_report, label_reports
 from cxrloc.reports.read import Report, UnreadableReport
 from cxrloc.types import CxrlocError, Label
 
@@ -75,3 +76,27 @@ def test_equal_rows_count_once_and_other_columns_are_left_out(tmp_path: Path) ->
     path.write_text("id,0,split\na,1,train\n")
     with pytest.raises(CxrlocError, match="none of its columns 0, split is a finding"):
         read_labels(path, [])
+
+
+def test_cells_that_a_spreadsheet_would_run_are_marked_and_ids_come_back(
+    tmp_path: Path,
+) -> None:
+    path, why = tmp_path / "labels.csv", tmp_path / "why.csv"
+    reports = [Report("=a", "- No mass."), Report("-b", "@ mass")]
+    write_labels(label_reports(reports), path, explanations=why)
+    assert set(read_labels(path)) == {"=a", "-b"}
+    rows = list(csv.DictReader(why.read_text().splitlines()))
+    assert [row["report_id"][:2] + row["sentence"][:2] for row in rows] == ["'='-", "'-'@"]
+
+
+def test_a_label_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    def cut_short() -> Iterator[ReportLabels]:
+        yield label_report(Report("a", "Mass."))
+        raise KeyboardInterrupt
+
+    path = tmp_path / "labels.csv"
+    path.write_text("older")
+    with pytest.raises(KeyboardInterrupt):
+        write_labels(cut_short(), path, explanations=tmp_path / "why.csv")
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
