@@ -54,7 +54,7 @@ def test_a_header_as_large_as_none_is_never_unpacked(tmp_path: Path) -> None:
     huge = info("PaxHeader", 10**11)
     huge.type = tarfile.XHDTYPE
     path = packed(tmp_path / "r.tgz", (huge, b"9 path=a\n"))
-    with pytest.raises(CxrlocError, match="cannot be read to its end"):
+    with pytest.raises(CxrlocError, match="a block of 1000000[0-9]* bytes"):
         list(read_reports(path))
 
 
