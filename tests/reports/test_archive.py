@@ -51,10 +51,10 @@ def test_sizes_and_sparse_maps_of_no_report_archive_are_refused_at_once(
 
 
 def test_a_header_as_large_as_none_is_never_unpacked(tmp_path: Path) -> None:
-    huge = info("PaxHeader", 10**11)
+    huge = info("PaxHeader", 8_000_000_000)
     huge.type = tarfile.XHDTYPE
     path = packed(tmp_path / "r.tgz", (huge, b"9 path=a\n"))
-    with pytest.raises(CxrlocError, match="a block of 1000000[0-9]* bytes"):
+    with pytest.raises(CxrlocError, match=r"a block of 8000000\d+ bytes"):
         list(read_reports(path))
 
 
