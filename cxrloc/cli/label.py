@@ -53,7 +53,7 @@ def label(
         typer.Option(
             min=1,
             metavar="K",
-            help="Cluster the clauses of diagnoses instead, and write the largest K clusters as labels.",
+            help="Cluster the clauses of diagnoses instead; the largest K become labels.",
         ),
     ] = None,
     out_of: Annotated[
