@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +16,15 @@ from typer.testing import CliRunner, Result
 import cxrloc
 from cxrloc.cli import app
 from cxrloc.cli.terminal import with_progress
+from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.inference import image_sets
 from cxrloc.inference.map_files import read_maps
+from cxrloc.inference.versions import VERSIONS
+from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.phantom import write_phantoms
+from cxrloc.pipeline.classify_inputs import SPLITS
+from cxrloc.pipeline.writers import WRITERS
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")
@@ -44,6 +51,20 @@ def test_every_help_ends_with_an_example(command: str) -> None:
     last = " ".join(shown.output.rstrip().split("\n\n")[-1].split())
     assert last.startswith("Example: ")
     assert f"cxrloc {command}" in last
+
+
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("heatmap", [*HEATMAPS, *VERSIONS, *PAIRINGS, *WRITERS]),
+        ("bench", [*HEATMAPS, *VERSIONS, *PAIRINGS, *POPULATIONS]),
+        ("classify", [*VERSIONS, *PAIRINGS, *SPLITS]),
+        ("trust", [*HEATMAPS]),
+    ],
+)
+def test_help_lists_every_choice(command: str, choices: list[str]) -> None:
+    shown = " ".join(run(command, "--help").output.split())
+    assert [name for name in choices if not re.search(rf"\b{name}\b", shown)] == []
 
 
 @pytest.mark.parametrize("command", [["cxrloc"], [sys.executable, "-m", "cxrloc"]])

@@ -27,7 +27,7 @@ TruthLabels = Annotated[
     Path | None,
     typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print failures only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and failures only.")]
 Models = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,7 +55,12 @@ Thresholds = Annotated[
     typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),
 ]
 Method = Annotated[
-    str, typer.Option(help="cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, ...")
+    str,
+    typer.Option(
+        help="cam, grad_cam, grad_cam_plus_plus, xgrad_cam, hirescam, layer_cam, "
+        "grad_cam_elementwise, ablation_cam, eigen_cam, eigen_grad_cam, seg_eigen_cam, kpca_cam, "
+        "fem, shapley_cam or score_cam."
+    ),
 ]
 Versions = Annotated[
     str, typer.Option(help="Of the image: plain, or averaged over tta or five-patch.")
