@@ -14,6 +14,8 @@ from cxrloc.types import Detection, Heatmaps
 PICTURE_WIDTH = 1600
 """Pixels, at most."""
 
+THIN_BOXES = "Thin boxes are those of lower thresholds: how far the finding may reach."
+
 
 def heatmap_picture(
     pixels: Float[np.ndarray, "row col"],
@@ -37,6 +39,7 @@ def heatmap_picture(
     width = (PICTURE_WIDTH - MARGIN) // (len(findings) + 1) - MARGIN
     panels = [draw_panel(pixels, width, Path(heatmaps.image_id).name)]
     roles: dict[Role, None] = {}
+    thin = False
     for row in findings:
         # An operating point that the model lacks (None) casts no doubt.
         doubtful = row["above_operating_point"] is False
@@ -45,7 +48,9 @@ def heatmap_picture(
         highest = max((d.threshold for d in own if d.threshold is not None), default=None)
         marks = [Mark(d.box, role, thin=d.threshold != highest) for d in own]
         roles |= dict.fromkeys(mark.role for mark in marks)
+        thin = thin or any(mark.thin for mark in marks)
         title = f"{row['finding']}  {row['probability']:.2f}"
         title += "  below the operating point" if doubtful else ""
         panels.append(draw_panel(pixels, width, title, heatmaps, row["finding"], marks))
-    return compose_panels(panels, len(panels), captions, list(roles))
+    lines = [*captions, THIN_BOXES] if thin else captions
+    return compose_panels(panels, len(panels), lines, list(roles))
