@@ -1,7 +1,12 @@
-"""Images decoded and resized once: a memory-mapped file of grey levels at the network's size."""
+"""Images decoded and resized once: a memory-mapped file of grey levels at the network's size.
+
+The cache keeps its own crash safety, and not lmdb's: training reads one array that is mapped into
+memory as a whole, which a store of keys and values does not offer.
+"""
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -49,6 +54,7 @@ Watch = Callable[[ImagesToDecode], Iterable[bytes | str]]
 """A function that passes the images on, and may show progress."""
 
 _KEY = 33  # characters of a key in the index, with its line's end
+_HASH = re.compile(r"[0-9a-f]{32}")
 _BLOCK = 64  # images per write
 _WORTH_PROCESSES = 256  # images from which starting processes pays
 
@@ -148,7 +154,7 @@ def cached_images(
     image_bytes = plain.size**2 * np.dtype(depth).itemsize
     reasons: dict[str, str] = {}
     with FileLock(place / "lock"):
-        known = _read_index(place)
+        known = _read_index(place, image_bytes)
         missing = {
             key: source.read for key, source in zip(keys, sources, strict=True) if key not in known
         }
@@ -166,7 +172,7 @@ def cached_images(
                 if len(waiting) == _BLOCK:
                     _append(pixels, index, waiting)
             _append(pixels, index, waiting)
-        known = _read_index(place)
+        known = _read_index(place, image_bytes)
     shape = (len(known), plain.size, plain.size)
     mapped = (
         np.memmap(place / "pixels", depth, "r", shape=shape) if known else np.empty(shape, depth)
@@ -176,11 +182,19 @@ def cached_images(
     return CachedImages(mapped, slots, failures, place)
 
 
-def _read_index(place: Path) -> dict[str, int]:
-    """Slots by key; a last line without its end was not finished."""
-    path = place / "index"
-    text = path.read_text("ascii") if path.exists() else ""
-    return {text[k : k + _KEY - 1]: k // _KEY for k in range(0, len(text) - _KEY + 1, _KEY)}
+def _read_index(place: Path, image_bytes: int) -> dict[str, int]:
+    """Slots by key, as far as both files are whole.
+
+    A last line without its end was not finished. Where `pixels` are shorter than the index, as in
+    a copy that was cut, the images behind their end are made again.
+    """
+    path, pixels = place / "index", place / "pixels"
+    text = path.read_text("ascii", errors="replace") if path.exists() else ""
+    whole = min(len(text) // _KEY, pixels.stat().st_size // image_bytes if pixels.exists() else 0)
+    keys = [text[k * _KEY : (k + 1) * _KEY - 1] for k in range(whole)]
+    # Slots are counted by lines, so a damaged line ends what can be trusted.
+    good = next((k for k, key in enumerate(keys) if not _HASH.fullmatch(key)), whole)
+    return {key: slot for slot, key in enumerate(keys[:good])}
 
 
 def _append(pixels: BinaryIO, index: BinaryIO, waiting: list[tuple[str, bytes]]) -> None:

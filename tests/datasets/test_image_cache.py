@@ -96,6 +96,25 @@ def test_what_a_killed_process_left_half_written_is_made_again(tmp_path):
     assert np.array_equal(mended.pixels[mended.slots], whole.pixels[whole.slots])
 
 
+@pytest.mark.parametrize("damage", ["short pixels", "no pixels", "line lost", "no text"])
+def test_a_damaged_cache_is_filled_again_and_never_gives_black_images(tmp_path, damage):
+    numbers = [0, 1, 2]
+    whole = cached_images([source(number) for number in numbers], SMALL, tmp_path / "whole")
+    fill(tmp_path / "cut", numbers)
+    (place,) = (tmp_path / "cut").iterdir()
+    pixels, index = place / "pixels", place / "index"
+    if damage == "short pixels":
+        pixels.write_bytes(pixels.read_bytes()[:100])
+    elif damage == "no pixels":
+        pixels.unlink()
+    elif damage == "line lost":
+        index.write_bytes(index.read_bytes()[40:])
+    else:
+        index.write_bytes(b"\xff" * 99)
+    mended = cached_images([source(number) for number in numbers], SMALL, tmp_path / "cut")
+    assert np.array_equal(mended.pixels[mended.slots], whole.pixels[whole.slots])
+
+
 def test_an_image_that_cannot_be_read_is_named_and_the_others_go_on(tmp_path):
     sources = [source(0), Source("broken", broken), source(1)]
     images = cached_images(sources, SMALL, tmp_path)
