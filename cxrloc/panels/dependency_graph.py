@@ -1,6 +1,5 @@
 """Dependency graphs: words in a line, an arc per dependency, and the rule that fired."""
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.patches import Rectangle as Frame
 from matplotlib.path import Path as Curve
 
+from cxrloc.files.structured import read_json, unlike
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.sheet import SMALL, Sheet, letter_of, line_mm, new_sheet, text_mm, wrapped, write
 from cxrloc.reports.dependency import Edge, Graph, Rule, fired_rule, words_between
@@ -72,13 +72,8 @@ def draw_dependency(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _read(path: Path) -> list[_Sentence]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        sentences = [_sentence(each) for each in found]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise CxrlocError(
-            f"{path}: not a list of sentences with words, edges and mentions ({error!r})"
-        ) from error
+    with unlike(path, "a list of sentences with words, edges and mentions"):
+        sentences = [_sentence(each) for each in read_json(path)]
     if not sentences:
         raise CxrlocError(f"{path}: no sentence in it")
     return sentences

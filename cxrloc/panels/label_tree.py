@@ -1,6 +1,5 @@
 """The tree of an image's labels with their probabilities, given their parents and by themselves."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.files.structured import read_json, unlike
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.results import chosen_findings, only_result
@@ -21,7 +21,7 @@ from cxrloc.panels.sheet import (
     write,
     write_node,
 )
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.types import UsageError
 
 _ROW_GAP, _COLUMN_GAP = 1.6, 9.0  # mm; the latter holds an edge and its number
 _PRESENT = 0.5
@@ -97,10 +97,8 @@ def _multiplied(result: Path) -> bool:
     card = (result if result.is_dir() else result.parent) / "run.json"
     if not card.is_file():
         return False
-    try:
-        return bool(json.loads(card.read_text()).get("products_along_tree", False))
-    except ValueError as error:
-        raise CxrlocError(f"{card}: not a run card ({error})") from error
+    with unlike(card, "a run card"):
+        return bool(read_json(card).get("products_along_tree", False))
 
 
 def _ancestor(finding: str, known: Mapping[str, object]) -> str | None:

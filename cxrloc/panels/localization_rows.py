@@ -1,6 +1,5 @@
 """Rows of radiographs with boxes beside their heatmaps and their reports."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cxrloc.evaluation.localization.hits import is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
+from cxrloc.files.structured import read_json, unlike
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import (
@@ -119,10 +119,8 @@ def _has_box(annotations: Sequence[object], finding: str) -> bool:
 def _rule(run: Path) -> MatchRule:
     """The rule of a run whose threshold is nearest to 0.5."""
     path = run / "run.json"
-    try:
-        rules = [MatchRule(**rule) for rule in json.loads(path.read_text())["protocol"]["rules"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CxrlocError(f"{path}: not the run card of `cxrloc bench` ({error})") from error
+    with unlike(path, "the run card of `cxrloc bench`"):
+        rules = [MatchRule(**rule) for rule in read_json(path)["protocol"]["rules"]]
     return min(rules, key=lambda rule: abs(rule.threshold - 0.5))
 
 

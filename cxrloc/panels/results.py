@@ -1,6 +1,5 @@
 """Results on disk as panels read them: tables that commands wrote, and the names of runs."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.files import tables
+from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.tables import frame_of
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -31,10 +33,7 @@ def read_table(
         return pd.DataFrame(columns=pd.Index(columns))
     if not path.is_file():
         raise CxrlocError(f"{path}: no such file; `cxrloc {command}` writes it")
-    try:
-        frame = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CxrlocError(f"{path}: no CSV file that can be read ({error})") from error
+    frame = frame_of(tables.read_table(path))
     if missing := [column for column in columns if column not in frame.columns]:
         raise CxrlocError(
             f"{path}: no column {', '.join(missing)}; this takes {name} of `cxrloc {command}`"
@@ -75,10 +74,8 @@ def leaks(result: Path) -> bool:
         CxrlocError: the card cannot be read.
     """
     card = (result.parent if result.suffix == ".csv" else result) / "run.json"
-    try:
-        return card.is_file() and bool(json.loads(card.read_text(encoding="utf-8")).get(LEAKS))
-    except (ValueError, AttributeError) as error:
-        raise CxrlocError(f"{card}: not the run card of a command ({error})") from error
+    with unlike(card, "the run card of a command"):
+        return card.is_file() and bool(read_json(card).get(LEAKS))
 
 
 def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """What panels with radiographs are given: each path is recognised by what is in it."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.tables import frame_of, number_in, read_table, rows_of, table_rows
 from cxrloc.files.text import from_csv
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
@@ -75,11 +76,12 @@ def _with(found: Sources, path: Path) -> Sources:
     if path.is_dir() and any(path.rglob("*.npz")):
         return replace(found, maps=(*found.maps, path))
     if path.suffix.lower() in {".csv", ".tsv"}:
-        columns = set(pd.read_csv(path, nrows=0, sep=None, engine="python").columns)
+        columns = set(next(table_rows(path), (1, []))[1])
         if columns >= set(EXPLANATION_COLUMNS):
-            frame = pd.read_csv(path, dtype={"report_id": str}).fillna({"finding": ""})
-            for name in ("report_id", "phrase", "rule", "sentence"):
-                frame[name] = frame[name].astype(str).map(from_csv)
+            words = ("report_id", "finding", "phrase", "rule", "sentence")
+            frame = frame_of(read_table(path, EXPLANATION_COLUMNS), words)
+            for name in words:
+                frame[name] = frame[name].map(from_csv)
             said = {str(key): rows for key, rows in frame.groupby("report_id", sort=False)}
             return replace(found, explanations=found.explanations | said)
         if columns >= set(ARROW_COLUMNS):
@@ -97,10 +99,8 @@ def _with(found: Sources, path: Path) -> Sources:
 def _data_of(run: Path) -> Path:
     """The data that a run of `bench` was scored on."""
     card = run / "run.json"
-    try:
-        data = Path(json.loads(card.read_text(encoding="utf-8"))["data"]["name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CxrlocError(f"{card}: not the run card of `cxrloc bench` ({error!r})") from error
+    with unlike(card, "the run card of `cxrloc bench`"):
+        data = Path(read_json(card)["data"]["name"])
     if not data.exists():
         raise CxrlocError(
             f"{run} was scored on {data}, which is no file or folder here: name its images too "
@@ -130,11 +130,9 @@ def _with_reports(found: Sources, path: Path) -> Sources:
 
 def _read_arrows(path: Path) -> dict[str, list[tuple[float, float]]]:
     arrows: dict[str, list[tuple[float, float]]] = {}
-    frame = pd.read_csv(path, dtype={"image": str})
-    for image_id, x, y in frame[list(ARROW_COLUMNS)].itertuples(index=False):
-        if not np.isfinite([x, y]).all():
-            raise CxrlocError(f"{path}: the arrow of {image_id} needs finite x and y")
-        arrows.setdefault(image_id, []).append((float(x), float(y)))
+    for where, cells in rows_of(read_table(path, ARROW_COLUMNS)):
+        point = (number_in(where, "x", cells["x"]), number_in(where, "y", cells["y"]))
+        arrows.setdefault(cells["image"], []).append(point)
     return arrows
 
 
