@@ -82,13 +82,17 @@ def published_findings(name: str) -> tuple[str, ...]:
 def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The findings that the means of published tables are over, by a name for such a mean.
 
-    A mean stands beside a mean over the same findings only.
+    A mean stands beside a mean over the same findings only. Of several tables with the same
+    findings the first gives the name.
 
     >>> published_means(["pham2019:1", "wang2017:17"])["mean of pham2019:1"]
     ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Effusion')
     """
-    means = {name: _averaged(published(name)) for name in names}
-    return {f"mean of {name}": findings for name, findings in means.items() if findings}
+    means: dict[frozenset[str], tuple[str, tuple[str, ...]]] = {}
+    for name in dict.fromkeys(names):
+        if findings := _averaged(published(name)):
+            means.setdefault(frozenset(findings), (f"mean of {name}", findings))
+    return dict(means.values())
 
 
 def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrloc.evaluation.published import cited, published
+from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.evaluation.published import cited, published, published_means
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of
 from cxrloc.panels.results import chosen_findings, read_table
@@ -32,7 +33,12 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
     """
     own = _ranges([read_table(path, "auc.csv", _COLUMNS, "classify") for path in results])
     findings = chosen_findings([f for f in own.index if f != "mean"], request.findings)
-    others = _published(request.beside, findings)
+    defined = set(own.index[own["auc"].notna()])
+    averaged = [f for f in findings if f in defined and f not in ATTRIBUTES]
+    if request.findings and averaged:
+        # The mean in the file is over all findings: over the chosen ones it has no interval.
+        own.loc["mean"] = [own.loc[averaged, "auc"].mean(), np.nan, np.nan]
+    others = _published(request.beside, findings, averaged)
     own = own.loc[[*findings, *(["mean"] if "mean" in own.index else [])]]
     shown = pd.concat([own[["auc"]], others], axis=1).loc[own.index]
     mean = shown.mean(axis=1)
@@ -87,11 +93,19 @@ def _ranges(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def _published(tables: Sequence[str], findings: Sequence[str]) -> pd.DataFrame:
-    """AUCs of published tables, a column per setting, a row per finding shown and for the mean."""
+def _published(
+    tables: Sequence[str], findings: Sequence[str], averaged: Sequence[str]
+) -> pd.DataFrame:
+    """AUCs of published tables, a column per setting, a row per finding shown and for the mean.
+
+    A published mean is shown where it is over the same findings as the mean beside it.
+    """
     columns = {}
     for name in tables:
         numbers = published(name)
+        means = published_means([name]).values()
+        if not any(set(own) == set(map(standard_finding, averaged)) for own in means):
+            numbers = numbers[numbers["finding"] != "mean"]
         for setting, part in numbers[numbers["metric"] == "auc"].groupby("setting", sort=False):
             places = map(standard_finding, part["finding"])
             values = dict(zip(places, part["value"], strict=True))

@@ -70,7 +70,9 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
 def draw_precision_cdf(results: Sequence[Path], request: FigureRequest) -> Figure:
     """Share of images up to each ranking precision, for those with two findings or more.
 
-    Source: Dong et al. 2017, figure 8 (VGG and ResNet). A curve per run, with its mean.
+    Source: Dong et al. 2017, figure 8 (VGG and ResNet). A curve per run, with its mean. Of a run
+    with `classify --operating-point` the precision is that of the list of findings above it, as
+    in the paper's task 3; otherwise all findings are on the list.
 
     Raises:
         CxrlocError: no image of a run has two findings.
@@ -79,11 +81,14 @@ def draw_precision_cdf(results: Sequence[Path], request: FigureRequest) -> Figur
     columns = ("findings", "image_ranking_precision")
     for place, (path, name) in enumerate(zip(results, run_names(results), strict=True)):
         frame = read_table(path, "image_precision.csv", columns, "classify")
-        values = frame.loc[frame["findings"] >= 2, "image_ranking_precision"].to_numpy(float)
+        listed = "image_list_precision" in frame.columns
+        column = "image_list_precision" if listed else "image_ranking_precision"
+        values = frame.loc[frame["findings"] >= 2, column].to_numpy(float)
         if not values.size:
             raise CxrlocError(f"{path}: no image has two findings")
         x, share = cumulative_shares(values)
         label = f"{name}: mean {values.mean():.3f} of {values.size:,}"
+        label += ", lists above the operating point" if listed else ""
         axes.step(
             np.array([0, *x, 1]),
             np.array([0, *share, 1]),

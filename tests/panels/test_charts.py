@@ -1,8 +1,10 @@
 """Every chart on small results: fit to print in both widths, and what is drawn where."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.patches import PathPatch, Wedge
 
@@ -82,3 +84,44 @@ def test_a_character_of_no_font_is_an_error_that_names_the_package(tmp_path: Pat
     path.write_text("cluster,medoid,reports,clause,count\n1,\ue000\ue000,3,\ue000\ue000,3\n")
     with pytest.raises(CxrlocError, match="fonts-noto-cjk"), figure_style():
         ink(PANELS["clusters"].draw([path], FigureRequest()))
+
+
+def test_a_published_mean_is_drawn_beside_a_mean_of_the_same_findings_only(tmp_path: Path) -> None:
+    five = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion"]
+    rows = [f"{f},all,image,9,4,5,20,0.{i + 5},0.4,0.9," for i, f in enumerate([*five, "Mass"])]
+    header = "finding,group,unit,n,positives,negatives,divisor,auc,auc_low,auc_high,note"
+    mean = "mean,all,image,9,,,6,0.75,0.7,0.8,"
+    (tmp_path / "auc.csv").write_text("\n".join([header, *rows, mean]) + "\n")
+
+    def drawn(findings: tuple[str, ...]) -> tuple[float, float]:
+        """The own and the published AUC of the row of the mean, which is the lowest."""
+        request = FigureRequest("double", findings, beside=("pham2019:2",))
+        (axes,) = PANELS["auc-ranking"].draw([tmp_path], request).axes
+        own = next(line for line in axes.lines if list(line.get_ydata()) == [0])
+        other = next(line for line in axes.lines if line.get_fillstyle() == "none")
+        return float(own.get_xdata()[0]), float(other.get_xdata()[0])
+
+    own, other = drawn(())
+    assert own == 0.75
+    assert np.isnan(other)  # six findings against Pham's five
+    assert drawn(tuple(five)) == (pytest.approx(0.7), 0.94)
+
+
+def test_one_output_is_drawn_as_a_matrix_of_two_classes(tmp_path: Path) -> None:
+    names = ("No Finding", "Abnormal")
+    rows = [f"{a},{b},{n}" for (a, b), n in zip(product(names, names), (3, 1, 0, 4), strict=True)]
+    (tmp_path / "single_findings.csv").write_text("\n".join(["finding,called,units", *rows]) + "\n")
+    figure = PANELS["confusion"].draw([tmp_path], FigureRequest())
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["No Finding (4)", "Abnormal (4)"]
+
+
+def test_precision_of_lists_above_an_operating_point_is_drawn_where_there_is_one(
+    tmp_path: Path,
+) -> None:
+    rows = "a,2,1.0,0.5\nb,2,0.5,0.25\n"
+    header = "unit,findings,image_ranking_precision,image_list_precision\n"
+    (tmp_path / "image_precision.csv").write_text(header + rows)
+    figure = PANELS["precision-cdf"].draw([tmp_path], FigureRequest())
+    label = "mean 0.375 of 2, lists above the operating point"
+    assert figure.axes[0].get_lines()[0].get_label().endswith(label)

@@ -50,9 +50,11 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
             (an index, a patient's id) are left out. None for a file of this package: all columns
             are findings.
 
+    Equal rows count once.
+
     Raises:
-        CxrlocError: a column or a number is missing, no column is a finding, or two columns are
-            of one finding; the message names file, row and column.
+        CxrlocError: a column or a number is missing, no column is a finding, two columns are of
+            one finding, or two rows of one image differ; the message names file, row and column.
     """
     hint = "probabilities have a column `image` and one column per finding"
     table = read_table(path, (IMAGE,), hint=hint)
@@ -72,8 +74,16 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
         if not cell:
             raise CxrlocError(f"{row_name(table, index)}: it names no image")
     scores = [_numbers(table, name) for name in kept]
-    image_ids = tuple(image_id_of(from_csv(cell)) for cell in table.columns[IMAGE])
-    return Predictions(image_ids, tuple(kept.values()), np.array(scores).T.reshape(-1, len(kept)))
+    image_ids = [image_id_of(from_csv(cell)) for cell in table.columns[IMAGE]]
+    rows = np.array(scores).T.reshape(-1, len(kept))
+    first: dict[str, int] = {}
+    for index, image_id in enumerate(image_ids):
+        if not np.array_equal(rows[first.setdefault(image_id, index)], rows[index]):
+            raise CxrlocError(
+                f"{row_name(table, index)}: image {image_id} is there twice, with other numbers "
+                f"than in row {table.numbers[first[image_id]]}; keep one row"
+            )
+    return Predictions(tuple(first), tuple(kept.values()), rows[[*first.values()]])
 
 
 def match_predictions(

@@ -18,6 +18,12 @@ def test_predictions_come_back_exactly(tmp_path):
     assert (back.probabilities.astype(np.float32) == scores).all()
 
 
+def test_equal_rows_of_an_image_count_once(tmp_path):
+    (tmp_path / "p.csv").write_text("image;Mass\nb;0,5\na;0,25\nb.png;0,5\n")
+    read = read_predictions(tmp_path / "p.csv")
+    assert (read.image_ids, read.probabilities.tolist()) == (("b", "a"), [[0.5], [0.25]])
+
+
 def test_an_image_may_be_named_with_its_suffix(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("image,Mass\n00000001_000.png,0.5\n1.2.840,0.5\n")
@@ -35,6 +41,7 @@ def test_an_image_may_be_named_with_its_suffix(tmp_path):
         ("image,Mass\na,0.5\n,0.5\n", "row 3: it names no image"),
         ("image,Infiltrate,Infiltration\na,0.5,0.5\n", "two columns are of Infiltration"),
         ("", "no column image"),
+        ("image,Mass\na,0.5\na.png,0.4\n", "row 3: image a is there twice.* than in row 2"),
     ],
 )
 def test_a_broken_file_is_named_with_row_and_rule(tmp_path, text, message):
