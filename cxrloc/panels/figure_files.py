@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from cxrloc.files.whole import whole_file
 from cxrloc.types import UsageError
 
 FORMATS = {
@@ -41,4 +42,5 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
         CxrlocError: a character is in no font that is installed (see `figure_style`).
     """
     for path in paths:
-        figure.savefig(path, metadata=FORMATS[path.suffix.lower()])
+        with whole_file(path) as part:
+            figure.savefig(part, metadata=FORMATS[path.suffix.lower()])

@@ -11,6 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from cxrloc.files.whole import write_text
+
 _FOLDER = files("cxrloc.report_page")
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', flags=re.MULTILINE)
 _EXPORT = re.compile(r"^export (function|const) (\w+)", flags=re.MULTILINE)
@@ -35,7 +37,7 @@ def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
         script=script,
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def bundle(entry: str) -> str:
