@@ -1,4 +1,4 @@
-"""Conditional training: a finding is learned where its parents in the label tree are present.
+"""Conditional training: a finding is learned from images that have its parent in the label tree.
 
 Pham et al. 2019, section 3.2, after Chen et al. 2019: stage 1 trains the network on such labels,
 stage 2 its last layer on all.

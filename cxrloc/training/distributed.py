@@ -44,7 +44,7 @@ def processes(device: torch.device) -> Iterator[torch.device]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
-        dist.barrier()  # who leaves while another still works may bring its connections down
+        dist.barrier()  # a process that ends early may break the connections of the others
     finally:
         dist.destroy_process_group()
 
@@ -102,7 +102,7 @@ def summed(values: Tensor) -> Tensor:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What process 0 makes, in every process: files need to be on its host alone.
+    """The result of `make` in process 0, sent to every process: only its host needs the files.
 
     Raises:
         CxrlocError: process 0 cannot make it, for the reason that it gives.
@@ -242,7 +242,7 @@ class _Sum(torch.autograd.Function):
 
 
 def own_share(items: Sequence[T]) -> Sequence[T]:
-    """Every `world_size()`-th item, from `rank()` on: each item belongs to one process.
+    """The items of this process: every `world_size()`-th one, from number `rank()` on.
 
     >>> own_share("abc")
     'abc'
@@ -251,7 +251,7 @@ def own_share(items: Sequence[T]) -> Sequence[T]:
 
 
 def gathered(own: Tensor, count: int) -> Tensor:
-    """Rows that the processes made of their `own_share` of `count` items, in the items' order.
+    """The rows that all processes made of their `own_share`, in the order of the items.
 
     No item is lost or doubled, whether or not the processes share them evenly.
 

@@ -50,7 +50,13 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
 
 
 def fill(network: Network, weights: str) -> None:
-    """What `start` does before it looks at images; all that it refuses is refused here."""
+    """Copy first weights into a network, in place, without setting batch normalisation.
+
+    Everything that `start` refuses is refused here, before any image is needed.
+
+    Raises:
+        CxrlocError: the weights cannot be had or do not fit the backbone.
+    """
     kind = _kind_of(weights)
     if kind == "models":
         _start_from_models(network, weights)
@@ -59,7 +65,7 @@ def fill(network: Network, weights: str) -> None:
 
 
 def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "models"]:
-    """What first weights are: none, torchvision's, a file of another package, or our models'.
+    """The kind of first weights: none, torchvision's, a file of another package, or our models'.
 
     Raises:
         CxrlocError: a file is not whole.
@@ -77,7 +83,7 @@ def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "m
 
 
 def earlier_models(weights: str) -> list[Model]:
-    """The models that first weights are of: whoever trained them has trained what follows.
+    """The models that first weights come from; their training patients count for what is trained.
 
     >>> earlier_models("imagenet")
     []
@@ -89,7 +95,7 @@ def earlier_models(weights: str) -> list[Model]:
 
 
 def weights_sha256(weights: str) -> str:
-    """Of the file of first weights, or of each model; empty where there is none on this disk.
+    """The SHA-256 of the file of first weights, or of each model; empty where there is no file.
 
     >>> weights_sha256("scratch")
     ''
@@ -111,7 +117,7 @@ def _has_no_card(path: Path) -> bool:
 
 
 def _start_from_models(network: Network, weights: str) -> None:
-    """From the one that the weights name, or a DualNet's trunks from one each."""
+    """Start from the one model that the weights name, or a DualNet from a model for each view."""
     models = earlier_models(weights)
     if len(models) == 1:
         _start_from_model(network, models[0], weights)

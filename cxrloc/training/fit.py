@@ -1,4 +1,4 @@
-"""The training loop: batches in, a network and its history out; resumable to the bit on a CPU."""
+"""The training loop. On a CPU a resumed run gives the same weights to the bit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,14 +35,14 @@ Validate = Callable[[nn.Module], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a training run leaves its traces.
+    """The folder of a training run, and what identifies the run.
 
     Attributes:
         out: folder of metrics.csv, last.ckpt and best.ckpt, made if absent. Of several processes
             the first writes and reads them; the others need not see its disk.
         resume: go on from `out`/last.ckpt.
-        identity: recipe and data as plain values: a checkpoint of others is refused, and so is
-            a process that has others.
+        identity: recipe and data as plain values. A checkpoint, or a process, with other values
+            is refused.
         watch: called about once a second.
     """
 
@@ -67,7 +67,7 @@ def fit(
             depend on the step alone.
         validate: called with the network whose weights are kept; its numbers become columns.
         config: the recipe, with its steps resolved.
-        run: where to, and who watches.
+        run: the folder, and the function that is told of progress.
 
     Returns:
         The network to keep, in evaluation mode: the best by validation loss, or the last.
@@ -100,7 +100,7 @@ def fit(
 
 
 def _first_state(parts: Parts, run: Run) -> State:
-    """Where to begin: at the checkpoint of process 0 if there is one, else at the start."""
+    """The state to begin with: that of the checkpoint on the disk of process 0, or a new one."""
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = from_first(partial(last_checkpoint, run.out / "last.ckpt", run.resume))
     found = first_difference(from_first(lambda: run.identity), run.identity)
@@ -114,7 +114,7 @@ def _first_state(parts: Parts, run: Run) -> State:
 def _validate(
     parts: Parts, validate: Validate, config: FitConfig, run: Run, losses: Losses
 ) -> None:
-    """A row of the history; the best weights so far are put by."""
+    """Add a row to the history, and write the weights if they are the best so far."""
     state, kept = losses.state, _plain(parts.kept).eval()
     rate = learning_rate(state.step - 1, config, state.history)
     row = {"step": state.step, "learning_rate": rate, **losses.take(), **validate(kept)}
@@ -132,7 +132,7 @@ def _stopped(state: State, config: FitConfig) -> bool:
 
 
 def _finished(parts: Parts, config: FitConfig, run: Run) -> nn.Module:
-    """The network to keep, by the weights that process 0 has of it."""
+    """The network to keep, with the weights that process 0 has kept."""
     kept = _plain(parts.kept)
 
     def weights() -> dict[str, Tensor]:
@@ -145,5 +145,5 @@ def _finished(parts: Parts, config: FitConfig, run: Run) -> nn.Module:
 
 
 def _plain(network: nn.Module) -> nn.Module:
-    """The network itself, out of its average."""
+    """The network itself where it stands inside its average."""
     return network.module if isinstance(network, AveragedModel) else network

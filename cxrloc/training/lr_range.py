@@ -22,7 +22,7 @@ DIVERGED = 4.0
 
 @dataclass(frozen=True, slots=True)
 class RangeConfig:
-    """From where to where the learning rate rises.
+    """The range and the shape of the ramp.
 
     Attributes:
         lowest: learning rate of the first step.
@@ -88,9 +88,9 @@ class RangePoint(NamedTuple):
 def lr_range(
     network: nn.Module, batches: Batches, fit: FitConfig, config: RangeConfig
 ) -> Iterator[RangePoint]:
-    """Train a network while the learning rate rises; ends early where the loss diverges.
+    """Yields the loss of each step while the learning rate rises; ends where the loss diverges.
 
-    Its steps are those of `fit`, but for their rate.
+    The steps are those of `fit` with other learning rates.
 
     Smith 2017, Cyclical Learning Rates, section 3.3; Rubin et al. 2018, section 6: the boundaries
     of a cyclic learning rate are where the loss begins to fall and where it no longer does.
@@ -100,7 +100,7 @@ def lr_range(
         network: gives (logits, features), in place; its weights are of no use afterwards.
         batches: from a step on, the forward passes of each step (as `fit`).
         fit: as `fit` takes it; weights are not averaged.
-        config: from where to where.
+        config: the ramp.
 
     Yields:
         One point per step.

@@ -1,4 +1,4 @@
-"""What is learned and how fast: optimizers, and parts of a network that are frozen or slower."""
+"""Optimizers, and the learning rate and weight decay of each part of a network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,9 +40,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups of parameters, each with its weight decay and its factor of the learning rate.
 
-    Weights decay; biases and normalisation (one axis) do not. What is in a part of that name
-    learns at `backbone_rate` times the rate of the rest; at 0 it is frozen. The first
-    `frozen_layers` of its children are frozen at any rate.
+    Weights decay; biases and normalisation, which have one axis, do not. The backbone learns at
+    `backbone_rate` times the rate of the other layers; at 0 it is frozen. The first
+    `frozen_layers` layers of the backbone are frozen at any rate.
 
     >>> groups = parameter_groups(nn.Linear(2, 1), weight_decay=0.1, backbone_rate=1.0)
     >>> [(len(group["params"]), group["weight_decay"], group["factor"]) for group in groups]
@@ -68,7 +68,7 @@ def set_training(
     frozen_normalisation: bool,
     frozen_layers: int = 0,
 ) -> None:
-    """Training mode, but for what is frozen: its statistics must not move either."""
+    """Set training mode, except for frozen layers, whose statistics must not move either."""
     network.train()
     for name, module in network.named_modules():
         frozen = _rate(name, backbone_rate, frozen_layers) == 0

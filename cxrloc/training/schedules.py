@@ -1,7 +1,6 @@
-"""Learning rates: functions of how far training is.
+"""Learning rates as functions of the step and of the validation losses so far.
 
-All of them are computed anew from the step and the validation losses so far, so that a resumed run
-needs no state of theirs.
+A schedule keeps no state of its own, so a resumed run needs none.
 """
 
 import math
@@ -13,7 +12,7 @@ from cxrloc.types import CxrlocError
 
 
 class Progress(NamedTuple):
-    """How far training is when a learning rate is asked for.
+    """How far training has come when a learning rate is computed.
 
     Attributes:
         step: batches learned from.
@@ -45,7 +44,7 @@ class ScheduleConfig:
         decay_every: steps between two cuts of "step".
         decay_every_epochs: the same in epochs.
         decay: factor of each cut of "step" and "plateau".
-        patience: validations without improvement that "plateau" bears before it cuts.
+        patience: validations without improvement after which "plateau" waits for one more to cut.
 
     Raises:
         CxrlocError: a value is out of its range, one that the schedule needs is missing, or a
@@ -107,7 +106,7 @@ def in_steps(config: ScheduleConfig, steps_per_epoch: int) -> ScheduleConfig:
 
 
 def constant(progress: Progress, config: ScheduleConfig) -> float:
-    """The same all along.
+    """The same rate at every step.
 
     >>> constant(Progress(step=7, steps=9), ScheduleConfig(0.5, "constant"))
     0.5
@@ -116,7 +115,7 @@ def constant(progress: Progress, config: ScheduleConfig) -> float:
 
 
 def step_decay(progress: Progress, config: ScheduleConfig) -> float:
-    """Cut by a factor every so many steps.
+    """The rate, cut by a factor after every `decay_every` steps.
 
     >>> config = ScheduleConfig(8.0, "step", decay_every=2, decay=0.5)
     >>> [step_decay(Progress(step, steps=6), config) for step in range(6)]

@@ -21,7 +21,7 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Parts(NamedTuple):
-    """What a checkpoint holds.
+    """The objects whose state a checkpoint holds.
 
     Attributes:
         network: gives (logits, features).
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(network: nn.Module, config: FitConfig) -> Parts:
-    """A network, on the device to train on, with what moves its weights."""
+    """A network, on the device to train on, with its average, optimizer and loss scaler."""
     device = next(network.parameters()).device
     groups = parameter_groups(
         network, config.weight_decay, config.backbone_rate, config.frozen_layers
@@ -67,16 +67,16 @@ def take_step(
     step: int,
     rate: float,
 ) -> list[Tensor]:
-    """Learn from the images of one step, in place.
+    """Train on the images of one step, in place.
 
     Random numbers (dropout) depend on seed, step and process alone.
 
     Args:
         forward: the network itself, or joined with those of the other processes.
-        parts: what moves.
+        parts: of `parts_of`.
         passes: of the step.
-        config: how.
-        step: steps done before.
+        config: how the network is trained.
+        step: number of the step, from 0.
         rate: learning rate of the step.
 
     Returns:
@@ -104,7 +104,7 @@ def _seed(seed: int, step: int) -> int:
 
 
 def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Gradients are summed over the processes once a step, in its last pass."""
+    """A block after which gradients are summed over the processes only if the pass is the last."""
     if isinstance(forward, DistributedDataParallel) and not last:
         return forward.no_sync()
     return nullcontext()

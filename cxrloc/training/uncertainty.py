@@ -1,7 +1,7 @@
-"""What an uncertain label (-1 in CheXpert's coding) teaches.
+"""Policies for uncertain labels (-1 in CheXpert's coding).
 
-A policy is a function of the labels and a generator: 1, 0, -1 or NaN (unknown, stays) in; 1, 0,
-something between them, or NaN (costs nothing in any loss) out.
+A policy is a function of labels and a generator. Labels of 1, 0 and NaN (unknown) stay. A label of
+-1 becomes 1, 0, a number between them, or NaN, which costs nothing in any loss.
 """
 
 from collections.abc import Callable

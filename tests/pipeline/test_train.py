@@ -151,6 +151,15 @@ def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     assert card.operating_points.keys() == {"Mass"}
 
 
+def test_the_same_training_gives_the_same_file_byte_for_byte(
+    trained: tuple[Path, Result], command: list[str], tmp_path: Path
+) -> None:
+    done = run(*command, "--out", tmp_path / "again", "--quiet")
+    assert done.exit_code == 0, done.output
+    first, again = trained[0] / "model.safetensors", tmp_path / "again/model.safetensors"
+    assert first.read_bytes() == again.read_bytes()
+
+
 def test_prevalence_per_part_and_the_scores_are_shown(trained: tuple[Path, Result]) -> None:
     out, done = trained
     for shown in ("train", "validation", "patients", "Effusion", "mean_auc", "step 9 of 9: loss"):
