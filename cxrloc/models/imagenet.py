@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -64,6 +65,26 @@ def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint
         tensor.copy_(new)
 
 
+def _state_dict(content: Any) -> Mapping[str, Tensor]:
+    """The content of a file, if it is tensors by name; some tools put these under a key.
+
+    Raises:
+        ValueError: it is something else.
+
+    >>> list(_state_dict({"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}))
+    ['conv1.weight']
+    """
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    tensors = isinstance(content, Mapping) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    )
+    if not tensors:
+        raise ValueError("it holds no tensors by name: save network.state_dict()")
+    return content
+
+
 def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
     """The state dict of a whole classifier."""
     record = BACKBONES[backbone]
@@ -80,7 +101,7 @@ def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
             )
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return _state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except OSError as error:
         raise CxrlocError(
             f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "

@@ -78,6 +78,11 @@ def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "m
     if weights == "imagenet":
         return "imagenet"
     path = Path(weights)
+    if path.suffix == ".ckpt":
+        raise CxrlocError(
+            f"{path}: a checkpoint goes on with its own training (--resume): start another one "
+            "from the model.safetensors beside it"
+        )
     ours = path.suffix not in (".pt", ".pth") and not _has_no_card(path)
     return "models" if ours else "imagenet_file"
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -6,7 +8,8 @@ from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import write_model
-from cxrloc.training.first_weights import _is_folded, earlier_models, start
+from cxrloc.training.first_weights import _is_folded, earlier_models, fill, start
+from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize(("variance", "folded"), [(1.0, True), (1 - 1e-5, True), (0.9, False)])
@@ -42,3 +45,25 @@ def test_outputs_of_known_findings_are_kept_wherever_they_stand_and_others_begin
     assert torch.equal(second.prediction.weight[1], nodule)
     backbone = "backbone.0.weight"
     torch.testing.assert_close(own[backbone], given[backbone], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param([1, 2], id="a list"),
+        pytest.param({1: torch.zeros(2)}, id="numbers for names"),
+        pytest.param({"conv1.weight": "text"}, id="text for tensors"),
+        pytest.param({"model": torch.zeros(2), "epoch": 3}, id="other things beside a tensor"),
+    ],
+)
+def test_a_file_of_torch_without_weights_is_one_line(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "mine.pth")
+    network = Localizer(LocalizerConfig("small_resnet", ("Mass",)))
+    with pytest.raises(CxrlocError, match=r"mine\.pth: .*no tensors by name") as said:
+        fill(network, str(tmp_path / "mine.pth"))
+    assert "\n" not in str(said.value)
+
+
+def test_a_checkpoint_of_a_training_is_no_first_weights(tmp_path: Path) -> None:
+    with pytest.raises(CxrlocError, match=r"--resume\): start another one from the model\.safet"):
+        fill(Localizer(LocalizerConfig("small_resnet", ("Mass",))), str(tmp_path / "last.ckpt"))
