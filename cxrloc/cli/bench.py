@@ -116,6 +116,9 @@ def bench(
     batch_size: BatchSize = 8,
     workers: Workers = 2,
     seed: Seed = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print all tables, also by view and of other metrics.")
+    ] = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -168,49 +171,57 @@ def bench(
         )
         show_warnings(f"{text} ({n} images)" for text, n in result.claims.warnings.items())
         if not quiet:
-            show_bench(result, folder)
+            show_bench(result, folder, everything)
         exit_on(result.claims.failures)
 
 
-def show_bench(result: Any, out: Path) -> None:
-    """What was scored, by which model, on how much of the data; then the scores."""
+def show_bench(result: Any, out: Path, everything: bool) -> None:
+    """Ten lines of what came out, then Wang's two tables; with `everything` the rest too."""
+    from cxrloc.evaluation.localization.headline import headline_lines
     from cxrloc.evaluation.localization.tables import means_table
     from cxrloc.files.table_writer import terminal_table
 
     run, scores = result.run, result.scores
     screen = console()
+    screen.width = min(screen.width, 100)
     missing = len(run["missing_images"]) + len(run["failed_images"])
-    screen.print(
-        f"{model_line(run)}Boxes from: {run['boxes_from']}. Data: {run['data']['name']}.\n"
-        f"{scores.images} of {run['data']['images']} images scored, {missing} missing; "
-        f"{run['scored_images_without_box']} of them have no box "
-        f"(--boxes-for {scores.population}); "
-        f"{scores.boxes} of {run['data']['boxes']} boxes. Not scored: {scores.left_out} "
-        f"boxes on pairs outside the population, {run['degenerate_maps'] or 0} degenerate maps; "
-        f"{run['scored_pairs_without_map'] or 0} scored pairs have no map.",
-        sep="\n",
-        highlight=False,
-    )
-    for table in scores_tables(scores, result.readings):
+    without_box = run["scored_images_without_box"]
+    rule = f"; box rule {scores.box_rule}" if scores.box_rule else ""
+    lines = [
+        f"{model_line(run)}Boxes from: {run['boxes_from']}{rule}",
+        f"Data: {run['data']['name']}: {scores.images} of {run['data']['images']} images scored, "
+        f"{missing} missing, {without_box} of them without a box; {scores.boxes} of "
+        f"{run['data']['boxes']} boxes (--boxes-for {scores.population})",
+        f"Not scored: {scores.left_out} boxes on other pairs, {run['degenerate_maps'] or 0} "
+        f"degenerate maps; {run['scored_pairs_without_map'] or 0} scored pairs have no map",
+        *headline_lines(scores),
+        f"Tables, boxes and run.json are in {out}" + ("" if everything else "; --all prints them"),
+    ]
+    screen.print(*lines, sep="\n", highlight=False)
+    for table in scores_tables(scores, result.readings, everything):
         screen.print(terminal_table(table))
-    # With blanks, so that a narrow terminal breaks long names between words.
-    means = means_table(result.metrics)
-    screen.print(terminal_table(means.map(lambda cell: cell.replace("_", " "))))
+    if everything:
+        # With blanks, so that a narrow terminal breaks long names between words.
+        means = means_table(result.metrics)
+        screen.print(terminal_table(means.map(lambda cell: cell.replace("_", " "))))
     show_frame(result.beside)
-    screen.print(f"Tables, boxes and run.json are in {out}", highlight=False)
 
 
 def scores_tables(
-    scores: "LocalizationScores", readings: "Sequence[Measurement]"
+    scores: "LocalizationScores", readings: "Sequence[Measurement]", everything: bool
 ) -> "list[DataFrame]":
-    """By criterion, accuracy of each finding, then means: model, controls, views, readings."""
+    """By criterion, accuracy of each finding, then means: model, controls, views, readings.
+
+    Views are shown with `everything` alone, readings wherever they were asked for.
+    """
     from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY
     from cxrloc.evaluation.localization.tables import by_view, localization_frame, rows_of
 
     measured = scores.measurements
     own = localization_frame(rows_of(measured))
     means = {f"control {name}": rows_of(measured, name) for name in scores.controls}
-    means |= {f"view {view}": rows for view, rows in by_view(measured).items()}
+    if everything:
+        means |= {f"view {view}": rows for view, rows in by_view(measured).items()}
     if readings:
         means |= {f"box rule {name}": rows_of(readings, name) for name in (EXACT, *SENSITIVITY)}
     others = {name: localization_frame(rows) for name, rows in means.items()}

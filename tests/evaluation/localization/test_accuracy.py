@@ -1,18 +1,24 @@
 """The counting rule of Wang et al. 2017 on sets that a hand can count."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrloc.cli.bench import bench as bench_command
+from cxrloc.cli.heatmap import heatmap as heatmap_command
 from cxrloc.evaluation.localization.accuracy import (
     PUBLISHED_RULES,
     accuracy_metric,
     count_boxes,
     measure_counts,
 )
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import Population, place_detections, scored_pairs
 from cxrloc.evaluation.localization.tables import grid
+from cxrloc.evaluation.published import published
 from cxrloc.types import (
     Annotation,
     Box,
@@ -244,3 +250,22 @@ def test_a_patient_drawn_twice_counts_twice() -> None:
     values = accuracy_metric(pairs, counts, [MatchRule("iou", 0.5)]).values
     assert values is not None
     np.testing.assert_allclose(values(weights), [[1 / 3, 2 / 4, 0.0]])
+
+
+def test_the_default_rules_are_those_of_tables_4_and_7() -> None:
+    """Wang et al. 2017: IoBB up to .9 with .25 among them, IoU up to .7; strict thresholds."""
+    by_table = {"wang2017:4": "iobb", "wang2017:7": "iou"}
+    printed = [
+        MatchRule(criterion, float(threshold))
+        for name, criterion in by_table.items()
+        for threshold in published(name)["threshold"].unique()
+    ]
+    assert tuple(printed) == PUBLISHED_RULES == ScoringProtocol().rules
+    assert MatchRule("iobb", 0.25) in PUBLISHED_RULES
+    assert MatchRule("iou", 0.7) in PUBLISHED_RULES
+
+
+def test_the_default_thresholds_of_the_box_rule_are_60_and_180() -> None:
+    assert ScoringProtocol().box_thresholds == (60.0, 180.0)
+    for command in (bench_command, heatmap_command):
+        assert inspect.signature(command).parameters["threshold"].default == [60.0, 180.0]

@@ -1,0 +1,90 @@
+"""What a scored run comes to, in a few lines that a terminal or a page begins with."""
+
+from collections.abc import Sequence
+
+from cxrloc.evaluation.localization.scores import LocalizationScores, difference_of
+from cxrloc.evaluation.localization.tables import CRITERION_NAMES, excludes_0
+from cxrloc.types import Measurement
+
+NEAREST = {"iobb": 0.25, "iou": 0.3}
+"""The threshold of each criterion that the headline is about, or the nearest one asked for."""
+
+_CONTROLS = {
+    "permuted": "the model's own boxes on other patients with the finding",
+    "prior_medoid": "a fixed box per finding, drawn on other patients",
+    "random": "boxes of random maps",
+}
+"""Controls that the verdict names, the fairest first."""
+
+
+def headline_lines(scores: LocalizationScores) -> list[str]:
+    """Accuracy at one IoBB and one IoU rule with intervals, false positives, controls, a verdict.
+
+    All numbers are means over the findings.
+    """
+    means = {
+        (row.metric, row.match, row.subject): row
+        for row in scores.measurements
+        if row.finding == "mean" and row.group == "all"
+    }
+    matches = [
+        match
+        for criterion in NEAREST
+        if (match := _nearest([m for metric, m, s in means if metric == "accuracy"], criterion))
+    ]
+    lines = []
+    for match in matches:
+        own = means["accuracy", match, ""]
+        lines.append(
+            f"Accuracy at {_in_words(match)}: {_with_interval(own)}, mean of "
+            f"{len(own.averaged)} findings"
+        )
+    afp = means["afp", matches[0], ""]
+    per_heatmap = means.get(("false_positives_per_heatmap", matches[0], ""))
+    behind = f"; {per_heatmap.value:.2f} per scored heatmap" if per_heatmap else ""
+    lines.append(f"False positives at {_in_words(matches[0])}: AFP {afp.value:.3f}{behind}")
+    for match in matches:
+        cells = [
+            f"{name} {means['accuracy', match, name].value:.3f}"
+            for name in scores.controls
+            if name != "oracle_map"
+        ]
+        lines.append(f"Controls at {_in_words(match)}: {', '.join(cells)}")
+    lines += [_verdict(means[key], match) for match in matches for key in _paired(scores, match)]
+    return lines
+
+
+def _paired(scores: LocalizationScores, match: str) -> list[tuple[str, str, str]]:
+    """The difference from the fairest control that the run has."""
+    names = [name for name in _CONTROLS if name in scores.controls]
+    return [("accuracy", match, difference_of("", name)) for name in names[:1]]
+
+
+def _verdict(paired: Measurement, match: str) -> str:
+    control = paired.subject.partition(" - ")[2]
+    value = paired.value or 0.0
+    if paired.low is None:
+        words = "compared, without an interval, with"
+    elif not excludes_0(paired):
+        words = "not told apart from"
+    else:
+        words = "better than" if value > 0 else "worse than"
+    interval = f", {paired.low:+.3f} to {paired.high:+.3f}" if paired.low is not None else ""
+    return f"At {_in_words(match)} {words} {_CONTROLS[control]}: {value:+.3f}{interval}"
+
+
+def _nearest(matches: Sequence[str], criterion: str) -> str | None:
+    own = [match for match in matches if match.startswith(f"{criterion} > ")]
+    asked = NEAREST[criterion]
+    return min(own, key=lambda m: abs(float(m.partition(" > ")[2]) - asked), default=None)
+
+
+def _in_words(match: str) -> str:
+    criterion, _, threshold = match.partition(" > ")
+    return f"{CRITERION_NAMES[criterion].removeprefix('T(').removesuffix(')')} > {threshold}"
+
+
+def _with_interval(row: Measurement) -> str:
+    if row.low is None or row.high is None:
+        return f"{row.value:.3f}"
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
