@@ -11,6 +11,7 @@ from cxrloc.cli.options import (
     BatchSize,
     Device,
     LogJson,
+    MaxMegapixels,
     Method,
     Models,
     NewOut,
@@ -57,6 +58,7 @@ def heatmap(
         ),
     ] = False,
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
+    max_megapixels: MaxMegapixels = 80.0,
     write: Annotated[
         str,
         typer.Option(
@@ -101,6 +103,7 @@ def heatmap(
             models=tuple(model or [DEFAULT_MODEL]),
             voi=voi,
             write=chosen_writers(kinds),
+            max_megapixels=max_megapixels,
             report=ReportSettings(top, tuple(threshold), products, below_operating_point, uids),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(

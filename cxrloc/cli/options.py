@@ -50,6 +50,12 @@ PairingChoice = Annotated[
         help="Of a study with several images of a view: first, last, or each frontal one.",
     ),
 ]
+MaxMegapixels = Annotated[
+    float,
+    typer.Option(
+        "--max-megapixels", min=0.001, help="Refuse images of more million pixels than this."
+    ),
+]
 Thresholds = Annotated[
     list[float],
     typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),

@@ -14,6 +14,7 @@ from cxrloc.cli.options import (
     FirstWeights,
     Fold,
     ImageCache,
+    MaxMegapixels,
     Out,
     Quiet,
     RecipeName,
@@ -43,6 +44,7 @@ def train(
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
     dataset: DataSetName = "",
+    max_megapixels: MaxMegapixels = 80.0,
     cache: ImageCache = Path("cxrloc-cache"),
     precision: TrainingPrecision = "",
     batch_size: TrainingBatchSize = 0,
@@ -70,6 +72,7 @@ def train(
             deterministic=deterministic,
             resume=resume,
             data_set=dataset,
+            max_megapixels=max_megapixels,
         )
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cxrloc.datasets import boxed_throughout, layout_of, names_of_data_set, read_as
 from cxrloc.datasets.boxed_patients import named_patients
 from cxrloc.images.read import read_radiograph
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import Image
 from cxrloc.phantom import is_synthetic, make_phantom, phantom_record, plan_phantom
 from cxrloc.types import Radiograph, Record
@@ -32,10 +33,12 @@ class DataOptions:
         data_set: its name, where patients of equal numbers are to be told from those of another
             data set of the same layout; empty for the name of its reader.
         allow_contaminated: score patients that trained the model too; every output then says so.
+        max_megapixels: larger images are refused.
     """
 
     data_set: str = ""
     allow_contaminated: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 class ImageSet(NamedTuple):
@@ -78,7 +81,7 @@ def read_images(
         images = [
             Image(
                 record.image_id,
-                partial(_radiograph_of, record, record.path),
+                partial(_radiograph_of, record, record.path, options.max_megapixels),
                 files=(record.path,),
             )
             for record in records
@@ -99,9 +102,9 @@ def data_warnings(records: Iterable[Record]) -> dict[str, int]:
     return dict(Counter(said for record in records for said in record.warnings))
 
 
-def _radiograph_of(record: Record, path: Path) -> Radiograph:
+def _radiograph_of(record: Record, path: Path, max_megapixels: float) -> Radiograph:
     """The image, with what the data set knows of it and its file does not say."""
-    radiograph = read_radiograph(path)
+    radiograph = read_radiograph(path, max_megapixels=max_megapixels)
     return replace(
         radiograph,
         view=radiograph.view or record.view,

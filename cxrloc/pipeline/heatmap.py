@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, check_folder, open_run
 from cxrloc.images.read import read_radiograph
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import (
     Failure,
     Image,
@@ -61,6 +62,7 @@ class HeatmapOptions:
     Attributes:
         models: embedded names or checkpoint files; several make an ensemble.
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
+        max_megapixels: larger images are refused.
         write: names of `WRITERS`.
         report: what is said of each image.
         pairing: of images, for networks that read two views.
@@ -69,6 +71,7 @@ class HeatmapOptions:
 
     models: tuple[str, ...]
     voi: int = 0
+    max_megapixels: float = MAX_MEGAPIXELS
     write: tuple[str, ...] = ("png", "json")
     report: ReportSettings = field(default_factory=ReportSettings)
     pairing: Pairing = field(default_factory=Pairing)
@@ -152,6 +155,7 @@ def _settings(models: Sequence[Model], options: HeatmapOptions) -> dict[str, Any
     return {
         "models": [model.sha256 for model in models],
         "voi": options.voi,
+        "max_megapixels": options.max_megapixels,
         "write": sorted(options.write),
         "report": asdict(options.report),
         "inference": inference,
@@ -172,7 +176,10 @@ def _done_before(
 
 def _images(paths: Sequence[Path], models: Sequence[Model], options: HeatmapOptions) -> list[Image]:
     """The images, still to be read; their ids are their paths."""
-    images = [Image(str(path), partial(read_radiograph, path, options.voi)) for path in paths]
+    images = [
+        Image(str(path), partial(read_radiograph, path, options.voi, options.max_megapixels))
+        for path in paths
+    ]
     return paired_files(images, paths, models, options.pairing)
 
 

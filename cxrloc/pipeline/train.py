@@ -14,6 +14,7 @@ from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
@@ -57,6 +58,7 @@ class TrainOptions:
         deterministic: the same run on the same device gives the same weights, to the bit.
         resume: go on from the last checkpoint, if there is one.
         data_set: name of the data set in the card; empty for that of its reader.
+        max_megapixels: larger images are refused.
     """
 
     recipe: str
@@ -71,6 +73,7 @@ class TrainOptions:
     deterministic: bool = False
     resume: bool = False
     data_set: str = ""
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 class TrainWatch(NamedTuple):
@@ -142,7 +145,14 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     with processes(choose_device(own_device(options.device))) as device:
         from_first(partial(refuse_to_overwrite, out / "last.ckpt", options.resume))
         check_before_data(recipe, options)
-        data = training_data(recipe, options.data, options.labels, options.cache, watch.decoding)
+        data = training_data(
+            recipe,
+            options.data,
+            options.labels,
+            options.cache,
+            watch.decoding,
+            options.max_megapixels,
+        )
         recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)
         run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment)

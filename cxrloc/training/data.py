@@ -13,6 +13,7 @@ from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_imag
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.models.context import Input
 from cxrloc.models.networks import inputs_of_architecture
 from cxrloc.training.labels import label_warnings
@@ -76,7 +77,12 @@ class _Decoded(NamedTuple):
 
 
 def training_data(
-    recipe: Recipe, path: Path | None, labels: Path | None, cache: Path, watch: Watch = iter
+    recipe: Recipe,
+    path: Path | None,
+    labels: Path | None,
+    cache: Path,
+    watch: Watch = iter,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> TrainingData:
     """The labels and decoded pixels of a recipe's data, in its parts.
 
@@ -86,6 +92,7 @@ def training_data(
         labels: labels out of reports, in place of the data set's own (`cxrloc label`).
         cache: folder that keeps decoded images.
         watch: sees every image that has to be decoded.
+        max_megapixels: larger images are refused.
 
     Raises:
         UsageError: a folder is needed and not given, or the other way round.
@@ -93,7 +100,7 @@ def training_data(
             a patient with an expert's box would be trained on although the recipe forbids it.
     """
     check_folder(recipe, path)
-    found = find_records(recipe, path, labels)
+    found = find_records(recipe, path, labels, max_megapixels)
     parts, missing = _present(found.parts, found.sources)
     warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
     parts = _paired(parts, recipe)

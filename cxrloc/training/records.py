@@ -16,6 +16,7 @@ from cxrloc.datasets.records import has_view
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.datasets.splits import Parts, split_records
 from cxrloc.images.read import read_radiograph
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.reports.label_file import read_labels
 from cxrloc.training.labels import with_attributes
@@ -55,13 +56,19 @@ def check_folder(recipe: Recipe, path: Path | None) -> None:
         raise UsageError(f"--data {path}: no such folder; {recipe.title!r} needs one of {reader}")
 
 
-def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> FoundRecords:
+def find_records(
+    recipe: Recipe,
+    path: Path | None,
+    labels: Path | None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> FoundRecords:
     """The records of a recipe's data set, labelled and split.
 
     Args:
         recipe: what to learn from.
         path: of the data set; None for phantoms.
         labels: labels out of reports, in place of the data set's own.
+        max_megapixels: larger images are refused.
 
     Raises:
         CxrlocError: the data set cannot be read or split, or a patient with an expert's box would
@@ -81,8 +88,9 @@ def find_records(recipe: Recipe, path: Path | None, labels: Path | None) -> Foun
     ]
     records = [record for record in records if not config.views or has_view(record, config.views)]
     parts = split_parts(config, path, records, boxed)
+    read = partial(read_radiograph, max_megapixels=max_megapixels)
     sources = {
-        record.image_id: Source(file_key(record.path), partial(read_radiograph, record.path))
+        record.image_id: Source(file_key(record.path), partial(read, record.path))
         for record in records
         if record.path is not None
     }
