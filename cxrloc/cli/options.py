@@ -160,6 +160,38 @@ AllowContaminated = Annotated[
         help="Score patients that trained the model too; every output then says so.",
     ),
 ]
+ImageDir = Annotated[
+    Path | None,
+    typer.Option("--image-dir", help="Folder of the images, if they do not lie beside the tables."),
+]
+OwnLabels = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Table of labels for a plain folder of images."),
+]
+OwnBoxes = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        help="Truth for a plain folder of images: CSV, COCO JSON, or a folder of VOC XML, YOLO, "
+        "LabelMe or masks (finding/image.png).",
+    ),
+]
+IdColumn = Annotated[
+    str,
+    typer.Option(
+        "--id",
+        help="Column of --labels that names the image.  [default: found by its cells]",
+        show_default=False,
+    ),
+]
+FindingColumns = Annotated[
+    list[str],
+    typer.Option(
+        "--finding-columns",
+        help="Column of --labels that holds a finding; may be repeated.  [default: by name]",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
 Beside = Annotated[

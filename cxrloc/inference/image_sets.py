@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cxrloc.datasets import boxed_throughout, layout_of, names_of_data_set, read_as
 from cxrloc.datasets.boxed_patients import named_patients
+from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import Image
@@ -34,11 +35,21 @@ class DataOptions:
             data set of the same layout; empty for the name of its reader.
         allow_contaminated: score patients that trained the model too; every output then says so.
         max_megapixels: larger images are refused.
+        image_dir: folder of the images, where they do not lie beside their tables.
+        labels: a table of labels for a plain folder of images.
+        boxes: truth for it: CSV, COCO JSON, or a folder of VOC XML, YOLO, LabelMe or masks.
+        id_column: column of the labels that names the image; empty: found by its cells.
+        finding_columns: columns of the labels that hold findings; empty: found by their names.
     """
 
     data_set: str = ""
     allow_contaminated: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
+    image_dir: Path | None = None
+    labels: Path | None = None
+    boxes: Path | None = None
+    id_column: str = ""
+    finding_columns: tuple[str, ...] = ()
 
 
 class ImageSet(NamedTuple):
@@ -51,6 +62,8 @@ class ImageSet(NamedTuple):
         boxed_throughout: experts looked at every image, so that one without a box shows nothing.
         data_sets: names under which a model's card may list its patients; the patient 1 of one
             data set is not that of another.
+        notes: how columns and ids of one's own tables were understood.
+        own: whether the labels come from a table of one's own, beside a plain folder of images.
     """
 
     name: str
@@ -58,6 +71,8 @@ class ImageSet(NamedTuple):
     images: list[Image]
     boxed_throughout: bool = False
     data_sets: frozenset[str] = frozenset({PHANTOM})
+    notes: tuple[str, ...] = ()
+    own: bool = False
 
 
 def read_images(
@@ -76,8 +91,18 @@ def read_images(
         CxrlocError: nothing there can be read as a data set.
     """
     if data is not None:
-        reader, path = layout_of(data)
-        records = named_patients(read_as(reader, path, declared))
+        own = own_data(data, options)
+        notes: tuple[str, ...] = ()
+        if own is not None:
+            reader = "boxes"
+            records, notes = read_own_data(own, declared)
+        else:
+            reader, path = layout_of(data)
+            records = read_as(reader, path, declared)
+            if options.image_dir is not None:
+                files = own_images(options.image_dir)
+                records = [replace(record, path=files.get(record.image_id)) for record in records]
+        records = named_patients(records)
         images = [
             Image(
                 record.image_id,
@@ -90,11 +115,32 @@ def read_images(
         names = {options.data_set} if options.data_set else names_of_data_set(reader, records)
         if is_synthetic(data) and not options.data_set:
             names |= {PHANTOM}
-        return ImageSet(str(data), records, images, boxed_throughout(data), frozenset(names))
+        looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
+        return ImageSet(
+            str(data), records, images, looked_at, frozenset(names), notes, own is not None
+        )
     series = range(PHANTOMS)
     records = [phantom_record(plan_phantom(PHANTOM_SEED, i), PHANTOM_SIZE) for i in series]
     images = [Image(records[i].image_id, partial(_phantom_radiograph, i)) for i in series]
     return ImageSet(PHANTOM_NAME, records, images, boxed_throughout=True)
+
+
+def own_data(data: Path, options: DataOptions) -> OwnData | None:
+    """A plain folder of images with the tables that the options name; None for other data sets.
+
+    COCO's own layout, a folder with `images/` and one `annotations/*.json`, needs no option.
+    """
+    boxes, labels = options.boxes, options.labels
+    if boxes is None and data.is_dir() and (data / "images").is_dir():
+        found = sorted((data / "annotations").glob("*.json"))
+        boxes = found[0] if len(found) == 1 else None
+    if boxes is None and labels is not None:
+        plain = data.is_dir() and layout_of(data)[0] == "boxes" and not any(data.rglob("*.xml"))
+        labels = labels if plain else None
+    if boxes is None and labels is None:
+        return None
+    images = options.image_dir or (data if data.is_dir() else data.parent)
+    return OwnData(images, labels, boxes, options.id_column, options.finding_columns)
 
 
 def data_warnings(records: Iterable[Record]) -> dict[str, int]:

@@ -172,7 +172,7 @@ def bench(
         "data": describe_data(benchmark.name, benchmark.records) | where,
         "protocol": asdict(protocol),
         **describe_scores(scores, claims, benchmark.records),
-        "notes": list(remarks),
+        "notes": [*remarks, *image_set.notes],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }

@@ -129,9 +129,9 @@ def labelled_images(
         UsageError: there is no such split or projection, or the data have no official lists.
         CxrlocError: the data or the labels cannot be read, or the part is empty.
     """
-    image_set = _part(
-        read_images(data, options.data, options.findings), data, options.split, models
-    )
+    declared = [finding for model in models for finding in model.card.findings]
+    declared += options.findings
+    image_set = _part(read_images(data, options.data, declared), data, options.split, models)
     if not image_set.records:
         raise CxrlocError(
             f"--split {options.split}: that part is empty ({image_set.name}): score another part, "
@@ -141,12 +141,9 @@ def labelled_images(
         name = f"{image_set.name}, {options.projection} images"
         kept = of_projection(image_set.records, options.projection)
         image_set = _with_records(image_set._replace(name=name), kept)
-    if options.labels is None:
-        return image_set, []
-    declared = [finding for model in models for finding in model.card.findings]
-    records, notes = with_labels_of(
-        options.labels, image_set.records, [*declared, *options.findings]
-    )
+    if options.labels is None or image_set.own:
+        return image_set, [*image_set.notes]
+    records, notes = with_labels_of(options.labels, image_set.records, declared)
     return _with_records(image_set, records), notes
 
 

@@ -9,7 +9,7 @@ from pycocotools import mask as coco
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.chexlocalize import Point, read_chexlocalize_points
-from cxrloc.datasets.records import annotations_in_image
+from cxrloc.datasets.records import TWICE, annotations_in_image
 from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline
 
@@ -107,6 +107,20 @@ def test_chestx_det_has_a_box_and_a_polygon_per_finding(tmp_path: Path) -> None:
     assert (boxed.path, clear.annotations) == (image, ())
 
 
+def test_chestx_det_entries_of_one_image_are_joined(tmp_path: Path) -> None:
+    other = CHESTX_DET[0] | {"syms": ["Mass"]}
+    path = written(tmp_path / "ChestX_Det_train.json", [*CHESTX_DET, other, CHESTX_DET[0]])
+    first = read_dataset(path)[0]
+    assert [each.finding for each in first.annotations] == ["Pleural_Thickening", "Mass"]
+    assert first.warnings == (TWICE,)
+
+
+def test_radiologists_may_disagree_on_whether_there_is_a_finding(tmp_path: Path) -> None:
+    text = VINDR + "0b,R9,Pulmonary fibrosis,1,2,3,4\n"
+    boxed = read_dataset(written(tmp_path / "annotations_train.csv", text))[1]
+    assert boxed.labels == {"Fibrosis": Label.POSITIVE}
+
+
 def test_chestx_det10_has_boxes_alone(tmp_path: Path) -> None:
     entry = {"file_name": "00000042_006.png", "syms": ["Mass"], "boxes": [[632, 721, 909, 969]]}
     ((truth,),) = (each.annotations for each in read_dataset(written(tmp_path / "t.json", [entry])))
@@ -166,6 +180,14 @@ def test_outlines_move_with_their_boxes(tmp_path: Path) -> None:
         ("gt_annotations_val.json", {CHEXPERT_IMAGE: {"img_size": [8]}}, "not one of CheX"),
         ("gt_val.json", {"a": {"Edema": {"size": [1, 1], "counts": "99"}}}, "leave its 1 x 1"),
         ("gt_val.json", {"a": {"img_size": [1, 1], "E": {"size": [2, 1]}}}, "2 sizes"),
+        ("gt_val.json", {"../a": {"Edema": {"size": [1, 1], "counts": "1"}}}, "cannot name"),
+        ("gt_val.json", {"a": {"E": {"size": [90000, 90000], "counts": "1"}}}, "is that of no"),
+        ("gt_val.json", {"a": {"E": {"size": [0.5, 1], "counts": "1"}}}, "no pair of whole"),
+        ("stage_2_train_labels.csv", RSNA + "0b,1,2,3,4,1\n", "row 5: 0b has Target 1 here and 0"),
+        ("train-rle.csv", SIIM + "1.2.4,1 2\n", "row 4: 1.2.4 has both -1 and a mask"),
+        ("annotations_test.csv", VINDR + "0b,R8,Mass,1,2,3,4\n", "row 5: 0b has No finding and"),
+        ("ChestX_Det_train.json", [CHESTX_DET[0] | {"syms": [1]}], "is not ChestX-Det"),
+        ("stage_2_train_labels.csv", RSNA.replace("264.0", "1200"), "row 2: .* lies outside"),
     ],
 )
 def test_a_broken_entry_is_named(tmp_path: Path, name: str, content: object, message: str) -> None:

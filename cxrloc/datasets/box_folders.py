@@ -1,0 +1,203 @@
+"""Truth in folders with one file per image: YOLO text, LabelMe JSON, and masks as PNG.
+
+Each function gives the annotations of each image by the name that the folder has for it, in pixels,
+and the size of the image that they were drawn on.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cxrloc.datasets.identifiers import checked_id
+from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.records import checked_box, checked_frame
+from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
+from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.tables import number_in
+from cxrloc.findings import spelled_as, standard_finding
+from cxrloc.images.size import image_size
+from cxrloc.types import Annotation, CxrlocError
+
+NAMES_FILES = ("classes.txt", "obj.names", "names.txt", "data.yaml", "dataset.yaml")
+"""Files that list YOLO's classes, a line each or as `names:` of its YAML."""
+
+
+class Drawn(NamedTuple):
+    """The truth of one image, and rows and columns of the image that it was drawn on."""
+
+    annotations: list[Annotation]
+    frame: tuple[int, int] | None
+
+
+def read_yolo(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
+    """YOLO text: a line per box, "class x_centre y_centre width height" as shares of the image.
+
+    The names of the classes stand in one of `NAMES_FILES`, in the folder or above it.
+
+    Args:
+        folder: of the text files, one per image, named like it.
+        files: the images by id; their sizes turn shares into pixels.
+
+    Raises:
+        CxrlocError: there are no names, a line breaks the rule, or an image with boxes is missing.
+    """
+    names = _yolo_names(folder)
+    drawn = {}
+    for path in _files(folder, ".txt"):
+        if path.name in NAMES_FILES:
+            continue
+        image_id = checked_id(str(path), path.stem)
+        lines = _lines(path)
+        if lines and image_id not in files:
+            raise CxrlocError(f"{path}: no image {image_id}; YOLO's shares need its size")
+        frame = image_size(files[image_id]) if image_id in files else None
+        own = []
+        for number, line in enumerate(lines, start=1):
+            where = f"{path}, row {number}"
+            cells = line.split()
+            if len(cells) < 5 or not cells[0].isdecimal() or int(cells[0]) >= len(names):
+                raise CxrlocError(
+                    f"{where}: {line[:40]!r} is not a class below {len(names)} and four shares"
+                )
+            x, y, width, height = (number_in(where, "a share", cell) for cell in cells[1:5])
+            if not all(0 <= share <= 1 for share in (x, y, width, height)):
+                raise CxrlocError(f"{where}: shares of the image lie from 0 to 1")
+            rows, columns = frame or (1, 1)
+            box = checked_box(
+                where,
+                (x - width / 2) * columns,
+                (y - height / 2) * rows,
+                (x + width / 2) * columns,
+                (y + height / 2) * rows,
+            )
+            own.append(Annotation(image_id, names[int(cells[0])], box, where=where))
+        drawn[image_id] = Drawn(own, frame)
+    return drawn
+
+
+def read_labelme(folder: Path) -> dict[str, Drawn]:
+    """LabelMe JSON: a file per image with `shapes` (rectangles and polygons) and `imagePath`.
+
+    Raises:
+        CxrlocError: a file is none of LabelMe, or a shape has no area.
+    """
+    drawn = {}
+    for path in _files(folder, ".json"):
+        content = read_json(path)
+        with unlike(path, "LabelMe JSON (shapes with label, points and shape_type)"):
+            image_id = checked_id(str(path), image_id_of(content.get("imagePath") or path.stem))
+            own = []
+            for number, shape in enumerate(content["shapes"], start=1):
+                where = f"{path}, shape {number}"
+                kind = shape.get("shape_type", "polygon")
+                if kind not in ("rectangle", "polygon"):
+                    raise CxrlocError(f"{where}: {kind!r}; rectangles and polygons are read")
+                corners = outline_of([[*shape["points"], shape["points"][0]]])
+                box = checked_box(where, *box_of_outline(corners))
+                outline = outline_of([shape["points"]]) if kind == "polygon" else None
+                finding = standard_finding(shape["label"])
+                own.append(Annotation(image_id, finding, box, outline, where))
+            frame = None
+            if content.get("imageHeight") and content.get("imageWidth"):
+                frame = checked_frame(str(path), content["imageHeight"], content["imageWidth"])
+        drawn[image_id] = Drawn(own, frame)
+    return drawn
+
+
+def read_mask_folder(
+    folder: Path, image_ids: Iterable[str], declared: Iterable[str] = ()
+) -> dict[str, Drawn]:
+    """Masks: one PNG per image and finding, `finding/image.png` or `image_finding.png`.
+
+    Every pixel above 0 is inside. A mask without such a pixel says that the finding is absent.
+
+    Args:
+        folder: of the masks.
+        image_ids: of the images, which tell the two parts of a name.
+        declared: spellings of findings of one's own.
+
+    Raises:
+        CxrlocError: a name has not the two parts, two masks of an image differ in size, or a file
+            cannot be read.
+    """
+    known, own = sorted(image_ids, key=len, reverse=True), list(declared)
+    drawn: dict[str, Drawn] = {}
+    for path in _files(folder, ".png"):
+        image_id, finding = _named(path, folder, known)
+        pixels = _mask(path)
+        found = drawn.setdefault(image_id, Drawn([], pixels.shape))
+        if found.frame != pixels.shape:
+            raise CxrlocError(f"{path}: {pixels.shape} pixels; another mask has {found.frame}")
+        mask = mask_of_pixels(pixels)
+        box = box_of_mask(mask)
+        if box is not None:
+            name = spelled_as(finding, own)
+            found.annotations.append(Annotation(image_id, name, box, mask, str(path)))
+    return drawn
+
+
+def _named(path: Path, folder: Path, image_ids: list[str]) -> tuple[str, str]:
+    """Image and finding of a mask by its name; the longest image id that fits."""
+    if path.parent != folder:
+        return checked_id(str(path), path.stem), path.parent.name
+    for image_id in image_ids:
+        if path.stem.startswith(image_id) and path.stem[len(image_id) :].strip("_- "):
+            return image_id, path.stem[len(image_id) :].strip("_- ")
+    raise CxrlocError(
+        f"{path}: a mask is named finding/image.png or image_finding.png, after an image that is "
+        "there"
+    )
+
+
+def _mask(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture)
+    except Exception as error:  # whatever a decoder raises on a broken file
+        raise CxrlocError(f"{path}: cannot be read as a mask ({type(error).__name__})") from error
+    colours = pixels.reshape(*pixels.shape[:2], -1)[..., :3]
+    return np.asarray(colours.any(axis=2))
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    found = (path for path in sorted(folder.rglob(f"*{suffix}")) if path.is_file())
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CxrlocError(f"{path}: cannot be read as text ({error})") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _yolo_names(folder: Path) -> list[str]:
+    places = (above / name for above in (folder, folder.parent) for name in NAMES_FILES)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise CxrlocError(
+            f"{folder}: no names of YOLO's classes; put one of {', '.join(NAMES_FILES)} there"
+        )
+    lines = _lines(path)
+    if path.suffix == ".yaml":
+        lines = _names_of_yaml(path, lines)
+    return [standard_finding(line) for line in lines]
+
+
+def _names_of_yaml(path: Path, lines: list[str]) -> list[str]:
+    """`names: [a, b]`, or `names:` with lines `- a` or `0: a` below, as YOLO's tools write it."""
+    start = next((i for i, line in enumerate(lines) if line.startswith("names:")), None)
+    if start is None:
+        raise CxrlocError(f"{path}: it has no names:")
+    inside = lines[start].removeprefix("names:").strip()
+    if inside:
+        return [name.strip().strip("'\"") for name in inside.strip("[]").split(",")]
+    entries = [re.fullmatch(r"(?:-|\d+:)\s*(.+)", line) for line in lines[start + 1 :]]
+    end = next((i for i, entry in enumerate(entries) if entry is None), len(entries))
+    return [entry[1].strip("'\"") for entry in entries[:end] if entry]
