@@ -30,7 +30,7 @@ from pydicom.uid import (
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from cxrloc.dicom_objects.stamp import MANUFACTURER
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
 from cxrloc.pacs.node_config import Receive, allowed_senders
 from cxrloc.pacs.spool import Spool
 from cxrloc.types import UsageError
@@ -254,9 +254,11 @@ def _addresses(host: str) -> set[str]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether this package wrote an object."""
+    """Whether an object is a result of this package; its synthetic radiographs are none."""
+    tags = ["Manufacturer", "SeriesNumber"]
     try:
-        header = pydicom.dcmread(path, specific_tags=["Manufacturer"], stop_before_pixels=True)
+        header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True)
     except Exception:  # a broken object is none of ours; the computation will say what is wrong
         return False
-    return str(header.get("Manufacturer", "")) == MANUFACTURER
+    own_series = header.get("SeriesNumber") in SERIES_NUMBERS.values()
+    return own_series and str(header.get("Manufacturer", "")) == MANUFACTURER

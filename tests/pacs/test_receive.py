@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, SecondaryCapture
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS
 from cxrloc.pacs.node_config import Receive
 from cxrloc.pacs.receive import Receiver
 from cxrloc.pacs.spool import Spool, State
@@ -92,7 +93,7 @@ def test_a_full_disk_is_said_before_anything_is_lost(spool: Spool) -> None:
 
 def test_own_results_are_not_computed_again(spool: Spool) -> None:
     result = small_object()
-    result.Manufacturer = "cxrloc"
+    result.Manufacturer, result.SeriesNumber = "cxrloc", SERIES_NUMBERS["sc"]
     with receiving(spool) as receiver, associated(receiver.port) as association:
         assert status_of(association, result) == 0x0000
     assert spool.count(State.RECEIVED) == 0
