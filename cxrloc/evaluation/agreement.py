@@ -1,4 +1,4 @@
-"""How far models agree: rank correlations, and the units on which they disagree most."""
+"""Agreement of models: rank correlations, and the units on which they disagree most."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int

@@ -55,12 +55,12 @@ from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.pipeline.classify_inputs import (
     ClassifyOptions,
+    PredictedImages,
     PredictionWatch,
-    Seen,
-    along_tree,
     labelled_images,
-    of_file,
-    of_models,
+    predictions_of_file,
+    predictions_of_models,
+    products_along_tree,
     source_of_labels,
 )
 from cxrloc.pipeline.installed import versions
@@ -127,13 +127,13 @@ def classify_by(
     chosen_by = selection_warnings(models, records)
     # Probabilities.
     if options.predictions:
-        seen = of_file(options.predictions, image_set, options.findings)
-        seen = along_tree(seen) if options.products else seen
+        outcome = predictions_of_file(options.predictions, image_set, options.findings)
+        outcome = products_along_tree(outcome) if options.products else outcome
     else:
         inference = replace(options.inference, products=options.products)
-        seen = of_models(models, image_set, inference, watch, journal)
+        outcome = predictions_of_models(models, image_set, inference, watch, journal)
     # Units with truth and scores, and the operating points of their decisions.
-    predicted = of_findings(seen.predictions, options.findings)
+    predicted = of_findings(outcome.predictions, options.findings)
     units = score_units(
         predicted, image_set.records, options.unit, options.aggregation, options.uncertain
     )
@@ -153,7 +153,7 @@ def classify_by(
     # Files.
     written = judged if options.patient_ids else hide_patients(judged)
     caption = _caption(models, options, synthetic)
-    write_predictions(seen.predictions, out / "probabilities.csv")
+    write_predictions(outcome.predictions, out / "probabilities.csv")
     write_classification(written, points, report, out, caption, readers)
     shown = write_beside(metrics_frame(report), options.beside, out, report.remarks)
     leaks = {LEAK: sum(r.patient_id in leaked for r in records)} if leaked else {}
@@ -174,19 +174,19 @@ def classify_by(
         "operating_points": {finding: asdict(point) for finding, point in points.items()},
         "scored": {"units": report.units, "patients": report.patients},
         "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
-        **_describe_images(image_set, seen, out),
+        **_describe_images(image_set, outcome, out),
         LEAKS: bool(leaked),
-        "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **seen.warnings},
+        "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **outcome.warnings},
         "remarks": list(report.remarks),
-        "notes": [*notes, *seen.notes, *_conditional(models, options)],
+        "notes": [*notes, *outcome.notes, *_conditional(models, options)],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }
     write_json(out / "run.json", run)
     if options.html:
-        made = Classified(seen.predictions, judged, points, report)
+        made = Classified(outcome.predictions, judged, points, report)
         write_classification_page(image_set, models, options.inference, made, run, out)
-    return ClassifyResult(report, seen.failures, run, shown)
+    return ClassifyResult(report, outcome.failures, run, shown)
 
 
 PROTOCOL = (
@@ -230,15 +230,15 @@ def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
     }
 
 
-def _describe_images(image_set: ImageSet, seen: Seen, out: Path) -> dict[str, Any]:
+def _describe_images(image_set: ImageSet, outcome: PredictedImages, out: Path) -> dict[str, Any]:
     """What was predicted and what not; a long list of missing images goes to a file of its own."""
-    failed = {failure.image_id: failure.reason for failure in seen.failures}
-    done = {*seen.predictions.image_ids, *failed}
+    failed = {failure.image_id: failure.reason for failure in outcome.failures}
+    done = {*outcome.predictions.image_ids, *failed}
     absent = [r.image_id for r in image_set.records if r.image_id not in done]
     if len(absent) > NAMED:
         write_text(out / MISSING, "\n".join(absent) + "\n")
     return {
-        "predicted_images": len(seen.predictions.image_ids),
+        "predicted_images": len(outcome.predictions.image_ids),
         "missing": len(absent),
         "missing_images": absent[:NAMED],
         "missing_images_in": MISSING if len(absent) > NAMED else None,

@@ -48,7 +48,7 @@ class ClassifyOptions:
         models: embedded names or checkpoint files; several make an ensemble.
         predictions: a CSV of probabilities to score instead of a model's.
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
-        readings: what radiologists called, for their points beside the curves.
+        readings: a file of radiologists' calls; their operating points stand beside the curves.
         products: take probabilities as conditional on the parent in CheXpert's tree, and score
             their products (`unconditional`); a model's own operating points then mean nothing.
         split: which part of the data set, a name of `classify_inputs.SPLITS`.
@@ -98,7 +98,7 @@ class ClassifyOptions:
     data: DataOptions = field(default_factory=DataOptions)
 
 
-class Seen(NamedTuple):
+class PredictedImages(NamedTuple):
     """Predictions of the images that could be read, and what a reader must know of them.
 
     Attributes:
@@ -176,23 +176,25 @@ def source_of_labels(data: Path | None, labels: Path | None) -> str:
     return label_origin(data) if data is not None else "what was drawn"
 
 
-def of_file(path: Path, image_set: ImageSet, declared: Sequence[str]) -> Seen:
+def predictions_of_file(
+    path: Path, image_set: ImageSet, declared: Sequence[str]
+) -> PredictedImages:
     """Probabilities of any tool, for the images and findings of the data set.
 
     Raises:
         CxrlocError: as `match_predictions`.
     """
     matched = match_predictions(path, image_set.records, image_set.name, declared)
-    return Seen(matched.predictions, (), {}, matched.notes)
+    return PredictedImages(matched.predictions, (), {}, matched.notes)
 
 
-def of_models(
+def predictions_of_models(
     models: Sequence[Model],
     image_set: ImageSet,
     inference: InferenceSettings,
     watch: PredictionWatch,
     journal: Journal | None = None,
-) -> Seen:
+) -> PredictedImages:
     """Run models on the images; one that cannot be read is a failure, not an end.
 
     Raises:
@@ -213,7 +215,9 @@ def of_models(
         warnings.update(contamination_warnings(models, result.image_id))
     if not predicted:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
-    return Seen(gather(predicted, chosen_findings(models, inference)), failures, warnings)
+    return PredictedImages(
+        gather(predicted, chosen_findings(models, inference)), failures, warnings
+    )
 
 
 def _hint(image_set: ImageSet) -> str:
@@ -222,11 +226,11 @@ def _hint(image_set: ImageSet) -> str:
     return f": {said}" if said else ""
 
 
-def along_tree(seen: Seen) -> Seen:
+def products_along_tree(outcome: PredictedImages) -> PredictedImages:
     """Probabilities taken as conditional on the parent, multiplied along CheXpert's tree."""
-    image_ids, findings = seen.predictions.image_ids, seen.predictions.findings
-    products = unconditional(seen.predictions.probabilities, findings, CHEXPERT_PARENTS)
-    return seen._replace(predictions=Predictions(image_ids, findings, products))
+    image_ids, findings = outcome.predictions.image_ids, outcome.predictions.findings
+    products = unconditional(outcome.predictions.probabilities, findings, CHEXPERT_PARENTS)
+    return outcome._replace(predictions=Predictions(image_ids, findings, products))
 
 
 def _part(image_set: ImageSet, data: Path | None, split: str, models: Sequence[Model]) -> ImageSet:

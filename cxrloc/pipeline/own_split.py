@@ -1,4 +1,4 @@
-"""The test part of the split that a model was trained by, drawn again by its recipe."""
+"""The test part of a model's own split, drawn again from the recipe in its card."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,8 +58,8 @@ def own_test_part(
 ) -> list[Record]:
     """The records that are for tests in the split of every model.
 
-    Whom a split draws depends on the patient alone: the part is the same though images were added
-    or are missing since.
+    Whether a split draws a patient depends on the patient's id alone, so the part stays the same
+    when images are added or missing.
 
     Raises:
         UsageError: a model has no recipe, or there is no data set that it could have split.

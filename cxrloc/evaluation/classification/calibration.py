@@ -1,6 +1,7 @@
-"""Whether probabilities mean what they say, and maps that make them do so.
+"""Calibration: how far probabilities are from observed frequencies, and maps that correct them.
 
-A map is fitted on a tuning part and applied to other patients: `calibrate` refuses shared ones.
+A map is fitted on a tuning part and applied to other patients; `calibrate` refuses parts that
+share patients.
 """
 
 from collections.abc import Callable

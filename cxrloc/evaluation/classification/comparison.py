@@ -1,4 +1,4 @@
-"""Runs against each other on the same units: paired differences, agreement, disagreement."""
+"""Paired differences, rank correlations and disagreements of runs on the same units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a classifier says of each unit as a whole: first rank, order, and labels by a threshold."""
+"""Tables by unit: the most probable finding, ranks of its findings, labels above a threshold."""
 
 import numpy as np
 import pandas as pd

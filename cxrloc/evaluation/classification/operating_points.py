@@ -1,7 +1,7 @@
-"""Thresholds that turn scores into decisions, and what the decisions are worth.
+"""Thresholds that turn scores into decisions, and the sensitivity and specificity of these.
 
-A score at or above the threshold is positive. A threshold chosen on the patients it is judged on
-flatters the model, so every `OperatingPoint` says on whom it was chosen.
+A score at or above the threshold is positive. A threshold gives too good
+numbers on the patients that it was chosen on, so every `OperatingPoint` says on whom it was chosen.
 """
 
 from collections.abc import Sequence

@@ -64,7 +64,7 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    """Rows that still lack their numbers, and the statistic that gives one value per row."""
+    """Rows without numbers yet, and the statistic that gives one value for each of them."""
 
     rows: tuple[Measurement, ...]
     statistic: Statistic

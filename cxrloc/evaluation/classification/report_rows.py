@@ -1,4 +1,4 @@
-"""Rows of a classification report that still lack their numbers: counts, notes, what counts."""
+"""Rows of a classification report before their numbers: counts, notes, and what is divided."""
 
 from collections.abc import Iterator
 from dataclasses import replace

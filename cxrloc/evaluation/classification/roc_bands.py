@@ -19,7 +19,7 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
     """`roc_bands.csv`: pointwise 95 % intervals of every defined finding's ROC curve.
 
     Source: vertical averaging over bootstrap samples (Fawcett 2006, section 8.1), here over
-    patients. A band holds one rate at a time with its coverage, not the curve as a whole. Without
+    patients. The coverage holds for each rate on its own, not for the whole curve. Without
     resamples, or a finding with both classes, the frame is empty; a finding of which a class has
     fewer than 2 patients has no band, as its AUC has no interval.
     """

@@ -1,6 +1,6 @@
 """Classification reports and comparisons as data frames (CSV), Markdown and LaTeX.
 
-Nothing is computed here but the layout. A number that is not defined, and an interval that does
+This module only lays out numbers. A number that is not defined, and an interval that does
 not exist, is an empty cell. Every cell of a printed table is a row of `classification_frame`.
 """
 

@@ -1,6 +1,6 @@
-"""Scored units as the resampling sees them: patients, the classes they carry, statistics.
+"""What the bootstrap needs of scored units: patients, the classes they carry, statistics.
 
-Both the report of one model and the comparison of several are built on these.
+The report of one model and the comparison of several use the same functions.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from cxrloc.evaluation.result_folders import (
+    DETECTIONS,
+    PREDICTIONS,
+    Run,
+    data_of,
+    folds_of,
+    read_run,
+    refuse_other_labels,
+)
+from cxrloc.types import UsageError
+
+
+def card(path, **data):
+    return Run({}, {"data": {"path": path, **data}})
+
+
+def test_a_folder_and_a_table_are_told_apart_by_their_files_and_columns(tmp_path):
+    (tmp_path / "p.csv").write_text("image;Mass\na;0,5\n")
+    (tmp_path / "d.csv").write_text("image,finding,x_min,y_min,x_max,y_max\n")
+    assert list(read_run(tmp_path / "p.csv").files) == [PREDICTIONS]
+    assert list(read_run(tmp_path / "d.csv").files) == [DETECTIONS]
+    with pytest.raises(UsageError, match="holds neither"):
+        read_run(tmp_path)
+    (tmp_path / PREDICTIONS).write_text("image,Mass\na,0.5\n")
+    (tmp_path / "run.json").write_text(json.dumps({"labels_from": "x"}))
+    assert read_run(tmp_path).card == {"labels_from": "x"}
+
+
+def test_folds_are_the_folders_of_a_run_of_folds_alone(tmp_path):
+    for fold in ("fold-1", "fold-0"):
+        (tmp_path / fold).mkdir()
+        (tmp_path / fold / PREDICTIONS).touch()
+    assert folds_of(tmp_path) == ["fold-0", "fold-1"]
+    assert folds_of(tmp_path / "fold-0") == []
+
+
+def test_the_truth_is_where_all_cards_say_and_none_stands_for_phantoms(tmp_path):
+    here = str(tmp_path)
+    assert data_of({"a": card(here), "b": card(here)}) == tmp_path
+    assert data_of({"a": card(None), "b": card(None)}) is None
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"a": Run({}, {})}, "name nothing as their data"),
+        ({"a": card("x"), "b": card("y")}, "name x and y as their data"),
+        ({"a": card("/nowhere/x")}, "is not here: say where with --data"),
+        (
+            {"a": card("x", truth_sha256="1"), "b": card("x", truth_sha256="2")},
+            "different truth",
+        ),
+    ],
+)
+def test_truth_that_is_missing_or_differs_is_asked_for(runs, message):
+    with pytest.raises(UsageError, match=message):
+        data_of(runs)
+
+
+def test_labels_of_reports_have_to_be_named_again():
+    with pytest.raises(UsageError, match=r"a was scored against labels of reports: l\.csv"):
+        refuse_other_labels({"a": Run({}, {"labels_from": "reports: l.csv"})})
+    refuse_other_labels({"a": Run({}, {"labels_from": "the data set's own labels"})})
