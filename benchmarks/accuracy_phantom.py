@@ -60,7 +60,7 @@ validation_images = 200
 size = {size}
 [network]
 pooling = "{kind}"
-lse_r = {r}
+{numbers}
 [fit]
 loss = "{loss}"
 steps = {steps}
@@ -92,7 +92,7 @@ def trained(row: Row, out: Path, images: int, steps: int) -> Path:
         images=images,
         size=SIZE,
         kind=kind,
-        r=float(r or 10),
+        numbers=f"pooling_parameters = {{ r = {float(r)} }}" if r else "",
         steps=steps,
     )
     recipe = out / "runs" / f"{name}.toml"

@@ -42,6 +42,7 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.augment import cut_out
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.pooling import PoolingParameters
 from cxrloc.phantom import make_phantom
 from cxrloc.recipe import read_recipe
 from cxrloc.training.losses import LOSSES
@@ -222,7 +223,7 @@ def main() -> None:
         transition_channels=0,
         same_padding=True,
         pooling=options.pooling,
-        lse_r=options.lse_r,
+        pooling_parameters=PoolingParameters(r=options.lse_r if options.pooling == "lse" else None),
     )
     torch.manual_seed(options.seed)
     large = read_images(options.data, LARGE, recipe.findings)

@@ -190,7 +190,8 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
     Tables inside them are merged in the same way. A length that the upper table gives in steps
     takes out the same length in epochs, and the other way round; the table of phantoms is taken
-    out where the upper table names another reader.
+    out where the upper table names another reader, and the numbers of a pooling where it names
+    another pooling.
 
     >>> _merged({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
     {'a': 1, 'b': {'c': 4, 'd': 3}}
@@ -201,6 +202,8 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """
     # TOML cannot take a key out, so these keys take out the one that they stand for.
     taken_out = {PHANTOM} if above.get("reader", PHANTOM) != PHANTOM else set()
+    if above.get("pooling", below.get("pooling")) != below.get("pooling"):
+        taken_out.add("pooling_parameters")  # they are of the pooling below
     for keys in EITHER_OR:
         if any(above.get(key) for key in keys):
             taken_out |= keys - above.keys()

@@ -39,7 +39,7 @@ backbone = "{backbone}"
 input_channels = {channels}
 transition_channels = 64
 pooling = "{pooling}"
-lse_r = {lse_r}
+{numbers}
 [fit]
 batch_size = 16
 steps = {steps}
@@ -77,6 +77,7 @@ def recipe_file(network: SmallNetwork) -> Path:
     path.write_text(
         _RECIPE.format(
             **network._asdict(),
+            numbers=f"pooling_parameters = {{ r = {network.lse_r} }}" * (network.pooling == "lse"),
             size=_SIZE,
             channels=channels,
             means=[0.5] * channels,

@@ -9,13 +9,21 @@ from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.networks import build_network
+from cxrloc.models.pooling import PoolingParameters
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.recipe_config import Recipe
 
 NETWORKS: dict[tuple[LocalizerConfig, int], list[str]] = {}
 for name in RECIPES:
     recipe = read_recipe(name)
-    alike = replace(recipe.network, pooling="average", lse_r=1.0)  # whatever the pooling
+    # Whatever the pooling and the head: the shapes are the same.
+    alike = replace(
+        recipe.network,
+        pooling="average",
+        pooling_parameters=PoolingParameters(),
+        head="pool_then_predict",
+        maps_per_finding=1,
+    )
     NETWORKS.setdefault((alike, recipe.preprocessing.size), []).append(name)
 
 USUAL = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -33,7 +33,7 @@ WANG = {
     "network.output_stride": 32,
     "network.transition_channels": None,
     "network.pooling": "lse",
-    "network.lse_r": 10.0,
+    "network.pooling_parameters.r": 10.0,
     "augmentation.mirror": 0.0,
     "augmentation.crop_area": (1.0, 1.0),
     "fit.batch_size": 80,
@@ -239,11 +239,38 @@ def ensemble(backbone: str, own: dict[str, Any] = IMAGENET) -> dict[str, Any]:
 VALUES: dict[str, dict[str, Any]] = {
     "wang2017_resnet50_lse": WANG,
     **{
-        f"wang2017_resnet50_lse_r{r}": wang(network__lse_r=float(r))
+        f"wang2017_resnet50_lse_r{r}": wang(network__pooling_parameters__r=float(r))
         for r in ["0.1", "0.5", "1", "5", "8", "12"]
     },
-    "wang2017_resnet50_average": wang(network__pooling="average"),
-    "wang2017_resnet50_max": wang(network__pooling="max"),
+    "wang2017_resnet50_average": wang(
+        network__pooling="average", network__pooling_parameters__r=None
+    ),
+    "wang2017_resnet50_max": wang(network__pooling="max", network__pooling_parameters__r=None),
+    # Poolings of logit maps, on Wang's network.
+    **{
+        name: wang(
+            network__head="predict_then_pool",
+            network__pooling=pooling,
+            network__pooling_parameters__r=None,
+            **own,
+        )
+        for name, pooling, own in (
+            ("ye2020_resnet50_pcam", "pcam", {}),
+            ("li2018_resnet50_noisy_or", "noisy_or", {}),
+            ("yao2018_resnet50_lse_learned", "lse_learned", {}),
+            ("wang2019_resnet50_linear_softmax", "linear_softmax", {}),
+            (
+                "durand2017_resnet50_wildcat",
+                "highest_and_lowest",
+                {
+                    "network__maps_per_finding": 4,
+                    "network__pooling_parameters__highest": 0.1,
+                    "network__pooling_parameters__lowest": 0.1,
+                    "network__pooling_parameters__alpha": 0.7,
+                },
+            ),
+        )
+    },
     **{f"wang2017_resnet50_{loss}": wang(fit__loss=loss) for loss in ("cel", "euclidean", "hinge")},
     "wang2017_alexnet_lse": wang(network__backbone="alexnet", fit__steps=20000),
     "wang2017_googlenet_lse": {

@@ -1,7 +1,7 @@
 """Probabilities of many images, without maps."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from cxrloc.inference.batches import (
 )
 from cxrloc.inference.versions import average_probabilities
 from cxrloc.models.model import Model
-from cxrloc.types import Predictions, View
+from cxrloc.types import CxrlocError, Predictions, View
 
 
 class Predicted(NamedTuple):
@@ -67,13 +67,17 @@ def pooled_features(
 
     Raises:
         UsageError: the device does not exist.
+        CxrlocError: the network pools logits, not features.
     """
+    if model.config is not None and model.config.head == "predict_then_pool":
+        raise CxrlocError(f"{model.card.name} pools logits: it has no pooled features")
 
     def compute(batch: Sequence[Prepared]) -> list[Float[np.ndarray, " depth"]]:
         network = network_for(model, batch)
+        pool: Any = model.network.pool
         with torch.inference_mode():
             _, features = network(network_inputs(model, batch, 0))
-            return list(network.pool(features).float().cpu().numpy())
+            return list(pool(features).float().cpu().numpy())
 
     yield from in_batches([model], images, settings, compute)
 

@@ -4,22 +4,22 @@ The package (1.5.7) clips a map at 0, scales it to its extremes and enlarges it,
 target over a batch of three images without a word; swallows an `IndexError` in its `with`
 block; leaves the model in evaluation mode and clears its gradients; draws progress bars. Here
 the raw map is taken before it is clipped, images and findings go in one by one, no `with` is
-used, the head is a copy, and modes are put back.
+used, the package does not see the network's own modules, and modes are put back.
 """
 
-import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.models.heads import logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.probabilities import Probabilities
 
@@ -28,15 +28,21 @@ MASKS_IMAGES = ("ScoreCAM",)
 
 
 class _Head(nn.Module):
-    """Features to logits, with a layer that the package can watch and replace."""
+    """Features to logits, with a layer that the package can watch and replace.
+
+    The network is no submodule, so that the package does not change its mode.
+    """
 
     def __init__(self, network: LocalizingNetwork) -> None:
         super().__init__()
         self.features = nn.Identity()
-        self.pool, self.prediction = copy.deepcopy((network.pool, network.prediction))
+        self.of_features = partial(logits_of_features, network)
+        # The package asks the parameters for their device.
+        self.no_parameter = nn.Parameter(network.prediction.weight.detach().new_empty(0))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.prediction(self.pool(self.features(features)))
+        # Times 1, so that the gradient is no view: the package detaches it in place.
+        return self.of_features(self.features(features) * 1.0)
 
 
 class _Whole(nn.Module):
@@ -48,7 +54,7 @@ class _Whole(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network.prediction(self.network.pool(self.features(self.network(images)[1])))
+        return logits_of_features(self.network, self.features(self.network(images)[1]))
 
 
 def package_heatmap(
@@ -83,7 +89,7 @@ def package_heatmap(
     # Copies made outside inference mode can take part in differentiation.
     with torch.inference_mode(False), torch.enable_grad():
         model = _Whole(network) if masks_images else _Head(network)
-        with _modes_restored(model):
+        with _modes_restored(model), _parameters_frozen(network):
             explain = getattr(pytorch_grad_cam, method)
             maps = [
                 [
@@ -134,7 +140,25 @@ def _modes_restored(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar(module: str) -> Iterator[None]:
-    silent = SimpleNamespace(tqdm=lambda steps: steps)
-    with mock.patch.object(sys.modules[module], "tqdm", silent, create=True):
+def _parameters_frozen(network: Any) -> Iterator[None]:
+    """Parameters take no gradient meanwhile: the package's backward pass would add to theirs."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
         yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _no_progress_bar(module: str) -> Iterator[None]:
+    # The package takes no option for this: its module's name `tqdm` is replaced for a while.
+    names = vars(sys.modules[module])
+    shown = names.get("tqdm")
+    names["tqdm"] = SimpleNamespace(tqdm=lambda steps: steps)
+    try:
+        yield
+    finally:
+        names["tqdm"] = shown

@@ -5,8 +5,8 @@ it gives the logits of all findings and raw maps `[batch, finding, row, col]` on
 device: unscaled, not clipped, larger speaks more for the finding. The network runs in the mode
 it is in: put it in evaluation mode first. Parameters and their gradients are left alone.
 
-The gradient methods differentiate the head, `prediction(pool(features))`, once per finding and
-never the backbone. They are named after the modules of the grad-cam package; those not written
+The gradient methods differentiate the head, from features to logits, once per finding and never
+the backbone. They are named after the modules of the grad-cam package; those not written
 here run through that package.
 """
 
@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cxrloc.localization.gradcam_package import package_heatmap
+from cxrloc.models.heads import logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.probabilities import Probabilities, sigmoid
 
@@ -36,7 +37,8 @@ def cam(
 
     Wang et al. 2017, section 3.2 (Zhou et al. 2016): M_c(i, j) = sum_d w_cd f_d(i, j).
     With average pooling, the mean of a map over its cells plus the bias is the logit. With max
-    or LSE pooling there is no such identity.
+    or LSE pooling of features there is no such identity. Where the prediction comes before the
+    pooling, the map plus the bias is what is pooled.
     """
     logits, features = _forward(network, images)
     weight = _weight(network, findings)
@@ -162,8 +164,23 @@ def ablation_cam(
     return package_heatmap("AblationCAM", network, images, findings, probabilities)
 
 
+def probability_cam(
+    network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
+) -> tuple[Logits, Maps]:
+    """Probabilities of cells: sigmoid(M_c(i, j) + b_c), with M of `cam`.
+
+    Ye et al. 2020 (Probabilistic-CAM): their localization maps. For networks that predict before
+    they pool; saturated logits are told apart less than in `cam`.
+    """
+    logits, maps = cam(network, images, findings)
+    bias = network.prediction.bias.detach()
+    own = bias if findings is None else bias[list(findings)]
+    return logits, torch.sigmoid(maps + own[:, None, None])
+
+
 HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "cam": cam,
+    "probability_cam": probability_cam,
     "grad_cam": grad_cam,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "xgrad_cam": xgrad_cam,
@@ -189,7 +206,7 @@ EXPLAIN_PROBABILITIES = ("ablation_cam",)
 
 
 def heatmap_method(name: str, probabilities: Probabilities) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A method of `HEATMAPS`, for networks whose logits become probabilities so."""
+    """A method of `HEATMAPS`; `probabilities` is the function that turns logits into them."""
     method = HEATMAPS[name]
     if name in EXPLAIN_PROBABILITIES:
         return partial(method, probabilities=probabilities)
@@ -240,7 +257,7 @@ def _from_gradients(
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.clone().requires_grad_()
         with torch.autocast(images.device.type, enabled=False):
-            head = network.prediction(network.pool(leaf))
+            head = logits_of_features(network, leaf)
             gradients = (
                 torch.autograd.grad(head[:, column].sum(), leaf, retain_graph=True)[0]
                 for column in columns

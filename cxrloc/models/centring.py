@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -65,6 +66,7 @@ def mean_maps(
     mean_features = getattr(network, "usual", None)
     if mean_features is None:
         return None
-    weight = network.get_parameter("prediction.weight")[list(findings)]
+    prediction: Any = network.get_submodule("prediction")
+    weight = prediction.weight[list(findings)]
     with torch.no_grad():
         return torch.einsum("fd,dyx->fyx", weight, mean_features)

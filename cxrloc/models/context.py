@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from cxrloc.models.heads import logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.types import Sex, View
 
@@ -51,7 +52,7 @@ class BoundNetwork(nn.Module):
     on a batch of altered copies of that image.
 
     Attributes:
-        network: the network whose prediction and pooling it has.
+        network: the network whose prediction and head it has.
         run: images to logits and features.
     """
 
@@ -60,11 +61,15 @@ class BoundNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.run = network, run
-        self.prediction, self.pool = network.prediction, network.pool
+        self.prediction = network.prediction
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features of the images."""
         return self.run(images)
+
+    def head(self, features: Tensor) -> Tensor:
+        """The logits of features, by the network's own head."""
+        return logits_of_features(self.network, features)
 
 
 @runtime_checkable

@@ -1,15 +1,13 @@
 """Rubin's DualNet: a frontal and a lateral image, one prediction."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.models.context import BoundNetwork, Input, Subject
-from cxrloc.models.localizer import Localizer, LocalizerConfig, Trunk
-from cxrloc.models.pooling import POOLINGS
+from cxrloc.models.localizer import Localizer, LocalizerConfig, Trunk, pool_and_prediction
 from cxrloc.types import CxrlocError, View
 
 
@@ -41,8 +39,7 @@ class DualNet(nn.Module):
         self.config = config
         self.frontal, self.lateral = Trunk(config), Trunk(config)
         self.cell_shift_pixels = self.frontal.cell_shift_pixels
-        self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
-        self.prediction = nn.Linear(2 * self.frontal.depth, len(config.findings))
+        self.pool, self.prediction = pool_and_prediction(config, 2 * self.frontal.depth)
 
     @property
     def trunks(self) -> dict[str, nn.Module]:
@@ -57,7 +54,13 @@ class DualNet(nn.Module):
         """Logits of all findings, and the features of both views behind them."""
         frontal, lateral = images.chunk(2, dim=1)
         features = torch.cat([self.frontal(frontal), self.lateral(lateral)], dim=1)
-        return self.prediction(self.pool(features)), features
+        return self.head(features), features
+
+    def head(
+        self, features: Float[Tensor, "batch both_depth feature_row feature_col"]
+    ) -> Float[Tensor, "batch finding"]:
+        """The logits of the features of both views."""
+        return self.prediction(self.pool(features))
 
     def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
         """The network for maps of one view of each pair: the other view's features are 0.

@@ -1,9 +1,7 @@
 """Wang's network: backbone, transition layer, global pooling, prediction layer."""
 
-import math
-from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,7 +14,14 @@ from cxrloc.models.grid import (
     set_input_channels,
     set_output_stride,
 )
-from cxrloc.models.pooling import POOLINGS
+from cxrloc.models.heads import HEADS, prediction_layer
+from cxrloc.models.pooling import (
+    OF_LOGITS_ALONE,
+    POOLINGS,
+    Pool,
+    PoolingParameters,
+    given_parameters,
+)
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
@@ -34,7 +39,9 @@ class LocalizerConfig:
         transition_channels: depth D of the transition layer; None: the backbone's own depth;
             0: no transition layer, for networks other than Wang's.
         pooling: a name of `POOLINGS`.
-        lse_r: sharpness r of the pooling "lse".
+        pooling_parameters: numbers of that pooling.
+        head: a name of `HEADS`: the pooling comes before or behind the prediction.
+        maps_per_finding: maps that are averaged to the one of a finding (`MeanOfMaps`).
         same_padding: strided convolutions pad as TensorFlow's "SAME" (`grid.SamePadded`): for
             weights that were trained so.
         architecture: a name of `networks.NETWORKS`: "localizer" (an image), "dualnet" (a frontal
@@ -52,7 +59,9 @@ class LocalizerConfig:
     output_stride: int = 32
     transition_channels: int | None = None
     pooling: str = "average"
-    lse_r: float = 10.0
+    pooling_parameters: PoolingParameters = field(default_factory=PoolingParameters)
+    head: str = "pool_then_predict"
+    maps_per_finding: int = 1
     same_padding: bool = False
     architecture: str = "localizer"
     centred_cells: int = 0
@@ -61,6 +70,7 @@ class LocalizerConfig:
         for what, value, known in (
             ("backbone", self.backbone, BACKBONES),
             ("pooling", self.pooling, POOLINGS),
+            ("head", self.head, HEADS),
             ("output_stride", self.output_stride, OUTPUT_STRIDES),
             ("input_channels", self.input_channels, (1, 3)),
         ):
@@ -69,12 +79,22 @@ class LocalizerConfig:
                     f"{what} {value!r} is unknown: choose one of {', '.join(map(str, known))}"
                 )
         if not self.findings:
-            raise CxrlocError("findings: there is none; name at least one")
+            raise CxrlocError("has no findings: name at least one")
         for finding in self.findings:
             if self.findings.count(finding) > 1:
-                raise CxrlocError(f"findings: {finding!r} stands there twice")
-        if not 0 < self.lse_r < math.inf:
-            raise CxrlocError(f"lse_r must be above 0 and finite, got {self.lse_r}")
+                raise CxrlocError(f"its findings name {finding} twice")
+        given_parameters(self.pooling, self.pooling_parameters)
+        if self.pooling in OF_LOGITS_ALONE and self.head == "pool_then_predict":
+            raise CxrlocError(
+                f'pooling {self.pooling!r} is of logits: it needs head = "predict_then_pool"'
+            )
+        if self.head == "predict_then_pool" and self.architecture == "dualnet":
+            raise CxrlocError(
+                "head 'predict_then_pool': not for the architecture dualnet, whose two views have "
+                "no cells in common"
+            )
+        if self.maps_per_finding < 1:
+            raise CxrlocError(f"maps_per_finding must be at least 1, got {self.maps_per_finding}")
         if self.centred_cells and self.architecture != "localizer":
             raise CxrlocError(f"centred_cells: not for the architecture {self.architecture}")
         if self.centred_cells < 0 or (self.centred_cells and self.pooling != "average"):
@@ -96,14 +116,12 @@ class LocalizerConfig:
 class LocalizingNetwork(Protocol):
     """What the toolkit asks of a network; a user's own `nn.Module` that has it works everywhere.
 
-    `forward` gives logits and the features they come from, with
-    `logits = prediction(pool(features))`.
+    `forward` gives logits and the features they come from. The logits are `head(features)`, or
+    `prediction(pool(features))` of a network without a method `head`
+    (`heads.logits_of_features`). The weights of `prediction` make class activation maps.
     """
 
     prediction: nn.Linear
-
-    def pool(self, features: Tensor, /) -> Tensor:
-        """[batch depth row col] -> [batch depth]."""
 
     def __call__(self, images: Tensor, /) -> tuple[Tensor, Tensor]:
         """[batch channel row col] -> [batch finding], [batch depth row col]."""
@@ -170,8 +188,7 @@ class Localizer(nn.Module):
         trunk = Trunk(config)
         self.backbone, self.transition = trunk.backbone, trunk.transition
         self.cell_shift_pixels = trunk.cell_shift_pixels
-        self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
-        self.prediction = nn.Linear(trunk.depth, len(config.findings))
+        self.pool, self.prediction = pool_and_prediction(config, trunk.depth)
         cells = config.centred_cells
         self.register_buffer("usual", torch.zeros(trunk.depth, cells, cells) if cells else None)
 
@@ -195,7 +212,21 @@ class Localizer(nn.Module):
                     f"{features.shape[3]}: give images of the size the network was centred for"
                 )
             features = features - self.usual
-        return self.prediction(self.pool(features)), features
+        return self.head(features), features
+
+    def head(
+        self, features: Float[Tensor, "batch depth feature_row feature_col"]
+    ) -> Float[Tensor, "batch finding"]:
+        """The logits of features."""
+        return HEADS[self.config.head](self.pool, self.prediction, features)
+
+
+def pool_and_prediction(config: LocalizerConfig, depth: int) -> tuple[Pool, Any]:
+    """The pooling and the prediction layer of a config, for features of this depth."""
+    findings = len(config.findings)
+    channels = depth if config.head == "pool_then_predict" else findings
+    pool = Pool(config.pooling, config.pooling_parameters, channels)
+    return pool, prediction_layer(depth, findings, config.maps_per_finding)
 
 
 def _depth(layers: nn.Module) -> int:

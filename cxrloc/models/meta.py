@@ -1,15 +1,14 @@
 """Baltruschat's `-meta`: age, sex and view beside the image."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.models.context import BoundNetwork, Input, Subject
-from cxrloc.models.localizer import LocalizerConfig, Trunk
-from cxrloc.models.pooling import POOLINGS
+from cxrloc.models.heads import HEADS
+from cxrloc.models.localizer import LocalizerConfig, Trunk, pool_and_prediction
 from cxrloc.types import CxrlocError, Sex, View
 
 META = ("age", "sex", "view")
@@ -24,7 +23,7 @@ class MetaLocalizer(nn.Module):
 
     Baltruschat et al. 2019, section 2.3 and Fig. 2: the three values are appended to the pooled
     features in front of the last layer. That layer is kept in two parts, which is the same sum:
-    `logits = prediction(pool(features)) + meta(values)`. So heatmaps come from the image's weights
+    `logits = head(features) + meta(values)`. So heatmaps come from the image's weights
     as ever; with average pooling the mean of a map plus the bias plus the meta term is the logit.
 
     Attributes:
@@ -44,8 +43,7 @@ class MetaLocalizer(nn.Module):
         trunk = Trunk(config)
         self.backbone, self.transition = trunk.backbone, trunk.transition
         self.cell_shift_pixels = trunk.cell_shift_pixels
-        self.pool = partial(POOLINGS[config.pooling], r=config.lse_r)
-        self.prediction = nn.Linear(trunk.depth, len(config.findings))
+        self.pool, self.prediction = pool_and_prediction(config, trunk.depth)
         self.meta = nn.Linear(len(META), len(config.findings), bias=False)
         self.register_buffer("ages_years", torch.tensor([0.0, 50.0, 100.0]))
 
@@ -68,7 +66,13 @@ class MetaLocalizer(nn.Module):
             values: of `meta_values`.
         """
         features = self.transition(self.backbone(images))  # batch depth S S
-        return self.prediction(self.pool(features)) + self.meta(values), features
+        return self.head(features) + self.meta(values), features
+
+    def head(
+        self, features: Float[Tensor, "batch depth feature_row feature_col"]
+    ) -> Float[Tensor, "batch finding"]:
+        """The logits of features, without the term of age, sex and view."""
+        return HEADS[self.config.head](self.pool, self.prediction, features)
 
     def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
         """The network for the images of these subjects."""

@@ -11,14 +11,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.files.text import one_line
 from cxrloc.models.context import Subject, bound
+from cxrloc.models.heads import logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError
 
 WANTED = (
     "a network must give (logits [batch, finding], features [batch, depth, row, col]), with "
-    "logits = prediction(pool(features)) and prediction an nn.Linear"
+    "logits = prediction(pool(features)), or head(features), and prediction an nn.Linear"
 )
 
 
@@ -74,13 +76,14 @@ def _check_parts(name: str, network: nn.Module) -> None:
     """Whether the parts are there that maps are made with."""
     if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise CxrlocError(f"{name}: give the network inside {type(network).__name__}, its .module")
-    prediction, pool = (getattr(network, part, None) for part in ("prediction", "pool"))
-    if not isinstance(prediction, nn.Linear) or not callable(pool):
-        found = "none" if prediction is None else f"a {type(prediction).__name__}"
-        raise CxrlocError(
-            f"{name}: {WANTED}; this {type(network).__name__} has "
-            f"{f'{found} as prediction' if not isinstance(prediction, nn.Linear) else 'no pool'}"
-        )
+    prediction = getattr(network, "prediction", None)
+    has_head = any(callable(getattr(network, part, None)) for part in ("head", "pool"))
+    if not isinstance(prediction, nn.Linear) or not has_head:
+        found = "neither head nor pool"
+        if not isinstance(prediction, nn.Linear):
+            kind = "none" if prediction is None else f"a {type(prediction).__name__}"
+            found = f"{kind} as prediction"
+        raise CxrlocError(f"{name}: {WANTED}; this {type(network).__name__} has {found}")
 
 
 def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
@@ -101,15 +104,17 @@ def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, feature
     """Whether the logits come from the features, and from all cells of their grid."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.detach().clone().to(network.prediction.weight.dtype).requires_grad_()
-        pooled = network.pool(leaf)
-        wanted = (len(features), network.prediction.in_features)
-        if not isinstance(pooled, Tensor) or pooled.shape != wanted:
-            found = tuple(pooled.shape) if isinstance(pooled, Tensor) else type(pooled).__name__
-            raise CxrlocError(f"{name}: pool gives {found}, and prediction reads {wanted}")
-        head = network.prediction(pooled)
+        try:
+            head = logits_of_features(network, leaf)
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = one_line(str(error), 200)
+            raise CxrlocError(f"{name}: {WANTED}; from its features it gives: {reason}") from error
+        if not isinstance(head, Tensor) or head.shape != logits.shape:
+            found = tuple(head.shape) if isinstance(head, Tensor) else type(head).__name__
+            raise CxrlocError(f"{name}: {WANTED}; from its features it gives {found}")
         gradient = (
-            torch.autograd.grad(pooled.sum(), leaf, allow_unused=True)[0]
-            if pooled.requires_grad
+            torch.autograd.grad(head.sum(), leaf, allow_unused=True)[0]
+            if head.requires_grad
             else None
         )
     head = head.detach().float()
@@ -123,10 +128,10 @@ def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, feature
                     "are wanted: leave that function out; the card's `probabilities` names it"
                 )
         raise CxrlocError(
-            f"{name}: its logits are not prediction(pool(features)): they differ by up to "
-            f"{float((logits - head).abs().max()):.3g}. Maps of these features would not explain "
-            "them. A transformer whose logits come from its class token needs the pooling of its "
-            "patch tokens instead, and so does a network with layers between pool and prediction"
+            f"{name}: its logits are not those of its features by head or pool: they differ by up "
+            f"to {float((logits - head).abs().max()):.3g}. Maps of these features would not "
+            "explain them. A transformer whose logits come from its class token needs the pooling "
+            "of its patch tokens instead; between pool and prediction there may be no layer"
         )
     cells = features.shape[2] * features.shape[3]
     reached = 0 if gradient is None else int((gradient != 0).any(dim=0).any(dim=0).sum())

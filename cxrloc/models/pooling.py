@@ -1,56 +1,254 @@
-"""Global pooling: S x S values of a feature become one.
+"""Global pooling: the S x S values of a map become one.
 
-A pooling is a function of the features and of a sharpness r; average and maximum are the two
-limits of `log_sum_exp`, r -> 0 and r -> infinity, and need none.
+A pooling takes features before the prediction ("pool_then_predict", Wang et al. 2017) or the maps
+of logits behind it ("predict_then_pool"). Those whose formula holds a probability are for maps of
+logits alone. Every pooling works in float32 or better and gives back the type of its input.
+
+To add a pooling, write a function of maps and its own parameters and add one line to `POOLINGS`.
 """
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cxrloc.types import CxrlocError
+
+Maps = Float[Tensor, "batch channel row col"]
+Pooled = Float[Tensor, "batch channel"]
 
 
-def average(
-    features: Float[Tensor, "batch depth row col"], r: float = 0.0
-) -> Float[Tensor, "batch depth"]:
-    """Mean over the grid.
+def average(maps: Maps) -> Pooled:
+    """Mean over the grid; pooling before or behind a linear prediction is the same network.
 
     >>> average(torch.tensor([[[[-4.0, 1.0], [1.0, 6.0]]]]))
     tensor([[1.]])
     """
-    return features.mean(dim=(2, 3))
+    return maps.mean(dim=(2, 3))
 
 
-def maximum(
-    features: Float[Tensor, "batch depth row col"], r: float = float("inf")
-) -> Float[Tensor, "batch depth"]:
+def maximum(maps: Maps) -> Pooled:
     """Largest value of the grid.
 
     >>> maximum(torch.tensor([[[[-4.0, 1.0], [1.0, 6.0]]]]))
     tensor([[6.]])
     """
-    return features.amax(dim=(2, 3))
+    return maps.amax(dim=(2, 3))
 
 
-def log_sum_exp(
-    features: Float[Tensor, "batch depth row col"], r: float = 10.0
-) -> Float[Tensor, "batch depth"]:
+def log_sum_exp(maps: Maps, r: float = 10.0) -> Pooled:
     """Log-Sum-Exp pooling, between average (r -> 0) and maximum (r -> infinity).
 
     Wang et al. 2017, Eq. 3: x_p = x* + 1/r log(1/S sum exp(r (x_ij - x*))), S cells.
-    Written with exp(z) - 1 and log(1 + z), which keeps a small r exact; float16 and bfloat16
-    features are pooled in float32.
+    Written with exp(z) - 1 and log(1 + z), which keeps a small r exact.
     Departs: x* = max x_ij, not max |x_ij|, with which the sum underflows where all values are
     very negative; equal for features that are not negative.
 
     >>> log_sum_exp(torch.tensor([[[[0.0, 0.0], [0.0, 100.0]]]]), r=1.0)  # 100 - log 4
     tensor([[98.6137]])
     """
-    x = features.to(torch.promote_types(features.dtype, torch.float32))
+    return _log_sum_exp(maps, torch.tensor(r, device=maps.device))
+
+
+def learned_log_sum_exp(maps: Maps, beta: Float[Tensor, " channel"], r0: float = 0.0) -> Pooled:
+    """Log-Sum-Exp pooling whose sharpness is learned, one per channel: r = r0 + exp(beta).
+
+    Yao et al. 2018, "Weakly supervised medical diagnosis and localization from multiple
+    resolutions", section 3.3 (LSE-LBA): the lower bound r0 keeps the pooling off the average.
+
+    >>> learned_log_sum_exp(torch.tensor([[[[0.0, 0.0], [0.0, 100.0]]]]), torch.zeros(1))
+    tensor([[98.6137]])
+    """
+    return _log_sum_exp(maps, (r0 + beta.float().exp())[:, None, None])
+
+
+def pcam(maps: Maps) -> Pooled:
+    """Probabilistic-CAM pooling: the mean of the logits, weighted by their probabilities.
+
+    Ye et al. 2020: p = sigmoid(z), weights p / sum p, logit = sum(weights x z). Gradients flow
+    through the weights, as in the authors' program. Between the average (equal logits) and the
+    maximum (one p alone); for very negative logits the weights are exp(z) / sum exp(z).
+
+    >>> pcam(torch.tensor([[[[0.0, 0.0], [0.0, 2.0]]]]))  # .8808 x 2 / (1.5 + .8808)
+    tensor([[0.7399]])
+    """
+    z = _at_least_float32(maps).flatten(2)
+    weights = torch.softmax(F.logsigmoid(z), dim=2)  # p / sum p, also where every p underflows
+    return (weights * z).sum(dim=2).to(maps.dtype)
+
+
+def noisy_or(maps: Maps) -> Pooled:
+    """The logit of "at least one cell has it": P = 1 - prod(1 - p).
+
+    Li et al. 2018, "Thoracic disease identification and localization with limited supervision",
+    section 3.2: the factors 1 - p are rescaled linearly to [0.98, 1], since hundreds of small
+    factors underflow; so 1 - p becomes 1 - 0.02 p. A single cell of p = 1 gives P = 0.02 and 400
+    of them P = 0.9997: a logit is comparable between grids of one size only.
+
+    >>> noisy_or(torch.tensor([[[[0.0, 0.0]]]])).sigmoid()  # 1 - 0.99 x 0.99
+    tensor([[0.0199]])
+    """
+    z = _at_least_float32(maps).flatten(2)
+    survives = -torch.log1p(-0.02 * torch.sigmoid(z)).sum(dim=2)  # -log(1 - P)
+    # P / (1 - P) = exp(survives) - 1, which is survives itself where all p are tiny.
+    tiny = math.log(0.02) + torch.logsumexp(F.logsigmoid(z), dim=2)
+    logit = torch.where(survives > 1e-6, torch.log(torch.expm1(survives.clamp(min=1e-7))), tiny)
+    return logit.to(maps.dtype)
+
+
+def highest_and_lowest(
+    maps: Maps, highest: float = 1.0, lowest: float = 0.0, alpha: float = 1.0
+) -> Pooled:
+    """The mean of the k largest values, plus alpha times the mean of the m smallest ones.
+
+    Durand et al. 2016 (WELDON) and 2017 (WILDCAT): what speaks most against a finding counts too.
+    k = 1 and m = 0 is the maximum; all cells and m = 0 the average. On a grid of fewer cells all
+    of them are taken.
+
+    Args:
+        maps: of logits, or of features.
+        highest: k, at least 1; below 1 a share of the cells, at least one cell.
+        lowest: m likewise; 0 for none.
+        alpha: weight of the lowest.
+
+    >>> highest_and_lowest(torch.tensor([[[[-4.0, 1.0], [3.0, 6.0]]]]), 2, 1, alpha=0.5)
+    tensor([[2.5000]])
+    """
+    values = _at_least_float32(maps).flatten(2)
+    pooled = values.topk(_cells(highest, values.shape[2]), dim=2).values.mean(dim=2)
+    if lowest:
+        low = values.topk(_cells(lowest, values.shape[2]), dim=2, largest=False).values
+        pooled = pooled + alpha * low.mean(dim=2)
+    return pooled.to(maps.dtype)
+
+
+def linear_softmax(maps: Maps) -> Pooled:
+    """The logit of P = sum p^2 / sum p, the mean of probabilities weighted by themselves.
+
+    Wang et al. 2019, "A comparison of five multiple instance learning pooling functions for sound
+    event detection": PCAM in probabilities. Written in logarithms, so that all p may be tiny:
+    P / (1 - P) = sum p^2 / sum p (1 - p).
+
+    >>> linear_softmax(torch.tensor([[[[0.0, 0.0]]]])).sigmoid()
+    tensor([[0.5000]])
+    """
+    z = _at_least_float32(maps).flatten(2)
+    present, absent = F.logsigmoid(z), F.logsigmoid(-z)
+    logit = torch.logsumexp(2 * present, dim=2) - torch.logsumexp(present + absent, dim=2)
+    return logit.to(maps.dtype)
+
+
+def _log_sum_exp(maps: Maps, r: Tensor) -> Pooled:
+    x = _at_least_float32(maps)
     # x_p does not depend on the choice of x*, so no gradient needs to flow through it.
     largest = x.detach().amax(dim=(2, 3), keepdim=True)
     mean = torch.expm1(r * (x - largest)).mean(dim=(2, 3))
-    return (largest[:, :, 0, 0] + torch.log1p(mean) / r).to(features.dtype)
+    return (largest[:, :, 0, 0] + torch.log1p(mean) / r.flatten()).to(maps.dtype)
 
 
-POOLINGS = {"average": average, "max": maximum, "lse": log_sum_exp}
-"""Global poolings by name: (features [batch depth row col], r) -> [batch depth]."""
+def _at_least_float32(maps: Maps) -> Maps:
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
+
+
+def _cells(count: float, cells: int) -> int:
+    """A number of cells, or below 1 a share of them: at least one, at most all."""
+    return min(cells, max(1, round(count if count >= 1 else count * cells)))
+
+
+POOLINGS: dict[str, Callable[..., Pooled]] = {
+    "average": average,
+    "max": maximum,
+    "lse": log_sum_exp,
+    "lse_learned": learned_log_sum_exp,
+    "pcam": pcam,
+    "noisy_or": noisy_or,
+    "highest_and_lowest": highest_and_lowest,
+    "linear_softmax": linear_softmax,
+}
+"""Global poolings by name: (maps [batch channel row col], own parameters) -> [batch channel]."""
+
+OF_LOGITS_ALONE = ("pcam", "noisy_or", "linear_softmax")
+"""Poolings whose formula holds the probability of a cell: they cannot pool features."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolingParameters:
+    """The numbers of a pooling; None: the default of its function. Others must stay None.
+
+    Attributes:
+        r: sharpness of "lse".
+        r0: lower bound of the sharpness of "lse_learned".
+        highest: number, or share, of the largest cells of "highest_and_lowest".
+        lowest: of its smallest cells.
+        alpha: weight of the smallest cells.
+    """
+
+    r: float | None = None
+    r0: float | None = None
+    highest: float | None = None
+    lowest: float | None = None
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "r": (self.r, 0.0, False),
+            "r0": (self.r0, 0.0, True),
+            "highest": (self.highest, 0.0, False),
+            "lowest": (self.lowest, 0.0, True),
+            "alpha": (self.alpha, -math.inf, False),
+        }
+        for name, (value, least, may_equal) in ranges.items():
+            if value is None:
+                continue
+            if not math.isfinite(value) or value < least or (value == least and not may_equal):
+                bound = "at least 0" if may_equal else "above 0"
+                words = "finite" if name == "alpha" else f"{bound} and finite"
+                raise CxrlocError(f"{name} must be {words}, got {value}")
+
+
+def given_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, float]:
+    """The parameters of a pooling, those that are not given by its defaults.
+
+    Raises:
+        CxrlocError: a parameter is given that the pooling does not have.
+
+    >>> (
+    ...     given_parameters("lse", PoolingParameters(r=5.0)),
+    ...     given_parameters("max", PoolingParameters()),
+    ... )
+    ({'r': 5.0}, {})
+    """
+    own = inspect.signature(POOLINGS[pooling]).parameters
+    defaults = {name: p.default for name, p in own.items() if p.default is not p.empty}
+    given = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    for name, value in given.items():
+        if value is not None and name not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise CxrlocError(f"{name} is no parameter of the pooling {pooling!r}: it has {known}")
+    return {
+        name: default if given[name] is None else given[name] for name, default in defaults.items()
+    }
+
+
+class Pool(nn.Module):
+    """A pooling with its parameters; "lse_learned" learns one of its own per channel (`beta`).
+
+    >>> Pool("lse", PoolingParameters(r=1.0), channels=1)(torch.tensor([[[[0.0, 0.0]]]]))
+    tensor([[0.]])
+    """
+
+    def __init__(self, pooling: str, parameters: PoolingParameters, channels: int) -> None:
+        super().__init__()
+        self.function = partial(POOLINGS[pooling], **given_parameters(pooling, parameters))
+        learns = "beta" in inspect.signature(POOLINGS[pooling]).parameters
+        self.beta = nn.Parameter(torch.zeros(channels)) if learns else None
+
+    def forward(self, maps: Maps) -> Pooled:
+        """The pooled maps."""
+        return self.function(maps) if self.beta is None else self.function(maps, self.beta)

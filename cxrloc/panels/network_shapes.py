@@ -15,6 +15,7 @@ from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
+from cxrloc.models.pooling import given_parameters
 from cxrloc.types import CxrlocError
 
 _SILENT = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
@@ -78,9 +79,9 @@ def network_flow(model: Model) -> Flow:
 
 
 def _head(network: Network, config: LocalizerConfig, depth: int) -> list[Stage]:
-    pooling = (
-        f"{config.pooling}, r = {config.lse_r:g}" if config.pooling == "lse" else config.pooling
-    )
+    own = given_parameters(config.pooling, config.pooling_parameters)
+    numbers = [f"{name} = {value:g}" for name, value in own.items()]
+    pooling = f"{config.pooling}, {', '.join(numbers)}" if numbers else config.pooling
     joined = ("concatenated",) if Input.SECOND_VIEW in inputs_of(network) else ()
     inputs = depth + (len(META) if Input.METADATA in inputs_of(network) else 0)
     outputs = (len(config.findings),)

@@ -1,13 +1,18 @@
+import math
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.grid import set_input_channels, set_output_stride
 from cxrloc.models.localizer import Localizer, LocalizerConfig
+from cxrloc.models.networks import build_network
+from cxrloc.models.pooling import PoolingParameters, log_sum_exp
 from cxrloc.types import CxrlocError
 
 FINDINGS = ("Mass", "Nodule")
@@ -132,12 +137,20 @@ def test_a_new_network_has_seen_nothing():
         ({"pooling": "mean"}, "average, max, lse"),
         ({"output_stride": 4}, "8, 16, 32"),
         ({"input_channels": 2}, "1, 3"),
-        ({"lse_r": 0.0}, "above 0"),
+        ({"pooling": "lse", "pooling_parameters": {"r": 0.0}}, "r must be above 0"),
+        ({"pooling": "lse", "pooling_parameters": {"r": math.inf}}, "r must be above 0"),
+        ({"pooling": "max", "pooling_parameters": {"r": 1.0}}, "r is no parameter of the pooling"),
+        ({"pooling": "pcam"}, 'needs head = "predict_then_pool"'),
+        ({"head": "predict"}, "pool_then_predict, predict_then_pool"),
+        ({"head": "predict_then_pool", "architecture": "dualnet"}, "not for .* dualnet"),
+        ({"maps_per_finding": 0}, "at least 1"),
         ({"output_stride": 64, "transition_channels": 0}, "transition layer"),
     ],
 )
 def test_an_impossible_network_is_refused_with_what_is_possible(change, message):
-    with pytest.raises(CxrlocError, match=message):
+    numbers = change.get("pooling_parameters", {})
+    with pytest.raises(CxrlocError, match=message):  # noqa: PT012
+        change = change | {"pooling_parameters": PoolingParameters(**numbers)}
         LocalizerConfig(**({"backbone": "resnet50", "findings": FINDINGS} | change))
 
 
@@ -183,3 +196,82 @@ def blurred(pool, values):
     return nn.functional.avg_pool2d(
         values, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode
     )
+
+
+@pytest.mark.parametrize("architecture", ["localizer", "meta", "dualnet"])
+@pytest.mark.parametrize("r", [0.5, 7.0])
+def test_the_sharpness_of_the_config_is_that_of_the_network(architecture, r):
+    config = LocalizerConfig(
+        "small_resnet",
+        FINDINGS,
+        pooling="lse",
+        pooling_parameters=PoolingParameters(r=r),
+        architecture=architecture,
+    )
+    network = build_network(config).eval()
+    depth = network.prediction.in_features
+    features = torch.rand(1, depth, 3, 3)
+    expected = network.prediction(log_sum_exp(features, r))
+    torch.testing.assert_close(network.head(features), expected)
+
+
+def test_the_transition_layer_pools_by_averages_and_normalises():
+    """Wang et al. 2017, figure 4; a coarser grid is a mean over the backbone's cells."""
+    torch.manual_seed(0)
+    config = LocalizerConfig("small_resnet", FINDINGS, output_stride=64, transition_channels=4)
+    network = Localizer(config).eval()
+    _, convolution, normalisation, _ = network.transition
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    with torch.no_grad():
+        normalisation.running_mean.fill_(0.25)
+        normalisation.running_var.fill_(4.0)
+        normalisation.weight.fill_(3.0)
+        normalisation.bias.fill_(0.1)
+    x = torch.randn(1, 192, 4, 4)
+    mean = x.reshape(1, 192, 2, 2, 2, 2).mean(dim=(3, 5))
+    mapped = torch.einsum("bdij,kd->bkij", mean, convolution.weight[:, :, 0, 0])
+    expected = ((mapped - 0.25) / 2.0 * 3.0 + 0.1).clamp(min=0)
+    torch.testing.assert_close(network.transition(x), expected, atol=1e-4, rtol=1e-4)
+    assert convolution.kernel_size == (1, 1)
+    assert convolution.bias is None
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", "lse", "pcam", "noisy_or", "lse_learned"])
+@pytest.mark.parametrize("maps", [1, 3])
+def test_a_head_that_predicts_first_pools_the_map_plus_the_bias(pooling, maps):
+    torch.manual_seed(0)
+    config = LocalizerConfig(
+        "small_resnet",
+        FINDINGS,
+        output_stride=16,
+        pooling=pooling,
+        head="predict_then_pool",
+        maps_per_finding=maps,
+    )
+    network = Localizer(config).eval()
+    image = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        logits, maps_of = cam(network, image)
+        z = maps_of + network.prediction.bias[:, None, None]
+        torch.testing.assert_close(network.pool(z), logits)
+
+
+def test_with_average_pooling_both_heads_are_the_same_network():
+    config = LocalizerConfig("small_resnet", FINDINGS, output_stride=16)
+    first = Localizer(config).eval()
+    other = Localizer(replace(config, head="predict_then_pool")).eval()
+    other.load_state_dict(first.state_dict())
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(first(image)[0], other(image)[0])
+
+
+@pytest.mark.parametrize("method", sorted(HEATMAPS))
+def test_every_heatmap_method_works_behind_a_pooled_map(method):
+    torch.manual_seed(0)
+    config = LocalizerConfig(
+        "small_resnet", FINDINGS, transition_channels=4, pooling="pcam", head="predict_then_pool"
+    )
+    network = Localizer(config).eval()
+    _, maps = HEATMAPS[method](network, torch.rand(1, 1, 96, 96), findings=[1])
+    assert maps.shape == (1, 1, 3, 3)
+    assert maps.isfinite().all()

@@ -77,7 +77,7 @@ def test_a_network_that_keeps_the_contract_is_taken() -> None:
     [
         (Own(lambda n, logits, f: (logits.sigmoid(), f)), r"gives probabilities \(sigmoid"),
         (Own(lambda n, logits, f: (logits.softmax(1), f)), r"gives probabilities \(softmax"),
-        (Own(class_token), "logits are not prediction.*class token"),
+        (Own(class_token), "logits are not those of its features.*class token"),
         (one_cell(Own()), "pool reads one cell of the 16 cells.*class token"),
         (without_features(Own()), "pool reads nothing of the 16 cells"),
         (two_layers(Own()), "a Sequential as prediction"),

@@ -101,7 +101,7 @@ def test_a_card_from_before_it_had_these_fields_is_still_read(written, tmp_path)
         (None, lambda m: m.update(preprocessing="{}"), "preprocessing: the key 'size' is missing"),
         (None, lambda m: m.update(card="[1]"), "'card' in its metadata is not a table"),
         (None, lambda m: m.update(card="[" * 5000), "'card' in its metadata"),
-        (None, lambda m: m.update(config='{"lse_r": NaN}'), "'config' in its metadata"),
+        (None, lambda m: m.update(config='{"output_stride": NaN}'), "'config' in its metadata"),
         (None, lambda m: m.update(card='{"auc": {"Mass": 1e999}}'), "'card' in its metadata"),
         (
             lambda t: t["prediction.weight"][0].fill_(float("inf")),
