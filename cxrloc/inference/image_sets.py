@@ -91,38 +91,40 @@ def read_images(
         CxrlocError: nothing there can be read as a data set.
     """
     if data is not None:
-        own = own_data(data, options)
-        notes: tuple[str, ...] = ()
-        if own is not None:
-            reader = "boxes"
-            records, notes = read_own_data(own, declared)
-        else:
-            reader, path = layout_of(data)
-            records = read_as(reader, path, declared)
-            if options.image_dir is not None:
-                files = own_images(options.image_dir)
-                records = [replace(record, path=files.get(record.image_id)) for record in records]
-        records = named_patients(records)
-        images = [
-            Image(
-                record.image_id,
-                partial(_radiograph_of, record, record.path, options.max_megapixels),
-                files=(record.path,),
-            )
-            for record in records
-            if record.path is not None
-        ]
-        names = {options.data_set} if options.data_set else names_of_data_set(reader, records)
-        if is_synthetic(data) and not options.data_set:
-            names |= {PHANTOM}
-        looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
-        return ImageSet(
-            str(data), records, images, looked_at, frozenset(names), notes, own is not None
-        )
+        return _read(data, options, declared)
     series = range(PHANTOMS)
     records = [phantom_record(plan_phantom(PHANTOM_SEED, i), PHANTOM_SIZE) for i in series]
     images = [Image(records[i].image_id, partial(_phantom_radiograph, i)) for i in series]
     return ImageSet(PHANTOM_NAME, records, images, boxed_throughout=True)
+
+
+def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageSet:
+    own = own_data(data, options)
+    notes: tuple[str, ...] = ()
+    looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
+    if own is not None:
+        reader = "boxes"
+        records, notes = read_own_data(own, declared)
+    else:
+        reader, path = layout_of(data)
+        records = read_as(reader, path, declared)
+        if options.image_dir is not None:
+            files = own_images(options.image_dir)
+            records = [replace(record, path=files.get(record.image_id)) for record in records]
+    records = named_patients(records)
+    images = [
+        Image(
+            record.image_id,
+            partial(_radiograph_of, record, record.path, options.max_megapixels),
+            files=(record.path,),
+        )
+        for record in records
+        if record.path is not None
+    ]
+    names = {options.data_set} if options.data_set else names_of_data_set(reader, records)
+    if is_synthetic(data) and not options.data_set:
+        names |= {PHANTOM}
+    return ImageSet(str(data), records, images, looked_at, frozenset(names), notes, own is not None)
 
 
 def own_data(data: Path, options: DataOptions) -> OwnData | None:
