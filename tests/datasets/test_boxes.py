@@ -8,7 +8,7 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_boxed_images, read_boxes, read_detections
 from cxrloc.datasets.records import annotations_in_image
-from cxrloc.types import Annotation, Box, CxrlocError, Record
+from cxrloc.types import Annotation, Box, CxrlocError, Label, Record
 
 MASS = Annotation("a", "Mass", Box(10.0, 20.0, 40.0, 60.0))
 
@@ -191,3 +191,61 @@ def test_boxes_go_to_a_copy_by_its_own_size(
 def test_a_box_outside_its_image_is_an_error() -> None:
     with pytest.raises(CxrlocError, match="outside the image"):
         annotations_in_image(record_of(Box(100.0, 0.0, 120.0, 10.0), None), 50, 100)
+
+
+def test_a_crowd_region_of_coco_is_ignored_and_no_truth(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    entry = {"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 1}
+    path.write_text(coco(annotations=[entry]))
+    record = read_boxed_images(path)[0]
+    assert record.annotations == ()
+    assert record.ignored == (Annotation("a", "Mass", Box(10.0, 20.0, 40.0, 60.0)),)
+    assert record.labels == {"Mass": Label.POSITIVE}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"images": [{"id": 7, "file_name": "a.png"}, {"id": 7, "file_name": "b.png"}]}, "id 7"),
+        ({"images": [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "a.jpg"}]}, "same"),
+        ({"categories": [{"id": 1, "name": "Mass"}, {"id": 1, "name": "Edema"}]}, "id 1"),
+        ({"images": [{"id": 7, "file_name": "..", "width": 9, "height": 9}]}, "cannot name"),
+        ({"images": [{"id": 7, "file_name": "a.png", "width": -9, "height": 9}]}, "of no image"),
+    ],
+)
+def test_an_id_of_coco_means_one_thing(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(coco(**changes))
+    with pytest.raises(CxrlocError, match=said):
+        read_boxes(path)
+
+
+def test_shares_of_the_image_are_refused_with_a_hint(tmp_path: Path) -> None:
+    header = "image,finding,x_min,y_min,x_max,y_max\n"
+    path = tmp_path / "b.csv"
+    path.write_text(header + "a,Mass,0.1,0.2,0.5,1\nb,Mass,0,0,0.25,0.5\n")
+    with pytest.raises(CxrlocError, match=r"row 2: all coordinates are at most 1, so .* shares"):
+        read_detections(path)
+    path.write_text(header + "a,Mass,0.1,0.2,0.5,1.5\n")
+    assert len(read_detections(path)) == 1
+    path = tmp_path / "b.json"
+    entry = {"id": 3, "image_id": 7, "category_id": 1, "bbox": [0.1, 0.2, 0.3, 0.4]}
+    path.write_text(coco(annotations=[entry]))
+    with pytest.raises(CxrlocError, match="annotation 3: all coordinates"):
+        read_boxes(path)
+
+
+def test_a_box_list_names_one_patient_per_image(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("image,finding,x,y,w,h,patient\na,Mass,1,2,3,4,7\na,Mass,5,6,7,8,9\n")
+    with pytest.raises(CxrlocError, match="row 3: image a is of patient 9 here and of 7 above"):
+        read_boxes(path)
+
+
+def test_a_confidence_is_a_score(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("image_id,label,xmin,ymin,xmax,ymax,confidence\na.png,PT,1,2,3,4,0.5\n")
+    (found,) = read_detections(path)
+    assert (found.image_id, found.finding, found.score) == ("a", "Pleural_Thickening", 0.5)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.datasets import read_dataset
+from cxrloc.datasets import READERS, layout_of, read_dataset
 from cxrloc.types import CxrlocError
 
 VINDR = """image_id,rad_id,class_name,x_min,y_min,x_max,y_max
@@ -24,3 +24,36 @@ def test_of_several_annotation_files_one_must_be_named(tmp_path: Path) -> None:
     written(tmp_path / "annotations_test.csv", VINDR)
     with pytest.raises(CxrlocError, match="name the one to read"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reader"),
+    [
+        ("a.csv", VINDR, "vindr_cxr"),
+        ("a.csv", VINDR.replace(",", ";"), "vindr_cxr"),
+        ("a.csv", '"image_id","class_name","x_min","y_min","x_max","y_max"\n', "vindr_cxr"),
+        ("a.csv", "\ufeffpatientId,x,y,width,height,Target\n", "rsna_pneumonia"),
+        ("a.csv", "ImageId, EncodedPixels\n", "siim_pneumothorax"),
+        ("a.csv", "image,finding,x,y,w,h\n", "boxes"),
+        ("a.json", "\ufeff [", "chestx_det"),
+        ("a.json", '{"a": {"img_size": [1, 2]}}', "chexlocalize"),
+        ("a.json", '{"images": [], "categories": []}', "boxes"),
+    ],
+)
+def test_a_file_is_recognised_by_what_is_in_it(
+    tmp_path: Path, name: str, text: str, reader: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert layout_of(path) == (reader, path)
+
+
+def test_a_table_of_another_kind_named_train_is_no_chexpert(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("image,score\na,1\n")
+    assert layout_of(tmp_path)[0] == "boxes"
+
+
+def test_every_reader_is_a_function_of_a_path_and_its_names_are_told_apart() -> None:
+    assert all(callable(reader.read) for reader in READERS.values())
+    names = [name for reader in READERS.values() for name in (*reader.folder, *reader.files)]
+    assert len(names) == len({*names})
