@@ -17,6 +17,7 @@ from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.voc import read_voc
 from cxrloc.files.tables import number_in, table_rows, whole_row
+from cxrloc.files.text import from_csv
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
 
@@ -189,7 +190,7 @@ def _box_row(cells: dict[str, str], extent: tuple[str, ...], where: str) -> BoxR
         for name in ("threshold", "score")
     )
     return BoxRow(
-        image_id=checked_id(where, image_id_of(cells["image"])),
+        image_id=checked_id(where, image_id_of(from_csv(cells["image"]))),
         finding=standard_finding(cells["finding"]),
         box=checked_box(where, x, y, x_max, y_max),
         patient_id=cells.get("patient") or None,

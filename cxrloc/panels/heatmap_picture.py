@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
+from cxrloc.files.text import one_line
 from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel
 from cxrloc.types import Detection, Heatmaps
 
@@ -37,7 +38,7 @@ def heatmap_picture(
         captions: lines of small print: model, limits, warnings.
     """
     width = (PICTURE_WIDTH - MARGIN) // (len(findings) + 1) - MARGIN
-    panels = [draw_panel(pixels, width, Path(heatmaps.image_id).name)]
+    panels = [draw_panel(pixels, width, one_line(Path(heatmaps.image_id).name))]
     roles: dict[Role, None] = {}
     thin = False
     for row in findings:
@@ -52,5 +53,5 @@ def heatmap_picture(
         title = f"{row['finding']}  {row['probability']:.2f}"
         title += "  below the operating point" if doubtful else ""
         panels.append(draw_panel(pixels, width, title, heatmaps, row["finding"], marks))
-    lines = [*captions, THIN_BOXES] if thin else captions
+    lines = [one_line(caption) for caption in captions] + [THIN_BOXES] * thin
     return compose_panels(panels, len(panels), lines, list(roles))

@@ -1,0 +1,14 @@
+"""What every `run.json` says of the installation."""
+
+import platform
+from importlib.metadata import version
+
+from cxrloc.pipeline.installed import versions
+
+
+def test_versions_are_those_that_are_installed() -> None:
+    said = versions()
+    assert said["python"] == platform.python_version()
+    assert {name: said[name] for name in ("cxrloc", "torch", "pydicom")} == {
+        name: version(name) for name in ("cxrloc", "torch", "pydicom")
+    }
