@@ -63,7 +63,7 @@ def runs(tmp_path):
     metadata = tmp_path / "mimic" / "mimic-cxr-2.0.0-metadata.csv"
     metadata.parent.mkdir()
     metadata.write_text("\n".join([header, *rows]) + "\n")
-    (tmp_path / "labels.csv").write_text("report_id,Mass\ns0,1\ns1,1\ns2,0\ns3,\ns4,1\n")
+    (tmp_path / "labels.csv").write_text("report_id,Mass\ns0,1\ns1,1\ns2,0\ns3,0\ns4,1\n")
     wrong = [0.0, 0.0, 1.0, 1.0, 0.0]
     pa, lateral = [0.9, 0.3, 0.4, 0.1, 0.0], [0.2, 0.8, 0.3, 0.1]
     return [
