@@ -1,11 +1,18 @@
 """Measured numbers beside those of a published table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.evaluation.published import KEYS, beside, cited, published, published_tables
+from cxrloc.evaluation.published import (
+    KEYS,
+    beside,
+    cited,
+    protocols,
+    published,
+    published_tables,
+)
 from cxrloc.files.table_writer import markdown_table, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.types import UsageError
@@ -38,16 +45,25 @@ def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool 
 
 
 def write_beside(
-    measured: pd.DataFrame, names: Sequence[str], out: Path, remarks: Sequence[str] = ()
+    measured: pd.DataFrame,
+    names: Sequence[str],
+    out: Path,
+    remarks: Sequence[str] = (),
+    protocol: Mapping[str, str] | None = None,
 ) -> pd.DataFrame | None:
     """Write `table_beside.csv` and `.md`: the rows that a table has, with its numbers.
 
+    Of tables whose protocols are known, these are written too, in `protocols_beside.csv` and in
+    the Markdown page, this run's own first.
+
     Args:
         measured: one row per finding (criterion and threshold), one column per metric; intervals
-            in columns with `_low` and `_high` behind the metric's name.
+            in columns with `_low` and `_high` behind the metric's name; columns that begin with
+            "prior_" hold what boxes score without looking at the images, and are kept.
         names: tables, such as "wang2017:4"; none: nothing is written.
         out: folder.
         remarks: what a reader must know of the measured numbers.
+        protocol: of this run, in the columns of `published.protocols`.
 
     Returns:
         What was written.
@@ -65,6 +81,7 @@ def write_beside(
     for metric in metrics:
         ends = (metric, f"{metric}_low", f"{metric}_high")
         kept += [column for column in ends if column in columns]
+    kept += [column for column in columns if column.startswith("prior_")]
     means = [column for column in ("averaged",) if column in columns]
     shown = measured[[*kept, *means]]
     for name in names:
@@ -77,7 +94,14 @@ def write_beside(
     write_csv(shown, out / "table_beside.csv")
     notes = [f"{cited(name)}: {published_tables()[name]}. {_citation(name)}" for name in names]
     notes += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
-    write_text(out / "table_beside.md", "\n".join([markdown_table(shown), *notes, ""]))
+    page = [markdown_table(shown), *notes, ""]
+    if not (others := protocols(names)).empty:
+        own = pd.DataFrame([protocol] if protocol else [], columns=others.columns)
+        both = pd.concat([own, others], ignore_index=True).fillna("")
+        write_csv(both, out / "protocols_beside.csv")
+        page += ["How the numbers were made; no two methods share a protocol.\n"]
+        page += [markdown_table(both)]
+    write_text(out / "table_beside.md", "\n".join(page))
     return shown
 
 

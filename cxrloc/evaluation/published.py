@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from cxrloc.findings import CHESTXRAY14, standard_finding
+from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, standard_finding
 from cxrloc.types import CxrlocError, UsageError
 
 KEYS = ("finding", "criterion", "threshold")
@@ -101,9 +101,25 @@ def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:
     rows = numbers[numbers["metric"].isin(means["metric"]) & (numbers["finding"] != "mean")]
     if rows.empty and (means["metric"] == "auc").any():
         return CHESTXRAY14  # Baltruschat et al. 2019, text: "average AUC" over the 14 findings
+    if rows.empty and not means.empty and (means["criterion"] != "").all():
+        return CHESTXRAY8  # means over the findings that experts drew boxes of in ChestX-ray14
     if means.empty:
         return ()
     return tuple(dict.fromkeys(map(standard_finding, rows["finding"])))
+
+
+def protocols(names: Sequence[str]) -> pd.DataFrame:
+    """How the numbers of localization tables were made, one row per setting.
+
+    Columns: table, setting, boxes_for_training, tuned_on_boxed_images, split, images_scored,
+    boxes_per_map, and read: where the numbers were read, first or second hand. No two methods share
+    a protocol, so their numbers are no ranking.
+
+    >>> protocols(["wang2017:7"])["tuned_on_boxed_images"].item()
+    'no'
+    """
+    known = _read("protocols.csv")
+    return known[known["table"].isin(names)].reset_index(drop=True)
 
 
 def cited(*names: str) -> str:

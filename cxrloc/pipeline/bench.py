@@ -23,6 +23,7 @@ from cxrloc.evaluation.localization.claims import (
 from cxrloc.evaluation.localization.metrics import score_metrics, score_points
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.result_files import (
+    describe_protocol,
     describe_scores,
     refuse_other_maps,
     write_claimed_maps,
@@ -36,7 +37,7 @@ from cxrloc.evaluation.localization.scores import (
     score_run,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization.tables import COLUMNS
+from cxrloc.evaluation.localization.tables import BESIDE_COLUMNS, beside_frame
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import whole_file, write_json
@@ -157,7 +158,8 @@ def bench(
     synthetic = is_synthetic(data)
     where = {"path": str(data) if data else None, "synthetic": synthetic}
     remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
-    beside = write_beside(scores.table(), options.beside, out, remarks)
+    own = describe_protocol(benchmark.name, scores, protocol)
+    beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
     if models:
         caption = caption_of(describe_models(models))
         examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
@@ -200,7 +202,7 @@ def _check(data: Path | None, options: BenchOptions) -> None:
         if given is not None and not given.exists():
             raise UsageError(f"{given}: no such file or folder")
     check_thresholds(options.protocol.box_thresholds)
-    check_beside(options.beside, COLUMNS, is_synthetic(data))
+    check_beside(options.beside, BESIDE_COLUMNS, is_synthetic(data))
 
 
 def _claims(

@@ -45,3 +45,14 @@ def test_without_a_table_nothing_is_written(tmp_path: Path) -> None:
 def test_a_table_none_of_whose_rows_was_measured_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none of its rows was measured"):
         write_beside(MEASURED[2:], ["wang2017:4"], tmp_path)
+
+
+def test_the_page_says_how_both_numbers_were_made(tmp_path):
+    own = {"table": "this run", "setting": "mine", "tuned_on_boxed_images": "no"}
+    measured = MEASURED.assign(prior_medoid_accuracy=0.1)
+    shown = write_beside(measured, ["wang2017:4"], tmp_path, protocol=own)
+    assert "prior_medoid_accuracy" in shown
+    page = (tmp_path / "table_beside.md").read_text()
+    assert "all regions above 60 and above 180" in page
+    protocols = pd.read_csv(tmp_path / "protocols_beside.csv")
+    assert protocols["setting"].tolist() == ["mine", "ChestX-ray8"]

@@ -70,7 +70,8 @@ def _verdict(paired: Measurement, match: str) -> str:
     else:
         words = "better than" if value > 0 else "worse than"
     interval = f", {paired.low:+.3f} to {paired.high:+.3f}" if paired.low is not None else ""
-    return f"At {_in_words(match)} {words} {_CONTROLS[control]}: {value:+.3f}{interval}"
+    fixed = f" ({paired.note})" if paired.note else ""
+    return f"At {_in_words(match)} {words} {_CONTROLS[control]}: {value:+.3f}{interval}{fixed}"
 
 
 def _nearest(matches: Sequence[str], criterion: str) -> str | None:

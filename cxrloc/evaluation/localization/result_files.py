@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxrloc.evaluation.localization.claims import Claims, warning_lines
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY, LocalizationScores
 from cxrloc.evaluation.localization.tables import (
     by_view,
@@ -101,6 +102,23 @@ def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:
     rows = [(d.image_id, d.finding, *astuple(d.box), d.threshold, d.score) for d in detections]
     columns = ["image", "finding", "x_min", "y_min", "x_max", "y_max", "threshold", "score"]
     return pd.DataFrame(rows, columns=pd.Index(columns))
+
+
+def describe_protocol(
+    name: str, scores: LocalizationScores, protocol: ScoringProtocol
+) -> dict[str, str]:
+    """This run in the columns of `published.protocols`, to stand before those of papers."""
+    chosen = protocol.thresholds_from
+    return {
+        "table": "this run",
+        "setting": name,
+        "boxes_for_training": "see the model's card",
+        "tuned_on_boxed_images": f"thresholds: {chosen}" if chosen else "no",
+        "split": f"none of {scores.patients} patients trained the model, as far as its card says",
+        "images_scored": f"{scores.boxes} boxes on {scores.images} images",
+        "boxes_per_map": scores.box_rule or "boxes of a tool",
+        "read": "measured",
+    }
 
 
 def describe_scores(

@@ -99,6 +99,33 @@ def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(whole, int))
 
 
+BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision")
+"""What may stand beside a published table."""
+
+
+def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> pd.DataFrame:
+    """`localization_frame` with the accuracy of prior boxes, and with detection AP by IoU.
+
+    Published numbers say little without the prior boxes of the same images.
+    """
+    frame = localization_frame(rows_of(scores.measurements))
+    for name in scores.controls:
+        if name.startswith("prior_"):
+            prior = localization_frame(rows_of(scores.measurements, name))
+            frame[f"{name}_accuracy"] = prior["accuracy"]
+    precision = {
+        (row.finding, row.at): row.value
+        for row in metrics
+        if row.metric == "detection_average_precision"
+    }
+    keys = zip(frame["finding"], frame["threshold"].tolist(), frame["criterion"], strict=True)
+    frame["detection_average_precision"] = [
+        precision.get((str(finding), threshold)) if criterion == "iou" else None
+        for finding, threshold, criterion in keys
+    ]
+    return frame.astype({"detection_average_precision": float})
+
+
 def subjects_frame(
     measurements: Sequence[Measurement], names: Sequence[str], column: str
 ) -> pd.DataFrame:

@@ -44,3 +44,12 @@ def test_one_criterion_alone_has_its_lines() -> None:
         "False positives",
         "Controls",
     ]
+
+
+def test_a_verdict_that_rests_on_some_of_the_findings_says_so() -> None:
+    one_nodule = [record for record in RECORDS if record.annotations[0].finding == "Mass"]
+    one_nodule += [record for record in RECORDS if record not in one_nodule][:1]
+    scores = score_localization(one_nodule, DETECTIONS, PROTOCOL, MAPS)
+    assert headline_lines(scores)[-1].endswith(
+        "(1 of the 2 findings have an interval; the others stay fixed)"
+    )

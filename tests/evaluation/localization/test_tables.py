@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.localization.placed_run import ScoringProtocol
-from cxrloc.evaluation.localization.scores import LocalizationScores, score_localization
+from cxrloc.evaluation.localization.metrics import score_metrics
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.scores import LocalizationScores, score_localization, score_run
 from cxrloc.evaluation.localization.tables import (
     COLUMNS,
+    beside_frame,
     controls_table,
     differences_frame,
     grid,
@@ -82,3 +84,16 @@ def test_rules_asked_for_in_any_order_stay_in_it() -> None:
     assert [*zip(mean["criterion"], mean["threshold"], strict=True)] == [
         (rule.criterion, rule.threshold) for rule in rules
     ]
+
+
+def test_beside_published_numbers_stand_the_prior_boxes_and_average_precision(
+    scores: LocalizationScores,
+) -> None:
+    rules = (MatchRule("iou", 0.3), MatchRule("iobb", 0.5))
+    protocol = ScoringProtocol(rules=rules, resampling=Resampling(resamples=0), draws=1)
+    run = place_run(RECORDS, DETECTIONS, protocol)
+    frame = beside_frame(score_run(run), score_metrics(run)).set_index(["finding", "criterion"])
+    prior = grid(rows_of(score_run(run).measurements, "prior_medoid"), "accuracy")
+    assert frame.loc[("Mass", "iou"), "prior_medoid_accuracy"] == prior[0, 0]
+    assert 0 < frame.loc[("mean", "iou"), "detection_average_precision"] <= 1
+    assert np.isnan(frame.loc[("mean", "iobb"), "detection_average_precision"])
