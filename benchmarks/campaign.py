@@ -10,15 +10,10 @@ Three parts, each of which can be left out with 0:
 """
 
 import argparse
-import hashlib
-import json
 import random
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -28,91 +23,15 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PIL import Image  # noqa: E402
+import campaign_kills  # noqa: E402  (beside this file)
 
 from tests.hostile.mutations import CHECKS, run_kind  # noqa: E402
-
-COMMANDS = {
-    "heatmap": ["heatmap", "chests/images", "--model", "phantom-v1", "--quiet"],
-    "bench": ["bench", "chests", "--model", "phantom-v1", "--resamples", "50", "--quiet"],
-    "classify": ["classify", "chests", "--model", "phantom-v1", "--resamples", "50", "--quiet"],
-}
-TIMED = ("time", "seconds", "images")
-"""Entries of JSON files that tell when a run took place, and what it left out as done."""
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     command = [sys.executable, "-m", "cxrloc", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-def contents(out: Path) -> dict[str, str]:
-    """A hash of every file that a run wrote, without what tells the time."""
-    found = {}
-    for path in sorted(out.rglob("*")):
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        content = path.read_bytes()
-        if path.suffix == ".json":
-            said = {key: value for key, value in json.loads(content).items() if key not in TIMED}
-            content = json.dumps(said, sort_keys=True).encode()
-        found[str(path.relative_to(out))] = hashlib.sha256(content).hexdigest()
-    return found
-
-
-def broken_files(out: Path) -> list[str]:
-    """Files that are not whole: pictures and JSON that cannot be read, tables cut in mid-row."""
-    broken = []
-    for path in out.rglob("*"):
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        try:
-            if path.suffix == ".png":
-                with Image.open(path) as image:
-                    image.load()
-            elif path.suffix == ".json":
-                json.loads(path.read_text())
-            elif path.suffix in (".csv", ".md", ".tex"):
-                whole = path.read_text().endswith("\n")
-                broken += [] if whole else [path.name]
-        except (OSError, ValueError) as error:
-            broken.append(f"{path.name}: {error}")
-    return broken
-
-
-def kills(command: str, count: int, folder: Path, draw: random.Random) -> dict[str, Any]:
-    """Kill a command `count` times, each in a run of its own, and call it again."""
-    arguments = COMMANDS[command]
-    begun = time.perf_counter()
-    first = run([*arguments, "--out", "whole"], folder)
-    seconds = time.perf_counter() - begun
-    result: dict[str, Any] = {
-        "command": command, "kills": 0, "before the end": 0, "not whole": 0, "not equal": 0,
-    }  # fmt: skip
-    if first.returncode:
-        return {**result, "not equal": first.stderr.strip().splitlines()[-1][:200]}
-    expected = contents(folder / "whole")
-    for number in range(count):
-        out = folder / f"killed-{command}-{number}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cxrloc", *arguments, "--out", out.name],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(draw.uniform(0.2, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            result["before the end"] += 1
-        result["kills"] += 1
-        result["not whole"] += bool(broken_files(out))
-        again = run([*arguments, "--out", out.name], folder)
-        result["not equal"] += again.returncode != 0 or contents(out) != expected
-        shutil.rmtree(out)
-    return result
 
 
 @contextmanager
@@ -130,12 +49,17 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 def full_disk(folder: Path) -> dict[str, Any]:
     """`heatmap` into a file system that is too small for its pictures."""
     with small_disk(folder, "1m") as place:
-        done = run([*COMMANDS["heatmap"], "--out", str(place / "out")], folder)
+        heatmap = campaign_kills.arguments("heatmap", folder, place / "out", overwrite=False)
+        done = run(heatmap, folder)
         return {
             "exit status": done.returncode,
             "lines": len(done.stderr.strip().splitlines()),
             "last line": done.stderr.strip().splitlines()[-1][-160:] if done.stderr else "",
-            "not whole": len(broken_files(place)),
+            "not whole": sum(
+                not campaign_kills.is_whole(path)
+                for path in place.rglob("*")
+                if path.is_file() and not path.name.startswith(".")
+            ),
         }
 
 
@@ -174,10 +98,10 @@ def main() -> None:
                 rows.append({**result, "wrong": len(result["wrong"])})
             parts += ["## Files with random damage", table(rows)]
         if options.kills or options.disk:
-            run(["phantom", "chests", "--n", "12"], folder)
+            campaign_kills.make_data(folder, images=12)
         if options.kills:
             draw = random.Random(options.seed)
-            rows = [kills(command, options.kills, folder, draw) for command in COMMANDS]
+            rows = campaign_kills.campaigns(folder, options.kills, draw)
             parts += ["## Kills at a random moment", table(rows)]
         if options.disk:
             parts += ["## A disk of 1 MB", table([full_disk(folder)])]

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,12 +49,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     shutil.rmtree(options.folder, ignore_errors=True)
     data = make_data(options.folder, options.images)
-    load()
-    draw = random.Random(options.seed)
-    rows = []
-    for command in COMMANDS:
-        rows.append(campaign(command, data, options.folder, options.kills, draw))
-        print(rows[-1], flush=True)
+    rows = campaigns(data, options.kills, random.Random(options.seed))
     table = pd.DataFrame(rows).to_markdown(index=False)
     options.out.write_text(
         "# Commands killed at random moments\n\n"
@@ -63,6 +58,16 @@ def main() -> None:
         "not be read to their end after a kill; `equal` says whether the last run ended with the "
         f"same files as a run that was never killed.\n\n{table}\n"
     )
+
+
+def campaigns(data: Path, kills: int, draw: random.Random) -> list[dict[str, Any]]:
+    """What came of the kills of every command, a row each; everything is written into `data`."""
+    load()
+    rows = []
+    for command in COMMANDS:
+        rows.append(campaign(command, data, data, kills, draw)._asdict())
+        print(rows[-1], flush=True)
+    return rows
 
 
 def make_data(folder: Path, images: int) -> Path:
