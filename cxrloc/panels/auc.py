@@ -20,12 +20,13 @@ _COLUMNS = ("finding", "group", "auc")
 
 
 def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A row per finding, rising by its mean AUC over all points shown.
+    """A figure with a row for each finding, the one with the largest AUC on top.
 
-    Source: Baltruschat et al. 2019, figure 5. Of several runs (one model on several splits) the
-    disc is the mean and the bar reaches from the smallest to the largest; of one run the bar is
-    the 95 % interval. Published numbers are points of other shapes, named in the legend. A
-    finding without an AUC is listed below the others as not defined.
+    Source: Baltruschat et al. 2019, figure 5. Rows are sorted by the mean of all AUCs in the row,
+    published ones too. For several runs (one model on several splits) the disc shows the mean
+    and the bar reaches from the smallest to the largest AUC; for one run the bar shows the 95 %
+    interval. Published numbers are points of other shapes, named in the legend. A finding without
+    an AUC stands below the others as "not defined".
 
     Args:
         results: output folders of `classify`.
@@ -76,7 +77,7 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _ranges(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """auc, low and high by finding: mean and range of several runs, or one run's interval."""
+    """Columns auc, low and high by finding: mean and range of runs, or the interval of one run."""
     tables = [
         frame[frame["group"] == "all"].drop_duplicates("finding").set_index("finding")
         for frame in frames

@@ -19,10 +19,11 @@ PANEL_WIDTH, PANELS_PER_ROW = 360, 4  # pixels; panels, two for each finding
 def draw_examples(
     claims: Claims, images: Sequence[Image], rules: Sequence[MatchRule], caption: str
 ) -> PIL.Image.Image:
-    """For each finding its first annotated image by name, whatever it scores.
+    """A picture with two panels for each finding: the radiograph, and its heatmap with boxes.
 
-    Left the radiograph with the expert's box, right the heatmap with all boxes, told apart by the
-    rule whose threshold is nearest to 0.5.
+    The image is the first one by name on which an expert boxed the finding, so it is not chosen by
+    its score. The left panel shows the expert's box. The right panel shows all boxes; the rule
+    whose threshold is nearest to 0.5 decides which of them are drawn as correct.
     """
     rule = min(rules, key=lambda rule: abs(rule.threshold - 0.5))
     radiograph_of = {image.image_id: image.read for image in images}

@@ -35,11 +35,12 @@ _HATCHES = ("", "////", "....", "\\\\\\\\")
 
 
 def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Arcs for findings, chords as wide as the images that carry both findings.
+    """A circle with an arc for each finding, and chords as wide as the images with both findings.
 
-    Source: Wang et al. 2017, figures 2 and 8. An arc is the images with the finding alone (pale)
-    and then its chords; an image with three findings is part of three chords. Behind a name stand
-    its images and the share of them with another finding.
+    Source: Wang et al. 2017, figures 2 and 8. The pale part of an arc stands for the images that
+    have this finding alone; chords start at the rest of the arc. An image with three findings is
+    counted in three chords. Below the name of a finding stand the number of its images and the
+    share of them that also have another finding.
 
     Args:
         results: a data set, or the labels.csv of `label`.
@@ -65,9 +66,10 @@ def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure
 
 
 def chord_spans(counts: Cooccurrence) -> Float[np.ndarray, "finding finding 2"]:
-    """Begin and end of each finding's chords on the circle, as shares of it from 0 to 1.
+    """Where each finding's chords begin and end on the circle, as shares of the circle.
 
-    The diagonal is the part of the arc that no chord leaves: images with the finding alone.
+    Element [i, j] is the part of arc i at which the chord to finding j starts. The diagonal is the
+    part of the arc without a chord: the images that have this finding alone.
 
     >>> pair = np.array([[3, 1], [1, 2]])
     >>> counts = Cooccurrence(("Mass", "Nodule"), pair, np.array([1, 1]), images=4, without=0)
@@ -81,7 +83,7 @@ def chord_spans(counts: Cooccurrence) -> Float[np.ndarray, "finding finding 2"]:
     spans = np.zeros((n, n, 2))
     place = 0.0
     for row in range(n):
-        # Last first, so that chords to neighbours on either side do not cross.
+        # In reverse order, so that the chords to the two neighbours do not cross each other.
         for column in (row, *((row - step) % n for step in range(1, n))):
             spans[row, column] = place, place + shares[row, column]
             place += shares[row, column]
@@ -96,7 +98,7 @@ def _draw_circle(axes: Axes, counts: Cooccurrence) -> None:
         colour = f"C{row % 7}"
         for column in range(row + 1, n):
             if counts.together[row, column]:
-                # The chord takes the colour of its rarer end, whose share it is most of.
+                # The colour of the rarer finding, of whose images the chord is the larger share.
                 rarer = (
                     row if counts.together[row, row] <= counts.together[column, column] else column
                 )
@@ -121,7 +123,7 @@ def _draw_circle(axes: Axes, counts: Cooccurrence) -> None:
 
 
 def _chord(one: Float[np.ndarray, " 2"], other: Float[np.ndarray, " 2"], colour: str) -> PathPatch:
-    """A ribbon through the circle from one span to another."""
+    """A chord: a band through the circle from one span to the other."""
     points = [*_arc(one), *_arc(other)]
     half = len(points) // 2
     vertices = [points[0], *points[1:half], (0, 0), *points[half:], (0, 0), points[0]]
@@ -137,12 +139,14 @@ def _arc(span: Float[np.ndarray, " 2"]) -> list[tuple[float, float]]:
 
 
 def _write_labels(axes: Axes, counts: Cooccurrence, line: float) -> None:
-    """Names and counts around the circle, moved apart where arcs are short, then with a line.
+    """Write names and counts around the circle.
+
+    Where arcs are short, labels are moved apart, and a line leads from the label to its arc.
 
     Args:
-        axes: whose unit is the circle's radius.
+        axes: their unit is the circle's radius.
         counts: the findings.
-        line: height of a line of text.
+        line: height of a line of text, in the same unit.
     """
     arcs = chord_spans(counts)
     angles = np.pi / 2 - np.pi * (arcs[..., 0].min(axis=1) + arcs[..., 1].max(axis=1))
@@ -152,7 +156,7 @@ def _write_labels(axes: Axes, counts: Cooccurrence, line: float) -> None:
     wished += np.where(np.abs(wished) > 0.6, np.sign(wished) * halves, 0)
     for side in (np.cos(angles) > 0, np.cos(angles) <= 0):
         rows = np.flatnonzero(side)
-        for row, y in zip(rows, spread(wished[side], halves[side]), strict=True):
+        for row, y in zip(rows, moved_apart(wished[side], halves[side]), strict=True):
             foot = np.cos(angles[row]), np.sin(angles[row])
             out = 1 if foot[0] > 0 else -1
             nearest = max(abs(y) - halves[row], 0)
@@ -170,14 +174,19 @@ def _words(counts: Cooccurrence, row: int) -> str:
     return f"{words_of(counts.findings[row], 22)}\n{images:,}{share}"
 
 
-def spread(
+def moved_apart(
     places: Float[np.ndarray, " label"], halves: Float[np.ndarray, " label"]
 ) -> Float[np.ndarray, " label"]:
-    """Labels' middles on a line, moved as little as it takes that none lies on another.
+    """Heights of the labels' middles, moved until no label covers another.
 
-    They are pushed down from the highest on, and what is then too low is moved up again.
+    From the highest to the lowest, each label is pushed below the one above it. Then, from the
+    lowest to the highest, labels below the edge of the plot are moved up again.
 
-    >>> spread(np.array([0.0, 0.1, 0.9]), np.array([0.1, 0.1, 0.1])).round(2).tolist()
+    Args:
+        places: wished heights of the middles.
+        halves: half the height of each label.
+
+    >>> moved_apart(np.array([0.0, 0.1, 0.9]), np.array([0.1, 0.1, 0.1])).round(2).tolist()
     [-0.1, 0.1, 0.9]
     """
     moved, floor = places.copy(), -_HIGH
@@ -191,7 +200,7 @@ def spread(
 
 
 def _records(path: Path) -> list[Record]:
-    """A data set, or labels of reports as records without images."""
+    """Records of a data set, or of a file of report labels, whose records have no images."""
     if path.is_file() and path.suffix == ".csv":
         head = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
         if head.startswith("report_id"):

@@ -1,4 +1,4 @@
-"""Clusters of diagnosis clauses as a cloud: a box per cluster, its clauses inside."""
+"""Clusters of diagnosis clauses: a box for each cluster with its clauses inside."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _PAD_MM = 1.2
 
 
 class Tile(NamedTuple):
-    """A rectangle of the cloud, in mm, y down."""
+    """A rectangle, in mm from the upper left corner of the figure."""
 
     x: float
     y: float
@@ -31,11 +31,11 @@ class Tile(NamedTuple):
 
 
 def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Boxes as large as their clusters; the medoid on top, its frequent wordings below.
+    """A box for each cluster: its most central clause (medoid) on top, other wordings below.
 
-    Source: Dong et al. 2017, figure 4 (the size of the letters goes with the frequency, boxes are
-    clusters). The area is the number of reports. Clauses that find no room at 6 points are left
-    out, the rarest first.
+    Source: Dong et al. 2017, figure 4, where each box is a cluster and larger letters mean a more
+    frequent clause. The area of a box is proportional to its number of reports. Clauses that do
+    not fit in letters of 6 points are left out, the rarest first.
 
     Args:
         results: the clusters.csv that `label --cluster K` writes beside its labels.
@@ -53,7 +53,7 @@ def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
     tiles = treemap([float(size) for size in sizes], Tile(0.5, 0.5, width - 1, height - 1))
     for place, (cluster, tile) in enumerate(zip(sizes.index, tiles, strict=True)):
         _draw_tile(axes, tile, frame[frame["cluster"] == cluster], place)
-    # The tiles are in mm of the page: the axes are the whole figure.
+    # The axes cover the whole figure, because tiles are given in mm of the page.
     figure.set_layout_engine("none")
     axes.set_position((0, 0, 1, 1))
     if request.caption:
@@ -62,9 +62,15 @@ def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
-    """Rectangles in proportion to sizes, in rows along the shorter side, as square as they get.
+    """Rectangles that fill the tile, with areas proportional to the sizes.
 
-    Source: Bruls, Huizing, van Wijk 2000, Squarified treemaps. Sizes fall and are above 0.
+    Source: Bruls, Huizing, van Wijk 2000, Squarified treemaps. Rectangles stand in rows along the
+    shorter side of the room that is left. A row takes further rectangles as long as that makes
+    them more like squares.
+
+    Args:
+        sizes: above 0, the largest first.
+        tile: the room for all.
 
     >>> for each in treemap([2.0, 1.0, 1.0], Tile(0.0, 0.0, 2.0, 2.0)):
     ...     print(*each)
@@ -77,7 +83,7 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
     scale = tile.width * tile.height / sum(sizes)
     side = min(tile.width, tile.height)
     taken = 1
-    while taken < len(sizes) and _worst(sizes[: taken + 1], side, scale) <= _worst(
+    while taken < len(sizes) and _worst_ratio(sizes[: taken + 1], side, scale) <= _worst_ratio(
         sizes[:taken], side, scale
     ):
         taken += 1
@@ -97,8 +103,8 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
     return tiles + treemap(sizes[taken:], rest)
 
 
-def _worst(sizes: Sequence[float], side: float, scale: float) -> float:
-    """The least square of a row's rectangles: its longer side over its shorter."""
+def _worst_ratio(sizes: Sequence[float], side: float, scale: float) -> float:
+    """The largest ratio of longer to shorter side among the rectangles of a row."""
     depth = sum(sizes) * scale / side
     lengths = [size * scale / depth for size in sizes]
     return max(max(depth / length, length / depth) for length in lengths)
@@ -157,6 +163,6 @@ def _draw_tile(axes: Axes, tile: Tile, clauses: pd.DataFrame, place: int) -> Non
 
 
 def _letters(words: str, weight: str) -> float:
-    """Width of words in font sizes; Chinese characters are square."""
+    """Width of words as a multiple of the font size; a Chinese character is as wide as high."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in words)
     return wide + (len(words) - wide) * (_LETTER + 0.08 * (weight == "bold"))

@@ -1,4 +1,4 @@
-"""Dependency graphs: words in a line, an arc per dependency, and the rule that fired."""
+"""Dependency graphs: words in a line, an arc per dependency, and the rule that matched."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +24,7 @@ _RULE_COLOURS = {"negated": "C1", "uncertain": "C3"}
 
 
 class _Arc(NamedTuple):
-    """An edge's place: its feet and its height above the words' upper edge, in mm."""
+    """Where an edge is drawn, in mm: x of both ends, and height above the words' upper edge."""
 
     edge: Edge
     head: float
@@ -33,18 +33,19 @@ class _Arc(NamedTuple):
 
 
 class _Sentence(NamedTuple):
-    """A sentence, its graph and the parts of it that are judged."""
+    """A sentence's graph, and its mentions as first and last character."""
 
     graph: Graph
     mentions: list[tuple[int, int]]
 
 
 def draw_dependency(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A sentence per graph; the path of the rule that fired on its mentions is thick and coloured.
+    """A figure of sentences with arcs for dependencies, and with the rules that matched.
 
     Source: Wang et al. 2017, figure 3 and table 6. An arc goes from the governor to the dependent,
-    where its arrow is; its label stands on it, where no other arc passes. A mention stands in a
-    frame. Below stands what each rule asserts.
+    where its arrow is; its label is written on it, where no other arc crosses. A mention is framed.
+    The path of a rule that matched a mention is thick and coloured. Below the sentence is written
+    whether the rule says "negated" or "uncertain".
 
     Args:
         results: JSON files of sentences: a list of `{"words": [...], "edges": [[head, label,
@@ -100,7 +101,7 @@ def _fired(sentence: _Sentence) -> list[tuple[Rule, tuple[int, ...]] | None]:
 
 
 def _notes(sentence: _Sentence) -> list[str]:
-    """A line per rule that fired, with its mentions; and of mentions that no rule judges."""
+    """Lines of text: each rule that matched, and the mentions that it decides on."""
     text = " ".join(sentence.graph.words)
     said: dict[str, list[str]] = {}
     for (start, end), fired in zip(sentence.mentions, _fired(sentence), strict=True):
@@ -114,7 +115,7 @@ def _notes(sentence: _Sentence) -> list[str]:
 
 
 def _levels(graph: Graph) -> dict[Edge, int]:
-    """How high each arc is: above every shorter one that it spans or touches within."""
+    """The level of each arc: one above the highest shorter arc that it overlaps."""
     levels: dict[Edge, int] = {}
     for edge in sorted(graph.edges, key=lambda e: abs(e.head - e.dependent)):
         first, last = sorted((edge.head, edge.dependent))
@@ -129,7 +130,7 @@ def _levels(graph: Graph) -> dict[Edge, int]:
 
 
 def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], foot: float) -> None:
-    """Words on a line whose foot is at `foot`, arcs above them."""
+    """Draw words with their baseline at `foot` (mm from the top), and arcs above them."""
     graph = sentence.graph
     legs = _legs(levels)
     middles = _word_middles(graph, levels, legs, sheet.canvas.get_xlim()[1])
@@ -168,9 +169,9 @@ def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], f
 
 
 def _legs(levels: dict[Edge, int]) -> dict[int, dict[Edge, float]]:
-    """Of every word its arcs' feet, in mm from its middle, so that arcs cross as little as can be.
+    """Where the arcs of every word end, in mm from its middle, so that few arcs cross.
 
-    From left to right: arcs to words before it, the lowest first; arcs to words behind, the
+    From left to right: arcs to earlier words, the lowest first; then arcs to later words, the
     highest first.
     """
     ends: dict[int, list[tuple[bool, int, Edge]]] = {}
@@ -190,10 +191,10 @@ def _legs(levels: dict[Edge, int]) -> dict[int, dict[Edge, float]]:
 def _word_middles(
     graph: Graph, levels: dict[Edge, int], legs: dict[int, dict[Edge, float]], width: float
 ) -> list[float]:
-    """Where words stand: apart as the widest of words, feet and labels of arcs ask for, centred.
+    """The middle of each word in mm, with room for the words and for the arcs' ends and labels.
 
     Raises:
-        CxrlocError: they do not fit.
+        CxrlocError: the sentence is wider than the figure.
     """
     widths = [
         max(text_mm(word, SMALL, "bold"), _LEG_GAP * len(legs.get(place, ())))
@@ -220,7 +221,7 @@ def _word_middles(
 
 
 def _draw_arc(sheet: Sheet, arc: _Arc, foot: float, rule: Rule | None) -> None:
-    """A line up from the governor, along, and down to the dependent, where its arrow is."""
+    """Draw a line from the governor up, sideways, and down to the dependent with an arrow."""
     top = foot - arc.height
     inwards = _BEND if arc.dependent > arc.head else -_BEND
     corners = [
@@ -254,9 +255,9 @@ def _draw_arc(sheet: Sheet, arc: _Arc, foot: float, rule: Rule | None) -> None:
 def _write_label(
     sheet: Sheet, arc: _Arc, arcs: Sequence[_Arc], foot: float, rule: Rule | None
 ) -> None:
-    """The label on its arc, in the gap nearest to its middle that the higher arcs' legs leave.
+    """Write the label on its arc, as near to the arc's middle as higher arcs leave room.
 
-    Where no gap is wide enough, it interrupts a leg.
+    Where their vertical lines leave no gap that is wide enough, the label covers such a line.
     """
     weight = "bold" if rule else "normal"
     half = text_mm(arc.edge.label, SMALL, weight) / 2 + 0.4

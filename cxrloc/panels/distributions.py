@@ -24,7 +24,7 @@ _SEXES: dict[Sex | None, tuple[str, dict[str, Any]]] = {
 
 
 def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Images by age in bins of two years, women, men and unknown stacked, each with its hatch.
+    """A histogram of ages in bins of two years; women, men and unknown sex are stacked.
 
     Source: Baltruschat et al. 2019, figure 3. Ages that are missing or impossible (ChestX-ray14
     has some above 120 years) are counted in the title and not drawn.
@@ -68,11 +68,11 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def draw_precision_cdf(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Share of images up to each ranking precision, for those with two findings or more.
+    """Curves: the share of images whose ranking precision is at most x; two findings or more.
 
-    Source: Dong et al. 2017, figure 8 (VGG and ResNet). A curve per run, with its mean. Of a run
-    with `classify --operating-point` the precision is that of the list of findings above it, as
-    in the paper's task 3; otherwise all findings are on the list.
+    Source: Dong et al. 2017, figure 8 (VGG and ResNet). A curve for each run, with its mean.
+    If the run used `classify --operating-point`, only findings above it are ranked, as in the
+    paper's task 3; otherwise all findings are ranked.
 
     Raises:
         CxrlocError: no image of a run has two findings.

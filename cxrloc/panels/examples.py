@@ -38,7 +38,7 @@ _TITLE_MM = 5.0
 
 
 class _Cell(NamedTuple):
-    """One example: its heading, its picture if there is one, boxes of the finding, arrows."""
+    """One example: heading, picture (None if there is none), boxes of the finding, arrows."""
 
     title: str
     pixels: Float[np.ndarray, "row col"] | None
@@ -47,11 +47,11 @@ class _Cell(NamedTuple):
 
 
 def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A picture per finding, the expert's box around it or, where that is small, an arrow to it.
+    """A grid with a radiograph for each finding, and the expert's box, or an arrow to a small box.
 
     Source: Wang et al. 2017, figure 1; Baltruschat et al. 2019, figure 1; Dong et al. 2017,
-    figure 5. Without `images`, a finding is shown by the first image by name that has it, one with
-    a box if there is any. With `images`, each is shown with all its boxes.
+    figure 5. Without `images`, the example of a finding is the first image by name that has it,
+    if possible one with a box. With `images`, each of them is shown with all its boxes.
 
     Args:
         results: the data; a CSV of arrows (image, x, y in pixels) may replace boxes.
@@ -77,14 +77,14 @@ def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _columns(count: int, width: float, least: float) -> int:
-    """Pictures in a row: rows as even as they can be, pictures smaller where there are many."""
+    """How many pictures stand in a row; rows are about equally long, many pictures are smaller."""
     fits = int((width - 2 + GAP_MM) // (least + GAP_MM))
     most = min(_MOST_COLUMNS, max(fits, math.isqrt(count)))
     return -(-count // -(-count // most))
 
 
 def _chosen(sources: Sources, request: FigureRequest) -> list[tuple[str, str]]:
-    """Finding (empty: all of the image's) and image (empty: there is none) of every cell."""
+    """Finding and image of every cell; an empty finding means all, an empty image none."""
     if request.images:
         return [("", image_id) for image_id in request.images]
     first: dict[str, tuple[bool, str]] = {}
@@ -120,7 +120,7 @@ def _area(box: Box) -> float:
 
 
 def _point_at(box: Box, columns: int) -> tuple[float, float]:
-    """The middle of the box's side that is farther from the middle of the image."""
+    """The middle of the left or right side of a box, whichever is nearer to the image's border."""
     middle = (box.x_min + box.x_max) / 2
     return (box.x_max if middle > columns / 2 else box.x_min, (box.y_min + box.y_max) / 2)
 

@@ -1,4 +1,4 @@
-"""Figures as files: vectors with their fonts inside, and pictures."""
+"""Figures as files: PDF and SVG with their fonts inside, and PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ FORMATS = {
     ".svg": {"Date": None},
     ".png": {},
 }
-"""What can be written, and the metadata of each."""
+"""Formats that can be written, with the metadata that replace matplotlib's."""
 
 
 def figure_paths(out: Path) -> list[Path]:
     """The files that an output names: itself, or one of each format where it has no suffix.
 
     Raises:
-        UsageError: its suffix is of no format.
+        UsageError: the suffix is none of `FORMATS`.
 
     >>> [path.name for path in figure_paths(Path("roc"))]
     ['roc.pdf', 'roc.svg', 'roc.png']
@@ -36,10 +36,13 @@ def figure_paths(out: Path) -> list[Path]:
 def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure in the format of each path's suffix, at exactly the figure's size.
 
+    A file that was there is replaced when the new one is complete.
+
     To be called inside `figure_style`, in which the figure was drawn.
 
     Raises:
-        CxrlocError: a character is in no font that is installed (see `figure_style`).
+        CxrlocError: a file cannot be written, or no installed font has a character (see
+            `figure_style`).
     """
     for path in paths:
         with whole_file(path) as part:

@@ -42,7 +42,7 @@ def heatmap_picture(
     roles: dict[Role, None] = {}
     thin = False
     for row in findings:
-        # An operating point that the model lacks (None) casts no doubt.
+        # None: the model has no operating point for the finding, so its boxes are drawn as usual.
         doubtful = row["above_operating_point"] is False
         role = Role.DOUBTFUL if doubtful else Role.DETECTION
         own = [detection for detection in detections if detection.finding == row["finding"]]

@@ -1,4 +1,4 @@
-"""The tree of an image's labels with their probabilities, given their parents and by themselves."""
+"""The tree of findings with the probabilities of one image, also those given the parent."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _LONE_COLUMNS = 3
 
 
 class _Node(NamedTuple):
-    """A finding's place: its generation below the root, and its line from above."""
+    """Where a finding stands: its generation below the root, and its line, counted from above."""
 
     finding: str
     generation: int
@@ -40,9 +40,10 @@ class _Node(NamedTuple):
 def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
     """The tree of CheXpert's observations with one image's probabilities.
 
-    Source: Pham et al. 2019, figures 1 to 3 and Eq. 3. In a node stands p(finding); where the run
-    multiplied along the tree (`classify --products`), on the edge stands p(child | parent), their
-    quotient. A node from 0.5 has a solid outline, another a dashed one.
+    Source: Pham et al. 2019, figures 1 to 3 and Eq. 3. A node shows p(finding). If the run
+    multiplied probabilities along the tree (`classify --products`), an edge shows
+    p(child | parent), the quotient of its two nodes. The outline of a node is solid where p is 0.5 or more, else
+    dashed.
 
     Args:
         results: the output folder of `classify`, or its `probabilities.csv`.
@@ -110,9 +111,9 @@ def _ancestor(finding: str, known: Mapping[str, object]) -> str | None:
 
 
 def _placed(findings: Sequence[str]) -> list[_Node]:
-    """Every finding: leaves on lines of their own, a parent in the middle of its children.
+    """Where findings stand: each leaf on its own line, a parent halfway between its children.
 
-    Findings without relatives are below the trees, in as many columns.
+    Findings without parent and children stand below the trees, in as many columns as the trees.
     """
     known = dict.fromkeys(findings)
     children: dict[str | None, list[str]] = {}
@@ -145,7 +146,7 @@ def _placed(findings: Sequence[str]) -> list[_Node]:
 
 
 def _draw_edge(sheet: Sheet, parent: Rectangle, child: Rectangle, given: float | None) -> None:
-    """A line with a bend from a parent to its child, p(child | parent) above its end."""
+    """Draw a line from a parent to its child, and write p(child | parent) above its end."""
     start = (parent.x + parent.width, parent.y + parent.height / 2)
     end = (child.x, child.y + child.height / 2)
     bend = start[0] + 1.5

@@ -83,7 +83,7 @@ def draw_localization(results: Sequence[Path], request: FigureRequest) -> Figure
 
 
 def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Accuracy of every finding against the first criterion's threshold, as small plots."""
+    """A small plot for each finding: accuracy against the threshold of the first criterion."""
     scores = _read(results, request)
     criterion = _criteria(scores)[0]
     findings = chosen_findings(scores.own["finding"].tolist(), request.findings)
@@ -156,7 +156,7 @@ def _criteria(scores: _Scores) -> list[str]:
 
 
 def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
-    """Controls below, the model with its band, published points on top."""
+    """Draw controls first, then over them the model with its band, then published points."""
     finding, criterion, measure = what
     for control, look in _CONTROL_STYLES.items():
         rows = scores.controls[scores.controls["control"] == control]
@@ -177,7 +177,7 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
         printed = printed[printed["finding"] == "mean"]
     points = printed.groupby("threshold")["value"].mean()
     axes.plot(points.index, points, color="C1", marker="o", fillstyle="none", linestyle="none")
-    if measure == "afp":  # after all points, whose largest is then within
+    if measure == "afp":  # only after all points are drawn, so that the upper limit fits them
         axes.set_ylim(bottom=0)
 
 

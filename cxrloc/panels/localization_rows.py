@@ -1,4 +1,4 @@
-"""Rows of radiographs with boxes beside their heatmaps and their reports."""
+"""Rows with a report, a radiograph with boxes, and its heatmap."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -42,7 +42,7 @@ from cxrloc.panels.sheet import (
     write_title,
 )
 from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
-from cxrloc.types import Box, CxrlocError, Heatmaps, MatchRule
+from cxrloc.types import Annotation, Box, CxrlocError, Heatmaps, MatchRule
 
 _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _SCALE = "heatmap: min|max of each map"
@@ -51,7 +51,7 @@ _TALLEST = 1.25  # of a picture's width
 
 
 class _Row(NamedTuple):
-    """What one row shows."""
+    """What one row shows; `claims` are the boxes that were scored."""
 
     image_id: str
     finding: str
@@ -65,11 +65,11 @@ class _Row(NamedTuple):
 
 
 def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A row per finding: report and keywords, radiograph with boxes, heatmap.
+    """A figure with a row for each finding: report and keywords, radiograph with boxes, heatmap.
 
     Source: Wang et al. 2017, tables 8 to 15. Without `images`, a row shows the first image by name
-    on which an expert boxed the finding, whatever it scores. A box is correct by the run's rule
-    whose threshold is nearest to 0.5.
+    on which an expert boxed the finding, so it is not chosen by its score. The run's rule whose
+    threshold is nearest to 0.5 decides whether a box is drawn as correct.
 
     Args:
         results: the output folder of `bench --save-maps`, which names its data; or the data and a
@@ -88,7 +88,7 @@ def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> F
 
 
 def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A row per image: the radiograph with its box or with arrows, and the heatmap of one finding.
+    """A figure with a row for each image: radiograph with its box or arrows, and a heatmap.
 
     Source: Baltruschat et al. 2019, figure 4: is the highest activation at the pneumothorax, or at
     the drain that treated it?
@@ -112,8 +112,8 @@ def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
     return _draw_rows(rows, request, (Role.EXPERT,), "")
 
 
-def _has_box(annotations: Sequence[object], finding: str) -> bool:
-    return any(getattr(each, "finding", None) == finding for each in annotations)
+def _has_box(annotations: Sequence[Annotation], finding: str) -> bool:
+    return any(annotation.finding == finding for annotation in annotations)
 
 
 def _rule(run: Path) -> MatchRule:

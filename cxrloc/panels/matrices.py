@@ -1,4 +1,4 @@
-"""Square tables as pictures: agreement of runs, and what is called what."""
+"""Square matrices as pictures: rank correlations of runs, and confusion of findings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ _MM_PER_LETTER = 1.5
 
 
 def draw_spearman(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Rank correlations of all pairs of runs; of several comparisons (folds) their mean.
+    """The matrix of rank correlations of all pairs of runs; the mean of several comparisons.
 
-    Source: Baltruschat et al. 2019, table 5.
+    Source: Baltruschat et al. 2019, table 5, where each comparison is one fold.
 
     Raises:
-        CxrlocError: the comparisons are of other runs.
+        CxrlocError: the comparisons are not of the same runs in the same order.
     """
     name = "rank_correlations.csv"
     frames = [read_table(path, name, ("run",), "compare").set_index("run") for path in results]
@@ -38,10 +38,12 @@ def draw_spearman(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def draw_confusion(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """What units with one finding are called, as shares of each row; counts beside the names.
+    """The confusion matrix of units (images, studies or patients) with exactly one finding.
 
-    Source: Dong et al. 2017, figure 6a and section V.C. The row is the truth, the column the
-    highest score; a finding that no unit has alone has an empty row.
+    Source: Dong et al. 2017, figure 6a and section V.C. Rows are true findings, columns the
+    finding with the highest score; cells are shares of the row. The number of units stands beside
+    the name. If no unit has exactly this finding, its row is empty. A run with one finding is
+    drawn with two classes, with and without it.
     """
     columns = ("finding", "called", "units")
     result = only_result(results, "confusion")
@@ -68,7 +70,7 @@ def _square(
     request: FigureRequest,
     limits: tuple[float, float],
 ) -> tuple[Figure, Axes]:
-    """A table in grey levels with its numbers in the cells, as long as they can be read."""
+    """A matrix as coloured cells, with numbers in the cells if there is room for them."""
     longest = max(min(len(name), _LABEL_LETTERS) for name in names)
     height = 22 + 8.0 * len(names) + _MM_PER_LETTER * longest
     figure, (axes,) = free_axes(1, 1, request, min(height, 200.0))

@@ -1,4 +1,4 @@
-"""A network as a flow chart: every step with the shape that comes out."""
+"""A network as a flow chart: every step with the shape of its output."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -27,7 +27,7 @@ _COLUMN_MM = 52.0
 
 
 def draw_network(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """From the image (or both views) down to the probabilities, and the heatmaps beside.
+    """A flow chart from the image (or both views) to the probabilities and to the heatmaps.
 
     Source: Wang et al. 2017, figure 4; Rubin et al. 2018, figure 1 (DualNet: one column per view);
     Baltruschat et al. 2019, figure 2 (age, sex and view beside the image). The shapes are those of
@@ -66,7 +66,7 @@ def _side_mm(flow: Flow) -> float:
 
 
 def _lines(stage: Stage, node: float) -> list[str]:
-    """Name, layers as far as there is room, shape."""
+    """The text of a step: its name, as many layers as there is room for, its shape."""
     layers = [line for layer in stage.layers for line in wrapped(layer, node - 4)]
     if len(layers) > _MOST_LAYERS:
         layers = [*layers[: _MOST_LAYERS - 1], f"and {len(layers) - _MOST_LAYERS + 1} more"]
@@ -118,7 +118,7 @@ def _draw(
 def _draw_side(
     sheet: Sheet, flow: Flow, places: Sequence[Rectangle], features: tuple[float, float]
 ) -> None:
-    """Heatmaps from features and prediction weights; the values that the prediction also reads."""
+    """Draw a node for the heatmaps, and one for what the prediction reads beside the image."""
     width = sheet.canvas.get_xlim()[1]
     shape = " x ".join(map(str, flow.heatmap))
     maps = ["Heatmaps", "features x prediction weights", shape]

@@ -1,6 +1,8 @@
 """What a network does to an image, step by step, with the shapes that it really has.
 
-A forward pass on torch's "meta" device gives every shape without computing a number.
+A forward pass on torch's "meta" device gives every shape without computing a number. torchinfo
+does not serve here: it lists single modules, while the chart needs one node, in words, for all
+steps with the same rows and columns, and a column of nodes for each view.
 """
 
 from collections import Counter
@@ -18,8 +20,8 @@ from cxrloc.models.networks import Network
 from cxrloc.models.pooling import given_parameters
 from cxrloc.types import CxrlocError
 
-_SILENT = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
-"""Layers that keep the shape and go without saying."""
+_UNNAMED = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
+"""Layers that keep the shape; the chart does not name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Stage:
 
     Attributes:
         name: what it is.
-        layers: what it is made of, a line each.
-        shape: channels, rows and columns that come out; or channels alone.
+        layers: its layers in words, a line each.
+        shape: of its output: channels, rows and columns; or channels alone.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Flow:
     """A network as steps.
 
     Attributes:
-        trunks: from an image to its features; one, or one per view, by the view's name.
+        trunks: steps from an image to its features, by the name of the view; or of one trunk alone.
         head: from the features, of all trunks together, to the probabilities.
         heatmap: maps of all findings: findings, rows and columns.
         beside: values that the prediction reads beside the image.
@@ -55,10 +57,10 @@ class Flow:
 
 
 def network_flow(model: Model) -> Flow:
-    """The steps of a model; its network is moved to the "meta" device and of no use afterwards.
+    """The steps of a model; its network is moved to the "meta" device and cannot run afterwards.
 
     Raises:
-        CxrlocError: the network is none of this package.
+        CxrlocError: the network is not one of this package.
     """
     config, network = model.config, model.network
     if config is None or not isinstance(network, Network):
@@ -108,7 +110,7 @@ def _trunk(name: str, part: nn.Module, image: Tensor) -> tuple[Stage, ...]:
 def _traced(
     backbone: nn.Module, image: Tensor
 ) -> tuple[list[tuple[nn.Module, tuple[int, ...]]], Tensor]:
-    """The backbone's children in the order they run with the shapes they give, and its output."""
+    """The backbone's children in the order in which they run, each with its output's shape."""
     steps: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, _: object, output: object) -> None:
@@ -140,12 +142,12 @@ def _stages(steps: Sequence[tuple[nn.Module, tuple[int, ...]]]) -> list[Stage]:
 
 
 def _words(layers: Sequence[nn.Module]) -> list[str]:
-    """Layers in words, equal ones counted; what goes without saying is left out.
+    """Layers in words, with counts of equal ones, without those that the chart does not name.
 
     >>> _words([nn.Conv2d(1, 8, 7), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)])
     ['7 x 7 conv', '2 x 3 x 3 conv']
     """
-    said = Counter(_word(layer) for layer in layers if not isinstance(layer, _SILENT))
+    said = Counter(_word(layer) for layer in layers if not isinstance(layer, _UNNAMED))
     return [word if n == 1 else f"{n} x {word}" for word, n in said.items()]
 
 

@@ -1,4 +1,4 @@
-"""One image and all that is said of it: outlines of findings, or its ranked list of labels."""
+"""One image with a model's answer: outlines of findings, or findings ranked by probability."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,10 +33,10 @@ from cxrloc.panels.sources import maps_of, picture_of, read_sources
 from cxrloc.types import CxrlocError, Heatmaps, Label, UsageError
 
 OUTLINE_THRESHOLD = 180.0
-"""Of the map scaled to 0 to 255: the higher of the box rule's."""
+"""Level of the outline in a map scaled to 0 to 255: the higher threshold of the box rule."""
 
 TOP = 4
-"""Most probable findings that are outlined where none are named."""
+"""So many of the most probable findings are outlined if the request names none."""
 
 _COLOURS = ("#56B4E9", "#E69F00", "#2BCB9C", "#E29BC4", "#F0E442", "#FF7F3F", "#FFFFFF")
 _TALLEST = 1.25
@@ -45,7 +45,8 @@ _TALLEST = 1.25
 def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Figure:
     """A radiograph with the outlines of several findings' maps, and their probabilities.
 
-    Source: Pham et al. 2019, figure 5. An outline is the map's level line at 180 of 255.
+    Source: Pham et al. 2019, figure 5. An outline is the line where the map, scaled to 0 to
+    255, has the value 180.
 
     Args:
         results: the data or the image; a folder of maps (`heatmap --save-maps`).
@@ -53,7 +54,7 @@ def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Fi
             that has maps).
     """
     sources = read_sources(results)
-    names = _one(request.images, "findings-overlay") or sorted(sources.records)
+    names = _at_most_one(request.images, "findings-overlay") or sorted(sources.records)
     found = next((m for name in names if (m := maps_of(sources, name)) is not None), None)
     if found is None:
         raise CxrlocError(
@@ -86,7 +87,7 @@ def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Fi
     return sheet.figure
 
 
-def _one(images: Sequence[str], panel: str) -> Sequence[str]:
+def _at_most_one(images: Sequence[str], panel: str) -> Sequence[str]:
     if len(images) > 1:
         raise UsageError(f"{panel} draws one image at a time")
     return images
@@ -118,10 +119,10 @@ def _around() -> list[effects.AbstractPathEffect]:
 
 
 def draw_ranked_labels(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A radiograph beside its findings by falling probability, the true ones marked.
+    """A radiograph beside its findings, sorted by probability, with the true ones marked.
 
     Source: Dong et al. 2017, section V.D and figure 7, with the ranking precision (AP) of the
-    image. A true finding's bar is filled, another's is an outline.
+    image. The bar of a true finding is filled, that of another one is an outline.
 
     Args:
         results: the output folder of `classify` or its `probabilities.csv`; the data.
@@ -130,7 +131,7 @@ def draw_ranked_labels(results: Sequence[Path], request: FigureRequest) -> Figur
     table, rest = _probabilities(results)
     predictions = read_predictions(table)
     sources = read_sources(rest)
-    image_id = _with_labels(request, sources.records, predictions.image_ids)
+    image_id = _chosen_image(request, sources.records, predictions.image_ids)
     pixels, record = picture_of(sources, image_id)
     if image_id not in predictions.image_ids:
         raise UsageError(f"--image {image_id}: {table} has no such row")
@@ -167,8 +168,8 @@ def _probabilities(results: Sequence[Path]) -> tuple[Path, list[Path]]:
     raise CxrlocError("ranked-labels needs the output folder of `cxrloc classify`")
 
 
-def _with_labels(request: FigureRequest, records: dict, known: Sequence[str]) -> str:
-    if asked := _one(request.images, "ranked-labels"):
+def _chosen_image(request: FigureRequest, records: dict, known: Sequence[str]) -> str:
+    if asked := _at_most_one(request.images, "ranked-labels"):
         return asked[0]
     labelled = [
         name
@@ -183,7 +184,7 @@ def _with_labels(request: FigureRequest, records: dict, known: Sequence[str]) ->
 def _draw_bars(
     sheet: Sheet, corner: tuple[float, float], rows: list[tuple[str, float, bool]], line: float
 ) -> None:
-    """Rank, name, bar and number of every finding; then what filled and empty bars are."""
+    """Draw rank, name, bar and number of every finding, then what filled and empty bars mean."""
     x, y = corner
     width = sheet.canvas.get_xlim()[1]
     names = min(0.45 * (width - x), max(text_mm(name, SMALL, "bold") for name, _, _ in rows) + 2)
@@ -198,7 +199,7 @@ def _draw_bars(
         _bar(sheet, (start, middle), max(p * longest, 0.1), true)
         write(sheet, (start + p * longest + 1, middle), f"{p:.2f}", va="center")
     middle = y + (len(rows) + 0.9) * line
-    for true, words in ((True, "has the finding"), (False, "has it not")):
+    for true, words in ((True, "has the finding"), (False, "does not have it")):
         _bar(sheet, (x + 1, middle), 5, true)
         write(sheet, (x + 7.5, middle), words, va="center")
         x += 12 + text_mm(words)

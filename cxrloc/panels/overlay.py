@@ -1,4 +1,9 @@
-"""Radiographs with heatmaps and boxes, composed from arrays: one picture takes milliseconds."""
+"""Radiographs with heatmaps and boxes as PNG pictures.
+
+Boxes are drawn by Pillow, because `heatmap` may write thousands of pictures and each takes
+milliseconds. In figures for print, `radiographs.py` draws them by matplotlib, so that boxes are
+lines of the PDF or SVG and not pixels. The grey levels and the heatmap come from `shade` in both.
+"""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +27,7 @@ MARGIN, LINE_HEIGHT = 8, 20  # pixels
 COLOUR_MAP = "inferno"  # perceptually uniform, readable with any colour vision
 OPACITY = 0.6
 
-_MOST_CELLS = 2000  # around a grid; a map that needs more of them covers next to nothing
+_MOST_CELLS = 2000  # added around a grid; a map that needs more covers almost nothing
 
 
 class Role(Enum):
@@ -82,7 +87,7 @@ def draw_panel(
     draw = ImageDraw.Draw(panel)
     draw.text((2, 2), _shortened(title, width - 4), fill=TEXT, font=_font())
     scale = width / columns, height / rows
-    # The expert's box goes on top of the claims, and thin boxes below all.
+    # Thin boxes are drawn first and the expert's box last, so that it covers the others.
     for mark in sorted(marks, key=lambda mark: (not mark.thin, mark.role is Role.EXPERT)):
         corners = [
             (mark.box.x_min * scale[0], mark.box.y_min * scale[1] + LINE_HEIGHT),
@@ -99,7 +104,7 @@ def shade(
     heatmaps: Heatmaps | None = None,
     finding: str = "",
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture alone, in so many pixels, shrunk, enlarged and coloured as `draw_panel` does."""
+    """The radiograph and heatmap of a panel in so many pixels, without title and boxes."""
     picture = _grey(pixels, height, width)
     return picture if heatmaps is None else _blend(picture, heatmaps, finding)
 
@@ -135,7 +140,7 @@ def compose_panels(
 
 
 def write_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture; the fastest deflate level, since there may be thousands."""
+    """Write a picture with the fastest compression, since there may be thousands of them."""
     picture.save(path, format="PNG", compress_level=1)
 
 
@@ -145,7 +150,7 @@ def _grey(
     rows, columns = pixels.shape
     if height < rows:
         pixels = resample(pixels, resize_affine(rows, columns, height, width), height, width)
-    else:  # nearest pixel: nothing is made up
+    else:  # nearest pixel, so that no grey level appears that the radiograph does not have
         y = np.arange(height) * rows // height
         x = np.arange(width) * columns // width
         pixels = pixels[y[:, None], x]
@@ -188,7 +193,7 @@ def _surface(
 
 
 def _cells_around(cells: int, pixels: int, scale: float, shift: float) -> tuple[int, int]:
-    """How many cells more a grid needs, before and after, to cover a panel along one axis."""
+    """How many more cells a grid needs, before and after, to cover a panel along one axis."""
     low, high = sorted([-shift / scale, (pixels - shift) / scale])  # the panel in cells
     before, after = math.ceil(max(0.0, -low)), math.ceil(max(0.0, high - cells))
     return min(before, _MOST_CELLS) + 1, min(after, _MOST_CELLS) + 1
@@ -254,15 +259,15 @@ def _shortened(text: str, width: int) -> str:
 
 @cache
 def _colours() -> UInt8[np.ndarray, "256 3"]:
-    # OpenCV's copy of the same map, up to one level: matplotlib takes as long to load as a picture
-    # takes to make.
+    # OpenCV's copy of matplotlib's colour map differs by at most one level of 255. It is used
+    # because importing matplotlib takes as long as making a picture.
     levels = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(levels[:, 0, ::-1])
 
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    package = find_spec("matplotlib")  # where it lies, without loading it
+    package = find_spec("matplotlib")  # its folder, without importing it
     assert package is not None
     assert package.origin is not None
     fonts = Path(package.origin).parent / "mpl-data/fonts/ttf"

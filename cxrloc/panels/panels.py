@@ -1,6 +1,7 @@
 """Every panel by name: how it is drawn, what it reads, and which published figure it is after.
 
-To add one, write a function from result paths and a `FigureRequest` to a figure, and add a line.
+To add one, write a function that takes paths of results and a `FigureRequest` and returns a
+figure, and add a line to `PANELS`.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,8 +38,8 @@ class Panel(NamedTuple):
 
     Attributes:
         draw: called inside `figure_style`.
-        reads: the results it takes, in words.
-        after: the figures or tables that it is after.
+        reads: what results it takes, in words for `--list`.
+        after: the published figures or tables that it follows.
     """
 
     draw: Callable[[Sequence[Path], FigureRequest], Figure]

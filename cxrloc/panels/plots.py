@@ -1,4 +1,4 @@
-"""What every plot shares: the style, roles by colour and by line, grids of axes, legends.
+"""What every plot shares: style, colours with line styles, grids of axes, legends.
 
 The look is `print.mplstyle`, with `dark.mplstyle` over it for slides. Colours are named by their
 place in the style's cycle ("C0", "C1", ...), so that one drawing serves both.
@@ -33,7 +33,7 @@ LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1,
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 GREY = "#808080"
-"""Of what is only there to compare with: readable on white and on the slides' black."""
+"""Colour of what is drawn for comparison only; readable on white and on black slides."""
 
 _CELL_MM = 34.0  # least width of a small plot
 _GRID_PAD = 0.05  # inches around small plots
@@ -69,7 +69,7 @@ class FigureRequest:
 
 @contextmanager
 def figure_style(dark: bool = False) -> Iterator[None]:
-    """The look in which figures are drawn and written; a user's own settings do not matter.
+    """The style in which figures are drawn and written, without a user's own settings.
 
     Chinese, Japanese and Korean text takes a font of the system.
 
@@ -94,7 +94,7 @@ def figure_style(dark: bool = False) -> Iterator[None]:
 
 
 def line_of(place: int) -> dict[str, Any]:
-    """Colour and line style of the n-th curve: 49 pairs, the first seven unlike in both.
+    """Colour and line style of curve number `place`: 49 pairs; the first seven differ in both.
 
     >>> line_of(1), line_of(8)
     ({'color': 'C1', 'linestyle': '--'}, {'color': 'C1', 'linestyle': '-.'})
@@ -105,7 +105,7 @@ def line_of(place: int) -> dict[str, Any]:
 
 
 def marker_of(place: int) -> dict[str, Any]:
-    """Colour and marker of the n-th series of points, without a line."""
+    """Colour and marker of series number `place`, whose points no line joins."""
     colours = len(MARKERS)
     marker = MARKERS[(place + place // colours) % colours]
     return {"color": f"C{place % colours}", "marker": marker, "linestyle": "none"}
@@ -143,14 +143,14 @@ def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure,
         axes.set_title(title)
     for axes in every[len(titles) :]:
         axes.set_axis_off()
-    # The lowest axes of a column that ends early carry its labels.
+    # A column may have fewer plots than others: its lowest one shows the tick labels.
     for axes in every[max(0, len(titles) - columns) : len(titles)]:
         axes.xaxis.set_tick_params(labelbottom=True)
     return figure, list(every[: len(titles)])
 
 
 def label_grid(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
-    """What the axes of small plots are: once for all of them."""
+    """Label the axes of small plots, once for all of them."""
     if len(panels) == 1:
         panels[0].set_xlabel(x)
     else:
@@ -162,7 +162,7 @@ def label_grid(figure: Figure, panels: Sequence[Axes], x: str, y: str) -> None:
 
 
 def letter_axes(panels: Sequence[Axes]) -> None:
-    """Bold a, b, c, ... at the upper left corner of each."""
+    """Write a bold a, b, c, ... at the upper left corner of each."""
     for letter, axes in zip(ascii_lowercase, panels, strict=False):
         axes.annotate(
             letter,
@@ -176,7 +176,7 @@ def letter_axes(panels: Sequence[Axes]) -> None:
 
 
 def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> None:
-    """What the lines are, above all plots, under the small print; the figure grows by it."""
+    """Add small print and below it a legend, above all plots; the figure becomes higher by them."""
     width = figure.get_figwidth()
     words = wrap(caption, width=int(width / _CHARACTER_INCHES))
     longest = max((len(str(mark.get_label())) for mark in marks), default=0)

@@ -24,7 +24,7 @@ from cxrloc.panels.sheet import (
 from cxrloc.types import Heatmaps
 
 ARROW = "#F0E442"
-"""Okabe and Ito's yellow, which no tissue and no role of a box has."""
+"""Okabe and Ito's yellow, which neither radiographs nor boxes contain."""
 
 Point = tuple[float, float]
 
@@ -69,7 +69,7 @@ def draw_radiograph(
         aspect="auto",
     )
     axes.set(xlim=(0, columns), ylim=(rows, 0))
-    # The expert's box goes on top of the claims.
+    # The expert's box is drawn last, so that it covers the others.
     for mark in sorted(marks, key=lambda mark: mark.role is Role.EXPERT):
         box = mark.box
         corner = (box.x_min, box.y_min)
@@ -79,7 +79,7 @@ def draw_radiograph(
 
 
 def role_line(role: Role) -> dict[str, Any]:
-    """A role's outline: its colour and dashes over a dark halo, to show on bone and on air."""
+    """How matplotlib draws a role's box: over a dark halo, to be visible on bone and on air."""
     # Dashes are given in pixels of a line two pixels wide, here in widths of the line.
     style: Any = (0, tuple(length / 2 for length in role.dash)) if role.dash else "-"
     return {
@@ -97,18 +97,17 @@ def halo() -> list[effects.AbstractPathEffect]:
     return [around, effects.Normal()]
 
 
-def draw_arrow(axes: Axes, tip: Point, tail_from: Point | None = None) -> None:
-    """An arrow to a point of a radiograph, from outside where there is room, else from inside.
+def draw_arrow(axes: Axes, tip: Point) -> None:
+    """Draw an arrow to a point of a radiograph, from the outer side if there is room for it.
 
     Args:
         axes: of `draw_radiograph`.
         tip: where it points, in pixels.
-        tail_from: a point it comes from the side of; None: away from the middle of the image.
     """
     columns, rows = axes.get_xlim()[1], axes.get_ylim()[0]
     length = 0.13 * min(columns, rows)
     middle = np.array([columns, rows]) / 2
-    away = np.array(tip) - middle if tail_from is None else np.array(tail_from) - np.array(tip)
+    away = np.array(tip) - middle
     away = away / (np.hypot(*away) or 1.0) if away.any() else np.array([1.0, 0.0])
     tail = np.array(tip) + length * away
     if not (0 <= tail[0] <= columns and 0 <= tail[1] <= rows):
@@ -141,7 +140,7 @@ def draw_key(sheet: Sheet, y: float, roles: Sequence[Role], scale: str, note: st
         y: its upper edge, in millimetres.
         roles: styles of boxes to explain.
         scale: words at both ends of the bar, with | between; empty: no heatmap is shown.
-        note: what makes a box correct, say.
+        note: for example, what makes a box correct.
     """
     width = sheet.canvas.get_xlim()[1]
     for number, items in enumerate(_key_lines(width, roles, scale, note)):
@@ -154,7 +153,7 @@ def draw_key(sheet: Sheet, y: float, roles: Sequence[Role], scale: str, note: st
 def _key_lines(
     width_mm: float, roles: Sequence[Role], scale: str, note: str
 ) -> list[list[Role | str]]:
-    """What stands in each line of the key; the scale is marked by its |."""
+    """The items of each line of the key; a text with | in it is the scale."""
     lines: list[list[Role | str]] = []
     room = 0.0
     items: list[Role | str] = [*([scale] if scale else []), *roles, *([note] if note else [])]

@@ -13,7 +13,7 @@ from cxrloc.types import Label
 
 
 class Keyword(NamedTuple):
-    """Characters `start` to before `end` of a text, and what they say."""
+    """A keyword: its characters from `start` up to, not with, `end`, and its label."""
 
     start: int
     end: int
@@ -36,11 +36,11 @@ MARKS: dict[Label, tuple[str, dict[str, Any]]] = {
         {"fill": False, "edgecolor": "C1", "linewidth": 0.7, "linestyle": (0, (2, 1.2))},
     ),
 }
-"""Words and look of a keyword's background."""
+"""For each label its name in the key, and how the background of its keywords looks."""
 
 
 def marked_text(text: str, mentions: pd.DataFrame | None) -> Marked:
-    """A report, or without one the sentences of its mentions, with the mentions marked.
+    """A report with its mentions marked; without a report, the sentences of the mentions.
 
     Args:
         text: of the report; empty: only the mined sentences are known.
@@ -62,7 +62,7 @@ def marked_text(text: str, mentions: pd.DataFrame | None) -> Marked:
         sentence = " ".join(str(row.sentence).split())
         at = plain.lower().find(sentence.lower())
         start = int(str(row.start)) + max(at, 0)
-        if at < 0:  # the labeler reads some signs otherwise than they are printed
+        if at < 0:  # the labeler replaces some characters, so its sentence may not be in the text
             start = plain.lower().find(str(row.phrase).lower())
         if start >= 0:
             length = int(str(row.end)) - int(str(row.start))
@@ -76,7 +76,7 @@ def text_height(marked: Marked, width_mm: float) -> float:
 
 
 def write_marked(sheet: Sheet, at: tuple[float, float], marked: Marked, width_mm: float) -> None:
-    """Text in lines of this width from an upper left corner, its keywords on their marks."""
+    """Write text in lines of this width, from an upper left corner, with marked keywords."""
     x, y = at
     place = 0
     for number, line in enumerate(wrapped(marked.text, width_mm)):
@@ -93,7 +93,7 @@ def write_marked(sheet: Sheet, at: tuple[float, float], marked: Marked, width_mm
 
 
 def write_mark_key(sheet: Sheet, at: tuple[float, float], labels: Sequence[Label]) -> None:
-    """What the marks mean, in one line whose foot is at y."""
+    """Write what the marks mean, in one line with its baseline at y."""
     x, foot = at
     for label in labels:
         words = MARKS[label][0]

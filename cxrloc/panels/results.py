@@ -46,7 +46,7 @@ def read_table(
 def run_names(results: Sequence[Path]) -> list[str]:
     """A short name of each run: the last part of its path; the whole path where two share it.
 
-    A run that patients leak into says so behind its name.
+    Behind the name stands whether patients leak from the run's training into its scores.
 
     Raises:
         UsageError: a run is named twice.
@@ -65,7 +65,7 @@ def run_names(results: Sequence[Path]) -> list[str]:
 
 
 def leaks(result: Path) -> bool:
-    """Whether a run's card says that patients leak into its scores, by a split by image.
+    """Whether a run's card says that patients leak into its scores, after a split by image.
 
     Args:
         result: a command's output folder, or a CSV file in it; nothing else has a card.
@@ -82,7 +82,7 @@ def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
     """The findings to draw: those asked for, else all that are there, once each.
 
     Raises:
-        UsageError: one that is asked for is not there.
+        UsageError: the results lack a finding that is asked for.
 
     >>> chosen_findings(["Mass", "Nodule", "Mass"], ())
     ['Mass', 'Nodule']

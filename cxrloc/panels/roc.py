@@ -49,7 +49,8 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: the comparisons of Wang et al. 2017, figures 5 to 7; radiologists' operating points as
     in Pham et al. 2019, figure 4. Runs differ in colour and in line; an operating point is an open
-    circle, a reader a star. A finding without both classes has an empty plot that says so.
+    circle, a reader a star. If all units of a finding have the same label, its plot is empty and
+    says so.
 
     Args:
         results: output folders of `classify`; a CSV file with the columns reader, finding,
@@ -68,7 +69,7 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
         for path in readers:
             frame = read_table(path, path.name, _READER, "classify")
             own = frame[frame["finding"] == finding]
-            if len(own):  # an empty line reaches, for the layout, to the figure's corner
+            if len(own):  # to matplotlib's layout an empty line reaches to the figure's corner
                 axes.plot(own["false_positive_rate"], own["sensitivity"], clip_on=False, **_STAR)
         _finish(axes)
     marks = [Line2D([], [], label=run.name, **line_of(i)) for i, run in enumerate(runs)]

@@ -27,7 +27,7 @@ TEXT, SMALL, LETTER = 7.0, 6.5, 9.0
 
 _LINE_HEIGHT = 1.25
 _POINT_MM = INCH_MM / 72
-_FINE = 1440  # dots per inch of measurements, where hinting does not matter
+_FINE = 1440  # dots per inch at which text is measured: the rounding of letters is negligible
 
 
 class Rectangle(NamedTuple):
@@ -75,13 +75,13 @@ def axes_at(sheet: Sheet, place: Rectangle) -> Axes:
 def write(
     sheet: Sheet, at: tuple[float, float], text: str, size: float = SMALL, **style: Any
 ) -> None:
-    """Text at a place; nothing where it is empty. The style is matplotlib's."""
+    """Write text at a place, unless it is empty; `style` goes to matplotlib's `text`."""
     if text:
         sheet.canvas.text(*at, text, fontsize=size, linespacing=_LINE_HEIGHT, **style)
 
 
 def write_title(sheet: Sheet, at: tuple[float, float], number: int, text: str) -> None:
-    """A panel's letter, bold, and its heading beside it, both on the line whose foot is at y."""
+    """Write a panel's bold letter and its heading beside it, both with their baseline at y."""
     x, y = at
     letter = letter_of(number)
     write(sheet, (x, y), letter, LETTER, weight="bold", va="baseline")
@@ -97,7 +97,7 @@ def write_node(
     bold: int = 1,
     dashed: bool = False,
 ) -> None:
-    """A rounded box with lines of text in its middle, the first `bold` of them bold."""
+    """Draw a rounded box with lines of text in its middle, the first `bold` of them bold."""
     x, y, width, height = place
     sheet.canvas.add_patch(
         FancyBboxPatch(
@@ -119,7 +119,7 @@ def write_node(
 
 
 def letter_of(number: int) -> str:
-    """Panels' letters.
+    """The letter of a panel, counted from 0.
 
     >>> letter_of(0), letter_of(25), letter_of(26)
     ('a', 'z', 'aa')
@@ -141,7 +141,7 @@ def text_mm(text: str, size: float = SMALL, weight: str = "normal") -> float:
 
 
 def wrapped(text: str, width_mm: float, size: float = SMALL) -> list[str]:
-    """Lines no wider than this, broken at spaces, and within words only where one is too wide."""
+    """Lines no wider than this, broken at spaces; a word that is too wide is broken inside."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -1,4 +1,4 @@
-"""What panels with radiographs are given: each path is recognised by what is in it."""
+"""Reads what panels with radiographs are given; the content of a path tells its kind."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ ARROW_COLUMNS = ("image", "x", "y")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sources:
-    """Everything that was given, by kind; what was not given is empty.
+    """Everything that was given, by kind; a kind that was not given is empty.
 
     Attributes:
         records: images by id, with truth in the frame it was drawn in.
@@ -52,8 +52,9 @@ def read_sources(results: Sequence[Path]) -> Sources:
     """Sort paths by kind and read them: data set, images, maps, run, explanations, reports, arrows.
 
     A folder with `detections.csv` is a run of `bench`, one with npz files holds maps; a CSV is
-    told by its columns; all else is a data set, an image, or a folder of images. A run brings its
-    own folder `maps` (`bench --save-maps`) and, where no image is given, the data that it names.
+    recognised by its columns; everything else is a data set, an image, or a folder of images. A
+    run brings its own folder `maps` (`bench --save-maps`) and, where no image is given, the data
+    that it names.
 
     Raises:
         CxrlocError: a path is none of these, or there is no image.
@@ -110,7 +111,7 @@ def _data_of(run: Path) -> Path:
 
 
 def _joined(known: Record | None, record: Record) -> Record:
-    """A record with what an earlier one of the same image says and it does not."""
+    """A record, completed by what an earlier record of the same image says."""
     if known is None:
         return record
     truth = record if record.annotations else known

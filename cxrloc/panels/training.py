@@ -1,4 +1,4 @@
-"""Training curves: losses, the learning rate as it was, and what was validated."""
+"""Training curves: losses, the learning rate, and the score on validation images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from cxrloc.panels.results import read_table, run_names
 
 _LOSSES = {"loss": "Training loss per label", "validation_loss": "Validation loss"}
 _NAMES = {**_LOSSES, "learning_rate": "Learning rate", "mean_auc": "Validation, mean AUC"}
-_FEW = 20  # points that are marked: the line between them was not measured
+_FEW = 20  # up to so many points are marked, because nothing was measured between them
 _NOT_VALIDATED = ("step", "learning_rate", "images_per_second", *_LOSSES)
 
 
 def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """A plot per column of metrics.csv against the step, a line per run.
+    """A plot for each column of metrics.csv against the step, with a line for each run.
 
     Source: Rubin et al. 2018, section 6 (a cyclic learning rate). Losses come first, then the
     learning rate, then the first validated number, which is the mean AUC. A recipe that was not

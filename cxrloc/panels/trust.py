@@ -24,7 +24,7 @@ _SUBJECTS = {"model": ("C0", LINE_STYLES[0], "o"), "random map": (GREY, LINE_STY
 
 
 def draw_trust(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Curves of insertion and deletion, ROAD, the cascade, and likeness to other maps.
+    """Six plots: insertion, deletion, ROAD, randomised layers, similar maps, and disturbance.
 
     The model is a solid blue line or a disc, the random map a dashed grey line or a square; bars
     are intervals.
@@ -51,7 +51,7 @@ def draw_trust(results: Sequence[Path], request: FigureRequest) -> Figure:
     stable = frame[
         frame["test"].isin(["label randomisation", "repeatability", "map under disturbance"])
     ].dropna(subset="value")
-    panels[4].set_title("Likeness to the map of")
+    panels[4].set_title("Similarity to the map of")
     prefix = {"label randomisation": "shuffled labels: ", "repeatability": "model "}
     names = stable["test"].map(prefix).fillna("") + stable["subject"]
     _draw_points(panels[4], stable, names)

@@ -1,1 +1,1 @@
-"""A run as one HTML file that a reader can explore; its scripts and style lie beside."""
+"""A run as one HTML file that a reader can explore; its scripts and style are in this folder."""

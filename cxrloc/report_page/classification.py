@@ -1,4 +1,4 @@
-"""What the page of `cxrloc classify` holds."""
+"""The data of the page that `cxrloc classify --html` writes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from cxrloc.report_page.pictures import (
 from cxrloc.types import ClassificationReport, Heatmaps, Label, Record
 
 METRICS = ("auc", "pr_average_precision")
-"""Of the table, beside sensitivity and specificity, which follow the threshold."""
+"""Metrics of the table. The page adds sensitivity and specificity at the reader's threshold."""
 
 _MOST_POINTS = 1000  # of a curve: more cannot be told apart on a screen
 
@@ -34,8 +34,8 @@ class ClassificationRun:
     Attributes:
         units: what was scored.
         points: operating points by finding.
-        report: what came out.
-        bands: of the ROC curves, as in `roc_bands.csv`.
+        report: its scores.
+        bands: intervals of the ROC curves, as in `roc_bands.csv`.
         records: the images to show, boxes in the pixels of their images.
         probabilities: of each (image_id, finding) of these images.
         heatmaps: of these images; empty without a model.
@@ -51,11 +51,11 @@ class ClassificationRun:
 
 
 def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
-    """The data of a page, as its scripts read them.
+    """The data of a page, in the form that its scripts read.
 
     Args:
         run: what to show.
-        pictures: data URIs of the radiographs, by image; those that are missing stay black.
+        pictures: data URIs of the radiographs, by image; an image without one is shown black.
     """
     truth = truth_of(run.records)
     positive = {
@@ -119,7 +119,7 @@ def _pairs(
     truth: Mapping[Pair, list[list[float]]],
     places: Mapping[Pair, dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Every finding on every image shown, with what is known of it: True, False, or None."""
+    """Every finding on every image shown; `present` is None where the label is uncertain."""
     return [
         {
             "image": index,
@@ -166,6 +166,6 @@ def _curves(run: ClassificationRun) -> dict[str, dict[str, Any]]:
 
 
 def _kept_points(curve: Roc) -> np.ndarray:
-    """All points, or of a long curve so many, evenly, with both ends."""
+    """Indices of the points to keep: all; of a long curve evenly spaced ones, with both ends."""
     count = curve.thresholds.size
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))

@@ -1,4 +1,4 @@
-"""What the page of `cxrloc bench` holds, and the scores that Python makes of the same maps."""
+"""The data of the page that `cxrloc bench --html` writes, with Python's counts of its maps."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -38,11 +38,11 @@ class LocalizationRun:
     Attributes:
         records: the images scored, boxes in the pixels of their images.
         detections: every box.
-        heatmaps: the maps behind them; empty where there are none.
+        heatmaps: from which the boxes were made; empty where boxes were given.
         probabilities: of each (image_id, finding) with a map.
         predicted: (image_id, finding) above the operating point.
         protocol: how boxes were made and scored.
-        scores: what came out.
+        scores: its scores.
     """
 
     records: Sequence[Record]
@@ -55,11 +55,11 @@ class LocalizationRun:
 
 
 def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
-    """The data of a page, as its scripts read them.
+    """The data of a page, in the form that its scripts read.
 
     Args:
         run: what to show.
-        pictures: data URIs of the radiographs, by image; those that are missing stay black.
+        pictures: data URIs of the radiographs, by image; an image without one is shown black.
     """
     pairs = scored_pairs(run.records, run.protocol.population, run.predicted)
     quantised = _quantised(run, pairs)
@@ -85,14 +85,15 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
         },
         "controls": {name: _control(rows_of(measured, name)) for name in run.scores.controls},
         "note": report_note(run.scores),
-        "quantisation": _say_quantisation(rows_of(measured), expected, bool(quantised)),
+        "quantisation": _quantisation_note(rows_of(measured), expected, bool(quantised)),
     }
 
 
 def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
-    """The maps that travel: of scored and annotated pairs, and of each image's top findings.
+    """The maps in the page: of scored and annotated pairs, and of each image's top findings.
 
-    The page makes boxes by the rule "two-threshold"; boxes of another rule travel without maps.
+    The page can make boxes by the rule "two-threshold" only; boxes of another rule are in the page
+    without maps.
     """
     if run.protocol.box_rule != "two-threshold":
         return []
@@ -102,7 +103,7 @@ def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
 
 
 def _detections(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence[Detection]:
-    """Boxes of the maps that travel; without maps those of the run."""
+    """Boxes that are made of the page's maps; without maps, the boxes of the run."""
     if not quantised:
         return run.detections
     detections = []
@@ -144,7 +145,7 @@ def _pairs(
 
 
 def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
-    """What the page shows first: the run's thresholds, and of each T the one nearest to 0.5."""
+    """What the page shows first: the run's box thresholds, T(IoU) and T(IoBB) nearest to 0.5."""
     nearest = {
         criterion: min(
             (rule.threshold for rule in run.protocol.rules if rule.criterion == criterion),
@@ -164,7 +165,7 @@ def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
 
 
 def _resampling(counts: BoxCounts, resampling: Resampling) -> dict[str, Any] | None:
-    """How often each patient is in each resample: those of the run, so intervals are the same."""
+    """How often each patient is in each resample of the run, so that intervals are the same."""
     if not resampling.resamples:
         return None
     drawn = resample_patients(counts.annotated > 0, resampling.resamples, resampling.seed)
@@ -191,7 +192,7 @@ def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | No
     return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 
-def _say_quantisation(
+def _quantisation_note(
     run: Sequence[Measurement], quantised: Sequence[Measurement], has_maps: bool
 ) -> str:
     if not has_maps:

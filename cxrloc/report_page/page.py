@@ -1,4 +1,4 @@
-"""One HTML file out of the template, the style, the scripts and the data of a run."""
+"""Writes one HTML file from the template, the style, the scripts and the data of a run."""
 
 import json
 import re
@@ -19,11 +19,11 @@ _EXPORT = re.compile(r"^export (function|const) (\w+)", flags=re.MULTILINE)
 
 
 def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
-    """Write a page that needs no other file and can reach no network.
+    """Write a page that needs no other file and cannot reach the network.
 
     The content security policy allows this style and this script, by their hashes, and pictures
     inside the file; the data are JSON in which `<` is escaped, so no text of a run can end the
-    script element or become markup.
+    script element or become HTML.
     """
     style, script = (_FOLDER / "page.css").read_text(), bundle("main")
     policy = (
@@ -45,7 +45,7 @@ def bundle(entry: str) -> str:
 
     Every file is an ES module that imports by `import { name } from "./file.js";` and exports
     functions and constants where they are declared. Here each becomes a function that is called
-    at once and returns its exports, so that no two can disturb each other.
+    at once and returns its exports, so that equal names in two files do not collide.
     """
     parts: dict[str, str] = {}
 

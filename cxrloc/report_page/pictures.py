@@ -1,4 +1,4 @@
-"""What both kinds of pages hold: radiographs, maps, and the look of boxes."""
+"""What both kinds of pages contain: radiographs, maps, and how boxes look."""
 
 import io
 from base64 import b64encode
@@ -17,7 +17,7 @@ from cxrloc.report_page.quantised_maps import packed, quantise
 from cxrloc.types import Annotation, Heatmaps, Record
 
 TOP = 3
-"""Most probable findings of an image whose maps are shown though nothing else asks for them."""
+"""So many most probable findings of an image have maps even if nothing else asks for them."""
 
 _QUALITY = 80  # of WebP: about 20 kB for a radiograph of 512 x 512
 
@@ -60,8 +60,8 @@ def style_data() -> dict[str, Any]:
 def images_data(records: Sequence[Record], pictures: Mapping[str, str]) -> list[dict[str, Any]]:
     """Each image by its id, with view, size in original pixels, and picture if there is one.
 
-    Names and ids of patients are not part of the page. An image of unknown size, which can have
-    neither maps nor boxes in its own pixels, counts as a square.
+    Names and ids of patients are not part of the page. An image of unknown size counts as a square
+    of 1024 pixels; it can have neither maps nor boxes in its own pixels.
     """
     images = []
     for record in records:
@@ -109,7 +109,7 @@ def quantised_maps(heatmaps: Sequence[Heatmaps], asked: Collection[Pair]) -> lis
 
 
 def maps_data(quantised: Sequence[Heatmaps]) -> tuple[str, dict[Pair, dict[str, Any]]]:
-    """All maps in one text, and where in it, in values, the map of each pair is."""
+    """All maps as one base64 text, and for each pair the place of its map, counted in values."""
     places, offset = {}, 0
     for each in quantised:
         _, rows, columns = each.scores.shape

@@ -1,4 +1,4 @@
-"""Heatmaps as 16-bit whole numbers: what the page computes with, and Python scores as well."""
+"""Heatmaps as 16-bit whole numbers, with which the page and Python compute the same scores."""
 
 from base64 import b64encode
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ import numpy as np
 from cxrloc.types import Heatmaps
 
 LARGEST = 65535
-"""Of an unsigned 16-bit number."""
+"""The largest unsigned 16-bit number."""
 
 
 def quantise(heatmaps: Heatmaps) -> Heatmaps:
-    """The heatmaps with whole numbers from 0 to 65535, each map's minimum and maximum, as scores.
+    """The heatmaps with scores rounded to whole numbers from 0 (a map's minimum) to 65535.
 
-    The box rule scales every map by its own extremes, so boxes move by no more than what rounding
-    to 1 / 65535 of the map's range moves them. A degenerate map becomes 0 everywhere and stays
+    The box rule scales every map by its own minimum and maximum, so only the rounding, to 1 /
+    65535 of the map's range, can move a box. A degenerate map becomes 0 everywhere and stays
     degenerate.
 
     >>> from cxrloc.types import Affine
