@@ -42,8 +42,8 @@ def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: Pham et al. 2019, figures 1 to 3 and Eq. 3. A node shows p(finding). If the run
     multiplied probabilities along the tree (`classify --products`), an edge shows
-    p(child | parent), the quotient of its two nodes. The outline of a node is solid where p is 0.5 or more, else
-    dashed.
+    p(child | parent), the quotient of its two nodes. The outline of a node is solid
+    where p is 0.5 or more, else dashed.
 
     Args:
         results: the output folder of `classify`, or its `probabilities.csv`.
