@@ -1,8 +1,9 @@
 """Results on disk as panels read them: tables that commands wrote, and the names of runs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,8 @@ from cxrloc.datasets.splits import LEAKS
 from cxrloc.files import tables
 from cxrloc.files.structured import read_json, unlike
 from cxrloc.files.tables import frame_of
+from cxrloc.files.text import one_line
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -73,9 +76,50 @@ def leaks(result: Path) -> bool:
     Raises:
         CxrlocError: the card cannot be read.
     """
+    return bool(_run_card(result).get(LEAKS))
+
+
+def data_notes(results: Sequence[Path]) -> list[str]:
+    """Sentences that a figure must carry about the data of its results.
+
+    They say that results are of synthetic radiographs, and that runs which are drawn together were
+    not scored on the same images and labels.
+
+    Args:
+        results: output folders of commands, files in them, or data sets.
+
+    Raises:
+        CxrlocError: a run's card cannot be read.
+    """
+    cards = [_run_card(result) for result in results]
+    notes = []
+    if any(map(_of_phantoms, results, cards)):
+        notes.append(f"{NOT_OF_PATIENTS.capitalize()}.")
+    data = [card.get("data") for card in cards]
+    known = [each for each in data if isinstance(each, dict) and each.get("truth_sha256")]
+    if len({each["truth_sha256"] for each in known}) > 1:
+        names = (one_line(f"{each.get('name')} ({each.get('images')} images)") for each in known)
+        notes.append(f"These runs were scored on different data: {'; '.join(names)}.")
+    return notes
+
+
+def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
+    data = card.get("data")
+    if isinstance(data, dict) and "synthetic" in data:
+        return bool(data["synthetic"])
+    if card:
+        return NOT_OF_PATIENTS in card.get("notes", [])
+    return result.exists() and is_synthetic(result)
+
+
+def _run_card(result: Path) -> Mapping[str, Any]:
+    """The card of a run, given its folder or a CSV file in it; empty where there is none."""
     card = (result.parent if result.suffix == ".csv" else result) / "run.json"
     with unlike(card, "the run card of a command"):
-        return card.is_file() and bool(read_json(card).get(LEAKS))
+        content = read_json(card) if card.is_file() else {}
+        if not isinstance(content, dict):
+            raise TypeError("it is not a JSON object")
+        return content
 
 
 def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:

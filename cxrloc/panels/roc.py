@@ -22,6 +22,7 @@ from cxrloc.panels.plots import (
     words_of,
 )
 from cxrloc.panels.results import chosen_findings, read_table, run_names
+from cxrloc.types import UsageError
 
 _CURVE = ("finding", "false_positive_rate", "sensitivity")
 _BAND = ("finding", "false_positive_rate", "sensitivity_low", "sensitivity_high")
@@ -58,7 +59,7 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
         request: width, findings, small print.
     """
     readers = [path for path in results if path.is_file()]
-    runs = _read([path for path in results if path not in readers])
+    runs = _read([path for path in results if path not in readers] or results)
     findings = _findings(runs, request)
     figure, panels = grid_of_axes([_title(runs[0], finding) for finding in findings], request)
     for finding, axes in zip(findings, panels, strict=True):
@@ -112,6 +113,11 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 def _read(results: Sequence[Path]) -> list[_Run]:
     runs = []
+    for path in results:
+        if path.is_file():
+            raise UsageError(
+                f"{path}: name the folder that `cxrloc classify` wrote, not a file in it"
+            )
     for path, name in zip(results, run_names(results), strict=True):
         areas = read_table(path, "auc.csv", ("finding", "group", "auc"), "classify")
         runs.append(

@@ -19,6 +19,7 @@ from cxrloc.panels.plots import (
     words_of,
 )
 from cxrloc.panels.results import only_result, read_table
+from cxrloc.types import UsageError
 
 _SUBJECTS = {"model": ("C0", LINE_STYLES[0], "o"), "random map": (GREY, LINE_STYLES[1], "s")}
 
@@ -34,6 +35,8 @@ def draw_trust(results: Sequence[Path], request: FigureRequest) -> Figure:
         request: width, small print.
     """
     folder = only_result(results, "trust")
+    if folder.is_file():
+        raise UsageError(f"{folder}: name the folder that `cxrloc trust` wrote, not a file in it")
     frame = read_table(folder, "trust.csv", ("test", "subject", "value", "low", "high"), "trust")
     curves = read_table(folder, "trust_curves.csv", ("test", "subject", "share"), "trust")
     wide = request.width == "double"

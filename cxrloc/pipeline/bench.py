@@ -162,6 +162,8 @@ def bench(
     beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
     if models:
         caption = caption_of(describe_models(models))
+        if synthetic:
+            caption += f" {NOT_OF_PATIENTS.capitalize()}."
         examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
         with whole_file(out / "examples.png") as part:
             write_png(examples, part)

@@ -11,7 +11,7 @@ from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.panels.results import leaks
+from cxrloc.panels.results import data_notes, leaks
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import FitConfig, counts_epochs, learning_rate, resolved
 from cxrloc.types import UsageError
@@ -58,8 +58,8 @@ def figure(
     for path in results:
         if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
-    if any(map(leaks, results)):
-        request = replace(request, caption=f"{_LEAK} {request.caption}".rstrip())
+    notes = [*([_LEAK] if any(map(leaks, results)) else []), *data_notes(results)]
+    request = replace(request, caption=" ".join([*notes, request.caption]).rstrip())
     paths = figure_paths(out)
     make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder, figure_style(dark):

@@ -33,6 +33,7 @@ from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
@@ -88,10 +89,14 @@ def trust(
         [model], image_set.records, image_set.data_sets, allowed=True
     )
     description = describe_models([model])
+    synthetic = is_synthetic(data)
+    caption = caption_of(description)
+    if synthetic:
+        caption += f" {NOT_OF_PATIENTS.capitalize()}."
     run = {
         "versions": versions(),
         "model": description,
-        "data": describe_labels(image_set.name, image_set.records),
+        "data": {**describe_labels(image_set.name, image_set.records), "synthetic": synthetic},
         "options": {**asdict(options), "other_models": list(options.other_models)},
         "images": sorted({case.image_id for case in cases}),
         "pairs": len(cases),
@@ -105,6 +110,6 @@ def trust(
     write_trust(frame, curves, out)
     write_json(out / "run.json", run)
     with figure_style():
-        page = draw_trust([out], FigureRequest(caption=caption_of(description)))
+        page = draw_trust([out], FigureRequest(caption=caption))
         write_figure(page, [out / "trust.png", out / "trust.pdf"])
     return TrustResult(frame, failures, run)

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,14 @@ def test_what_is_not_there_is_named(run: Path, tmp_path: Path) -> None:
         draw_roc([tmp_path], FigureRequest())
     with pytest.raises(UsageError, match="--finding Cold: the results have Mass, Nodule, Hernia"):
         draw_roc([run], FigureRequest(findings=("Cold",)))
+
+
+@pytest.mark.parametrize("draw", [draw_roc, draw_roc_by_run])
+def test_a_table_in_place_of_its_folder_is_an_error_that_asks_for_the_folder(
+    draw: Callable[[Sequence[Path], FigureRequest], Figure], run: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"roc\.csv: name the folder that `cxrloc classify` wrote"):
+        draw([run / "roc.csv"], FigureRequest())
 
 
 def test_equal_numbers_give_equal_files(run: Path, tmp_path: Path) -> None:

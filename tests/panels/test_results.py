@@ -1,0 +1,54 @@
+"""What figures say about the data of the runs that they draw."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxrloc.panels.results import data_notes
+from cxrloc.phantom.write import SYNTHETIC
+from cxrloc.types import CxrlocError
+
+ON_PHANTOMS = "Measured on synthetic radiographs, not on patients."
+
+
+def run_on(folder: Path, name: str, **card: Any) -> Path:
+    """A run whose card is this."""
+    run = folder / name
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps(card))
+    return run
+
+
+def test_runs_on_different_data_are_drawn_with_a_sentence_that_says_so(tmp_path: Path) -> None:
+    runs = [
+        run_on(tmp_path, name, data={"name": name, "images": 9, "truth_sha256": name})
+        for name in ("inside", "outside")
+    ]
+    assert data_notes(runs) == [
+        "These runs were scored on different data: inside (9 images); outside (9 images)."
+    ]
+    assert data_notes(runs[:1]) == []
+
+
+def test_runs_on_the_same_data_need_no_sentence(tmp_path: Path) -> None:
+    data = {"name": "inside", "images": 9, "truth_sha256": "1", "synthetic": False}
+    assert data_notes([run_on(tmp_path, name, data=data) for name in ("a", "b")]) == []
+
+
+def test_results_on_phantoms_say_so(tmp_path: Path) -> None:
+    scored = run_on(tmp_path, "scored", data={"name": "phantoms", "synthetic": True})
+    notes = ["measured on synthetic radiographs, not on patients"]
+    compared = run_on(tmp_path, "compared", data="phantoms", notes=notes)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / SYNTHETIC).touch()
+    for result in (scored, scored / "auc.csv", compared, data):
+        assert data_notes([result]) == [ON_PHANTOMS]
+
+
+def test_a_card_that_is_no_card_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[1]")
+    with pytest.raises(CxrlocError, match=r"run\.json"):
+        data_notes([tmp_path])
