@@ -1,6 +1,6 @@
 """`report.html`: a run as one page that a reader can explore, beside its other results."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.localize import localize
 from cxrloc.models.model import Model
-from cxrloc.models.provenance import caption_of
+from cxrloc.report_page.card import bench_card, classification_card, lead, warning_lines
 from cxrloc.report_page.classification import ClassificationRun, classification_data
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
@@ -29,7 +29,8 @@ PAGE = "report.html"
 CLASSIFIED_IMAGES = 200
 """Images of a classification page: the first by name, not chosen by score."""
 
-_LARGE, _SMALL, _MANY = 512, 320, 256  # longest side in pixels; images from which it is the small
+_LARGE, _SMALL = 512, 320  # longest side of a picture, in pixels
+_MANY = 256  # from so many images on, pictures are small
 
 
 def write_bench_page(
@@ -55,9 +56,9 @@ def write_bench_page(
     name = run["data"]["name"]
     data = {
         **localization_data(localization, pictures),
-        "lead": _lead(run, f"Boxes from: {run['boxes_from']}."),
-        "warnings": [f"{text} ({n} images)" for text, n in run["warnings"].items()],
-        "card": [*_model_lines(run), *_bench_lines(run), *_last_lines(run)],
+        "lead": lead(run, f"Boxes from: {run['boxes_from']}."),
+        "warnings": warning_lines(run),
+        "card": bench_card(run),
         "run": run,
     }
     write_page(f"Localization on {name}", data, out / PAGE)
@@ -65,7 +66,7 @@ def write_bench_page(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classified:
-    """What `classify` has made, for its page."""
+    """The results of `classify` that its page shows."""
 
     predictions: Predictions
     units: ScoredUnits
@@ -99,28 +100,28 @@ def write_classification_page(
     )[:CLASSIFIED_IMAGES]
     names = {record.image_id for record in records}
     images = [image for image in image_set.images if image.image_id in names]
-    seen = _look(records, images, models, inference)
+    shown_images = _with_maps(records, images, models, inference)
     classification = ClassificationRun(
         units=made.units,
         points=made.points,
         report=made.report,
         bands=pd.read_csv(out / "roc_bands.csv"),
-        records=seen.records,
+        records=shown_images.records,
         probabilities={pair: p for pair, p in probabilities.items() if pair[0] in names},
-        heatmaps=seen.heatmaps,
+        heatmaps=shown_images.heatmaps,
     )
     shown = f"{len(records)} of {len(known)} images are shown, the first by name."
     data = {
-        **classification_data(classification, seen.pictures),
-        "lead": _lead(run, f"Probabilities from: {run['probabilities_from']}. {shown}"),
-        "warnings": [f"{text} ({n} images)" for text, n in run["warnings"].items()],
-        "card": [*_model_lines(run), *_classify_lines(run), *_last_lines(run)],
+        **classification_data(classification, shown_images.pictures),
+        "lead": lead(run, f"Probabilities from: {run['probabilities_from']}. {shown}"),
+        "warnings": warning_lines(run),
+        "card": classification_card(run),
         "run": run,
     }
     write_page(f"Classification on {run['data']['name']}", data, out / PAGE)
 
 
-class _Seen(NamedTuple):
+class _Shown(NamedTuple):
     """Images to show: boxes in their pixels, pictures, and maps if a model made some."""
 
     records: list[Record]
@@ -128,15 +129,15 @@ class _Seen(NamedTuple):
     heatmaps: list[Heatmaps]
 
 
-def _look(
+def _with_maps(
     records: Sequence[Record],
     images: Sequence[Image],
     models: Sequence[Model],
     inference: InferenceSettings,
-) -> _Seen:
+) -> _Shown:
     placed = {record.image_id: record for record in records}
     if not models:
-        return _Seen([*placed.values()], _pictures(images), [])
+        return _Shown([*placed.values()], _pictures(images), [])
     pictures, heatmaps = {}, []
     for result in localize(models, images, inference):
         if isinstance(result, Failure):  # named already by the run itself
@@ -145,7 +146,7 @@ def _look(
         placed[image_id] = annotations_in_image(placed[image_id], *pixels.shape)
         pictures[image_id] = picture_uri(pixels, _LARGE)
         heatmaps.append(result.heatmaps)
-    return _Seen([*placed.values()], pictures, heatmaps)
+    return _Shown([*placed.values()], pictures, heatmaps)
 
 
 def _pictures(images: Sequence[Image]) -> dict[str, str]:
@@ -155,73 +156,6 @@ def _pictures(images: Sequence[Image]) -> dict[str, str]:
     for image in images:
         try:
             pictures[image.image_id] = picture_uri(image.read().pixels, longest)
-        except CxrlocError:  # its place in the page stays black
+        except CxrlocError:  # the page shows it black
             continue
     return pictures
-
-
-def _lead(run: dict[str, Any], origin: str) -> str:
-    return f"{caption_of(run['model'])} {origin}" if run["model"] else origin
-
-
-def _model_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    if not run["model"]:
-        return []
-    titles = {"name": "Model", "sha256": "Weights (SHA-256)", "trained_on": "Trained on"}
-    return [(title, run["model"][key]) for key, title in titles.items()] + [
-        ("Limits", run["model"]["limits"])
-    ]
-
-
-def _bench_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    data, divisors = run["data"], run["divisors"]
-    per_finding = ", ".join(f"{name} {n:.0f}" for name, n in divisors["accuracy"].items())
-    maps = sum(n for name, n in divisors["false_positives_per_heatmap"].items() if name != "mean")
-    return [
-        ("Boxes from", run["boxes_from"]),
-        ("Scored", f"{run['scored_images']} images of {run['scored_patients']} patients"),
-        ("Heatmaps that give boxes", f"{run['protocol']['population']} pairs, {maps:.0f}"),
-        ("Accuracy divides by", per_finding),
-        ("AFP divides by", f"{divisors['afp']} annotated boxes of all findings"),
-        ("Boxes on other pairs, left out", run["detections_left_out"]),
-        ("Degenerate maps", run["degenerate_maps"]),
-        ("Scored pairs without a map", run["scored_pairs_without_map"]),
-        ("Expert's boxes (SHA-256)", data["truth_sha256"]),
-    ]
-
-
-def _classify_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    scored, data = run["scored"], run["data"]
-    chosen = {f"{p['rule']}, on {p['chosen_on']}" for p in run["operating_points"].values()}
-    return [
-        ("Probabilities from", run["probabilities_from"]),
-        ("Scored", f"{scored['units']} units of {scored['patients']} patients"),
-        ("Unit", run["protocol"]["unit"]),
-        *([("Thresholds", "; ".join(sorted(chosen)))] if chosen else []),
-        ("Units to choose thresholds on", run["tuning"]["units"]),
-        ("Labels (SHA-256)", data["truth_sha256"]),
-    ]
-
-
-def _last_lines(run: dict[str, Any]) -> list[tuple[str, Any]]:
-    contaminated = run["contaminated_patients"]
-    if contaminated == "unknown":
-        contaminated = "unknown: nothing says on which patients the model was trained"
-    else:
-        contaminated = f"{contaminated} of these patients trained the model"
-    return [
-        ("Contamination", contaminated),
-        ("Missing images", _named(run["missing_images"], run.get("missing"))),
-        ("Images that could not be read", _named(run["failed_images"])),
-        ("Images (SHA-256)", run["data"]["images_sha256"]),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("Seconds", run["seconds"]),
-    ]
-
-
-def _named(image_ids: Iterable[str], count: int | None = None) -> str:
-    """How many, and the first ten of those that the run card names."""
-    names = list(image_ids)
-    count = len(names) if count is None else count
-    more = ", ..." if count > 10 else ""
-    return f"{count}: {', '.join(names[:10])}{more}" if names else "0"
