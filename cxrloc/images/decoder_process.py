@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def decode_apart(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]
     Raises:
         DecodingError: the decoder refused the frame, ended, or took too long.
     """
-    process = _IDLE.pop() if _IDLE else _started()
+    process = _idle() or _started()
     size = request["options"]["rows"] * request["options"]["columns"]
     seconds = WALL_PER_CPU * (CPU_SECONDS + CPU_SECONDS_PER_MEGAPIXEL * size / 1e6)
     timer = threading.Timer(seconds, process.kill)
@@ -58,7 +59,7 @@ def decode_apart(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]
         timer.cancel()
     if message is None:
         process.kill()
-        process.communicate()
+        _close(process)
         raise DecodingError("the stream is damaged in a way that its decoder does not survive")
     _IDLE.append(process)
     reply, pixels = message
@@ -66,6 +67,27 @@ def decode_apart(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]
         raise DecodingError(reply["error"])
     array = np.frombuffer(pixels, reply["dtype"]).reshape(reply["shape"])
     return array, reply["photometric"]
+
+
+def _idle() -> subprocess.Popen[bytes] | None:
+    """A process that waits for a frame and is still alive; None where there is none."""
+    while True:
+        try:
+            process = _IDLE.pop()  # atomic, so that no two threads get the same one
+        except IndexError:
+            return None
+        if process.poll() is None:
+            return process
+        _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipes to a process, which then ends."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was not read by a process that is gone
+                pipe.close()
+    process.wait()
 
 
 def _started() -> subprocess.Popen[bytes]:
@@ -93,12 +115,8 @@ def _forget() -> None:
 
 def stop_decoders() -> None:
     """End the processes that are idle; the next compressed frame starts another."""
-    while _IDLE:
-        process = _IDLE.pop()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        process.wait()
+    while (process := _idle()) is not None:
+        _close(process)
 
 
 atexit.register(stop_decoders)

@@ -148,6 +148,8 @@ def outcome(kind: str, path: Path) -> tuple[str, str]:
 def run_kind(kind: str, folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Read `count` mutated files of a kind; what was read, what refused, and everything wrong."""
     make, name = SEEDS[kind]
+    folder = folder / kind.replace(" ", "-")  # images and boxes of one folder belong together
+    folder.mkdir(exist_ok=True)
     seeds = make(folder)
     result: dict[str, Any] = {"kind": kind, "read": 0, "refused": 0, "peak_mb": 0, "wrong": []}
     start, begun = 0, time.perf_counter()

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -192,6 +193,24 @@ def test_a_decoder_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(decoder_process, "CPU_SECONDS", 0.02)
     with pytest.raises(DecodingError, match="does not survive"):
         decode_apart({"options": {"rows": 1, "columns": 1}}, b"")
+
+
+def test_a_waiting_decoder_that_was_ended_from_outside_costs_no_file(tmp_path: Path) -> None:
+    path = write_twelve_bit(tmp_path / "a", np.zeros((2, 3), dtype=int))
+    good = read_radiograph(path)
+    for process in decoder_process._IDLE:
+        process.kill()
+        process.wait()
+    assert np.array_equal(read_radiograph(path).pixels, good.pixels)
+
+
+def test_threads_decode_side_by_side(tmp_path: Path) -> None:
+    blocks = np.random.default_rng(0).integers(0, 4096, (8, 4, 5))
+    paths = [write_twelve_bit(tmp_path / str(index), each) for index, each in enumerate(blocks)]
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(read_radiograph, paths * 4))
+    for radiograph, block in zip(read, [*blocks] * 4, strict=True):
+        assert np.abs(radiograph.pixels - np.kron(block, np.ones((8, 8))) / 4095).max() <= 1e-6
 
 
 def test_plain_files_start_no_decoder(tmp_path: Path) -> None:
