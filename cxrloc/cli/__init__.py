@@ -16,6 +16,7 @@ from cxrloc.cli.figure import figure
 from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
 from cxrloc.cli.lr_range import lr_range
+from cxrloc.cli.manifest import manifest
 from cxrloc.cli.models import models
 from cxrloc.cli.node import node
 from cxrloc.cli.phantom import phantom
@@ -41,6 +42,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
     "cxrloc send results --to PACS@127.0.0.1:4242",
     node: "cxrloc node node.toml",
+    manifest: "cxrloc phantom chests --n 4 --format dicom && "
+    "cxrloc manifest chests/images --clear-ids --where \"view = 'PA'\"",
     phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests --model phantom-v1",
 }
 """The commands in the order of `cxrloc --help`, each with an example that runs."""

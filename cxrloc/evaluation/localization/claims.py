@@ -8,6 +8,7 @@ from pathlib import Path
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.files.journal import Journal
+from cxrloc.findings import spelled_as
 from cxrloc.images.size import image_size
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import Localized
@@ -131,7 +132,10 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     Raises:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
     """
-    detections = read_detections(path)
+    known = {each.finding for record in records for each in record.annotations}
+    detections = [
+        replace(each, finding=spelled_as(each.finding, known)) for each in read_detections(path)
+    ]
     placed, failures = [], []
     for record in records:
         try:
