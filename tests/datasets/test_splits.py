@@ -136,3 +136,11 @@ def test_a_split_has_a_hash_of_its_own() -> None:
 def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(CxrlocError, match=said):
         SplitConfig(**wrong)
+
+
+def test_resamplings_draw_the_validation_part_anew_in_every_fold() -> None:
+    parts = [split_records(records(), SplitConfig("resamplings", fold=fold)) for fold in (0, 1)]
+    tested = {r.patient_id for part in parts for r in part.test}
+    first, second = ({r.patient_id for r in part.validation} - tested for part in parts)
+    assert first
+    assert len(first & second) < len(first) / 2  # drawn alike, all of them would be in both
