@@ -25,7 +25,7 @@ from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.models.centring import centre
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.model import Model, hashed_patient
+from cxrloc.models.model import Model, card_patient
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import Label, Record
 
@@ -62,7 +62,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
     held_out: list[Record] = []
     for record in read_chestxray14(data):
         if record.image_id in paths:
-            known = hashed_patient(record.patient_id) in patients
+            known = card_patient(record.patient_id, public=True) in patients
             (trained if known else held_out).append(record)
     network = with_findings(at_stride(model, stride), CHESTXRAY8)
     every = max(1, len(trained) // CENTRING_IMAGES)
@@ -86,11 +86,13 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
         findings=CHESTXRAY8,
         operating_points=points,
         auc=areas,
-        validation_patients=tuple(sorted({hashed_patient(r.patient_id) for r in held_out})),
+        validation_patients=tuple(
+            sorted({card_patient(r.patient_id, public=True) for r in held_out})
+        ),
         limits=LIMITS,
         trained_on=TRAINED_ON.format(images=f"{len(trained):,}") + "".join(started),
         training_images=len(trained),
-        training_patients=tuple(sorted({hashed_patient(r.patient_id) for r in trained})),
+        training_patients=tuple(sorted({card_patient(r.patient_id, public=True) for r in trained})),
     )
     write_model(path, network, model.preprocessing, card)
 

@@ -28,7 +28,7 @@ from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.model import hashed_patient
+from cxrloc.models.model import card_patient
 from cxrloc.models.weights import read_model
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     records = [
         record
         for record in read_chestxray14(options.data)
-        if record.image_id in paths and hashed_patient(record.patient_id) not in trained
+        if record.image_id in paths and card_patient(record.patient_id, public=True) not in trained
     ]
     frozen = Localizer(replace(model.network.config, centred_cells=0)).eval()
     with torch.no_grad():

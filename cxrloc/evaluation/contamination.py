@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from cxrloc.models.model import Model, hashes_of
+from cxrloc.files.keys import KEY
+from cxrloc.models.model import Model, card_patients, needs_key
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.types import CxrlocError, Record
 
@@ -55,6 +56,11 @@ def check_contamination(
         own = data_sets_of(card)
         if own and data_sets and not {*own} & {*data_sets}:
             continue
+        if needs_key(card):
+            remarks.append(
+                f"contamination not checkable: {card.name} names private patients by keyed hashes, "
+                f"and the key is not in the environment ({KEY})"
+            )
         seen = contaminated_patients(records, card.training_patients)
         if seen and not allowed:
             raise CxrlocError(
@@ -70,24 +76,25 @@ def check_contamination(
                 "the scored patients"
             )
             found |= {*seen}
-    known = bool(models) and all(model.card.training_patients for model in models)
+    known = bool(models) and all(
+        model.card.training_patients and not needs_key(model.card) for model in models
+    )
     return Contamination(frozenset(found), tuple(remarks), len(found) if known else "unknown")
 
 
 def contaminated_patients(
     records: Iterable[Record], training_patients: Collection[str]
 ) -> tuple[str, ...]:
-    """Patients whose images trained the model, by the hashed ids that its weights carry.
+    """Patients whose images trained the model, by the list that its card carries.
 
     Ids are compared as they are written and by their key (`identifiers.patient_key`): "1.0" and
     "00000001" are patient 1. An empty result says only that the weights name none of these
     patients.
 
-    >>> from cxrloc.models.model import hashed_patient
     >>> record = Record("00000001_000", "1.0", "00000001_000", None)
-    >>> contaminated_patients([record], {hashed_patient("1"), hashed_patient("2")})
+    >>> contaminated_patients([record], {"1", "2"})
     ('1.0',)
     """
     trained = frozenset(training_patients)
     patients = {record.patient_id for record in records}
-    return tuple(sorted(p for p in patients if not trained.isdisjoint(hashes_of(p))))
+    return tuple(sorted(p for p in patients if not trained.isdisjoint(card_patients(p))))

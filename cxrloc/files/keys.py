@@ -29,6 +29,11 @@ def keyed_patient(patient_id: str) -> str:
     return hmac.new(_key(*given), patient_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def has_key() -> bool:
+    """Whether the environment names a key, so that one patient has the same name in all runs."""
+    return bool(os.environ.get(KEY) or os.environ.get(KEY_FILE))
+
+
 @cache
 def _key(text: str | None, path: str | None) -> bytes:
     if text:

@@ -1,6 +1,5 @@
 """A model: a network with the preprocessing and the card that belong to its weights."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.datasets.identifiers import patient_key
+from cxrloc.files.keys import has_key, keyed_patient
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.probabilities import PROBABILITIES
@@ -31,7 +31,8 @@ class ModelCard:
             training set (`probabilities.calibrated`); fitted on the validation images.
         prevalence: share of the training set's images with a finding, for which `calibration` is.
         auc: area under the ROC curve of a finding on the validation images.
-        training_patients: `hashed_patient` of everyone whose image trained it.
+        training_patients: everyone whose image trained it, as `card_patient` writes them: ids of
+            public data sets, keyed hashes of private ones.
         validation_patients: of everyone whose image trained nothing, but chose the weights and
             operating points and gave the AUC; empty where it is not known who did.
         training_images: how many images did.
@@ -106,23 +107,35 @@ class Model:
         return PROBABILITIES[self.card.probabilities](logits)
 
 
-def hashed_patient(patient_id: str) -> str:
-    """A patient's id as weights carry it: enough to recognise, not to read.
-
-    >>> hashed_patient("00000032")
-    'd6163f2399e9f31e'
-    """
-    return hashlib.sha256(f"cxrloc training patient {patient_id}".encode()).hexdigest()[:16]
+KEYED = "keyed:"
+"""Before the keyed hashes among a card's patients; the others are ids as they are."""
 
 
-def hashes_of(patient_id: str) -> frozenset[str]:
-    """The hashes under which a card may list a patient, however a table writes the id.
+def card_patient(patient_id: str, public: bool) -> str:
+    """A patient as a card lists it: the id of a public data set, or a keyed hash of a private one.
 
-    Cards list the hash of `patient_key`; earlier ones that of the id as it was written, which has
-    eight digits in ChestX-ray14's layout of phantoms.
+    Ids are those of `patient_key`. An unkeyed hash would hide nothing: the few ids that there are
+    can all be tried.
 
-    >>> hashed_patient("1") in hashes_of("1.0")
-    True
+    >>> card_patient("00000032", public=True)
+    '32'
     """
     key = patient_key(patient_id)
-    return frozenset(map(hashed_patient, (patient_id, key, key.zfill(8))))
+    return key if public else KEYED + keyed_patient(key)
+
+
+def card_patients(patient_id: str) -> frozenset[str]:
+    """All entries under which a card may list a patient, however a table writes the id.
+
+    Without the owner's key in the environment, keyed entries cannot be recognised.
+
+    >>> "1" in card_patients("1.0")
+    True
+    """
+    own = {card_patient(patient_id, public=True)}
+    return frozenset(own | ({card_patient(patient_id, public=False)} if has_key() else set()))
+
+
+def needs_key(card: ModelCard) -> bool:
+    """Whether a card lists patients by keyed hashes, and the key is not in the environment."""
+    return not has_key() and any(name.startswith(KEYED) for name in card.training_patients)

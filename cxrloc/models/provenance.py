@@ -5,7 +5,7 @@ from typing import Any
 
 from cxrloc.datasets.identifiers import may_be_seen
 from cxrloc.files.structured import parse_toml
-from cxrloc.models.model import Model, ModelCard, hashes_of
+from cxrloc.models.model import Model, ModelCard, card_patients
 from cxrloc.models.probabilities import calibrated
 from cxrloc.types import Record, View
 
@@ -93,7 +93,7 @@ def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> di
     warnings = {}
     for model in models:
         judges = frozenset(model.card.validation_patients)
-        if images := sum(not judges.isdisjoint(hashes_of(r.patient_id)) for r in records):
+        if images := sum(not judges.isdisjoint(card_patients(r.patient_id)) for r in records):
             text = f"the weights or thresholds of {model.card.name} were chosen on these patients"
             warnings[f"{text}: its scores here are too good"] = images
     return warnings

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets import names_of_data_set
-from cxrloc.datasets.identifiers import patient_key
-from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
+from cxrloc.files.keys import has_key
+from cxrloc.models.model import ModelCard, card_patient
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.training.data import TrainingData
 from cxrloc.training.first_weights import earlier_models, weights_sha256
-from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.stages import Trained
+from cxrloc.types import Record
 
 
 def trained_card(
@@ -37,8 +39,9 @@ def trained_card(
     """
     records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
-    patients = {hashed_patient(patient_key(record.patient_id)) for record in records}
-    judges = {hashed_patient(patient_key(r.patient_id)) for r in data.parts.validation}
+    public = not data_set and _is_public(recipe.data.reader, records)
+    patients = _listed(records, public)
+    judges = _listed(data.parts.validation, public)
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
@@ -68,6 +71,29 @@ def trained_card(
             **versions,
         },
     )
+
+
+PUBLIC = frozenset(
+    (
+        *("chestxray14", "mimic_cxr", "openi", "chexpert", "vindr_cxr", "rsna_pneumonia"),
+        *("siim_pneumothorax", "chestx_det", "chexlocalize", PHANTOM),
+    )
+)
+"""Readers of data sets that are published, or drawn: their patients' ids tell nobody anything."""
+
+
+def _is_public(reader: str, records: Sequence[Record]) -> bool:
+    """Whether ids may stand in a card: a hospital's own images may lie in NIH's layout."""
+    if reader == "chestxray14":
+        return all(CHESTXRAY14_NAME.fullmatch(record.image_id) for record in records)
+    return reader in PUBLIC
+
+
+def _listed(records: Sequence[Record], public: bool) -> set[str]:
+    """The patients as the card lists them; nobody where private ids have no key to hide them."""
+    if not public and not has_key():
+        return set()
+    return {card_patient(record.patient_id, public) for record in records}
 
 
 def _data_sets(

@@ -5,10 +5,10 @@ from torch import nn
 
 from cxrloc.evaluation.contamination import check_contamination, contaminated_patients
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard, hashed_patient
+from cxrloc.models.model import Model, ModelCard, card_patient
 from cxrloc.types import CxrlocError, Record
 
-CARD = ModelCard("mine", "4 images", ("Mass",), training_patients=(hashed_patient("1"),))
+CARD = ModelCard("mine", "4 images", ("Mass",), training_patients=("1",))
 
 
 def model(card: ModelCard) -> Model:
@@ -69,3 +69,29 @@ def test_a_model_that_names_nobody_cannot_be_checked_and_that_is_said() -> None:
     found = check_contamination([model(replace(CARD, training_patients=()))], records("1"), set())
     assert found.count == "unknown"
     assert found.remarks[0].startswith("contamination not checkable: mine")
+
+
+def test_private_patients_are_named_by_hashes_that_only_the_key_recognises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CXRLOC_PATIENT_KEY", "the hospital's secret")
+    (entry,) = {card_patient(written, public=False) for written in ("17", "0017", "17.0")}
+    assert "17" not in entry.removeprefix("keyed:")[:2]
+    own = model(replace(CARD, training_patients=(entry,)))
+    with pytest.raises(CxrlocError, match="mine was trained on 1 of these patients"):
+        check_contamination([own], records("17"), ())
+    assert check_contamination([own], records("18"), ()).count == 0
+    monkeypatch.setenv("CXRLOC_PATIENT_KEY", "another key")
+    assert check_contamination([own], records("17"), ()).count == 0
+
+
+def test_without_the_key_contamination_is_said_to_be_not_checkable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CXRLOC_PATIENT_KEY", raising=False)
+    monkeypatch.delenv("CXRLOC_PATIENT_KEY_FILE", raising=False)
+    own = model(replace(CARD, training_patients=("keyed:0123456789abcdef",)))
+    checked = check_contamination([own], records("17"), ())
+    assert checked.count == "unknown"
+    (remark,) = checked.remarks
+    assert remark.startswith("contamination not checkable: mine names private patients")

@@ -9,7 +9,7 @@ import torch
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError
 
@@ -21,8 +21,8 @@ CARD = ModelCard(
     views=("PA",),
     operating_points={"Mass": 0.25},
     auc={"Mass": 0.75},
-    training_patients=(hashed_patient("1"),),
-    validation_patients=(hashed_patient("2"),),
+    training_patients=("1",),
+    validation_patients=("2",),
     training_images=3,
     limits="none good",
 )

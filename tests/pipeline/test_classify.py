@@ -16,7 +16,7 @@ from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.inference.batches import InferenceSettings
-from cxrloc.models.model import ModelCard, hashed_patient
+from cxrloc.models.model import ModelCard, card_patient
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
@@ -126,7 +126,7 @@ def model_chosen_by(
     judges = {"here": read_dataset(chests)[5].patient_id, "elsewhere": "nobody of these"}
 
     def write(judge: str | None) -> Path:
-        named = () if judge is None else (hashed_patient(judges[judge]),)
+        named = () if judge is None else (card_patient(judges[judge], public=True),)
         card = replace(model.card, name="chosen", validation_patients=named)
         write_model(tmp_path / "chosen.safetensors", model.network, model.preprocessing, card)
         return tmp_path / "chosen.safetensors"
@@ -216,7 +216,7 @@ def test_a_model_is_not_judged_on_its_own_patients(
     chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:
     model = read_model(untrained_model)
-    seen = hashed_patient(read_dataset(chests)[5].patient_id)
+    seen = card_patient(read_dataset(chests)[5].patient_id, public=True)
     card = ModelCard("seen", "one of them", CHESTXRAY8, training_patients=(seen,))
     write_model(tmp_path / "seen.safetensors", model.network, model.preprocessing, card)
     with pytest.raises(CxrlocError, match="seen was trained on 1 of these patients"):

@@ -9,7 +9,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.image_sets import read_images
-from cxrloc.models.model import Model, ModelCard, hashed_patient
+from cxrloc.models.model import Model, ModelCard, card_patient
 from cxrloc.models.provenance import contamination_warnings
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
@@ -37,7 +37,9 @@ def test_boxes_of_patients_who_chose_the_weights_are_scored_with_a_warning(
     write_phantoms(tmp_path / "chests", n=3, seed=0, size=32)
     judge = next(r.patient_id for r in read_images(tmp_path / "chests").records if r.annotations)
     model = read_model(untrained_model)
-    card = replace(model.card, name="chosen", validation_patients=(hashed_patient(judge),))
+    card = replace(
+        model.card, name="chosen", validation_patients=(card_patient(judge, public=True),)
+    )
     write_model(tmp_path / "chosen.safetensors", model.network, model.preprocessing, card)
     options = BenchOptions(
         models=(str(tmp_path / "chosen.safetensors"),),
@@ -66,4 +68,4 @@ def test_a_list_without_patients_that_names_nihs_images_tells_whose_they_are(tmp
     )
     records = read_images(boxes).records
     assert [record.patient_id for record in records] == ["13", "other"]
-    assert contaminated_patients(records, [hashed_patient("13")]) == ("13",)
+    assert contaminated_patients(records, ["13"]) == ("13",)
