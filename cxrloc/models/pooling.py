@@ -60,7 +60,7 @@ def learned_log_sum_exp(maps: Maps, beta: Float[Tensor, " channel"], r0: float =
     """Log-Sum-Exp pooling whose sharpness is learned, one per channel: r = r0 + exp(beta).
 
     Yao et al. 2018, "Weakly supervised medical diagnosis and localization from multiple
-    resolutions", section 3.3 (LSE-LBA): the lower bound r0 keeps the pooling off the average.
+    resolutions" (LSE-LBA): the lower bound r0 keeps the pooling off the average.
 
     >>> learned_log_sum_exp(torch.tensor([[[[0.0, 0.0], [0.0, 100.0]]]]), torch.zeros(1))
     tensor([[98.6137]])
@@ -86,8 +86,8 @@ def pcam(maps: Maps) -> Pooled:
 def noisy_or(maps: Maps) -> Pooled:
     """The logit of "at least one cell has it": P = 1 - prod(1 - p).
 
-    Li et al. 2018, "Thoracic disease identification and localization with limited supervision",
-    section 3.2: the factors 1 - p are rescaled linearly to [0.98, 1], since hundreds of small
+    Li et al. 2018, "Thoracic disease identification and localization with limited supervision":
+    the factors 1 - p are rescaled linearly to [0.98, 1], since hundreds of small
     factors underflow; so 1 - p becomes 1 - 0.02 p. A single cell of p = 1 gives P = 0.02 and 400
     of them P = 0.9997: a logit is comparable between grids of one size only.
 
