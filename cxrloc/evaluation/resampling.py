@@ -1,8 +1,8 @@
 """Intervals by bootstrap over patients, for any statistic of patient counts.
 
 Images of one patient are not independent, so patients are drawn, not images. A resample is a
-column of counts: how often each patient was drawn. A statistic gets many columns at once and
-gives one column of values for each, so that no resample is ever copied out.
+column of counts: how often each patient was drawn. A statistic takes many columns at once and
+gives one column of values for each, so no resample is built patient by patient.
 """
 
 from collections.abc import Callable

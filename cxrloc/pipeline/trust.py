@@ -1,4 +1,4 @@
-"""`cxrloc trust`: what speaks for and against a model's heatmaps, on one page."""
+"""`cxrloc trust`: tests of a model's heatmaps, as one table and one figure."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

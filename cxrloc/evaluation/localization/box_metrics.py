@@ -12,7 +12,7 @@ from cxrloc.evaluation.localization.detection_ap import (
     match_detections,
 )
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
-from cxrloc.evaluation.localization.hits import find_hits, groups_all_hit
+from cxrloc.evaluation.localization.hits import centres_contained, find_hits, groups_all_hit
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric, ratio
 from cxrloc.evaluation.localization.scored_pairs import (
     PlacedBoxes,
@@ -41,6 +41,7 @@ def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
     """Every metric of boxes that needs no choice of a threshold.
 
     - `box_accuracy_over_*`: annotated boxes hit / annotated boxes, by what the overlap divides by;
+    - `centre_containment`: annotated boxes whose centre a detected box contains / annotated boxes;
     - `image_accuracy`: pairs (and, for "all findings", images) with all annotated boxes hit;
     - `froc_sensitivity` at false positives per image, and `froc_score`, their mean;
     - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`.
@@ -49,6 +50,7 @@ def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
     """
     return [
         *_hit_metrics(pairs, claims),
+        _centre_metric(pairs, claims),
         *_image_metrics(pairs, claims),
         _froc_metric(pairs, claims),
         _average_precision_metric(pairs, claims),
@@ -106,6 +108,13 @@ def _hit_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> Iterator[Metric]:
         name = f"box_accuracy_over_{_DIVISORS[rule.criterion]}"
         kind = Kind(name, rule.threshold, f"{rule.criterion} > {rule.threshold:g}")
         yield Metric((kind,), ratio(hits, boxes), boxes, _BOXES, pairs.findings)
+
+
+def _centre_metric(pairs: ScoredPairs, claims: PlacedBoxes) -> Metric:
+    boxes = sums_by_patient(pairs, pairs.truth_pair)
+    contained = sums_by_patient(pairs, pairs.truth_pair[centres_contained(pairs, claims)])
+    kinds = (Kind("centre_containment", None, "centre in a detected box"),)
+    return Metric(kinds, ratio(contained, boxes), boxes, _BOXES, pairs.findings)
 
 
 def _image_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> Iterator[Metric]:

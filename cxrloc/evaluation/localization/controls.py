@@ -1,7 +1,8 @@
-"""What boxes score without looking at the image: the rows without which a table says little.
+"""Controls: boxes that do not depend on the image, or not on its finding.
 
-Every control gives boxes on the scored pairs of the model it is set beside. Boxes are handed from
-one image to another as shares of the image.
+A score says little without them: a fixed box per finding already hits most hearts. Every control
+gives boxes on the pairs that the model is scored on. Boxes move from one image to another as
+shares of the image's width and height, so that images of different size may be compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ class PlacedMaps:
 
 
 def prior_mean(pairs: ScoredPairs) -> PlacedBoxes:
-    """On every scored pair the mean of the finding's boxes on *other* patients.
+    """On every scored pair one box: the mean of the finding's boxes on *other* patients.
 
     The mean is that of the corners. A finding that no other patient has gives no box.
     """
@@ -60,9 +61,10 @@ def prior_mean(pairs: ScoredPairs) -> PlacedBoxes:
 
 
 def prior_medoid(pairs: ScoredPairs) -> PlacedBoxes:
-    """On every scored pair that box of another patient which has the most IoU with all of these.
+    """On every scored pair one box of another patient: the medoid of the finding's boxes.
 
-    A finding that no other patient has gives no box.
+    The medoid is the box whose IoU with all boxes of other patients has the largest sum. A finding
+    that no other patient has gives no box.
     """
     shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
     patient, finding = place_of(pairs, pairs.truth_pair)
@@ -84,7 +86,7 @@ def permuted(
 ) -> PlacedBoxes:
     """Every pair's boxes moved to the same finding on an image of another patient.
 
-    Number, size and shape of the boxes stay; whether they are in the right place is lost. Pairs
+    Number, size and shape of the boxes stay, and only their place is lost. Pairs
     with an annotated box change places among themselves, and so do those without. Images stand
     in a random order with each patient's together, and every one gets the boxes of the image a
     random number of places on, at least as many as any patient has. Where one patient has more

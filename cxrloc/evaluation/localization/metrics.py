@@ -7,7 +7,7 @@ Definitions, each with a drawn example:
 | `hit_rate`, `pointing_game`; of a reader's points `reader_*` | `pointing` |
 | `miou`, `pixel_average_precision` | `mask_overlap` |
 | `max_box_accuracy`, `max_box_accuracy_v2`, `max_box_accuracy_v2_mean` | `box_selection` |
-| `box_accuracy_over_*`, `image_accuracy` | `hits` |
+| `box_accuracy_over_*`, `image_accuracy`, `centre_containment` | `hits` |
 | `outline_accuracy`, where the truth is drawn as polygons or masks | `outlines` |
 | `froc_sensitivity`, `froc_score` | `froc` |
 | `detection_average_precision`, `detection_average_precision_coco` | `detection_ap` |

@@ -1,4 +1,4 @@
-"""The whole table: a model's boxes, the controls beside it, and their paired differences."""
+"""Scores of a run: its boxes, the controls beside them, both by view, and paired differences."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ EXACT = "exact"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalizationScores:
-    """Everything that a fair table shows.
+    """The numbers of one run, with those that a reader needs to judge them.
 
     The measurements are told apart by `subject` (empty for the boxes that are judged, the name of
     a control, or "model - NAME" for the paired difference) and by `group` ("all" or "view PA").

@@ -1,1 +1,1 @@
-"""What speaks for and against believing a heatmap."""
+"""Tests of heatmaps: does a map show what the model used, and would it be the same again?"""

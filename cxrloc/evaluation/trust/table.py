@@ -1,4 +1,4 @@
-"""What speaks for and against a model's heatmaps, as one table."""
+"""The results of all tests of a model's heatmaps, as one table."""
 
 from collections.abc import Sequence
 from pathlib import Path

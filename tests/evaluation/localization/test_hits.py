@@ -11,6 +11,7 @@ from cxrloc.evaluation.localization.box_metrics import box_metrics
 from cxrloc.evaluation.localization.froc import froc_events
 from cxrloc.evaluation.localization.hits import (
     best_overlaps,
+    centres_contained,
     exceeds,
     find_hits,
     groups_all_hit,
@@ -138,3 +139,24 @@ def test_a_region_of_another_finding_or_image_changes_nothing() -> None:
     claims = PlacedBoxes(np.array([[30.0, 30.0, 50.0, 50.0]]), np.zeros(1, dtype=int))
     assert find_hits(pairs, claims, [MatchRule("iou", 0.5)]).false.all()
     assert pairs.findings == ("Mass",)
+
+
+@pytest.mark.parametrize(
+    ("box", "contained"),
+    [
+        ([5, 5, 6, 6], True),  # the centre of 0 to 10 is 5: the lower border belongs to the box
+        ([4, 4, 5, 6], False),  # the upper one does not
+        ([0, 0, 100, 100], True),
+        ([6, 0, 10, 10], False),
+    ],
+)
+def test_a_centre_is_contained_in_half_open_boxes(box: list[float], contained: bool) -> None:
+    pairs = scored_pairs([drawn_record("a", [0, 0, 10, 10])])
+    claims = PlacedBoxes(np.array([box], dtype=float), np.zeros(1, dtype=int), np.ones(1))
+    assert centres_contained(pairs, claims).tolist() == [contained]
+    (metric,) = (
+        each
+        for each in box_metrics(pairs, claims)
+        if each.kinds[0].metric == "centre_containment" and each.values is not None
+    )
+    assert metric.values(np.ones((1, 1)))[0, 0] == contained

@@ -80,6 +80,7 @@ def test_every_metric_is_there_once_with_counts_and_interval() -> None:
         "box_accuracy_over_smaller",
         "box_accuracy_over_union",
         "image_accuracy",
+        "centre_containment",
         "froc_sensitivity",
         "froc_score",
         "detection_average_precision",
