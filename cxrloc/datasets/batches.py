@@ -1,4 +1,4 @@
-"""From cached images and labels to the batches of a training step: which, how changed."""
+"""The batches of a training step: which images they hold, and how these are augmented."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cxrloc.types import CxrlocError, Record
 
 
 class Batch(NamedTuple):
-    """One forward pass: what the network takes, and labels [batch finding], NaN where unknown."""
+    """One forward pass: the inputs of the network, and labels [batch finding], NaN if unknown."""
 
     inputs: tuple[Tensor, ...]
     labels: Tensor
@@ -131,7 +131,7 @@ def _by_epoch(
     seed: int,
     first_step: int,
 ) -> Iterator[list[int]]:
-    """Batches out of an order per epoch, which depends on seed and epoch alone."""
+    """Yields batches; each epoch has its own order, which depends on seed and epoch alone."""
     epoch, start = divmod(first_step, per_epoch)
     while True:
         rows = order(np.random.default_rng([seed, epoch])).tolist()
@@ -220,7 +220,7 @@ def network_inputs(
     grey: Float[Tensor, "image view row col"],
     feeding: Feeding,
 ) -> tuple[Tensor, ...]:
-    """Normalised grey levels, and what else the network reads of these images."""
+    """The network's inputs: normalised grey levels, and the values that it reads beside them."""
     inputs = normalised(grey, feeding.preprocessing)
     if images.values is None:
         return (inputs,)

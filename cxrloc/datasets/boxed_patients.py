@@ -1,4 +1,7 @@
-"""Nobody with an expert's box in ChestX-ray14 is trained on, whatever data set the image is in."""
+"""Finds the patients for whom an expert drew a box in ChestX-ray14, so that none is trained on.
+
+Their boxes are kept for scoring. Other data sets have images of the same patients.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +21,7 @@ RENAMED = ("siim_pneumothorax", "chestx_det")
 
 
 class Boxed(NamedTuple):
-    """Whom not to train on, and what of that cannot be known.
+    """The patients not to train on, and what cannot be known of them.
 
     Attributes:
         patients: those among the records for whom an expert drew a box in ChestX-ray14.
@@ -32,7 +35,7 @@ class Boxed(NamedTuple):
 
 
 def boxed_patients(reader: str, path: Path, records: Iterable[Record]) -> Boxed:
-    """Whom not to train on among the records of a data set.
+    """The patients among the records of a data set who must not be trained on.
 
     Images of ChestX-ray14 are also those of RSNA Pneumonia, whose published list says which is
     which, and any that are named as they are there. SIIM-ACR Pneumothorax and ChestX-Det took

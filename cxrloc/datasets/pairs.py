@@ -39,7 +39,7 @@ PAIRINGS: dict[str, Callable[[Sequence[Record], Sequence[Record]], list[Pair]]] 
     "last": _last,
     "each": _each,
 }
-"""Which pairs a study gives that has several images of a view, in the order of acquisition."""
+"""Which pairs a study with several images of one view gives; images are in order of acquisition."""
 
 
 def pairs_by_study(

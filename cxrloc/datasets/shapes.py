@@ -1,4 +1,4 @@
-"""Shapes of findings from published codes: run lengths and polygons become truth with a box."""
+"""Shapes of findings: run lengths and polygons, and the boxes around them."""
 
 from collections.abc import Sequence
 

@@ -58,11 +58,11 @@ class SplitConfig:
 
 
 LEAKS = "leaks_patients"
-"""What marks a split by image: a column of metrics.csv, a line of run.json."""
+"""Name of the column in metrics.csv, and of the key in run.json, that mark a split by image."""
 
 
 class Parts(NamedTuple):
-    """A data set in three; `leaking` where the parts share patients."""
+    """The records of a data set in three parts; `leaking` says that parts share patients."""
 
     train: list[Record]
     validation: list[Record]
