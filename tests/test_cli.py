@@ -24,7 +24,7 @@ from cxrloc.inference.versions import VERSIONS
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify_inputs import SPLITS
-from cxrloc.pipeline.writers import WRITERS
+from cxrloc.pipeline.writers import GROUPS
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")
@@ -56,7 +56,10 @@ def test_every_help_ends_with_an_example(command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "choices"),
     [
-        ("heatmap", [*HEATMAPS, *VERSIONS, *PAIRINGS, *WRITERS]),
+        (
+            "heatmap",
+            [*HEATMAPS, *VERSIONS, *PAIRINGS, *GROUPS, "png", "json", "npz", "gsps", "seg"],
+        ),
         ("bench", [*HEATMAPS, *VERSIONS, *PAIRINGS, *POPULATIONS]),
         ("classify", [*VERSIONS, *PAIRINGS, *SPLITS]),
         ("trust", [*HEATMAPS]),
@@ -182,7 +185,7 @@ def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_
     ("option", "value", "said"),
     [
         ("--model", "no-such-model", "no-such-model"),
-        ("--method", "no_cam", "choose from cam, grad_cam"),
+        ("--method", "no_cam", "cam, grad_cam, "),
         ("--versions", "upside-down", "choose from plain, tta, five-patch"),
         ("--finding", "Cold", "choose from Atelectasis"),
         ("--device", "abacus", "not usable on this machine"),
@@ -293,12 +296,12 @@ def test_an_interrupted_run_goes_on_without_reading_an_image_twice(
     assert "--overwrite" in refused.stderr
 
 
-def noted(function: Callable[[Path], object], seen: list[Path]) -> Callable[[Path], object]:
-    """The function, which notes what it was called with."""
+def noted(function: Callable[..., object], seen: list[Path]) -> Callable[..., object]:
+    """The function, which notes the paths that it was called with."""
 
-    def call(path: Path) -> object:
+    def call(path: Path, **options: object) -> object:
         seen.append(path)
-        return function(path)
+        return function(path, **options)
 
     return call
 

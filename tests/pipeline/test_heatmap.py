@@ -54,9 +54,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     read_radiograph = flow.read_radiograph
 
-    def noted(path: Path, voi: int) -> Any:
+    def noted(path: Path, *options: Any) -> Any:
         seen.append(path)
-        return read_radiograph(path, voi)
+        return read_radiograph(path, *options)
 
     monkeypatch.setattr(flow, "read_radiograph", noted)
     return seen
