@@ -22,6 +22,7 @@ def test_two_commands_set_everything_up() -> None:
     assert [words[1:] for words in last] == [["bench"], ["-m", "pytest", "-n", "auto"]]
 
 
+@pytest.mark.slow
 def test_commands_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they are written, but on fewer and smaller phantoms and with fewer resamples."""
     monkeypatch.chdir(tmp_path)

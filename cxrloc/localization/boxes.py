@@ -12,7 +12,9 @@ from cxrloc.types import Box, Detection, Heatmaps
 
 
 def detections_from_heatmaps(
-    heatmaps: Heatmaps, probabilities: Sequence[float], thresholds: Sequence[float]
+    heatmaps: Heatmaps,
+    probabilities: Sequence[float] | Float[np.ndarray, " finding"],
+    thresholds: Sequence[float],
 ) -> list[Detection]:
     """One detection per isolated region above each threshold, pooled over thresholds.
 
@@ -49,7 +51,9 @@ def detections_from_heatmaps(
 
 
 def detections_by_rule(
-    heatmaps: Heatmaps, probabilities: Sequence[float], rule: BoxRule
+    heatmaps: Heatmaps,
+    probabilities: Sequence[float] | Float[np.ndarray, " finding"],
+    rule: BoxRule,
 ) -> list[Detection]:
     """The detections of one image by any rule of `BOX_RULES`; scores as `detections_from_heatmaps`.
 

@@ -43,6 +43,7 @@ class MeanOfMaps(nn.Module):
         weights: finding, map, depth.
         biases: finding, map.
 
+    >>> import torch
     >>> layer = MeanOfMaps(depth=3, findings=2, maps=4)
     >>> layer(torch.zeros(1, 3)).shape, layer.weight.shape
     (torch.Size([1, 2]), torch.Size([2, 3]))
@@ -78,6 +79,7 @@ def prediction_layer(depth: int, findings: int, maps: int) -> Any:
 def logits_of_features(network: Any, features: Tensor) -> Tensor:
     """A network's logits from its features: its own `head`, or else prediction(pool(features)).
 
+    >>> import torch
     >>> class Own(nn.Module):
     ...     prediction = nn.Linear(3, 2)
     ...

@@ -176,6 +176,7 @@ def test_maps_keep_the_precision_of_the_weights_under_autocast(name):
     torch.testing.assert_close(maps, exact, rtol=0.1, atol=0.05 * exact.abs().max().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cam", "grad_cam"])
 def test_compiled_networks_give_the_same_maps(name):
     network = localizer("lse")

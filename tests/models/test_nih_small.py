@@ -15,6 +15,7 @@ def model():
     return read_model(NAME)
 
 
+@pytest.mark.slow
 def test_it_is_small_and_says_where_it_comes_from(model):
     assert MODELS[NAME].stat().st_size < 10e6
     assert model.card.findings == tuple(model.card.operating_points) == CHESTXRAY8

@@ -25,6 +25,7 @@ def test_only_the_probability_of_the_label_counts():
     assert softmax(logits, torch.tensor([[1.0, 0.0, 0.0]])).item() == pytest.approx(math.log(4))
 
 
+@pytest.mark.slow
 def test_what_was_trained_as_one_label_is_scored_as_one_label():
     """An image is ranked by its share: 1 / (1 + 1) beats 2 / (2 + 8), though ln 2 is above 0."""
     logits = torch.tensor([[0.0, 0.0], [math.log(2), math.log(8)]])

@@ -4,6 +4,8 @@ import csv
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from cxrloc.datasets.cooccurrence import cooccurrence
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.reports.label_file import read_labels
@@ -14,6 +16,7 @@ from cxrloc.reports.scores import outcomes, score_labels
 from cxrloc.types import Label, Record
 
 
+@pytest.mark.slow
 def half(report_id: str) -> str:
     """As in benchmarks/accuracy_labeler.py: rules were written on A, so only A is a test."""
     return "AB"[hashlib.sha256(report_id.encode()).digest()[0] & 1]

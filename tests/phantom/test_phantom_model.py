@@ -14,6 +14,8 @@ from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import read_recipe
 from cxrloc.types import Label, Radiograph
 
+pytestmark = pytest.mark.slow
+
 IMAGES, SEED = 96, 31
 
 

@@ -14,6 +14,8 @@ from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure
 from cxrloc.types import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def test_maps_of_a_bench_are_drawn_beside_its_boxes_score_the_same_and_are_not_mixed(
     tmp_path: Path,

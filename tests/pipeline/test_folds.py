@@ -116,7 +116,7 @@ def test_each_model_is_read_once_and_each_warning_said_once_with_its_folds(
     out = ("--resamples", "20", "--out", tmp_path / "out")
     done = run("classify", tmp_path / "chests", "--folds", *named, *out)
     assert sorted(read) == sorted(models)
-    (line,) = [line for line in done.stdout.splitlines() if "looks inverted" in line]
+    (line,) = [line for line in done.stderr.splitlines() if "looks inverted" in line]
     tested = [len(pd.read_csv(path)) for path in sorted(tmp_path.glob("out/*/probabilities.csv"))]
     assert line.endswith(f"({tested[0]} images of fold-0, {tested[1]} images of fold-1)")
 

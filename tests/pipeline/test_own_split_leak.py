@@ -43,7 +43,7 @@ def test_its_own_test_part_is_scored_and_every_output_says_that_patients_leak(
 ) -> None:
     model, out = place / "model.safetensors", place / "out"
     leak = "split by image: some of these patients trained the model"
-    assert f"Warning: {leak} (" in scored.stdout
+    assert f"Warning: {leak} (" in scored.stderr
     assert f"{leak}." in (out / "table.md").read_text()
     assert pd.read_csv(out / "auc.csv")["note"].str.startswith(leak).all()
     card = json.loads((out / "run.json").read_text())

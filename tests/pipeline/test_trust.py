@@ -14,6 +14,8 @@ from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.trust import trust
 from cxrloc.types import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result(
