@@ -363,7 +363,7 @@ def test_an_output_folder_that_cannot_be_made_is_wrong_usage_before_any_work(
 
 
 def test_a_folder_that_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
-    done = run("bench", tmp_path)
+    done = run("bench", tmp_path, "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert str(tmp_path) in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -27,6 +27,7 @@ def paper(shared: Path) -> pd.DataFrame:
     return table[table["table"] == 16].set_index("finding")
 
 
+@pytest.mark.slow
 def test_uncertain_and_absent_labels_are_not_counted() -> None:
     said = [
         {"Mass": Label.POSITIVE, "Nodule": Label.UNCERTAIN},

@@ -45,6 +45,7 @@ def test_quality_on_the_half_that_rules_were_written_on(shared: Path) -> None:
     assert min(total.precision or 0, total.recall or 0) > 0.94
 
 
+@pytest.mark.slow
 def test_the_concepts_of_table_5_and_of_the_published_list(shared: Path) -> None:
     listed = set((shared / "data" / "openi" / "cuis-cvpr2017.txt").read_text().split())
     targets = {c.cui for c in concepts() if c.findings[0] and c.name != "hydropneumothorax"}

@@ -81,6 +81,7 @@ def at(
     return map_coordinates(scaled, [rows, columns], order=1, mode="nearest")
 
 
+@pytest.mark.slow
 def test_probabilities_and_maps_in_original_pixels_are_the_means_over_the_networks(
     models: dict[str, str], tmp_path: Path
 ) -> None:
