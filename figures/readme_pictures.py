@@ -38,8 +38,9 @@ def main() -> None:
         picture = chests / "images" / f"{shown}.png"
         cxrloc("heatmap", picture, "--model", PHANTOM_MODEL, "--out", out)
         shutil.copy(out / f"{shown}.png", FIGURES / "heatmap_phantom.png")
-        cxrloc("bench", "--out", out)
-        shutil.copy(out / "examples.png", FIGURES / "bench_phantom.png")
+        benched = Path(folder) / "benched"
+        cxrloc("bench", "--out", benched)
+        shutil.copy(benched / "examples.png", FIGURES / "bench_phantom.png")
 
 
 if __name__ == "__main__":
