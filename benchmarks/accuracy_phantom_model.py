@@ -1,14 +1,14 @@
 """The embedded model: how it is made, and what it reaches on phantoms that nobody chose it by.
 
     python benchmarks/accuracy_phantom_model.py        scores the embedded model
-    cxrloc train phantom --out OUT                     makes it again in OUT, and then
+    cxrloc train phantom --out OUT                     trains it again in OUT
     python benchmarks/accuracy_phantom_model.py --trained OUT
-                                                       names it as the embedded one and scores it
+                                                       embeds that model and scores it
 
-Operating points are chosen on the recipe's validation phantoms, other patients of the training
-series. The score is taken on fresh phantoms of another seed, drawn
-as `cxrloc bench` draws its own: AUC per finding, and accuracy of the boxes beside all controls,
-with the paired difference and its 95 % interval (1,000 resamples of patients).
+Operating points are chosen on the recipe's validation phantoms, which are other patients of the
+training series. The model is scored on fresh phantoms of another seed, drawn in the same way as the
+phantoms of `cxrloc bench`: AUC per finding, and accuracy of the boxes beside all controls, with the
+paired difference and its 95 % interval (1,000 resamples of patients).
 """
 
 import argparse
@@ -42,7 +42,7 @@ LIMITS = (
 
 
 def embed(trained: Path, out: Path) -> Path:
-    """The trained model under the name that it has inside the package."""
+    """Write the trained model under its name inside the package."""
     model = read_model(trained)
     card = replace(model.card, name=PHANTOM_MODEL, limits=LIMITS)
     path = out / f"{PHANTOM_MODEL}.safetensors"
@@ -51,19 +51,19 @@ def embed(trained: Path, out: Path) -> Path:
 
 
 def labels_of(records: Iterable[Record], findings: tuple[str, ...]) -> np.ndarray:
-    """1 where a finding is present."""
+    """Matrix of labels: 1 if a finding is present, else 0."""
     rows = [[record.labels[name] is Label.POSITIVE for name in findings] for record in records]
     return np.array(rows)
 
 
 def radiograph(seed: int, index: int) -> Radiograph:
-    """A phantom as a reader would give it."""
+    """A phantom in the form in which a reader returns a radiograph."""
     phantom = make_phantom(seed, index, TEST_SIZE)
     return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
 
 
 def evaluate(model: Model, seed: int, count: int) -> tuple[dict[str, float], LocalizationScores]:
-    """AUC per finding on all phantoms of a series, and scores of the boxes of the annotated."""
+    """AUC per finding on all phantoms of a series, and scores of boxes on phantoms with a box."""
     records = [phantom_record(plan_phantom(seed, index), TEST_SIZE) for index in range(count)]
     images = [Image(r.image_id, partial(radiograph, seed, i)) for i, r in enumerate(records)]
     seen: list[np.ndarray] = []
@@ -86,7 +86,7 @@ def evaluate(model: Model, seed: int, count: int) -> tuple[dict[str, float], Loc
 
 
 def print_scores(model: Model, aucs: dict[str, float], scores: LocalizationScores) -> None:
-    """Markdown: AUC, then a row per rule and control; + marks an interval above 0."""
+    """Print Markdown: AUC, then a row per rule and control; + marks an interval above 0."""
     findings = list(aucs)
     print(f"\n{model.card.name}, sha256 {model.sha256[:12]}: {scores.images} images\n")
     print("| | mean |", " | ".join(findings), "|")
@@ -102,14 +102,17 @@ def print_scores(model: Model, aucs: dict[str, float], scores: LocalizationScore
 
 
 def _row(name: str, values: np.ndarray, low: np.ndarray | None = None) -> str:
-    """The mean, which comes last, then the findings; + where an interval starts above 0."""
+    """A row with the mean first and then the findings; + marks an interval that starts above 0.
+
+    In the input the mean is the last value.
+    """
     marks = [""] * len(values) if low is None else ["+" if end > 0 else "" for end in low]
     cells = [f"{value:.2f}{mark}" for value, mark in zip(values, marks, strict=True)]
     return f"| {name} | {cells[-1]} | " + " | ".join(cells[:-1]) + " |"
 
 
 def main() -> None:
-    """Name a freshly trained model if there is one, then score."""
+    """Embed the newly trained model if one is given, then score the embedded model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trained", type=Path, help="what `cxrloc train phantom` wrote")
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="of the fresh phantoms")

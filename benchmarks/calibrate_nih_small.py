@@ -2,8 +2,9 @@
 
     python benchmarks/calibrate_nih_small.py CHESTXRAY14_FOLDER --to FILE
 
-Platt's sigmoid is fitted on the images of the card's validation patients, who trained nothing, and
-moved to how often each finding occurs in all of ChestX-ray14 (112,120 images). The weights stay.
+Platt's sigmoid is fitted on the images of the validation patients in the model card, which were not
+used for training. It is then shifted to the frequency of each finding in all of ChestX-ray14
+(112,120 images). The weights of the network do not change.
 """
 
 import argparse

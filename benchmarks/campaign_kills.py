@@ -3,10 +3,11 @@
     python benchmarks/campaign_kills.py --out kills.md --kills 25
 
 A command is run once without a kill. Then it is started again and again in one folder and killed
-(SIGKILL or SIGTERM, in turn) after a random share of that time, with `--overwrite` after each run
-that came to its end; after every kill all files are read, and at the end the results are compared
-with those of the run without a kill. Commands run in forked children of a process that has loaded
-everything, so that the kills fall into the work and not into the loading.
+(SIGKILL or SIGTERM, in turn) after a random share of the time that the first run took. If a run
+ends before its kill, the next run gets `--overwrite`. After every kill all files are read, and at
+the end the results are compared with those of the run without a kill. Commands run in forked
+children of a process that has imported all modules, so that kills happen during the work and not
+during the imports.
 """
 
 import argparse
@@ -27,7 +28,7 @@ COMMANDS = ("heatmap", "bench", "classify", "label")
 
 
 class Tally(NamedTuple):
-    """What came of the kills of one command."""
+    """Counts and outcome of the kills of one command."""
 
     command: str
     kills: int
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def campaigns(data: Path, kills: int, draw: random.Random) -> list[dict[str, Any]]:
-    """What came of the kills of every command, a row each; everything is written into `data`."""
+    """A row for each command with the outcome of its kills; all files are written into `data`."""
     load()
     rows = []
     for command in COMMANDS:
@@ -71,7 +72,7 @@ def campaigns(data: Path, kills: int, draw: random.Random) -> list[dict[str, Any
 
 
 def make_data(folder: Path, images: int) -> Path:
-    """Phantoms, and reports."""
+    """Write phantoms and reports for the commands to read."""
     from cxrloc.phantom import write_phantoms
 
     write_phantoms(folder / "chests", n=images, seed=4, size=128)
@@ -81,7 +82,7 @@ def make_data(folder: Path, images: int) -> Path:
 
 
 def load() -> None:
-    """Import what the commands import, so that a forked child begins to work at once."""
+    """Import the modules of the commands, so that a forked child starts its work at once."""
     import torch
 
     import cxrloc.pipeline.bench
@@ -94,7 +95,7 @@ def load() -> None:
 
 
 def campaign(command: str, data: Path, folder: Path, kills: int, draw: random.Random) -> Tally:
-    """Kill one command so many times, and read what it leaves."""
+    """Kill one command `kills` times and check the files that it leaves."""
     started = time.perf_counter()
     began = time.perf_counter()
     assert ended(start(command, data, folder / f"{command}-whole")) == 0
@@ -120,7 +121,7 @@ def campaign(command: str, data: Path, folder: Path, kills: int, draw: random.Ra
 
 
 def start(command: str, data: Path, out: Path, overwrite: bool = False) -> int:
-    """The process number of a child that runs the command."""
+    """Start the command in a child process, and return the process number."""
     out.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if child:
@@ -140,7 +141,7 @@ def start(command: str, data: Path, out: Path, overwrite: bool = False) -> int:
 
 
 def arguments(command: str, data: Path, out: Path, overwrite: bool) -> list[str]:
-    """Of the command line."""
+    """The arguments of the command line."""
     again = ["--overwrite"] if overwrite else []
     model = ["--model", "phantom-v1", "--out", str(out), *again]
     return {
@@ -152,7 +153,7 @@ def arguments(command: str, data: Path, out: Path, overwrite: bool) -> list[str]
 
 
 def ended(child: int) -> int:
-    """The exit status of a child; minus the number of the signal that ended it."""
+    """The exit status of a child; if a signal ended it, minus the number of the signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -174,7 +175,10 @@ def is_whole(path: Path) -> bool:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """The files of a run, without what tells the time or how often it was called."""
+    """The files of a run by name, without the entries that differ between equal runs.
+
+    These entries are times and the counts of images of a call.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_dir() or path.name.startswith("."):

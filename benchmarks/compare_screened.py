@@ -3,10 +3,10 @@
     python benchmarks/compare_screened.py RUNS VARIANT VARIANT...
 
 A fold of a variant is the folder RUNS/VARIANT/FOLD. Only folds that all variants have are compared.
-Two Markdown tables: mean AUC of the eight findings over the folds, with paired differences from the
-first variant (1,000 resamples of patients, within each fold); and on the images of
-`guides_of_place.py` the accuracy of boxes and how far it lies above that of permuted maps, mean and
-standard error over the folds.
+Prints two Markdown tables. The first has the mean AUC of the eight findings over the folds, with
+paired differences from the first variant (1,000 resamples of patients, within each fold). The
+second has the accuracy of boxes on the images of `guides_of_place.py`, and its difference from the
+accuracy of permuted maps, as mean and standard error over the folds.
 """
 
 import argparse
@@ -27,12 +27,12 @@ def common_folds(variants: Sequence[Path]) -> list[str]:
 
 
 def fold_aucs(fold: Path, abnormal: bool, resamples: int) -> np.ndarray:
-    """Mean AUC of the fold's findings, as it is and in each resample of its patients.
+    """Mean AUC over the findings on a fold, and the same in each resample of the fold's patients.
 
     Args:
         fold: folder of a run.
         abnormal: count only the images with one of the findings.
-        resamples: of patients, the same for every variant.
+        resamples: number of resamples of the patients, which are the same for every variant.
     """
     saved = np.load(fold / "fold.npz")
     truth, logits = saved["truth"], saved["logits"]
@@ -46,7 +46,7 @@ def fold_aucs(fold: Path, abnormal: bool, resamples: int) -> np.ndarray:
 
 
 def mean_auc(truth: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Over the findings that some images have and some have not; all count the same by default."""
+    """Mean AUC over findings that have positive and negative images; weights are 1 by default."""
     weights = np.ones(len(truth)) if weights is None else weights
     areas = []
     for one, scores in zip(truth.T, logits.T, strict=True):
@@ -57,7 +57,7 @@ def mean_auc(truth: np.ndarray, logits: np.ndarray, weights: np.ndarray | None =
 
 
 def auc_table(variants: Sequence[Path], folds: Sequence[str]) -> list[str]:
-    """Rows of AUC with intervals."""
+    """Print rows of AUC with intervals."""
     rows = ["| variant | AUC, all | | AUC, abnormal | |", "|---|---|---|---|---|"]
     first: list[np.ndarray] = []
     for variant in variants:
@@ -76,13 +76,13 @@ def auc_table(variants: Sequence[Path], folds: Sequence[str]) -> list[str]:
 
 
 def with_interval(values: np.ndarray, digits: str) -> str:
-    """The first value, and the 95 % interval of the others."""
+    """Text of the first value with the 95 % interval of the other values."""
     low, high = np.quantile(values[1:], (0.025, 0.975))
     return f"{values[0]:{digits}} [{low:{digits}}, {high:{digits}}]"
 
 
 def guide_table(variants: Sequence[Path], folds: Sequence[str]) -> list[str]:
-    """Rows of accuracy and of its distance from permuted maps."""
+    """Print rows of accuracy and of its difference from the accuracy of permuted maps."""
     rows = [
         "| variant | guide | boxes per map | IoBB .25 | above permuted | IoU .1 | above permuted |",
         "|---|---|---|---|---|---|---|",
@@ -103,7 +103,7 @@ def guide_table(variants: Sequence[Path], folds: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    """Both tables."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, help="folder of all runs")
     parser.add_argument(

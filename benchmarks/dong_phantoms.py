@@ -1,10 +1,10 @@
 """Phantoms on which Dong's recipes train as they are: `python benchmarks/dong_phantoms.py OUT`.
 
-The 16,569 images of Dong et al. 2017 were never published, and the ten largest clusters of Open-i's
-diagnoses are all normal ones. This writes phantoms in the layout of Open-i: images, one report
-each in `ecgen-radiology`, and `labels.csv` with the ten labels of table I. Phantoms show three of
-these (No Finding, increased heart shadow, Effusion); the other seven are absent everywhere, of
-which `train` warns. Then:
+The 16,569 images of Dong et al. 2017 were never published, and the ten largest clusters of
+diagnoses in Open-i all describe normal chests. This script writes phantoms in the layout of Open-i:
+images, one report per image in `ecgen-radiology`, and `labels.csv` with the ten labels of table I.
+The phantoms show three of these labels (No Finding, increased heart shadow, Effusion). The other
+seven are negative everywhere, and `train` warns about them. Then:
 
     cxrloc train dong2017_single_vgg16 --data OUT --labels OUT/labels.csv --start scratch
 """
@@ -21,7 +21,7 @@ from cxrloc.recipe import read_recipe
 from cxrloc.types import Label
 
 CALLED = {"Cardiomegaly": "increased heart shadow", "Effusion": "Effusion"}
-"""Findings of phantoms -> labels of table I."""
+"""Maps findings of phantoms to labels of table I."""
 
 REPORT = (
     '<eCitation><uId id="{report}"/><MedlineCitation><Article><Abstract>'
@@ -31,7 +31,7 @@ REPORT = (
 
 
 def write_dong_phantoms(folder: Path, n: int, seed: int, size: int) -> None:
-    """Write n phantoms without any finding that table I does not name."""
+    """Write n phantoms that have only findings of table I."""
     labels = read_recipe("dong2017_single_vgg16").network.findings
     (folder / "ecgen-radiology").mkdir(parents=True, exist_ok=True)
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
@@ -42,7 +42,8 @@ def write_dong_phantoms(folder: Path, n: int, seed: int, size: int) -> None:
             record = phantom_record(plan_phantom(seed, index), size)
             index += 1
             present = [f for f, label in record.labels.items() if label is Label.POSITIVE]
-            # A third each with no finding, an effusion and an enlarged heart, alone or not.
+            # A third of the phantoms has no finding, a third has an effusion, and a third has an
+            # enlarged heart; a phantom of the last two kinds may have both findings.
             wanted = ([], ["Effusion"], ["Cardiomegaly"])[written % 3]
             if not set(wanted) <= set(present) <= (CALLED.keys() if wanted else set()):
                 continue

@@ -1,7 +1,7 @@
-"""Lesions drawn into real radiographs without findings: a guide to place that needs no expert.
+"""Lesions drawn into real radiographs without findings, so that their places are known.
 
-Crude on purpose: seven findings as shapes of grey in an ellipse where a lung usually lies. They
-are for comparing maps with the maps of other images, not for training.
+The lesions are crude on purpose: seven findings are drawn as grey shapes in an ellipse where a lung
+usually lies. They are used to compare maps with the maps of other images, and not for training.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from cxrloc.types import Box
 
 Grey = Float32[np.ndarray, "row col"]
 Offsets = tuple[Grey, Grey]
-"""Right and down from the centre of a lung, in its half-axes; right is away from the heart."""
+"""Offsets from the centre of a lung, in units of its half-axes: away from the heart, and down."""
 
 LUNG_X, LUNG_Y = (0.30, 0.70), 0.46  # centres, as shares of the image
 LUNG_HALF_WIDTH, LUNG_HALF_HEIGHT = 0.13, 0.27
@@ -45,7 +45,7 @@ def draw_lesion(finding: str, normal: Grey, rng: np.random.Generator) -> Drawn:
 
 
 def _blob(offsets: Offsets, centre: tuple[float, float], radii: tuple[float, float]) -> Grey:
-    """1 inside an ellipse, soft at its border."""
+    """A shape that is 1 inside an ellipse and falls off softly at its border."""
     across, down = offsets
     distance = ((across - centre[0]) / radii[0]) ** 2 + ((down - centre[1]) / radii[1]) ** 2
     return np.exp2(-(distance**2))
@@ -57,7 +57,7 @@ def _somewhere(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def _round(least: float, most: float) -> Callable[..., tuple[Grey, Grey]]:
-    """Nodules and masses: radii as shares of the lung's half-width."""
+    """The shape of nodules and masses; radii are shares of the lung's half-width."""
 
     def draw(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
         radius = rng.uniform(least, most)
@@ -69,7 +69,7 @@ def _round(least: float, most: float) -> Callable[..., tuple[Grey, Grey]]:
 
 
 def _patchy(grain: float, strength: float) -> Callable[..., tuple[Grey, Grey]]:
-    """Infiltration and pneumonia: a wide cloud with a texture of `grain` pixels."""
+    """The shape of infiltration and pneumonia: a wide cloud with a texture of `grain` pixels."""
 
     def draw(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
         across, down = _somewhere(rng)
@@ -84,7 +84,7 @@ def _patchy(grain: float, strength: float) -> Callable[..., tuple[Grey, Grey]]:
 
 
 def _effusion(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
-    """Fluid from the base up to a level that rises towards the chest wall."""
+    """The shape of an effusion: fluid from the base up to a level that rises to the chest wall."""
     across, down = offsets
     level = rng.uniform(0.1, 0.7) + 0.16 * (1 - np.clip(across, -1, 1))
     inside = (np.abs(across) < 1.15) & (down < 1.15)
@@ -93,14 +93,14 @@ def _effusion(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple
 
 
 def _atelectasis(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
-    """A dense lower lobe beside the heart."""
+    """The shape of an atelectasis: a dense lower lobe beside the heart."""
     radii = (rng.uniform(0.45, 0.8), rng.uniform(0.16, 0.4))
     shape = _blob(offsets, (-0.4, 0.6), radii)
     return shape, _strength(normal, rng) * shape
 
 
 def _pneumothorax(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> tuple[Grey, Grey]:
-    """A dark rim without markings around the apex."""
+    """The shape of a pneumothorax: a dark rim without lung markings around the apex."""
     distance = np.hypot(*offsets) ** 2
     lung = gaussian_filter((distance < 1).astype(np.float32), 4)
     rim = 1 / (1 + np.exp(-12 * (distance - rng.uniform(0.3, 0.6))))
@@ -110,7 +110,7 @@ def _pneumothorax(offsets: Offsets, normal: Grey, rng: np.random.Generator) -> t
 
 
 def _strength(normal: Grey, rng: np.random.Generator) -> float:
-    """Contrast of a lesion, from the contrast of the radiograph."""
+    """The contrast of a lesion, derived from the contrast of the radiograph."""
     return rng.uniform(0.6, 1.1) * float(normal.std())
 
 

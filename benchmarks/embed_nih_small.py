@@ -4,8 +4,8 @@
     cxrloc train nih_small --data DIR --start FIRST/model.safetensors --out OUT
     python benchmarks/embed_nih_small.py DIR OUT/model.safetensors --to FILE
 
-The network gets a finer grid and centred features, and keeps the findings that experts have boxed.
-Operating points are chosen on the images that trained nothing.
+The network gets a finer grid and centred features, and only the outputs of findings that experts
+have boxed. Operating points are chosen on the images that were not used for training.
 """
 
 import argparse
@@ -44,7 +44,7 @@ TRAINED_ON = (
 
 
 def at_stride(model: Model, stride: int) -> Localizer:
-    """The same weights on a finer or coarser grid."""
+    """A network with the same weights and a finer or coarser grid of features."""
     assert model.config is not None
     network = Localizer(replace(model.config, output_stride=stride)).eval()
     network.load_state_dict(model.network.state_dict())
@@ -52,9 +52,10 @@ def at_stride(model: Model, stride: int) -> Localizer:
 
 
 def embed(model: Model, stride: int, data: Path, path: Path) -> None:
-    """The trained model as the package carries it: finer, centred, with the boxed findings.
+    """Write the model of the package: finer grid, centred features, and only the boxed findings.
 
-    The other six helped to train it; too few held-out images have them for an operating point.
+    The other six findings were used for training only: too few held-out images have them to choose
+    an operating point.
     """
     paths = find_image_files_below([data / "train_images", data / "train_images_128"])
     patients = set(model.card.training_patients)
@@ -98,7 +99,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
 
 
 def with_findings(network: Localizer, findings: tuple[str, ...]) -> Localizer:
-    """The network with some of its outputs."""
+    """The network with only the outputs of these findings."""
     fewer = Localizer(replace(network.config, findings=findings)).eval()
     weights = network.state_dict()
     rows = [network.config.findings.index(name) for name in findings]
@@ -111,7 +112,7 @@ def with_findings(network: Localizer, findings: tuple[str, ...]) -> Localizer:
 def blocks(
     records: Sequence[Record], paths: dict[str, Path], preprocessing: Preprocessing
 ) -> Iterator[torch.Tensor]:
-    """What a network gets of these images, 32 at a time."""
+    """Yields the network inputs of these images, 32 images at a time."""
     for start in range(0, len(records), 32):
         yield inputs(records[start : start + 32], paths, preprocessing)
 
@@ -119,7 +120,7 @@ def blocks(
 def inputs(
     records: Sequence[Record], paths: dict[str, Path], preprocessing: Preprocessing
 ) -> torch.Tensor:
-    """What a network gets of these images."""
+    """The network inputs of these images."""
     arrays = [
         preprocess(read_radiograph(paths[record.image_id]), preprocessing)[0] for record in records
     ]
@@ -127,7 +128,7 @@ def inputs(
 
 
 def labels_of(records: Iterable[Record], findings: Sequence[str]) -> np.ndarray:
-    """1 where a finding is present."""
+    """Matrix of labels: 1 if a finding is present, else 0."""
     rows = [[record.labels[name] is Label.POSITIVE for name in findings] for record in records]
     return np.array(rows)
 

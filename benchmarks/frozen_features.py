@@ -1,6 +1,6 @@
-"""What the frozen layers of the small model make of the training images, computed once and kept.
+"""Features of the training images after the frozen layers of the small model, computed only once.
 
-A variant of the layers behind them then trains in minutes: `screen_nih_small.py`.
+With these features, `screen_nih_small.py` trains a variant of the remaining layers in minutes.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ CHANGES = Augmentation(mirror=0.5, rotation_degrees=7, scale=0.1, shift=0.05)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """One folder of training images; labels are 0, 1 or nan where nobody knows."""
+    """One folder of training images; labels are 0, 1, or NaN if unknown."""
 
     files: tuple[Path, ...]
     labels: np.ndarray  # image finding
@@ -38,7 +38,7 @@ class Images:
 
 
 def read_images(data: Path, folder: str, findings: Sequence[str]) -> Images:
-    """All images of a folder, a fold per patient."""
+    """All images of a folder; all images of a patient are in the same fold."""
     paths = find_image_files_below([data / folder])
     records = [record for record in read_chestxray14(data) if record.image_id in paths]
     labels = [[r.labels[name] is Label.POSITIVE for name in findings] for r in records]
@@ -49,7 +49,7 @@ def read_images(data: Path, folder: str, findings: Sequence[str]) -> Images:
 
 
 def greys_of(files: Sequence[Path]) -> np.ndarray:
-    """Grey levels in [0, 255], (image, row, column), at the network's size."""
+    """Grey levels in [0, 255] at the network's size, as (image, row, column)."""
     greys = np.empty((len(files), SIDE, SIDE), dtype=np.uint8)
     for row, path in enumerate(files):
         grey = torch.from_numpy(read_radiograph(path).pixels)[None, None]
@@ -59,7 +59,7 @@ def greys_of(files: Sequence[Path]) -> np.ndarray:
 
 
 def network_of(config: LocalizerConfig, imagenet: Path, images: Images) -> Localizer:
-    """With ImageNet's weights, and statistics of normalisation from some training images."""
+    """The network with ImageNet's weights and normalisation statistics of some training images."""
     network = Localizer(config)
     with torch.no_grad():
         start_from_imagenet(network, imagenet)
@@ -70,15 +70,16 @@ def network_of(config: LocalizerConfig, imagenet: Path, images: Images) -> Local
 
 
 def inputs_of(greys: Tensor) -> Tensor:
-    """Standardised, three channels."""
+    """The network's inputs: standardised grey levels in three equal channels."""
     images = torch.from_numpy(standardise(greys.numpy()))[:, None].repeat(1, 3, 1, 1)
     return images.contiguous(memory_format=torch.channels_last)
 
 
 def frozen_features(network: Localizer, greys: np.ndarray, changes: int, seed: int) -> np.ndarray:
-    """What the frozen layers make of images: unchanged first, then each random change.
+    """Features of the frozen layers: first of the unchanged images, then of each random change.
 
-    From the third on the changed images are as soft as those of 128 pixels.
+    From the third random change on, images are first reduced to 128 pixels and enlarged again, so
+    that they are as blurred as the training images of 128 pixels.
     """
     front = network.backbone[:FROZEN].eval()
     rng = np.random.default_rng(seed)
@@ -98,7 +99,7 @@ def frozen_features(network: Localizer, greys: np.ndarray, changes: int, seed: i
 
 
 def cached(path: Path, network: Localizer, images: Images, changes: int) -> np.ndarray:
-    """Features of a folder, (copy, image, channel, row, column), computed once."""
+    """Features of a folder as (copy, image, channel, row, column), read if they were computed."""
     if not path.is_file():
         unfinished = path.with_suffix(".part.npy")
         greys = greys_of(images.files)

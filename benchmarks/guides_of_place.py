@@ -1,6 +1,7 @@
-"""Images whose lesions have known places, without an expert's box: guides for choosing a model.
+"""Images whose lesions have known places without an expert's box, for choosing between models.
 
-Lesions drawn into radiographs without findings (`drawn_lesions.py`), and phantoms.
+The images are radiographs without findings into which lesions are drawn (`drawn_lesions.py`), and
+phantoms.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ SHIFTS = range(1, 6)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guide:
-    """Lesions of known place: features of the images; image, finding and box of each lesion."""
+    """Features of images, and the image, the finding and the box of each lesion in them."""
 
     name: str
     features: np.ndarray
@@ -32,7 +33,10 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class GuideScore:
-    """Means over findings of the accuracy at (IoBB .25, IoU .1), and boxes per map."""
+    """Mean accuracy over findings at (IoBB 0.25, IoU 0.1), and the number of boxes per map.
+
+    `own` is of each lesion's own map; `permuted` is of the maps of other images.
+    """
 
     own: tuple[float, float]
     permuted: tuple[float, float]
@@ -40,7 +44,10 @@ class GuideScore:
 
 
 def guides_of(network: Localizer, normals: np.ndarray) -> list[Guide]:
-    """Lesions drawn into these radiographs, (image, row, column) in [0, 255], and phantoms."""
+    """Two guides: lesions drawn into these radiographs, and phantoms.
+
+    The radiographs are (image, row, column), with grey levels in [0, 255].
+    """
     rng = np.random.default_rng(5)
     drawn = [
         draw_lesion(finding, (normals[rng.integers(len(normals))] / 255).astype(np.float32), rng)
@@ -68,12 +75,15 @@ def guides_of(network: Localizer, normals: np.ndarray) -> list[Guide]:
 
 
 def grey_levels(pixels: Sequence[np.ndarray]) -> np.ndarray:
-    """Images in [0, 1] as (image, row, column) in [0, 255]."""
+    """Grey levels in [0, 255], as (image, row, column), of images in [0, 1]."""
     return np.rint(np.stack(pixels) * 255).astype(np.uint8)
 
 
 def score_maps(guide: Guide, maps: np.ndarray) -> GuideScore:
-    """Boxes of each lesion's map (lesion, row, column), and boxes of maps of other images."""
+    """The accuracy of the boxes of each lesion's map, and of the boxes of maps of other images.
+
+    The maps are (lesion, row, column).
+    """
     regions = find_regions(maps.astype(np.float64), (60.0, 180.0))
     pixels = SIDE / maps.shape[1]
     boxes = [regions.boxes[regions.map_index == row] * pixels for row in range(len(maps))]
@@ -91,7 +101,7 @@ def score_maps(guide: Guide, maps: np.ndarray) -> GuideScore:
 
 
 def hits(boxes: np.ndarray, truth: np.ndarray) -> tuple[bool, bool]:
-    """Whether one of a map's boxes is right: IoBB above .25, IoU above .1."""
+    """Whether one of a map's boxes is correct: by IoBB above 0.25, and by IoU above 0.1."""
     if not len(boxes):
         return False, False
     corner = np.minimum(boxes[:, 2:], truth[2:]) - np.maximum(boxes[:, :2], truth[:2])

@@ -1,11 +1,12 @@
 """What a GPU does with this package: `python benchmarks/on_gpu.py`, at most six minutes.
 
-Everything is made on the spot: phantoms, networks with random weights, no download. The table says,
-of two recipes, how many images a second training takes, how that compares to the bare loop and to
-the card's peak, and what the loader alone could feed; whether a deterministic run resumes to the
-bit; how fast `heatmap` is on files; and whether Grad-CAM is that of the grad-cam package.
+Phantoms and networks with random weights are made by the script, so nothing is downloaded. For two
+recipes, the table shows how many images per second training takes, the ratio to the bare loop and
+to the card's peak, and how many images the loader alone supplies. It also shows whether a
+deterministic run that is resumed ends in exactly the same weights, how fast `heatmap` is on files,
+and whether Grad-CAM agrees with the grad-cam package.
 
-`--quick` runs the same on any machine with tiny networks, to see that the script works.
+`--quick` does the same with tiny networks on any machine, to check that the script works.
 """
 
 import argparse
@@ -44,13 +45,13 @@ from cxrloc.training.stages import build, train_stages, with_values
 
 RECIPES = ("wang2017_resnet50_lse", "baltruschat2019_large")
 PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40": 181e12, "A10": 125e12}
-"""Dense bfloat16 operations a second, by NVIDIA's data sheets."""
+"""Dense bfloat16 operations per second, from NVIDIA's data sheets."""
 
 Row = tuple[str, str]
 
 
 def on_phantoms(name: str, quick: bool) -> Recipe:
-    """The recipe on phantoms, from scratch, in bfloat16; with a tiny network if quick."""
+    """The recipe, changed to train on phantoms from scratch in bfloat16; if quick, a tiny net."""
     recipe = read_recipe(name)
     images = 32 if quick else 320
     data = replace(
@@ -89,14 +90,14 @@ def on_phantoms(name: str, quick: bool) -> Recipe:
 
 
 def synchronised(device: torch.device) -> float:
-    """The time once the card has done all that was asked of it."""
+    """The time after the GPU has finished all work, because GPU calls return before they finish."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def speeds(recipe: Recipe, data: TrainingData, device: torch.device, out: Path) -> Iterator[Row]:
-    """Images a second of the loader alone, the bare loop and `fit`, and the share of the peak."""
+    """Images per second of the loader alone, the bare loop and `fit`, and the share of the peak."""
     network = build(recipe, data, device)
     data = with_values(data, network)
     config = resolved(recipe.fit, len(data.train.slots))
@@ -144,7 +145,7 @@ def speeds(recipe: Recipe, data: TrainingData, device: torch.device, out: Path) 
 
 
 def resumes(recipe: Recipe, data: TrainingData, device: torch.device, place: Path) -> Iterator[Row]:
-    """Whether a deterministic run that was broken off ends in the weights of an unbroken one."""
+    """Whether a deterministic run that was interrupted ends in the weights of an unbroken run."""
 
     def trained(out: Path, broken: bool, resume: bool) -> dict[str, torch.Tensor]:
         def stop(moment: object) -> None:
@@ -165,7 +166,7 @@ def resumes(recipe: Recipe, data: TrainingData, device: torch.device, place: Pat
 
 
 def heatmaps(recipe: Recipe, network: nn.Module, device: str, place: Path, n: int) -> Iterator[Row]:
-    """Images a second of `heatmap` on files, and of the forward passes alone."""
+    """Images per second of `heatmap` on files, and of the forward passes alone."""
     path = place / "model.safetensors"
     card = ModelCard("random", "nothing", recipe.network.findings)
     write_model(path, network.cpu(), recipe.preprocessing, card)  # type: ignore[arg-type]
@@ -193,7 +194,7 @@ def heatmaps(recipe: Recipe, network: nn.Module, device: str, place: Path, n: in
 
 
 def against_package(recipe: Recipe, network: nn.Module, device: torch.device) -> Iterator[Row]:
-    """Grad-CAM by this package and by grad-cam: the largest difference, and their speed."""
+    """The largest difference between Grad-CAM of this package and of grad-cam, and both speeds."""
     network = network.to(device).eval()
     side, channels = recipe.preprocessing.size, recipe.network.input_channels
     images = torch.rand(2, channels, side, side, device=device)

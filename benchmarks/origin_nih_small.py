@@ -2,10 +2,10 @@
 
     python benchmarks/origin_nih_small.py DIR --imagenet mobilenet_v2_imagenet.pt
 
-On images that trained nothing: how well a logistic regression tells their origin
-(`train_images.csv`) from the model's pooled features, from its logits, and from ImageNet's frozen
-features (five folds of patients); and the AUC within single origins, of pairs of origin and
-finding with at least five images of either class.
+Both checks use images that were not used for training. The first check is how well a logistic
+regression predicts their origin (`train_images.csv`) from the model's pooled features, from its
+logits, and from ImageNet's frozen features (five folds of patients). The second check is the AUC
+within single origins, for pairs of origin and finding with at least five images of either class.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from cxrloc.models.weights import read_model
 
 
 def main() -> None:
-    """Print both checks."""
+    """Print the results of both checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of ChestX-ray14")
     parser.add_argument("--imagenet", type=Path, required=True, help="MobileNetV2's weights")

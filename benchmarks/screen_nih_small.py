@@ -6,12 +6,14 @@
         [--save RUN] [--average RUN RUN]
     python benchmarks/compare_screened.py RUNS...
 
-The first eleven layers are frozen, so their features are computed once: of every image as it is and
-of a few random changes of it (a quarter of an hour on two cores, 5 GB). A variant then trains in
-minutes. Printed: AUC of the eight findings on the fold that was left out, and the accuracy of boxes
-beside permuted maps on the images of `guides_of_place.py`; for both strides, with maps as they are
-and less their mean over training images (`models.centring`). `--save` keeps weights and scores:
-for `compare_screened.py`, and for `--average`, which only takes the mean of runs' weights.
+The first eleven layers are frozen, so their features are computed only once: for every unchanged
+image and for a few random changes of the image (a quarter of an hour on two cores, 5 GB). A variant
+then trains in minutes. The script prints the AUC of the eight findings on the fold that was left
+out. It also prints the accuracy of boxes, beside that of permuted maps, on the images of
+`guides_of_place.py`. Boxes are scored for both strides, from the maps themselves and from the maps
+minus their mean over training images (`models.centring`). `--save` keeps weights and scores for
+`compare_screened.py` and for `--average`, which trains nothing and scores the mean of the weights
+of saved runs.
 """
 
 import argparse
@@ -53,11 +55,11 @@ COPIES = {LARGE: 4, SMALL: 3}  # random changes of each image
 PHANTOM_SEED = 32
 
 Source = tuple[np.ndarray, Images, np.ndarray]
-"""Features, their images, and the rows to train on."""
+"""Features, the images of these features, and the rows to train on."""
 
 
 def phantom_source(network: Localizer, count: int, findings: Sequence[str]) -> Source:
-    """Phantoms to train on first; what they never have is unknown."""
+    """Phantoms to train on first; findings that no phantom can have are unknown (NaN)."""
     phantoms = [make_phantom(PHANTOM_SEED, index, SIDE) for index in range(count)]
     labels = np.full((count, len(findings)), np.nan, dtype=np.float32)
     for row, phantom in enumerate(phantoms):
@@ -72,7 +74,7 @@ def phantom_source(network: Localizer, count: int, findings: Sequence[str]) -> S
 def order_of(
     sources: Sequence[Source], normals: float, rng: np.random.Generator
 ) -> Iterator[tuple[int, int]]:
-    """One epoch's (source, row), shuffled, with a share of the images without any finding."""
+    """Pairs (source, row) of one epoch, shuffled, with a share of the images without a finding."""
     rows = [
         (source, row)
         for source, (_, images, chosen) in enumerate(sources)
@@ -88,7 +90,10 @@ def train(
     options: argparse.Namespace,
     epochs: int,
 ) -> None:
-    """The layers behind the frozen ones and the head, in place; at the end their average."""
+    """Train the layers behind the frozen ones and the head, in place.
+
+    At the end the network gets the running average of its weights.
+    """
     fit = read_recipe("nih_small").fit
     rng = np.random.default_rng(options.seed)
     tail = network.backbone[FROZEN:]
@@ -136,7 +141,7 @@ def train(
 
 
 class Tail(nn.Module):
-    """The network from the cached features on."""
+    """The part of the network that follows the frozen layers; its input are cached features."""
 
     def __init__(self, network: Localizer) -> None:
         super().__init__()
@@ -144,14 +149,14 @@ class Tail(nn.Module):
         self.prediction = network.prediction
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features, as a `LocalizingNetwork`."""
+        """Logits and features, in the form of a `LocalizingNetwork`."""
         with torch.autocast("cpu", torch.bfloat16):
             seen = self.layers(features).float()
         return self.prediction(self.pool(seen)), seen
 
 
 def logits_and_maps(network: Localizer, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the eight findings, from cached features."""
+    """Logits and maps of the eight findings, from cached features."""
     tail, logits, maps = Tail(network), [], []
     for start in range(0, len(features), BATCH):
         block = torch.from_numpy(features[start : start + BATCH]).float()
@@ -165,7 +170,10 @@ def logits_and_maps(network: Localizer, features: np.ndarray) -> tuple[np.ndarra
 def score_guides(
     network: Localizer, guides: Sequence[Guide], known: np.ndarray
 ) -> dict[str, GuideScore]:
-    """By the guide's name and the kind of map; `known` are features of training images."""
+    """Scores by the guide's name and the kind of map.
+
+    `known` are features of training images, whose mean map is subtracted for centred maps.
+    """
     scores = {}
     for stride in (32, 16):
         finer = Localizer(replace(network.config, output_stride=stride)).eval()
@@ -180,7 +188,7 @@ def score_guides(
 
 
 def average_weights(network: Localizer, runs: Sequence[Path]) -> None:
-    """The mean of what these runs have saved, in place."""
+    """Load the mean of the weights that these runs have saved into the network, in place."""
     states = [torch.load(run / "weights.pt", weights_only=True) for run in runs]
     mean = {
         name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
@@ -191,7 +199,7 @@ def average_weights(network: Localizer, runs: Sequence[Path]) -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """One variant, one fold."""
+    """The options of the command line: one variant and one fold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of ChestX-ray14")
     parser.add_argument("--imagenet", type=Path, required=True, help="MobileNetV2's weights")
@@ -213,7 +221,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """One variant on one fold."""
+    """Train and score one variant on one fold."""
     options = parse_options()
     recipe = read_recipe("nih_small").network
     config = LocalizerConfig(

@@ -36,7 +36,7 @@ ROWS, COLUMNS, DIFFERENT = 3056, 2544, 10
 
 
 def write_radiographs(folder: Path, count: int) -> Path:
-    """`count` names of large DICOM files."""
+    """Write large DICOM files, linked under `count` names."""
     write_phantoms(folder / "small", DIFFERENT, seed=0, file_format="dicom", size=256)
     originals = []
     for index, path in enumerate(sorted((folder / "small/images").iterdir())):
@@ -56,7 +56,7 @@ def write_radiographs(folder: Path, count: int) -> Path:
 
 
 def write_network(path: Path, backbone: str, size: int) -> Path:
-    """A checkpoint with random weights."""
+    """Write a checkpoint with random weights."""
     torch.manual_seed(0)
     network = Localizer(LocalizerConfig(backbone, CHESTXRAY14))
     card = ModelCard(name=backbone, trained_on="nothing", findings=CHESTXRAY14)
@@ -65,7 +65,7 @@ def write_network(path: Path, backbone: str, size: int) -> Path:
 
 
 def seconds_of_heatmap(images: Path, model: Path, out: Path) -> float:
-    """The flow behind `cxrloc heatmap`, as the command runs it."""
+    """Seconds of the function that `cxrloc heatmap` calls."""
     options = HeatmapOptions(models=(str(model),), inference=InferenceSettings(batch_size=8))
     start = time.perf_counter()
     for result in heatmap([images], Destination(out), options):
@@ -75,7 +75,7 @@ def seconds_of_heatmap(images: Path, model: Path, out: Path) -> float:
 
 
 def seconds_of_forwards(model: Path, images: int, batch_size: int = 8) -> float:
-    """The network alone, on as many images in batches of the same size."""
+    """Seconds of the forward passes alone, for as many images and with the same batch size."""
     network = read_model(model).network
     total = 0.0
     for first in range(0, images, batch_size):
@@ -104,7 +104,7 @@ def end_to_end(folder: Path, count: int) -> None:
 
 
 def memory(folder: Path, count: int) -> None:
-    """Resident memory while a folder of many images is done by a small network."""
+    """Resident memory while a small network processes a folder of many images."""
     folder.mkdir()
     images = write_radiographs(folder, count)
     model = write_network(folder / "small.safetensors", "small_resnet", 256)
@@ -117,7 +117,7 @@ def memory(folder: Path, count: int) -> None:
 
 
 def help_against_typer(rounds: int = 15) -> None:
-    """`cxrloc --help` against importing typer alone, in turn."""
+    """The time of `cxrloc --help` and of importing typer alone, measured in turn."""
     programs = {
         "python -c 'import typer'": "import typer",
         "cxrloc --help": "import sys; sys.argv = ['cxrloc', '--help']; "

@@ -39,7 +39,7 @@ BOXES_PER_PAIR, GRID, RESAMPLES, REPEATS = 5, 16, 1000, 5
 
 
 def write_detections(records: list[Record], path: Path) -> None:
-    """Boxes anywhere, as many as the box rule gives."""
+    """Write boxes at random places, about as many as the box rule makes."""
     generator = np.random.default_rng(0)
     pairs = [(r.image_id, a.finding) for r in records for a in r.annotations]
     frame = pd.DataFrame(pairs * BOXES_PER_PAIR, columns=pd.Index(["image", "finding"]))
@@ -50,7 +50,7 @@ def write_detections(records: list[Record], path: Path) -> None:
 
 
 def random_heatmaps(records: list[Record]) -> list[Heatmaps]:
-    """One map per annotated pair; what it shows does not matter here."""
+    """One random map per annotated pair; the content of a map does not affect the speed."""
     generator = np.random.default_rng(0)
     to_image = Affine(xx=1024 / GRID, yy=1024 / GRID)
     return [
@@ -61,14 +61,14 @@ def random_heatmaps(records: list[Record]) -> list[Heatmaps]:
 
 
 def command(folder: Path, path: Path) -> None:
-    """`cxrloc bench --detections` as a process of its own, imports and files included."""
+    """Run `cxrloc bench --detections` as a process of its own, including imports and files."""
     program = "from cxrloc.cli import app; app()"
     arguments = ["bench", folder, "--detections", path, "--out", path.parent / "out", "--quiet"]
     subprocess.run([sys.executable, "-c", program, *arguments], check=True)
 
 
 def product_bootstrap(pairs: ScoredPairs, counts: BoxCounts) -> np.ndarray:
-    """Ours: one product of counts by patient and how often each was drawn."""
+    """Our bootstrap: one matrix product of the counts per patient and the draws of each patient."""
     everyone = np.ones(pairs.patients, dtype=bool)
     draws = draw_patients(counts.annotated > 0, everyone, Resampling(RESAMPLES))
     (sampled,) = sample([accuracy_metric(pairs, counts, PUBLISHED_RULES)], draws)
@@ -76,7 +76,7 @@ def product_bootstrap(pairs: ScoredPairs, counts: BoxCounts) -> np.ndarray:
 
 
 def loop_bootstrap(counts: BoxCounts) -> np.ndarray:
-    """The plain way: draw patients, stack their rows, count."""
+    """The plain bootstrap: draw patients, stack the rows of these patients, and count."""
     generator = np.random.default_rng(0)
     patients = len(counts.annotated)
     values = []
@@ -87,7 +87,7 @@ def loop_bootstrap(counts: BoxCounts) -> np.ndarray:
 
 
 def seconds(*functions: Callable[[], object]) -> list[float]:
-    """Median seconds of each, taken in turn."""
+    """Median seconds of each function; the functions are run in turn."""
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(REPEATS):
         for function, taken in zip(functions, times, strict=True):

@@ -24,7 +24,10 @@ from cxrloc.models.localizer import Localizer, LocalizerConfig
 
 
 class Classifier(nn.Module):
-    """The same network as the package wants it: logits only, and a layer to watch."""
+    """The same network in the form that the grad-cam package needs: it returns logits only.
+
+    It also exposes the layer whose activations the package records.
+    """
 
     def __init__(self, network: Localizer) -> None:
         super().__init__()
@@ -36,13 +39,13 @@ class Classifier(nn.Module):
 
 
 def package_grad_cam(model: Classifier, images: Tensor, column: int) -> None:
-    """The peer: the maps of one finding."""
+    """The grad-cam package: the maps of one finding."""
     explainer = GradCAM(model, [model.network.backbone])
     explainer(images, [ClassifierOutputTarget(column)] * len(images))
 
 
 def bare_forward(network: Localizer, images: Tensor) -> None:
-    """Logits only."""
+    """A forward pass that computes logits only."""
     with torch.no_grad():
         network(images)
 
@@ -55,7 +58,7 @@ def milliseconds(function: Callable[..., object], *arguments: object) -> float:
 
 
 def row(network: Localizer, images: Tensor, rounds: int) -> str:
-    """One line of the table; a round asks the peer for one finding, and ours for all."""
+    """A row of the table; in a round the grad-cam package maps one finding, and ours maps all."""
     ours = (bare_forward, cam, grad_cam)
     for contender in ours:
         contender(network, images)  # warm up

@@ -2,9 +2,10 @@
 
     python benchmarks/speed_images.py
 
-Both roads read the same generated file (2544 x 3056, 12 of 16 bits, uncompressed, one window) and
-resize with anti-aliasing; runs are interleaved and medians compared. The last row is what
-NIH-trained weights take: 8 bit at 1024 first, which the peer does not do.
+Both ways read the same generated file (2544 x 3056, 12 of 16 bits, uncompressed, one window) and
+resize with anti-aliasing; runs are interleaved and medians are compared. The last row is the input
+of weights that were trained on NIH's images, which are first reduced to 8 bit and 1024 pixels; the
+peer does not do this.
 """
 
 import tempfile
@@ -28,7 +29,7 @@ ROWS, COLUMNS, RUNS = 3056, 2544, 7
 
 
 def write_radiograph(path: Path) -> None:
-    """A smooth, grainy image with the range of a chest radiograph."""
+    """Write a smooth, grainy image with the grey-level range of a chest radiograph."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:ROWS, 0:COLUMNS]
     smooth = 2000 + 1200 * np.sin(y / 210) * np.cos(x / 170) + 400 * np.sin(x / 9)
@@ -50,14 +51,14 @@ def write_radiograph(path: Path) -> None:
 
 
 def peer(path: Path, size: int) -> Float[np.ndarray, "row col"]:
-    """Window in pydicom, then scikit-image's resize after a Gaussian."""
+    """The peer: windowing by pydicom, then a Gaussian filter and resizing by scikit-image."""
     dataset = dcmread(path)
     values = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
     return resize(values, (size, size), anti_aliasing=True) / (2**dataset.BitsStored - 1)
 
 
 def ours(path: Path, preprocessing: Preprocessing) -> Float[np.ndarray, "row col"]:
-    """The tensor, scaled back to grey levels for the comparison."""
+    """The network's input of this package, scaled back to grey levels for the comparison."""
     return preprocess(read_radiograph(path), preprocessing)[0][0]
 
 

@@ -55,7 +55,7 @@ def peaked_heatmaps(records: list[Record]) -> list[Heatmaps]:
 
 
 def own_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
-    """Mean over thresholds and findings."""
+    """AP of this package, as mean over thresholds and findings."""
     matches = match_detections(pairs, claims, COCO_THRESHOLDS)
     patient, finding = place_of(pairs, matches.pair)
     boxes, everyone = sums_by_patient(pairs, pairs.truth_pair), np.ones((pairs.patients, 1))
@@ -69,7 +69,7 @@ def own_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
 
 
 def coco_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
-    """The same by pycocotools, from its own structures on."""
+    """The same AP by pycocotools, given data in its own structures."""
     findings, score = len(pairs.findings), claims.score
     assert score is not None
 
@@ -103,7 +103,7 @@ def coco_precision(pairs: ScoredPairs, claims: PlacedBoxes) -> float:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """CPU time of the process."""
+    """CPU time that the process takes for a call."""
     started = time.process_time()
     work()
     return time.process_time() - started

@@ -36,7 +36,7 @@ def made_set():
 
 
 def bootstrap_all(truth, scores, patient, resamples):
-    """Counts, and values [finding, metric, resample]: drawing, sorting and scoring."""
+    """Counts, and values [finding, metric, resample], by drawing, sorting and scoring resamples."""
     patients = int(patient.max()) + 1
     carries = np.zeros((patients, 2 * FINDINGS), dtype=bool)
     np.logical_or.at(carries, patient, np.hstack([truth, ~truth]))
@@ -64,7 +64,7 @@ def loop(truth, scores, patient, counts, measures):
 
 
 def timed(function, *arguments):
-    """Seconds and result."""
+    """Seconds that a call takes, and its result."""
     start = time.perf_counter()
     result = function(*arguments)
     return time.perf_counter() - start, result

@@ -20,7 +20,7 @@ MAPS, ROUNDS, THRESHOLDS, DENSE = 100, 5, (60.0, 180.0), 1024
 
 
 def boxes_of_pixels(maps: np.ndarray) -> int:
-    """The peer: torch's bilinear upsampling, scikit-image's label and regionprops."""
+    """Boxes by the peer: torch's bilinear upsampling, scikit-image's label and regionprops."""
     count = 0
     for grid in maps:
         scaled = torch.from_numpy((grid - grid.min()) * (255 / (grid.max() - grid.min())))
@@ -32,7 +32,7 @@ def boxes_of_pixels(maps: np.ndarray) -> int:
 
 
 def boxes_of_surface(maps: np.ndarray) -> int:
-    """Ours: no dense map."""
+    """Boxes by this package, computed from the map's cells without upsampling."""
     return len(find_regions(maps, THRESHOLDS).boxes)
 
 

@@ -1,8 +1,9 @@
 """How soon the report page answers: from a slider's event to the new numbers, in a real browser.
 
-Moves each slider of the page ten times in a headless Chromium and prints medians: until the table
-with every number has been drawn, and until the bands of the curves and the spoken summary follow,
-which wait for 300 ms of rest first.
+Moves each slider of the page ten times in a headless Chromium and prints two median times. The
+first is the time until the table with all numbers is drawn. The second is the time until the bands
+of the curves and the summary for screen readers are updated; the page starts these only after the
+slider has been at rest for 300 ms.
 
     cxrloc phantom chests --n 891  # 200 of them are test images with boxes
     cxrloc bench chests --model phantom-v1 --html --out run
@@ -18,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 MOVES = 10
 
-# A timer that is set in the frame of the change fires after that frame is painted.
+# A timer that is set in the frame of the change fires only after that frame has been painted.
 MOVE = """async ([name, value]) => {
     const changed = (id) => new Promise((done) => {
         const observer = new MutationObserver(() => { observer.disconnect(); done(); });
@@ -38,7 +39,7 @@ MOVE = """async ([name, value]) => {
 
 
 def milliseconds(page: Page, name: str, values: list[float]) -> tuple[float, float]:
-    """Medians over the moves: until the numbers, and until all has come to rest."""
+    """Median times over the moves, until the numbers are drawn and until the page is at rest."""
     timed = [page.evaluate(MOVE, [name, value]) for value in values]
     numbers, rest = zip(*timed, strict=True)
     return statistics.median(numbers), statistics.median(rest)

@@ -3,8 +3,8 @@
     python benchmarks/speed_reports.py OPENI_FOLDER [--reports 20000] [--repeated 0]
         [--clauses 16000]
 
-OPENI_FOLDER holds NLMCXR_reports.tgz. Prints Markdown. CPU seconds stand beside wall seconds,
-since other work on the machine slows the latter.
+OPENI_FOLDER holds NLMCXR_reports.tgz. Prints Markdown. The tables show CPU seconds beside wall
+seconds, because other work on the machine affects wall seconds.
 """
 
 import argparse
@@ -29,7 +29,10 @@ WORDS = (
 
 
 def distinct(reports: Iterable[Report]) -> Iterator[Report]:
-    """No sentence twice: a running number in each, so that nothing is answered from memory."""
+    """Reports without equal sentences, so that the labeler cannot use cached results.
+
+    Each sentence gets a running number.
+    """
     for number, report in enumerate(reports):
         yield Report(report.report_id, report.text.replace(". ", f" {number}a. "))
 
@@ -40,7 +43,7 @@ def peak_mib() -> float:
 
 
 def timed_labels(name: str, reports: Iterable[Report]) -> None:
-    """A row: reports per second, and by how much the peak of memory grew."""
+    """A row of the table: reports per second, and the growth of peak memory."""
     before, wall, used = peak_mib(), time.perf_counter(), time.process_time()
     count = sum(1 for _ in label_reports(reports))
     wall, used = time.perf_counter() - wall, time.process_time() - used
@@ -49,7 +52,7 @@ def timed_labels(name: str, reports: Iterable[Report]) -> None:
 
 
 def timed_clauses(count: int) -> None:
-    """Clustering of made-up clauses, and the distances of a quarter of them done both ways."""
+    """Rows on clustering invented clauses, and on the distances of a quarter of them, two ways."""
     generator = np.random.default_rng(0)
     clauses: set[str] = set()
     while len(clauses) < count:
@@ -79,7 +82,7 @@ def one_list_ratio(names: list[str]) -> float:
 
 
 def main() -> None:
-    """All rows."""
+    """Print all rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("openi", type=Path)
     parser.add_argument("--reports", type=int, default=20_000)

@@ -1,9 +1,9 @@
 """How fast training is: `python benchmarks/speed_training.py`.
 
-Prints a Markdown table, medians of interleaved runs on the same images: the loader alone (cached
-file to augmented batches), the bare loop (forward, backward and step on one batch that is there
-already) and training by `fit` with the loader behind it. Wanted: loader / training >= 5, and
-training / bare loop >= 0.95.
+Prints a Markdown table with medians of interleaved runs on the same images: the loader alone (from
+the cached file to augmented batches), the bare loop (forward, backward and step on one batch that
+is already loaded) and training by `fit`, which uses the loader. The targets are loader / training
+>= 5 and training / bare loop >= 0.95.
 """
 
 import argparse
@@ -39,7 +39,7 @@ AUGMENTATION = Augmentation(mirror=0.5, rotation_degrees=7.0, scale=0.1, contras
 
 
 def noise(size: int, number: int) -> Radiograph:
-    """What is on the image plays no part here."""
+    """An image of noise; the content of an image does not affect the speed."""
     pixels = np.random.default_rng(number).random((size, size), dtype=np.float32)
     return Radiograph(pixels, bits_stored=8)
 
@@ -89,7 +89,7 @@ def training(
 
 
 def measured(options: argparse.Namespace, folder: Path) -> Iterator[tuple[float, float, float]]:
-    """Loader, bare loop and training in turn."""
+    """Images per second of the loader, the bare loop and training, measured in turn."""
     images = image_set(options.size, folder)
     findings = LocalizerConfig(options.backbone, CHESTXRAY8, transition_channels=0)
     network = Localizer(findings)

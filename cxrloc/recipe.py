@@ -1,4 +1,4 @@
-"""Recipes: training runs as TOML files, of which an unknown key is an error."""
+"""Recipes: TOML files that describe training runs; an unknown key in them is an error."""
 
 import re
 from collections.abc import Mapping
@@ -16,30 +16,31 @@ from cxrloc.training.schedules import LENGTHS
 from cxrloc.types import CxrlocError, UsageError
 
 RECIPES = {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
-"""Recipes inside the package: name -> file."""
+"""Recipes that come with the package: name -> file."""
 
 _CHOICES = re.compile(r"^# (?:Departs|Open): .*(?:\n#  .*)*", re.MULTILINE)
-"""Comments that a recipe passes on to those that extend it."""
+"""Pattern of the comments that a recipe passes on to the recipes that extend it."""
 
 EITHER_OR = [{"steps", "epochs"}, *({steps, epochs} for steps, epochs in LENGTHS.items())]
-"""Keys of one length, in steps and in epochs."""
+"""Sets of keys that give the same length, in steps or in epochs; a recipe may give one of them."""
 
 
 def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = None) -> str:
-    """The TOML text of a recipe by its name in `RECIPES`, or of a file; whole by itself.
+    """The complete TOML text of a recipe, which needs no other file.
 
-    Of a recipe that extends another, or is changed, it is all values under all of its comments and,
-    of the recipes below it, those that begin with `# Departs:` or `# Open:`, with the indented
-    lines that go on from there. These are worded to be true wherever they are inherited; other
-    comments speak of their own recipe alone.
+    A recipe that extends nothing and is not changed keeps its own text. Otherwise the text holds
+    all values and all comments of the recipe itself. From the recipes that it extends, the text
+    holds only the comments that begin with `# Departs:` or `# Open:` and their indented
+    continuation lines. Such comments are worded so that they are also true for every recipe that
+    inherits them; other comments describe only their own recipe.
 
     Args:
         name_or_path: a name in `RECIPES`, or a file.
-        changes: values in place of the recipe's, in its tables.
+        changes: values that replace those of the recipe, in the same tables.
 
     Raises:
-        UsageError: there is neither.
-        CxrlocError: it is not TOML.
+        UsageError: no recipe and no file has this name.
+        CxrlocError: the file is not TOML.
     """
     texts, values = _read(name_or_path)
     *below, own = texts
@@ -59,21 +60,21 @@ def chosen_recipe(
     images_per_pass: int = 0,
     processes: int = 1,
 ) -> tuple[str, Recipe]:
-    """A recipe with what a user wants otherwise: its text, whole by itself, and its values.
+    """The complete text and the values of a recipe, after the changes that the user asked for.
 
     Args:
         name_or_path: a name in `RECIPES`, or a file.
-        start: first weights; empty: the recipe's. The text has only the names of files, so that no
-            folder of this machine travels with the weights.
-        fold: which of the recipe's folds, from 0; None: the one that it names.
-        precision: of forward and backward passes; empty: the recipe's.
-        images_per_pass: of each process; a step's batch stays that of the recipe, in more or fewer
-            passes. 0: as the recipe says.
-        processes: how many share each pass.
+        start: first weights; empty: the recipe's. The text holds only the names of files, so that
+            the weights do not reveal folders of this machine.
+        fold: number of the fold, from 0; None: the fold that the recipe names.
+        precision: precision of forward and backward passes; empty: the recipe's.
+        images_per_pass: images of each process in one forward pass. The batch of a step stays that
+            of the recipe and is divided into more or fewer passes. 0: as the recipe says.
+        processes: number of processes that share each pass.
 
     Raises:
-        UsageError: there is no such recipe, no such fold of it, or the batch cannot be divided so.
-        CxrlocError: it is no recipe.
+        UsageError: the recipe or its fold does not exist, or the batch cannot be divided evenly.
+        CxrlocError: the file is not a valid recipe.
     """
     recipe = read_recipe(name_or_path)
     changes: dict[str, Any] = {}
@@ -103,7 +104,7 @@ def chosen_recipe(
 
 
 def _passes(batch_size: int, images_per_pass: int, processes: int) -> int:
-    """Forward passes in which the processes share a batch.
+    """The number of forward passes into which a batch is divided.
 
     >>> _passes(80, images_per_pass=5, processes=2)
     8
@@ -118,34 +119,35 @@ def _passes(batch_size: int, images_per_pass: int, processes: int) -> int:
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
-    """A recipe by its name in `RECIPES`, or from a TOML file.
+    """The values of a recipe, read by its name in `RECIPES` or from a TOML file.
 
-    A file may name another at its top, `extends = "wang2017_resnet50_lse"`, by name or by its
-    path from this file, and then holds only what differs.
+    A file may extend another recipe: its top then names that recipe, as in
+    `extends = "wang2017_resnet50_lse"`, by its name or by its path relative to the file. Such a
+    file holds only the values that differ.
 
     Raises:
-        UsageError: there is none.
-        CxrlocError: it is not TOML, extends itself, or a key is unknown, missing or of the wrong
-            kind; the message names it.
+        UsageError: no recipe and no file has this name.
+        CxrlocError: the file is not TOML, the recipe extends itself, or a key is unknown, missing
+            or of the wrong kind; the message names the key.
     """
     return from_plain(Recipe, _read(name_or_path)[1], str(name_or_path))
 
 
 def recipe_of_text(text: str, where: str) -> Recipe:
-    """A recipe from a text that is whole by itself, such as weights carry.
+    """The values of a recipe, read from a complete text such as the one stored with weights.
 
     Args:
-        text: as `recipe_text` gives it.
-        where: it stands, for errors.
+        text: the text, as `recipe_text` returns it.
+        where: where the text comes from, for error messages.
 
     Raises:
-        CxrlocError: it is not TOML, or a key is unknown, missing or of the wrong kind.
+        CxrlocError: the text is not TOML, or a key is unknown, missing or of the wrong kind.
     """
     return from_plain(Recipe, parse_toml(text, where), where)
 
 
 def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:
-    """Texts of a recipe and of those it extends, these first, and the values of all together."""
+    """The texts of the extended recipes and then of the recipe itself, and the merged values."""
     texts: dict[Path, str] = {}
     values: dict[str, Any] = {}
     path, extended_by = RECIPES.get(str(name_or_path), Path(name_or_path)), ""
@@ -165,7 +167,7 @@ def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
 
     Args:
         path: the file.
-        extended_by: "FILE: extends " where another recipe names this one, for errors.
+        extended_by: "FILE: extends " if another recipe extends this one, for error messages.
     """
     try:
         found = path.is_file()
@@ -186,12 +188,11 @@ def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of both tables; where both have a key, the value of the upper one.
+    """The values of both tables; the table above has priority where both have a key.
 
-    Tables inside them are merged in the same way. A length that the upper table gives in steps
-    takes out the same length in epochs, and the other way round; the table of phantoms is taken
-    out where the upper table names another reader, and the numbers of a pooling where it names
-    another pooling.
+    Nested tables are merged in the same way. Some keys above also remove keys below: a length in
+    steps removes the same length in epochs, and vice versa; another reader removes the table of
+    phantoms; another pooling removes the parameters of the pooling below.
 
     >>> _merged({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
     {'a': 1, 'b': {'c': 4, 'd': 3}}
@@ -200,10 +201,10 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     >>> _merged({"epochs": 5}, {"steps": 100})
     {'steps': 100}
     """
-    # TOML cannot take a key out, so these keys take out the one that they stand for.
+    # TOML has no syntax to remove an inherited key, so a key that replaces another removes it.
     taken_out = {PHANTOM} if above.get("reader", PHANTOM) != PHANTOM else set()
     if above.get("pooling", below.get("pooling")) != below.get("pooling"):
-        taken_out.add("pooling_parameters")  # they are of the pooling below
+        taken_out.add("pooling_parameters")  # these belong to the pooling below
     for keys in EITHER_OR:
         if any(above.get(key) for key in keys):
             taken_out |= keys - above.keys()

@@ -1,6 +1,7 @@
-"""The nouns that rooms hand to each other: frozen values, no methods that do work.
+"""The data types that the packages of cxrloc exchange: frozen dataclasses without processing code.
 
-A file becomes a `Radiograph`, a tensor, `Heatmaps`, `Box`es and at last a report.
+A file is read into a `Radiograph`, which becomes a tensor, then `Heatmaps`, then `Box`es, and
+finally a report.
 """
 
 import math
@@ -37,13 +38,13 @@ class CxrlocError(Exception):
 
 
 class UsageError(CxrlocError):
-    """An option that names nothing that exists; the message says what may be named."""
+    """An option whose value names something that does not exist; the message lists valid names."""
 
 
 class View(StrEnum):
     """Projection of a chest radiograph (DICOM View Position, 0018,5101).
 
-    FRONTAL stands for an image that is PA or AP, where its data set does not say which.
+    FRONTAL means that the image is PA or AP and that its data set does not say which of the two.
     """
 
     PA = "PA"
@@ -60,7 +61,10 @@ class Sex(StrEnum):
 
 
 class Label(IntEnum):
-    """What a report says of a finding, in CheXpert's coding; an absent key is "not mentioned"."""
+    """What a report says about a finding, in CheXpert's coding.
+
+    A finding that has no label in a mapping was not mentioned in the report.
+    """
 
     POSITIVE = 1
     NEGATIVE = 0
@@ -85,7 +89,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
-    """Grey levels of one image, larger is brighter, and what its file says about it.
+    """Grey levels of one image and what its file says about it; larger values are brighter.
 
     Attributes:
         pixels: grey levels in [0, 1] as float32, with at least the depth that was stored.
@@ -100,8 +104,9 @@ class Radiograph:
         intensity: how stored values became grey levels, in words.
         file_format: "DICOM", "PNG" or "JPEG".
         warnings: what a reader of any result should know.
-        read_stored: gives a DICOM's stored values over 4095 (12 bits), clipped to [0, 1], larger
-            is brighter, without window; None for other files.
+        read_stored: function that returns the stored values of a DICOM file divided by 4095
+            (12 bits) and clipped to [0, 1], without a window; larger values are brighter. None for
+            other files.
     """
 
     pixels: Float[np.ndarray, "row col"]
@@ -144,20 +149,26 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Truth drawn as polygons in original pixels, each a ring of (x, y); overlaps count once."""
+    """A true region as polygons in original pixels; each polygon is a ring of (x, y) points.
+
+    Where polygons overlap, the common area counts once.
+    """
 
     polygons: tuple[tuple[tuple[float, float], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Truth drawn pixel by pixel over the whole image; a copy of another size has the same mask.
+    """A true region as a binary mask over the whole image.
+
+    The mask has its own size, so it also fits copies of the image that were resized.
 
     Attributes:
         rows: height of the mask; its pixels are spread evenly over the image.
         columns: width of the mask.
-        runs: lengths of runs outside, inside, outside, ... of the finding, down each column, from
-            the left column to the right one (COCO's order); what is left at the end is outside.
+        runs: run lengths, alternately outside and inside the finding and starting outside. They
+            go down each column, from the left column to the right one (COCO's order). Pixels after
+            the last run are outside.
     """
 
     rows: int
@@ -167,10 +178,10 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Truth: an expert drew this box for this finding, or a shape that the box encloses.
+    """A true box: an expert drew it for this finding, or drew a shape that the box encloses.
 
-    `where` says where it was read ("boxes.csv, row 7"), for messages; it plays no part in
-    comparisons.
+    `where` is the place that the annotation was read from ("boxes.csv, row 7"), for error messages;
+    comparisons of annotations ignore it.
     """
 
     image_id: str
@@ -182,10 +193,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A claim: a heatmap gave this box at this threshold (0 to 255), with this score.
+    """A predicted box: a heatmap gave it at this threshold (0 to 255) and with this score.
 
-    A box of another tool has no threshold (None), and perhaps no score: such boxes cannot be put
-    in order, so metrics that need an order are not defined.
+    A box from another tool has no threshold (None) and may have no score. Boxes without a score
+    cannot be ranked, so metrics that need a ranking are not defined for them.
     """
 
     image_id: str
@@ -197,24 +208,25 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of a data set; its pixels are not read yet.
+    """One image of a data set with its labels and annotations; its pixels are not read yet.
 
     Attributes:
         image_id: the file's stem, unique in the data set.
-        patient_id: the unit of every split and of every bootstrap.
-        study_id: images taken together; the image_id where a data set has no studies.
+        patient_id: the patient, who is the unit of every split and of every bootstrap.
+        study_id: the study, which groups images taken together; equal to the image_id where a data
+            set has no studies.
         path: the image file, None where it is not on this disk.
         view: projection, None where unknown.
         age_years: patient's age; None where missing.
         sex: patient's sex; None where missing.
         labels: image-level label per finding; an absent finding was not mentioned.
         annotations: the expert's boxes.
-        annotation_frame: rows and columns of the image that the boxes were drawn on; a copy of
-            another size has other coordinates. None where no file says it.
-        labelled: False where the label table has no row for this image or its study: then nothing
-            is known of any finding, which is not the same as "not mentioned".
-        ignored: regions in which a finding was not drawn one by one (COCO's `iscrowd`): boxes
-            found there are neither right nor wrong.
+        annotation_frame: rows and columns of the image that the boxes were drawn on, because boxes
+            do not fit a resized copy of that image. None where no file gives the size.
+        labelled: False where the label table has no row for this image or its study. Then nothing
+            is known about any finding, which is not the same as "not mentioned".
+        ignored: regions in which the single lesions of a finding were not drawn separately (COCO's
+            `iscrowd`); boxes detected there count as neither right nor wrong.
         warnings: what a reader of any result on this record should know, one sentence each.
     """
 
@@ -241,10 +253,10 @@ class Heatmaps:
 
     Attributes:
         image_id: the image.
-        findings: the findings, in the order of the maps; none stands twice.
-        scores: unscaled; a larger score speaks more for the finding.
-        to_image: grid coordinates (the cell in row i and column j covers [j, j+1) x [i, i+1)) to
-            coordinates of the original image.
+        findings: the findings, in the order of the maps, each named once.
+        scores: the raw maps, not scaled; a larger score is stronger evidence for the finding.
+        to_image: map from grid coordinates (the cell in row i and column j covers
+            [j, j+1) x [i, i+1)) to coordinates of the original image.
         image_rows: height of the original image in pixels.
         image_columns: width of the original image in pixels.
     """
@@ -268,7 +280,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class MatchRule:
-    """When a detection is correct: its overlap with the truth is above (strictly) the threshold.
+    """The rule for a correct detection: its overlap with the truth is strictly above a threshold.
 
     Attributes:
         criterion: "iobb" (intersection over the detected box), "iou", or another name of
@@ -282,7 +294,7 @@ class MatchRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One number with its interval, and how it was made: the only carrier of results.
+    """One number of the results, with its interval and how it was computed.
 
     Every table, CSV file and page of results is a view of a list of these. A field that a table
     does not need keeps its default.
@@ -291,23 +303,25 @@ class Measurement:
         metric: what the number is, such as "accuracy" or "auc".
         finding: the finding; "mean" for a mean over `averaged`; "all findings" where an image
             counts once for all of its findings.
-        value: the number; None where it is not defined, and `note` says why.
-        low: lower end of its interval; None where it has none.
-        high: upper end of its interval.
-        subject: whose number it is: empty for what is judged, or the name of a control, of a run,
-            of a layer; "B - A" for a paired difference.
-        group: "all", or the part of the images that it comes from: "view PA", "age 18-39".
-        match: when a box counts as found, such as "iou > 0.5"; empty where no box is asked for.
+        value: the number; None where it is not defined, and then `note` gives the reason.
+        low: lower end of the interval; None where the number has no interval.
+        high: upper end of the interval.
+        subject: what was measured: empty for the model under evaluation, otherwise the name of a
+            control, a run or a layer; "B - A" for a paired difference.
+        group: "all", or the subgroup of images that was used: "view PA", "age 18-39".
+        match: the rule by which a box counts as found, such as "iou > 0.5"; empty for metrics
+            without boxes.
         at: the metric's own parameter: an overlap, a tolerance in pixels, a rate; None for none.
-        n: units (patients, images, studies or pairs) that it comes from.
-        positives: those of them with the finding; None where this is not counted.
-        numerator: what was divided, where it is a count; None where it is not.
-        divisor: what it was divided by.
+        n: number of units (patients, images, studies or pairs).
+        positives: number of these units with the finding; None where it is not counted.
+        numerator: the dividend, where it is a count; None where it is not.
+        divisor: the number by which the numerator was divided.
         divided_by: the divisor in words.
-        threshold: of a decision: an operating point, a grey level (0 to 255) or a box's score.
-        chosen_on: the patients that the threshold was chosen on, in words.
-        averaged: the findings that a mean is over; empty for other numbers.
-        note: what a reader must know of this number.
+        threshold: threshold of the decision: an operating point, a grey level (0 to 255) or the
+            score of a box.
+        chosen_on: the patients on whom the threshold was chosen, in words.
+        averaged: the findings that a mean was taken over; empty for other numbers.
+        note: what a reader must know about this number.
     """
 
     metric: str
@@ -332,20 +346,21 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationReport:
-    """Numbers of a classifier on one set of units, and how they were made.
+    """The results of a classifier on one set of units, and how they were computed.
 
     Attributes:
         unit: "image", "study" or "patient".
-        aggregation: how a unit's score came from its images: "max" or "mean".
-        findings: findings scored.
-        units: units scored.
-        patients: patients scored, the unit of the bootstrap.
-        resamples: bootstrap resamples behind each interval.
-        seed: of the bootstrap.
+        aggregation: how the scores of a unit's images became one score: "max" or "mean".
+        findings: the findings that were scored.
+        units: number of units that were scored.
+        patients: number of patients, who are the units of the bootstrap.
+        resamples: number of bootstrap resamples for each interval.
+        seed: seed of the bootstrap.
         level: coverage of the intervals.
         measurements: every number, each with its counts and divisor.
-        list_threshold: a unit's list holds the findings with a score above it; None: no lists.
-        remarks: what a reader must know of every number, such as that patients leaked.
+        list_threshold: the list of a unit holds its findings with a score above this threshold;
+            None if no lists were made.
+        remarks: what a reader must know about all numbers, such as a leak of patients.
     """
 
     unit: str

@@ -1,8 +1,8 @@
 """AUC per finding over five training sets, after Baltruschat et al. 2019, figure 5.
 
 python figures/baltruschat2019_figure5.py draws baltruschat2019_figure5.svg; a minute and a half of
-one quiet core. The published numbers are of real radiographs: they stand beside to show the form,
-not to be compared.
+one idle core. The published numbers are of real radiographs. They are drawn to show the form of the
+figure, and must not be compared with the numbers of phantoms.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Rank correlations of networks' scores, after Baltruschat et al. 2019, table 5.
 
-python figures/baltruschat2019_table5.py draws baltruschat2019_table5.svg; two minutes of one quiet
-core, or seconds after wang2017_figure5.py and wang2017_figure6.py, whose networks these are.
+python figures/baltruschat2019_table5.py draws baltruschat2019_table5.svg; two minutes of one idle
+core, or seconds after wang2017_figure5.py and wang2017_figure6.py, which train the same networks.
 """
 
 import tempfile

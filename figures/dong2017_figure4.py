@@ -36,7 +36,7 @@ BEFORE, BEHIND = (
 
 
 def report(index: int, draw: random.Random) -> str:
-    """A diagnosis of one phantom, typed in haste."""
+    """A diagnosis of one phantom, with typing errors."""
     labels = phantom_record(plan_phantom(SEED, index), 1024).labels
     present = [finding for finding, label in labels.items() if label is Label.POSITIVE]
     said = [f"{draw.choice(BEFORE)}{WORDS[finding]}{draw.choice(BEHIND)}" for finding in present]

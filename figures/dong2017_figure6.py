@@ -1,8 +1,9 @@
 """Normal against abnormal phantoms, after Dong et al. 2017, figure 6.
 
 python figures/dong2017_figure6.py draws dong2017_figure6a.svg (confusion matrix) and
-dong2017_figure6b.svg (ROC curve); half a minute of one quiet core. A phantom is as probably
-abnormal as the embedded model's most probable finding; the matrix divides at one half.
+dong2017_figure6b.svg (ROC curve); half a minute of one idle core. The probability that a phantom is
+abnormal is the probability of its most probable finding by the embedded model. The threshold of the
+confusion matrix is 0.5.
 """
 
 import tempfile

@@ -1,7 +1,7 @@
 """Ranking precision over images with two findings, after Dong et al. 2017, figure 8.
 
-python figures/dong2017_figure8.py draws dong2017_figure8.svg; a minute of one quiet core, or
-seconds after wang2017_figure5.py, whose networks these are.
+python figures/dong2017_figure8.py draws dong2017_figure8.svg; a minute of one idle core, or
+seconds after wang2017_figure5.py, which trains the same networks.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """ROC curves of five findings with three readers, after Pham et al. 2019, figure 4.
 
-python figures/pham2019_figure4.py draws pham2019_figure4.svg; half a minute of one quiet core. The
-radiologists' own points were never published: these readers are simulated. Each sees the truth (1
-or 0) blurred by normal noise of standard deviation 0.6, and calls present what looks like more than
-a threshold that is each reader's own.
+python figures/pham2019_figure4.py draws pham2019_figure4.svg; half a minute of one idle core. The
+radiologists' own points were never published, so these readers are simulated. Each reader sees the
+truth (1 or 0) plus normal noise of standard deviation 0.6. A reader calls a finding present if this
+value is above the reader's own threshold.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ CAPTION = (
 
 
 def write_readings(records: list[Record], path: Path) -> None:
-    """What the simulated readers call, in the form of `classify --readings`."""
+    """Write the decisions of the simulated readers in the form of `classify --readings`."""
     rng = np.random.default_rng(SEED)
     truth = np.array([[r.labels[f] is Label.POSITIVE for f in FINDINGS] for r in records])
     tables = []

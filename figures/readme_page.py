@@ -18,7 +18,7 @@ WIDTH, COLOURS = 1360, 256
 
 
 def main() -> None:
-    """Score the embedded phantoms, open the page, and take it down to its first radiographs."""
+    """Score the model on phantoms, and write the picture of the upper part of the report page."""
     with tempfile.TemporaryDirectory() as folder:
         program = "from cxrloc.cli import app; app()"
         command = ["bench", "--html", "--out", folder, "--quiet"]

@@ -14,7 +14,7 @@ from cxrloc.phantom import make_phantom, write_phantoms
 
 FIGURES = Path(__file__).parent
 SEED, SIZE = 31, 512
-"""A series of phantoms that neither trained nor chose the embedded model."""
+"""A series of phantoms that was used neither to train nor to select the embedded model."""
 
 
 def cxrloc(*arguments: str | Path) -> None:
@@ -28,13 +28,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         chests, out = Path(folder) / "chests", Path(folder) / "out"
         write_phantoms(chests, n=12, seed=SEED, size=SIZE)
-        # The first that has three findings, whatever the model makes of it.
+        # The first phantom with three findings is shown; it is not chosen by the model's result.
         shown = next(
             phantom.record.image_id
             for phantom in (make_phantom(SEED, index, 64) for index in range(12))
             if len(phantom.record.annotations) >= 3
         )
-        # Phantoms need the model made for them, whatever the default for real images is.
+        # The model is named, because the default model is for real images and not for phantoms.
         picture = chests / "images" / f"{shown}.png"
         cxrloc("heatmap", picture, "--model", PHANTOM_MODEL, "--out", out)
         shutil.copy(out / f"{shown}.png", FIGURES / "heatmap_phantom.png")

@@ -3,7 +3,7 @@
 python figures/rubin2018_section6.py draws rubin2018_range.svg (LR range test of a small network on
 phantoms), rubin2018_schedule.svg (as the recipe for PA images plans it, for table 1's 70,875
 images) and rubin2018_training.svg (the small network trained by a cycle and by a cosine); a minute
-of one quiet core.
+of one idle core.
 """
 
 import tempfile

@@ -1,10 +1,11 @@
 """Small networks for the figures that compare networks, trained on phantoms and scored on others.
 
-As in Wang et al. 2017, section 4, a network takes over the backbone of an embedded model, and only
-its transition and prediction layers are trained; or all of it from chance. Images are of 128 pixels
-and training is of some hundred steps: the curves show the form of a figure, and say nothing about
-radiographs. Everything is kept in cxrloc-cache/figures, and made once: about ten seconds of one
-quiet core per network, half a minute for the phantoms.
+As in Wang et al. 2017, section 4, a network uses the backbone of an embedded model, and only its
+transition and prediction layers are trained; or the whole network is trained from random weights.
+Images have 128 pixels and training takes some hundred steps, so the curves show the form of a
+figure, and say nothing about radiographs. Networks and phantoms are made once and kept in
+cxrloc-cache/figures: about ten seconds of one idle core per network, half a minute for the
+phantoms.
 """
 
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ warmup_steps = 10
 
 
 class SmallNetwork(NamedTuple):
-    """What differs between them; `start` is "scratch" or an embedded model."""
+    """The settings in which the networks differ; `start` is "scratch" or an embedded model."""
 
     name: str
     start: str = "phantom-v1"
@@ -69,7 +70,7 @@ class SmallNetwork(NamedTuple):
 
 
 def recipe_file(network: SmallNetwork) -> Path:
-    """The network's recipe, written anew."""
+    """Write the recipe of a network and return its path."""
     path = KEPT / "recipes" / f"{network.name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     lowest = 3e-4 if network.schedule == "triangular2" else 0.0
@@ -112,7 +113,7 @@ def test_phantoms() -> Path:
 
 
 def scored(networks: Sequence[SmallNetwork]) -> list[Path]:
-    """The runs of `classify` of networks on the test phantoms, by name."""
+    """The output folders of `classify` for networks on the test phantoms, by name."""
     runs = []
     for network in networks:
         out = KEPT / "scored" / network.name

@@ -1,6 +1,6 @@
 """Eight findings on phantoms, after Wang et al. 2017, figure 1: wang2017_figure1.png.
 
-python figures/wang2017_figure1.py; ten seconds of one quiet core. The picture kept here has fewer
+python figures/wang2017_figure1.py; ten seconds of one idle core. The picture kept here has fewer
 colours than the figure, to be small.
 """
 

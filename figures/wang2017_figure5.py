@@ -1,6 +1,6 @@
 """ROC curves by initialisation on phantoms, after Wang et al. 2017, figure 5.
 
-python figures/wang2017_figure5.py draws wang2017_figure5.svg; two minutes of one quiet core.
+python figures/wang2017_figure5.py draws wang2017_figure5.svg; two minutes of one idle core.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """ROC curves by pooling on phantoms, after Wang et al. 2017, figure 6.
 
-python figures/wang2017_figure6.py draws wang2017_figure6.svg; two minutes of one quiet core.
+python figures/wang2017_figure6.py draws wang2017_figure6.svg; two minutes of one idle core.
 `benchmarks/accuracy_phantom.py` trains such networks for longer and prints their AUC.
 """
 

@@ -1,7 +1,8 @@
 """Localization of the phantom model on phantoms, after Wang et al. 2017, tables 4 and 7.
 
 python figures/wang2017_table4.py draws wang2017_table4.svg. The published numbers are of real
-radiographs: they stand beside to show the form, not to be compared.
+radiographs. They are drawn to show the form of the table, and must not be compared with the numbers
+of phantoms.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""What the README shows, works as it is written."""
+"""The commands and examples of the README work as they are written."""
 
 import re
 import shlex

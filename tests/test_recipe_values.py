@@ -1,4 +1,4 @@
-"""What the papers say of a training, against what their recipes do."""
+"""The recipes have the training settings that the papers state."""
 
 from typing import Any
 

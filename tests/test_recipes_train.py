@@ -1,4 +1,4 @@
-"""Every recipe of the package takes a training step, and what it writes localizes."""
+"""Every recipe of the package takes a training step, and the saved model can localize."""
 
 from dataclasses import replace
 from pathlib import Path

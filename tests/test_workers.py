@@ -1,4 +1,4 @@
-"""A task that dies, hangs or eats memory costs itself; the next one gets a new process."""
+"""A task that dies, hangs or uses too much memory fails alone; the next gets a new process."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
-"""The command line: a module per command, which parses, calls one function of `pipeline`, prints.
+"""The command line: a module per command parses options, calls `pipeline` and prints the results.
 
-Nothing heavy is imported before a command runs, so that every `--help` answers at once.
+No heavy library is imported before a command runs, so that every `--help` answers at once.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`cxrloc bench`: localization scored against experts' boxes."""
+"""`cxrloc bench`: scores localization against experts' boxes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -197,7 +197,7 @@ def bench(
 
 
 def show_bench(result: Any, out: Path, everything: bool) -> None:
-    """Ten lines of what came out, then Wang's two tables; with `everything` the rest too."""
+    """Print a summary of ten lines, then Wang's two tables; with `everything`, all other tables."""
     from cxrloc.evaluation.localization.headline import headline_lines
     from cxrloc.evaluation.localization.tables import means_table
     from cxrloc.files.table_writer import terminal_table
@@ -222,7 +222,7 @@ def show_bench(result: Any, out: Path, everything: bool) -> None:
     for table in scores_tables(scores, result.readings, everything):
         screen.print(terminal_table(table))
     if everything:
-        # With blanks, so that a narrow terminal breaks long names between words.
+        # Blanks in the names let a narrow terminal break long names between words.
         means = means_table(result.metrics)
         screen.print(terminal_table(means.map(lambda cell: cell.replace("_", " "))))
     show_frame(result.beside)
@@ -231,9 +231,9 @@ def show_bench(result: Any, out: Path, everything: bool) -> None:
 def scores_tables(
     scores: "LocalizationScores", readings: "Sequence[Measurement]", everything: bool
 ) -> "list[DataFrame]":
-    """By criterion, accuracy of each finding, then means: model, controls, views, readings.
+    """Tables by criterion: each finding's accuracy, then means of model, controls, views, readings.
 
-    Views are shown with `everything` alone, readings wherever they were asked for.
+    Views are shown only with `everything`, and readings wherever the user asked for them.
     """
     from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY
     from cxrloc.evaluation.localization.tables import by_view, localization_frame, rows_of
@@ -259,7 +259,7 @@ def _table_of(own: "DataFrame", others: "Mapping[str, DataFrame]", criterion: st
         return [{str(k): v for k, v in row.items()} for row in frame[chosen].to_dict("records")]
 
     thresholds = [row["threshold"] for row in rows_by(own, "mean")]
-    # With few thresholds there is room for the intervals.
+    # The intervals have room only where there are few thresholds.
     cell = _with_interval if len(thresholds) <= 3 else _alone
     table = []
     for finding in own["finding"].unique():

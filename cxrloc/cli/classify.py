@@ -1,4 +1,4 @@
-"""`cxrloc classify`: scores of image-level predictions."""
+"""`cxrloc classify`: scores image-level predictions."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ from cxrloc.cli.terminal import (
 )
 
 TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
-"""Of a classification report: as many as fit beside each other."""
+"""Metrics of a classification report on the terminal; more do not fit beside each other."""
 
 
 def classify(
@@ -217,7 +217,7 @@ def classify(
 
 
 def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -> None:
-    """Score the models as folds of one recipe; print mean and deviation of every AUC."""
+    """Score the models as folds of one recipe; print mean and standard deviation of every AUC."""
     from cxrloc.pipeline.folds import classify_folds
     from cxrloc.pipeline.run_settings import run_in_folder
 
@@ -243,7 +243,7 @@ def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -
 
 
 def show_classification(result: Any, out: Path, every: bool) -> None:
-    """The headline numbers and each finding's AUC; with `every`, decisions and published ones."""
+    """Print main numbers and each finding's AUC; with `every`, decisions and published numbers."""
     from cxrloc.evaluation.classification.tables import headlines, printed_frame
     from cxrloc.files.table_writer import terminal_table
 

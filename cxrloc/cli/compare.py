@@ -1,4 +1,4 @@
-"""`cxrloc compare`: runs on the same images, in pairs."""
+"""`cxrloc compare`: compares runs on the same images, in pairs."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,7 +106,7 @@ def compare(
 
 
 def show_comparison(result: Any, out: Path, every: bool) -> None:
-    """The mean difference and rank correlations; with `every`, each finding's AUC difference."""
+    """Print mean difference and rank correlations; with `every`, each finding's AUC difference."""
     screen = console()
     folds = f" Over {len(result.run['folds'])} folds." if "folds" in result.run else ""
     screen.print(

@@ -1,4 +1,4 @@
-"""`cxrloc counts`: images per finding and per view of a data set."""
+"""`cxrloc counts`: counts the images of a data set per finding and per view."""
 
 from pathlib import Path
 from typing import Annotated

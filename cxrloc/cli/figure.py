@@ -1,4 +1,4 @@
-"""`cxrloc figure`: a panel for a paper or a slide."""
+"""`cxrloc figure`: draws a panel for a paper or a slide."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from cxrloc.cli.terminal import clear_errors, console
 
 
 class Width(StrEnum):
-    """Columns of a journal."""
+    """Width of a figure, in columns of a journal."""
 
     SINGLE = "single"
     DOUBLE = "double"

@@ -1,4 +1,4 @@
-"""`cxrloc heatmap`: picture, findings and boxes of each radiograph."""
+"""`cxrloc heatmap`: writes picture, findings and boxes of each radiograph."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -115,7 +115,7 @@ def heatmap(
 
 
 def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
-    """Print the model, each image as it comes, where they are; a failure makes exit status 1."""
+    """Print the model, each image as it comes, and the folder; exit with status 1 on a failure."""
     from cxrloc.inference.batches import Failure
     from cxrloc.inference.hierarchy import ALONG_TREE
     from cxrloc.models.provenance import caption_of
@@ -149,7 +149,7 @@ def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
 
 
 def findings_table(report: Any, top: int) -> "RenderableType":
-    """The most probable findings of one image, with their boxes, under its name."""
+    """A table of the most probable findings of one image, with their boxes, under its name."""
     from rich import box as lines
     from rich.console import Group
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`cxrloc label`: labels out of radiology reports."""
+"""`cxrloc label`: labels radiology reports."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,7 +115,7 @@ def label(
 
 
 def show_labels(result: Any) -> None:
-    """How many reports were labelled; where there are gold labels, scores beside published ones."""
+    """Print the number of labelled reports; with gold labels, also scores beside published ones."""
     from cxrloc.reports.gold_scores import beside_rows, interval_rows
 
     screen = console()
@@ -134,7 +134,7 @@ def show_labels(result: Any) -> None:
 
 
 def show_clusters(result: Any) -> None:
-    """The clusters by their medoids, and how many of the reports they cover."""
+    """Print the clusters by their medoids, and the share of the reports that they cover."""
     clustering, screen = result.clustering, console()
     named = ["name"] if result.names else []
     rows = [["Cluster, by its medoid", *named, "reports", "different clauses"]]

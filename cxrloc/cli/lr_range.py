@@ -1,4 +1,4 @@
-"""`cxrloc lr-range`: how high a recipe's learning rate may be."""
+"""`cxrloc lr-range`: tests how high a recipe's learning rate may be."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`cxrloc manifest`: what lies in an archive."""
+"""`cxrloc manifest`: lists the images of an archive."""
 
 from pathlib import Path
 from typing import Annotated

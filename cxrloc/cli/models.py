@@ -1,4 +1,4 @@
-"""`cxrloc models`: what a model says of itself."""
+"""`cxrloc models`: shows the cards of models."""
 
 from typing import Annotated, Any
 
@@ -38,7 +38,7 @@ def models(
 
 
 def show_card(card: Any) -> None:
-    """Origin and limits, and the numbers of each finding; a dash where there is none."""
+    """Print a model's origin and limits, and each finding's numbers; a dash is a missing number."""
     typer.echo(f"  name:       {card.name}\n  trained on: {card.trained_on}")
     typer.echo(f"  limits:     {card.limits}")
     rows = [["finding", "AUC on validation images", "operating point"]]

@@ -1,4 +1,4 @@
-"""`cxrloc node`: a node beside a PACS, and what its queue holds."""
+"""`cxrloc node`: runs a node beside a PACS, or shows the state of its queue."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

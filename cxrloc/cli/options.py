@@ -1,4 +1,4 @@
-"""Options that several commands share, so that one name means one thing."""
+"""Options that several commands share, so that a name means the same in every command."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -214,7 +214,7 @@ class Unit(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """How the images of a unit become its score."""
+    """How the scores of a unit's images are combined to the unit's score."""
 
     MAX = "max"
     MEAN = "mean"
@@ -228,7 +228,7 @@ class Uncertain(StrEnum):
 
 
 class Group(StrEnum):
-    """Parts of the units that can be reported apart."""
+    """Groups of units that can be reported separately."""
 
     VIEW = "view"
     SEX = "sex"

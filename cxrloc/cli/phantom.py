@@ -1,4 +1,4 @@
-"""`cxrloc phantom`: a synthetic data set."""
+"""`cxrloc phantom`: writes a synthetic data set."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`cxrloc recipes`: what can be trained."""
+"""`cxrloc recipes`: lists the recipes that can be trained."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`cxrloc send`: DICOM objects to a PACS."""
+"""`cxrloc send`: sends DICOM objects to a PACS."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What the commands share: errors, warnings and failures on stderr, progress, and tables."""
+"""Output that all commands share: errors, warnings and failures on stderr, progress, tables."""
 
 import json
 import logging
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IN_FILE = {"metric", "n", "positives", "accuracy_low", "accuracy_high", "auc_low", "auc_high"}
-"""Columns that stand in the files and leave the terminal to the others."""
+"""Columns that are written to files but not shown on the terminal, to save width."""
 
 LARGE_BYTES = 1e9
-"""A cache that is to grow by so much is announced."""
+"""A message is shown before a cache grows by at least this number of bytes."""
 
 PROGRESS_SECONDS = 30.0
 """Seconds between two lines of progress where stderr is no terminal."""
@@ -34,7 +34,7 @@ log = logging.getLogger("cxrloc")
 
 
 class TerminatedError(KeyboardInterrupt):
-    """The system asked the program to end (SIGTERM), as the user does by Ctrl-C (SIGINT)."""
+    """The system asked the program to end (SIGTERM), like a user's Ctrl-C (SIGINT)."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON
     Args:
         quiet: leave out everything but warnings, failures and errors.
         log_json: write one JSON object per line on stderr, in place of text.
-        go_on: what an interrupted user is told to do.
+        go_on: what the message tells a user who interrupts the command.
     """
     _start_progress()
     with _log_on_stderr(quiet, log_json), _terminated_raises():
@@ -111,7 +111,7 @@ class _StderrLines(logging.Handler):
 
 @contextmanager
 def _terminated_raises() -> Iterator[None]:
-    """SIGTERM raises `TerminatedError` in the main thread, so that files are left whole."""
+    """Make SIGTERM raise `TerminatedError` in the main thread, so that files are left whole."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TerminatedError
@@ -129,7 +129,7 @@ def _terminated_raises() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the command has come, for a line of progress and for an interrupted user."""
+    """The progress of a command, for the progress line and the message after an interruption."""
 
     what: str = "Images"
     done: int = 0
@@ -138,14 +138,14 @@ class _Progress:
     started: float = field(default_factory=time.monotonic)
 
     def in_words(self) -> str:
-        """Such as " after 12 of 40 images"; empty before the first."""
+        """The progress as a phrase, such as " after 12 of 40 images"; empty before the first."""
         if not self.done:
             return ""
         of = f" of {self.total}" if self.total is not None else ""
         return f" after {self.done}{of} {self.what.lower()}"
 
     def line(self) -> str:
-        """Count, failures, rate and time left."""
+        """The progress as a line: count, failures, rate and time left."""
         rate = self.done / max(time.monotonic() - self.started, 1e-9)
         of = "" if self.total is None else f" of {self.total}"
         text = f"{self.what}: {self.done}{of} done, {self.failed} failed, {rate:.2g} per second"
@@ -165,7 +165,7 @@ def _start_progress(what: str = "Images", total: int | None = None) -> _Progress
 
 
 def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
-    """The items, with a bar on a terminal, and elsewhere a line on stderr every half minute."""
+    """Yields the items and shows progress: a bar on a terminal, else a line on stderr each 30 s."""
     from rich.progress import Progress
 
     screen = console(stderr=True)
@@ -190,13 +190,13 @@ def expect(total: int) -> None:
 
 
 def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
-    """End at once where nothing of what was named exists, before anything heavy is imported.
+    """End at once if none of the named inputs exists, before any heavy library is imported.
 
-    Where only some inputs are missing, the command does the others and names these.
+    If only some inputs are missing, the command processes the others and names the missing ones.
 
     Args:
         paths: inputs.
-        models: names or files; one that looks like a file must be one.
+        models: names or files; a name that looks like a file must be an existing file.
     """
     if not any(map(exists, paths)):
         show_failures([(str(path), "No such file or directory") for path in paths])
@@ -208,7 +208,7 @@ def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; a name that the system refuses is none."""
+    """Whether there is such a file or folder; a name that the system refuses does not exist."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -216,7 +216,7 @@ def exists(path: Path) -> bool:
 
 
 def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:
-    """Images on their way into the cache, after a word on its size where that is large."""
+    """Yields the images that go into the cache; a message gives the cache's size if it is large."""
     from shutil import disk_usage
 
     if making.bytes_needed >= LARGE_BYTES and not quiet:
@@ -230,28 +230,28 @@ def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:
 
 
 def exit_on(failures: Sequence[tuple[str, str]]) -> None:
-    """Name what failed, if anything, and leave with exit status 1."""
+    """If anything failed, print the failures and exit with status 1."""
     show_failures(failures)
     if failures:
         raise typer.Exit(1)
 
 
 def show_failures(failures: Iterable[tuple[str, str]]) -> None:
-    """One line on stderr for each image or report that failed: which, and why."""
+    """Print one line on stderr for each image or report that failed: its name and the reason."""
     for name, reason in failures:
-        # A reason that comes from a reader names the file already.
+        # A reason that comes from a file reader may already begin with the file's name.
         line = reason if reason.startswith(name) else f"{name}: {reason}"
         log.error("%s", line, extra={"fields": {"failed": name, "reason": reason}})
 
 
 def show_warnings(warnings: Iterable[str]) -> None:
-    """One line on stderr for each."""
+    """Print one line on stderr for each warning."""
     for warning in warnings:
         log.warning("%s", warning)
 
 
 def show_frame(frame: Any) -> None:
-    """A data frame as a table without its less needed columns; nothing where there is none."""
+    """Print a data frame as a table of its main columns; print nothing if there is no frame."""
     from cxrloc.files.table_writer import terminal_table
 
     if frame is not None:
@@ -260,7 +260,7 @@ def show_frame(frame: Any) -> None:
 
 
 def show_published() -> None:
-    """The published tables that results can be set beside, by name."""
+    """Print the names of the published tables that can be shown beside results."""
     from cxrloc.evaluation.published import published_tables
 
     for name, caption in published_tables().items():
@@ -268,13 +268,13 @@ def show_published() -> None:
 
 
 def model_line(run: dict[str, Any]) -> str:
-    """Which model made the claims, if one did."""
+    """A line that names the model behind the results, if there is one."""
     model = run["model"]
     return f"Model {model['name']}, trained on {model['trained_on']}. " if model else ""
 
 
 def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
-    """Rows of cells, headings first; numbers stand to the right of the first column."""
+    """A table of rows of cells, headings first; all columns but the first are right-aligned."""
     from rich import box as lines
     from rich.table import Table
     from rich.text import Text
@@ -289,10 +289,10 @@ def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
 
 
 def console(stderr: bool = False) -> Any:
-    """Where to print: as wide as the terminal; in a pipe, which has no width, the widest table."""
+    """The console to print on, as wide as the terminal; 160 columns wide in a pipe."""
     from rich.console import Console
 
-    # A file's name is no markup, whatever brackets are in it.
+    # Markup is off, so that brackets in a file's name are printed as they are.
     screen = Console(stderr=stderr, markup=False, highlight=False)
     if not screen.is_terminal:
         screen.width = 160

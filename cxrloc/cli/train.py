@@ -1,4 +1,4 @@
-"""`cxrloc train`: a recipe and a data set in, a model out."""
+"""`cxrloc train`: trains a model by a recipe on a data set."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -88,7 +88,7 @@ def train(
 
 
 def show_data(data: Any, quiet: bool) -> None:
-    """Images, patients and prevalence of each part; what leaks, was shuffled or is not known."""
+    """Print images, patients and prevalence of each part; what leaks, is shuffled or unknown."""
     show_warnings(data.warnings)
     if quiet:
         return
@@ -117,7 +117,7 @@ def show_data(data: Any, quiet: bool) -> None:
 
 
 def show_result(result: Any, out: Path) -> None:
-    """What the kept weights reach on the validation images."""
+    """Print the scores of the kept weights on the validation images."""
     from cxrloc.datasets.splits import LEAKS
 
     scores = dict(result.run["validation"])
@@ -132,7 +132,7 @@ def show_result(result: Any, out: Path) -> None:
 
 @contextmanager
 def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
-    """A bar with loss, AUC, speed and time left; in a pipe a line after each validation."""
+    """Show a bar with loss, AUC, speed and time left; in a pipe, a line after each validation."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     screen = console(stderr=True)
@@ -156,7 +156,7 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
 
 def _numbers(moment: Any) -> str:
-    """Loss, last AUC (and whether patients leak into it), speed and time left."""
+    """A line with loss, last AUC (and whether patients leak into it), speed and time left."""
     from cxrloc.datasets.splits import LEAKS
 
     minutes, seconds = divmod(round(moment.seconds_left), 60)

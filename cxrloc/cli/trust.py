@@ -1,4 +1,4 @@
-"""`cxrloc trust`: tests of heatmaps."""
+"""`cxrloc trust`: tests heatmaps."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,7 +99,7 @@ def trust(
 
 
 def show_trust(result: Any, out: Path) -> None:
-    """Every number about the model's heatmaps, and how to read it."""
+    """Print every number about the model's heatmaps, and how to read each number."""
     run, screen = result.run, console()
     screen.print(
         f"{model_line(run)}Data: {run['data']['name']}; "

@@ -26,10 +26,10 @@ class Reader:
 
     Attributes:
         read: path -> records; raises `CxrlocError` that names file and row.
-        folder: names, with `*`, that tell a folder of this kind from all others.
-        files: names, with `*`, of annotation files that a folder may hold.
-        columns: of the heading that tell such a table from all others.
-        start: of a JSON file that tells it from all others.
+        folder: glob patterns; a folder with a file of such a name is of this kind.
+        files: glob patterns of annotation files that a folder may hold.
+        columns: a table whose heading has all of these columns is of this kind.
+        start: regular expression; a JSON file whose text begins so is of this kind.
         official_parts: (folder, records) -> the published part of each image id: "train",
             "validation" or "test".
     """
@@ -80,17 +80,18 @@ READERS: dict[str, Reader] = {
     ),
     "boxes": Reader(read_boxed_images),
 }
-"""Readers by the name of what they read; "boxes" takes what no other one recognises."""
+"""Readers by the name of the data set; "boxes" reads what no other reader recognises."""
 
 _HEAD = 8192  # bytes of a JSON file, more than its first keys take
 
 
 def read_dataset(path: Path) -> list[Record]:
-    """Records of whatever lies at a path: a published layout, or a file or folder of boxes.
+    """The records of the data set at a path: a published layout, or a file or folder of boxes.
 
-    A file is recognised by what is in it, a folder by the published name of its annotation file.
-    ChestX-ray14's own box list stands for its folder, so that its frame and patients are known;
-    a table of labels of MIMIC-CXR stands for its folder with those labels.
+    A file is recognised by its content, and a folder by the published name of its annotation file.
+    If the path is ChestX-ray14's own box list, its whole folder is read, because the folder tells
+    the image size and the patients. If it is a table of labels of MIMIC-CXR, its folder is read
+    with the labels of that table.
 
     Raises:
         CxrlocError: nothing is there, a folder holds several annotation files, or the reader
@@ -117,7 +118,7 @@ def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Rec
 
 
 def layout_of(path: Path) -> tuple[str, Path]:
-    """The reader of a path, a name of `READERS`, and what it is to read.
+    """The name of the reader in `READERS` for a path, and the path that this reader must read.
 
     Raises:
         CxrlocError: nothing is there, or a folder holds several annotation files.
@@ -145,7 +146,7 @@ def layout_of(path: Path) -> tuple[str, Path]:
 def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
     """The published part of each image id: "train", "validation" or "test".
 
-    ChestX-ray14 calls "train" what it publishes for training and validation together.
+    In ChestX-ray14, "train" is the published list for training and validation together.
 
     Raises:
         UsageError: the data set has no published split.
@@ -163,10 +164,11 @@ def official_parts_of(path: Path, records: list[Record]) -> dict[str, str]:
 
 
 def names_of_data_set(reader: str, records: Iterable[Record]) -> set[str]:
-    """Names of the data set whose patients these records are of.
+    """Name of the data set to which the patients of these records belong.
 
-    It is the reader's name; images of ChestX-ray14 have its patients under any reader: RSNA
-    Pneumonia by its published list, others by the names of their files.
+    This is usually the reader's name. Images of ChestX-ray14 belong to its patients whichever
+    reader read them: those of RSNA Pneumonia are identified by its published list, and others by
+    the names of their files.
     """
     if reader not in READERS:  # phantoms, which have names like those of ChestX-ray14
         return {reader}
@@ -178,9 +180,9 @@ def names_of_data_set(reader: str, records: Iterable[Record]) -> set[str]:
 
 
 def boxed_throughout(path: Path) -> bool:
-    """Whether experts looked at every image of a data set, so that one without a box shows nothing.
+    """Whether experts looked at every image, so that an image without a box has no finding.
 
-    Only ChestX-ray14 lists images that none of them saw: 880 of its 112,120 have boxes.
+    Only ChestX-ray14 lists images that no expert saw: 880 of its 112,120 images have boxes.
     """
     return _layout_of_folder(path) != "chestxray14" and not path.match("BBox_List*.csv")
 
@@ -205,7 +207,7 @@ def _layout_of_folder(folder: Path) -> str | None:
 
 
 def _layout_of_file(path: Path) -> str:
-    """The reader of a file, by its beginning; "boxes" where it is none of the published ones."""
+    """The name of a file's reader, found by the file's beginning; "boxes" if no layout matches."""
     if path.suffix.lower() == ".json":
         starts = {name: reader.start for name, reader in READERS.items() if reader.start}
         head = _head(path)

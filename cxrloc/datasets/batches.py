@@ -30,7 +30,7 @@ class ImageSet:
 
     Attributes:
         pixels: grey levels of all cached images (`image_cache.CachedImages`).
-        slots: where each image of the set is among them; a pair of views has two.
+        slots: index into `pixels` of each image of the set; a pair of views has two indices.
         labels: 1, 0, -1 (uncertain) or NaN (not mentioned).
         values: what the network reads beside each image; None: nothing.
     """
@@ -49,8 +49,8 @@ def label_matrix(
     Args:
         records: of the images.
         findings: one column each.
-        not_mentioned: what stands where a record says nothing: 0, or NaN for "unknown", which is
-            neither learned from nor scored.
+        not_mentioned: value where a record does not mention a finding: 0, or NaN for "unknown".
+            Unknown labels are neither used for training nor scored.
 
     >>> from cxrloc.types import Label
     >>> record = Record("a", "1", "a", None, labels={"Mass": Label.UNCERTAIN})
@@ -64,9 +64,9 @@ def label_matrix(
 def shuffled(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
 ) -> Iterator[list[int]]:
-    """Endless batches of indices, a new order each epoch.
+    """Endless batches of indices, in a new order each epoch.
 
-    Those that fill no whole batch at an epoch's end are left out of that epoch.
+    Indices at the end of an epoch that do not fill a whole batch are left out of that epoch.
 
     >>> batches = shuffled(np.zeros((4, 1), dtype=bool), batch_size=2, seed=0)
     >>> sorted(next(batches) + next(batches))
@@ -82,12 +82,13 @@ def shuffled(
 def half_normals(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
 ) -> Iterator[list[int]]:
-    """Endless batches of indices: each epoch all images with a finding and half of the others.
+    """Endless batches of indices: each epoch has all images with a finding, and half of the others.
 
-    Which half, and the order, are drawn anew each epoch. What fills no whole batch is left out.
+    The half and the order are drawn again each epoch. Images that do not fill a whole batch are
+    left out of that epoch.
 
     Raises:
-        CxrlocError: an epoch is less than a batch.
+        CxrlocError: an epoch has fewer images than one batch.
 
     >>> batches = half_normals(np.array([[True]] + 4 * [[False]]), batch_size=3, seed=0)
     >>> [0 in next(batches) for _ in range(3)]
@@ -118,9 +119,10 @@ SAMPLERS: dict[str, Sampler] = {
     "stratified": stratified,
     "single_label": single_label,
 }
-"""Orders by name: (positive labels, batch size, seed, first step) -> endless batches of indices.
+"""Samplers by name: (positive labels, batch size, seed, first step) -> endless batches of indices.
 
-The indices of a step depend on nothing but the arguments, whatever the first step is.
+The indices of a step depend only on the labels, the batch size and the seed, not on the first
+step, so a training run that is resumed at any step sees the same batches.
 """
 
 
@@ -141,7 +143,7 @@ def _by_epoch(
 
 
 Policy = Callable[[Float[Tensor, "image finding"], torch.Generator], Float[Tensor, "image finding"]]
-"""What uncertain labels teach: (labels, generator) -> labels (`training.uncertainty.POLICIES`)."""
+"""Replaces uncertain labels: (labels, generator) -> labels (`training.uncertainty.POLICIES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +153,11 @@ class Feeding:
     Attributes:
         preprocessing: mean and standard deviation per channel.
         augmentation: random changes.
-        policy: what uncertain labels teach.
+        policy: replaces uncertain labels by the labels to train on.
         device: where the tensors go.
-        passes: forward passes that share a step's images.
-        share: of each pass, this process's (rank, number of processes).
-        seed: of every draw; those of a step depend on it and on the step alone.
+        passes: number of forward passes over which a step's images are divided.
+        share: (rank of this process, number of processes) that share each pass.
+        seed: of every draw; the draws of a step depend on the seed and the step alone.
     """
 
     preprocessing: Preprocessing
@@ -170,13 +172,14 @@ class Feeding:
 def training_step(
     images: ImageSet, rows: Sequence[int], step: int, feeding: Feeding
 ) -> list[Batch]:
-    """The forward passes of one step: this process's share of each.
+    """The batches of one step, one for each forward pass, with this process's share of the images.
 
-    The images of a pass, their changes and their labels are the same however many processes
-    share it.
+    The images of a pass, their augmentation and their labels do not depend on the number of
+    processes that share the pass.
     """
     chosen = np.asarray(rows)
-    # A key of its own: the order of an epoch begins at [seed, epoch].
+    # The spawn key keeps this generator independent of the one that orders an epoch, which is
+    # seeded by [seed, epoch].
     rng = np.random.default_rng(np.random.SeedSequence(feeding.seed, spawn_key=(step,)))
     draws = rng.random((len(chosen), DRAWS))
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
@@ -194,7 +197,7 @@ def training_step(
         own = np.arange(start, start + size)[first::processes]
         inputs, own_labels = changed(own), labels[own].to(feeding.device)
         if feeding.augmentation.cutmix:
-            # Everyone's partner is the image before, in the same pass.
+            # The CutMix partner of each image is the image before it in the same pass.
             partners = start + (own - start - 1) % size
             cut = cut_out(cuts[own], feeding.augmentation.cutmix, inputs.shape[-1])
             shares = cut[:, None].to(inputs)
@@ -209,7 +212,7 @@ def training_step(
 def evaluation_inputs(
     images: ImageSet, rows: Integer[np.ndarray, " image"], feeding: Feeding
 ) -> tuple[Tensor, ...]:
-    """Some images as the network takes them, unchanged but for the centre crop of larger ones."""
+    """The network's inputs for some images: larger ones are centre-cropped, none is augmented."""
     grey = centre_crop(grey_levels(images, rows, feeding.device), feeding.preprocessing.size)
     return network_inputs(images, rows, grey, feeding)
 
@@ -230,13 +233,14 @@ def network_inputs(
 def grey_levels(
     images: ImageSet, rows: Integer[np.ndarray, " image"], device: torch.device
 ) -> Float[Tensor, "image view row col"]:
-    """Some images of a set, in [0, 1].
+    """Grey levels of some images of a set, in [0, 1].
 
-    They are sent as they are stored, in 8 or 16 bits, and become floats on the device.
+    The stored values, of 8 or 16 bits, are sent to the device and become floats there, because
+    they are smaller to copy.
     """
     stored = images.pixels[images.slots[rows]]
     sent = torch.from_numpy(stored)
     if device.type == "cuda":
-        # From pinned memory the copy runs beside the computing of the step before.
+        # A copy from pinned memory can run while the GPU still computes the previous step.
         sent = sent.pin_memory().to(device, non_blocking=True)
     return sent.to(device).float() / np.iinfo(stored.dtype).max

@@ -1,7 +1,7 @@
 """Truth in folders with one file per image: YOLO text, LabelMe JSON, and masks as PNG.
 
-Each function gives the annotations of each image by the name that the folder has for it, in pixels,
-and the size of the image that they were drawn on.
+Each function returns the annotations by image, under the name that the folder uses for the image.
+They are in pixels, with the size of the image on which they were drawn.
 """
 
 import re
@@ -22,7 +22,7 @@ from cxrloc.images.size import image_size
 from cxrloc.types import Annotation, CxrlocError
 
 NAMES_FILES = ("classes.txt", "obj.names", "names.txt", "data.yaml", "dataset.yaml")
-"""Files that list YOLO's classes, a line each or as `names:` of its YAML."""
+"""Files that list the classes of YOLO: one class per line, or under `names:` in YAML."""
 
 
 class Drawn(NamedTuple):
@@ -42,7 +42,8 @@ def read_yolo(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
         files: the images by id; their sizes turn shares into pixels.
 
     Raises:
-        CxrlocError: there are no names, a line breaks the rule, or an image with boxes is missing.
+        CxrlocError: no file lists the names of the classes, a line is not a box of this form, or
+            an image with boxes is missing.
     """
     names = _yolo_names(folder)
     drawn = {}
@@ -82,7 +83,7 @@ def read_labelme(folder: Path) -> dict[str, Drawn]:
     """LabelMe JSON: a file per image with `shapes` (rectangles and polygons) and `imagePath`.
 
     Raises:
-        CxrlocError: a file is none of LabelMe, or a shape has no area.
+        CxrlocError: a file is not of LabelMe's format, or a shape has no area.
     """
     drawn = {}
     for path in _files(folder, ".json"):
@@ -112,16 +113,17 @@ def read_mask_folder(
 ) -> dict[str, Drawn]:
     """Masks: one PNG per image and finding, `finding/image.png` or `image_finding.png`.
 
-    Every pixel above 0 is inside. A mask without such a pixel says that the finding is absent.
+    Every pixel above 0 belongs to the finding. A mask without such a pixel says that the finding
+    is absent.
 
     Args:
         folder: of the masks.
-        image_ids: of the images, which tell the two parts of a name.
-        declared: spellings of findings of one's own.
+        image_ids: of the images; with them a file name is divided into image and finding.
+        declared: findings beside the known ones, by spelling.
 
     Raises:
-        CxrlocError: a name has not the two parts, two masks of an image differ in size, or a file
-            cannot be read.
+        CxrlocError: a name does not hold an image and a finding, two masks of an image differ in
+            size, or a file cannot be read.
     """
     known, own = sorted(image_ids, key=len, reverse=True), list(declared)
     drawn: dict[str, Drawn] = {}
@@ -140,7 +142,7 @@ def read_mask_folder(
 
 
 def _named(path: Path, folder: Path, image_ids: list[str]) -> tuple[str, str]:
-    """Image and finding of a mask by its name; the longest image id that fits."""
+    """Image and finding in the name of a mask; of several image ids that fit, the longest."""
     if path.parent != folder:
         return checked_id(str(path), path.stem), path.parent.name
     for image_id in image_ids:
@@ -191,7 +193,7 @@ def _yolo_names(folder: Path) -> list[str]:
 
 
 def _names_of_yaml(path: Path, lines: list[str]) -> list[str]:
-    """`names: [a, b]`, or `names:` with lines `- a` or `0: a` below, as YOLO's tools write it."""
+    """The classes in YOLO's YAML: `names: [a, b]`, or `names:` above lines `- a` or `0: a`."""
     start = next((i for i, line in enumerate(lines) if line.startswith("names:")), None)
     if start is None:
         raise CxrlocError(f"{path}: it has no names:")

@@ -1,6 +1,7 @@
 """Finds the patients for whom an expert drew a box in ChestX-ray14, so that none is trained on.
 
-Their boxes are kept for scoring. Other data sets have images of the same patients.
+The boxes of these patients are kept for scoring. Other data sets contain images of the same
+patients, so these data sets are checked too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,16 +18,17 @@ NIH = "ChestX-ray14"
 """The data set whose boxes are kept for scoring."""
 
 RENAMED = ("siim_pneumothorax", "chestx_det")
-"""Readers of its images under other names, of which no list says which image is which."""
+"""Readers of data sets that renamed images of ChestX-ray14 and published no list of the names."""
 
 
 class Boxed(NamedTuple):
-    """The patients not to train on, and what cannot be known of them.
+    """The patients not to train on, and the data sets whose boxed patients cannot be identified.
 
     Attributes:
         patients: those among the records for whom an expert drew a box in ChestX-ray14.
-        may_have_seen: as in `ModelCard`: ChestX-ray14, where its images have lost their names.
-        warnings: that, in words.
+        may_have_seen: as in `ModelCard`: ChestX-ray14 if the data set renamed its images, else
+            empty.
+        warnings: the same fact as sentences.
     """
 
     patients: frozenset[str] = frozenset()
@@ -37,18 +39,19 @@ class Boxed(NamedTuple):
 def boxed_patients(reader: str, path: Path, records: Iterable[Record]) -> Boxed:
     """The patients among the records of a data set who must not be trained on.
 
-    Images of ChestX-ray14 are also those of RSNA Pneumonia, whose published list says which is
-    which, and any that are named as they are there. SIIM-ACR Pneumothorax and ChestX-Det took
-    theirs from there too, and nothing published says which: training goes on, and every score of
-    the model on ChestX-ray14 will be flagged.
+    Images of ChestX-ray14 are found in other data sets too. RSNA Pneumonia publishes a list that
+    maps its images to those of ChestX-ray14. Other images are recognised if their names are those
+    of ChestX-ray14. SIIM-ACR Pneumothorax and ChestX-Det also took their images from ChestX-ray14,
+    but no published list maps them: training goes on, and every score of the model on ChestX-ray14
+    will be flagged.
 
     Args:
         reader: a name of `datasets.READERS`.
         path: what it read: a folder, or a file in one.
-        records: what it gave, with `named_patients`.
+        records: the records that it read, after `named_patients`.
 
     Raises:
-        CxrlocError: a file that says whom not to train on is missing.
+        CxrlocError: a file that is needed to identify these patients is missing.
     """
     if reader in RENAMED:
         said = (
@@ -74,7 +77,7 @@ def boxed_patients(reader: str, path: Path, records: Iterable[Record]) -> Boxed:
 
 
 def named_patients(records: Iterable[Record]) -> list[Record]:
-    """The records; where a list knew no patients, those that names of ChestX-ray14 say.
+    """The records, with missing patients taken from image names in the style of ChestX-ray14.
 
     >>> record = Record("00000013_005", "00000013_005", "00000013_005", None)
     >>> named_patients([record])[0].patient_id
@@ -89,7 +92,7 @@ def named_patients(records: Iterable[Record]) -> list[Record]:
 
 
 def refuse_boxed(records: Iterable[Record], boxed: Iterable[str]) -> None:
-    """Raise where somebody with an expert's box would be trained on.
+    """Raise an error if a patient with an expert's box is among the training records.
 
     Raises:
         CxrlocError: names a patient.

@@ -1,8 +1,8 @@
 """Boxes of experts and of other tools from files: CSV, COCO JSON, Pascal VOC XML.
 
 Whatever the file's convention, a box becomes half-open, x right and y down, in pixels of the image
-that it was drawn on. Nothing is cut off when it is read: `records.annotations_in_image` takes
-boxes to a copy of another size and cuts them there.
+on which it was drawn. A box that reaches beyond its image is not cut when it is read:
+`records.annotations_in_image` moves boxes to a copy of another size and cuts them to that copy.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ _OTHER_NAMES = {
     "patient": ("patientid",),
     "score": ("confidence", "probability"),
 }
-"""Columns and what published files and other tools call them, letters and digits in lower case.
+"""Columns, and their names in published files and other tools (lower-case letters and digits).
 
 The first cells of ChestX-ray14's own heading are `Image Index,Finding Label,Bbox [x,y,w,h]`.
 """
@@ -45,9 +45,9 @@ The first cells of ChestX-ray14's own heading are `Image Index,Finding Label,Bbo
 
 @dataclass(frozen=True, slots=True)
 class BoxRow:
-    """One row of a CSV of boxes; an optional cell that is not there is None.
+    """One row of a CSV of boxes; an optional cell that is missing is None.
 
-    `where` names file and row.
+    `where` is the file and the row, for error messages.
     """
 
     image_id: str
@@ -68,18 +68,18 @@ def read_boxed_images(path: Path) -> list[Record]:
     """One record per image of a box file; image files are looked for beside it.
 
     - CSV with columns image, finding and either x_min, y_min, x_max, y_max (half-open) or x, y,
-      width, height; a column patient is used where present, others are ignored. Both headers of
-      ChestX-ray14's `BBox_List_2017.csv` are understood.
+      width, height; a column patient is used if present, and other columns are ignored. Both
+      headers of ChestX-ray14's `BBox_List_2017.csv` are understood.
     - COCO JSON: `bbox` is x, y, width, height; images without a box are kept.
     - A folder of Pascal VOC XML: corners are pixels counted from 1 and belong to the box, so
       x_min = xmin - 1 and x_max = xmax (the rule of the VOC devkit). An image may have several
       files, one per instance (Wang et al. 2017, section 2.4).
 
-    A record's findings with a box are positive, others are not mentioned. Where no file names
-    patients, each image counts as a patient of its own.
+    Findings with a box are positive in the record, and other findings are not mentioned. If no file
+    names patients, each image counts as a patient of its own.
 
     Raises:
-        CxrlocError: the file is not of these formats, or an entry breaks its rules.
+        CxrlocError: the file is not of these formats, or an entry breaks the rules of its format.
     """
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
@@ -96,8 +96,8 @@ def read_boxed_images(path: Path) -> list[Record]:
 def read_detections(path: Path) -> list[Detection]:
     """Boxes of any tool from a CSV: image, finding, x_min, y_min, x_max, y_max[, score].
 
-    Coordinates are half-open pixels of the image file. A column threshold is kept where present;
-    a missing score stays missing, since boxes without one have no order.
+    Coordinates are half-open pixels of the image file. A column threshold is kept if present. A
+    missing score stays missing, because boxes without a score cannot be ranked.
 
     Raises:
         CxrlocError: a column is missing, or a row is not a box.
@@ -118,8 +118,8 @@ def read_box_rows(path: Path) -> list[BoxRow]:
     """The rows of a CSV of boxes, blank lines left out.
 
     Raises:
-        CxrlocError: the file has not the columns (named), a row (named) is not a box, or all
-            coordinates are at most 1: they are shares of the image, not pixels.
+        CxrlocError: a column (named) is missing, a row (named) is not a box, or all coordinates
+            are at most 1, so they are shares of the image and not pixels.
     """
     rows = table_rows(path)
     _, header = next(rows, (1, []))
@@ -135,10 +135,12 @@ def read_box_rows(path: Path) -> list[BoxRow]:
 
 
 def refuse_shares(boxes: Sequence[BoxRow] | Sequence[Annotation]) -> None:
-    """Raise where no box reaches beyond the first pixel: its coordinates are shares of the image.
+    """Raise an error if no box reaches beyond the first pixel.
+
+    Such coordinates are shares of the image and not pixels.
 
     Raises:
-        CxrlocError: names the first of them, and says what to do.
+        CxrlocError: names the first box, and says what to do.
     """
     if boxes and all(max(each.box.x_max, each.box.y_max) <= 1 for each in boxes):
         raise CxrlocError(
@@ -148,10 +150,10 @@ def refuse_shares(boxes: Sequence[BoxRow] | Sequence[Annotation]) -> None:
 
 
 def _columns(header: Sequence[str]) -> list[str]:
-    """The heading in the names used here.
+    """The heading of a table, with each column under the name that this module uses.
 
-    The published heading writes "Bbox [x,y,w,h]" without quotes, hence as four cells; copies saved
-    by other programs quote it.
+    The published heading writes "Bbox [x,y,w,h]" without quotes, so it is read as four cells;
+    copies that other programs saved have it in quotes, as one cell.
     """
     cells = [part.strip() for cell in header for part in re.split(r",(?=[ywh]\b)", cell)]
     keys = [re.sub(r"[\W_]+", "", cell).lower() for cell in cells]

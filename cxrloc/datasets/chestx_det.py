@@ -12,16 +12,16 @@ from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Record
 
 FRAME = (1024, 1024)
-"""Rows and columns of the images, which are ChestX-ray14's."""
+"""Rows and columns of the images, which come from ChestX-ray14."""
 
 
 def read_chestx_det(path: Path) -> list[Record]:
-    """One record per image of `ChestX_Det_train.json` or `_test.json`, those without box included.
+    """One record per image of `ChestX_Det_train.json` or `_test.json`, images without box included.
 
-    Entries have `file_name`, `syms` (a finding each), `boxes` (x1, y1, x2, y2 each) and, in
-    ChestX-Det, `polygons` (a ring of [x, y] each). Entries of one file name are of one image. File
-    names are not ChestX-ray14's, or not all,
-    so patients are not known: each image counts as one. Images are looked for below the file's
+    Entries have `file_name`, `syms` (a list of findings), `boxes` (x1, y1, x2, y2 of each finding)
+    and, in ChestX-Det, `polygons` (a ring of [x, y] for each finding). Entries with the same file
+    name belong to one image. Not all file names are those of ChestX-ray14, so patients are not
+    known, and each image counts as a patient of its own. Images are looked for below the file's
     folder, in `train*` and `test*`.
 
     Raises:

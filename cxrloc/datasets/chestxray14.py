@@ -18,11 +18,11 @@ from cxrloc.findings import CHESTXRAY14
 from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
 
 FRAME = (1024, 1024)
-"""Rows and columns of the published images, in whose pixels the boxes are; the size before that
-resize (`OriginalImage[Width,Height]`) plays no part."""
+"""Rows and columns of the published images; boxes are in their pixels. The size of the original
+images before they were resized (`OriginalImage[Width,Height]`) is not used."""
 
 OLDEST_YEARS = 120
-"""Ages above are typos (the first edition goes to 414) and become unknown."""
+"""Ages above this are typing errors (the first edition has ages up to 414) and become unknown."""
 
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "D": 1 / 365.25}
 COLUMNS = (
@@ -42,19 +42,19 @@ UNLABELLED = "its cell of labels is blank: nothing is known of its findings"
 
 
 def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Record]:
-    """One record per image of the label file, then those that only the box list names.
+    """One record per image of the label file, then one per image that only the box list names.
 
-    An image that is not on this disk has no path. Of two label files the later edition is read.
-    Findings of the vocabulary that an image is not labelled with are negative. Where the label
-    file leaves the patient blank, and without a label file, the patient is the number that the
-    file name begins with.
+    An image that is not on this disk has no path. If there are two label files, the later edition
+    is read. A finding of the vocabulary is negative if the image's labels do not name it. If the
+    label file leaves the patient blank, or if there is no label file, the patient is the number at
+    the start of the file name.
 
     Args:
         folder: of the published files.
         declared: findings that a label may name beside the known ones.
 
     Raises:
-        CxrlocError: neither list is there, or a row (named) breaks its rule.
+        CxrlocError: there is neither a label file nor a box list, or a row (named) is not valid.
     """
     entries = sorted(folder.glob("Data_Entry_2017*.csv"))
     box_lists = sorted(folder.glob("BBox_List*.csv"))
@@ -98,7 +98,7 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
 
 
 def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
-    """The part of each image by the official lists: "train" (of train_val) or "test".
+    """The part of each image in the official lists: "train" (the list train_val) or "test".
 
     Raises:
         CxrlocError: as `official_split`.
@@ -119,7 +119,7 @@ def _read_entries(
     ages: dict[str, float | None] = {}
     records: dict[str, Record] = {}
     table = read_table(path, COLUMNS, hint=hint)
-    # Column by column: a dictionary for each of 112,120 rows would double the time.
+    # Cells are read column by column: a dictionary for each of 112,120 rows would double the time.
     start = f"{path}, row "
     columns = [table.columns[name] for name in COLUMNS]
     for number, name, text, patient, age, sex, view in zip(table.numbers, *columns, strict=True):
@@ -156,12 +156,12 @@ def _read_entries(
 
 
 def _warned(record: Record, said: str) -> Record:
-    """The record with one more warning, once."""
+    """The record with this warning added, unless it has the warning already."""
     return replace(record, warnings=tuple(dict.fromkeys((*record.warnings, said))))
 
 
 def _labels(where: str, text: str, declared: Collection[str]) -> tuple[Mapping[str, Label], bool]:
-    """Labels of a cell ("Effusion|Mass"), and whether it says anything.
+    """Labels of a cell ("Effusion|Mass"), and whether the cell is not blank.
 
     Images with equal cells share the mapping.
     """
@@ -172,10 +172,10 @@ def _labels(where: str, text: str, declared: Collection[str]) -> tuple[Mapping[s
 
 
 def _patient(where: str, patient: str, image_id: str) -> str:
-    """The patient as the cell has it; numbers as ChestX-ray14 writes them, from "1.0" or "0001".
+    """The patient of a cell; a number such as "1.0" or "0001" becomes "1", as in ChestX-ray14.
 
     Raises:
-        CxrlocError: the cell is blank and the file name tells no patient.
+        CxrlocError: the cell is blank and the file name contains no patient number.
     """
     if patient and image_id[8:9] == "_" and patient == image_id[:8].lstrip("0"):
         return patient  # nearly all rows
@@ -192,7 +192,7 @@ def _patient(where: str, patient: str, image_id: str) -> str:
 
 
 def _age_years(text: str, where: str) -> float | None:
-    """Years from "58" (later edition) or "058Y", "011M", "003D" (first edition)."""
+    """Age in years, from "58" (later edition) or "058Y", "011M", "003D" (first edition)."""
     if not text:
         return None
     number, unit = text, "Y"

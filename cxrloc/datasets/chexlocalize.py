@@ -28,7 +28,7 @@ _KIND = "one of CheXlocalize's JSON files"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A claim: where a reader would point for this finding, in pixels of the original image."""
+    """The point that a reader would mark for a finding, in pixels of the original image."""
 
     image_id: str
     finding: str
@@ -39,9 +39,9 @@ class Point:
 def read_chexlocalize(path: Path) -> list[Record]:
     """One record per image of a file of polygons or of masks.
 
-    All polygons of a finding are one annotation, as are all parts of a mask, with one box around
-    them. Images are looked for as CheXpert lays them out (`patient64541/study1/...`), beside the
-    file or up to two folders below it.
+    All polygons of a finding form one annotation with one box around them, and so do all parts of a
+    mask. Images are looked for in CheXpert's layout (`patient64541/study1/...`), beside the file or
+    up to two folders below it.
 
     Raises:
         CxrlocError: not such a JSON file, or an entry (named) breaks its rules.
@@ -90,7 +90,7 @@ def _record(path: Path, image_id: str, entry: dict[str, Any]) -> Record:
 
 
 def _annotation(where: str, image_id: str, name: str, shape: Any) -> Annotation | None:
-    """Truth out of rings, or out of a mask; None where nothing was drawn."""
+    """The annotation that is given by rings or by a mask; None if nothing was drawn."""
     finding = standard_finding(name)
     if isinstance(shape, dict):
         rows, columns = checked_frame(where, *shape["size"])
@@ -109,7 +109,7 @@ def _annotation(where: str, image_id: str, name: str, shape: Any) -> Annotation 
 
 
 def _image(folder: Path, image_id: str) -> Path | None:
-    """`patient1_study2_view1_frontal` lies in `patient1/study2/view1_frontal.jpg`."""
+    """Path of an image: `patient1_study2_view1_frontal` -> patient1/study2/view1_frontal.jpg."""
     name = escape(f"{image_id.replace('_', '/', 2)}.jpg")
     return next(
         (found for above in ("", "*/", "*/*/") for found in folder.glob(above + name)), None

@@ -1,8 +1,9 @@
 """CheXpert (Irvin et al. 2019) in its published layout: `train.csv`, `valid.csv`, `test*.csv`.
 
-The column Path says all there is of patient and study:
-`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`. `image_folders` says where
-images are looked for. The tables of MIMIC-CXR have the same columns of observations.
+Patient and study are named only in the column Path:
+`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`. `image_folders` lists the
+folders in which images are looked for. The tables of MIMIC-CXR have the same columns of
+observations.
 """
 
 import re
@@ -17,7 +18,7 @@ from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
 COLUMNS = ("Path", *CHEXPERT14)
-"""Columns of every table; Sex, Age, Frontal/Lateral and AP/PA are not in that of the test set."""
+"""Columns of every table; the test set's has no Sex, Age, Frontal/Lateral and AP/PA."""
 
 _MORE_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 
@@ -32,16 +33,16 @@ _SEXES = {"Male": Sex.MALE, "Female": Sex.FEMALE}
 def read_chexpert(path: Path) -> list[Record]:
     """One record per image of one table, or of all tables of a folder.
 
-    Labels are CheXpert's 14 observations, blank cells absent; `Pleural Effusion` is Effusion, as
-    in all data sets. An image is named as CheXlocalize names it
-    (`patient00001_study1_view1_frontal`), a study `patient00001_study1`. `Open:` age 0, which a
-    few rows have, is unknown: all are adults.
+    Labels are CheXpert's 14 observations; a blank cell gives no label. `Pleural Effusion` is called
+    Effusion, as in all data sets. An image has the name that CheXlocalize gives it
+    (`patient00001_study1_view1_frontal`), and a study is named `patient00001_study1`. `Open:` age
+    0, which a few rows have, is unknown: all are adults.
 
     Args:
         path: the folder that holds the tables, or one table.
 
     Raises:
-        CxrlocError: there is no table, or a row (named) breaks its rule.
+        CxrlocError: there is no table, or a row (named) is not valid.
     """
     tables = [path] if path.is_file() else list(_tables(path).values())
     return [record for table in tables for record in _records(table)]
@@ -53,11 +54,11 @@ def observation_labels(where: str, cells: Mapping[str, str]) -> dict[str, Label]
     Findings are named as in all data sets: `Pleural Effusion` is Effusion.
 
     Args:
-        where: the row stands, for messages.
-        cells: by the names of `CHEXPERT14`; other columns play no part.
+        where: the file and the row, for error messages.
+        cells: by the names of `CHEXPERT14`; other columns are ignored.
 
     Raises:
-        CxrlocError: another value.
+        CxrlocError: a cell has another value.
 
     >>> observation_labels("row 2", {"Edema": "1.0", "Fracture": "-1", "Pneumonia": ""})
     {'Edema': <Label.POSITIVE: 1>, 'Fracture': <Label.UNCERTAIN: -1>}
@@ -78,7 +79,7 @@ def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
     An image that no table lists is left out.
 
     Raises:
-        CxrlocError: there is no table, or a path in it names no patient and study.
+        CxrlocError: there is no table, or a path in it does not name a patient and a study.
     """
     parts = {
         _names(where, cells["Path"])["image_id"]: part
@@ -98,10 +99,11 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 
 def image_folders(folder: Path) -> list[Path]:
-    """Folders of patients, of a folder of tables.
+    """The folders that contain folders of patients, given the folder of the tables.
 
-    The release's own folder may hold the tables, lie beside them, be doubled, or be divided:
-    "CheXpert-v1.0 batch 2 (train 1)". Patients lie in it or in its `train`, `valid` and `test`.
+    The release's own folder may hold the tables or lie beside them. It may be nested in a folder of
+    the same name, or divided into several: "CheXpert-v1.0 batch 2 (train 1)". The folders of
+    patients lie in it or in its `train`, `valid` and `test`.
     """
     releases = [folder]
     for above in (folder, folder.parent):
@@ -163,9 +165,9 @@ def _names(where: str, path: str) -> dict[str, str]:
 
 
 def _view(cells: Mapping[str, str], image_id: str) -> View | None:
-    """AP/PA of a frontal image; FRONTAL where the table has no such column, as that of the test.
+    """PA, AP or lateral; FRONTAL if the table has no column AP/PA, as in the test set.
 
-    A few frontal rows say LL or RL: their view is unknown.
+    A few frontal rows have LL or RL in this column: their view is unknown.
     """
     kind = cells.get("Frontal/Lateral") or image_id.rsplit("_", 1)[-1]
     if kind.capitalize() == "Lateral":
@@ -178,6 +180,6 @@ def _view(cells: Mapping[str, str], image_id: str) -> View | None:
 
 
 def _file(places: Sequence[Path], path: str) -> Path | None:
-    """The image in the first folder of patients that has it."""
+    """The path of an image in the first of the folders that has it."""
     tail = "/".join(path.replace("\\", "/").split("/")[-3:])
     return next((place / tail for place in places if (place / tail).is_file()), None)

@@ -13,14 +13,14 @@ from cxrloc.types import Annotation, CxrlocError, Record
 
 
 def read_coco(path: Path) -> list[Record]:
-    """One record per image of a COCO file, those without a box included.
+    """One record per image of a COCO file, images without a box included.
 
-    A region with `iscrowd` stands for several findings that were not drawn one by one: it is an
+    A region with `iscrowd` covers several findings that were not drawn one by one, so it becomes an
     ignored region of the record.
 
     Raises:
-        CxrlocError: not JSON, a field is missing, an id is there twice or names nothing, or a box
-            has no area.
+        CxrlocError: not JSON, a field is missing, an id occurs twice or refers to no entry, or a
+            box has no area.
     """
     content = read_json(path)
     with unlike(path, "COCO JSON (images, categories, and annotations with bbox)"):
@@ -57,7 +57,7 @@ def read_coco(path: Path) -> list[Record]:
 def _by_id(
     path: Path, kind: str, entries: Sequence[Mapping[str, Any]], key: str, name: Any
 ) -> dict[int | str, str]:
-    """What each entry is called, by its id, which is there once."""
+    """The name of each entry by its id; an id that occurs twice is an error."""
     found: dict[int | str, str] = {}
     for entry in entries:
         if entry["id"] in found:
@@ -69,7 +69,7 @@ def _by_id(
 
 
 def _frame(path: Path, entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Rows and columns; None where the file leaves them out or writes 0."""
+    """Rows and columns of an image; None if the file leaves them out or writes 0."""
     if not entry.get("height") or not entry.get("width"):
         return None
     return checked_frame(f"{path}, image {entry['file_name']}", entry["height"], entry["width"])

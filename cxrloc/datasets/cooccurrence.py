@@ -14,7 +14,7 @@ class Cooccurrence:
     """Images per finding and per pair of findings.
 
     Attributes:
-        findings: in the order of all axes.
+        findings: their order is that of all axes.
         together: images positive for both findings; on the diagonal, images positive for one.
         overlap: images of each finding that are positive for at least one other.
         images: images counted.
@@ -29,11 +29,11 @@ class Cooccurrence:
 
 
 def cooccurrence(records: Iterable[Record], findings: Sequence[str]) -> Cooccurrence:
-    """Count positive labels of images, each alone and in pairs.
+    """Numbers of images that are positive for each finding and for each pair of findings.
 
     Source: Wang et al. 2017, tables 1 and 16 (`#` is the diagonal of `together`, `Ov.` is
-    `overlap`) and figure 2 (its chords are the other cells). An uncertain or absent label is not
-    positive.
+    `overlap`) and figure 2 (its chords are the cells outside the diagonal). An uncertain or absent
+    label does not count as positive.
 
     >>> said = ({"Mass": Label.POSITIVE, "Nodule": Label.POSITIVE}, {"Mass": Label.POSITIVE}, {})
     >>> chests = [Record(str(i), "p", "s", None, labels=each) for i, each in enumerate(said)]

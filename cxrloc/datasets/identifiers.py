@@ -1,4 +1,4 @@
-"""Names of images and patients: which are allowed, and which mean the same."""
+"""Names of images and patients: which names are allowed, and which mean the same patient."""
 
 import re
 from collections.abc import Iterable
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from cxrloc.types import CxrlocError
 
 CHESTXRAY14_NAME = re.compile(r"\d{8}_\d{3}")
-"""How images of ChestX-ray14 are named: patient, underscore, number of the visit."""
+"""Names of images of ChestX-ray14: patient, underscore, number of the visit."""
 
 IMAGE_NAMES = {"ChestX-ray14": CHESTXRAY14_NAME}
-"""How the images of a data set are named, by the data set's name."""
+"""The pattern of image names in a data set, by the data set's name."""
 
 _LONGEST = 200  # bytes of an id; outputs add suffixes, and file systems allow 255
 _NUMBER = re.compile(r"(?:patient|subject|p|s)?[\s_-]*0*(\d+)(?:[.,]0+)?")
@@ -17,10 +17,10 @@ _POWER = re.compile(r"\d(?:\.\d+)?e\+\d{1,2}")
 
 
 def checked_id(where: str, name: str) -> str:
-    r"""The name, which can be that of a file of results.
+    r"""The name itself, once it is checked that a file of results can have this name.
 
     Raises:
-        CxrlocError: it is empty, longer than 200 bytes, has a slash, a backslash or a control
+        CxrlocError: the name is empty or longer than 200 bytes, has a slash, backslash or control
             character, or is "." or "..".
 
     >>> checked_id("row 2", "1.2.840.113619")
@@ -36,9 +36,9 @@ def checked_id(where: str, name: str) -> str:
 
 
 def patient_key(patient_id: str) -> str:
-    """What equal patients share however a table writes them: for comparing and joining only.
+    """A patient's id without differences of spelling, only for comparing and joining tables.
 
-    Numbers lose their zeros in front, the `.0` that pandas appends, and the prefixes `p`, `s`,
+    Numbers lose their leading zeros, the `.0` that pandas appends, and the prefixes `p`, `s`,
     `subject` and `patient`. Other ids lose outer blanks.
 
     >>> [patient_key(text) for text in ("1", "1.0", "00000001", "1 ", "patient1", "p1", "A1")]
@@ -53,7 +53,7 @@ def patient_key(patient_id: str) -> str:
 
 
 def patient_in(image_id: str) -> str | None:
-    """The number before the underscore, as ChestX-ray14's `Patient ID` writes it; None without one.
+    """The patient in an image name of ChestX-ray14, written as in its column `Patient ID`, or None.
 
     >>> patient_in("00000013_005")
     '13'
@@ -63,9 +63,10 @@ def patient_in(image_id: str) -> str | None:
 
 
 def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
-    """Whether an image is, by its name, of a data set that a model may have been trained on.
+    """Whether an image's name shows that a model may have been trained on the image.
 
-    For published weights whose list of training images is lost.
+    This is needed for published weights whose list of training images is lost. Only the data sets
+    (`data_sets`) from which these images may have come are known.
 
     >>> may_be_seen("00000013_005", ["ChestX-ray14"]), may_be_seen("view1", ["ChestX-ray14"])
     (True, False)
@@ -75,7 +76,7 @@ def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
 
 
 def refuse_equal_patients(where: str, patient_ids: Iterable[str]) -> None:
-    """Raise where two ids of one table are written differently and mean the same patient.
+    """Raise an error if two ids of one table are written differently and mean the same patient.
 
     Raises:
         CxrlocError: names the two.

@@ -1,7 +1,7 @@
 """Images decoded and resized once: a memory-mapped file of grey levels at the network's size.
 
-The cache keeps its own crash safety, and not lmdb's: training reads one array that is mapped into
-memory as a whole, which a store of keys and values does not offer.
+The cache has its own protection against crashes instead of using lmdb: training reads one array
+that is mapped into memory as a whole, which a key-value store such as lmdb does not offer.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ class ImagesToDecode:
     decoded lazily.
 
     Attributes:
-        images: bytes or reasons, in turn.
-        count: how many they are.
-        bytes_needed: on the disk, for all of them.
+        images: the bytes of each image, or the reason why it could not be read.
+        count: number of images.
+        bytes_needed: on the disk, for all images.
         folder: of the cache.
     """
 
@@ -63,8 +63,8 @@ class Source(NamedTuple):
     """An image to cache.
 
     Attributes:
-        key: changes whenever the pixels would.
-        read: reads it; a function that can be sent to another process.
+        key: a text that changes whenever the pixels may have changed.
+        read: function that reads the image; it can be pickled, to be sent to another process.
     """
 
     key: str
@@ -77,9 +77,9 @@ class CachedImages:
 
     Attributes:
         pixels: grey levels of the whole file, 0 to 255 or to 65,535, memory-mapped.
-        slots: of each source, its place in `pixels`; -1 where it could not be read.
-        failures: why not, by position among the sources.
-        folder: where they are kept.
+        slots: index into `pixels` of each source; -1 if the source could not be read.
+        failures: reasons why sources could not be read, by position among the sources.
+        folder: of the cache, where the files `pixels` and `index` lie.
     """
 
     pixels: Shaped[np.ndarray, "slot row col"]
@@ -95,13 +95,13 @@ def images_sha256(
 ) -> str:
     """A hash over labels and pixels, in the order of `slots`.
 
-    Reading the pixels of a large data set takes minutes, so the hash is kept in the cache, by
-    labels and by the keys of the images' files: it is computed once, not at every start of every
-    process.
+    Reading the pixels of a large data set takes minutes. The hash is therefore kept in the cache,
+    in a file named by the labels and the keys of the images, so that it is computed only once and
+    not at every start of every process.
 
     Args:
         images: of the cache.
-        slots: which of them, in order.
+        slots: of the images to hash, in order.
         labels: of these images.
     """
     index = np.fromfile(images.folder / "index", dtype=f"S{_KEY}") if slots.size else np.empty(0)
@@ -118,7 +118,7 @@ def images_sha256(
 
 
 def file_key(path: Path) -> str:
-    """What tells one state of a file from another: place, size and time of the last change.
+    """A text that changes with a file: its path, its size and the time of its last change.
 
     Raises:
         OSError: the file is not there.
@@ -130,21 +130,22 @@ def file_key(path: Path) -> str:
 def cached_images(
     sources: Sequence[Source], preprocessing: Preprocessing, folder: Path, watch: Watch = iter
 ) -> CachedImages:
-    """The images as the network takes them but for normalisation, from the cache where it has them.
+    """The images preprocessed for the network, but not normalised; missing ones are decoded first.
 
-    `folder` gets a sub-folder for each size, setting and `PIXELS_VERSION`. In it, line i of `index`
-    is the key of image i of `pixels`, appended once the pixels are on the disk: an image that a
-    killed process did not finish has no line, and its place is written again. One process fills
-    at a time; the others wait, and then find everything there.
+    `folder` gets a sub-folder for each size, setting and `PIXELS_VERSION`. In this sub-folder, line
+    i of `index` is the key of image i of `pixels`. The line is appended after the pixels are on the
+    disk, so an image that a killed process did not finish has no line, and its place is written
+    again. Only one process fills the cache at a time; other processes wait and then find all images
+    in the cache.
 
     Departs: 8-bit images keep 8 bits after the resize, others 16; `preprocess` itself gives
     floats.
 
     Args:
-        sources: images; one that cannot be read is a failure, the others go on.
-        preprocessing: how they reach the network; mean and standard deviation play no part.
+        sources: images; an image that cannot be read is listed in `failures`.
+        preprocessing: of the network; its mean and standard deviation are not used here.
         folder: of the cache, made if absent.
-        watch: sees every image that had to be made.
+        watch: gets every image that was not in the cache, for example to show progress.
     """
     plain = replace(uncropped(preprocessing), mean=(0.0,), std=(1.0,), standardised=False)
     depth = np.uint8 if (plain.bit_depth or 16) <= 8 else np.uint16
@@ -183,22 +184,22 @@ def cached_images(
 
 
 def _read_index(place: Path, image_bytes: int) -> dict[str, int]:
-    """Slots by key, as far as both files are whole.
+    """Slots by key, of the images that are complete in both files.
 
-    A last line without its end was not finished. Where `pixels` are shorter than the index, as in
-    a copy that was cut, the images behind their end are made again.
+    A last line without a line break was not finished. If `pixels` is shorter than the index, as in
+    an incomplete copy, the images behind its end are made again.
     """
     path, pixels = place / "index", place / "pixels"
     text = path.read_text("ascii", errors="replace") if path.exists() else ""
     whole = min(len(text) // _KEY, pixels.stat().st_size // image_bytes if pixels.exists() else 0)
     keys = [text[k * _KEY : (k + 1) * _KEY - 1] for k in range(whole)]
-    # Slots are counted by lines, so a damaged line ends what can be trusted.
+    # The number of a line is the slot, so no line after a damaged one can be trusted.
     good = next((k for k, key in enumerate(keys) if not _HASH.fullmatch(key)), whole)
     return {key: slot for slot, key in enumerate(keys[:good])}
 
 
 def _append(pixels: BinaryIO, index: BinaryIO, waiting: list[tuple[str, bytes]]) -> None:
-    """Pixels first, safely on the disk, then the lines that say so."""
+    """Write the pixels of the waiting images, flush them to the disk, then write their keys."""
     for file, parts in (
         (pixels, [image for _, image in waiting]),
         (index, [f"{key}\n".encode() for key, _ in waiting]),
@@ -212,13 +213,13 @@ def _append(pixels: BinaryIO, index: BinaryIO, waiting: list[tuple[str, bytes]])
 def _make(
     reads: Sequence[Callable[[], Radiograph]], preprocessing: Preprocessing, depth: type
 ) -> Iterator[bytes | str]:
-    """Pixels of each image in their order, or why there are none."""
+    """Yields the pixels of each image in order, or the reason why it could not be read."""
     make = partial(_pixels, preprocessing, depth)
     workers = os.cpu_count() or 1
     if len(reads) < _WORTH_PROCESSES or workers == 1:
         yield from map(make, reads)
         return
-    # Not forked: a process that has started threads, as torch does, must not be.
+    # Processes are spawned, because forking is not safe once torch has started threads.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield from pool.map(make, reads, chunksize=16)
 

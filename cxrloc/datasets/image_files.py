@@ -23,9 +23,9 @@ def image_id_of(name: str) -> str:
 
 
 def find_image_files(folder: Path) -> dict[str, Path]:
-    """Image files by image id: those of a folder and of its image folders, not below them.
+    """Image files by image id, in a folder and its image folders but not in deeper folders.
 
-    Hidden files and those that are no image by name and content are passed over.
+    Hidden files, and files whose name and content are not those of an image, are skipped.
 
     Raises:
         CxrlocError: two files have the same id.
@@ -48,7 +48,7 @@ def find_image_files(folder: Path) -> dict[str, Path]:
 
 
 def find_image_files_below(folders: Iterable[Path]) -> dict[str, Path]:
-    """Image files by image id, in these folders and all below; a missing folder holds none.
+    """Image files by image id, in these folders and all folders below; a folder may be missing.
 
     Raises:
         CxrlocError: two files have the same id.

@@ -10,17 +10,18 @@ _SEPARATORS = re.compile(r"[|;,\n]")
 
 
 def finding_labels(where: str, text: str, declared: Collection[str] = ()) -> tuple[str, ...] | None:
-    """The findings that a cell names, none for No Finding; None for a blank cell: unknown.
+    """The findings that a cell names: an empty tuple for No Finding, None (unknown) if it is blank.
 
-    Names stand between vertical bars, semicolons or commas, or in a Python list as text.
+    Names are separated by vertical bars, semicolons or commas, or form a Python list as text.
 
     Args:
-        where: the cell stands, for messages.
+        where: the file and the row, for error messages.
         text: of the cell.
         declared: findings beside the known ones.
 
     Raises:
-        CxrlocError: a word is no known or declared finding, or No Finding stands beside one.
+        CxrlocError: a word is no known or declared finding, or No Finding is named together with
+            a finding.
 
     >>> finding_labels("row 2", "Effusion|mass"), finding_labels("row 3", "['No finding']")
     (('Effusion', 'Mass'), ())

@@ -1,7 +1,7 @@
 """MIMIC-CXR and MIMIC-CXR-JPG (Johnson et al. 2019) in their published layout.
 
-`mimic-cxr-2.0.0-metadata.csv`, `-split.csv`, `-chexpert.csv`, `-negbio.csv`, each packed (`.gz`)
-or not; images in `files/p10/p10000032/s50414267/<dicom_id>.jpg` or `.dcm`, reports in
+`mimic-cxr-2.0.0-metadata.csv`, `-split.csv`, `-chexpert.csv`, `-negbio.csv`, each compressed
+(`.gz`) or not; images in `files/p10/p10000032/s50414267/<dicom_id>.jpg` or `.dcm`, reports in
 `files/p10/p10000032/s50414267.txt`.
 """
 
@@ -16,14 +16,14 @@ from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record
 
 NAME = "mimic-cxr-*-"
-"""How the names of all tables begin; the version (2.0.0) stands between."""
+"""Pattern of the names of all tables up to the last part; the version (2.0.0) may change."""
 
 METADATA_COLUMNS = ("dicom_id", "subject_id", "study_id", "ViewPosition", "StudyDate", "StudyTime")
 LABEL_COLUMNS = ("subject_id", "study_id", *CHEXPERT14)
 SPLIT_COLUMNS = ("dicom_id", "split")
 
 LABELERS = ("chexpert", "negbio")
-"""Tables of labels by the labeler that made them; of two in a folder the first is read."""
+"""Tables of labels by the labeler that made them; if a folder has both, the first is read."""
 
 NO_ROW = "its study has no row in the table of labels: nothing is known of its findings"
 
@@ -34,19 +34,18 @@ _PARTS = {"train": "train", "validate": "validation", "test": "test"}
 def read_mimic_cxr(path: Path) -> list[Record]:
     """One record per image of the metadata, by patient and then in the order of acquisition.
 
-    Order is by StudyDate and StudyTime; images of one time stay as the file has them. A study is
-    named `s50414267`, as its report's file is, so that labels which `cxrloc label` took from
-    `files/` join the records (`report_labels.with_labels`). Labels are CheXpert's 14 observations
-    of the study, from the public table of a labeler (`label_table` says which); without a table,
-    or for a study that is not in it, there are none and the record is not `labelled`. Ages and
-    sexes stand in MIMIC-IV only.
+    The order is that of StudyDate and StudyTime; images of the same time stay in the order of the
+    file. A study is named `s50414267`, like the file of its report. Labels that `cxrloc label`
+    extracts from `files/` can therefore be joined to the records (`report_labels.with_labels`).
+    Labels are CheXpert's 14 observations of the study, from the public table of a labeler
+    (`label_table` chooses it). Without a table, or if a study is not in the table, the record has
+    no labels and is not `labelled`. Ages and sexes are published in MIMIC-IV only.
 
     Args:
-        path: the folder that holds the tables, or one of the two tables of labels, beside the
-            others.
+        path: the folder that holds the tables, or one of the two tables of labels in this folder.
 
     Raises:
-        CxrlocError: a table is missing, or a row (named) breaks its rule.
+        CxrlocError: a table is missing, or a row (named) is not valid.
     """
     folder = path.parent if path.is_file() else path
     source = label_table(path)
@@ -68,10 +67,10 @@ def read_mimic_cxr(path: Path) -> list[Record]:
 
 
 def label_table(path: Path) -> Path | None:
-    """The public table that labels come from; None where there is none.
+    """The public table from which labels are read; None if there is no such table.
 
     Raises:
-        CxrlocError: the file is no such table.
+        CxrlocError: the file is not a table of labels.
     """
     if path.is_dir():
         found = (_table(path, labeler) for labeler in LABELERS)
@@ -106,7 +105,7 @@ def official_parts(folder: Path, records: Iterable[Record]) -> dict[str, str]:
 
 
 def _table(folder: Path, kind: str) -> Path | None:
-    """A table of the folder; unpacked goes before packed."""
+    """A table of the folder; the uncompressed file is preferred to the compressed one."""
     found = sorted(path for end in ("csv", "csv.gz") for path in folder.glob(f"{NAME}{kind}.{end}"))
     return found[0] if found else None
 
@@ -115,7 +114,7 @@ def _number(where: str, kind: str, cell: str) -> str:
     """The digits of a subject or study, which other programs write as "10000032.0" or "p10000032".
 
     Raises:
-        CxrlocError: it has none.
+        CxrlocError: the cell has no digits.
     """
     number = patient_key(cell)
     if not number.isdecimal():
@@ -139,7 +138,10 @@ def _labels(path: Path | None) -> dict[tuple[str, str], Mapping[str, Label]]:
 def _order(
     number: int, where: str, cells: Mapping[str, str]
 ) -> tuple[str, int, float, str, int, str, Mapping[str, str]]:
-    """Patient, date, time of day (HHMMSS and a fraction, leading zeros cut off), study, row."""
+    """Sort key of a row: patient, date, time of day, study, row.
+
+    Times are HHMMSS with a fraction; the published file has lost their leading zeros.
+    """
     try:
         date, time = int(cells["StudyDate"] or 0), float(cells["StudyTime"] or 0)
     except ValueError as error:

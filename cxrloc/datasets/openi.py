@@ -1,7 +1,7 @@
 """Open-i, the Indiana collection (Demner-Fushman et al. 2016): reports, and images where present.
 
 `NLMCXR_reports.tgz`, or the folder `ecgen-radiology` that it holds; images `CXR*.png` anywhere
-below the folder. Source of the standard in tables 1, 2 and 18 of Wang et al. 2017.
+below the folder. Tables 1, 2 and 18 of Wang et al. 2017 use its reports as the reference standard.
 """
 
 from pathlib import Path
@@ -13,17 +13,17 @@ from cxrloc.reports.read import UnreadableReport, read_reports
 from cxrloc.types import CxrlocError, Record
 
 REPORTS = ("NLMCXR_reports.tgz", "ecgen-radiology")
-"""What a folder may hold the reports in."""
+"""Names of the archive and of the folder that may hold the reports."""
 
 
 def read_openi(folder: Path) -> list[Record]:
     """One record per image that a report names, labelled by this package's report labeler.
 
-    The labels are the 14 findings of ChestX-ray14 in findings and impression of the report; what
-    is not mentioned has no label, and the images of a report without text are not labelled. Each
-    report counts as a patient: the collection has one of each.
-    The view of an image is published nowhere in it and stays unknown, so frontal and lateral
-    images are both here.
+    The labels are the 14 findings of ChestX-ray14, taken from the sections findings and impression
+    of the report. A finding that the report does not mention has no label, and the images of a
+    report without text are not labelled. Each report counts as a patient, because the collection
+    has one report per patient. The collection does not publish the view of an image, so the view is
+    unknown, and the records contain frontal and lateral images.
 
     Raises:
         CxrlocError: there are no reports, one cannot be read, or two images have one name.

@@ -1,4 +1,4 @@
-"""One's own data: a folder of images, one table of labels, and a file or folder of boxes."""
+"""A user's own data: a folder of images, one table of labels, and a file or folder of boxes."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ _ROLES = {
     "sex": ("sex", "gender", "patientsex", "patientgender"),
     "labels": ("findinglabels", "labels", "label", "findings", "finding", "diagnosis", "class"),
 }
-"""What a column holds, and its usual names in lower case without blanks."""
+"""Kinds of columns, and the usual names of each, in lower case without blanks."""
 
 _LABELS = {
     **dict.fromkeys(("1", "true", "yes", "positive"), Label.POSITIVE),
@@ -38,14 +38,14 @@ _SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}
 
 @dataclass(frozen=True, slots=True)
 class OwnData:
-    """Where one's own data lie.
+    """The paths of a user's own data, and the names of columns.
 
     Attributes:
-        images: a folder, searched to the bottom; only known suffixes of images count.
+        images: a folder, searched with all its sub-folders; only known image suffixes count.
         labels: a table with a row per image.
         boxes: CSV, COCO JSON, or a folder of Pascal VOC XML, YOLO text, LabelMe JSON or masks.
-        id_column: column of the labels that names the image; empty: found by its cells.
-        finding_columns: columns that hold findings; empty: found by their names.
+        id_column: column of the labels that names the image; if empty, it is found by its cells.
+        finding_columns: columns that hold findings; if empty, they are found by their names.
     """
 
     images: Path
@@ -56,21 +56,21 @@ class OwnData:
 
 
 class OwnRecords(NamedTuple):
-    """Records, and sentences on how columns and ids were understood."""
+    """Records, and sentences that say how columns and ids were interpreted."""
 
     records: list[Record]
     notes: tuple[str, ...]
 
 
 def read_own_data(data: OwnData, declared: Collection[str] = ()) -> OwnRecords:
-    """One record per image of the folder, with what the table and the boxes say of it.
+    """One record per image of the folder, with its labels and boxes.
 
-    Images are named by their file, without suffix; where two folders have files of one name, by
-    their path with `_` between its parts. Table and boxes may name them with or without suffix
-    and folder.
+    The id of an image is its file name without suffix. If two folders have files of the same name,
+    the id is the path with `_` between its parts. The table and the boxes may name images with or
+    without suffix and folder.
 
     Raises:
-        CxrlocError: there is no image, a table or box file joins none, or a row breaks its rule.
+        CxrlocError: there is no image, a table or box file matches no image, or a row is not valid.
     """
     files = own_images(data.images)
     if not files:
@@ -86,10 +86,10 @@ def read_own_data(data: OwnData, declared: Collection[str] = ()) -> OwnRecords:
 
 
 def own_images(folder: Path) -> dict[str, Path]:
-    """Image files below a folder by id.
+    """Image files below a folder, by image id.
 
     Raises:
-        CxrlocError: there is no such folder, or two files have one id.
+        CxrlocError: there is no such folder, or two files have the same id.
     """
     if not folder.is_dir():
         raise CxrlocError(f"{folder}: no such folder of images")
@@ -106,13 +106,13 @@ def own_images(folder: Path) -> dict[str, Path]:
 
 
 def _joined(path: str) -> str:
-    """An id out of a path: "p1/frontal.png" is p1_frontal."""
+    """The id that is made from a path: "p1/frontal.png" becomes p1_frontal."""
     folder, _, name = path.replace("\\", "/").removeprefix("./").rpartition("/")
     return "_".join(filter(None, (folder.replace("/", "_"), image_id_of(name))))
 
 
 def _image(name: str, images: Collection[str]) -> str | None:
-    """The id of the image that a table or a box file names; None where there is none."""
+    """The id of the image that a table or a box file names; None if there is no such image."""
     return next((each for each in (image_id_of(name), _joined(name)) if each in images), None)
 
 
@@ -156,7 +156,8 @@ def _labelled(
         if found.setdefault(image_id, record) != record:
             raise CxrlocError(f"{where}: {image_id} is there twice, with other cells; keep one")
     if "labels" in roles:
-        # A list names what is there: what other lists name is absent.
+        # A list names only the findings that are present. A finding that other rows name, and this
+        # row does not, is therefore negative here.
         named = dict.fromkeys(name for record in found.values() for name in record.labels)
         absent = dict.fromkeys(named, Label.NEGATIVE)
         found = {
@@ -169,9 +170,9 @@ def _labelled(
 
 
 def _refuse_twice(path: Path, findings: dict[str, str]) -> None:
-    """Raise where two columns are of one finding; `normal` goes beside No Finding.
+    """Raise an error if two columns hold the same finding; drop `normal` beside No Finding.
 
-    `cxrloc label` writes both: `normal` says that there is no abnormality of any kind.
+    `cxrloc label` writes both columns: `normal` means that there is no abnormality of any kind.
     """
     if "normal" in findings and list(findings.values()).count(NO_FINDING) > 1:
         del findings["normal"]
@@ -190,7 +191,7 @@ def _joined_rows(
     foreign: Sequence[str],
     notes: list[str],
 ) -> dict[str, Record]:
-    """All images, those without a row unlabelled; how many of both sides matched is noted."""
+    """All images; those without a row are unlabelled. Adds a note on how many rows matched."""
     absent = [name for name in images if name not in found]
     if not found:
         raise CxrlocError(
@@ -229,7 +230,7 @@ def _id_column(table: Table, images: Collection[str]) -> str:
 
 
 def _roles(table: Table, id_column: str) -> dict[str, str]:
-    """Columns with a usual name, by what they hold."""
+    """Columns that have a usual name, by the kind of their content."""
     by_key = {key_of(name): name for name in table.columns if name != id_column}
     found = {
         role: next((by_key[key] for key in keys if key in by_key), "")
@@ -277,7 +278,7 @@ def _age(where: str, text: str) -> float | None:
 def _boxed(
     path: Path, images: Mapping[str, Record], declared: Collection[str], notes: list[str]
 ) -> dict[str, Record]:
-    """The records with their truth; images that only the boxes name are kept without a file."""
+    """The records with their annotations; images that only the boxes name are kept without file."""
     records = dict(images)
     truth = _truth(path, images, declared)
     joined = 0
@@ -303,7 +304,7 @@ def _boxed(
 
 
 def _truth(path: Path, images: Mapping[str, Record], declared: Collection[str]) -> dict[str, Drawn]:
-    """Annotations by the names that the file or folder has for images."""
+    """Annotations by image, under the names that the file or folder uses for images."""
     if path.is_dir() and not any(path.rglob("*.xml")):
         files = {name: record.path for name, record in images.items() if record.path is not None}
         if any(path.rglob("*.txt")):

@@ -20,17 +20,17 @@ class Pair(NamedTuple):
 
 
 def _first(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
-    """The first of each view: one pair per study."""
+    """The first image of each view: one pair per study."""
     return [Pair(frontal[0], lateral[0])]
 
 
 def _last(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
-    """The last of each view: one pair per study."""
+    """The last image of each view: one pair per study."""
     return [Pair(frontal[-1], lateral[-1])]
 
 
 def _each(frontal: Sequence[Record], lateral: Sequence[Record]) -> list[Pair]:
-    """Every frontal image, with the first lateral one."""
+    """Every frontal image, each paired with the first lateral image."""
     return [Pair(each, lateral[0]) for each in frontal]
 
 
@@ -39,7 +39,10 @@ PAIRINGS: dict[str, Callable[[Sequence[Record], Sequence[Record]], list[Pair]]] 
     "last": _last,
     "each": _each,
 }
-"""Which pairs a study with several images of one view gives; images are in order of acquisition."""
+"""Rules that form the pairs of a study from its frontal and lateral images.
+
+Both lists of images are in the order of acquisition.
+"""
 
 
 def pairs_by_study(
@@ -48,11 +51,11 @@ def pairs_by_study(
     """The pairs of every study that has both views, in the order of the studies.
 
     Rubin et al. 2018, table 2: studies "where both frontal and lateral images were available".
-    Open: which image, where a study has several of a view: the first by acquisition, which is the
-    order that readers give; others by `pairing`.
+    Open: the paper does not say which image is used if a study has several of a view. Here it is
+    the first by acquisition, the order in which readers return records; `pairing` chooses others.
 
     Args:
-        records: of any data set; those without a view give no pair.
+        records: of any data set; records without a view form no pair.
         pairing: a name of `PAIRINGS`.
         frontal_views: PA, AP or both: DualNets exist for PA and for AP.
 
@@ -82,12 +85,13 @@ def pairs_by_study(
 def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
     """The pairs that a CSV names: columns `frontal` and `lateral`, image ids or file names.
 
-    A lateral image that the data do not list, as a box list without its boxes, may be named by its
-    path, from the CSV's folder; it is taken to be of the frontal one's patient.
+    A lateral image that is not in the data, for example because a box list names only images with
+    boxes, may be named by its path, relative to the CSV's folder. It is assumed to show the patient
+    of the frontal image.
 
     Raises:
-        CxrlocError: not such a file, or a row (named) that names no image, several, one twice as
-            a frontal image, or two patients.
+        CxrlocError: the file is not such a CSV, or a row (named) names no image, several images,
+            a frontal image that another row names too, or images of two patients.
     """
     named = _by_name(records)
     pairs: list[Pair] = []
@@ -109,9 +113,9 @@ def read_pairs(path: Path, records: Iterable[Record]) -> list[Pair]:
 def _by_path(
     folder: Path, name: str, frontal: Record, named: Mapping[str, Sequence[Record]]
 ) -> Record | None:
-    """The lateral image at a path from the CSV's folder, if that is what the name is.
+    """The lateral image, if the name is a path relative to the CSV's folder; else None.
 
-    One that no record lists is of the frontal image's patient.
+    An image without a record is assumed to show the patient of the frontal image.
     """
     file = folder / name
     if name in named or not file.is_file():

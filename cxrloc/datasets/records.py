@@ -1,4 +1,4 @@
-"""Records made from boxes alone, checked, and moved to a copy of the image."""
+"""Makes records from boxes alone, checks records, and moves their boxes to a copy of the image."""
 
 import dataclasses
 from collections.abc import Collection, Iterable
@@ -10,7 +10,7 @@ from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Rec
 
 
 def checked_box(where: str, x_min: float, y_min: float, x_max: float, y_max: float) -> Box:
-    """The box, or an error that says where it stands.
+    """The box with these coordinates, or an error that names the file and row.
 
     Raises:
         CxrlocError: `Box` refuses the coordinates.
@@ -25,7 +25,7 @@ def checked_frame(where: str, rows: Any, columns: Any) -> tuple[int, int]:
     """Rows and columns of an image as whole numbers.
 
     Raises:
-        CxrlocError: they are no whole numbers of 1 to 100,000.
+        CxrlocError: they are not whole numbers from 1 to 100,000.
 
     >>> checked_frame("a.json", 1024, 800.0)
     (1024, 800)
@@ -46,7 +46,7 @@ def boxed_record(
     path: Path | None = None,
     ignored: Iterable[Annotation] = (),
 ) -> Record:
-    """What a box list alone says of an image: its boxed findings are positive.
+    """The record of an image that is known only from a box list: boxed findings are positive.
 
     >>> boxed_record("a", []).patient_id
     'a'
@@ -72,7 +72,7 @@ NO_FRAME = "the size of the image is not known, so its boxes were not compared w
 
 
 def has_view(record: Record, views: Collection[str]) -> bool:
-    """Whether a record's view is among these; one that is PA or AP, if both are.
+    """Whether a record's view is among these; a view FRONTAL (PA or AP) counts if both are.
 
     >>> has_view(Record("a", "1", "a", None, View.FRONTAL), ["PA", "AP"])
     True
@@ -85,9 +85,8 @@ def has_view(record: Record, views: Collection[str]) -> bool:
 def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     """The record with its boxes in pixels of an image of this size, cut to the image.
 
-    A cut is a warning of the record. Outlines move with their
-    boxes; they are not cut. A record without an annotation frame is taken to be drawn on this
-    image.
+    If a box is cut, the record gets a warning. Outlines move with their boxes but are not cut. The
+    boxes of a record without an annotation frame are assumed to be drawn on this image.
 
     Raises:
         CxrlocError: a box lies outside the image; the message names its row.
@@ -121,7 +120,7 @@ def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
 
 
 def _overshoot(box: Box, frame: tuple[int, int]) -> float:
-    """By how many pixels a box reaches over its frame of rows and columns."""
+    """By how many pixels a box reaches beyond its frame of rows and columns."""
     return max(-box.x_min, -box.y_min, box.x_max - frame[1], box.y_max - frame[0])
 
 
@@ -147,13 +146,13 @@ def _moved(annotation: Annotation, frame: tuple[int, int], size: tuple[int, int]
 
 
 def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
-    """Records as every reader hands them on: ids checked, each truth once and inside its frame.
+    """The records of a reader after checks: duplicate annotations removed, boxes cut to the frame.
 
-    What is changed is a warning of the record.
+    Each change adds a warning to the record.
 
     Raises:
-        CxrlocError: an id cannot name a file, an image is there twice, a box lies outside its
-            frame, or two ids are of one patient (`identifiers.refuse_equal_patients`).
+        CxrlocError: an id cannot be a file name, an image occurs twice, a box lies outside its
+            frame, or two ids mean the same patient (`identifiers.refuse_equal_patients`).
     """
     finished = [_finished(record, str(path)) for record in records]
     ids: set[str] = set()
@@ -181,7 +180,7 @@ def _finished(record: Record, where: str) -> Record:
 
 
 def _scaled(shape: Outline | Mask | None, x: float, y: float) -> Outline | Mask | None:
-    """The shape on a copy of the image; a mask is spread over any copy as it is."""
+    """The shape on a copy of the image; a mask is unchanged, because it covers any copy."""
     if not isinstance(shape, Outline):
         return shape
     return Outline(

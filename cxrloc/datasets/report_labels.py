@@ -1,4 +1,4 @@
-"""Labels out of radiology reports on the records of a data set."""
+"""Joins labels from radiology reports to the records of a data set."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,21 +10,23 @@ from cxrloc.types import CxrlocError, Label, Record
 
 
 def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
-    """The records that have a report, with its labels in place of their own.
+    """The records that have a report, with the report's labels in place of their own.
 
-    A report belongs to the image of its id, else to all images of the study of its id. What a
-    report does not mention has no label. `normal` (no abnormality at all, of the findings or of
-    others) is left out beside No Finding, as `cxrloc label` writes both; alone it is No Finding,
-    as Dong et al. 2017 call it. An image is left out if it has no report, or a report without any
-    label, as one without text: nothing is known of it, which is not "nothing was mentioned".
+    A report belongs to the image that has the report's id, or else to all images of the study that
+    has this id. A finding that a report does not mention has no label. `cxrloc label` writes two
+    columns: No Finding, and `normal` (no abnormality at all, of these findings or of others). If
+    both are there, `normal` is left out; a single `normal` is read as No Finding, as in Dong et al.
+    2017. An image is left out if it has no report or if its report has no label, for example
+    because the report has no text: then nothing is known of the image, which differs from a report
+    that mentions nothing.
 
     Args:
         records: a data set.
-        labels: of reports, as `reports.label_file.read_labels` gives them.
+        labels: of reports, as `reports.label_file.read_labels` returns them.
 
     Raises:
-        CxrlocError: no record has a report; the message shows an id of each side. Or two columns
-            are of one finding.
+        CxrlocError: no record has a report (the message shows an id of a report and of an image),
+            or two columns hold the same finding.
 
     >>> from cxrloc.types import Label
     >>> chest = Record("a_1", patient_id="p", study_id="a", path=None)
@@ -49,7 +51,10 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
 
 
 def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
-    """A report's labels by the vocabulary's names; `both`: there are normal and No Finding."""
+    """A report's labels by the vocabulary's names.
+
+    `both` says that the labels have the columns `normal` and No Finding; then `normal` is left out.
+    """
     found: dict[str, Label] = {}
     for name, label in said.items():
         if name == NORMAL and both:
@@ -62,7 +67,7 @@ def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
 
 
 def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
-    """How many images have labels and how many labels an image, with an example; empty if all.
+    """A sentence on how many images and labels match, with an example; empty if all match.
 
     Args:
         name: of the file of labels.

@@ -12,7 +12,7 @@ from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.types import Annotation, CxrlocError, Label, Record
 
 FINDING = "Pneumonia"
-"""What a box stands for: a lung opacity suspicious for pneumonia."""
+"""The finding of every box: a lung opacity suspicious for pneumonia."""
 
 FRAME = (1024, 1024)
 """Rows and columns of all published images."""
@@ -20,15 +20,15 @@ FRAME = (1024, 1024)
 COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
 
 MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
-"""RSNA's list of the images of ChestX-ray14 that those of the challenge are."""
+"""RSNA's list that maps each image of the challenge to its image in ChestX-ray14."""
 
 
 def read_rsna_pneumonia(path: Path) -> list[Record]:
     """One record per image; one row per box, or one row of Target 0 and no box.
 
-    `patientId` names an image. Its patient is that of ChestX-ray14, by the challenge's list
-    `MAPPING` beside the file; without that list each image counts as a patient. Images are looked
-    for below the file's folder, in `stage_2_train_images`.
+    `patientId` names an image, not a patient. The patient is that of ChestX-ray14, found in the
+    challenge's list `MAPPING` beside the file. Without that list each image counts as a patient of
+    its own. Images are looked for below the file's folder, in `stage_2_train_images`.
 
     Raises:
         CxrlocError: a column is missing, a Target is neither 0 nor 1, an image has both, a row
@@ -63,7 +63,7 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
 
 
 def _patients(path: Path, image_ids: Iterable[str]) -> dict[str, str]:
-    """Patients of ChestX-ray14 by image of the challenge; none where the list is not there."""
+    """Patients of ChestX-ray14 by image of the challenge; empty if the list is missing."""
     if not path.is_file():
         return {}
     with unlike(path, "the challenge's list of subset_img_id and img_id"):

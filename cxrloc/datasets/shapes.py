@@ -37,11 +37,12 @@ def mask_of_pixels(pixels: Bool[np.ndarray, "row col"]) -> Mask:
 def coco_runs(counts: str) -> tuple[int, ...]:
     """The run lengths in COCO's compressed string.
 
-    Five bits a character (code 48 onwards), the lowest first, a sixth bit where the number goes
-    on, two's complement; from the fourth number on, the difference to the last but one.
+    Each character (its code minus 48) holds five bits of a number in two's complement, the lowest
+    bits first. The sixth bit says that the number continues in the next character. From the fourth
+    number on, the string stores the difference to the number two places before.
 
     Raises:
-        ValueError: the string ends within a number, or a character is no such code.
+        ValueError: the string ends within a number, or a character is outside these codes.
 
     >>> coco_runs("1236")
     (1, 2, 3, 8)
@@ -66,7 +67,7 @@ def coco_runs(counts: str) -> tuple[int, ...]:
 
 
 def box_of_mask(mask: Mask) -> Box | None:
-    """The box around a mask in its own pixels; None where it is empty.
+    """The box around a mask, in pixels of the mask; None if the mask is empty.
 
     >>> box_of_mask(Mask(rows=2, columns=3, runs=(1, 2)))
     Box(x_min=0.0, y_min=0.0, x_max=2.0, y_max=2.0)
@@ -84,7 +85,7 @@ def box_of_mask(mask: Mask) -> Box | None:
 
 
 def outline_of(polygons: Sequence[Sequence[Sequence[float]]]) -> Outline:
-    """Rings of [x, y] as an outline; rings of fewer than three points enclose nothing and go.
+    """Rings of [x, y] as an outline; rings of fewer than three points have no area and are dropped.
 
     >>> outline_of([[[0, 0], [2, 0], [0, 2]], [[5, 5]]])
     Outline(polygons=(((0.0, 0.0), (2.0, 0.0), (0.0, 2.0)),))
@@ -94,10 +95,10 @@ def outline_of(polygons: Sequence[Sequence[Sequence[float]]]) -> Outline:
 
 
 def box_of_outline(outline: Outline) -> tuple[float, float, float, float]:
-    """Corners x_min, y_min, x_max, y_max around all its points.
+    """Corners x_min, y_min, x_max, y_max of the box around all points of an outline.
 
     Raises:
-        ValueError: it has no point.
+        ValueError: the outline has no point.
 
     >>> box_of_outline(Outline((((0.0, 1.0), (2.0, 0.0), (0.0, 2.0)),)))
     (0.0, 0.0, 2.0, 2.0)

@@ -20,14 +20,14 @@ COLUMNS = ("ImageId", "EncodedPixels")
 def read_siim_pneumothorax(path: Path) -> list[Record]:
     """One record per image; one row per mask, or one row of -1 and no mask.
 
-    Numbers are pairs of a gap, counted from the end of the run before, and a length, down the
-    columns from the left: the order of `Mask`. The published header has a blank before
-    `EncodedPixels`. Images are looked for below the file's folder, in `dicom-images-train` and
-    `dicom-images-test`.
+    The numbers of a mask are pairs: the gap from the end of the previous run, and the length of the
+    run. Pixels are counted down the columns, from the left column on, as in `Mask`. The published
+    header has a blank before `EncodedPixels`. Images are looked for below the file's folder, in
+    `dicom-images-train` and `dicom-images-test`.
 
     Raises:
-        CxrlocError: a column is missing, a row (named) is no run lengths, or leaves the image, or
-            an image has both -1 and a mask.
+        CxrlocError: a column is missing, a row (named) does not hold run lengths or reaches beyond
+            the image, or an image has both -1 and a mask.
     """
     masks: dict[str, list[Annotation]] = {}
     first: dict[str, tuple[bool, str]] = {}

@@ -1,4 +1,4 @@
-"""Mini-batches of images with exactly one label, their classes balanced."""
+"""Mini-batches of images with exactly one label, with balanced classes."""
 
 from collections.abc import Iterator
 
@@ -9,18 +9,19 @@ from cxrloc.types import CxrlocError
 
 LEAST_IMAGES = 380
 LARGEST_SHARE = 0.219
-"""Dong et al. 2017, section IV.B: of every class at least, of the largest at most."""
+"""Dong et al. 2017, section IV.B: fewest samples of a class, largest share of the largest class."""
 
 
 def single_label(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
 ) -> Iterator[list[int]]:
-    """Endless batches of indices of images with one label, small classes boosted, a large one cut.
+    """Endless batches of indices of images with exactly one label, with balanced classes.
 
-    Dong et al. 2017, section IV.B: small classes get at least 380 samples, each image giving
-    several (random crops make them differ), and the largest class is thinned to 21.9 %. Images
-    with no label or several are left out. The indices of a step depend on nothing but the
-    arguments; those that fill no whole batch are left out of an epoch, drawn anew for each.
+    Dong et al. 2017, section IV.B: small classes get at least 380 samples, so each of their images
+    is used several times (random crops make the samples differ), and the largest class is reduced
+    to 21.9 %. Images with no label or with several labels are left out. The indices of a step
+    depend only on the arguments. Indices that do not fill a whole batch are left out of an epoch;
+    they are drawn again for each epoch.
 
     Departs: the paper thins the normal images, its largest class; here it is whichever is largest.
 
@@ -60,7 +61,7 @@ def samples_per_class(images: Int[np.ndarray, " finding"]) -> Int[np.ndarray, " 
     """How many samples an epoch takes of each class.
 
     Args:
-        images: with that label alone. A class without images gets no sample.
+        images: number of images that have only this label. A class without images gets no sample.
 
     >>> samples_per_class(np.array([8000, 900, 20, 0]))  # 359 is 21.9 % of 359 + 900 + 380
     array([359, 900, 380,   0])

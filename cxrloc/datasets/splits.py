@@ -15,20 +15,22 @@ class SplitConfig:
     """How records are split into training, validation and test.
 
     Attributes:
-        kind: a name of `SPLITS`. "official": the published test list, validation drawn from the
-            others by patient. "ratios": all three drawn by patient. "resamplings": the same, drawn
-            anew for every fold (Baltruschat et al. 2019: folds 0 to 4). "image": drawn by image,
-            so that patients leak from one part into another.
-        ratios: shares of training, validation and test; of an official split only the ratio of
-            the first two counts.
-        fold: which part is for validation. Those of folds 0, 1, ... do not overlap (but for
-            "resamplings"): with ratios 4 to 1, folds 0 to 4 are a cross-validation.
+        kind: a name of `SPLITS`. "official": the test part is the published test list, and the
+            validation part is drawn from the other images by patient. "ratios": all three parts are
+            drawn by patient. "resamplings": like "ratios", but drawn again for every fold
+            (Baltruschat et al. 2019: folds 0 to 4). "image": drawn by image, so that patients leak
+            from one part into another.
+        ratios: shares of training, validation and test; for an official split only the ratio of
+            the first two is used.
+        fold: number of the part that is used for validation. The validation parts of different
+            folds do not overlap (except for "resamplings"): with ratios 4 to 1, folds 0 to 4 form
+            a cross-validation.
         seed: of the draw.
-        folds: how many folds belong together, trained one by one (`cxrloc train --fold`) and
-            scored together (`cxrloc classify --folds`); 0: there is this split only.
+        folds: number of folds that are trained one by one (`cxrloc train --fold`) and scored
+            together (`cxrloc classify --folds`); 0 if this is the only split.
 
     Raises:
-        CxrlocError: a value is none of those, or the folds would overlap.
+        CxrlocError: a value is not allowed, or the folds would overlap.
 
     >>> SplitConfig("ratios", ratios=(4.0, 1.0, 0.0), fold=4, folds=5).fold
     4
@@ -73,8 +75,8 @@ class Parts(NamedTuple):
 def draw_patients(patient_ids: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """About this share of the patients, drawn by a hash of seed and patient.
 
-    Whether a patient is drawn depends on nobody else: the part stays the same when images are
-    added or missing, and on every machine.
+    Whether a patient is drawn does not depend on other patients. The part is therefore the same on
+    every machine, and also if images are added or missing.
 
     >>> sorted(draw_patients(map(str, range(10)), share=0.3, seed=0))
     ['4', '6']
@@ -110,13 +112,14 @@ def split_records(
     Args:
         records: a data set.
         config: how to split it.
-        official: the published part of each image id: "train", "validation" or "test". Without
-            any "validation" it is drawn from "train". An image without a part is in none.
-        always_test: patients who are in the test part whatever is drawn (those with boxes).
+        official: the published part of each image id: "train", "validation" or "test". If no image
+            is in "validation", the validation part is drawn from "train". An image without a
+            published part is in none of the three.
+        always_test: patients who are always in the test part, such as those with boxes.
 
     Raises:
-        CxrlocError: the official split is asked for and there is none, or a patient is in two
-            parts.
+        CxrlocError: the data set has no official split although the configuration asks for it, or
+            a patient is in two parts.
     """
     listed: Mapping[str, str] = {}
     if config.kind == "official":
@@ -147,12 +150,12 @@ def split_records(
 
 
 def _validation_share(config: SplitConfig) -> float:
-    """Of training and validation together."""
+    """The share of validation in training and validation together."""
     return config.ratios[1] / (config.ratios[0] + config.ratios[1])
 
 
 def refuse_shared_patients(parts: Parts) -> None:
-    """Raise where a patient is in two parts.
+    """Raise an error if a patient is in two parts.
 
     Raises:
         CxrlocError: names the parts and a patient.
@@ -168,7 +171,7 @@ def refuse_shared_patients(parts: Parts) -> None:
 
 
 def prevalences(records: Iterable[Record], findings: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Per finding: images that have it, and images whose label says whether they do.
+    """Per finding, the number of positive images and the number of positive or negative images.
 
     >>> record = Record("a", "1", "a", None, labels={"Mass": Label.POSITIVE})
     >>> prevalences([record], ["Mass", "Nodule"])
@@ -185,7 +188,7 @@ def prevalences(records: Iterable[Record], findings: Sequence[str]) -> dict[str,
 
 
 def split_sha256(parts: Parts) -> str:
-    """A hash of which image is in which part, whatever the order.
+    """A hash of the images in each part; the order of the images does not matter.
 
     >>> split_sha256(Parts([], [], []))[:8]
     'e3b0c442'

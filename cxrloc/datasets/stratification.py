@@ -9,12 +9,12 @@ from jaxtyping import Bool, Int
 def stratified(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, seed: int, first_step: int = 0
 ) -> Iterator[list[int]]:
-    """Endless batches of indices with each label as frequent as in the whole, new each epoch.
+    """Endless batches of indices in which each label is as frequent as in the whole data set.
 
     Rubin et al. 2018, section 6 ("each mini-batch maintained overall class prevalence"). Open:
-    the paper does not say how; here by `iterative_stratification`. The indices of a step depend
-    on nothing but the arguments. Those that fill no whole batch are left out of an epoch, drawn
-    anew for each.
+    the paper does not say how; here by `iterative_stratification`. Batches are formed again each
+    epoch. The indices of a step depend only on the arguments. Indices that do not fill a whole
+    batch are left out of an epoch; they are drawn again for each epoch.
 
     Args:
         labels: where a finding is positive.
@@ -43,12 +43,13 @@ def stratified(
 def iterative_stratification(
     labels: Bool[np.ndarray, "image finding"], batch_size: int, generator: np.random.Generator
 ) -> Int[np.ndarray, " image"]:
-    """The batch of each image: the rarest label is dealt out first, to where it is wanted most.
+    """The number of the batch of each image; batches keep the prevalence of every label.
 
-    Sechidis et al. 2011, On the Stratification of Multi-Label Data, Algorithm 1. Every batch wants
-    its share of each label's images. Of the labels left, the one with the fewest images goes
-    first: each of its images to the batch that still wants most of them, among equals to the one
-    with the most places left, among those to any. Then images without labels fill the places.
+    Sechidis et al. 2011, On the Stratification of Multi-Label Data, Algorithm 1. Each batch should
+    get its share of the images of each label. The algorithm repeatedly takes the label with the
+    fewest remaining images. It gives each of these images to the batch that still needs most images
+    of this label; ties are broken by the number of free places, and then at random. At last the
+    images without labels fill the free places.
 
     Args:
         labels: of images in a random order, a whole number of batches.
@@ -63,7 +64,8 @@ def iterative_stratification(
     count = len(labels) // batch_size
     batch_of = np.full(len(labels), -1)
     places = np.full(count, batch_size)
-    # batch finding, in units of 1 / count images: whole numbers, so that ties are ties
+    # Shape: batch finding. The unit is 1 / count images, so that all numbers are whole and equal
+    # demands compare as equal.
     wanted = np.tile(labels.sum(axis=0), (count, 1))
     while (left := batch_of < 0).any():
         images = labels[left].sum(axis=0)
@@ -85,10 +87,10 @@ def _most_wanting(
     count: int,
     generator: np.random.Generator,
 ) -> Int[np.ndarray, " {count}"]:
-    """Batches of `count` images dealt one after the other to the one that wants most.
+    """Batches of `count` images, each given to the batch that then needs images most.
 
-    As each image lessens its batch's wish by one image, these are the greatest of all wish - k,
-    k = 0, 1, ... below the batch's places.
+    Each image reduces the need of its batch by one. The result therefore consists of the `count`
+    largest values of wish - k over all batches, where k = 0, 1, ... is below the batch's places.
     """
     batch = np.repeat(np.arange(len(places)), places)
     taken = np.arange(len(batch)) - np.repeat(np.cumsum(places) - places, places)  # k

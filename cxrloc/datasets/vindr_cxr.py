@@ -16,13 +16,14 @@ def read_vindr_cxr(path: Path) -> list[Record]:
     """One record per image of an annotation file; its boxes are in pixels of the DICOM image.
 
     Rows `No finding` have no box; their images are kept. The training file has the boxes of
-    three radiologists on each image, named by `rad_id`: all are kept, none merged. The test file
-    has their consensus. No patients are published, so each image counts as one. Images are looked
-    for below `train/` and `test/`, beside the file or one folder up.
+    three radiologists on each image, named by `rad_id`: all boxes are kept, and none are merged.
+    The test file has a consensus of radiologists. Patients are not published, so each image counts
+    as a patient of its own. Images are looked for below `train/` and `test/`, beside the file or
+    one folder up.
 
     Raises:
-        CxrlocError: a column is missing, a row (named) is not a box, or one radiologist says both
-            `No finding` and a finding of an image.
+        CxrlocError: a column is missing, a row (named) is not a box, or one radiologist marks an
+            image with both `No finding` and a finding.
     """
     boxes: dict[str, list[Annotation]] = {}
     said: dict[tuple[str, str], tuple[bool, str]] = {}

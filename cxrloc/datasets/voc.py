@@ -18,8 +18,8 @@ def read_voc(folder: Path) -> list[Record]:
     """One record per image of a folder of Pascal VOC XML (`*.xml`, or `Annotations/*.xml`).
 
     Raises:
-        CxrlocError: no such file, one that is not XML, a number missing, a box without area, or
-            two files that disagree on the size of their image.
+        CxrlocError: there is no such file, a file is not XML, a number is missing, a box has no
+            area, or two files disagree on the size of their image.
     """
     paths = [
         path
@@ -55,7 +55,7 @@ def _read_file(path: Path) -> tuple[str, list[Annotation], Frame]:
         x_min, y_min, x_max, y_max = (
             _number(entry, f"bndbox/{name}", where) for name in ("xmin", "ymin", "xmax", "ymax")
         )
-        # Corner pixels count from 1 and belong to the box (VOC devkit).
+        # Corner pixels are counted from 1 and belong to the box (VOC devkit).
         box = checked_box(where, x_min - 1, y_min - 1, x_max, y_max)
         annotations.append(Annotation(image_id, finding, box, where=where))
     return image_id, annotations, _frame(root, path)

@@ -1,4 +1,4 @@
-"""Codes of findings as highdicom takes them."""
+"""Codes of findings in the form that highdicom takes."""
 
 from highdicom.sr import CodedConcept
 

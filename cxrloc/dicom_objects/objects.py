@@ -1,4 +1,4 @@
-"""The kinds of objects that a result can be written as."""
+"""The kinds of DICOM objects as which a result can be written."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentat
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 
 Draw = Callable[[], Image]
-"""Draws the picture of a result, where an object needs it."""
+"""A function that draws the picture of a result; it is called only if an object needs it."""
 
 OBJECTS: dict[str, Callable[[DicomResult, Draw], Dataset | None]] = {
     "sr-findings": lambda result, _: finding_report(result),
@@ -22,5 +22,5 @@ OBJECTS: dict[str, Callable[[DicomResult, Draw], Dataset | None]] = {
     "seg": lambda result, _: segmentation(result),
     "fractional-seg": lambda result, _: fractional_segmentation(result),
 }
-"""Kind of object -> the object of a result; None where the result has nothing that it could hold,
-such as no box for a presentation state."""
+"""Writers by kind of object: they make the object of a result, or None if the result has no content
+for it, for example no box for a presentation state."""

@@ -25,10 +25,10 @@ LABEL_HEIGHT = 0.03  # of the image's height
 
 
 def presentation_state(result: DicomResult) -> Dataset | None:
-    """The boxes and their labels as graphics (PS3.3, A.33.1); None where the result has no box.
+    """The boxes and their labels as graphics (PS3.3, A.33.1); None if the result has no box.
 
-    The state holds no window: a viewer such as Weasis would replace the reader's own by it. A note
-    in the upper left corner says that the boxes are not for diagnosis.
+    The state holds no window, because a viewer such as Weasis would replace the reader's own window
+    by it. A note in the upper left corner says that the boxes are not for diagnosis.
     """
     if not region_names(result):
         return None
@@ -55,7 +55,7 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         graphic_annotations=[_annotation(result, layer)],
         concept_name=None,
     )
-    # Laterality (0020,0060) is of type 2C: not needed once the body part is one that is not paired.
+    # Laterality (0020,0060) is of type 2C: it is not required if the body part is not paired.
     state.BodyPartExamined = "CHEST"
     state.SeriesDescription = f"cxrloc: boxes ({NOT_FOR_DIAGNOSIS.lower()})"
     return stamped(state, result.moment)
@@ -90,7 +90,7 @@ def _label_text(each: FindingResult, detection: Detection) -> str:
 
 
 def _label(text: str, box: Box, rows: int, columns: int) -> pr.TextObject:
-    """Text along the upper edge of a box, inside the image."""
+    """The text object along the upper edge of a box, inside the image."""
     height = max(1.0, rows * LABEL_HEIGHT)
     x_min, y_min = max(1.0, box.x_min), max(1.0, min(box.y_min, rows - height))
     return pr.TextObject(
@@ -104,8 +104,8 @@ def _label(text: str, box: Box, rows: int, columns: int) -> pr.TextObject:
 def _in_pixels(box: Box, rows: int, columns: int) -> Float[np.ndarray, "point 2"]:
     """The box in the pixel units of a presentation state, inside the displayed area.
 
-    There the upper left pixel's upper left corner is (0, 0) in sub-pixel resolution, and values
-    lie between 0 and the number of columns or rows (PS3.3, C.10.5.1.2).
+    In these units the upper left corner of the upper left pixel is (0, 0) in sub-pixel resolution,
+    and values lie between 0 and the number of columns or rows (PS3.3, C.10.5.1.2).
     """
     points = corners(box)
     points[:, 0] = points[:, 0].clip(0, columns)

@@ -1,4 +1,4 @@
-"""Boxes out of structured reports and segmentations, of this package or of another tool."""
+"""Reads boxes from structured reports and segmentations of this package or of other tools."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class ReportedRegion:
         sop_instance_uid: of the image (Referenced SOP Instance UID, 0008,1155).
         finding: the finding's standard name, or the meaning of its code where it has none.
         box: the rectangle around the region, in pixels of the image.
-        probability: None where the report gives none.
+        probability: None if the report gives no probability.
     """
 
     sop_instance_uid: str
@@ -58,12 +58,13 @@ def is_dicom(path: Path) -> bool:
 def read_regions(path: Path) -> list[ReportedRegion]:
     """The image regions of a TID 1500 report, or of a segmentation, in the order of the file.
 
-    Of a report every measurement group counts that has spatial coordinates, in the group or in one
-    of its numbers; the rectangle around them is the box. Of a segmentation each connected region
-    of each segment counts.
+    In a report, each measurement group with spatial coordinates, in the group itself or in one of
+    its numbers, is a region; the rectangle around the coordinates is the box. In a segmentation,
+    each connected region of each segment is a region.
 
     Raises:
-        CxrlocError: the file is neither, or a group names no finding or no image.
+        CxrlocError: the file is neither a report nor a segmentation, or a group does not name a
+            finding or an image.
     """
     try:
         dataset = pydicom.dcmread(path)
@@ -91,7 +92,7 @@ def _regions_of_report(path: Path, dataset: Dataset) -> Iterator[ReportedRegion]
             raise CxrlocError(
                 f"{path}: a measurement group with a region names no finding (121071, DCM)"
             )
-        # The same box stands in the group and in its number; it is one region.
+        # The same box may be stored in the group and in its number; it counts as one region.
         yield from dict.fromkeys(
             ReportedRegion(
                 sop_instance_uid=_image_of(path, item),
@@ -162,7 +163,7 @@ def _circle_extremes(points: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, 
 
 
 def _probability_of(group: Dataset) -> float | None:
-    """The number derived as a probability (122157, DCM), or named so; None where there is none."""
+    """The number that is derived as a probability (122157, DCM), or named so; None without one."""
     for item in group.get("ContentSequence", ()):
         if item.get("ValueType") != "NUM" or not item.get("MeasuredValueSequence"):
             continue
@@ -188,7 +189,7 @@ def _regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedR
 
 
 def _source_of_frame(path: Path, dataset: Dataset, groups: Dataset) -> str:
-    """The image of a frame: its own derivation, else the only image of the object."""
+    """The source image of a frame, from the frame's derivation, else the object's only image."""
     for each in (groups, dataset.SharedFunctionalGroupsSequence[0]):
         for derivation in each.get("DerivationImageSequence", ()):
             for image in derivation.get("SourceImageSequence", ()):

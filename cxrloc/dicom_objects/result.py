@@ -1,4 +1,4 @@
-"""What a model says of one radiograph, in the form that every DICOM object is made from."""
+"""The result of a model on one radiograph, from which every DICOM object is made."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from pydicom import Dataset
 from cxrloc.types import Detection, Heatmaps
 
 NOT_FOR_DIAGNOSIS = "Research only, not for diagnosis"
-"""Stands in every object that a person reads."""
+"""Note that is written in every object that a person reads."""
 
 # The name space of all identifiers that this package derives (RFC 4122, section 4.3).
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "cxrloc")
@@ -44,7 +44,7 @@ class FindingResult:
     Attributes:
         finding: the finding's standard name.
         probability: in [0, 1].
-        above_operating_point: None where the model has no operating point for the finding.
+        above_operating_point: None if the model has no operating point for the finding.
         detections: boxes in pixels of the source image.
     """
 
@@ -59,11 +59,11 @@ class DicomResult:
     """A model's result on one DICOM image.
 
     Attributes:
-        source: the image's header, as `source.read_source` gives it.
-        algorithm: what made the result.
+        source: the image's header, as `source.read_source` returns it.
+        algorithm: the program and model that made the result.
         findings: in the order in which they are reported.
-        heatmaps: the maps of these findings; None where no object needs them.
-        moment: date and time that the objects carry.
+        heatmaps: the maps of these findings; None if no object needs them.
+        moment: date and time that are written in the objects.
     """
 
     source: Dataset
@@ -89,9 +89,9 @@ class Identity:
 def identity_of(result: DicomResult, kind: str) -> Identity:
     """The identifiers of the object of one kind that is made from a result.
 
-    They follow from the source's SOP instance UID, the model's hash, the kind of object and every
-    setting that changes its content, so a second run gives the same object and an archive does not
-    store it twice.
+    The identifiers are derived from the source's SOP instance UID, the model's hash, the kind of
+    object and every setting that changes the content. A second run therefore makes the same object,
+    and an archive does not store it twice.
     """
     return Identity(
         series_instance_uid=derived_uid(result, kind, "series"),
@@ -100,7 +100,7 @@ def identity_of(result: DicomResult, kind: str) -> Identity:
 
 
 def derived_uid(result: DicomResult, *names: str) -> str:
-    """A UID that follows from a result and further names (PS3.5, section B.2: 2.25.UUID)."""
+    """A UID that is derived from a result and further names (PS3.5, section B.2: 2.25.UUID)."""
     algorithm = result.algorithm
     parts = (
         str(result.source.SOPInstanceUID),
@@ -116,7 +116,8 @@ def derived_uid(result: DicomResult, *names: str) -> str:
 def region_names(result: DicomResult) -> list[tuple[FindingResult, Detection, str, str]]:
     """Every box with its finding, tracking identifier and tracking UID.
 
-    Report, presentation state and segmentation of one result name the same region alike.
+    The report, the presentation state and the segmentation of a result use the same names for the
+    same region.
     """
     named = []
     for each in result.findings:

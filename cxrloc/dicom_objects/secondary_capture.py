@@ -42,7 +42,7 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
     )
     capture.PixelData = encapsulate([_jpeg(noted)])
     capture["PixelData"].is_undefined_length = True
-    # Later processing must know that the pixels hold text (PS3.3, C.7.6.1.1.7 and C.8.6.2).
+    # The header must say that text is burned into the pixels (PS3.3, C.7.6.1.1.7 and C.8.6.2).
     capture.BurnedInAnnotation = "YES"
     capture.LossyImageCompression = "01"
     capture.LossyImageCompressionMethod = "ISO_10918_1"
@@ -59,9 +59,9 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
 
 
 def _with_note(picture: Image.Image) -> Image.Image:
-    """The picture with a strip below that says what it is not for."""
+    """The picture with a strip below it, which says that it is not for diagnosis."""
     size = max(12, picture.height // 40)
-    # JPEG codes 16 x 16 pixels together where colour has half the resolution.
+    # JPEG encodes blocks of 16 x 16 pixels if colour has half the resolution.
     height = 16 * -(-2 * size // 16)
     noted = Image.new("RGB", (picture.width, picture.height + height))
     noted.paste(picture)

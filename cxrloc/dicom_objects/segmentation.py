@@ -29,13 +29,13 @@ from cxrloc.localization.sampling import sample
 from cxrloc.types import Box, Detection, Heatmaps
 
 NOMINAL = "nominal plane orientation, no patient coordinates"
-"""Said in the description: a radiograph has no position in the patient's space."""
+"""Part of the description: a radiograph has no position in the patient's space."""
 
 
 def segmentation(result: DicomResult) -> Dataset | None:
-    """One binary segment per box: the region of the map that the box encloses.
+    """A segmentation with one binary segment per box: the region of the map in the box.
 
-    Segments carry the tracking identifiers of the boxes in the reports. None where the result has
+    Segments have the same tracking identifiers as the boxes in the reports. None if the result has
     no box or no map.
     """
     if result.heatmaps is None:
@@ -58,9 +58,9 @@ def segmentation(result: DicomResult) -> Dataset | None:
 
 
 def fractional_segmentation(result: DicomResult) -> Dataset | None:
-    """One fractional segment per finding: its map, scaled from its minimum to its maximum.
+    """A segmentation with one fractional segment per finding: the map, scaled to its own range.
 
-    None where the result has no map that varies.
+    The range is from the map's minimum to its maximum. None if the result has no map that varies.
     """
     if result.heatmaps is None:
         return None
@@ -102,8 +102,8 @@ def region_mask(
 ) -> Bool[np.ndarray, "row col"]:
     """The pixels of the region that a detection's box encloses.
 
-    It is the connected region above the threshold that covers most of the box's sides; a region
-    thinner than a pixel has no pixel.
+    This is the connected region above the threshold that covers most of the box's sides. A region
+    that is thinner than a pixel may contain no pixel centre; then the mask is empty.
     """
     above = surface > (detection.threshold or 0.0)
     window = _pixels_of(detection.box, *surface.shape)
@@ -122,7 +122,7 @@ def _pixels_of(box: Box, rows: int, columns: int) -> tuple[slice, slice]:
 
 
 def _widest(regions: np.ndarray) -> int:
-    """The region whose own box is the largest: the detection's box was drawn around it."""
+    """The region whose own box is the largest, because the detection's box was drawn around it."""
     extents = []
     for number in range(1, int(regions.max()) + 1):
         rows, columns = np.nonzero(regions == number)
@@ -160,8 +160,8 @@ def _object(
     """The segmentation object around masks of shape (1, row, column, segment).
 
     The source has no plane in the patient's space. A nominal orientation without a frame of
-    reference is written all the same, because GDCM ends the process that reads a segmentation
-    without one, and OHIF hangs.
+    reference is written nevertheless: without an orientation, GDCM ends the process that reads the
+    segmentation, and OHIF hangs.
     """
     binary = kind == "seg"
     spacing = spacing_of(result.source)
@@ -181,7 +181,7 @@ def _object(
         device_serial_number=result.algorithm.sha256[:16],
         content_label="CXRLOC",
         content_description=f"{NOT_FOR_DIAGNOSIS}; {NOMINAL}"[:64],
-        # Without a slice thickness highdicom cannot read its own object back.
+        # highdicom cannot read the segmentation that it wrote if the slice thickness is missing.
         pixel_measures=highdicom.PixelMeasuresSequence(spacing or (1.0, 1.0), slice_thickness=1.0)
         if spacing
         else None,
@@ -189,14 +189,14 @@ def _object(
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     if not binary:
-        # GDCM's encoder ends the process on some sizes, and it would be the first one tried.
+        # GDCM's encoder would be tried first, but it ends the process on some image sizes.
         dataset.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     if "PlaneOrientationSequence" not in shared:
         shared.PlaneOrientationSequence = highdicom.PlaneOrientationSequence(
             "PATIENT", [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         )
-    # highdicom draws this identifier at random; it must not differ on a second run.
+    # highdicom draws this identifier at random, but a second run must write the same object.
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = derived_uid(result, kind, "dimensions")
     dataset.SeriesDescription = f"cxrloc: {'regions' if binary else 'heatmaps'} ({NOMINAL})"[:64]
@@ -205,7 +205,7 @@ def _object(
 
 
 def _with_orientation(source: Dataset) -> Dataset:
-    """The header with Patient Orientation, empty where the source has none (type 2C)."""
+    """The header with Patient Orientation, which is empty if the source has none (type 2C)."""
     if "PatientOrientation" not in source:
         source = deepcopy(source)
         source.PatientOrientation = ""

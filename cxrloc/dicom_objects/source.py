@@ -1,4 +1,4 @@
-"""The header of a source image, made fit for objects that inherit patient and study from it."""
+"""The header of a source image, corrected for objects that inherit patient and study from it."""
 
 import re
 from copy import deepcopy
@@ -39,16 +39,16 @@ _MOMENTS = (
 
 
 def read_source(path: Path) -> Dataset:
-    """The header of a DICOM image without pixels, as results may inherit from it.
+    """The header of a DICOM image without pixels, corrected so that results can inherit from it.
 
-    Absent attributes of type 2 become empty; ages that are no Age String (PS3.5, section 6.2) and
-    spacings that are not positive are dropped; text becomes UTF-8. Nothing is invented.
+    Absent attributes of type 2 become empty; ages that are not an Age String (PS3.5, section 6.2)
+    and spacings that are not positive are dropped; text becomes UTF-8. No value is invented.
 
     Raises:
-        CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
+        CxrlocError: the file is no DICOM file, or lacks an identifier to which results refer.
     """
     try:
-        # Values against the standard are dropped below; pydicom need not warn of them.
+        # pydicom need not warn: values that violate the standard are dropped below.
         with pydicom.config.disable_value_validation():
             source = prepared(pydicom.dcmread(path, stop_before_pixels=True, force=True))
     except (OSError, InvalidDicomError, ValueError, KeyError) as error:
@@ -62,7 +62,7 @@ def read_source(path: Path) -> Dataset:
 
 
 def prepared(source: Dataset) -> Dataset:
-    """A copy of a header that results may inherit from; see `read_source`."""
+    """A copy of a header, corrected so that results can inherit from it; see `read_source`."""
     copy = deepcopy(source)  # setting a value would otherwise change the caller's element
     _to_utf8(copy)
     for keyword in _TYPE_2:
@@ -77,7 +77,7 @@ def prepared(source: Dataset) -> Dataset:
 
 
 def _to_utf8(copy: Dataset) -> None:
-    """Decode all text and name UTF-8 as its character set (ISO_IR 192; PS3.3, C.12.1.1.2).
+    """Decode all text and set the character set to UTF-8 (ISO_IR 192; PS3.3, C.12.1.1.2).
 
     highdicom refuses the Japanese sets with code extensions, such as ISO 2022 IR 87.
     """
@@ -94,7 +94,7 @@ def _is_spacing(value: object) -> bool:
 
 
 def moment_of(source: Dataset) -> datetime | None:
-    """When the image was acquired, or the closest to it that the header tells; None if nothing."""
+    """The time of acquisition, or the closest other time in the header; None if it has no time."""
     for date_keyword, time_keyword in _MOMENTS:
         date = re.fullmatch(r"(\d{4})(\d{2})(\d{2})", str(source.get(date_keyword) or ""))
         time = re.match(r"(\d{2})(\d{2})(\d{2})", str(source.get(time_keyword) or ""))
@@ -107,7 +107,7 @@ def moment_of(source: Dataset) -> datetime | None:
 
 
 def spacing_of(source: Dataset) -> tuple[float, float] | None:
-    """Pixel spacing in mm, (row, column); None where the header has none."""
+    """Pixel spacing in mm, (row, column); None if the header has none."""
     for keyword in _SPACINGS[:2]:
         if value := source.get(keyword):
             return float(value[0]), float(value[1])

@@ -1,4 +1,4 @@
-"""What all objects share: maker, series numbers, and dates that do not come from the clock."""
+"""Attributes that all objects share: manufacturer, series numbers, and dates not from the clock."""
 
 from datetime import datetime
 
@@ -22,9 +22,9 @@ _BOTH = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")
 
 
 def stamped(dataset: Dataset, moment: datetime) -> Dataset:
-    """The object with one date and time in place of the clock's, so that a second run is equal.
+    """The object with this date and time in place of the clock's, so that a second run is equal.
 
-    Times have whole seconds. Dates inherited from the study stay.
+    Times have whole seconds. Dates that are inherited from the study do not change.
     """
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     for keyword in (*_DATES, _BOTH[0]):
@@ -33,7 +33,7 @@ def stamped(dataset: Dataset, moment: datetime) -> Dataset:
     for keyword in (*_TIMES, _BOTH[1]):
         if keyword in dataset:
             setattr(dataset, keyword, time)
-    # Contributing equipment carries its own date and time (PS3.3, C.12.1.1.5).
+    # Contributing equipment has a date and time of its own (PS3.3, C.12.1.1.5).
     for item in dataset.get("ContributingEquipmentSequence", ()):
         if "ContributionDateTime" in item:
             item.ContributionDateTime = f"{date}{time}"

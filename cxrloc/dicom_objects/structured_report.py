@@ -1,7 +1,7 @@
 """Two structured reports of one result: its regions, and its findings on the whole image.
 
-Both are Comprehensive 3D SR of TID 1500 Measurement Report (PS3.16, annex A). They are two because
-OHIF shows no box of a report in which one group has no region.
+Both are Comprehensive 3D SR of TID 1500 Measurement Report (PS3.16, annex A). There are two reports
+because OHIF shows no box of a report if any group in the report has no region.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ from cxrloc.types import Box, Detection
 
 
 def region_report(result: DicomResult) -> Dataset | None:
-    """The report of the boxes (TID 1410 groups); None where the result has no box.
+    """The report of the boxes (TID 1410 groups); None if the result has no box.
 
     Each group holds the finding, the box as a closed polyline of five points, and one number: the
-    finding's probability. The box stands in the group, as TID 1410 wants it, and once more in the
+    finding's probability. The box is stored in the group, as TID 1410 requires, and again in the
     number, where OHIF looks for it.
     """
     groups = [
@@ -62,8 +62,9 @@ def _region_group(
         else _algorithm(result),
         measurements=[probability],
     )
-    # The group keeps the number's own item, so the box can be added once it stands there: highdicom
-    # refuses coordinates in a number of this template, though TID 300 Measurement allows them.
+    # The box is added to the number after the group is made, because highdicom refuses coordinates
+    # in a number of this template, although TID 300 Measurement allows them. This works because the
+    # group refers to the number's item and does not copy it.
     probability[0].ContentSequence.append(_box_of_number(result, points))
     return group
 
@@ -97,7 +98,7 @@ def _finding_group(result: DicomResult, each: FindingResult) -> Any:
 
 
 def _probability(each: FindingResult) -> Any:
-    """A number whose name holds the finding: OHIF shows the name of the number, not the finding."""
+    """A number whose name contains the finding, because OHIF shows only the name of the number."""
     return sr.Measurement(
         name=private_code("probability", f"{each.finding} probability"),
         value=round(each.probability, 6),
@@ -154,7 +155,8 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
 def _insert_image_library(root: Dataset, source: Dataset) -> None:
     """Add TID 1600 Image Library before the measurements.
 
-    highdicom's own wants Imager Pixel Spacing and Patient Orientation, which many images lack.
+    highdicom's own image library requires Imager Pixel Spacing and Patient Orientation, which many
+    images lack.
     """
     image = sr.ImageContentItem(
         name=codes.SCT.Source,

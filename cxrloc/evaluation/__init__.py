@@ -1,1 +1,1 @@
-"""From claims and truth to numbers."""
+"""Measures of classifiers, localization and heatmaps: predictions and truth become numbers."""

@@ -10,10 +10,11 @@ def rank_correlations(
 ) -> tuple[Float[np.ndarray, "model model"], Bool[np.ndarray, " finding"]]:
     """Spearman's rank correlation between all pairs of models, averaged over findings.
 
-    Source: Baltruschat et al. 2019, table 5. `Open:` whether they rank each finding on its own;
-    here yes, so that a model's order of findings does not count as agreement.
-    A finding on which a model gives one score to all units has no correlation: it is left out
-    for all models, and False in the second result; without any other all correlations are NaN.
+    Source: Baltruschat et al. 2019, table 5. `Open:` the paper does not say whether each finding is
+    ranked on its own; here it is, so that a model's order of findings does not count as agreement.
+    A finding on which a model gives one score to all units has no correlation. It is left out for
+    all models, and its entry in the second result is False. If no finding is left, all correlations
+    are NaN.
 
     >>> a, b = np.array([[0.1], [0.2], [0.3]]), np.array([[0.5], [0.9], [0.6]])
     >>> rank_correlations(np.array([a, b]))
@@ -35,9 +36,10 @@ def disagreements(
 ) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """The (unit, finding) pairs on whose rank models differ most, the largest difference first.
 
-    Probabilities of two models need not share a scale, so each score is replaced by the share of
-    units ranked below it (ties half), and a pair's disagreement is the largest minus the smallest
-    share among the models: 0 for equal places, near 1 where one model's top is another's bottom.
+    Probabilities of two models need not share a scale. So each score is replaced by the share of
+    units ranked below it (a tied unit counts half). The disagreement of a pair is the largest share
+    among the models minus the smallest: 0 where all models rank the unit equally, near 1 where one
+    model ranks it first and another ranks it last.
 
     Returns:
         Index of the unit, index of the finding, disagreement.

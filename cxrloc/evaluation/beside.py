@@ -1,4 +1,4 @@
-"""Measured numbers beside those of a published table."""
+"""Tables that show measured numbers next to the numbers of published tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _COUNTS = ("n", "positives", "annotated")
 
 
 def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool = False) -> None:
-    """Refuse tables that do not exist or hold none of the numbers that will be measured.
+    """Raise an error for tables that do not exist or hold none of the numbers to be measured.
 
     Numbers of patients beside those of synthetic radiographs mislead, so they are refused too,
     unless each table is named twice.
@@ -51,10 +51,10 @@ def write_beside(
     remarks: Sequence[str] = (),
     protocol: Mapping[str, str] | None = None,
 ) -> pd.DataFrame | None:
-    """Write `table_beside.csv` and `.md`: the rows that a table has, with its numbers.
+    """Write `table_beside.csv` and `.md`: measured rows with the numbers of published tables.
 
-    Of tables whose protocols are known, these are written too, in `protocols_beside.csv` and in
-    the Markdown page, this run's own first.
+    Where the protocols of the tables are known, they are written to `protocols_beside.csv` and to
+    the Markdown page, after the protocol of this run.
 
     Args:
         measured: one row per finding (criterion and threshold), one column per metric; intervals

@@ -1,4 +1,4 @@
-"""Was the model trained on the patients it is scored on?"""
+"""Checks whether a model was trained on the patients on whom it is scored."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cxrloc.types import CxrlocError, Record
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
-    """What is known of patients who both trained a model and are scored.
+    """Scored patients on whom a model was also trained, as far as they are known.
 
     Attributes:
         patients: their ids.
@@ -31,17 +31,18 @@ def check_contamination(
     data_sets: Collection[str],
     allowed: bool = False,
 ) -> Contamination:
-    """Whether models were trained on the patients that they are to be scored on.
+    """The patients on whom models were trained and are to be scored.
 
     Args:
-        models: that are scored.
-        records: that they are scored on.
-        data_sets: names of the data set; patients of another one are others, whatever their ids.
-        allowed: go on where there are such patients; the remarks then say so.
+        models: the models that are scored.
+        records: the records on which the models are scored.
+        data_sets: names of the data set; patients of another data set count as different persons,
+            even if their ids are equal.
+        allowed: go on if there are such patients; the remarks then say so.
 
     Raises:
-        CxrlocError: there are such patients and that is not allowed; names the model, the first
-            of the patients, and what to do.
+        CxrlocError: there are such patients and `allowed` is false; the message names the model and
+            the first of the patients, and says what to do.
     """
     found: set[str] = set()
     remarks = []
@@ -88,8 +89,8 @@ def contaminated_patients(
     """Patients whose images trained the model, by the list that its card carries.
 
     Ids are compared as they are written and by their key (`identifiers.patient_key`): "1.0" and
-    "00000001" are patient 1. An empty result says only that the weights name none of these
-    patients.
+    "00000001" are patient 1. An empty result does not prove that there is no overlap; it says only
+    that the weights name none of these patients.
 
     >>> record = Record("00000001_000", "1.0", "00000001_000", None)
     >>> contaminated_patients([record], {"1", "2"})

@@ -1,7 +1,7 @@
 """Counts of a data set: images per finding, overlaps, single labels, views and pairs of views.
 
-They stand beside the tables in which papers describe their data: Wang et al. 2017, tables 1 and
-16; Dong et al. 2017, table I; Rubin et al. 2018, tables 1 to 3.
+They can be compared with the tables in which papers describe their data: Wang et al. 2017, tables 1
+and 16; Dong et al. 2017, table I; Rubin et al. 2018, tables 1 to 3.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ VIEW_ROWS: Mapping[str, frozenset[View]] = {
 
 
 def labelled_findings(records: Sequence[Record]) -> tuple[str, ...]:
-    """The findings that a data set labels, as its records name them first, then No Finding."""
+    """The findings that a data set labels, in the order of its records, then No Finding."""
     names = dict.fromkeys(name for record in records for name in record.labels)
     return (*(name for name in names if name != NO_FINDING), NO_FINDING)
 
 
 def finding_counts(records: Sequence[Record], findings: Sequence[str]) -> pd.DataFrame:
-    """Images per finding, and how many of them have another of the findings or none.
+    """Images per finding, and how many of them also have another of the findings.
 
     Columns:
         finding: as given; No Finding means that none of the others is positive, where the data

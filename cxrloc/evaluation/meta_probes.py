@@ -1,4 +1,4 @@
-"""Whether image features already say a patient's age and sex, and the view."""
+"""How well a patient's age and sex and the view can be predicted from image features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from cxrloc.types import CxrlocError, Sex, View
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How well something is read off features, on patients that the reader was not fitted to.
+    """How well age, sex or view is predicted from features, on patients who were not used to fit.
 
     Attributes:
         what: "view", "sex" or "age".
         n: images judged.
         auc: of two classes; None for age.
-        sensitivity: at the Youden point of the training part, whose images are scored for it by
-            readers fitted to the others, in five folds; None for age.
-        specificity: likewise.
+        sensitivity: at the Youden point of the training part. To find this point, each image of
+            that part is scored by a model fitted to the other four of five folds. None for age.
+        specificity: at the same point; None for age.
         mean_error_years: mean absolute error; None for classes.
         std_error_years: standard deviation of the absolute error, as the paper prints it.
     """
@@ -49,20 +49,21 @@ def meta_from_features(
     subjects: Mapping[str, Sequence[object]],
     training: Bool[np.ndarray, " image"],
 ) -> list[Reading]:
-    """How well view, sex and age can be read off frozen features.
+    """How well view, sex and age are predicted from frozen features.
 
-    Baltruschat et al. 2019, section 3: view AUC 0.998, sex 0.94, age within 9.1 years of
-    ResNet-50-large's features. AP and male are the positive classes. A linear layer on the frozen
-    features, as theirs: logistic or ridge regression of standardised features.
+    Baltruschat et al. 2019, section 3: from the features of ResNet-50-large, view is predicted with
+    AUC 0.998, sex with 0.94, age within 9.1 years. AP and male are the positive classes. As in the
+    paper, a linear layer is fitted to the frozen features: logistic or ridge regression of
+    standardised features.
 
     Args:
         features: pooled features of the images (`inference.predict.pooled_features`).
-        subjects: "view" (`View`), "sex" (`Sex`) and "age" (years) of each image; None is unknown
-            and left out.
-        training: which images the readers are fitted to; no patient may be on both sides.
+        subjects: "view" (`View`), "sex" (`Sex`) and "age" (years) of each image; None means
+            unknown, and the image is left out.
+        training: which images the models are fitted to; no patient may be on both sides.
 
     Raises:
-        CxrlocError: a part knows no two different values.
+        CxrlocError: the known values of a part are all the same.
     """
     readings = []
     for what, positive in (("view", View.AP), ("sex", Sex.MALE), ("age", None)):

@@ -1,7 +1,8 @@
-"""Published numbers of the five papers, to stand beside measured ones.
+"""Published numbers of the five papers, for comparison with measured numbers.
 
-The CSV files hold what the papers print and nothing derived from it, one number per row with its
-table and printed row; numbers that could not be checked against a paper's text are not there.
+The CSV files hold only numbers that the papers print, nothing derived from them, one number per row
+with its table and printed row. Numbers that could not be checked against a paper's text are left
+out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, standard_finding
 from cxrloc.types import CxrlocError, UsageError
 
 KEYS = ("finding", "criterion", "threshold")
-"""What says which number of a table is about the same thing as a measured row."""
+"""Columns that identify which published number is about the same thing as a measured row."""
 
 _FOLDER = files("cxrloc.evaluation") / "published"
 
@@ -37,7 +38,7 @@ def published(name: str) -> pd.DataFrame:
     package's reports), `value`, `citation`.
 
     Raises:
-        CxrlocError: there is no such table; the message names those there are.
+        CxrlocError: there is no such table; the message names the existing ones.
 
     >>> frame = published("wang2017:17")
     >>> frame.loc[frame["finding"] == "Hernia", "value"].item()
@@ -58,7 +59,7 @@ COUNTS = {"images", "studies", "overlap", "single_label_images", "percent_of_pos
 
 
 def check_counts(names: Sequence[str]) -> None:
-    """Refuse tables that do not describe a data set.
+    """Raise an error for tables that do not describe a data set.
 
     Raises:
         UsageError: names the tables that do.
@@ -80,10 +81,10 @@ def published_findings(name: str) -> tuple[str, ...]:
 
 
 def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The findings that the means of published tables are over, by a name for such a mean.
+    """The findings over which each mean of the published tables is taken, by a name for the mean.
 
-    A mean stands beside a mean over the same findings only. Of several tables with the same
-    findings the first gives the name.
+    A mean is compared only with a mean over the same findings. If several tables have the same
+    findings, the first one gives the name.
 
     >>> published_means(["pham2019:1", "wang2017:17"])["mean of pham2019:1"]
     ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Effusion')
@@ -96,7 +97,7 @@ def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:
-    """Findings under a table's means; none where it has no mean, or it is one over images."""
+    """The findings over which a table's mean is taken; empty without a mean over findings."""
     means = numbers[numbers["finding"] == "mean"]
     rows = numbers[numbers["metric"].isin(means["metric"]) & (numbers["finding"] != "mean")]
     if rows.empty and (means["metric"] == "auc").any():
@@ -123,7 +124,7 @@ def protocols(names: Sequence[str]) -> pd.DataFrame:
 
 
 def cited(*names: str) -> str:
-    """Tables in the words of a legend or a heading.
+    """The citation of tables, as a legend or a heading shows it.
 
     >>> cited("wang2017:4", "wang2017:7", "baltruschat2019:text")
     'Wang et al. 2017, Tables 4, 7; Baltruschat et al. 2019, text'
@@ -143,13 +144,13 @@ def _numbered(tables: Sequence[str]) -> str:
 
 
 def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
-    """Measured rows with a published table's numbers of one metric in further columns.
+    """Measured rows, with one metric of a published table in further columns.
 
-    Rows meet by finding (spellings of one finding are the same) and, for localization, criterion
-    and threshold; a table without findings meets by its row. A mean meets a mean over the same
-    findings only. Each setting of the table is a column, `METRIC (PAPER, TABLE: SETTING)`; a row
-    that the table does not have is left empty, and published rows that were not measured are left
-    out.
+    Rows are matched by finding (all spellings of a finding are equal) and, for localization, by
+    criterion and threshold. Rows of a table without findings are matched by their printed row. A
+    mean is matched only with a mean over the same findings. Each setting of the table becomes a
+    column, `METRIC (PAPER, TABLE: SETTING)`. Its cell is empty if the table has no such row.
+    Published rows that were not measured are left out.
 
     Args:
         measured: one row per finding (criterion and threshold), in columns of these names. A
@@ -195,7 +196,7 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
         words = [cited(name), str(setting)] if setting else [cited(name)]
         column = f"{metric} ({': '.join(words)})"
         found = pd.array([values.get(place) for place in places], dtype="Float64")
-        # Whole numbers are printed as such, not as 8.431e+04.
+        # Whole numbers become integers, so that they are not printed as 8.431e+04.
         whole = metric in COUNTS and (part["value"] % 1 == 0).all()
         shown[column] = found.astype("Int64") if whole else found
     return shown
@@ -210,7 +211,7 @@ def _mean_place(findings: Iterable[str]) -> frozenset[str]:
 
 
 def _measured_means(measured: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Of each measured row, the findings that it is a mean over; none for other rows."""
+    """The findings over which each measured row is a mean; empty for rows that are not means."""
     if "averaged" in measured.columns:
         return [tuple(findings) for findings in measured["averaged"]]
     findings = [str(finding) for finding in measured["finding"]]

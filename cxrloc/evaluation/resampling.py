@@ -2,7 +2,7 @@
 
 Images of one patient are not independent, so patients are drawn, not images. A resample is a
 column of counts: how often each patient was drawn. A statistic takes many columns at once and
-gives one column of values for each, so no resample is built patient by patient.
+gives one column of values for each, so resamples need not be built one patient at a time.
 """
 
 from collections.abc import Callable
@@ -58,10 +58,11 @@ def resample_patients(
 ) -> Int[np.ndarray, "patient resample"]:
     """How often each patient is drawn in each resample, with every class kept.
 
-    Patients are drawn with replacement within strata, so that a finding keeps its positives and
-    its negatives: a stratum is the rarest class that a patient carries (`rarest_class`). Where a
-    class is spread over the strata of rarer ones it can still be lost; such a resample is drawn
-    again. One drawing serves all findings and all models, which makes differences paired.
+    Patients are drawn with replacement within strata, so that a finding keeps its positives and its
+    negatives. The stratum of a patient is the rarest class that the patient carries
+    (`rarest_class`). A class can still be lost if its carriers are in the strata of rarer classes;
+    such a resample is drawn again. The same resamples serve all findings and all models, so
+    differences are paired.
 
     Args:
         carries: classes that each patient has an image of; every class has a carrier.
@@ -81,6 +82,7 @@ def resample_patients(
         for patients in members:
             n = patients.size
             drawn = generator.integers(0, n, size=(missing.size, n))
+            # Every resample has its own block of n cells, so one bincount counts the draws of all.
             cells = drawn + n * np.arange(missing.size)[:, None]
             tally = np.bincount(cells.ravel(), minlength=n * missing.size)
             counts[np.ix_(patients, missing)] = tally.reshape(missing.size, n).T

@@ -1,4 +1,4 @@
-"""Result folders of `classify` and `bench`: their files, and what their cards say of the truth."""
+"""Files of the result folders of `classify` and `bench`, and the truth that their cards name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,21 +9,21 @@ from cxrloc.files.tables import table_rows
 from cxrloc.types import UsageError
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
-"""Files by which runs are compared."""
+"""Files that are read to compare runs."""
 
 REPORTS = "reports: "
-"""How a run card begins the name of a file of labels out of reports."""
+"""Prefix in a run card of the name of a file of labels from reports."""
 
 
 class Run(NamedTuple):
-    """Files of one run, by kind, and its card; empty where there is none."""
+    """The files of one run by kind, and its card; the card is empty if there is none."""
 
     files: Mapping[str, Path]
     card: Mapping[str, Any]
 
 
 def read_run(path: Path) -> Run:
-    """A result folder, or a CSV file of probabilities or boxes.
+    """The run in a result folder or in a CSV file of probabilities or boxes.
 
     Raises:
         UsageError: nothing is there, or a folder holds neither.
@@ -43,18 +43,18 @@ def read_run(path: Path) -> Run:
 
 
 def folds_of(path: Path) -> list[str]:
-    """The folders of a run of `classify --folds`, by name; of any other run none."""
+    """Names of the fold folders of a run of `classify --folds`; empty for any other run."""
     if (path / PREDICTIONS).is_file():
         return []
     return sorted(file.parent.name for file in path.glob(f"fold-*/{PREDICTIONS}"))
 
 
 def data_of(runs: Mapping[str, Run]) -> Path | None:
-    """Where the truth is by the runs' own cards; None stands for the embedded phantoms.
+    """Path of the truth that the runs' cards name; None stands for the embedded phantoms.
 
     Raises:
-        UsageError: the cards name none or several, it is not here, or the runs were scored
-            against different truth, by its hash.
+        UsageError: the cards name no truth or several, the truth is not on this disk, or the runs
+            were scored against different truth, as its hash shows.
     """
     cards = {name: run.card["data"] for name, run in runs.items() if "data" in run.card}
     paths = dict.fromkeys(card.get("path") for card in cards.values())
@@ -77,7 +77,7 @@ def data_of(runs: Mapping[str, Run]) -> Path | None:
 
 
 def refuse_other_labels(runs: Mapping[str, Run]) -> None:
-    """Refuse runs that were scored against labels out of reports, which are not named now.
+    """Raise an error for runs scored against labels from reports that are not given now.
 
     Raises:
         UsageError: names the run and its labels.

@@ -1,4 +1,4 @@
-"""DeLong's covariance of AUCs, clustered by patient, and tests of several findings at once."""
+"""DeLong's covariance of AUCs, clustered by patient, and correction for several tests."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,7 +11,7 @@ def delong(
     scores: Float[np.ndarray, "model unit"],
     patient: Int[np.ndarray, " unit"],
 ) -> tuple[Float[np.ndarray, " model"], Float[np.ndarray, "model model"]]:
-    """AUCs of models on the same units, and the covariance matrix of the AUCs.
+    """AUCs of models on the same units, and the covariance matrix of these AUCs.
 
     Source: DeLong, DeLong and Clarke-Pearson 1988; structural components by midranks (Sun and Xu
     2014); units of one patient as a cluster (Obuchowski 1997). With V10_i the share of
@@ -21,9 +21,10 @@ def delong(
     S = I10/(I10 - 1) sum A A' / m^2 + I01/(I01 - 1) sum B B' / n^2 + 2 I/(I - 1) sum A B' / (m n)
 
     with I10, I01 the patients who have positives, negatives, and I all patients. With one unit
-    per patient it is DeLong's matrix; DeLong's own takes the images of a patient as independent
-    and is then too narrow. Large-sample theory: near AUC 1 or with few positive patients the
-    bootstrap is the better interval. The variances are nan for fewer than two patients in a class.
+    per patient, S is DeLong's matrix. DeLong's original matrix assumes that the images of a patient
+    are independent, so its intervals are too narrow. S is a large-sample result: near AUC 1 or with
+    few positive patients, the bootstrap is the better interval. The variances are nan for fewer
+    than two patients in a class.
 
     >>> truth = np.array([True, True, False, False])
     >>> areas, covariance = delong(truth, np.array([[0.9, 0.4, 0.5, 0.1]]), np.arange(4))
@@ -33,6 +34,7 @@ def delong(
     names, patient = np.unique(patient, return_inverse=True)
     m, n = int(truth.sum()), int((~truth).sum())
     everyone = rankdata(scores, axis=1)
+    # A rank among all units minus the rank within the own class counts units of the other class.
     over_negatives = (everyone[:, truth] - rankdata(scores[:, truth], axis=1)) / n
     under_positives = 1 - (everyone[:, ~truth] - rankdata(scores[:, ~truth], axis=1)) / m
     areas = over_negatives.mean(axis=1)
@@ -52,7 +54,7 @@ def delong_p(
     covariance: Float[np.ndarray, "model model"],
     contrast: Float[np.ndarray, " model"],
 ) -> float | None:
-    """Two-sided p-value that a contrast of AUCs on the same units is 0, such as (-1, 1).
+    """Two-sided p-value of the hypothesis that a contrast of AUCs, such as (-1, 1), is 0.
 
     z = c A / sqrt(c S c'). None where the contrast has no variance.
 

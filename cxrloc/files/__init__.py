@@ -1,1 +1,1 @@
-"""Files that are no images: tables and structured files are read, and whole files are written."""
+"""Reads tables and structured files, and writes files that are whole or absent."""

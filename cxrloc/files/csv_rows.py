@@ -1,4 +1,4 @@
-"""CSV files that are written row by row."""
+"""Writes CSV files row by row."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from cxrloc.files.whole import whole_file
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], None]]:
     """Yield a function that adds a row to a CSV file, which is whole when the block ends.
 
-    For tables that are too long to be held in memory; None is an empty cell.
+    The function serves tables that are too long for the memory; it writes None as an empty cell.
     """
     with (
         whole_file(path) as part,

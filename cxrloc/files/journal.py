@@ -17,9 +17,10 @@ from cxrloc.types import CxrlocError
 
 
 def file_signature(*paths: Path | None) -> str:
-    """Path, size and time of change of files; another file in their place has another one.
+    """A text of the files' paths, sizes and times of change, which differs if a file is replaced.
 
-    A file that does not exist has its path alone, and None (an image made by the program) nothing.
+    A file that does not exist adds only its path, and None (an image made by the program) adds
+    nothing.
     """
     parts = []
     for path in paths:
@@ -47,9 +48,9 @@ def content_hash(path: Path) -> str:
 
 
 class Journal:
-    """A file of one JSON line per image, which holds numbers and arrays to the last bit.
+    """A file of one JSON line per image, which keeps numbers and arrays exactly.
 
-    A line that a kill cut short is left out when the file is read again.
+    A line that is incomplete because the program was killed is ignored when the file is read again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +61,7 @@ class Journal:
         return len(self._entries)
 
     def find(self, image_id: str, signature: str) -> dict[str, Any] | None:
-        """The result of an image, None if there is none or its file has changed since."""
+        """The result of an image; None if there is none or the image's file has changed since."""
         entry = self._entries.get(image_id)
         if entry is None or entry["signature"] != signature:
             return None

@@ -1,4 +1,4 @@
-"""Keyed hashes of patients' ids, which nobody without the key can turn back."""
+"""Keyed hashes of patients' ids, which nobody without the key can invert."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ KEY, KEY_FILE = "CXRLOC_PATIENT_KEY", "CXRLOC_PATIENT_KEY_FILE"
 
 
 def keyed_patient(patient_id: str) -> str:
-    """A name for a patient that does not tell the id: 16 hexadecimal digits of an HMAC-SHA256.
+    """A name for a patient that does not reveal the id: 16 hexadecimal digits of an HMAC-SHA256.
 
     With a key from the environment, one patient has the same name in all runs, so that results
     can be joined. Without one, each run draws its own key.

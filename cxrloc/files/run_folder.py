@@ -1,4 +1,4 @@
-"""The folder of one run: whose it is, whether the run was finished, and what it wrote.
+"""The output folder of one run, with a record of its settings, its state and its files.
 
 Every command that writes a folder opens it here. Two hidden files stand in it: `.cxrloc-run.json`
 names the command and its settings, and `.cxrloc-files` lists what was written. A third one is
@@ -70,16 +70,16 @@ def open_run(
 ) -> Iterator[RunFolder]:
     """Open the folder of a run; the run counts as finished when the block ends without error.
 
-    A folder with an unfinished run of the same command and settings is continued. The default
-    folder, if it holds another run or one is writing into it, gives way to the next free number,
-    such as `cxrloc-bench-2`, and the log says so.
+    An unfinished run of the same command and settings is continued in its folder. If the default
+    folder holds another run, or a run is writing into it, the next free number is used, such as
+    `cxrloc-bench-2`, and the log says so.
 
     Args:
         command: its name.
         destination: what the user asked for.
         settings: everything that changes a result: values that JSON can hold.
-        anew: a finished run with the same settings is made again from the beginning, so its files
-            are removed; otherwise they stay, and the command itself finds what is done.
+        anew: repeat a finished run with the same settings from the beginning, so that its files are
+            removed; otherwise the files stay, and the command itself finds out what is done.
 
     Raises:
         UsageError: the folder that was named holds another run, another run is writing into it, or
@@ -138,7 +138,7 @@ def make_folder(out: Path) -> None:
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """The first setting that differs, in words; empty where none does.
+    """A phrase about the first setting that differs; empty where no setting differs.
 
     A setting that only one side has differs too: the other side's value is not known.
 
@@ -171,7 +171,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 def _chosen(
     command: str, destination: Destination, settings: Mapping[str, Any]
 ) -> tuple[Path, FileLock]:
-    """The folder of the run and its lock, which is held."""
+    """The folder of the run, and the lock that this run holds."""
     if destination.out is not None:
         lock = _locked(destination.out)
         refused = "" if destination.overwrite else _whose(destination.out, command, settings)
@@ -225,7 +225,7 @@ def _refused(out: Path, error: OSError) -> DiskError | UsageError:
 
 
 def _whose(path: Path, command: str, settings: Mapping[str, Any]) -> str:
-    """What stands in the way of this run in words; empty if nothing does."""
+    """The reason why this run cannot use the folder, in words; empty if it can."""
     mark = _read_mark(path)
     if mark is None:
         if (path / "run.json").exists():
@@ -249,7 +249,7 @@ def _read_mark(path: Path) -> dict[str, Any] | None:
 
 
 def _list_file(folder: Path, file: Path) -> None:
-    """Note a file as written by this run; others, such as a cache elsewhere, are not noted."""
+    """Record a file of this folder as written by this run; files elsewhere are not recorded."""
     if file.name not in (MARK, LIST) and file.is_relative_to(folder):
         append_line(folder / LIST, json.dumps(str(file.relative_to(folder))))
 

@@ -1,7 +1,7 @@
-"""JSON, TOML, XML, npz and the metadata of safetensors, read within bounds.
+"""Reads JSON, TOML, XML, npz and the metadata of safetensors, with limits on size and depth.
 
-A file may be nested without end, declare gigabytes, or hold numbers that are none. Every such
-file ends in one `CxrlocError` that names it, never in an error of the parser.
+A file may be nested very deeply, declare gigabytes, or hold numbers that are not finite. Each such
+file raises one `CxrlocError` that names the file, never an error of the parser.
 """
 
 import json
@@ -26,13 +26,13 @@ MAX_JSON_BYTES = 100_000_000
 20 times their bytes in memory."""
 
 MAX_TEXT_BYTES = 20_000_000
-"""Of TOML and XML: recipes and lists of boxes of one image."""
+"""Largest TOML or XML file; these are recipes and lists of boxes of one image."""
 
 MAX_DEPTH = 64
-"""Levels of nesting; COCO has five."""
+"""Most levels of nesting; COCO has five."""
 
 MAX_NPZ_BYTES = 2_000_000_000
-"""Of all arrays of an npz file, unpacked."""
+"""Largest size of all arrays of an npz file, unpacked."""
 
 _BLOCK = 1 << 16
 _MAX_DIGITS = 19  # of a whole number: those of 64 bits
@@ -40,11 +40,11 @@ _MAX_DIGITS = 19  # of a whole number: those of 64 bits
 
 @contextmanager
 def unlike(path: Path, what: str) -> Iterator[None]:
-    """Turn every error that content of another shape causes into one line that names the file.
+    """Turn every error that unexpected content causes into one line that names the file.
 
     Args:
         path: of the file.
-        what: it should be, for the message.
+        what: what the content should be, for the message.
 
     >>> with unlike(Path("a.json"), "a list of boxes"):
     ...     [][0]
@@ -83,11 +83,11 @@ def parse_json(content: bytes | str, where: str) -> Any:
 
     Args:
         content: bytes of UTF-8 or UTF-16, with or without byte order mark, or text.
-        where: it comes from, for messages.
+        where: where the text comes from, for messages.
 
     Raises:
-        CxrlocError: it is no JSON, nested too deeply, or holds a number that is not finite, has
-            more than 19 digits, or a key twice.
+        CxrlocError: the text is not JSON, is nested too deeply, or holds a number that is not
+            finite or has more than 19 digits, or a key twice.
 
     >>> parse_json('{"a": [1, 2.5]}', "x.json")
     {'a': [1, 2.5]}
@@ -117,7 +117,8 @@ def parse_toml(content: bytes | str, where: str) -> dict[str, Any]:
     """The content of a TOML text, with bounded depth and finite, bounded numbers.
 
     Raises:
-        CxrlocError: it is no TOML, nested too deeply, or a number is not finite or too large.
+        CxrlocError: the text is not TOML, is nested too deeply, or has a number that is not finite
+            or too large.
 
     >>> parse_toml("a = 1", "x.toml")
     {'a': 1}
@@ -142,10 +143,10 @@ def read_xml(path: Path) -> ElementTree.Element:
 def parse_xml(content: bytes | str, where: str) -> ElementTree.Element:
     """The root element of an XML text with bounded depth, without document type or entities.
 
-    Entities can grow without bound or name other files; data files have no use for them.
+    Entities can grow without bound or name other files, and data files do not need them.
 
     Raises:
-        CxrlocError: it is no XML, declares a document type, or is nested too deeply.
+        CxrlocError: the text is not XML, declares a document type, or is nested too deeply.
 
     >>> parse_xml("<a><b/></a>", "x.xml").tag
     'a'
@@ -179,10 +180,10 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
 
     Args:
         path: of the file.
-        keys: the arrays to read, as far as they are there; None: all.
+        keys: names of the arrays to read, if the file has them; None for all arrays.
 
     Raises:
-        CxrlocError: there is no such file, it is no npz file, or its arrays are too large.
+        CxrlocError: there is no such file, it is not an npz file, or its arrays are too large.
     """
     wanted = None if keys is None else set(keys)
     if not path.is_file():
@@ -236,7 +237,7 @@ def read_safetensors_metadata(path: Path) -> dict[str, str]:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """One array, once its heading agrees with the bytes that the archive holds."""
+    """One array, after a check that its header agrees with the bytes in the archive."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         read_header = (
@@ -330,7 +331,7 @@ def _check_values(values: Mapping[str, Any]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """An error in a few words of one line."""
+    """A short description of an error, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""A data frame as CSV, Markdown, LaTeX and a table on the terminal.
+"""Writes a data frame as CSV, Markdown, LaTeX, or a table for the terminal.
 
 CSV holds the numbers in full, for other programs. The other three are for readers: a number has
 four significant digits, and a missing value is an empty cell.
@@ -58,7 +58,7 @@ def markdown_table(frame: pd.DataFrame) -> str:
     """
     words = in_words(frame).map(for_markdown).rename(columns=for_markdown)
     sides = ["right" if right else "left" for right in _numeric(frame)]
-    # Without `disable_numparse` the package tabulate would write numbers anew.
+    # Without `disable_numparse`, the package tabulate would format the numbers again.
     return f"{words.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n"
 
 
@@ -96,7 +96,7 @@ def terminal_table(frame: pd.DataFrame) -> "Table":
             no_wrap=not position,
         )
     for row in words.itertuples(index=False):
-        # A cell is no markup, whatever brackets are in it.
+        # `Text` keeps rich from reading brackets in a cell as markup.
         table.add_row(*(Text(for_terminal(cell)) for cell in row))
     return table
 

@@ -1,7 +1,7 @@
-"""Delimited tables (CSV, TSV, packed or not) of any make, read as text within bounds.
+"""Reads delimited tables (CSV, TSV, with or without gzip) as text, with limits on their size.
 
 Spreadsheets, R, pandas and the publishers of data sets write different tables. `read_table` reads
-all of them in one way, and refuses in one line what would otherwise become a wrong number.
+all of them in one way, and refuses tables that would otherwise give a wrong number.
 """
 
 import codecs
@@ -24,13 +24,13 @@ import pandas as pd
 from cxrloc.types import CxrlocError
 
 MAX_CELL = 1_000_000
-"""Characters of one cell; a report or a run-length code is far shorter."""
+"""Most characters of one cell; a report or a run-length code is far shorter."""
 
 MAX_CHARACTERS = 1_000_000_000
-"""Characters of one table, unpacked; MIMIC-CXR's largest table has about 60 million."""
+"""Most characters of one table, unpacked; MIMIC-CXR's largest table has about 60 million."""
 
 MAX_CELLS = 30_000_000
-"""Cells of a table that is kept in memory as a whole."""
+"""Most cells of a table that is kept in memory as a whole."""
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -51,8 +51,8 @@ class Table:
     Attributes:
         path: of its file, for messages.
         columns: the cells of each named column, without outer blanks, in the file's order.
-        numbers: the row of the file that each row of cells is, counted from 1 as a spreadsheet
-            does; the heading is row 1.
+        numbers: for each row of cells, its row number in the file, counted from 1 as in a
+            spreadsheet; the heading is row 1.
     """
 
     path: Path
@@ -63,18 +63,18 @@ class Table:
 def read_table(
     path: Path, needed: Sequence[str] = (), optional: Sequence[str] = (), hint: str = ""
 ) -> Table:
-    """The whole table, all cells as text without outer blanks, blank rows left out.
+    """The whole table, with all cells as text without outer blanks, and without blank rows.
 
-    Understood are UTF-8 with or without byte order mark, UTF-16 and Windows-1252; comma,
+    The function reads UTF-8 with or without byte order mark, UTF-16 and Windows-1252; comma,
     semicolon and tab; quoted cells; Excel's first line `sep=;`; gzip. In a table that is
     not separated by commas a number may have a decimal comma, which becomes a point.
-    A column is found by its name whatever its case, blanks, points and underscores:
+    Case, blanks, points and underscores are ignored when a column is found by its name, since
     R writes `Image.Index` for `Image Index`. Columns without a name are left out.
 
     Args:
         path: of the file.
-        needed: names of columns that must be there; they get this spelling.
-        optional: names of columns that get this spelling where they are there.
+        needed: names of columns that must be there; the result uses this spelling.
+        optional: names of columns that may be missing; the result uses this spelling.
         hint: end of the message about a missing column.
 
     Raises:
@@ -95,7 +95,7 @@ def read_table(
     width = len(names)
     most = MAX_CELLS // max(len(names), 1)
     for number, row in rows:
-        # Tuples of text, unlike lists, cost the garbage collector nothing.
+        # Tuples of text, unlike lists, need not be tracked by the garbage collector.
         if len(row) != width:
             row = whole_row(f"{path}, row {number}", names, row)
         kept.append(tuple(row))
@@ -113,7 +113,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields number and cells of each row that is not blank, lazily; the first is the heading.
 
     Raises:
-        CxrlocError: the file cannot be read, is no text, or has a cell or a size without bounds.
+        CxrlocError: the file cannot be read, is not text, or has a cell or a size above the limit.
     """
     for number, row in readable_rows(path):
         if isinstance(row, str):
@@ -124,7 +124,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def readable_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
     """Yields what `table_rows` yields, and the reason in place of the cells of a broken row.
 
-    Behind a broken row, such as one whose quote is never closed, reading goes on at the next line.
+    After a broken row, such as one whose quote is never closed, reading goes on at the next line.
 
     Raises:
         CxrlocError: the file cannot be read, or is no text.
@@ -164,7 +164,7 @@ def readable_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
 
 
 class _Rewindable:
-    """Lines that can be read again from the second line of the row that is read."""
+    """An iterator of lines that can go back to the second line of the current row."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -180,22 +180,22 @@ class _Rewindable:
         return line
 
     def forget(self) -> None:
-        """Begins a row."""
+        """Forgets the lines of the last row, so that a new row begins."""
         self._read.clear()
 
     def back_to_second_line(self) -> None:
-        """Gives all lines of the row back but its first."""
+        """Goes back, so that all lines of the row but its first are read again."""
         self._again += reversed(self._read[1:])
 
 
 def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:
     """The row with as many cells as the heading has names.
 
-    Blank cells may be left out below columns without a name, and may stand behind the last one:
+    Blank cells may be missing below columns without a name, and may follow the last column, because
     the published box list of ChestX-ray14 has both.
 
     Raises:
-        CxrlocError: a named column has no cell, as in a file that was cut, or a cell has no column.
+        CxrlocError: a named column has no cell, as in a truncated file, or a cell has no column.
     """
     if len(row) < len(names):
         if any(names[len(row) :]):
@@ -213,14 +213,14 @@ def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:
 
 
 def rows_of(table: Table) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields each row as where it stands ("file, row 7") and its cells by column."""
+    """Yields for each row its place ("file, row 7") and its cells by column."""
     names, start = list(table.columns), f"{table.path}, row "
     for number, cells in zip(table.numbers, zip(*table.columns.values(), strict=True), strict=True):
         yield f"{start}{number}", dict(zip(names, cells, strict=True))
 
 
 def row_name(table: Table, index: int) -> str:
-    """Where a row of cells stands: "file, row 7"."""
+    """The place of a row of cells, for messages: "file, row 7"."""
     return f"{table.path}, row {table.numbers[index]}"
 
 
@@ -228,7 +228,7 @@ def number_in(where: str, column: str, text: str) -> float:
     """The cell as a finite number.
 
     Raises:
-        CxrlocError: it is none; the message names row and column.
+        CxrlocError: the cell is not a finite number; the message names row and column.
 
     >>> number_in("row 2", "x", "1.5")
     1.5
@@ -246,7 +246,7 @@ def frame_of(table: Table, text: Sequence[str] = ()) -> pd.DataFrame:
     """The table as a frame, with numbers where all cells of a column are numbers or blank.
 
     Args:
-        table: as read.
+        table: from `read_table`.
         text: columns that stay text, such as ids.
     """
     data = {
@@ -269,7 +269,9 @@ def _typed(cells: Sequence[str]) -> Any:
 
 
 def key_of(name: str) -> str:
-    """What spellings of one column's name share: lower case, no blanks, points or underscores.
+    """A column's name in lower case, without blanks, points and underscores.
+
+    All spellings of one name have the same key.
 
     >>> key_of("Image Index") == key_of("image.index")
     True
@@ -280,7 +282,7 @@ def key_of(name: str) -> str:
 def _standard_names(
     path: Path, header: Sequence[str], needed: Sequence[str], optional: Sequence[str]
 ) -> list[str]:
-    """Names of the columns, those that are asked for in the spelling that was asked for."""
+    """Names of the columns; those that the caller asked for have the caller's spelling."""
     by_key = {key_of(name): name for name in (*optional, *needed)}
     asked = {*needed, *optional}
     names = [name if name in asked else by_key.get(key_of(name), name) for name in header]
@@ -292,7 +294,7 @@ def _standard_names(
 
 @contextmanager
 def _text(path: Path) -> Iterator[io.TextIOBase]:
-    """The file as text, unpacked and decoded; line ends as they are, as the csv module needs."""
+    """The file as text, unpacked and decoded; line ends are kept, as the csv module needs."""
     if not path.is_file():
         raise CxrlocError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     with path.open("rb") as raw:
@@ -310,7 +312,7 @@ def _text(path: Path) -> Iterator[io.TextIOBase]:
 
 
 def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
-    """Lines within bounds, so that no file fills the memory."""
+    """The lines of a file, limited in size so that no file fills the memory."""
     while line := file.readline(_BLOCK * 16):
         if len(line) == _BLOCK * 16:
             raise CxrlocError(f"{path}: a line of more than {_BLOCK * 16:,} characters; no table")
@@ -320,7 +322,7 @@ def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
 
 
 def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
-    """All lines, and what separates their cells, by the first line that is not blank."""
+    """All lines, and the separator of cells as the first line that is not blank shows it."""
     first = next((line for line in lines if line.strip()), "")
     said = re.fullmatch(r"\ufeff?sep=(.)\s*", first)
     if said:
@@ -336,7 +338,7 @@ def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
 
 
 def _encoding_of_file(path: Path, file: io.BufferedIOBase) -> str:
-    """The encoding of a whole file, read in blocks; its size is bounded on the way."""
+    """The encoding of a whole file, read in blocks; a file that is too large is refused."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     first, size = b"", 0
     odd: bytes | None = None
@@ -357,9 +359,9 @@ def _encoding_of_file(path: Path, file: io.BufferedIOBase) -> str:
 def encoding_of(content: bytes, whole: bool) -> str:
     r"""The encoding of a text: by its byte order mark, else UTF-8, else GB18030 or Windows-1252.
 
-    GB18030 is taken where it gives at least three characters beyond ASCII, nearly all Chinese.
-    UTF-16 without a mark has a NUL in every second byte of its first characters, if these are
-    ASCII. Content that is not the whole file may end within a character.
+    GB18030 is chosen where it gives at least three characters beyond ASCII and nearly all of these
+    are Chinese. UTF-16 without a mark is recognised by a NUL in every second byte of the first
+    characters, if these are ASCII. Content that is not the whole file may end within a character.
 
     >>> encoding_of("a;b".encode("utf-16-le"), whole=True), encoding_of(b"caf\xe9", whole=True)
     ('utf-16-le', 'cp1252')

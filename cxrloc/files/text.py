@@ -1,7 +1,7 @@
-"""Text that came out of a file or a user's option, made safe for the place where it is shown.
+"""Makes text from a file or a user's option safe for the place where it is shown.
 
 A patient's file may hold any text: a line break, a control sequence that recolours or clears a
-terminal, a formula that a spreadsheet runs. Each output has one function here.
+terminal, or a formula that a spreadsheet runs. Each kind of output has one function here.
 """
 
 import html
@@ -10,8 +10,8 @@ import unicodedata
 
 MESSAGE_CHARACTERS = 600
 
-# Control characters (Cc) but tab and line feed, line and paragraph separators (Zl, Zp), and the
-# characters that turn the direction of writing, by which a name can pretend to be another.
+# Control characters (Cc) except tab and line feed, line and paragraph separators (Zl, Zp), and the
+# characters that change the direction of writing, which can make a name look like another one.
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 _LATEX = {
@@ -65,7 +65,7 @@ def for_csv(text: str) -> str:
 
 
 def from_csv(cell: str) -> str:
-    """The text behind a cell that `for_csv` wrote.
+    """The original text of a cell that `for_csv` wrote.
 
     >>> from_csv("'=1+2"), from_csv("'quoted'")
     ('=1+2', "'quoted'")

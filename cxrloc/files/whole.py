@@ -1,4 +1,4 @@
-"""Files that are whole or absent, at whatever moment the program is killed."""
+"""Writes files that are whole or absent, even if the program is killed while it writes."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from cxrloc.types import CxrlocError
 
 PART_PREFIX = ".cxrloc-part-"
-"""How the names of files begin that are not whole yet."""
+"""The beginning of the names of temporary files, which are not whole yet."""
 
 _NAME_BYTES = 120  # part names stay far below the 255 bytes that file systems allow
 
@@ -25,10 +25,10 @@ _LISTENERS: list[Callable[[Path], None]] = []
 
 
 class DiskError(CxrlocError):
-    """The disk takes no more files: it is full, over its quota, read-only or broken.
+    """No file can be written, because the disk is full, over its quota, read-only or broken.
 
-    Other errors of writing concern one file. After this one every further file would fail too, so
-    a command stops.
+    Other errors of writing concern one file. After a `DiskError` every further file would fail too,
+    so a command stops.
     """
 
 
@@ -85,8 +85,8 @@ def write_json(path: Path, value: Any) -> None:
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file, in one call of the system.
 
-    A kill can cut the last line short, and whoever reads the file leaves such a line out; the next
-    line then begins on a line of its own.
+    If the program is killed, the last line can be incomplete, and readers of the file ignore it.
+    The next call begins a new line after an incomplete one.
 
     Raises:
         DiskError: the disk is full, over quota, read-only or broken.
@@ -148,7 +148,7 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 
 def _part_name(path: Path) -> str:
-    """The same part name for the same file, so that the next run replaces a part left behind."""
+    """The name of a file's temporary file, always the same, so that the next run replaces it."""
     name = path.name
     if len(os.fsencode(name)) > _NAME_BYTES:
         name = sha256(os.fsencode(name)).hexdigest() + path.suffix[:20]

@@ -16,10 +16,10 @@ DRAWS = 12
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far images are changed at random; by default not at all.
+    """Settings of the random changes of training images; by default nothing is changed.
 
-    All geometric changes are one affine map and one bilinear resampling; beyond the border the
-    image goes on as it ends.
+    All geometric changes are combined into one affine map and one bilinear resampling. Beyond its
+    border, an image is continued by its border pixels.
 
     Attributes:
         mirror: probability of exchanging left and right.
@@ -30,15 +30,16 @@ class Augmentation:
             of the side.
         crop_area: smallest and largest share of the area that is cropped at a random place and
             enlarged to the whole input.
-        crop_aspect: smallest and largest ratio of the crop's width to its height; all between
-            are as likely. A side that would be longer than the image's is as long.
+        crop_aspect: smallest and largest ratio of the crop's width to its height; all ratios
+            between them are equally likely. A side of the crop is never longer than the image's.
         whole_pixel_crop: crops of the network's input size are cut out of the larger image
             (`Preprocessing.crop_from`) at a random place on whole pixels, without enlargement
             (Dong et al. 2017, section IV: 224 x 224 out of 256 x 256 has 33 x 33 places).
         brightness: largest change of all grey levels, as a share of their range.
-        contrast: largest change of their distance from the image's mean, as a share.
-        cutmix: probability that a rectangle comes from another image, and as large a share of
-            the labels with it; its share of the area is even from 0 to 1 (Yun et al. 2019).
+        contrast: largest change of the grey levels' distance from the image's mean, as a share.
+        cutmix: probability that a rectangle comes from another image, together with the same
+            share of that image's labels; the rectangle's share of the area is uniform from 0 to 1
+            (Yun et al. 2019).
 
     Raises:
         CxrlocError: a value is outside its range.
@@ -83,17 +84,17 @@ def augment(
     config: Augmentation,
     size: int | None = None,
 ) -> Float[Tensor, "batch channel new_row new_col"]:
-    """Images changed by their own random numbers.
+    """The images after random changes, each changed by its own random numbers.
 
-    Of images that are larger than the network's input, random crops are taken from the whole
-    image; without random crops the centre of `size` pixels is changed.
+    Where images are larger than the network's input, random crops are taken from the whole image.
+    Without random crops, only the central `size` x `size` pixels are used.
 
     Args:
         images: square, grey levels in [0, 1].
         size: rows and columns of the network's input; None: those of the images.
         draws: `DRAWS` numbers in [0, 1) per image: the same numbers give the same change,
             whatever other images are in the batch.
-        config: how far. Cutting is not done here: it needs the other image's labels.
+        config: the changes. CutMix is not applied here, because it needs the other image's labels.
 
     >>> corner = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
     >>> augment(corner, np.zeros((1, DRAWS)), Augmentation(mirror=0.5))
@@ -120,7 +121,7 @@ def augment(
 def centre_crop(
     images: Float[Tensor, "batch channel row col"], size: int
 ) -> Float[Tensor, "batch channel size size"]:
-    """The middle of square images.
+    """The central `size` x `size` pixels of square images.
 
     >>> centre_crop(torch.arange(16.0).reshape(1, 1, 4, 4), size=2)
     tensor([[[[ 5.,  6.],
@@ -135,7 +136,7 @@ def _whole_pixel_crops(
     draws: Float[np.ndarray, "batch xy"],
     size: int,
 ) -> Float[Tensor, "batch channel size size"]:
-    """Of each image a square at its own place; all places are as likely."""
+    """A random square of each image; all places on whole pixels are equally likely."""
     places = np.floor(draws * (images.shape[-1] - size + 1)).astype(int).tolist()
     crops = [
         image[:, y : y + size, x : x + size] for image, (x, y) in zip(images, places, strict=True)
@@ -146,9 +147,9 @@ def _whole_pixel_crops(
 def affine_matrices(
     draws: Float[np.ndarray, "batch draw"], config: Augmentation
 ) -> Float[np.ndarray, "batch 2 3"]:
-    """Where each pixel of a changed image comes from, both in coordinates from -1 to 1.
+    """Affine maps from a changed image to its original, both in coordinates from -1 to 1.
 
-    In this order: crop, mirror, shear, scale, rotate, shift.
+    The changes are made in this order: crop, mirror, shear, scale, rotate, shift.
 
     >>> affine_matrices(np.full((1, DRAWS), 0.5), Augmentation(crop_area=(0.25, 0.25)))
     array([[[0.5, 0. , 0. ],
@@ -175,10 +176,10 @@ def affine_matrices(
 def cut_out(
     draws: Float[np.ndarray, "batch 4"], probability: float, side: int
 ) -> Bool[Tensor, "batch row col"]:
-    """Where each image shows another one: nowhere, or in a rectangle of the image's own shape.
+    """Masks of the pixels that come from another image: none, or a rectangle of the image's shape.
 
     Departs: Yun et al. 2019 centre the rectangle anywhere and lose what lies outside the image;
-    here it lies within, so that its share of the area is the one drawn.
+    here the rectangle lies inside the image, so that its share of the area is the share drawn.
 
     Args:
         draws: numbers in [0, 1) per image: whether, share of the area, place across and down.

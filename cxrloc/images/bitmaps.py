@@ -42,7 +42,7 @@ ADAM7 = (
 BLOCK = 2**20  # bytes that are inflated at a time
 
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
-"""Chunks that tell of the pixels; others may be damaged or larger than Pillow takes."""
+"""Chunks that describe the pixels; others may be damaged or larger than Pillow accepts."""
 
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""
@@ -64,7 +64,7 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What decoders raise on damaged files."""
+"""Errors that decoders raise on damaged files."""
 
 TURNS = {
     1: (False, 0, False),
@@ -76,12 +76,12 @@ TURNS = {
     7: (True, 2, False),
     8: (True, 2, True),
 }
-"""EXIF orientation (CIPA DC-008, tag 274): whether rows and columns change places, by how many
-quarters the result is then turned, and whether its rows are then mirrored."""
+"""EXIF orientation (CIPA DC-008, tag 274): whether rows and columns are exchanged, by how many
+quarter turns the result is then rotated, and whether its rows are then mirrored."""
 
 
 def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
-    """Grey levels of a PNG: grey, or colours and alpha that show grey.
+    """The radiograph in a PNG file, which is grey, or whose colours (and alpha) show only grey.
 
     Raises:
         CxrlocError: damaged, too large, or in colour.
@@ -101,7 +101,7 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         except DAMAGE as error:
             raise _damaged(path, "PNG", str(error)) from error
         warnings += ("text or colour profiles in the PNG are damaged or too large: left out",)
-    # Pillow leaves black what is missing of the pixels, without a word.
+    # Pillow fills missing rows with black and raises no error.
     if not words[-1].any() and not _has_all_rows(data):
         raise _damaged(path, "PNG", "its pixels end early: is it cut short?")
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
@@ -110,7 +110,9 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
 
 
 def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
-    """Grey levels of a JPEG; of more than 8 bits where it is grey (extended or lossless process).
+    """The radiograph in a JPEG file; a grey one may have more than 8 bits.
+
+    JPEG's extended and lossless processes store more than 8 bits.
 
     Raises:
         CxrlocError: damaged, too large, or in colour.
@@ -133,7 +135,7 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
         what = f"process {frame.marker:02X} with {frame.bits} bits"
         raise _damaged(path, "JPEG", f"{what} and {frame.samples} channels is not read")
-    # The decoders of DICOM know what those of pictures do not.
+    # The DICOM decoders read the lossless and 12-bit processes, which Pillow does not.
     stored = decoded_frame(
         path,
         PixelDescription(
@@ -158,7 +160,7 @@ def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     """Columns, rows, bits per sample and colour type of a PNG (PNG specification, 11.2.2).
 
     Raises:
-        CxrlocError: the file does not begin with them.
+        CxrlocError: the file does not begin with a PNG header.
     """
     if len(data) < 33 or data[12:16] != b"IHDR":
         raise _damaged(path, "PNG", "it does not begin with a header")
@@ -186,7 +188,7 @@ def jpeg_orientation(data: bytes) -> int:
 
 
 def upright(words: np.ndarray, orientation: int) -> np.ndarray:
-    """The image as its EXIF orientation wants it shown.
+    """The image turned or mirrored so that it stands upright, by its EXIF orientation.
 
     >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
     [[3, 1], [4, 2]]
@@ -198,10 +200,10 @@ def upright(words: np.ndarray, orientation: int) -> np.ndarray:
 
 def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
     if not deep_colour:
-        # Not Image.open, whose limit of pixels is one of the whole process.
+        # `Image.open` is avoided, because its pixel limit is a setting of the whole process.
         with recorded_warnings(), PngImageFile(BytesIO(data)) as image:
             return _pillow_words(path, image)
-    # 16-bit colour or alpha, which Pillow would cut to 8 bits without a word.
+    # Pillow would silently reduce 16-bit colour or alpha to 8 bits.
     columns, rows, _, _ = png_header(path, data)
     options = {"rows": rows, "columns": columns, "samples_per_pixel": 4}
     channels, _ = decode_apart({"plugin": "opencv", "options": options}, data)
@@ -226,7 +228,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _orientation_in(exif: bytes) -> int:
-    """The orientation in a block of EXIF data; 1 where it has none that can be."""
+    """The orientation in a block of EXIF data; 1 where it has no valid one."""
     try:
         with recorded_warnings():
             tags = Image.Exif()
@@ -264,7 +266,10 @@ def _radiograph(
     orientation: int,
     warnings: tuple[str, ...],
 ) -> Radiograph:
-    """The full range of the depth; more than 8 bits, if hardly used, are stretched."""
+    """The radiograph, scaled by the full range of its depth.
+
+    A range of more than 8 bits is stretched where the image uses little of it (`used_range`).
+    """
     if orientation != 1:
         words = upright(words, orientation)
         warnings += (

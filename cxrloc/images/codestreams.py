@@ -14,7 +14,7 @@ J2K_START = b"\xff\x4f\xff\x51"
 """SOC and SIZ, with which every JPEG 2000 codestream begins (ITU-T T.800, A.3)."""
 
 JP2_START = b"\x00\x00\x00\x0cjP  "
-"""The signature box of a JP2 file (ITU-T T.800, I.5.1); DICOM wants the bare codestream."""
+"""The signature box of a JP2 file (ITU-T T.800, I.5.1); DICOM allows only the bare codestream."""
 
 END_OF_IMAGE = b"\xff\xd9"
 """EOI of JPEG and JPEG-LS, EOC of JPEG 2000: the last two bytes of a whole stream."""
@@ -29,7 +29,7 @@ NO_FRAME = (0xC4, 0xC8, 0xCC)
 
 @dataclass(frozen=True, slots=True)
 class CodedImage:
-    """What a stream says of its image.
+    """Size and depth of an image, as its compressed stream states them.
 
     Attributes:
         marker: start-of-frame marker of a JPEG or JPEG-LS stream; 0 for JPEG 2000.

@@ -1,7 +1,7 @@
-"""Decoders of compressed frames in processes of their own: their death costs one file.
+"""Compressed frames are decoded in separate processes, so that a decoder's crash costs one file.
 
-A process is started when the first compressed frame is met, and kept. Files without compression
-never start one.
+The first compressed frame starts a process, which is kept for later frames. Uncompressed files
+start no process.
 """
 
 import atexit
@@ -25,7 +25,7 @@ from cxrloc.images.decoding import (
 
 PACKAGES = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-P", "-c", "from cxrloc.images.decoding import serve; serve()")
-"""-P keeps the working folder off the path: gdcm imports a module by a name that may lie there."""
+"""-P keeps the working folder off the path, where a file could replace a module gdcm imports."""
 
 WALL_PER_CPU = 10
 """A process gets this many times its processor time, since other work may share the cores."""
@@ -105,7 +105,7 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def _forget() -> None:
-    """After a fork, leave the processes to the parent: two writers would mix their frames."""
+    """Forget the parent's processes after a fork, because two writers would mix their frames."""
     global _STARTING  # the parent's lock may be held
     _STARTING = threading.Lock()
     for process in _IDLE:

@@ -1,7 +1,7 @@
-"""Compressed frames become arrays, in a process of its own: run by `decoder_process`.
+"""Decodes compressed frames to arrays; `decoder_process` runs this module in its own process.
 
-Native decoders end or never end on some damaged streams. Nothing here imports more than they need,
-so that the process starts fast.
+On some damaged streams, native decoders crash or never return. This module imports only what the
+decoders need, so that the process starts fast.
 """
 
 import importlib
@@ -17,7 +17,7 @@ CPU_SECONDS, CPU_SECONDS_PER_MEGAPIXEL = 10, 1
 """Processor time that one frame may take; a decoder needs about .1 s per million pixels."""
 
 MEMORY, MEMORY_PER_SAMPLE = 2**29, 48
-"""Bytes that one frame may take beside what the process has; decoders take up to 12 per sample."""
+"""Bytes that one frame may add to the process's memory; decoders take up to 12 per sample."""
 
 
 def serve() -> None:
@@ -37,7 +37,7 @@ def serve() -> None:
 
 
 def read_message(file: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
-    """A message of `write_message`; None where the file has ended."""
+    """The next message that `write_message` wrote; None where the file has ended."""
     line = file.readline()
     if not line.endswith(b"\n"):
         return None
@@ -73,7 +73,7 @@ def decode(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]:
     from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
 
-    # Unused bits, signs and colour are left to the reader, which knows what may be wrong of them.
+    # The reader handles unused bits, signs and colour, because it knows the faults of headers.
     pixels, properties = get_decoder(request["syntax"]).as_array(
         encapsulate([data]),
         index=0,
@@ -94,7 +94,7 @@ def _png_channels(data: bytes) -> np.ndarray:
 
 
 def _extended_jpeg(options: dict[str, Any], data: bytes) -> np.ndarray:
-    """12-bit JPEG through gdcm itself, since pydicom's way to gdcm leaves out what it can do."""
+    """Pixels of a 12-bit JPEG by gdcm directly, since pydicom's gdcm plug-in does not decode it."""
     gdcm = importlib.import_module("gdcm")
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(data)
@@ -111,7 +111,7 @@ def _extended_jpeg(options: dict[str, Any], data: bytes) -> np.ndarray:
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
     bits, signed = options["bits_stored"], options["pixel_representation"]
     image.SetPixelFormat(gdcm.PixelFormat(1, 16, bits, bits - 1, signed))
-    # gdcm hands bytes over as text.
+    # gdcm returns the bytes of the pixels as text.
     pixels = (image.GetBuffer() or "").encode("utf-8", "surrogateescape")
     return np.frombuffer(pixels, dtype="<u2").reshape(options["rows"], options["columns"])
 

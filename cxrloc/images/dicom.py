@@ -1,4 +1,4 @@
-"""A DICOM file's radiograph."""
+"""Reads the radiograph in a DICOM file."""
 
 import threading
 import warnings
@@ -60,17 +60,17 @@ TAGS: tuple[str | int, ...] = (
     *OVERLAY_POSITIONS,
     "MediaStorageSOPClassUID",
 )
-"""Nothing else is read, so no name and no id can get out."""
+"""Only these tags are read, so that no name and no id can leak into results."""
 
 INFLATED_BYTES_PER_PIXEL = 8
 """A deflated data set may have this many bytes per allowed pixel: 16-bit colour has 6."""
 
 _WARNINGS = threading.Lock()
-"""Python's record of warnings is one per process, so one thread at a time keeps it."""
+"""Python has one record of warnings per process, so only one thread at a time may use it."""
 
 
 def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radiograph:
-    """Grey levels and header facts of a DICOM file; of several frames the first.
+    """The first frame of a DICOM file as a radiograph, with the facts of its header.
 
     Args:
         path: names the file in errors.
@@ -79,10 +79,10 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
         max_megapixels: larger images are refused.
 
     Raises:
-        CxrlocError: not a DICOM file that can be read, or none with this view.
+        CxrlocError: the file is not a readable DICOM file, or does not offer this view.
     """
     try:
-        # pydicom's complaints of header values quote them, names included: they stay here.
+        # pydicom's warnings may quote header values such as names, so they are not passed on.
         with recorded_warnings():
             most_bytes = int(INFLATED_BYTES_PER_PIXEL * 1e6 * max_megapixels)
             file = read_dicom_file(path, data, TAGS, most_bytes)
@@ -90,7 +90,7 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
             description = pixel_description(path, file.header, max_megapixels)
         return _radiograph(path, file, description, voi)
     except PARSING_ERRORS as error:
-        # The error's text may quote the header, so only its kind is told.
+        # The error's text may quote the header, so the message names only the kind of error.
         ends = isinstance(error, EOFError | BytesLengthException) or "out of range" in str(error)
         raise CxrlocError(
             f"{path}: a damaged DICOM file ({type(error).__name__} while reading its tags)"
@@ -150,7 +150,7 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
                 rendering = render(path, header, description, words, voi)
                 stored_table = twelve_bit_table(header, description)
                 read_stored = partial(grey_levels, words, stored_table)
-        # Outside, so that threads do the arithmetic of their pixels side by side.
+        # This stands outside the block above, so that threads compute their pixels in parallel.
         pixels = grey_levels(words, rendering.table)
         intensity, about = rendering.intensity, (*rendering.warnings, *misaligned)
     with recorded_warnings():

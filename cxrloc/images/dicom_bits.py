@@ -1,4 +1,4 @@
-"""Which bits of the stored words are the image."""
+"""Finds the bits of the stored words that hold the image."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ JPEG_2000 = (
     uid.HTJ2KLosslessRPCL,
     uid.HTJ2K,
 )
-"""Syntaxes whose streams know signed samples."""
+"""Syntaxes whose streams state whether samples are signed."""
 
 LOSSY = (
     uid.JPEGBaseline8Bit,
@@ -38,9 +38,9 @@ def in_range(
 ) -> Words | Channels:
     """Decoded samples as words of the allocated size, within the bits that are stored.
 
-    Lossy codecs overshoot: clipped. What a lossless one returns beyond the stored bits is part of
-    the image, so the header is wrong; unless it is an overlay, which the table of grey levels
-    leaves out.
+    Values of a lossy codec can overshoot the stored bits and are clipped. Bits of a lossless codec
+    beyond the stored ones are part of the image, so the header is wrong; unless they are an
+    overlay, which the table of grey levels leaves out.
 
     Args:
         path: names the file in errors.
@@ -71,7 +71,7 @@ def in_range(
 def bits_warnings(
     words: Words, description: PixelDescription, has_overlay: bool
 ) -> tuple[str, ...]:
-    """A warning where bits above the stored ones are set and are no overlay."""
+    """A warning where bits above the stored ones are set and do not belong to an overlay."""
     if has_overlay or not (share := share_above(words, description)):
         return ()
     return (
@@ -81,7 +81,7 @@ def bits_warnings(
 
 
 def share_above(words: Words | Channels, description: PixelDescription) -> float:
-    """Share of words with bits above the highest stored one that are no extension of the sign."""
+    """Share of words in which bits above the highest stored one do not just extend the sign."""
     top = description.high_bit + 1
     if top == description.bits_allocated or words.max() < 2**top:
         return 0.0
@@ -95,7 +95,7 @@ def share_above(words: Words | Channels, description: PixelDescription) -> float
 def aligned(
     description: PixelDescription, words: Words
 ) -> tuple[PixelDescription, tuple[str, ...]]:
-    """The description with the high bit that the words have, and a warning if it is another one.
+    """The description with the words' true high bit, and a warning if the header has another one.
 
     Some headers place the stored bits at the top of each word, and the words have them at the
     bottom.

@@ -1,8 +1,8 @@
-"""From the bytes of a DICOM file to its data set and its pixel bytes, past known kinds of damage.
+"""Reads the data set and the pixel bytes of a DICOM file, and repairs known kinds of damage.
 
-pydicom reads the elements. What it gives up on, and other viewers read, is put right here: file
-meta information that stands twice, an unusable character set, bytes behind the pixels, compressed
-pixels without their closing delimiter; each is said in one warning.
+pydicom reads the elements. This module repairs faults that pydicom refuses and other viewers
+accept: file meta information that stands twice, an unusable character set, bytes behind the pixels,
+compressed pixels without their closing delimiter. Each repair gives one warning.
 """
 
 import re
@@ -23,7 +23,7 @@ from pydicom.tag import BaseTag, Tag
 
 from cxrloc.types import CxrlocError
 
-# What pydicom raises on bytes that are no DICOM file, or a damaged one.
+# pydicom raises these errors on bytes that are not a DICOM file, and on damaged files.
 PARSING_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -68,7 +68,7 @@ LONGEST_HEADER = 2**24
 """Bytes before the pixels in which an unusable character set is looked for."""
 
 DEFERRED_BYTES = 2**20
-"""Larger values of the header are skipped: none that is needed is as large."""
+"""Larger values of the header are skipped, because no value that is needed is so large."""
 
 # Specific Character Set (0008,0005) in explicit and implicit VR, either byte order.
 CHARACTER_SET = re.compile(
@@ -82,11 +82,11 @@ class DicomFile:
 
     Attributes:
         header: the elements that were asked for; `file_meta` names the transfer syntax.
-        pixels: value of Pixel Data (7FE0,0010), of compressed pixels the items with their closing
-            delimiter; empty where there is none.
+        pixels: value of Pixel Data (7FE0,0010); for compressed pixels, the items with their closing
+            delimiter; empty where the file has no pixels.
         pixel_tag: Pixel Data or one of its floating-point kin; None where the file has neither.
         pixel_vr: "OB" or "OW", which tells how 8-bit pixels lie in a big-endian file.
-        warnings: what was put right.
+        warnings: one for each repair.
     """
 
     header: Dataset
@@ -105,7 +105,7 @@ def read_dicom_file(
         path: names the file in errors.
         data: the file.
         tags: elements to read.
-        most_bytes: to which a deflated data set may grow.
+        most_bytes: largest size of a deflated data set after inflation.
 
     Raises:
         CxrlocError: a deflated file that grows beyond `most_bytes`, or cut pixels.
@@ -139,10 +139,10 @@ def read_dicom_header(path: Path, data: mmap, tags: Sequence[str | int]) -> Data
 def _opened(
     path: Path, data: mmap, tags: Sequence[str | int], most_bytes: int, whole: bool = True
 ) -> tuple[mmap | bytes, Dataset, int, tuple[str, ...]]:
-    """What the elements lie in, the header, the place of the pixels in it, and warnings."""
+    """The bytes that hold the elements, the header, the offset of the pixels, and warnings."""
     syntax, start, warnings = _file_meta(data)
     if syntax is not None and not syntax.is_transfer_syntax:
-        # A value that is no UID may be misplaced text, so it is not quoted.
+        # A value that is not a UID may be misplaced text, such as a name, so it is not quoted.
         named = syntax if syntax.is_valid else "is no UID, so it"
         raise CxrlocError(
             f"{path}: TransferSyntaxUID (0002,0010) {named} names no transfer syntax of the DICOM "
@@ -295,7 +295,10 @@ def _closed_items(
 
 
 def _about_rest(rest: memoryview, implicit: bool, little: bool) -> tuple[str, ...]:
-    """A warning where what follows the pixels is no further element; they ascend (PS3.5 7.1)."""
+    """A warning where the bytes behind the pixels are not another element.
+
+    The tags of elements ascend (PS3.5 7.1), so that a lower tag is no element.
+    """
     if len(rest) == 0:
         return ()
     head = bytes(rest[:8])

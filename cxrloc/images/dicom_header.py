@@ -1,4 +1,4 @@
-"""What a DICOM header says of the radiograph, and what a reader should be warned of."""
+"""Reads the facts about a radiograph from its DICOM header, and warns of unusual ones."""
 
 import re
 
@@ -25,7 +25,7 @@ HEADER_TAGS = (
     "PixelAspectRatio",
     "NominalScannedPixelSpacing",
 )
-"""Tags beside those of the pixels: nothing else is read, so no name and no id can get out."""
+"""Tags that are read beside those of the pixels; no other tag, such as a name or id, is read."""
 
 VIEW_POSITIONS = {
     "PA": View.PA,
@@ -85,7 +85,7 @@ def view_of(dataset: Dataset) -> View | None:
 
 
 def spacing_mm_of(dataset: Dataset) -> tuple[float, float] | None:
-    """Pixel Spacing (0028,0030), else Imager Pixel Spacing (0018,1164); 0 is none.
+    """Pixel Spacing (0028,0030), else Imager Pixel Spacing (0018,1164); 0 is unknown.
 
     PS3.3 10.7.1.3: Pixel Spacing is the calibrated one where both are given.
     """
@@ -120,7 +120,7 @@ def patient_orientation_of(dataset: Dataset) -> tuple[str, ...]:
 
 
 def header_warnings(dataset: Dataset) -> tuple[str, ...]:
-    """What a reader of any result should know of the file, beside the pixels.
+    """Warnings about a file's header that a reader of its results should know.
 
     >>> header = Dataset()
     >>> header.Modality, header.BodyPartExamined, header.BurnedInAnnotation = "CT", "CHEST", "NO"
@@ -158,7 +158,7 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _quoted(code: str, known: str) -> str:
-    """A code for a message: as it is if it is one of the known words, else what is wrong of it."""
+    """A code for a message: the code itself if it is known, else a phrase that says it is not."""
     return known_code(code, known.split())
 
 

@@ -31,7 +31,7 @@ class LookupTable:
 
 
 def is_empty(item: Dataset) -> bool:
-    """Whether an item of a LUT sequence says nothing, as some writers leave it."""
+    """Whether an item of a LUT sequence is empty, as some writers leave it."""
     return not any(item.get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
 
 
@@ -73,7 +73,7 @@ def _entries(
 ) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
     """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte."""
     if not isinstance(data, bytes):
-        # Of VR SS, entries above 32,767 come as negative numbers.
+        # With VR SS, entries above 32,767 are read as negative numbers.
         words = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2")
         return words.view(np.uint8) if len(words) < length else words.astype(np.uint16)
     big = item.original_encoding[1] is False
@@ -86,11 +86,12 @@ def _entries(
 
 
 def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int:
-    """The first input of a LUT, whatever sign its VR gave it.
+    """The first input of a LUT, with the right sign even where its VR is wrong.
 
-    PS3.3 C.11.1.1 and C.11.2.1.1: it is signed where the table's inputs can be negative, else
-    unsigned, and many files have it in the other VR: so it is taken modulo 2^16, by that rule
-    where the table meets the inputs either way, else so that it does.
+    PS3.3 C.11.1.1 and C.11.2.1.1: the first input is signed where the table's inputs can be
+    negative, else unsigned. Many files store it in the other VR, so it is taken modulo 2^16.
+    Where the table overlaps the inputs with either sign, that rule decides; else the sign is the
+    one with which the table overlaps the inputs.
 
     >>> _first_input(64512, 4096, (-1024.0, 3071.0)), _first_input(-25536, 100, (0.0, 65535.0))
     (-1024, 40000)

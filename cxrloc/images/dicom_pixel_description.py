@@ -1,4 +1,4 @@
-"""What a DICOM header says of its pixels, and whether that can be."""
+"""Reads the description of the pixels from a DICOM header, and refuses impossible ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +50,12 @@ class PixelDescription:
         samples: 1, or 3 for colour.
         photometric: Photometric Interpretation (0028,0004), as DICOM spells it.
         bits_allocated: 8 or 16.
-        bits_stored: of them used.
+        bits_stored: how many of the allocated bits are used.
         high_bit: place of the highest stored bit.
         signed: whether stored values are two's complement.
         planar: whether colour is stored plane by plane.
         frames: images in the pixel data.
-        warnings: what the header leaves out or says wrongly, and what was taken instead.
+        warnings: what is missing or wrong in the header, and which value was taken instead.
     """
 
     syntax: uid.UID
@@ -73,7 +73,9 @@ class PixelDescription:
 
 
 def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> PixelDescription:
-    """What the header says of the pixels; impossible headers are refused before memory is taken.
+    """The header's description of the pixels.
+
+    Impossible headers are refused before memory is allocated.
 
     Args:
         path: names the file in errors.
@@ -81,7 +83,7 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
         max_megapixels: larger images are refused.
 
     Raises:
-        CxrlocError: names the tag and the rule it breaks.
+        CxrlocError: the description is impossible; names the tag and the rule that it breaks.
     """
     said: list[str] = []
     rows, columns = (_whole(path, header, keyword) for keyword in ("Rows", "Columns"))
@@ -126,13 +128,13 @@ def check_length(path: Path, description: PixelDescription, found: int) -> None:
     Args:
         path: names the file in errors.
         description: of the pixels.
-        found: bytes of Pixel Data (7FE0,0010) that there are.
+        found: number of bytes in Pixel Data (7FE0,0010).
 
     Raises:
         CxrlocError: there are too few.
     """
     rows, columns, samples = description.rows, description.columns, description.samples
-    # PS3.3 C.7.6.3.1.2: chrominance at half the horizontal rate takes a third less.
+    # PS3.3 C.7.6.3.1.2: chrominance at half the horizontal rate needs a third fewer bytes.
     stored = 2 if description.photometric.endswith("_422") else samples
     promised = rows * columns * stored * description.bits_allocated // 8
     if found < promised:
@@ -146,7 +148,7 @@ def check_length(path: Path, description: PixelDescription, found: int) -> None:
 def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int]:
     """Photometric interpretation and samples per pixel, which must fit each other."""
     written = code_of(header, "PhotometricInterpretation")
-    # Case and separators are wrong in some files, and no two terms differ by them alone.
+    # Some files have wrong case or separators; no two terms differ in these alone.
     letters = {name.replace("_", "").replace(" ", ""): name for name in SAMPLES}
     photometric = letters.get(written.replace("_", "").replace(" ", ""), written)
     usual = SAMPLES.get(photometric, 1)
@@ -163,7 +165,7 @@ def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int
 
 
 def _or_usual(path: Path, header: Dataset, keyword: str, usual: int, said: list[str]) -> int:
-    """A tag's whole number; the usual one where it is missing, and where it is empty a warning."""
+    """A tag's whole number, or the usual one where it is missing; an empty tag adds a warning."""
     if keyword in header and not numbers(header, keyword):
         said.append(f"{tag_of(keyword)} is empty: {usual} is taken")
     return _whole(path, header, keyword, usual)

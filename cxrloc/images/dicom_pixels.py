@@ -1,4 +1,4 @@
-"""Stored words out of DICOM pixel data, whatever it is compressed with."""
+"""Reads the stored words of DICOM pixel data, compressed or not."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,10 @@ DECODERS = {
 }
 """One decoder with a permissive licence per compressed transfer syntax.
 
-All but Pillow's run in a process of their own, since gdcm ends the process on some damaged streams.
+All but Pillow's run in a separate process, since gdcm ends the process on some damaged streams.
 """
 
-# What pydicom and Pillow raise on damaged or contradictory pixel data.
+# pydicom and Pillow raise these errors on damaged or contradictory pixel data.
 DECODING_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -168,7 +168,7 @@ def _uncompressed(
     if description.samples == 1 and (little or size == 2):
         order = "<" if little else ">"
         stored = np.frombuffer(file.pixels, f"{order}u{size}", count=shape[0] * shape[1])
-        # Words of this machine's order are used where they lie in the file, without a copy.
+        # Words in this machine's byte order are used from the file directly, without a copy.
         words = stored.reshape(shape).astype(f"u{size}", copy=False)
         return StoredPixels(
             words, description.photometric, bits_warnings(words, description, has_overlay)
@@ -190,7 +190,7 @@ def _uncompressed(
 
 
 def _options(description: PixelDescription, bits_allocated: int) -> dict[str, Any]:
-    """The image in the terms of pydicom's decoders; of one frame."""
+    """The options that describe one frame to pydicom's decoders."""
     options: dict[str, Any] = {
         "correct_unused_bits": False,
         "rows": description.rows,
@@ -238,7 +238,7 @@ def _first_frame(path: Path, description: PixelDescription, file: DicomFile) -> 
 
 
 def _checked(path: Path, description: PixelDescription, stream: CodedImage | None) -> CodedImage:
-    """The stream's header, which must hold the image that the file's header tells of."""
+    """The stream's header, after a check that it agrees with the file's header."""
     syntax = description.syntax
     if stream is None:
         raise _undecoded(path, syntax, "the compressed stream has no header")

@@ -33,7 +33,7 @@ NOT_FOR_DISPLAY = (
     "1.2.840.10008.5.1.4.1.1.12.2.1",
     "1.2.840.10008.5.1.4.1.1.12.3",
 )
-"""X-ray angiography and radiofluoroscopy: their Modality LUT is not for display."""
+"""X-ray angiography and radiofluoroscopy, whose Modality LUT is not for display."""
 
 RENDERING_TAGS = (
     *PALETTE_TAGS,
@@ -52,7 +52,7 @@ RENDERING_TAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A VOI window (PS3.3 C.11.2.1.2) and the function that it goes through."""
+    """A VOI window (PS3.3 C.11.2.1.2) and its VOI LUT Function."""
 
     center: float
     width: float
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendering:
-    """Grey level in [0, 1] of every word that a pixel can hold, and how it came about."""
+    """Grey level in [0, 1] of every word that a pixel can hold, and how it was computed."""
 
     table: Float32[np.ndarray, " word"]
     intensity: str
@@ -75,17 +75,19 @@ def render(
     words: Words,
     voi: int,
 ) -> Rendering:
-    """Modality transform, view `voi` of the VOI transforms, presentation, and black padding.
+    """The grey level of every word, by the grayscale pipeline with view `voi`.
 
-    Everything is worked out once per possible word, in float64, and kept as float32.
-    Departs: PS3.3 C.11.2.1.1 scales a VOI LUT by the bits its descriptor names; as highdicom does,
-    it is scaled by its own extremes, since many files name 16 bits and use 12.
+    The pipeline is modality transform, VOI transform, presentation, and black padding.
+
+    Grey levels are computed once per possible word, in float64, and kept as float32.
+    Departs: PS3.3 C.11.2.1.1 scales a VOI LUT by the bits that its descriptor names. Here the LUT
+    is scaled by its own extremes, as in highdicom, since many files name 16 bits and use 12.
 
     Args:
         path: names the file in errors.
         header: the data set.
         description: of the pixels.
-        words: the pixels; only counted, and only where the file has no window.
+        words: the pixels; their histogram is used only where the file has no window.
         voi: index among VOI LUTs and then windows.
 
     Raises:
@@ -108,7 +110,7 @@ def render(
     inverted, contradiction = _inverted(header, description)
     if inverted:
         grey = 1.0 - grey
-    # PS3.3 C.7.5.1.1.2: padding is no part of the picture; here it is as black as air.
+    # PS3.3 C.7.5.1.1.2: padding is not part of the image; here it is made black, like air.
     grey[padding] = 0.0
     steps = (modality, way, "inverted" if inverted else "", "padding black" * bool(padding.any()))
     return Rendering(
@@ -142,11 +144,11 @@ def render_palette(
 def twelve_bit_table(
     header: Dataset, description: PixelDescription
 ) -> Float32[np.ndarray, " word"]:
-    """Share of 4095 of every word's stored value, clipped to [0, 1]; no window, no rescaling.
+    """Every word's stored value over 4095, clipped to [0, 1]; without window and rescaling.
 
     Rubin et al. 2018, section 5.2: "dividing by the maximum grayscale value 2^12 - 1".
-    Open: of which value; the stored one. Where low values are to be shown bright they are
-    inverted, so that larger is brighter.
+    Open: which value is divided; here it is the stored one. Where low values are to be shown
+    bright, the result is inverted, so that larger is brighter.
     """
     share = np.clip(stored_values(description) / 4095, 0.0, 1.0)
     return (1.0 - share if _inverted(header, description)[0] else share).astype(np.float32)
@@ -234,7 +236,7 @@ def _modality(
     if sequence and is_empty(sequence[0]):
         warnings = ("the Modality LUT Sequence (0028,3000) is empty and left out",)
     elif sequence and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
-        # PS3.3 C.8.7.1.1.2: it maps to values that are linear in the exposure, and not for display.
+        # PS3.3 C.8.7.1.1.2: this LUT gives values linear in the exposure, not for display.
         warnings = ("the Modality LUT of this image is not for display, and left out",)
     elif sequence:
         table = lookup_table(path, sequence[0], "Modality LUT", bounds)
@@ -266,7 +268,7 @@ def _viewed(
 def _inverted(header: Dataset, description: PixelDescription) -> tuple[bool, tuple[str, ...]]:
     """Whether low values are to be shown bright, and a warning where two tags disagree.
 
-    Presentation LUT Shape (PS3.3 C.11.6.1.2) says it; where it is missing, MONOCHROME1 does.
+    Presentation LUT Shape (PS3.3 C.11.6.1.2) decides; where it is missing, MONOCHROME1 does.
     """
     shape = code_of(header, "PresentationLUTShape")
     by_photometric = description.photometric == "MONOCHROME1"
@@ -283,8 +285,8 @@ def _padding(
 ) -> Bool[np.ndarray, " word"]:
     """Which words are padding: between Pixel Padding Value and its Range Limit, both included.
 
-    Their VR is US or SS as Pixel Representation says, and wrong in some files: they are taken
-    modulo the words' range.
+    The VR of both tags is US or SS, as Pixel Representation says. Some files have the wrong VR, so
+    both values are taken modulo the words' range.
     """
     ends = numbers(header, "PixelPaddingValue")[:1]
     if not ends or math.isnan(ends[0]):

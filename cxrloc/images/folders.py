@@ -1,4 +1,4 @@
-"""Which files in a folder are images, and what their results are called."""
+"""Finds the images in folders, and names their results."""
 
 import logging
 import os
@@ -11,16 +11,16 @@ from cxrloc.types import CxrlocError
 log = logging.getLogger(__name__)
 
 NOT_IMAGES = ("dicomdir", "thumbs.db", "desktop.ini")
-"""Files that DICOM media and Windows put among images, in lower case."""
+"""Files that DICOM media and Windows put into folders of images; names in lower case."""
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files among the paths, and the images in the folders among them, sorted, each once.
 
-    Folders are searched to the bottom, linked ones too, each once. An image is what is one by its
-    content, or claims to be one by its suffix: reading a broken one then fails by name, instead of
-    its being passed over. Hidden files and those of `NOT_IMAGES` are passed over. A path that is no
-    folder is kept as it is.
+    Folders are searched with all their sub-folders, linked ones too, each once. A file counts as an
+    image by its content or by its suffix, so that a broken image is found too and its error names
+    it. Hidden files and those of `NOT_IMAGES` are left out. A path that is not a folder is kept as
+    it is.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -40,8 +40,8 @@ def is_image_name(name: str) -> bool:
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder whose name may be an image's, each folder of them once.
 
-    Linked folders are followed. One that leads to a folder that is searched already, such as its
-    own parent, would have no end: it is left out, and the log says so.
+    Linked folders are followed. A link to a folder that was searched before, such as the link's own
+    parent, could make the search endless, so the link is left out and the log says so.
     """
     state = folder.stat()
     searched = {(state.st_dev, state.st_ino)}

@@ -1,4 +1,4 @@
-"""What a file is by its content, and files that are opened without risk."""
+"""Recognises a file's format by its content, and opens regular files only."""
 
 import os
 import stat
@@ -44,7 +44,7 @@ OTHER_FORMATS = (
 
 
 def file_format_of(head: bytes) -> str | None:
-    """What a file is by its first 132 bytes: "DICOM", "PNG" or "JPEG"; None for anything else.
+    """The format of a file by its first 132 bytes: "DICOM", "PNG" or "JPEG"; None for any other.
 
     >>> file_format_of(bytes(128) + b"DICM"), file_format_of(b"plain text"), file_format_of(b"")
     ('DICOM', None, None)
@@ -79,7 +79,7 @@ def open_regular(path: Path) -> BinaryIO:
         CxrlocError: the file cannot be opened, or is no regular file.
     """
     try:
-        # O_NONBLOCK: opening a named pipe returns at once, and it can be looked at.
+        # With O_NONBLOCK, opening a named pipe returns at once, so that it can be refused.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Resize, crop and letterbox as one affine map that also takes boxes there and back.
+"""Resize, crop and letterbox as one affine map, which also maps boxes in both directions.
 
 Coordinates are those of `cxrloc.types.Affine`: the pixel in row r and column c covers
 [c, c+1) x [r, r+1), so resizing is a pure scaling, without an offset of half a pixel.
@@ -11,7 +11,8 @@ from scipy import sparse
 from cxrloc.types import Affine
 
 BLOCK_ROWS = 32
-"""Rows made at a time: what lies between the two passes stays in the cache (1.5 to 2 x faster)."""
+"""Rows made at a time, so few that a block's intermediate result stays in the processor's cache
+(1.5 to 2 x faster)."""
 
 
 def compose(first: Affine, then: Affine) -> Affine:
@@ -31,7 +32,7 @@ def compose(first: Affine, then: Affine) -> Affine:
 
 
 def inverse(affine: Affine) -> Affine:
-    """The map back.
+    """The inverse map.
 
     Raises:
         ValueError: the map flattens the plane (its determinant is 0).
@@ -56,7 +57,7 @@ def inverse(affine: Affine) -> Affine:
 
 
 def transform_boxes(affine: Affine, boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-    """The boxes around the mapped boxes (exact unless the map rotates or shears).
+    """The bounding boxes of the mapped boxes (exact unless the map rotates or shears).
 
     Args:
         affine: the map.
@@ -113,10 +114,11 @@ def resample(
 ) -> Float[np.ndarray, "out_row out_col"]:
     """The image after a resize, crop or pad, anti-aliased where it shrinks.
 
-    Each output pixel is the mean of the input under a triangle around the place it comes from,
-    as wide as the output pixels lie apart and at least as the input's do: bilinear interpolation
-    where the image grows, the identity (exactly) where it stays. Both axes are separate, so the
-    image is multiplied from both sides by a sparse matrix of a few weights per row.
+    Each output pixel is a mean of the input, weighted by a triangle around the place in the input
+    from which the output pixel comes. Half the triangle's width is the distance of output pixels,
+    and at least that of input pixels. So an enlarged image is interpolated bilinearly, and an image
+    that keeps its size is exactly unchanged. The axes are separable: the image is multiplied from
+    both sides by a sparse matrix with a few weights per row.
 
     Args:
         pixels: the image.
@@ -147,9 +149,11 @@ def resample(
 def nearest(
     pixels: Float[np.ndarray, "row col"], affine: Affine, out_rows: int, out_columns: int
 ) -> Float[np.ndarray, "out_row out_col"]:
-    """The image after a resize, crop or pad, each output pixel the input pixel at its centre.
+    """The image after a resize, crop or pad, by nearest-neighbour interpolation.
 
-    Arguments and errors as of `resample`.
+    Each output pixel has the value of the input pixel in which the output pixel's centre lies.
+
+    Arguments and errors are those of `resample`.
 
     >>> image = np.array([[0.0, 7.0, 1.0, 2.0]])
     >>> nearest(image, resize_affine(1, 4, 1, 2), out_rows=1, out_columns=2)

@@ -1,4 +1,4 @@
-"""Grey levels: what DICOM's lookup tables and windows do to values, and whether it looks right."""
+"""DICOM's windows and lookup tables as functions, and checks of the grey levels they give."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, Shaped, UInt8, UInt16
 
 WIDEST_EMPTY_SHARE = 0.75
-"""Without a window: an image that leaves more of its nominal range empty is stretched."""
+"""An image without a window is stretched if a larger share of its nominal range is empty."""
 
 BLOCK_ROWS = 32
 """Rows per look-up: a block stays in the processor's cache (2 x faster on 2544 x 3056)."""
@@ -44,7 +44,7 @@ def linear_exact_window(
 def sigmoid_window(
     values: Float[np.ndarray, " value"], center: float, width: float
 ) -> Float[np.ndarray, " value"]:
-    """VOI LUT Function SIGMOID: a soft window, as of film.
+    """VOI LUT Function SIGMOID: a soft window, similar to the response of film.
 
     DICOM PS3.3 C.11.2.1.3.1: 1 / (1 + exp(-4 (x - c) / w)).
 
@@ -99,15 +99,16 @@ def used_range(
     counts: Int64[np.ndarray, " value"],
     nominal: tuple[float, float],
 ) -> tuple[float, float]:
-    """The range to show where no window says it.
+    """The range of values to show of an image that has no window.
 
-    It is the nominal range, unless the image uses less than a quarter of that (12-bit pixels in
-    16 bits that say nothing of it): then from the 0.5th to the 99.5th percentile, wider by 5 % of
-    their distance on either side, so that few pixels are clipped, but inside the nominal range.
+    It is the nominal range, unless the image uses less than a quarter of that (such as 12-bit
+    pixels that are declared as 16-bit). Then it is the range from the 0.5th to the 99.5th
+    percentile, widened on either side by 5 % of their distance so that few pixels are clipped, but
+    inside the nominal range.
 
     Args:
-        values: what a pixel can be.
-        counts: how many pixels are.
+        values: values that a pixel can have.
+        counts: number of pixels with each value.
         nominal: lowest and highest value that can be stored.
 
     >>> used_range(np.array([0.0, 100.0, 1000.0]), np.array([5, 5, 0]), nominal=(0.0, 1000.0))
@@ -127,7 +128,7 @@ def grey_levels(
     words: UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"],
     table: Float32[np.ndarray, " word"],
 ) -> Float32[np.ndarray, "row col"]:
-    """The image of a table's entries: one look-up per pixel does all of a file's arithmetic.
+    """The grey level of every pixel, by one look-up per pixel in a table of all words.
 
     Args:
         words: stored pixels, whatever their bits mean.
@@ -139,7 +140,7 @@ def grey_levels(
     pixels = np.empty(words.shape, dtype=np.float32)
     for row in range(0, len(words), BLOCK_ROWS):
         block = slice(row, row + BLOCK_ROWS)
-        # Every word has an entry, so "clip" clips nothing: it spares a check per pixel.
+        # Every word has an entry, so "clip" clips nothing; it only saves a bounds check per pixel.
         np.take(table, words[block], mode="clip", out=pixels[block])
     return pixels
 
@@ -150,11 +151,11 @@ def looks_inverted(pixels: Shaped[np.ndarray, "row col"]) -> bool:
     In a frontal chest the middle (spine, mediastinum, upper abdomen) is bright, and lungs and the
     air above the shoulders are dark. Judged by c - (l + a) / 2 < 0, with the means c of rows .3 to
     .9 in columns .4 to .6, l of rows .25 to .6 in columns .15 to .35 and .65 to .85, a of rows 0
-    to .2 in columns 0 to .15 and .85 to 1. The score of an inverted image is the negative one.
+    to .2 in columns 0 to .15 and .85 to 1. Inverting an image changes the sign of this score.
 
-    Measured on NIH images: none of 530 is called inverted and all of their inversions are; of
-    another 4,496 four are: two are inverted in truth, one stands on its head, one has a
-    wide white border.
+    Measured on NIH images: none of 530 images is called inverted, and all of their inversions are.
+    Of another 4,496 images, four are called inverted: two are truly inverted, one is upside down,
+    and one has a wide white border.
 
     >>> chest = np.zeros((20, 20))
     >>> chest[6:18, 8:12] = 1.0
@@ -188,6 +189,6 @@ def _mean(
         for (low, high), size in zip((row_range, column_range), pixels.shape, strict=True)
     )
     part = pixels[top:bottom, left:right]
-    # A few hundred rows and columns say as much of a mean as all do.
+    # A sample of the rows and columns gives nearly the same mean as all of them.
     steps = tuple(slice(None, None, max(1, size // 128)) for size in part.shape)
     return float(part[steps].mean())

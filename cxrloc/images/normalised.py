@@ -1,4 +1,4 @@
-"""Grey levels on the network's device become its input."""
+"""Converts grey levels to a network's input, on the network's device."""
 
 import torch
 from jaxtyping import Float
@@ -10,9 +10,9 @@ from cxrloc.images.preprocessing import Preprocessing
 def normalised(
     grey: Float[Tensor, "image view row col"], preprocessing: Preprocessing
 ) -> Float[Tensor, "image channel row col"]:
-    """What `preprocess` makes of grey levels: (grey - mean) / std for each channel of each view.
+    """The network's input as of `preprocess`: (grey - mean) / std for each channel of each view.
 
-    Augmented images are standardised as they are then (`Preprocessing.standardised`).
+    Images are standardised after their augmentation (`Preprocessing.standardised`).
     """
     if preprocessing.standardised:
         spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)

@@ -1,4 +1,4 @@
-"""From grey levels to the tensor a network was trained on; it belongs to the weights."""
+"""Converts grey levels to a network's input; the settings are stored with the weights."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ from cxrloc.images.template import matched_crop, mean_template, search_side, tem
 from cxrloc.types import Affine, Radiograph
 
 PIXELS_VERSION = 1
-"""To be raised with every change after which `read_radiograph` or `preprocess` gives other pixels
-for the same file and settings: the image cache then makes them anew."""
+"""Raise this number with every change after which `read_radiograph` or `preprocess` gives other
+pixels for the same file and settings, so that the image cache decodes the images again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a network wants its images; travels with the weights.
+    """How images are prepared for a network; these settings are stored with its weights.
 
-    The defaults are the road of a radiograph into ChestX-ray14 (Wang et al. 2017, section 2.3):
+    The defaults follow how ChestX-ray14 was made (Wang et al. 2017, section 2.3):
     the DICOM's default window, squashed to 1024 x 1024 without keeping the aspect ratio, 8 bit;
     then resized to the network's input.
 
@@ -38,8 +38,8 @@ class Preprocessing:
         crop_from: side of the larger square that `fit` makes, of which the network gets the centre
             of `size` pixels (Baltruschat et al. 2019: 224 of 256, 448 of 480); 0: `fit` makes
             the input itself. In training, crops are taken from the larger square.
-        source_size: side of the square the training images were squashed to before; None (in a
-            recipe 0): not.
+        source_size: side of the square to which the training images were squashed before; None (0
+            in a recipe): they were not squashed.
         bit_depth: bits per pixel the training images were stored with; None: unlimited.
         mean: per channel, of grey levels in [0, 1]; its length is the number of channels.
         std: per channel, as `mean`.
@@ -48,7 +48,7 @@ class Preprocessing:
         grey: "shown" as the file says (window, polarity), or "stored": a DICOM's stored values
             over 4095, clipped, without window (Rubin et al. 2018, section 5.2).
         interpolation: "smooth" (anti-aliased) or "nearest".
-        template: of the fit "template"; `learn_template` makes it, a recipe leaves it out.
+        template: for the fit "template"; `learn_template` makes it, and recipes leave it out.
     """
 
     size: int
@@ -90,7 +90,7 @@ FITS: dict[str, Callable[[int, int, int], Affine]] = {
     "letterbox": letterbox_affine,
     "crop": crop_affine,
 }
-"""Ways into the square of the network's input: (rows, columns, size) -> affine."""
+"""Maps of an image into the square of the network's input: (rows, columns, size) -> affine."""
 
 RESAMPLERS: dict[str, Callable[..., np.ndarray]] = {"smooth": resample, "nearest": nearest}
 """Interpolations by name: (pixels, affine, out_rows, out_columns) -> pixels."""
@@ -102,7 +102,7 @@ def preprocess(
     """The network's input, and the map from original pixels to it.
 
     An image that is square and no larger than `source_size` (a published PNG, or a smaller copy
-    of it) was squashed before and is not again.
+    of it) was squashed before, so it is not squashed again.
 
     Returns:
         `(grey - mean) / std` per channel, and original coordinates -> input coordinates.
@@ -142,7 +142,7 @@ def uncropped(preprocessing: Preprocessing) -> Preprocessing:
 def learn_template(
     radiographs: Iterable[Radiograph], preprocessing: Preprocessing
 ) -> Preprocessing:
-    """The preprocessing with a template: the mean of the middles of these training images.
+    """The preprocessing with a template: the mean of the central squares of training images.
 
     Raises:
         CxrlocError: there is no image.
@@ -156,7 +156,7 @@ def learn_template(
 
 
 def _fit(grey: Float32[np.ndarray, "row col"], preprocessing: Preprocessing) -> Affine:
-    """The way of one image into the square of the network's input."""
+    """The affine map of one image into the square of the network's input."""
     rows, columns = grey.shape
     if preprocessing.fit != "template":
         side = preprocessing.crop_from or preprocessing.size

@@ -1,4 +1,4 @@
-"""From a file to a `Radiograph`: its content tells what a file is."""
+"""Reads a file as a `Radiograph`; the file's content tells its format."""
 
 from dataclasses import replace
 from mmap import ACCESS_READ, mmap
@@ -17,8 +17,8 @@ def read_radiograph(path: Path, voi: int = 0, max_megapixels: float = MAX_MEGAPI
     """The radiograph in a DICOM, PNG or JPEG file.
 
     Args:
-        path: the file; its suffix says nothing.
-        voi: which view a DICOM file's VOI LUTs and windows offer; 0 is its default.
+        path: the file; its suffix is ignored.
+        voi: index of the view among a DICOM file's VOI LUTs and windows; 0 is the default.
         max_megapixels: larger images are refused before memory is taken.
 
     Raises:
@@ -28,8 +28,8 @@ def read_radiograph(path: Path, voi: int = 0, max_megapixels: float = MAX_MEGAPI
         with open_regular(path) as file:
             if file.seek(0, SEEK_END) == 0:
                 raise CxrlocError(f"{path}: an empty file")
-            # Pixels are used where the system has cached the file, without a copy; the map goes
-            # when the last array that looks at it does.
+            # The memory map lets arrays use the pixels in the system's file cache without a copy.
+            # It is closed when the last array that refers to it is deleted.
             data = mmap(file.fileno(), 0, access=ACCESS_READ)
     except OSError as error:
         raise CxrlocError(f"{path}: {error.strerror or 'cannot be read'}") from error

@@ -15,7 +15,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """Rows and columns of the image in a DICOM, PNG or JPEG file, as `read_radiograph` gives it.
 
     Raises:
-        CxrlocError: the file is none of these, or does not say.
+        CxrlocError: the file has another format, or does not state its size.
     """
     try:
         with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:

@@ -1,4 +1,4 @@
-"""Checks that every file format shares: sizes, and colour that is none."""
+"""Checks for all file formats: the image's size, and colour channels that show only grey."""
 
 from pathlib import Path
 
@@ -12,23 +12,23 @@ Words = UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"]
 Channels = UInt8[np.ndarray, "row col channel"] | UInt16[np.ndarray, "row col channel"]
 
 MAX_MEGAPIXELS = 80.0
-"""Larger images are refused before memory is taken, unless `--max-megapixels` says otherwise.
+"""Larger images are refused before memory is allocated, unless `--max-megapixels` allows them.
 
 A large radiograph has 15 million pixels.
 """
 
 LONGEST_SIDES = 20
-"""A strip whose sides differ by more than this factor is refused: it could not be drawn."""
+"""An image whose sides differ by more than this factor is refused, as it could not be drawn."""
 
 LARGEST_COLOUR = 8 / 255
-"""Channels that differ by no more than this share of their range are one grey channel.
+"""Channels that differ by no more than this share of their range count as grey.
 
-Lossy compression of colour moves channels apart by a few levels; a coloured mark does by more.
+Lossy compression makes grey channels differ by a few levels; a coloured mark by more.
 """
 
 
 def check_size(path: Path, rows: int, columns: int, max_megapixels: float) -> None:
-    """Refuse an image without pixels, or with absurdly many.
+    """Refuse an image that has no pixels or too many.
 
     Raises:
         CxrlocError: rows or columns are 0, or the image is a strip or larger than allowed.
@@ -52,7 +52,7 @@ def single_channel(
     path: Path,
     channels: Channels,
 ) -> Words:
-    """The grey image that red, green and blue all show; green, the nearest to luminance.
+    """The grey image in equal colour channels: the green channel, which is nearest to luminance.
 
     Raises:
         CxrlocError: the channels differ by more than `LARGEST_COLOUR`.
@@ -86,7 +86,7 @@ def grey_of_colour(
         bits: of each channel.
 
     Raises:
-        CxrlocError: neither reading is grey.
+        CxrlocError: the image is grey by neither rule.
     """
     top, middle = 2**bits - 1, 2 ** (bits - 1)
     by_label = _rgb(channels, middle, top) if photometric.startswith("YBR") else channels
@@ -132,7 +132,7 @@ def _rgb(
 def _spread(
     channels: Channels,
 ) -> int:
-    """By how much the channels of a pixel differ at most."""
+    """The largest difference between the channels of any pixel."""
     return int((channels.max(axis=2).astype(np.int64) - channels.min(axis=2)).max())
 
 

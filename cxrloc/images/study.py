@@ -1,4 +1,4 @@
-"""What a DICOM header says of the study that an image belongs to, without its pixels."""
+"""Reads from a DICOM header, without the pixels, which study an image belongs to."""
 
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -24,7 +24,7 @@ _TAGS = (
 
 
 class Study(NamedTuple):
-    """Images with one `uid` (0020,000D) were taken together.
+    """The study of an image; images with the same `uid` (0020,000D) were taken together.
 
     Attributes:
         uid: Study Instance UID; empty where the file names none or is no DICOM file.
@@ -45,7 +45,7 @@ UNKNOWN = Study("", None, ("", "", 0))
 def read_study(path: Path) -> Study:
     """The study of an image file; an unknown one where its header cannot be read.
 
-    Nothing is raised: reading the pixels will, with the reason.
+    No error is raised here, because reading the pixels raises one with the reason.
     """
     try:
         with (

@@ -1,4 +1,4 @@
-"""Where the chest lies in an image: the place that looks most like a mean chest."""
+"""Finds the chest in an image: the place that is most similar to a mean chest."""
 
 import base64
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ def matched_crop(
     """The shift of the image that puts the place most like the template at the origin.
 
     Pham et al. 2019, section 4.2: "a template matching algorithm" finds a template of 224 x 224 in
-    the image of 256 x 256. Open: normalised cross-correlation, over all whole shifts; of equal
-    ones the first by rows.
+    the image of 256 x 256. Open: which algorithm; here it is normalised cross-correlation over all
+    shifts by whole pixels, and of equal ones the first by rows.
 
     >>> chest = np.zeros((4, 5))
     >>> chest[1, 2], chest[2, 3] = 1.0, 1.0
@@ -76,7 +76,7 @@ def template_of(text: str) -> Float32[np.ndarray, "size size"]:
     """The template in the text that `mean_template` gave, in [0, 1].
 
     Raises:
-        CxrlocError: it is none.
+        CxrlocError: the text is not a template.
 
     >>> template_of(mean_template([np.full((4, 4), 0.2)], size=2))
     array([[0.2, 0.2], [0.2, 0.2]], dtype=float32)

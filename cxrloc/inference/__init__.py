@@ -1,1 +1,1 @@
-"""A model over many images: predictions, heatmaps and detections."""
+"""Runs models on many images and returns predictions, heatmaps and detections."""

@@ -1,4 +1,4 @@
-"""The flow around every network: files are read ahead while it computes, failures are named."""
+"""Batches for every network: files are read ahead while it computes, and failures are named."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,15 +36,15 @@ class InferenceSettings:
 
     Attributes:
         method: a name of `HEATMAPS`.
-        findings: to localize; empty for all that the models share.
+        findings: findings to localize; empty for all findings that the models share.
         versions: a name of `VERSIONS`: the image as it is, or several versions of it averaged.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         batch_size: images in one forward pass on an accelerator; a CPU takes one at a time.
         workers: threads that read files ahead.
-        seed: of the random transforms of test-time augmentation.
+        seed: seed of the random transforms of test-time augmentation.
         products: take each model's probabilities as conditional on the parent in CheXpert's tree,
-            and multiply them along the tree (`unconditional`), for each version of the image and
-            before anything is averaged, as Pham et al. 2019 do with what "the CNN" gives.
+            and multiply them along the tree (`unconditional`). This is done for each version of the
+            image and before anything is averaged, as Pham et al. 2019 do with what "the CNN" gives.
     """
 
     method: str = "cam"
@@ -58,13 +58,13 @@ class InferenceSettings:
 
 
 class Image(NamedTuple):
-    """An image still to be read.
+    """An image that has not been read yet.
 
     Attributes:
         image_id: names it in every output.
-        read: reads it.
-        read_partner: reads the other view that was taken with it, for networks that need both.
-        files: behind the image and its partner, by which a changed image is told from an old one.
+        read: function that reads the image.
+        read_partner: function that reads the other view of the pair, for networks that need both.
+        files: files of the image and its partner, by which a changed image is recognised.
     """
 
     image_id: str
@@ -81,7 +81,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(image_id: str, error: Exception) -> Failure:
-    """The failure of one image by any error, which does not stop the others.
+    """The failure of one image for any error; the other images go on.
 
     Raises:
         DiskError: the error concerns every further image too.
@@ -103,7 +103,7 @@ class Prepared(NamedTuple):
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes a GPU where there is one.
+    """The device with this name; "auto" takes a GPU if there is one.
 
     Raises:
         UsageError: the device is unknown, or not in this machine.
@@ -124,8 +124,8 @@ def chosen_findings(models: Sequence[Model], settings: InferenceSettings) -> tup
     """The findings asked for, or all that the models share.
 
     Raises:
-        UsageError: a finding is none of the shared ones.
-        CxrlocError: the models share none.
+        UsageError: a finding is not shared by the models.
+        CxrlocError: the models share no finding.
     """
     shared = shared_findings([model.card.findings for model in models])
     check_names("--finding", settings.findings, shared)
@@ -138,15 +138,15 @@ def in_batches(
     settings: InferenceSettings,
     compute: Callable[[Sequence[Prepared]], Sequence[T]],
 ) -> Iterator[T | Failure]:
-    """What `compute` makes of batches of images, one by one in the order of the images.
+    """Yields the results of `compute` on batches, one per image, in the order of the images.
 
     An image that cannot be read gives a `Failure`; the others go on. At most a batch and twice
-    `settings.workers` images are held at a time. Networks of one's own are checked at the first
-    batch (`check_own_network`).
+    `settings.workers` images are held in memory at a time. The user's own networks are checked at
+    the first batch (`check_own_network`).
 
     Raises:
         UsageError: the versions or the device do not exist.
-        CxrlocError: a network of one's own does not give what is wanted.
+        CxrlocError: the user's own network does not give the outputs that are required.
     """
     check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
@@ -159,13 +159,14 @@ def in_batches(
             inputs = [_network_input(model, radiograph, image) for model in models]
         except Exception as error:
             return failure_of(image.image_id, error)
-        # Stored values have been read where they are needed; the file need not stay open.
+        # The stored values have been read by now if they are needed, so the file need not stay
+        # open.
         radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
         return Prepared(image.image_id, radiograph, inputs)
 
-    # On a CPU the last bits of a result depend on how many images are computed together, and
-    # together is no faster. One at a time, numbers depend neither on the batch size nor on where
-    # an interrupted run goes on.
+    # On a CPU, the last bits of a result depend on how many images are computed together, and
+    # batches are no faster. With one image at a time, results depend neither on the batch size nor
+    # on where an interrupted run continues.
     together = 1 if device.type == "cpu" else settings.batch_size
     prepared = map_in_threads(prepare, images, settings.workers)
     unchecked = [index for index, model in enumerate(models) if model.config is None]
@@ -183,7 +184,7 @@ def in_batches(
 def _computed(
     batch: Sequence[Prepared], compute: Callable[[Sequence[Prepared]], Sequence[T]]
 ) -> list[T | Failure]:
-    """The results of a batch; if it fails, those of its images one by one, to find which fails.
+    """The results of a batch; if it fails, those of its images one by one, to find the cause.
 
     Raises:
         CxrlocError: `compute` refuses the model or the options, whatever the image.
@@ -203,7 +204,7 @@ def _computed(
 def _network_input(
     model: Model, radiograph: Radiograph, image: Image
 ) -> tuple[Float[np.ndarray, "channel row col"], Affine]:
-    """What a model gets to see of an image, and the map from its original pixels to that."""
+    """The network input of an image, and the affine from original pixels to this input."""
     own, to_input = preprocess(radiograph, model.preprocessing)
     if Input.SECOND_VIEW not in inputs_of(model.network):
         return own, to_input
@@ -218,7 +219,7 @@ def _network_input(
 
 
 def _with_warnings(radiograph: Radiograph, models: Sequence[Model]) -> Radiograph:
-    """The radiograph, warned of if a model misses what it reads beside the pixels."""
+    """The radiograph, with a warning if it lacks data that a model reads beside the pixels."""
     missing = missing_meta(radiograph)
     if not missing or not any(Input.METADATA in inputs_of(m.network) for m in models):
         return radiograph
@@ -226,7 +227,7 @@ def _with_warnings(radiograph: Radiograph, models: Sequence[Model]) -> Radiograp
 
 
 def network_for(model: Model, batch: Sequence[Prepared]) -> LocalizingNetwork:
-    """A model's network, bound to what it reads beside the images of one batch."""
+    """A model's network, bound to the further inputs of one batch (age, sex, view or partner)."""
     return bound(model.network, [item.radiograph for item in batch])
 
 
@@ -239,9 +240,10 @@ def network_inputs(
 
 
 def probabilities_of(model: Model, settings: InferenceSettings) -> Probabilities:
-    """The function that turns a model's logits into probabilities, products along the tree or not.
+    """The function that turns a model's logits into probabilities.
 
-    With products, ancestors count even where they are not asked for or other models lack them.
+    With `settings.products`, probabilities are multiplied along the tree. All ancestors that the
+    model knows are used, even if they are not asked for or if other models lack them.
     """
     if not settings.products:
         return model.probabilities
@@ -263,7 +265,7 @@ def versions_of(
 
 
 def check_names(option: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raise where an option names what does not exist.
+    """Raise an error if an option names something that does not exist.
 
     Raises:
         UsageError: the message says what may be named.

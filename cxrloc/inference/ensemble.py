@@ -1,4 +1,4 @@
-"""Several models on one image: which findings they share, and the mean of their maps."""
+"""The shared findings of several models, and the mean of their maps of one image."""
 
 from collections.abc import Sequence
 
@@ -32,18 +32,19 @@ def average_maps(
 ) -> tuple[Float[Tensor, "finding row col"], Affine]:
     """The mean of several models' maps of one image, on the finest of their grids.
 
-    Each map is scaled to [0, 1] by its own minimum and maximum first, so that no model outweighs
-    another; a flat map adds nothing. The finest grid goes on with its cells as far as any map
-    reaches, as models may crop the image differently. The maps are read bilinearly where its cells
-    lie in the original image, and a cell has the mean of those that reach it, so nothing depends
-    on the order of the models. The maps of a single model come back raw.
+    Each map is first scaled to [0, 1] by its own minimum and maximum, so that no model outweighs
+    another; a flat map adds nothing. Models may crop the image differently, so the finest grid is
+    extended with further cells as far as any map reaches. The maps are interpolated bilinearly at
+    the centres of these cells in the original image. The value of a cell is the mean of the maps
+    that reach it, so the result does not depend on the order of the models. The maps of a single
+    model are returned raw.
 
     Args:
-        maps: of each model, for the same findings.
-        to_image: grid coordinates of each model's map to original pixels.
+        maps: maps of each model, for the same findings.
+        to_image: affine from grid coordinates of each model's map to original pixels.
 
     Returns:
-        The mean, and its grid coordinates to original pixels.
+        The mean map, and the affine from its grid coordinates to original pixels.
 
     >>> left, right = torch.tensor([[[4.0, 2.0]]]), torch.tensor([[[0.0, 9.0]]])
     >>> average_maps([left, right], [Affine(), Affine()])[0]
@@ -63,9 +64,9 @@ def average_maps(
 def _common_grid(
     shapes: Sequence[tuple[int, int]], to_image: Sequence[Affine]
 ) -> tuple[Affine, int, int]:
-    """The finest grid, on to all cells whose centre lies where a map reaches; rows and columns.
+    """The finest grid, extended to all cells whose centre a map reaches; its rows and columns.
 
-    Of several as fine it is the one farthest to the left, then to the top.
+    Of several equally fine grids, it is the one farthest to the left, then to the top.
 
     >>> _common_grid([(1, 2), (1, 2)], [Affine(x0=3.0), Affine()])
     (Affine(xx=1.0, xy=0.0, x0=0.0, yx=0.0, yy=1.0, y0=0.0), 1, 5)
@@ -84,5 +85,5 @@ def _common_grid(
 
 
 def _cell_area(to_image: Affine) -> float:
-    """Of a cell of the grid, in original pixels."""
+    """The area of a cell of the grid, in original pixels squared."""
     return abs(to_image.xx * to_image.yy - to_image.xy * to_image.yx)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 ALONG_TREE = "Probabilities are products along CheXpert's label tree."
-"""What outputs say of the probabilities that `unconditional` gives."""
+"""Note that outputs show if their probabilities come from `unconditional`."""
 
 
 def unconditional(
@@ -14,14 +14,14 @@ def unconditional(
     findings: Sequence[str],
     parents: Mapping[str, str],
 ) -> Float[np.ndarray, "image finding"]:
-    """Products of conditional probabilities along the path from the root to each finding.
+    """Unconditional probabilities: products of conditional ones from the root to each finding.
 
     Pham et al. 2019, Eq. 3 and 4: p(C) = p(A) p(B|A) p(C|B). A child is never above its parent.
 
     Args:
-        probabilities: of each finding given its parent.
-        findings: of the columns.
-        parents: finding -> its parent; an ancestor that is not among `findings` is passed over.
+        probabilities: probability of each finding given its parent.
+        findings: names of the columns.
+        parents: finding -> its parent; an ancestor that is not among `findings` is skipped.
 
     >>> from cxrloc.findings import CHEXPERT_PARENTS
     >>> p = np.array([[0.5, 0.5, 0.25]])

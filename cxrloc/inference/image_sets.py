@@ -1,4 +1,4 @@
-"""The images that a command judges a model on: a data set, or the embedded phantoms."""
+"""The images on which a command runs or scores a model: a data set or embedded phantoms."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -28,16 +28,18 @@ PHANTOM = "phantom"
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """What the user says about a data set beside its path.
+    """The user's options of a data set, apart from its path.
 
     Attributes:
-        data_set: its name, where patients of equal numbers are to be told from those of another
-            data set of the same layout; empty for the name of its reader.
-        allow_contaminated: score patients that trained the model too; every output then says so.
-        max_megapixels: larger images are refused.
-        image_dir: folder of the images, where they do not lie beside their tables.
+        data_set: name of the data set, to distinguish its patients from those with the same ids in
+            another data set of the same layout; empty for the name of its reader.
+        allow_contaminated: also score patients on whom the model was trained; every output then
+            says so.
+        max_megapixels: size limit; larger images are refused.
+        image_dir: folder of the images, if they are not beside their tables.
         labels: a table of labels for a plain folder of images.
-        boxes: truth for it: CSV, COCO JSON, or a folder of VOC XML, YOLO, LabelMe or masks.
+        boxes: boxes or masks for such a folder: CSV, COCO JSON, or a folder of VOC XML, YOLO,
+            LabelMe or masks.
         id_column: column of the labels that names the image; empty: found by its cells.
         finding_columns: columns of the labels that hold findings; empty: found by their names.
     """
@@ -53,17 +55,18 @@ class DataOptions:
 
 
 class ImageSet(NamedTuple):
-    """Records, and those of their images that are on this disk.
+    """The records of a data set, and the images of them that are on this disk.
 
     Attributes:
-        name: as outputs call the data set.
+        name: name of the data set in outputs.
         records: all of them.
         images: those on this disk.
-        boxed_throughout: experts looked at every image, so that one without a box shows nothing.
-        data_sets: names under which a model's card may list its patients; the patient 1 of one
-            data set is not that of another.
-        notes: how columns and ids of one's own tables were understood.
-        own: whether the labels come from a table of one's own, beside a plain folder of images.
+        boxed_throughout: experts looked at every image, so an image without a box shows none of the
+            findings.
+        data_sets: names under which a model's card may list these patients; equal ids in different
+            data sets are different patients.
+        notes: how columns and ids of the user's own tables were understood.
+        own: whether the labels come from the user's own table, beside a plain folder of images.
     """
 
     name: str
@@ -80,7 +83,9 @@ def read_images(
     options: DataOptions = DataOptions(),
     declared: Collection[str] = (),
 ) -> ImageSet:
-    """A data set, or the embedded phantoms where there is none; images are read when needed.
+    """The images of a data set, or the embedded phantoms if no data set is given.
+
+    Image files are read only when they are needed.
 
     Args:
         data: path of a data set; None for the embedded phantoms.
@@ -146,12 +151,12 @@ def own_data(data: Path, options: DataOptions) -> OwnData | None:
 
 
 def data_warnings(records: Iterable[Record]) -> dict[str, int]:
-    """The warnings of records, and of how many records each is."""
+    """The warnings of records, with the number of records for each."""
     return dict(Counter(said for record in records for said in record.warnings))
 
 
 def _radiograph_of(record: Record, path: Path, max_megapixels: float) -> Radiograph:
-    """The image, with what the data set knows of it and its file does not say."""
+    """The image, completed with the data set's metadata that its file lacks."""
     radiograph = read_radiograph(path, max_megapixels=max_megapixels)
     return replace(
         radiograph,

@@ -34,7 +34,7 @@ from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, UsageError
 
 
 class Localized(NamedTuple):
-    """What models find on one image.
+    """The results of models on one image.
 
     Attributes:
         radiograph: the image as it was read, with the warnings that belong to it.
@@ -52,9 +52,9 @@ def localize(
 ) -> Iterator[Localized | Failure]:
     """Run models on images; results come in the order of the images.
 
-    Several models are an ensemble: the mean of their probabilities, and the mean of their maps,
-    each scaled to its own minimum and maximum first, for the findings that all of them know.
-    See `in_batches` for failures and memory.
+    Several models form an ensemble over the findings that all of them know. Its probabilities are
+    the mean of the models' probabilities. Its maps are the mean of the models' maps, each first
+    scaled to [0, 1] by its own minimum and maximum. See `in_batches` for failures and memory.
 
     Raises:
         UsageError: the method, the versions, the device or a finding do not exist, or several
@@ -67,7 +67,7 @@ def localize(
         _refuse_centred(models, settings)
     reads_more = any(inputs_of(model.network) != (Input.IMAGE,) for model in models)
     if settings.method in ALTERS_IMAGES and reads_more:
-        # The rest of the input is bound per image, and a batch of altered copies is of one image.
+        # Further inputs are bound per image, so a batch of altered copies must come from one image.
         settings = replace(settings, batch_size=1)
 
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
@@ -95,7 +95,7 @@ def localize_radiograph(
 
 
 def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:
-    """Refuse methods other than "cam" on several versions of what a centred network sees.
+    """Raise an error for methods other than "cam" with several versions and a centred network.
 
     Centring is defined for class activation maps only, so other maps could not be averaged.
     """
@@ -148,7 +148,7 @@ def _localized(
     maps: Sequence[Float[Tensor, "finding _row _col"]],
     cells: Sequence[Affine],
 ) -> Localized:
-    """One image's result out of what each model says; `cells` take each map to its input."""
+    """The result of one image from each model's output; `cells` map grids to network inputs."""
     to_image = [
         compose(cell, inverse(to_input))
         for (_, to_input), cell in zip(item.inputs, cells, strict=True)

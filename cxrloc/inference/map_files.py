@@ -1,4 +1,4 @@
-"""Raw maps of all findings of one image on disk: `<image_id>.npz`, from here or any other tool."""
+"""Files `<image_id>.npz` with the raw maps of all findings of one image, from any tool."""
 
 from collections.abc import Mapping
 from dataclasses import astuple
@@ -18,7 +18,7 @@ Probabilities = Float[np.ndarray, " finding"]
 
 
 def write_maps(probabilities: Probabilities, heatmaps: Heatmaps, path: Path) -> None:
-    """Write what `read_maps` reads: plain arrays under the names of `KEYS`."""
+    """Write maps and probabilities for `read_maps`, as plain arrays named by `KEYS`."""
     with whole_file(path) as part, part.open("wb") as file:
         np.savez_compressed(
             file,
@@ -34,13 +34,13 @@ def write_maps(probabilities: Probabilities, heatmaps: Heatmaps, path: Path) -> 
 def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
     """The probabilities and the raw maps in a file.
 
-    Of another tool's file only `findings` [finding] and `maps` [finding row col] are needed, with
-    `rows` and `columns` of the original image. Without `probabilities` they are 1; without
-    `to_image` (xx, xy, x0, yx, yy, y0: grid to original pixels) the map covers the whole image.
+    A file of another tool needs only `findings` [finding] and `maps` [finding row col], with `rows`
+    and `columns` of the original image. If `probabilities` is missing, all are 1. If `to_image`
+    (xx, xy, x0, yx, yy, y0: grid to original pixels) is missing, the map covers the whole image.
 
     Args:
-        path: of the npz file.
-        image_id: of the image that the maps are of.
+        path: the npz file.
+        image_id: id of the image that the maps show.
 
     Raises:
         CxrlocError: there is no such file, it does not hold plain arrays, an array is missing, or
@@ -83,7 +83,7 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
 
 
 def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:
-    """The standard names of the findings, none of them twice."""
+    """The standard names of the findings; a name that appears twice is an error."""
     if names.dtype.kind not in "US":
         raise CxrlocError(f"{path}: findings must be text, got {names.dtype}")
     as_text = [n.decode(errors="replace") if isinstance(n, bytes) else n for n in names.flat]
@@ -97,7 +97,7 @@ def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:
 def _numbers(
     path: Path, arrays: Mapping[str, np.ndarray], key: str, size: int
 ) -> Float[np.ndarray, " n"]:
-    """One array as so many finite numbers; text is no number."""
+    """One array as finite numbers, of the expected count; text is not accepted as numbers."""
     array = arrays[key]
     if array.dtype.kind not in "fiu" or array.size != size or not np.isfinite(array).all():
         raise CxrlocError(

@@ -17,7 +17,7 @@ from cxrloc.types import CxrlocError, Radiograph, Record, UsageError, View
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Which images go together.
+    """How frontal and lateral images are paired.
 
     Attributes:
         file: a CSV with the columns frontal and lateral; None: by study.
@@ -29,7 +29,7 @@ class Pairing:
 
 
 class PairedImages(NamedTuple):
-    """The images of a data set that two-view networks read, and how the set is called now."""
+    """The images of a data set for two-view networks, and the data set's name with the pairing."""
 
     name: str
     records: list[Record]
@@ -43,13 +43,13 @@ def paired_images(
     models: Sequence[Model],
     pairing: Pairing,
 ) -> PairedImages:
-    """One image per pair, the frontal one, where a model reads two views; else what was given.
+    """One image per pair, the frontal one, if a model reads two views; else the images as given.
 
     Args:
-        name: of the data set; the number of pairs and how they were made are added.
-        records: of the data set.
+        name: name of the data set; the number of pairs and how they were made are added.
+        records: records of the data set.
         images: those of the records that are on this disk.
-        models: that will see the images.
+        models: models that will run on the images.
         pairing: which images go together.
 
     Raises:
@@ -71,14 +71,14 @@ def paired_images(
 def paired_files(
     images: Sequence[Image], paths: Sequence[Path], models: Sequence[Model], pairing: Pairing
 ) -> list[Image]:
-    """All images, each with the other view of its pair where a model reads two views.
+    """All images, each with the other view of its pair if a model reads two views.
 
-    Without a file of pairs the study of each DICOM header (0020,000D) tells what goes together.
+    Without a file of pairs, images with the same Study Instance UID (0020,000D) go together.
 
     Args:
         images: of the paths, in their order.
         paths: the files.
-        models: that will see the images.
+        models: models that will run on the images.
         pairing: which images go together.
 
     Raises:
@@ -98,10 +98,10 @@ def paired_files(
 
 
 def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]:
-    """The images, each with the reader of the other view of its pair.
+    """The images, each with a function that reads the other view of its pair.
 
     Images that are in no pair, or whose partner is not on this disk, stay as they are. The view of
-    an image is what its pair says, whatever its file says.
+    an image is the view that its pair gives, even if its file says otherwise.
     """
     read = {image.image_id: image.read for image in images}
     partners: dict[str, tuple[Record, Record]] = {}
@@ -143,7 +143,7 @@ def _reads_two_views(models: Sequence[Model], pairing: Pairing) -> bool:
 def _pairs(
     name: str, records: Sequence[Record], models: Sequence[Model], pairing: Pairing
 ) -> list[Pair]:
-    """The pairs of the file, or of the studies in the frontal views that the models know."""
+    """The pairs from the file, or from studies, with the frontal views that the models know."""
     if pairing.file is not None:
         return read_pairs(pairing.file, records)
     known = {view for model in models for view in model.card.views} & {*FRONTAL}
@@ -161,7 +161,7 @@ def _frontal(view: View | None) -> View | None:
 
 
 def _read_as(read: Callable[[], Radiograph], view: View | None) -> Radiograph:
-    """The radiograph as the view that its pair says; a frontal one keeps PA or AP of its file."""
+    """The radiograph with the view of its pair; a frontal image keeps PA or AP from its file."""
     radiograph = read()
     if view is None:
         view = _frontal(radiograph.view)

@@ -25,13 +25,13 @@ from cxrloc.types import CxrlocError, Predictions, View
 
 
 class Predicted(NamedTuple):
-    """One image done: what the model says of it, and what its file said.
+    """The prediction of one image, with the view and warnings from its file.
 
     Attributes:
         image_id: the image.
         probabilities: of each finding, in [0, 1].
-        view: projection by the file, None where unknown.
-        warnings: of reading the file.
+        view: projection that the file names, None if unknown.
+        warnings: warnings from reading the file.
     """
 
     image_id: str
@@ -45,8 +45,8 @@ def predict(
 ) -> Iterator[Predicted | Failure]:
     """Run models on images; results come in the order of the images.
 
-    Several models are an ensemble: the mean of their probabilities for the findings that all of
-    them know (`chosen_findings`). The heatmap method of the settings has no part in it.
+    Several models form an ensemble: the mean of their probabilities for the findings that all of
+    them know (`chosen_findings`). The heatmap method of the settings is not used.
 
     Raises:
         UsageError: the versions, the device or a finding do not exist.
@@ -63,7 +63,7 @@ def predict(
 def pooled_features(
     model: Model, images: Iterable[Image], settings: InferenceSettings
 ) -> Iterator[Float[np.ndarray, " depth"] | Failure]:
-    """The features behind a model's logits, pooled: what its prediction layer reads of an image.
+    """The pooled features of each image, which are the input of the model's prediction layer.
 
     Raises:
         UsageError: the device does not exist.

@@ -1,4 +1,4 @@
-"""Results over many images that a run, once interrupted, need not compute again."""
+"""Results over many images, which an interrupted run continues without computing them again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
@@ -22,10 +22,10 @@ def localize_on(
     settings: InferenceSettings,
     journal: Journal | None,
 ) -> Iterator[Localized | Failure]:
-    """The results of `localize`, and those that the journal holds, in the order of the images.
+    """The results of `localize` and of the journal, in the order of the images.
 
-    A new result is written to the journal before it is passed on. The radiograph of a result out of
-    the journal has no pixels, only its view and its warnings.
+    A new result is written to the journal before it is yielded. The radiograph of a result from the
+    journal has no pixels, only its view and its warnings.
     """
 
     def compute(left: Iterable[Image]) -> Iterator[Localized | Failure]:
@@ -40,7 +40,7 @@ def predict_on(
     settings: InferenceSettings,
     journal: Journal | None,
 ) -> Iterator[Predicted | Failure]:
-    """The results of `predict`, and those that the journal holds, in the order of the images."""
+    """The results of `predict` and of the journal, in the order of the images."""
 
     def compute(left: Iterable[Image]) -> Iterator[Predicted | Failure]:
         return predict(models, left, settings)
@@ -60,7 +60,7 @@ def _resumed(
         return
     signatures = [file_signature(*image.files) for image in images]
     pairs = list(zip(images, signatures, strict=True))
-    # Of each image it is only noted here that it is done: the results themselves may be large.
+    # Keep only the ids of finished images in memory, because the results may be large.
     done = {each.image_id for each, own in pairs if journal.find(each.image_id, own) is not None}
     computed = compute([image for image in images if image.image_id not in done])
     for image, signature in pairs:

@@ -1,4 +1,4 @@
-"""Work beside the network: reading ahead of it and drawing behind it."""
+"""Threads that work while the network computes: they read files ahead and draw results."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Counted(Generic[T]):
-    """Items whose number is known before the first one comes, for whoever shows progress."""
+    """Items with a known number, so that progress can be shown."""
 
     items: Iterable[T]
     count: int
@@ -25,10 +25,10 @@ class Counted(Generic[T]):
 
 
 def map_in_threads(function: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[U]:
-    """`map` in threads, in order, with at most twice `workers` items under way.
+    """The results of `map` in threads, in order, with at most twice `workers` items in progress.
 
-    Memory stays flat however many items there are. An exception of `function` is raised where its
-    result would have come.
+    Memory use does not grow with the number of items. An exception of `function` is raised at the
+    position of its result.
 
     >>> list(map_in_threads(abs, [-2, 1, -3], workers=2))
     [2, 1, 3]
@@ -43,5 +43,5 @@ def map_in_threads(function: Callable[[T], U], items: Iterable[T], workers: int)
         while under_way:
             yield under_way.popleft().result()
     finally:
-        # After an interruption what has begun is ended, and nothing more is begun.
+        # After an interruption, started items are finished and no further item is started.
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Several versions of an image, whose probabilities and maps are averaged."""
+"""Several versions of an image, and the mean of their probabilities and maps."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -19,12 +19,12 @@ VersionFunction = Callable[[int, int, int], list[Affine]]
 
 
 def plain(rows: int, columns: int, seed: int) -> list[Affine]:
-    """The image as it is."""
+    """The affine of the only version: the image as it is."""
     return [Affine()]
 
 
 def five_patch(rows: int, columns: int, seed: int) -> list[Affine]:
-    """The four corners and the centre, each 224/256 of the image, enlarged to the input.
+    """Affines of the corner and centre crops, each 224/256 of the image, enlarged to the input.
 
     Dong et al. 2017, section IV: 224 crops of 256 images, their outputs averaged.
 
@@ -38,7 +38,7 @@ def five_patch(rows: int, columns: int, seed: int) -> list[Affine]:
 
 
 def test_time_augmentation(rows: int, columns: int, seed: int) -> list[Affine]:
-    """Ten random versions: flip, rotation, scale and shear drawn together.
+    """Affines of ten random versions: flip, rotation, scale and shear drawn together.
 
     Pham et al. 2019, section 4: random horizontal flip, rotation by +-7 degrees, scaling by
     +-2 %, shear by +-5 pixels. The same ten are drawn for every image.
@@ -83,7 +83,7 @@ def make_versions(
     of augmented images are in training.
 
     Args:
-        images: as the network takes them.
+        images: the network's input.
         affines: from each version to the image, as the functions of `VERSIONS` give them.
         preprocessing: the settings that made the images.
     """
@@ -160,10 +160,11 @@ def average_versions(
 def cell_affine(
     images_shape: Sequence[int], maps_shape: Sequence[int], shift_pixels: float
 ) -> Affine:
-    """Grid coordinates of a map to coordinates of the network's input.
+    """The affine from grid coordinates of a map to coordinates of the network's input.
 
-    The grid covers the input, moved by the distance from a cell's centre to the centre of what its
-    feature sees (`models.grid.cell_shift_pixels`; 0 for networks that have no such attribute).
+    The grid covers the input and is moved by the distance from the centre of a cell to the centre
+    of the region that the cell's feature sees (`models.grid.cell_shift_pixels`; 0 for networks that
+    have no such attribute).
 
     >>> cell_affine((1, 1, 256, 256), (1, 8, 16, 16), shift_pixels=-7.5)
     Affine(xx=16.0, xy=0.0, x0=-7.5, yx=0.0, yy=16.0, y0=-7.5)

@@ -1,6 +1,6 @@
 """Rules that turn a heatmap into boxes.
 
-A map of five cells, scaled from 0 to 255, and what each rule makes of it:
+A map of five cells, scaled to the range from 0 to 255, and the boxes that each rule gives:
 
     200  90   0  80 255       two-threshold (60 and 180): above 60 the cells 0-1 and 3-4, above 180
                               the cells 0 and 4: four boxes
@@ -23,13 +23,13 @@ Maps = Float[np.ndarray, "map row col"]
 
 @dataclass(frozen=True, slots=True)
 class BoxRule:
-    """How a map becomes boxes.
+    """The rule that turns a map into boxes, with its parameters.
 
     Attributes:
         name: a name of `BOX_RULES`.
         thresholds: grey levels (0 to 255) of "two-threshold".
-        of_finding: grey level of each finding for "one-box".
-        share: of the cells, for "hottest-share".
+        of_finding: grey level (0 to 255) of each finding for "one-box".
+        share: share of the cells, for "hottest-share".
     """
 
     name: str = "two-threshold"
@@ -44,9 +44,10 @@ def two_threshold(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions
 
 
 def one_box(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
-    """The largest box above the finding's own threshold, of equals the first; one per map.
+    """One box per map: the largest box above the threshold of the map's finding.
 
-    Rivals of Wang et al. give one box per map, by a threshold that was tuned on boxed images.
+    If several boxes have the largest area, the first is taken. Competing methods to Wang et al.
+    give one box per map, with a threshold that was tuned on images with boxes.
 
     Raises:
         UsageError: a finding has no threshold.
@@ -66,9 +67,10 @@ def one_box(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
 
 
 def hottest_share(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
-    """The one box around the hottest share of the cells, at least one cell; ties count too.
+    """One box per map: the box around the cells with the highest scores, at least one cell.
 
-    A region's threshold is the grey level of the coolest of these cells.
+    Cells that tie with the lowest of these cells are included. The threshold of a region is the
+    grey level of this lowest cell.
     """
     scaled, kept = scale_maps(maps)
     size = maps.shape[1] * maps.shape[2]
@@ -87,11 +89,11 @@ BOX_RULES: dict[str, Callable[[Maps, Sequence[str], BoxRule], Regions]] = {
     "one-box": one_box,
     "hottest-share": hottest_share,
 }
-"""Rules by name. To add one, write a function and a line here."""
+"""Box rules by name. To add a rule, write a function and add a line here."""
 
 
 def regions_by_rule(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
-    """The regions of maps, one finding each, by a rule.
+    """The regions that a rule finds in maps; each map belongs to one finding.
 
     Raises:
         UsageError: there is no such rule, or it lacks a threshold.
@@ -116,7 +118,7 @@ def describe_rule(rule: BoxRule) -> str:
 
 
 def _largest(regions: Regions) -> np.ndarray:
-    """Indices of the region with the largest box of each map, of equals the first."""
+    """The index of the region with the largest box in each map; the first one if areas tie."""
     area = np.prod(regions.boxes[:, 2:] - regions.boxes[:, :2], axis=1)
     order = np.lexsort((np.arange(area.size), -area, regions.map_index))
     first = np.diff(regions.map_index[order], prepend=-1) != 0
@@ -143,5 +145,5 @@ def _joined(parts: Sequence[Regions]) -> Regions:
 
 
 def _ends(hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First hot column (or row) of each map, and one behind the last."""
+    """The first hot column (or row) of each map, and the last one plus 1 (half-open)."""
     return hot.argmax(axis=1), hot.shape[1] - hot[:, ::-1].argmax(axis=1)

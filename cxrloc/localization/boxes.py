@@ -1,4 +1,4 @@
-"""Boxes in pixels of the original image, with threshold and score, out of heatmaps."""
+"""Computes boxes in pixels of the original image, with threshold and score, from heatmaps."""
 
 from collections.abc import Sequence
 
@@ -16,20 +16,21 @@ def detections_from_heatmaps(
     probabilities: Sequence[float] | Float[np.ndarray, " finding"],
     thresholds: Sequence[float],
 ) -> list[Detection]:
-    """One detection per isolated region above each threshold, pooled over thresholds.
+    """One detection for each isolated region above each threshold, in one list.
 
-    Boxes are those of `find_regions`, mapped to the original image (the box around the mapped box
-    where the map rotates) and cut at its border; a box wholly outside, as padding of a letterbox
-    may give, is no detection. A degenerate map gives none.
+    Boxes are those of `find_regions`, mapped to the original image and clipped at its border. If
+    the mapping rotates, the result is the smallest upright box around the rotated box. A box
+    completely outside the image, for example in the padding of a letterbox, gives no detection. A
+    degenerate map gives no detections.
 
-    score = probability x the region's peak as a share of the map's range. So the scores of an
-    image rank findings first by what the network believes and regions of one finding by height;
-    a finding's highest region scores its probability. Wang et al. 2017 give their boxes no score.
+    score = probability x the region's peak as a share of the map's range. So the highest region of
+    a finding has the probability of the finding as its score, and the other regions of the finding
+    are ranked by their peaks. Wang et al. 2017 give their boxes no score.
 
     Args:
-        heatmaps: of one image.
-        probabilities: of each finding of the heatmaps, in [0, 1].
-        thresholds: on the scale from 0 to 255.
+        heatmaps: heatmaps of one image.
+        probabilities: probability of each finding of the heatmaps, in [0, 1].
+        thresholds: thresholds on the scale from 0 to 255.
 
     Returns:
         Detections in the order of the findings, then of the thresholds, then in raster order.
@@ -55,7 +56,9 @@ def detections_by_rule(
     probabilities: Sequence[float] | Float[np.ndarray, " finding"],
     rule: BoxRule,
 ) -> list[Detection]:
-    """The detections of one image by any rule of `BOX_RULES`; scores as `detections_from_heatmaps`.
+    """The detections of one image by any rule of `BOX_RULES`.
+
+    Scores are defined as in `detections_from_heatmaps`.
 
     Raises:
         UsageError: there is no such rule, or it lacks a threshold.

@@ -1,8 +1,9 @@
-"""The box rule on an upsampled map: slow, plain, with the readings that the paper leaves open.
+"""Finds regions on an upsampled map: a slow, simple version of `find_regions` with more options.
 
-`find_regions` follows the surface exactly; this samples it pixel by pixel, so what is thinner than
-a pixel may break, join or vanish. It shows what another reading would change
-(`bench --sensitivity`), and is the reference that `find_regions` is tested and timed against.
+The options cover details that the paper of Wang et al. 2017 does not specify, and
+`bench --sensitivity` shows how results depend on them. `find_regions` computes regions of the
+bilinear surface exactly. The version here samples the surface pixel by pixel, so parts thinner than
+a pixel may break, join or vanish. It is the reference for tests and timings of `find_regions`.
 """
 
 from collections.abc import Sequence
@@ -31,13 +32,14 @@ def find_regions_dense(
         maps: raw scores, of any scale; degenerate maps give no rows.
         thresholds: each at least 0 and below 255.
         shape: rows and columns of the upsampled map; 1024 is the size of ChestX-ray14's images.
-        interpolation: the surface between cell centres, or each cell constant.
-        connectivity: neighbours of a pixel, with or without the diagonal ones.
-        scale_by: whose extremes become 0 and 255. Pixel centres seldom hit a cell's centre, so the
-            dense map loses up to 3 % of a peak.
+        interpolation: "bilinear" between cell centres, or "nearest", where each cell is constant.
+        connectivity: number of neighbours of a pixel: 4, or 8 with the diagonal ones.
+        scale_by: the map whose extremes become 0 and 255. A pixel centre is rarely at the centre of
+            a cell, so the dense map loses up to 3 % of a peak.
 
     Returns:
-        Boxes in grid coordinates. Peaks are those of the pixels, so at most those of the cells.
+        Regions with boxes in grid coordinates. Peaks are maxima over pixels, so they are at most
+        the maxima over cells.
 
     Raises:
         CxrlocError: a threshold is outside [0, 255).

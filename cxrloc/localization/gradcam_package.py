@@ -1,10 +1,10 @@
-"""Heatmap methods of the grad-cam package, with its traps closed.
+"""Heatmap methods of the grad-cam package, protected against the side effects of the package.
 
-The package (1.5.7) clips a map at 0, scales it to its extremes and enlarges it, twice; sums one
-target over a batch of three images without a word; swallows an `IndexError` in its `with`
-block; leaves the model in evaluation mode and clears its gradients; draws progress bars. Here
-the raw map is taken before it is clipped, images and findings go in one by one, no `with` is
-used, the package does not see the network's own modules, and modes are put back.
+The package (1.5.7) clips a map at 0, scales it to its extremes and enlarges it, twice. It sums one
+target over a batch of three images without a warning, hides an `IndexError` in its `with` block,
+leaves the model in evaluation mode, clears its gradients, and draws progress bars. Here we take the
+raw map before it is clipped, pass images and findings one at a time, use no `with` block, hide the
+network's own modules from the package, and restore the training modes.
 """
 
 import sys
@@ -24,29 +24,30 @@ from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.probabilities import Probabilities
 
 MASKS_IMAGES = ("ScoreCAM",)
-"""Classes that run the whole network on altered images; the others only need its head."""
+"""Classes that run the whole network on altered images; the other classes need only its head."""
 
 
 class _Head(nn.Module):
-    """Features to logits, with a layer that the package can watch and replace.
+    """A module from features to logits, with a layer that the package can observe and replace.
 
-    The network is no submodule, so that the package does not change its mode.
+    The network is not registered as a submodule, so that the package does not change its mode.
     """
 
     def __init__(self, network: LocalizingNetwork) -> None:
         super().__init__()
         self.features = nn.Identity()
         self.of_features = partial(logits_of_features, network)
-        # The package asks the parameters for their device.
+        # The package reads the device from the parameters, so the module needs at least one.
         self.no_parameter = nn.Parameter(network.prediction.weight.detach().new_empty(0))
 
     def forward(self, features: Tensor) -> Tensor:
-        # Times 1, so that the gradient is no view: the package detaches it in place.
+        # Multiplied by 1, because the package detaches the gradient in place, which fails for a
+        # view.
         return self.of_features(self.features(features) * 1.0)
 
 
 class _Whole(nn.Module):
-    """Images to logits, likewise."""
+    """A module from images to logits, with a layer that the package can observe and replace."""
 
     def __init__(self, network: LocalizingNetwork) -> None:
         super().__init__()
@@ -64,20 +65,20 @@ def package_heatmap(
     findings: Sequence[int] | None = None,
     probabilities: Probabilities | None = None,
 ) -> tuple[Float[Tensor, "batch all_finding"], Float[Tensor, "batch finding row col"]]:
-    """Raw maps of a class of the grad-cam package, one image and one finding at a time.
+    """Logits and raw maps by a class of the grad-cam package, one image and finding at a time.
 
-    All but ScoreCAM start from the features and run the head only. EigenCAM,
-    KPCA-CAM and FEM do not depend on the finding; the sign of EigenCAM's, EigenGradCAM's and
-    KPCA-CAM's maps is arbitrary. Slow: ScoreCAM runs the network once per feature, image and
-    finding.
+    All methods except ScoreCAM start from the features and run only the head. ScoreCAM is slow: it
+    runs the network once per feature, image and finding. The maps of EigenCAM, KPCA-CAM and FEM do
+    not depend on the finding. The sign of the maps of EigenCAM, EigenGradCAM and KPCA-CAM is
+    arbitrary.
 
     Args:
         method: a class of `pytorch_grad_cam`.
         network: see `LocalizingNetwork`.
-        images: as the network takes them.
+        images: images, preprocessed for the network.
         findings: columns of the logits; all by default.
-        probabilities: of logits; what is explained is then the probability of a finding, and
-            otherwise its logit.
+        probabilities: function that turns logits into probabilities. If it is given, the map
+            explains the probability of a finding, otherwise its logit.
     """
     import pytorch_grad_cam  # here, because it loads OpenCV and more
 
@@ -102,7 +103,7 @@ def package_heatmap(
 
 
 def _target(column: int, probabilities: Probabilities | None) -> Callable[[Tensor], Tensor]:
-    """What the package explains: a function of the logits of one image."""
+    """The function of the logits of one image that the package explains."""
     if probabilities is None:
         return lambda logits: logits[column]
     return lambda logits: probabilities(logits[None])[0, column]
@@ -111,7 +112,7 @@ def _target(column: int, probabilities: Probabilities | None) -> Callable[[Tenso
 def _raw_map(
     method: Callable[..., Any], model: nn.Module, one: Tensor, target: Callable[[Tensor], Tensor]
 ) -> Float[np.ndarray, "row col"]:
-    """The map of one image and one target as it is before the package clips and scales it."""
+    """The map of one image and one target, taken before the package clips and scales it."""
     explainer = method(model, [model.features])
     raw: list[np.ndarray] = []
     unpatched = explainer.get_cam_image
@@ -141,7 +142,7 @@ def _modes_restored(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _parameters_frozen(network: Any) -> Iterator[None]:
-    """Parameters take no gradient meanwhile: the package's backward pass would add to theirs."""
+    """Freeze all parameters in the block, so that the package does not change their gradients."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -154,7 +155,7 @@ def _parameters_frozen(network: Any) -> Iterator[None]:
 
 @contextmanager
 def _no_progress_bar(module: str) -> Iterator[None]:
-    # The package takes no option for this: its module's name `tqdm` is replaced for a while.
+    # The package has no option for this, so the name `tqdm` in its module is replaced in the block.
     names = vars(sys.modules[module])
     shown = names.get("tqdm")
     names["tqdm"] = SimpleNamespace(tqdm=lambda steps: steps)

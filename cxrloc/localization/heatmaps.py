@@ -1,13 +1,14 @@
-"""Raw heatmaps of all findings out of one forward pass.
+"""Computes raw heatmaps of all findings from one forward pass.
 
-A heatmap method takes a network, images and, optionally, which findings (columns of the logits);
-it gives the logits of all findings and raw maps `[batch, finding, row, col]` on the network's
-device: unscaled, not clipped, larger speaks more for the finding. The network runs in the mode
-it is in: put it in evaluation mode first. Parameters and their gradients are left alone.
+A heatmap method takes a network, images and, optionally, findings (columns of the logits). It
+returns the logits of all findings and raw maps `[batch, finding, row, col]` on the network's
+device. The maps are neither scaled nor clipped, and a larger value is stronger evidence for the
+finding. The mode of the network is not changed, so the caller puts it in evaluation mode first.
+Parameters and their gradients are not changed either.
 
-The gradient methods differentiate the head, from features to logits, once per finding and never
-the backbone. They are named after the modules of the grad-cam package; those not written
-here run through that package.
+The gradient methods differentiate only the head, from features to logits, once per finding, and
+never the backbone. They are named after the modules of the grad-cam package; methods that are not
+written here call that package.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,8 +38,8 @@ def cam(
 
     Wang et al. 2017, section 3.2 (Zhou et al. 2016): M_c(i, j) = sum_d w_cd f_d(i, j).
     With average pooling, the mean of a map over its cells plus the bias is the logit. With max
-    or LSE pooling of features there is no such identity. Where the prediction comes before the
-    pooling, the map plus the bias is what is pooled.
+    or LSE pooling of features there is no such identity. If the prediction comes before the
+    pooling, the pooling is applied to the map plus the bias.
     """
     logits, features = _forward(network, images)
     weight = _weight(network, findings)
@@ -52,8 +53,9 @@ def grad_cam(
     """Grad-CAM: features weighted by the mean gradient of the logit over the grid.
 
     Selvaraju et al. 2017, Eq. 1 and 2: sum_d mean_ij(dy_c / df_d) f_d.
-    With average pooling it is `cam` divided by the number of cells.
-    Departs: no ReLU, so that a map of a finding that is absent keeps its order.
+    With average pooling the map is that of `cam` divided by the number of cells.
+    Departs: no ReLU, so that the cells of an absent finding, whose scores may all be negative,
+    keep their ranking.
     """
 
     def scores(features: Features, gradient: Features) -> Map:
@@ -65,12 +67,13 @@ def grad_cam(
 def grad_cam_plus_plus(
     network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
 ) -> tuple[Logits, Maps]:
-    """Grad-CAM++: positive gradients, each weighted by how alone it stands.
+    """Grad-CAM++: features weighted by their positive gradients, with a factor for each cell.
 
     Chattopadhay et al. 2018, Eq. 19: w_d = sum_ij alpha_d(i, j) relu(g_d(i, j)) with
     alpha = g^2 / (2 g^2 + g^3 sum_ab f_d(a, b)), g = dy_c / df_d.
-    Departs: divided through by g^2; an epsilon in the denominator would swallow the gradients of
-    average pooling, which are 1/S^2 of the weights. No ReLU on the map.
+    Departs: the fraction is reduced by g^2 and has no epsilon in the denominator. The gradients of
+    average pooling are 1/S^2 of the weights, and an epsilon would dominate their squares. No ReLU
+    on the map.
     """
 
     def scores(features: Features, gradient: Features) -> Map:
@@ -152,14 +155,14 @@ def ablation_cam(
     """Ablation-CAM: features weighted by the share of the score that is lost without them.
 
     Ramaswamy & Desai 2020, Eq. 4: w_d = (y_c - y_c without feature d) / y_c.
-    Departs: y_c is the probability of the finding, not its logit, which may be negative and would
-    turn the map over. Of findings that share one probability (softmax) it depends on them all.
+    Departs: y_c is the probability of the finding, not its logit, because a negative logit would
+    change the sign of the map. With softmax, y_c depends on the logits of all findings.
 
     Args:
         network: see `LocalizingNetwork`.
-        images: as the network takes them.
+        images: images, preprocessed for the network.
         findings: columns of the logits; all by default.
-        probabilities: of logits, a function of `models.probabilities`.
+        probabilities: function that turns logits into probabilities, from `models.probabilities`.
     """
     return package_heatmap("AblationCAM", network, images, findings, probabilities)
 
@@ -167,10 +170,11 @@ def ablation_cam(
 def probability_cam(
     network: LocalizingNetwork, images: Images, findings: Sequence[int] | None = None
 ) -> tuple[Logits, Maps]:
-    """Probabilities of cells: sigmoid(M_c(i, j) + b_c), with M of `cam`.
+    """Probabilities of the cells: sigmoid(M_c(i, j) + b_c), where M is the map of `cam`.
 
-    Ye et al. 2020 (Probabilistic-CAM): their localization maps. For networks that predict before
-    they pool; saturated logits are told apart less than in `cam`.
+    These are the localization maps of Ye et al. 2020 (Probabilistic-CAM), for networks that predict
+    before they pool. Cells with large logits differ less here than in `cam`, since the sigmoid
+    saturates.
     """
     logits, maps = cam(network, images, findings)
     bias = network.prediction.bias.detach()
@@ -199,14 +203,17 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 """Heatmap methods by name: (network, images, findings=None) -> (logits, maps)."""
 
 ALTERS_IMAGES = ("score_cam",)
-"""Methods that run the network on altered copies of an image, not on its features alone."""
+"""Methods that run the whole network on altered copies of an image, not only its head."""
 
 EXPLAIN_PROBABILITIES = ("ablation_cam",)
-"""Methods that also take `probabilities`: what they explain is the probability of a finding."""
+"""Methods that explain the probability of a finding; they also take `probabilities`."""
 
 
 def heatmap_method(name: str, probabilities: Probabilities) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A method of `HEATMAPS`; `probabilities` is the function that turns logits into them."""
+    """The method of `HEATMAPS` with this name.
+
+    `probabilities` is the function that turns the network's logits into probabilities.
+    """
     method = HEATMAPS[name]
     if name in EXPLAIN_PROBABILITIES:
         return partial(method, probabilities=probabilities)
@@ -226,7 +233,7 @@ def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "
 
 
 def _forward(network: LocalizingNetwork, images: Images) -> tuple[Logits, Features]:
-    """Logits, and features in the precision of the weights, also under autocast."""
+    """The logits, and the features in the data type of the weights, also under autocast."""
     with torch.no_grad():
         logits, features = network(images)
         return logits, features.to(network.prediction.weight.dtype)
@@ -240,7 +247,10 @@ def _weight(
 
 
 def _weighted(features: Features, weights: Float[Tensor, "*batch finding depth"]) -> Maps:
-    """Sums of features over the depth; a matrix product, ten times faster here than einsum."""
+    """Weighted sums of the features over the depth.
+
+    This is a matrix product, which is ten times faster here than einsum.
+    """
     return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
 
 
@@ -250,10 +260,10 @@ def _from_gradients(
     findings: Sequence[int] | None,
     scores: Callable[[Features, Features], Map],
 ) -> tuple[Logits, Maps]:
-    """Maps out of the gradient of each finding's logit with respect to the features."""
+    """The logits, and maps computed from the gradient of each finding's logit by the features."""
     logits, features = _forward(network, images)
     columns = range(logits.shape[1]) if findings is None else findings
-    # A copy made outside inference mode can take part in differentiation.
+    # Tensors made in inference mode have no gradient, so a copy is made outside of it.
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.clone().requires_grad_()
         with torch.autocast(images.device.type, enabled=False):

@@ -1,12 +1,12 @@
 """Outlines of regions as polygons with holes: the level lines of the bilinear surface.
 
-contourpy, which matplotlib uses, cannot do this: it decides by the mean of four corners whether
-two diagonal ones belong together, where the surface of `find_regions` has its saddle elsewhere, so
-it would outline other regions than those that have boxes.
+contourpy, which matplotlib uses, cannot be used here. It uses the mean of four corners to decide
+whether two diagonal corners are connected, but the saddle point of the surface of `find_regions`
+has another value. So contourpy would outline regions that differ from those that have boxes.
 
 Between four neighbouring centres the part above the threshold is known in closed form. Each such
 piece belongs to the region of its corner above the threshold, and the union of a region's pieces is
-its outline; pieces of neighbouring cells meet without a gap, because both compute the crossing on
+its outline. Pieces of neighbouring cells meet without a gap, because both compute the crossing on
 their common edge from the same numbers.
 """
 
@@ -31,11 +31,11 @@ _SAME = 1e-12  # crossings nearer than this share of a cell are one: their order
 def heatmap_outlines(
     heatmaps: Heatmaps, finding: str, thresholds: Sequence[float]
 ) -> list[BaseGeometry]:
-    """The outline of every region of one finding in pixels of the image, cut at its border.
+    """The outline of every region of one finding in pixels, clipped at the border of the image.
 
     Returns:
-        One geometry per region, in the order of `find_regions`; empty where a region lies wholly
-        outside the image, several polygons where the border cuts it apart.
+        One geometry per region, in the order of `find_regions`. A geometry is empty if its region
+        lies completely outside the image; it has several polygons if the border divides the region.
 
     Raises:
         CxrlocError: a threshold is outside [0, 255).
@@ -63,14 +63,14 @@ def region_polygons(
 ) -> list[BaseGeometry]:
     """The outline of every region in grid coordinates, in the order of `find_regions`.
 
-    A polygon with the region's holes, exact on the lines between centres; between these lines the
-    level line is drawn through nine of its points. (Several polygons only where two parts hang
-    together by less than float64 resolves.)
+    Each outline is a polygon with the region's holes. It is exact on the lines between centres;
+    between these lines the level line is drawn through nine of its points. An outline has several
+    polygons only if the connection between two parts is narrower than float64 can resolve.
 
     Args:
         maps: raw scores, of any scale; degenerate maps give no polygon.
         thresholds: each at least 0 and below 255.
-        around: how far the surface goes on around the grid, in cells.
+        around: how far the surface extends beyond the grid, in cells.
 
     Raises:
         UsageError: a threshold is outside [0, 255).
@@ -86,15 +86,15 @@ def region_polygons(
     order = np.argsort(region, kind="stable")
     pieces = np.asarray(shapely.polygons(rings[order]))
     of_region = np.split(pieces, np.cumsum(np.bincount(region, minlength=1))[1:-1])
-    # Simplified by 0: points on straight lines go.
+    # With a tolerance of 0, `simplify` removes only points on straight lines.
     return [shapely.simplify(shapely.union_all(of_region[k]), 0) for k in range(count)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """Rectangles between four centres, or a centre and the border, with a corner above 0.
+    """Rectangles between four centres, or between centres and the border, with a corner above 0.
 
-    Corners are top left, top right, bottom left, bottom right.
+    The order of the corners is top left, top right, bottom left, bottom right.
     """
 
     excess: Float[np.ndarray, "4 cell"]
@@ -108,7 +108,7 @@ def _cells(
     labels: Int[np.ndarray, "plane row col"],
     border: float,
 ) -> _Cells:
-    # Beyond the outermost centres the surface is constant: centres repeat on the border.
+    # Beyond the outermost centres the surface is constant, so their values are repeated there.
     around = ((0, 0), (1, 1), (1, 1))
     excess, labels = np.pad(excess, around, mode="edge"), np.pad(labels, around, mode="edge")
     near, far = slice(None, -1), slice(1, None)
@@ -125,16 +125,17 @@ def _cells(
 
 
 def _places(cells: int, border: float) -> Float[np.ndarray, " place"]:
-    """Coordinates of the centres along an axis, between those of the two ends of the surface."""
+    """Coordinates along an axis: the start of the surface, the centres, the end of the surface."""
     return np.concatenate([[-border], np.arange(cells) + 0.5, [cells + border]])
 
 
 def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.ndarray, " piece"]]:
-    """Closed pieces of regions, and the region of each.
+    """Pieces of regions as closed rings, and the region of each piece.
 
-    With u and v from 0 to 1 across and down a cell, its top edge holds t(u), its bottom edge b(u),
-    both linear. The zeros of t and b part the cell into three strips; within a strip the part above
-    0 is all, or nothing, or lies between one of these edges and the level line v = t / (t - b).
+    Let u and v run from 0 to 1 across and down a cell. The surface is t(u) on the top edge and b(u)
+    on the bottom edge, and both are linear. The zeros of t and b divide the cell into three strips.
+    Within a strip, the part above 0 is everything, or nothing, or lies between one of the two edges
+    and the level line v = t / (t - b).
     """
     a, b, c, d = cells.excess
     in_a, in_b, in_c, in_d = cells.labels
@@ -150,8 +151,8 @@ def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.nd
     in_top, in_bottom = in_top[strip, cell], in_bottom[strip, cell]
     base = np.where(in_top > 0, 0.0, 1.0)
     ends = np.stack([ends[strip, cell], ends[strip + 1, cell]])  # 2 piece
-    # At its zero the top edge is the level line's end, at its own the bottom edge; where both are
-    # one the saddle is at 0, and the line turns to the edge that the piece lies at.
+    # The level line ends on the top edge at the zero of t, and on the bottom edge at the zero of b.
+    # If the two zeros are equal, the saddle is at 0, and the line ends on the edge of its piece.
     at_top, at_bottom = ends == top[cell], ends == bottom[cell]
     at_edge = np.select([at_top & at_bottom, at_top, at_bottom], [base, 0.0, 1.0], default=np.nan)
     u, v = _level_line(ends, at_edge, cells.excess[:, cell])  # point piece
@@ -164,7 +165,7 @@ def _rings(cells: _Cells) -> tuple[Float[np.ndarray, "piece point 2"], Int[np.nd
 def _zero(
     start: Float[np.ndarray, " edge"], end: Float[np.ndarray, " edge"]
 ) -> Float[np.ndarray, " edge"]:
-    """Where an edge crosses 0, as a share of its length; -1 where it does not."""
+    """The position where an edge crosses 0, as a share of its length; -1 if it does not cross."""
     crosses = (start > 0) != (end > 0)
     return np.divide(start, start - end, out=np.full_like(start, -1.0), where=crosses)
 
@@ -174,18 +175,18 @@ def _level_line(
     at_edge: Float[np.ndarray, "2 piece"],
     corners: Float[np.ndarray, "4 piece"],
 ) -> tuple[Float[np.ndarray, "point piece"], Float[np.ndarray, "point piece"]]:
-    """Points u, v on v = t / (t - b) from one u to the other, dense where the hyperbola bends.
+    """Points (u, v) on the level line v = t / (t - b) between two values of u.
 
-    Both u and v are ratios of functions linear in the parameter; the weights below share the
-    points evenly between the two axes, since t - b is linear in u. Where `at_edge` is not NaN, it
-    is the v of that end.
+    The points are dense where the hyperbola bends. Both u and v are ratios of functions that are
+    linear in the parameter. The weights below distribute the points evenly over the two axes, since
+    t - b is linear in u. If `at_edge` is not NaN, it is the value of v at that end.
     """
     a, b, c, d = corners
     t = (1 - u) * a + u * b
     fall = t - ((1 - u) * c + u * d)  # 2 piece
     v = np.clip(np.divide(t, fall, out=np.zeros_like(t), where=fall != 0), 0, 1)
     v = np.where(np.isnan(at_edge), v, at_edge)
-    # Not 0, so that the ratios exist where the surface does not change along v.
+    # The weight must not be 0, because the ratios divide by it where the surface is constant in v.
     weight = np.sqrt(np.maximum(np.abs(fall), np.finfo(np.float64).tiny))
     return _between(u, weight[::-1]), _between(v, weight)
 
@@ -193,6 +194,6 @@ def _level_line(
 def _between(
     ends: Float[np.ndarray, "2 piece"], weights: Float[np.ndarray, "2 piece"]
 ) -> Float[np.ndarray, "point piece"]:
-    """From one end to the other, exact at both, by weighted means."""
+    """Points from one end to the other as weighted means of the ends; exact at both ends."""
     first, last = (1 - _INNER) * weights[0], _INNER * weights[1]
     return np.vstack([ends[0], (first * ends[0] + last * ends[1]) / (first + last), ends[1]])

@@ -1,10 +1,10 @@
-"""Regions of a map above thresholds, exactly and without building the dense map.
+"""Finds the regions of a map above thresholds, exactly and without computing an upsampled map.
 
-Between the centres of four neighbouring cells the map is taken as bilinear, and beyond the
-outermost centres as constant: the surface that upsampling to any size samples
-(`align_corners=False`). A level line of a bilinear function is a hyperbola with axis-parallel
-asymptotes, monotone in x and in y. So a region reaches furthest on a line between two neighbouring
-centres, where the surface is linear, and its box follows from the crossings on those lines.
+The map is taken as bilinear between the centres of four neighbouring cells and as constant beyond
+the outermost centres. Bilinear upsampling (`align_corners=False`) to any size samples this same
+surface. A level line of a bilinear function is a hyperbola with axis-parallel asymptotes, monotone
+in x and in y. So the extreme points of a region lie on lines between two neighbouring centres,
+where the surface is linear, and its box follows from the crossings on those lines.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ FULL_SCALE = 255.0
 """Thresholds are grey levels of 8-bit heatmaps (Wang et al. 2017, section 3.2: 60 and 180)."""
 
 BEYOND_CELLS = 1e6
-"""So many cells outside the grid lies no pixel of an image."""
+"""A distance from the grid, in cells, that is larger than any image."""
 
 _WITHIN_A_PLANE = np.zeros((3, 3, 3), dtype=bool)
 _WITHIN_A_PLANE[1] = ndimage.generate_binary_structure(2, 1)
@@ -33,8 +33,8 @@ class Regions:
     """Regions of several maps, ordered by map, then threshold as given, then raster order.
 
     Attributes:
-        map_index: the map each region is from.
-        threshold: the threshold it lies above, on the scale from 0 to 255.
+        map_index: index of the map that contains the region.
+        threshold: the threshold of the region, on the scale from 0 to 255.
         boxes: x_min, y_min, x_max, y_max in grid coordinates: the cell in row i and column j
             covers [j, j+1) x [i, i+1), the whole map [0, columns] x [0, rows].
         peak: the region's largest value as a share of the map's own range, threshold / 255 to 1.
@@ -51,8 +51,8 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
 
     Wang et al. 2017, section 3.2: "the heatmap [is] normalized to [0, 255] and then thresholded by
     {60, 180} individually", and boxes "cover the isolated regions in the resulting binary maps".
-    Where the paper is silent: a map is scaled by the extremes of its cells, in float64;
-    "above" is strict; two parts that meet only in a point are two regions.
+    The paper does not specify the following, so we chose: a map is scaled by the extremes of its
+    cells, in float64; "above" is strict; two parts that meet only in a point are two regions.
 
     A degenerate map (flat, or with a value that is not finite) gives no rows.
 
@@ -63,7 +63,7 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
     Raises:
         UsageError: a threshold is outside [0, 255).
 
-    The two outer cells are scaled to 255; the surface falls through 127.5 half-way to the middle:
+    The two outer cells are scaled to 255, and the surface crosses 127.5 half-way to the middle:
 
     >>> regions = find_regions(np.array([[[9.0, 1.0, 9.0]]]), thresholds=[127.5])
     >>> regions.boxes
@@ -94,11 +94,12 @@ def find_regions(maps: Float[np.ndarray, "map row col"], thresholds: Sequence[fl
 
 
 def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float[np.ndarray, "n 4"]:
-    """Boxes whose sides on the grid's edge are moved outwards, past the border of any image.
+    """Boxes whose sides on the edge of the grid are moved outwards, beyond the border of any image.
 
-    Beyond the outermost centres the surface is constant, so a region there goes on to the border
-    of the image, however the grid lies in it: `models.grid.cell_shift_pixels` may move the grid by
-    more than a cell. The caller maps the boxes to the image and cuts them at its border.
+    Beyond the outermost centres the surface is constant, so a region there extends to the border of
+    the image. This holds wherever the grid lies in the image; `models.grid.cell_shift_pixels` may
+    move the grid by more than a cell. The caller maps the boxes to the image and clips them at the
+    border.
 
     >>> to_border(np.array([[0.0, 1.0, 4.0, 2.0]]), rows=4, columns=4)
     array([[-1.000000e+06,  1.000000e+00,  1.000004e+06,  2.000000e+00]])
@@ -112,7 +113,7 @@ def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float
 def scale_maps(
     maps: Float[np.ndarray, "map row col"],
 ) -> tuple[Float[np.ndarray, "kept row col"], Int[np.ndarray, " kept"]]:
-    """Maps from 0 to 255 by their own extremes, and which maps these are: all but degenerate ones.
+    """Maps scaled to [0, 255] by their own extremes, and their indices, without degenerate maps.
 
     >>> scaled, kept = scale_maps(np.array([[[3.0, 3.0]], [[1.0, 5.0]]]))
     >>> scaled.tolist(), kept.tolist()
@@ -122,15 +123,16 @@ def scale_maps(
     low, high = wide.min(axis=(1, 2), initial=np.inf), wide.max(axis=(1, 2), initial=-np.inf)
     kept = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & (low < high))
     lowest = low[kept, None, None]
-    # Divided first: the largest value becomes 255, and grey levels 0 to 255 stay, to the last bit.
+    # Division comes first, so that the largest value is exactly 255 and maps that already span
+    # 0 to 255 are not changed.
     return (wide[kept] - lowest) / (high[kept, None, None] - lowest) * FULL_SCALE, kept
 
 
 def check_thresholds(thresholds: Sequence[float]) -> Float[np.ndarray, " threshold"]:
-    """The thresholds as an array.
+    """The thresholds as an array, after a check of their range.
 
     Raises:
-        UsageError: a threshold is outside [0, 255), so it cannot part any map.
+        UsageError: a threshold is outside [0, 255), so it cannot divide any map.
     """
     for threshold in thresholds:
         if not 0 <= threshold < FULL_SCALE:
@@ -152,12 +154,13 @@ def excess_over(
 def label_regions(
     excess: Float[np.ndarray, "plane row col"],
 ) -> tuple[Int[np.ndarray, "plane row col"], int]:
-    """The region, from 1 on, of every cell centre above 0, and the number of regions.
+    """The region number (from 1) of every cell centre above 0, and the number of regions.
 
-    Along a line between neighbouring centres the surface is linear, so two centres above 0 belong
-    together. Between centres a and d on a diagonal, with b and c on the other one not above 0, the
-    surface has its saddle at (a d - b c) / (a + d - b - c); a and d belong together where that is
-    above 0. The divisor is positive, so the sign of a d - b c decides.
+    Along a line between neighbouring centres the surface is linear, so two neighbouring centres
+    above 0 are connected. Let centres a and d on one diagonal be above 0, and b and c on the other
+    diagonal not. Then the value of the surface at its saddle point is
+    (a d - b c) / (a + d - b - c), and a and d are connected if this value is above 0. The divisor
+    is positive, so the sign of a d - b c decides.
 
     >>> label_regions(np.array([[[2.0, -1.0], [-1.0, 2.0]], [[2.0, -2.0], [-2.0, 2.0]]]))
     (array([[[1, 0], [0, 1]],
@@ -168,7 +171,8 @@ def label_regions(
     c, d = excess[:, 1:, :-1], excess[:, 1:, 1:]
     in_a, in_b = labels[:, :-1, :-1], labels[:, :-1, 1:]
     in_c, in_d = labels[:, 1:, :-1], labels[:, 1:, 1:]
-    # Two labels on a diagonal: were another corner above 0, it would have joined them already.
+    # If the labels on a diagonal differ, the other two corners are not above 0: a third corner
+    # above 0 would already have connected them.
     falling = (in_a != in_d) & (in_a > 0) & (in_d > 0) & (a * d > b * c)
     rising = (in_b != in_c) & (in_b > 0) & (in_c > 0) & (b * c > a * d)
     one = np.concatenate([in_a[falling], in_b[rising]])
@@ -183,9 +187,10 @@ def _extents(
     labels: Int[np.ndarray, "plane line col"],
     count: int,
 ) -> tuple[Float[np.ndarray, " region"], Float[np.ndarray, " region"]]:
-    """Least and largest coordinate of each region along the last axis."""
+    """The smallest and the largest coordinate of each region along the last axis."""
     first, last = excess[..., :1], excess[..., -1:]
-    # Beyond the border the same height below 0: a region there crosses half a cell outwards.
+    # A mirrored value (-|x|) is added beyond the border, so that a region there crosses 0 half a
+    # cell outwards, at the edge of the grid.
     excess = np.concatenate([-np.abs(first), excess, -np.abs(last)], axis=-1)
     labels = np.pad(labels, ((0, 0), (0, 0), (1, 1)))
     above = labels > 0

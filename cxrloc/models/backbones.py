@@ -1,8 +1,8 @@
 """Backbones: networks of torchvision and timm without their classifiers, and two of our own.
 
-An input of N x N gives N/J x N/J features, where J is the `native_stride` of the `Backbone` and N
-a multiple of J; `grid.set_output_stride` gives a finer grid. Submodules keep the names that they
-have in torchvision and timm, so that published weights fit.
+An input of N x N pixels gives N/J x N/J features, where J is the `native_stride` of the `Backbone`
+and N is a multiple of J; `grid.set_output_stride` gives a finer grid. Submodules keep the names
+that they have in torchvision and timm, so that published weights fit.
 
 To add a backbone, write a function that builds its layers and add one line to `BACKBONES`.
 """
@@ -21,7 +21,7 @@ from cxrloc.types import CxrlocError
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
-    """The children of a network that runs them in order, up to and with the one named `last`."""
+    """The children of a network up to and including `last`; the network must run them in order."""
     children: OrderedDict[str, nn.Module] = OrderedDict()
     for name, child in network.named_children():
         children[name] = child
@@ -61,9 +61,9 @@ def resnet18() -> nn.Sequential:
 def resnet38() -> nn.Sequential:
     """The shallow network of Baltruschat et al. 2019, section 2.2; 2048 channels.
 
-    The paper leaves 2, 2 and 3 bottleneck blocks in conv2_x, conv3_x and conv4_x and the 3 of
-    conv5_x. Open: with the first convolution and the classifier these are 32 layers, not the 38
-    of its name; the blocks are taken as stated, the name is kept.
+    The paper keeps 2, 2 and 3 bottleneck blocks in conv2_x, conv3_x and conv4_x and all 3 blocks of
+    conv5_x. Open: with the first convolution and the classifier these are 32 layers, although the
+    name says 38; we use the blocks as stated and keep the name.
     """
     return _first(ResNet(Bottleneck, [2, 2, 3, 3]), "layer4")
 
@@ -83,9 +83,10 @@ def resnet101() -> nn.Sequential:
 
 
 def _large(layers: nn.Sequential) -> nn.Sequential:
-    """Baltruschat's `-large`, for twice the input: a second 3 x 3 max-pooling, after conv2_x.
+    """The `-large` variant of Baltruschat et al. 2019, for inputs of twice the size.
 
-    Open: the text puts it after the first bottleneck block, figure 2 after all of conv2_x.
+    It has a second 3 x 3 max-pooling after conv2_x. Open: the text of the paper puts this pooling
+    after the first bottleneck block, but figure 2 puts it after all of conv2_x.
     """
     children: OrderedDict[str, nn.Module] = OrderedDict()
     for name, child in layers.named_children():
@@ -111,11 +112,12 @@ def resnet101_large() -> nn.Sequential:
 
 
 def small_resnet() -> nn.Sequential:
-    """A residual network for CPUs, of basic blocks as in ResNet-18; 192 channels.
+    """A small residual network for CPUs, with the basic blocks of ResNet-18; 192 channels.
 
-    Ours, no paper's: stages of two blocks of 16, 48 and 96 channels, and a last stage of 1 x 1
-    kernels only. A feature sees 211 pixels at most: with a wider view, maps of phantoms lit up
-    where the two lungs can be compared, not at the lesion.
+    This network is our own and from no paper. It has stages of two blocks with 16, 48 and 96
+    channels, and a last stage with 1 x 1 kernels only. The receptive field of a feature is at most
+    211 pixels. With a larger receptive field, heatmaps of phantoms were high where the two lungs
+    can be compared, and not at the lesion.
     """
     layers: list[nn.Module] = [
         nn.Conv2d(3, 16, kernel_size=7, stride=2, padding=3, bias=False),
@@ -144,16 +146,17 @@ def densenet121() -> nn.Sequential:
 
 
 def densenet169() -> nn.Sequential:
-    """DenseNet-169, likewise; 1664 channels."""
+    """DenseNet-169 with the ReLU that follows its last normalisation; 1664 channels."""
     return _densenet(torchvision.models.densenet169())
 
 
 def densenet201() -> nn.Sequential:
-    """DenseNet-201, likewise; 1920 channels."""
+    """DenseNet-201 with the ReLU that follows its last normalisation; 1920 channels."""
     return _densenet(torchvision.models.densenet201())
 
 
 def _densenet(network: torchvision.models.DenseNet) -> nn.Sequential:
+    # torchvision applies this ReLU as a function in `forward`, so `features` does not contain it.
     network.features.add_module("relu5", nn.ReLU(inplace=True))
     return network.features
 
@@ -164,7 +167,7 @@ def mobilenet_v2() -> nn.Sequential:
 
 
 def timm_classifier(name: str, pretrained: bool = False) -> Any:
-    """A classifier by timm's name.
+    """The classifier that has this name in timm.
 
     Raises:
         CxrlocError: timm is not installed.
@@ -184,7 +187,7 @@ def inception_resnet_v2() -> nn.Module:
 
 
 def xception() -> nn.Module:
-    """Xception of Chollet 2017, which timm calls legacy; 2048 channels."""
+    """Xception (Chollet 2017), which timm names `legacy_xception`; 2048 channels."""
     return _timm_features("legacy_xception", padded=True)
 
 
@@ -196,7 +199,7 @@ def nasnet_large() -> nn.Module:
 
 
 def _timm_features(name: str, padded: bool) -> Any:
-    """All layers of a classifier of timm but its pooling and its last layer.
+    """The layers of a timm classifier without its pooling and its last layer.
 
     Departs: kernels without padding get half their size as padding, so that the cells cover the
     image without a gap.
@@ -213,19 +216,21 @@ def _timm_features(name: str, padded: bool) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """How a backbone is built, and what is known of its grid and of its published weights.
+    """How a backbone is built, and what is known about its grid and its published weights.
 
     Attributes:
-        build: gives the layers from 3 channels to the features, with random weights.
+        build: function that returns the layers from 3 channels to the features, with random
+            weights.
         torchvision_weights: the name under which torchvision publishes ImageNet weights
-            (IMAGENET1K_V1) for these layers; empty where it does not.
-        timm_weights: the name under which timm publishes them.
+            (IMAGENET1K_V1) for these layers; empty where there are none.
+        timm_weights: the name under which timm publishes ImageNet weights; empty where there are
+            none.
         native_stride: pixels of the input per cell of the grid.
-        has_refinable_grid: whether `grid.set_output_stride` can make the grid finer. It cannot
-            where branches that run beside each other have strides of their own.
-        cell_shift_pixels: how far right of (and below) its cell's centre the centre of what a
-            feature sees lies; None: `grid.cell_shift_pixels` finds it from the layers, which it
-            cannot do where there are branches.
+        has_refinable_grid: whether `grid.set_output_stride` can make the grid finer. It cannot do
+            so where parallel branches have strides of their own.
+        cell_shift_pixels: distance from the centre of a cell to the centre of the receptive field
+            of its feature, in pixels to the right and downwards. None: `grid.cell_shift_pixels`
+            computes it from the layers, which is not possible for networks with branches.
     """
 
     build: Callable[[], nn.Module]
@@ -244,7 +249,8 @@ BACKBONES: dict[str, Backbone] = {
     "resnet38": Backbone(resnet38),
     "resnet50": Backbone(resnet50, "resnet50"),
     "resnet101": Backbone(resnet101, "resnet101"),
-    # The second max-pooling of the three below has no weights, so those of the small ones fit.
+    # The second max-pooling of the next three has no weights, so weights of the variants without
+    # it fit.
     "resnet38_large": Backbone(resnet38_large, native_stride=64),
     "resnet50_large": Backbone(resnet50_large, "resnet50", native_stride=64),
     "resnet101_large": Backbone(resnet101_large, "resnet101", native_stride=64),
@@ -253,8 +259,8 @@ BACKBONES: dict[str, Backbone] = {
     "densenet169": Backbone(densenet169, "densenet169"),
     "densenet201": Backbone(densenet201, "densenet201"),
     "mobilenet_v2": Backbone(mobilenet_v2, "mobilenet_v2"),
-    # Five strides of 2 with odd kernels, padded on both sides, look at the first pixel of a cell
-    # of 32 pixels, which lies 15.5 left of its centre.
+    # Five layers of stride 2 with odd kernels and symmetric padding centre the receptive field on
+    # the first pixel of a cell of 32 pixels, which lies 15.5 pixels left of the cell's centre.
     "inception_resnet_v2": Backbone(
         inception_resnet_v2,
         timm_weights="inception_resnet_v2",
@@ -264,10 +270,11 @@ BACKBONES: dict[str, Backbone] = {
     "xception": Backbone(
         xception, timm_weights="legacy_xception", has_refinable_grid=False, cell_shift_pixels=-15.5
     ),
-    # NASNet pads as TensorFlow does, and its branches look at different places: this is their
-    # mean, measured as the centre of the gradient with equal weights.
+    # NASNet pads as TensorFlow does, and the receptive fields of its branches have different
+    # centres. This value is their mean, measured as the centre of the gradient of a network whose
+    # weights are all equal.
     "nasnet_large": Backbone(
         nasnet_large, timm_weights="nasnetalarge", has_refinable_grid=False, cell_shift_pixels=5.0
     ),
 }
-"""Backbones by torchvision's names where it has them, else by their papers' names."""
+"""Backbones by name: torchvision's name where it has one, otherwise the name in the paper."""

@@ -1,4 +1,4 @@
-"""Features as what differs from the usual chest, so that maps show what is unusual."""
+"""Centred features: features minus their mean over many images; maps then show what is unusual."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,23 +13,23 @@ from cxrloc.types import CxrlocError
 
 
 def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col"]]) -> Localizer:
-    """The network with its features measured from their mean at each place over these images.
+    """A network that subtracts the mean feature of these images at each position; logits stay.
 
-    Departs: Wang et al. 2017 map w f(x, y). With average pooling the logit does not tell where
-    evidence lies from where every chest has it: the heart is bright on each of them. Less the
-    mean feature m, the map w (f(x, y) - m(x, y)) is 0 at every place that looks as usual. The
-    bias takes up w m averaged over the grid, so all logits stay.
+    Departs: Wang et al. 2017 use the map w f(x, y). With average pooling, the logit alone cannot
+    separate evidence for a finding from structures that every chest has, such as the bright heart.
+    We subtract the mean feature m, so the map w (f(x, y) - m(x, y)) is 0 at every position that
+    looks as usual. The mean of w m over the grid is added to the bias, so all logits stay the same.
 
     Args:
-        network: in evaluation mode, with average pooling.
-        images: a few hundred of the training images, as the network takes them.
+        network: a network in evaluation mode, with average pooling.
+        images: batches of a few hundred training images in total, preprocessed for the network.
 
     Returns:
-        A network for inputs of this size alone.
+        The centred network, which accepts only inputs of the size of these images.
 
     Raises:
-        CxrlocError: its pooling is not the average, it has been centred, or there is no square
-            image.
+        CxrlocError: the pooling is not the average, the network is already centred, there are no
+            images, or they are not square.
 
     >>> from cxrloc.models.localizer import LocalizerConfig
     >>> plain = Localizer(LocalizerConfig("resnet18", ("Mass",))).eval()
@@ -59,7 +59,7 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
 def mean_maps(
     network: nn.Module, findings: Sequence[int]
 ) -> Float[Tensor, "finding map_row map_col"] | None:
-    """What centring subtracts from the class activation maps of these columns: w m(x, y).
+    """The maps w m(x, y) that centring subtracts from the class activation maps of these columns.
 
     None for networks that are not centred.
     """

@@ -1,4 +1,4 @@
-"""What a network reads, and networks bound to all of it but the image."""
+"""The inputs of a network, and networks to which all inputs except the image are bound."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ from cxrloc.types import Sex, View
 
 
 class Input(StrEnum):
-    """One thing that a network reads."""
+    """One kind of input that a network reads."""
 
     IMAGE = "image"
     SECOND_VIEW = "second view"
@@ -20,7 +20,7 @@ class Input(StrEnum):
 
 
 def inputs_of(network: nn.Module) -> tuple[Input, ...]:
-    """What a network reads: its attribute `reads`, or the image alone where it has none.
+    """The inputs of a network: its attribute `reads`, or only the image if it has no `reads`.
 
     >>> inputs_of(nn.Identity())
     (<Input.IMAGE: 'image'>,)
@@ -30,7 +30,7 @@ def inputs_of(network: nn.Module) -> tuple[Input, ...]:
 
 @runtime_checkable
 class Subject(Protocol):
-    """What is known of an image beside its pixels: a `Record` or a `Radiograph`."""
+    """What is known about an image besides its pixels; `Record` and `Radiograph` are examples."""
 
     @property
     def age_years(self) -> float | None:
@@ -46,14 +46,14 @@ class Subject(Protocol):
 
 
 class BoundNetwork(nn.Module):
-    """A network of images alone: the rest of what it reads is bound for the images of one batch.
+    """A network that reads images only, because its other inputs are bound for one batch.
 
-    It is a `LocalizingNetwork`, so every heatmap method takes it. Bound to one image, it also runs
-    on a batch of altered copies of that image.
+    It is a `LocalizingNetwork`, so every heatmap method accepts it. If it is bound to one image, it
+    also runs on a batch of altered copies of that image.
 
     Attributes:
-        network: the network whose prediction and head it has.
-        run: images to logits and features.
+        network: the network whose prediction layer and head are used.
+        run: function from images to logits and features.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ class BoundNetwork(nn.Module):
         return self.run(images)
 
     def head(self, features: Tensor) -> Tensor:
-        """The logits of features, by the network's own head."""
+        """The logits of features, computed by the head of the network."""
         return logits_of_features(self.network, features)
 
 
 @runtime_checkable
 class NeedsContext(Protocol):
-    """A network that reads more of each image than its pixels (`reads`)."""
+    """A network that reads more than the pixels of each image; `reads` lists its inputs."""
 
     def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
-        """The network for the images of these subjects, in their order."""
+        """The network with the other inputs of these subjects bound; images keep their order."""
 
 
 def bound(network: nn.Module, subjects: Sequence[Subject]) -> LocalizingNetwork:
-    """The network as one of images alone, for the images of these subjects in their order."""
+    """A network that reads images only, for the images of these subjects in the same order."""
     if isinstance(network, NeedsContext):
         return network.bind(subjects)
     return network  # type: ignore[return-value]

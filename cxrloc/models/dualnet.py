@@ -1,4 +1,4 @@
-"""Rubin's DualNet: a frontal and a lateral image, one prediction."""
+"""DualNet (Rubin et al. 2018): one prediction from a frontal and a lateral image."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ from cxrloc.types import CxrlocError, View
 
 
 class DualNet(nn.Module):
-    """A trunk per view, their pooled features concatenated, one prediction layer.
+    """A network with one trunk per view and one prediction layer over the features of both.
 
-    Rubin et al. 2018, section 4 and Fig. 1. It takes both images as one tensor, the channels of
-    the frontal one first, and its features are those of both trunks in the same order; so
-    `logits = prediction(pool(features))` as in a `Localizer`, and the heatmap of a view comes from
-    its half of the features and of the prediction weights (`bind`).
+    Rubin et al. 2018, section 4 and Fig. 1. The network takes both images as one tensor, with the
+    channels of the frontal image first. The features of both trunks are concatenated in the same
+    order, so `logits = prediction(pool(features))` as in a `Localizer`. The heatmap of a view comes
+    from that view's half of the features and of the prediction weights (`bind`).
 
     Attributes:
-        config: of each trunk, and of the outputs.
+        config: configuration of each trunk and of the outputs.
         frontal: trunk of the PA or AP image.
         lateral: trunk of the lateral image.
-        prediction: the linear layer over both.
-        cell_shift_pixels: as in `Localizer`, for either view.
+        prediction: the linear layer over the features of both views.
+        cell_shift_pixels: as in `Localizer`; the same for both views.
 
     >>> config = LocalizerConfig("small_resnet", ("Mass",), architecture="dualnet")
     >>> logits, features = DualNet(config).eval()(torch.zeros(1, 2, 64, 64))
@@ -43,7 +43,7 @@ class DualNet(nn.Module):
 
     @property
     def trunks(self) -> dict[str, nn.Module]:
-        """The parts before the pooling, by what they read, in the order of the input's channels."""
+        """The parts before the pooling, by the image that they read, in the order of the input."""
         return {"frontal image": self.frontal, "lateral image": self.lateral}
 
     def forward(
@@ -63,10 +63,11 @@ class DualNet(nn.Module):
         return self.prediction(self.pool(features))
 
     def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
-        """The network for maps of one view of each pair: the other view's features are 0.
+        """A network for heatmaps of one view of each pair; the features of the other view are 0.
 
         Args:
-            subjects: the image of each pair that a heatmap is asked for; `view` says which half.
+            subjects: for each pair, the image whose heatmap is wanted; its `view` selects the half
+                of the features.
         """
         half = self.frontal.depth
         lateral = [subject.view is View.LATERAL for subject in subjects]
@@ -81,13 +82,13 @@ class DualNet(nn.Module):
 
 
 def start_from_views(network: DualNet, frontal: Localizer, lateral: Localizer) -> None:
-    """Give a DualNet the trunks of two trained single-view models, in place.
+    """Copy the trunks of two trained single-view models into a DualNet, in place.
 
-    Open: the paper does not say how DualNet starts. Its prediction starts as the mean of the two
-    models' logits, so that training begins where the separate models end.
+    Open: the paper does not say how DualNet is initialised. Here its prediction is initialised to
+    the mean of the two models' logits, so that training begins where the separate models end.
 
     Raises:
-        CxrlocError: a model has another trunk or other findings.
+        CxrlocError: a model has a different trunk or different findings.
     """
     own = network.config
     for view, trunk, model in (

@@ -1,4 +1,4 @@
-"""The grid of a backbone: how it reads the image's border, how fine it is, where its cells look."""
+"""The feature grid of a backbone: its padding at the border, its stride and its cell shift."""
 
 from typing import Any
 
@@ -7,18 +7,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-"""Layers that look at neighbours, or stride."""
+"""Layers with a kernel and a stride."""
 
 
 class SamePadded(nn.Conv2d):
-    """A convolution that pads as TensorFlow's "SAME" does: more at the right and the bottom.
+    """A convolution with the "SAME" padding of TensorFlow: more at the right and the bottom.
 
     Where the stride s divides the input, kernel k needs k - s rows of padding; the smaller half
-    goes before (tensorflow.org, `tf.nn` notes on padding). A kernel of 3 with stride 2 pads 0
-    before and 1 after, where PyTorch's padding of 1 looks half a pixel further left.
+    goes before the image (tensorflow.org, `tf.nn` notes on padding). A kernel of 3 with stride 2
+    gets 0 before and 1 after. With PyTorch's padding of 1 on both sides, the kernel lies one pixel
+    further left.
 
     Attributes:
-        padding_after: rows below and columns right of the image; `padding` is those before.
+        padding_after: padding rows below and columns right of the image; `padding` is the number
+            above and left of it.
 
     >>> layer = SamePadded(nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1))
     >>> layer.padding, layer.padding_after
@@ -51,8 +53,9 @@ class SamePadded(nn.Conv2d):
 def pad_as_tensorflow(layers: nn.Module) -> None:
     """Give every strided convolution the padding of networks trained in TensorFlow, in place.
 
-    Without stride both paddings are the same. For inputs whose sides are multiples of the
-    network's stride; names and weights stay. To be done before `set_output_stride`.
+    Convolutions of stride 1 are not changed, since the padding of both libraries is the same there.
+    The sides of the input must be multiples of the network's stride. Names and weights stay the
+    same. Call this function before `set_output_stride`.
     """
     for name, layer in list(layers.named_modules()):
         if isinstance(layer, nn.Conv2d) and layer.stride[0] > 1:
@@ -61,11 +64,12 @@ def pad_as_tensorflow(layers: nn.Module) -> None:
 
 
 def set_output_stride(layers: nn.Module, output_stride: int) -> None:
-    """Coarsen the input no further than `output_stride`, by dilation, in place.
+    """Limit the stride of the feature grid to `output_stride` by dilation, in place.
 
-    From the layer on that would pass it, strides become 1 and kernels are spread by the factor
-    left out, so that each still sees the neighbours it was trained on (Yu et al. 2017, Dilated
-    Residual Networks). A pooling there keeps its reach of one such neighbour to each side.
+    In every layer that would make the total stride larger, the stride becomes 1, and the kernels
+    from there on are dilated by the strides that were removed. So each kernel still sees the
+    neighbours that it was trained on (Yu et al. 2017, Dilated Residual Networks). A pooling layer
+    there still reaches one such neighbour to each side.
     """
     stride, rate = 1, 1
     for name, layer in layers.named_modules():
@@ -84,7 +88,7 @@ def set_output_stride(layers: nn.Module, output_stride: int) -> None:
 
 
 def _dilate(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, rate: int) -> None:
-    """One layer at a place where the grid is `rate` times finer than it was made for."""
+    """Set one layer to a grid that is `rate` times finer than the one it was trained on."""
     if isinstance(layer, SamePadded):
         before = rate * _first_of(layer.padding)
         layer.padding_after = rate * (layer.kernel_size[0] - 1) - before
@@ -104,7 +108,7 @@ def _dilate(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, rate: int) -> None:
 def set_input_channels(layers: nn.Module, channels: int) -> None:
     """Make the first convolution read 1 channel instead of 3, in place.
 
-    A grey image counts as red, green and blue alike: the weights are summed over the three.
+    A grey image has equal red, green and blue channels, so the weights are summed over the three.
 
     >>> layers = nn.Sequential(nn.Conv2d(3, 1, kernel_size=1))
     >>> _ = nn.init.constant_(layers[0].weight, 2.0)
@@ -119,13 +123,14 @@ def set_input_channels(layers: nn.Module, channels: int) -> None:
 
 
 def cell_shift_pixels(layers: nn.Module) -> float:
-    """How far right of (and below) its cell's centre the centre of what a feature sees lies.
+    """The distance from the centre of a cell to the centre of its receptive field, in pixels.
 
-    A feature in column j of a grid of stride J stands for the cell [J j, J (j + 1)), but padding
-    at both sides of strided kernels centres its receptive field elsewhere: half a cell to the
-    left in a ResNet. With kernel k, dilation d, padding p and the stride J' of the layers before,
-    each layer adds J' (d (k - 1) / 2 - p) (Araujo et al. 2019, Computing Receptive Fields).
-    Global pooling gives training no reason to undo it.
+    The distance is the same to the right and downwards. A feature in column j of a grid of stride J
+    stands for the cell [J j, J (j + 1)). Symmetric padding of strided kernels moves the centre of
+    its receptive field, in a ResNet by half a cell to the left. With kernel k, dilation d, padding
+    p and the stride J' of the layers before, each layer adds J' (d (k - 1) / 2 - p) (Araujo et al.
+    2019, Computing Receptive Fields). Training does not correct this shift, since global pooling
+    ignores positions.
 
     >>> cell_shift_pixels(nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1))  # pixel 0, not 0.5
     -0.5
@@ -144,5 +149,5 @@ def cell_shift_pixels(layers: nn.Module) -> float:
 
 
 def _first_of(value: Any) -> int:
-    """Rows and columns are treated alike."""
+    """The value for rows, which is also the value for columns in all layers used here."""
     return value if isinstance(value, int) else value[0]

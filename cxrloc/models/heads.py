@@ -1,4 +1,4 @@
-"""Heads: from features to logits, by pooling before or behind the prediction."""
+"""Heads: they turn features into logits, with the pooling before or after the prediction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +19,8 @@ def pool_then_predict(pool: nn.Module, prediction: nn.Module, features: Features
 def predict_then_pool(pool: nn.Module, prediction: nn.Module, features: Features) -> Logits:
     """Logit = pool(z), with a logit in every cell, z_c(i, j) = w_c . f(i, j) + b_c.
 
-    So z, the class activation map plus the bias, is what is pooled (Yao et al. 2018, Ye et al.
-    2020). With average pooling it is the same network as `pool_then_predict`.
+    The pooled map z is the class activation map plus the bias (Yao et al. 2018, Ye et al. 2020).
+    With average pooling this network is the same as that of `pool_then_predict`.
     """
     z = prediction(features.movedim(1, 3))  # batch row col finding
     return pool(z.movedim(3, 1))
@@ -36,12 +36,13 @@ HEADS: dict[str, Callable[[nn.Module, nn.Module, Tensor], Tensor]] = {
 class MeanOfMaps(nn.Module):
     """A linear layer that is the mean of M linear layers: M maps per finding (Durand et al. 2017).
 
-    WILDCAT averages the maps of a finding before it pools them. A mean of linear layers is linear:
-    `weight` and `bias` are those of the mean, so class activation maps need nothing else.
+    WILDCAT averages the M maps of a finding before it pools them. The mean of linear layers is
+    itself linear. `weight` and `bias` are those of this mean, and class activation maps use them
+    as those of any other linear layer.
 
     Attributes:
-        weights: finding, map, depth.
-        biases: finding, map.
+        weights: weights of all layers, with the axes finding, map and depth.
+        biases: biases of all layers, with the axes finding and map.
 
     >>> import torch
     >>> layer = MeanOfMaps(depth=3, findings=2, maps=4)
@@ -58,26 +59,26 @@ class MeanOfMaps(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "finding depth"]:
-        """Of the mean over the maps."""
+        """The weight of the mean layer."""
         return self.weights.mean(dim=1)
 
     @property
     def bias(self) -> Float[Tensor, " finding"]:
-        """Of the mean over the maps."""
+        """The bias of the mean layer."""
         return self.biases.mean(dim=1)
 
     def forward(self, features: Float[Tensor, "*batch depth"]) -> Float[Tensor, "*batch finding"]:
-        """The mean of the layers."""
+        """The mean of the outputs of all layers."""
         return F.linear(features, self.weight, self.bias)
 
 
 def prediction_layer(depth: int, findings: int, maps: int) -> Any:
-    """The prediction: an `nn.Linear`, or a `MeanOfMaps` of more than one map per finding."""
+    """The prediction layer: `nn.Linear` for one map per finding, `MeanOfMaps` for several."""
     return nn.Linear(depth, findings) if maps == 1 else MeanOfMaps(depth, findings, maps)
 
 
 def logits_of_features(network: Any, features: Tensor) -> Tensor:
-    """A network's logits from its features: its own `head`, or else prediction(pool(features)).
+    """The logits of a network from its features: by its `head`, or prediction(pool(features)).
 
     >>> import torch
     >>> class Own(nn.Module):

@@ -1,4 +1,4 @@
-"""First weights of a backbone: those that torchvision or timm trained on ImageNet."""
+"""Initial weights of a backbone that torchvision or timm trained on ImageNet."""
 
 import pickle
 from collections.abc import Mapping
@@ -18,22 +18,23 @@ from cxrloc.types import CxrlocError
 
 
 def start_from_imagenet(network: Network, file: Path | None = None) -> None:
-    """Give the backbone weights trained on ImageNet, in place; a DualNet's both backbones.
+    """Fill the backbone, or both backbones of a DualNet, with ImageNet weights, in place.
 
-    How they want their images is the caller's to say: `Preprocessing` with mean (0.485, 0.456,
-    0.406) and std (0.229, 0.224, 0.225) for torchvision's own; mean and std 0.5 for timm's, and
-    with `same_padding` for those converted from TensorFlow, which saw [-1, 1].
+    The caller chooses the `Preprocessing` that fits the weights: mean (0.485, 0.456, 0.406) and std
+    (0.229, 0.224, 0.225) for torchvision's own weights; mean and std 0.5 for timm's weights. Mean
+    and std 0.5 together with `same_padding` also fit weights that were converted from TensorFlow
+    and trained on values in [-1, 1].
 
     Args:
-        network: its backbone is filled; with one input channel, the first convolution gets the
-            sum over red, green and blue.
-        file: weights under torchvision's names, safetensors or a `torch.save`d state dict
-            (read without executing anything); None: torchvision's own (IMAGENET1K_V1) or timm's,
-            from their cache or the network.
+        network: the network whose backbone is filled; with one input channel, the first convolution
+            gets the sum over red, green and blue.
+        file: weights under torchvision's names, as a safetensors file or as a state dict written by
+            `torch.save` (read without executing code); None: torchvision's own weights
+            (IMAGENET1K_V1) or timm's, from their cache or from the internet.
 
     Raises:
-        CxrlocError: the file or the download cannot be had, or does not fit the backbone, or
-            torchvision's own weights meet a backbone that pads as TensorFlow does.
+        CxrlocError: the file or the download is not available or does not fit the backbone, or
+            torchvision's own weights were requested for a backbone that pads as TensorFlow does.
     """
     name = network.config.backbone
     if file is None and network.config.same_padding:
@@ -50,7 +51,7 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
 
 
 def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:
-    """Copy a classifier's weights, its first convolution summed where the backbone reads grey."""
+    """Copy a classifier's weights; sum the first convolution if the backbone has a grey input."""
     own = backbone.state_dict()
     first = next(iter(own))
     for key, tensor in own.items():
@@ -66,10 +67,10 @@ def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint
 
 
 def _state_dict(content: Any) -> Mapping[str, Tensor]:
-    """The content of a file, if it is tensors by name; some tools put these under a key.
+    """The state dict in the content of a file; some tools store it under a key.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the content is no mapping from names to tensors.
 
     >>> list(_state_dict({"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}))
     ['conv1.weight']
@@ -86,7 +87,7 @@ def _state_dict(content: Any) -> Mapping[str, Tensor]:
 
 
 def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
-    """The state dict of a whole classifier."""
+    """The state dict of a whole ImageNet classifier."""
     record = BACKBONES[backbone]
     try:
         if file is None and record.timm_weights:

@@ -1,4 +1,4 @@
-"""Wang's network: backbone, transition layer, global pooling, prediction layer."""
+"""The network of Wang et al. 2017: backbone, transition layer, global pooling, prediction layer."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -29,7 +29,7 @@ OUTPUT_STRIDES = (8, 16, 32, 64, 128)
 
 @dataclass(frozen=True, slots=True)
 class LocalizerConfig:
-    """What a network is built from.
+    """The configuration from which a network is built.
 
     Attributes:
         backbone: a name of `BACKBONES`.
@@ -39,18 +39,19 @@ class LocalizerConfig:
         transition_channels: depth D of the transition layer; None: the backbone's own depth;
             0: no transition layer, for networks other than Wang's.
         pooling: a name of `POOLINGS`.
-        pooling_parameters: numbers of that pooling.
-        head: a name of `HEADS`: the pooling comes before or behind the prediction.
-        maps_per_finding: maps that are averaged to the one of a finding (`MeanOfMaps`).
-        same_padding: strided convolutions pad as TensorFlow's "SAME" (`grid.SamePadded`): for
-            weights that were trained so.
+        pooling_parameters: parameters of that pooling.
+        head: a name of `HEADS`: the pooling comes before or after the prediction.
+        maps_per_finding: number of maps whose mean is the map of a finding (`MeanOfMaps`).
+        same_padding: strided convolutions use TensorFlow's "SAME" padding (`grid.SamePadded`), for
+            weights that were trained with it.
         architecture: a name of `networks.NETWORKS`: "localizer" (an image), "dualnet" (a frontal
             and a lateral image), "meta" (an image, age, sex and view).
-        centred_cells: rows, and columns, of the mean features that are taken off the features
-            (`centring.centre`); 0: none are.
+        centred_cells: number of rows, and of columns, of the mean features that are subtracted from
+            the features (`centring.centre`); 0: the features are not centred.
 
     Raises:
-        CxrlocError: a value is not one of those; of the architecture `build_network` says so.
+        CxrlocError: a value is not one of those. An unknown architecture is refused by
+            `build_network` instead.
     """
 
     backbone: str
@@ -114,11 +115,11 @@ class LocalizerConfig:
 
 @runtime_checkable
 class LocalizingNetwork(Protocol):
-    """What the toolkit asks of a network; a user's own `nn.Module` that has it works everywhere.
+    """The interface that cxrloc needs from a network; a user's own `nn.Module` may implement it.
 
-    `forward` gives logits and the features they come from. The logits are `head(features)`, or
-    `prediction(pool(features))` of a network without a method `head`
-    (`heads.logits_of_features`). The weights of `prediction` make class activation maps.
+    `forward` returns the logits and the features from which they are computed. The logits equal
+    `head(features)`, or `prediction(pool(features))` if the network has no method `head`
+    (`heads.logits_of_features`). The weights of `prediction` give the class activation maps.
     """
 
     prediction: nn.Linear
@@ -128,14 +129,14 @@ class LocalizingNetwork(Protocol):
 
 
 class Trunk(nn.Module):
-    """Backbone and transition layer: all that a network has before its pooling.
+    """Backbone and transition layer: all layers of a network before its pooling.
 
     Attributes:
-        backbone: of the config's name, stride and padding.
+        backbone: the backbone, with the name, stride and padding of the configuration.
         transition: the transition layer, or the identity.
-        depth: channels that come out.
-        cell_shift_pixels: where the centre of what a feature sees lies, right of and below the
-            centre of its cell, in pixels of the input.
+        depth: number of output channels.
+        cell_shift_pixels: distance from the centre of a cell to the centre of the receptive field
+            of its feature, to the right and downwards, in pixels of the input.
     """
 
     def __init__(self, config: LocalizerConfig) -> None:
@@ -165,16 +166,17 @@ class Trunk(nn.Module):
 class Localizer(nn.Module):
     """Backbone -> transition layer -> global pooling -> prediction layer.
 
-    Wang et al. 2017, section 3 and Fig. 4. The paper says of the transition layer only that it
-    gives S x S x D; Open: here it is a 1 x 1 convolution, batch normalisation and ReLU, behind an
-    average pooling where the grid is to be coarser than the backbone's.
+    Wang et al. 2017, section 3 and Fig. 4. The paper says about the transition layer only that its
+    output is S x S x D; Open: here it is a 1 x 1 convolution, batch normalisation and ReLU, after
+    an average pooling if the grid must be coarser than that of the backbone.
 
     Attributes:
-        config: what it was built from.
+        config: the configuration that the network was built from.
         prediction: the linear layer.
-        usual: mean features at each place, which the features are measured from; None: 0.
-        cell_shift_pixels: where the centre of what a feature sees lies, right of and below the
-            centre of its cell, in pixels of the input.
+        usual: mean features at each position, which are subtracted from the features; None: the
+            features are not centred.
+        cell_shift_pixels: distance from the centre of a cell to the centre of the receptive field
+            of its feature, to the right and downwards, in pixels of the input.
 
     >>> config = LocalizerConfig("resnet18", ("Mass", "Nodule"), output_stride=16)
     >>> logits, features = Localizer(config).eval()(torch.zeros(1, 1, 256, 256))
@@ -194,7 +196,10 @@ class Localizer(nn.Module):
 
     @property
     def trunks(self) -> dict[str, nn.Module]:
-        """The part before the pooling, by what it reads: modules with backbone and transition."""
+        """The part before the pooling, by the input that it reads; it is the network itself.
+
+        A caller uses the attributes `backbone` and `transition` of this module.
+        """
         return {"image": self}
 
     def forward(
@@ -230,7 +235,7 @@ def pool_and_prediction(config: LocalizerConfig, depth: int) -> tuple[Pool, Any]
 
 
 def _depth(layers: nn.Module) -> int:
-    """Channels that come out, found by a blank image; normalisation statistics stay as they are."""
+    """The number of output channels, measured with a blank image; statistics are not changed."""
     first = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
     with torch.no_grad():
         depth = layers.eval()(torch.zeros(1, first.in_channels, 64, 64)).shape[1]

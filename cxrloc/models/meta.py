@@ -1,4 +1,4 @@
-"""Baltruschat's `-meta`: age, sex and view beside the image."""
+"""The `-meta` network of Baltruschat et al. 2019, which reads age, sex and view with the image."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from cxrloc.models.localizer import LocalizerConfig, Trunk, pool_and_prediction
 from cxrloc.types import CxrlocError, Sex, View
 
 META = ("age", "sex", "view")
-"""What is read beside the image, in the order of its values."""
+"""The values that are read in addition to the image, in their order in the input vector."""
 
 _SEX = {Sex.FEMALE: 0.0, Sex.MALE: 1.0}
 _VIEW = {View.PA: 0.0, View.AP: 1.0}
@@ -22,15 +22,16 @@ class MetaLocalizer(nn.Module):
     """A `Localizer` whose prediction also reads age, sex and view.
 
     Baltruschat et al. 2019, section 2.3 and Fig. 2: the three values are appended to the pooled
-    features in front of the last layer. That layer is kept in two parts, which is the same sum:
-    `logits = head(features) + meta(values)`. So heatmaps come from the image's weights
-    as ever; with average pooling the mean of a map plus the bias plus the meta term is the logit.
+    features before the last layer. Here the last layer is split into two layers whose outputs are
+    added, which gives the same sum: `logits = head(features) + meta(values)`. So heatmaps use only
+    the weights of the image features, as in a `Localizer`. With average pooling, the logit is the
+    mean of the map plus the bias plus the term of age, sex and view.
 
     Attributes:
-        config: of the trunk and the outputs.
+        config: configuration of the trunk and the outputs.
         prediction: the linear layer over the image's features, with the bias.
         meta: the linear layer over the three values.
-        ages_years: youngest, median and oldest of the training part; see `learn_ages`.
+        ages_years: youngest, median and oldest age in the training part; see `learn_ages`.
         cell_shift_pixels: as in `Localizer`.
     """
 
@@ -49,7 +50,7 @@ class MetaLocalizer(nn.Module):
 
     @property
     def trunks(self) -> dict[str, nn.Module]:
-        """The part before the pooling, by what it reads."""
+        """The part before the pooling, by the input that it reads; it is the network itself."""
         return {"image": self}
 
     def forward(
@@ -62,8 +63,8 @@ class MetaLocalizer(nn.Module):
         """Logits of all findings, and the features of the image behind them.
 
         Args:
-            images: as of a `Localizer`.
-            values: of `meta_values`.
+            images: as for a `Localizer`.
+            values: age, sex and view, as `meta_values` returns them.
         """
         features = self.transition(self.backbone(images))  # batch depth S S
         return self.head(features) + self.meta(values), features
@@ -75,7 +76,7 @@ class MetaLocalizer(nn.Module):
         return HEADS[self.config.head](self.pool, self.prediction, features)
 
     def bind(self, subjects: Sequence[Subject]) -> BoundNetwork:
-        """The network for the images of these subjects."""
+        """A network that reads images only; age, sex and view are those of these subjects."""
 
         def run(images: Tensor) -> tuple[Tensor, Tensor]:
             values = meta_values(subjects, self.ages_years.tolist()).to(images)
@@ -85,9 +86,9 @@ class MetaLocalizer(nn.Module):
 
 
 def learn_ages(network: nn.Module, ages_years: Sequence[float]) -> None:
-    """Give a `MetaLocalizer` the range and the median of the training part's ages, in place.
+    """Store the range and the median of the training ages in a `MetaLocalizer`, in place.
 
-    They are saved with its weights.
+    These ages are saved with the weights of the network.
 
     Raises:
         CxrlocError: there are no two different ages.
@@ -101,7 +102,7 @@ def learn_ages(network: nn.Module, ages_years: Sequence[float]) -> None:
 def meta_values(
     subjects: Sequence[Subject], ages_years: Sequence[float]
 ) -> Float[Tensor, "subject 3"]:
-    """Age, sex and view as the network reads them.
+    """Age, sex and view as numbers in [0, 1], one row per subject.
 
     Baltruschat et al. 2019, section 2.3: age scaled linearly so that the training part spans
     [0, 1]; Open: clipped outside it. Sex: female 0, male 1; view: PA 0, AP 1. A missing age is the
@@ -109,7 +110,7 @@ def meta_values(
 
     Args:
         subjects: records or radiographs.
-        ages_years: youngest, median and oldest of the training part.
+        ages_years: youngest, median and oldest age in the training part.
 
     >>> from cxrloc.types import Record
     >>> old = Record("a", "1", "a", None, View.AP, age_years=95.0, sex=Sex.FEMALE)
@@ -127,7 +128,7 @@ def meta_values(
 
 
 def missing_meta(subject: Subject) -> str:
-    """What a `-meta` network would have to do without, in words; empty where nothing is missing.
+    """A text that names the missing values of a `-meta` network; empty if nothing is missing.
 
     >>> from cxrloc.types import Record
     >>> missing_meta(Record("a", "1", "a", None, View.PA, age_years=3.0))

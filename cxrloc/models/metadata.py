@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from plain values: JSON inside weights, TOML in recipes."""
+"""Frozen dataclasses built from plain values: from JSON inside weights and TOML in recipes."""
 
 import dataclasses
 import types
@@ -13,12 +13,14 @@ T = TypeVar("T")
 
 
 def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass out of a table of plain values; lists become tuples, tables dataclasses.
+    """A dataclass built from a table of plain values.
+
+    Lists become tuples, and nested tables become dataclasses.
 
     Args:
-        cls: the dataclass; may hold other dataclasses.
-        values: its fields by name; those with a default may be absent.
-        where: file and section, for the error's message.
+        cls: the dataclass; its fields may be dataclasses too.
+        values: values of its fields by name; fields with a default may be absent.
+        where: file and section, for the error message.
 
     Raises:
         CxrlocError: a key is unknown or missing, or a value is refused; the message names it.
@@ -53,7 +55,7 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _hint(key: str, hints: Mapping[str, Any]) -> str:
-    """Where an unknown key belongs, or which one it is like."""
+    """A hint about an unknown key: the table that it belongs to, or a key with a similar name."""
     for table, hint in hints.items():
         if dataclasses.is_dataclass(hint) and key in typing.get_type_hints(hint):
             return f" (it belongs in the table {table!r})"
@@ -62,7 +64,7 @@ def _hint(key: str, hints: Mapping[str, Any]) -> str:
 
 
 def _from_plain(hint: Any, value: Any, where: str) -> Any:
-    """One field's value, checked against its annotation."""
+    """The value of one field, converted and checked against its type annotation."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:

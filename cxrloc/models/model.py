@@ -1,4 +1,4 @@
-"""A model: a network with the preprocessing and the card that belong to its weights."""
+"""A model: a network together with the preprocessing and the card that belong to its weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,37 +16,41 @@ from cxrloc.types import CxrlocError
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Where a model comes from and what it is good for.
+    """The description of a model: its origin, its training data, its scores and its limits.
 
     Attributes:
-        name: as printed in every output.
+        name: the name that is printed in every output.
         trained_on: data set and number of images, in words.
         findings: names of the outputs, in order.
         probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
-        operating_points: probability from which a finding counts as present.
+        operating_points: for each finding, the probability at or above which it counts as present.
         box_thresholds: grey level (0 to 255) of each finding for the box rule "one-box", chosen on
             training patients.
-        calibration: by finding, A and B by which a raw probability becomes that of a patient of the
-            training set (`probabilities.calibrated`); fitted on the validation images.
-        prevalence: share of the training set's images with a finding, for which `calibration` is.
-        auc: area under the ROC curve of a finding on the validation images.
-        training_patients: everyone whose image trained it, as `card_patient` writes them: ids of
-            public data sets, keyed hashes of private ones.
-        validation_patients: of everyone whose image trained nothing, but chose the weights and
-            operating points and gave the AUC; empty where it is not known who did.
-        training_images: how many images did.
-        limits: one sentence for every picture.
-        recipe: the TOML text it was trained by.
-        may_have_seen: data sets ("ChestX-ray14") of which any image may have trained it, where
-            `training_patients` does not say.
+        calibration: for each finding, the coefficients A and B of `probabilities.calibrated`, which
+            turn a raw probability into that of a patient of the training set; fitted on the
+            validation images.
+        prevalence: for each finding, its share of the training set's images, which `calibration`
+            is made for.
+        auc: area under the ROC curve of each finding on the validation images.
+        training_patients: all patients whose images trained the model, as `card_patient` writes
+            them: ids for public data sets, keyed hashes for private ones.
+        validation_patients: all patients whose images did not train the model, but were used to
+            choose its weights and operating points and to measure the AUC; empty where these
+            patients are not known.
+        training_images: number of training images.
+        limits: one sentence that is shown with every picture.
+        recipe: the TOML text of the recipe that trained the model.
+        may_have_seen: data sets ("ChestX-ray14") any image of which may have been used in training,
+            where `training_patients` does not list the patients.
         provenance: hashes of split and training data, seed, versions of packages.
-        data_sets: names of the data sets whose patients the card lists: their readers' names, or
-            what `--dataset` called them; the patient 1 of one is not that of another. Empty where
-            that is not known.
+        data_sets: names of the data sets whose patients the card lists, because patient ids are
+            unique only within one data set. A name is that of the reader, or the one given by
+            `--dataset`. Empty where the data sets are not known.
 
     Raises:
-        CxrlocError: there are no such probabilities.
+        CxrlocError: `probabilities` is unknown, or a calibration is not a slope above 0 and an
+            intercept.
     """
 
     name: str
@@ -74,7 +78,8 @@ class ModelCard:
                 f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
             )
         for finding, coefficients in self.calibration.items():
-            # A slope that is not above 0 would turn the order of the patients round.
+            # A negative slope would reverse the ranking of the patients, and a slope of 0 would
+            # give all of them the same probability.
             if len(coefficients) != 2 or not coefficients[0] > 0:
                 raise CxrlocError(
                     f"calibration of {finding}: {list(coefficients)}, but a slope above 0 and an "
@@ -84,14 +89,14 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A network with what belongs to its weights.
+    """A network together with its preprocessing and its card.
 
     Attributes:
-        network: one of `networks.NETWORKS` in evaluation mode, or one's own `LocalizingNetwork`.
-        config: what the network was built from; None for one's own network.
-        preprocessing: how it wants its images.
+        network: one of `networks.NETWORKS` in evaluation mode, or a user's own `LocalizingNetwork`.
+        config: configuration that the network was built from; None for a user's own network.
+        preprocessing: how images are prepared for the network.
         card: origin, findings, views, limits.
-        sha256: of the file, in hexadecimal; empty for one's own network.
+        sha256: SHA-256 of the file in hexadecimal; empty for a user's own network.
     """
 
     network: nn.Module
@@ -103,19 +108,19 @@ class Model:
     def probabilities(
         self, logits: Float[Tensor, "image finding"]
     ) -> Float[Tensor, "image finding"]:
-        """Of all findings, in the order of the card's."""
+        """The probabilities of all findings, in the order of the card's findings."""
         return PROBABILITIES[self.card.probabilities](logits)
 
 
 KEYED = "keyed:"
-"""Before the keyed hashes among a card's patients; the others are ids as they are."""
+"""Prefix of the keyed hashes among a card's patients; entries without it are plain ids."""
 
 
 def card_patient(patient_id: str, public: bool) -> str:
     """A patient as a card lists it: the id of a public data set, or a keyed hash of a private one.
 
-    Ids are those of `patient_key`. An unkeyed hash would hide nothing: the few ids that there are
-    can all be tried.
+    Ids are normalised by `patient_key`. A hash without a key would not protect the patient: there
+    are so few possible ids that all of them can be tried.
 
     >>> card_patient("00000032", public=True)
     '32'
@@ -125,9 +130,9 @@ def card_patient(patient_id: str, public: bool) -> str:
 
 
 def card_patients(patient_id: str) -> frozenset[str]:
-    """All entries under which a card may list a patient, however a table writes the id.
+    """All entries by which a card may list a patient; different spellings of an id are equal.
 
-    Without the owner's key in the environment, keyed entries cannot be recognised.
+    Without the owner's key in the environment, keyed entries cannot be recognised and are left out.
 
     >>> "1" in card_patients("1.0")
     True
@@ -137,5 +142,5 @@ def card_patients(patient_id: str) -> frozenset[str]:
 
 
 def needs_key(card: ModelCard) -> bool:
-    """Whether a card lists patients by keyed hashes, and the key is not in the environment."""
+    """Whether a card lists patients by keyed hashes while the key is not in the environment."""
     return not has_key() and any(name.startswith(KEYED) for name in card.training_patients)

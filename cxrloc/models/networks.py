@@ -15,11 +15,11 @@ NETWORKS: dict[str, Callable[[LocalizerConfig], Network]] = {
     "dualnet": DualNet,
     "meta": MetaLocalizer,
 }
-"""Config to network with random weights, by `LocalizerConfig.architecture`."""
+"""Networks by `LocalizerConfig.architecture`: configuration -> network with random weights."""
 
 
 def inputs_of_architecture(architecture: str) -> tuple[Input, ...]:
-    """What the networks of an architecture read, a name of `NETWORKS`.
+    """The inputs that the networks of an architecture (a name of `NETWORKS`) read.
 
     >>> [str(each) for each in inputs_of_architecture("dualnet")]
     ['image', 'second view']
@@ -28,10 +28,10 @@ def inputs_of_architecture(architecture: str) -> tuple[Input, ...]:
 
 
 def build_network(config: LocalizerConfig) -> Network:
-    """The network of a config, with random weights.
+    """The network that a configuration describes, with random weights.
 
     Raises:
-        CxrlocError: its architecture is none of `NETWORKS`.
+        CxrlocError: the architecture is not a name of `NETWORKS`.
 
     >>> type(build_network(LocalizerConfig("small_resnet", ("Mass",)))).__name__
     'Localizer'

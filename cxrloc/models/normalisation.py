@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics were folded into the weights, made fit for training."""
+"""Restores batch normalisation for training where its statistics were folded into the weights."""
 
 import torch
 from jaxtyping import Float
@@ -6,18 +6,21 @@ from torch import Tensor, nn
 
 
 def unfold_normalisation(layers: nn.Module, images: Float[Tensor, "batch channel row col"]) -> None:
-    """Give every batch normalisation the statistics of these images, in place.
+    """Set the statistics of every batch normalisation to those of these images, in place.
 
-    What the layers compute in evaluation mode stays the same, and in training mode a batch like
-    these images now gives about the same: with a x + c the layer's map before, m and v the mean
-    and variance of its inputs x, it becomes w (x - m) / sqrt(v + eps) + b with w = a sqrt(v + eps)
-    and b = c + a m. Weights converted for inference often carry a mean of 0 and a variance of 1
-    (MobileNetV2's of Keras, for one): trained as they are, the first batch would rescale every
-    channel and lose what was learned.
+    The output in evaluation mode stays the same, and in training mode a batch of similar images now
+    gives nearly the same output. Let a x + c be the function of a layer before the change, and m
+    and v the mean and variance of its inputs x. Afterwards the layer computes
+    w (x - m) / sqrt(v + eps) + b with w = a sqrt(v + eps) and b = c + a m.
+
+    Weights that were converted for inference often have a mean of 0 and a variance of 1, for
+    example those of MobileNetV2 from Keras. If they were trained without this correction, the first
+    batch would rescale every channel and destroy what was learned.
 
     Args:
-        layers: put in evaluation mode for the measurement, and back.
-        images: a few dozen, as the layers take them.
+        layers: layers to correct; they are in evaluation mode during the measurement, and their
+            modes are restored afterwards.
+        images: a few dozen images, preprocessed for the layers.
 
     >>> layers = nn.Sequential(nn.BatchNorm2d(1, eps=0.0))  # the identity, so far
     >>> unfold_normalisation(layers, torch.tensor([[[[1.0, 5.0]]]]))  # mean 3, variance 4
@@ -41,7 +44,7 @@ def unfold_normalisation(layers: nn.Module, images: Float[Tensor, "batch channel
 
 
 def _measure(layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
-    """Set the statistics to those of the inputs, and undo it in the scale and the shift."""
+    """Set the statistics to those of the inputs; compensate for the change in weight and bias."""
     old_mean, old_variance = layer.running_mean, layer.running_var
     if old_mean is None or old_variance is None:  # it always takes those of the batch
         return

@@ -1,7 +1,7 @@
-"""Checks of a network of one's own, made once, before its first results are used.
+"""Checks of a user's own network, made once, before its first results are used.
 
-A network that does not keep the contract of `LocalizingNetwork` would give maps and probabilities
-that look right and are not.
+A network that breaks the contract of `LocalizingNetwork` would give maps and probabilities that
+look plausible but are wrong.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,12 @@ def check_own_network(
 
     Args:
         model: the network, and the card that names its findings.
-        images: a batch, as the network takes them.
-        subjects: what is known of these images beside their pixels.
+        images: a batch of images, preprocessed for the network.
+        subjects: what is known about these images besides their pixels.
 
     Raises:
-        CxrlocError: what is wrong, and what is wanted.
+        CxrlocError: the network breaks the contract; the message says what is wrong and what is
+            required.
     """
     name, findings = model.card.name, model.card.findings
     _check_parts(name, model.network)
@@ -73,7 +74,7 @@ def check_own_network(
 
 
 def _check_parts(name: str, network: nn.Module) -> None:
-    """Whether the parts are there that maps are made with."""
+    """Refuse a network without the parts from which maps are computed."""
     if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise CxrlocError(f"{name}: give the network inside {type(network).__name__}, its .module")
     prediction = getattr(network, "prediction", None)
@@ -87,7 +88,7 @@ def _check_parts(name: str, network: nn.Module) -> None:
 
 
 def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
-    """Logits and features out of what the network gives."""
+    """The logits and the features in the output of the network."""
     if isinstance(output, tuple | list) and len(output) == 2:
         logits, features = output
         if isinstance(logits, Tensor) and isinstance(features, Tensor):
@@ -101,7 +102,7 @@ def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
 
 
 def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, features: Tensor) -> None:
-    """Whether the logits come from the features, and from all cells of their grid."""
+    """Refuse logits that do not come from the features or that do not depend on several cells."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.detach().clone().to(network.prediction.weight.dtype).requires_grad_()
         try:

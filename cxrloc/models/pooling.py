@@ -1,8 +1,9 @@
-"""Global pooling: the S x S values of a map become one.
+"""Global pooling: functions that reduce the S x S values of a map to one value.
 
-A pooling takes features before the prediction ("pool_then_predict", Wang et al. 2017) or the maps
-of logits behind it ("predict_then_pool"). Those whose formula holds a probability are for maps of
-logits alone. Every pooling works in float32 or better and gives back the type of its input.
+A pooling is applied to the features before the prediction ("pool_then_predict", Wang et al. 2017)
+or to the maps of logits after it ("predict_then_pool"). Poolings whose formula contains a
+probability can be applied to maps of logits only. Every pooling computes in float32 or better and
+returns the data type of its input.
 
 To add a pooling, write a function of maps and its own parameters and add one line to `POOLINGS`.
 """
@@ -25,7 +26,7 @@ Pooled = Float[Tensor, "batch channel"]
 
 
 def average(maps: Maps) -> Pooled:
-    """Mean over the grid; pooling before or behind a linear prediction is the same network.
+    """Mean over the grid; before or after a linear prediction it gives the same logits.
 
     >>> average(torch.tensor([[[[-4.0, 1.0], [1.0, 6.0]]]]))
     tensor([[1.]])
@@ -46,9 +47,9 @@ def log_sum_exp(maps: Maps, r: float = 10.0) -> Pooled:
     """Log-Sum-Exp pooling, between average (r -> 0) and maximum (r -> infinity).
 
     Wang et al. 2017, Eq. 3: x_p = x* + 1/r log(1/S sum exp(r (x_ij - x*))), S cells.
-    Written with exp(z) - 1 and log(1 + z), which keeps a small r exact.
-    Departs: x* = max x_ij, not max |x_ij|, with which the sum underflows where all values are
-    very negative; equal for features that are not negative.
+    It is computed with exp(z) - 1 and log(1 + z), so that the result is exact for small r.
+    Departs: x* = max x_ij, not max |x_ij|, with which the sum underflows if all values are very
+    negative. The two are equal for features that are not negative.
 
     >>> log_sum_exp(torch.tensor([[[[0.0, 0.0], [0.0, 100.0]]]]), r=1.0)  # 100 - log 4
     tensor([[98.6137]])
@@ -57,7 +58,7 @@ def log_sum_exp(maps: Maps, r: float = 10.0) -> Pooled:
 
 
 def learned_log_sum_exp(maps: Maps, beta: Float[Tensor, " channel"], r0: float = 0.0) -> Pooled:
-    """Log-Sum-Exp pooling whose sharpness is learned, one per channel: r = r0 + exp(beta).
+    """Log-Sum-Exp pooling with a learned sharpness for each channel: r = r0 + exp(beta).
 
     Yao et al. 2018, "Weakly supervised medical diagnosis and localization from multiple
     resolutions" (LSE-LBA): the lower bound r0 keeps the pooling off the average.
@@ -72,8 +73,9 @@ def pcam(maps: Maps) -> Pooled:
     """Probabilistic-CAM pooling: the mean of the logits, weighted by their probabilities.
 
     Ye et al. 2020: p = sigmoid(z), weights p / sum p, logit = sum(weights x z). Gradients flow
-    through the weights, as in the authors' program. Between the average (equal logits) and the
-    maximum (one p alone); for very negative logits the weights are exp(z) / sum exp(z).
+    through the weights, as in the authors' code. The result lies between the average (when all
+    logits are equal) and the maximum (when one p dominates). For very negative logits the weights
+    are exp(z) / sum exp(z).
 
     >>> pcam(torch.tensor([[[[0.0, 0.0], [0.0, 2.0]]]]))  # .8808 x 2 / (1.5 + .8808)
     tensor([[0.7399]])
@@ -87,16 +89,16 @@ def noisy_or(maps: Maps) -> Pooled:
     """The logit of "at least one cell has it": P = 1 - prod(1 - p).
 
     Li et al. 2018, "Thoracic disease identification and localization with limited supervision":
-    the factors 1 - p are rescaled linearly to [0.98, 1], since hundreds of small
-    factors underflow; so 1 - p becomes 1 - 0.02 p. A single cell of p = 1 gives P = 0.02 and 400
-    of them P = 0.9997: a logit is comparable between grids of one size only.
+    the factors 1 - p are rescaled linearly to [0.98, 1], because the product of hundreds of small
+    factors underflows; so 1 - p becomes 1 - 0.02 p. A single cell of p = 1 gives P = 0.02, and 400
+    such cells give P = 0.9997. Therefore logits are comparable only between grids of the same size.
 
     >>> noisy_or(torch.tensor([[[[0.0, 0.0]]]])).sigmoid()  # 1 - 0.99 x 0.99
     tensor([[0.0199]])
     """
     z = _at_least_float32(maps).flatten(2)
     survives = -torch.log1p(-0.02 * torch.sigmoid(z)).sum(dim=2)  # -log(1 - P)
-    # P / (1 - P) = exp(survives) - 1, which is survives itself where all p are tiny.
+    # P / (1 - P) = exp(survives) - 1, which is about equal to `survives` where all p are tiny.
     tiny = math.log(0.02) + torch.logsumexp(F.logsigmoid(z), dim=2)
     logit = torch.where(survives > 1e-6, torch.log(torch.expm1(survives.clamp(min=1e-7))), tiny)
     return logit.to(maps.dtype)
@@ -107,15 +109,15 @@ def highest_and_lowest(
 ) -> Pooled:
     """The mean of the k largest values, plus alpha times the mean of the m smallest ones.
 
-    Durand et al. 2016 (WELDON) and 2017 (WILDCAT): what speaks most against a finding counts too.
-    k = 1 and m = 0 is the maximum; all cells and m = 0 the average. On a grid of fewer cells all
-    of them are taken.
+    Durand et al. 2016 (WELDON) and 2017 (WILDCAT): the strongest evidence against a finding counts
+    too. k = 1 with m = 0 is the maximum, and all cells with m = 0 are the average. If the grid has
+    fewer cells than k or m, all cells are taken.
 
     Args:
-        maps: of logits, or of features.
-        highest: k, at least 1; below 1 a share of the cells, at least one cell.
-        lowest: m likewise; 0 for none.
-        alpha: weight of the lowest.
+        maps: maps of logits, or of features.
+        highest: k if it is 1 or more; below 1 it is a share of the cells, but at least one cell.
+        lowest: m, given in the same way; 0 for no cells.
+        alpha: weight of the smallest values.
 
     >>> highest_and_lowest(torch.tensor([[[[-4.0, 1.0], [3.0, 6.0]]]]), 2, 1, alpha=0.5)
     tensor([[2.5000]])
@@ -132,7 +134,8 @@ def linear_softmax(maps: Maps) -> Pooled:
     """The logit of P = sum p^2 / sum p, the mean of probabilities weighted by themselves.
 
     Wang et al. 2019, "A comparison of five multiple instance learning pooling functions for sound
-    event detection": PCAM in probabilities. Written in logarithms, so that all p may be tiny:
+    event detection". This is PCAM with probabilities in place of logits. It is computed in
+    logarithms, so that it is also exact where all p are tiny:
     P / (1 - P) = sum p^2 / sum p (1 - p).
 
     >>> linear_softmax(torch.tensor([[[[0.0, 0.0]]]])).sigmoid()
@@ -157,7 +160,7 @@ def _at_least_float32(maps: Maps) -> Maps:
 
 
 def _cells(count: float, cells: int) -> int:
-    """A number of cells, or below 1 a share of them: at least one, at most all."""
+    """The number of cells that `count` means: itself, or a share of all cells if it is below 1."""
     return min(cells, max(1, round(count if count >= 1 else count * cells)))
 
 
@@ -174,18 +177,20 @@ POOLINGS: dict[str, Callable[..., Pooled]] = {
 """Global poolings by name: (maps [batch channel row col], own parameters) -> [batch channel]."""
 
 OF_LOGITS_ALONE = ("pcam", "noisy_or", "linear_softmax")
-"""Poolings whose formula holds the probability of a cell: they cannot pool features."""
+"""Poolings whose formula contains the probability of a cell, so that they cannot pool features."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolingParameters:
-    """The numbers of a pooling; None: the default of its function. Others must stay None.
+    """The parameters of a pooling; None stands for the default of the pooling function.
+
+    Parameters that the pooling does not have must stay None.
 
     Attributes:
         r: sharpness of "lse".
         r0: lower bound of the sharpness of "lse_learned".
         highest: number, or share, of the largest cells of "highest_and_lowest".
-        lowest: of its smallest cells.
+        lowest: number, or share, of its smallest cells.
         alpha: weight of the smallest cells.
     """
 
@@ -213,7 +218,7 @@ class PoolingParameters:
 
 
 def given_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, float]:
-    """The parameters of a pooling, those that are not given by its defaults.
+    """The parameters of a pooling by name; those that are None have their default values.
 
     Raises:
         CxrlocError: a parameter is given that the pooling does not have.
@@ -237,7 +242,7 @@ def given_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, f
 
 
 class Pool(nn.Module):
-    """A pooling with its parameters; "lse_learned" learns one of its own per channel (`beta`).
+    """A pooling layer; for "lse_learned" it has one learned parameter per channel (`beta`).
 
     >>> Pool("lse", PoolingParameters(r=1.0), channels=1)(torch.tensor([[[[0.0, 0.0]]]]))
     tensor([[0.]])

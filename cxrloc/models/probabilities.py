@@ -1,4 +1,4 @@
-"""How a network's logits become probabilities."""
+"""Functions that turn the logits of a network into probabilities."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,11 +10,14 @@ from torch import Tensor
 Logits = Float[Tensor, "image finding"]
 
 Probabilities = Callable[[Tensor], Tensor]
-"""Of logits, both [image finding]: a function of `PROBABILITIES`, or `Model.probabilities`."""
+"""A function from logits to probabilities, both with the axes [image finding].
+
+It is a function of `PROBABILITIES`, or `Model.probabilities`.
+"""
 
 
 def sigmoid(logits: Logits) -> Logits:
-    """Each finding by itself: any number of them may be present.
+    """Independent probabilities of the findings, of which any number may be present.
 
     >>> sigmoid(torch.zeros(1, 2))
     tensor([[0.5000, 0.5000]])
@@ -23,7 +26,9 @@ def sigmoid(logits: Logits) -> Logits:
 
 
 def softmax(logits: Logits) -> Logits:
-    """Findings that share one probability: exactly one of them is present (Dong et al. 2017).
+    """Probabilities that sum to 1 over the findings, of which exactly one is present.
+
+    Source: Dong et al. 2017.
 
     >>> softmax(torch.zeros(1, 4))
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
@@ -32,13 +37,13 @@ def softmax(logits: Logits) -> Logits:
 
 
 def calibrated(raw: float, coefficients: Sequence[float] | None) -> float:
-    """The probability that a finding is present, as often as it is among the training patients.
+    """The probability that a finding is present in a patient like those of the training set.
 
-    Platt 1999: p = 1 / (1 + exp(-(A logit p_raw + B))). A rising map: no order and no decision at
-    an operating point changes.
+    Platt 1999: p = 1 / (1 + exp(-(A logit p_raw + B))). The function is increasing, so neither the
+    ranking of the patients nor a decision at an operating point changes.
 
     Args:
-        raw: probability out of the network's logit.
+        raw: probability computed from the network's logit.
         coefficients: A and B, as in `ModelCard.calibration`; None: the raw probability stays.
 
     >>> round(calibrated(0.83, (1.0, -3.5)), 2)
@@ -53,4 +58,4 @@ def calibrated(raw: float, coefficients: Sequence[float] | None) -> float:
 
 
 PROBABILITIES: dict[str, Callable[[Logits], Logits]] = {"sigmoid": sigmoid, "softmax": softmax}
-"""By name: logits of all findings -> their probabilities in [0, 1]."""
+"""Functions by name: logits of all findings -> their probabilities in [0, 1]."""

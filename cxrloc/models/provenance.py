@@ -1,4 +1,4 @@
-"""What every output says of the models behind it: origin, limits, warnings, operating points."""
+"""What every output says about its models: origin, limits, warnings and operating points."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,16 +26,16 @@ def describe_models(models: Sequence[Model]) -> dict[str, Any]:
 
 
 def caption_of(description: dict[str, Any]) -> str:
-    """The line under every picture, out of `describe_models`."""
+    """The caption below every picture, made from the result of `describe_models`."""
     name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
     return f"Model {name}, trained on {trained_on}. {limits}"
 
 
 def condition_warnings(models: Sequence[Model]) -> list[str]:
-    """A warning per model whose recipe lets it learn findings given their parents.
+    """One warning per model whose recipe trained findings conditionally on their parents.
 
-    Open: Pham et al. 2019 do not say whether its probabilities still are conditional after a
-    second stage of training.
+    Open: Pham et al. 2019 do not say whether the probabilities of such a model are still
+    conditional after a second stage of training.
     """
     cards = [model.card for model in models]
     recipes = {c.name: parse_toml(c.recipe, f"the recipe of {c.name}") for c in cards}
@@ -48,7 +48,7 @@ def condition_warnings(models: Sequence[Model]) -> list[str]:
 
 
 def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
-    """A warning per model that was not trained on this view; an unknown view gives none."""
+    """One warning per model that was not trained on this view; none if the view is unknown."""
     return [
         f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
         for model in models
@@ -57,15 +57,15 @@ def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
 
 
 def _fitting(view: View, views: Sequence[str]) -> Sequence[str]:
-    """The views of a model; FRONTAL, which is PA or AP, fits one that knows either."""
+    """The views that a model accepts; a model trained on PA or AP also accepts FRONTAL."""
     return (*views, view) if view is View.FRONTAL and {*views} & {View.PA, View.AP} else views
 
 
 def data_sets_of(card: ModelCard) -> tuple[str, ...]:
-    """The data sets whose patients a card names; none where that is not known.
+    """The data sets whose patients a card names; empty where they are not known.
 
-    Cards of earlier versions say it by the reader of their recipe, where training did not start
-    from another model.
+    Cards of earlier versions do not list data sets. For them, the data set is the reader of their
+    recipe, if training did not start from another model.
     """
     if card.data_sets or not card.recipe:
         return card.data_sets
@@ -76,7 +76,7 @@ def data_sets_of(card: ModelCard) -> tuple[str, ...]:
 
 
 def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
-    """A warning per model that may have been trained on this image, and whose card cannot say."""
+    """One warning per model that may have been trained on this image; its card cannot tell."""
     return [
         f"{model.card.name} may have been trained on this image: its score here is not held out"
         for model in models
@@ -85,10 +85,10 @@ def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
 
 
 def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> dict[str, int]:
-    """A warning per model whose weights or thresholds some of these images chose.
+    """One warning per model whose weights or thresholds were chosen on some of these patients.
 
     Returns:
-        The warning, and the number of these images.
+        A mapping from each warning to the number of images that it concerns.
     """
     warnings = {}
     for model in models:
@@ -100,9 +100,9 @@ def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> di
 
 
 def operating_point(models: Sequence[Model], finding: str) -> float | None:
-    """The probability from which a finding counts as present; the mean over an ensemble.
+    """The probability at or above which a finding counts as present; the mean over an ensemble.
 
-    None where a model has none for the finding.
+    None if a model has no operating point for the finding.
     """
     points = [model.card.operating_points.get(finding) for model in models]
     known = [point for point in points if point is not None]
@@ -110,10 +110,11 @@ def operating_point(models: Sequence[Model], finding: str) -> float | None:
 
 
 def calibrated_probability(models: Sequence[Model], finding: str, raw: float) -> float:
-    """The raw probability of one model or an ensemble, calibrated by the models' cards.
+    """The calibrated probability of one model or an ensemble, computed from its raw probability.
 
-    Of an ensemble the raw probabilities are averaged first; the result is then the mean over the
-    calibrations of its models. A finding that one of the models has no calibration for stays raw.
+    For an ensemble, `raw` is the mean of the raw probabilities of its models. This mean is
+    calibrated by each model's card, and the result is the mean of the calibrated values. If a model
+    has no calibration for the finding, the raw probability is returned.
     """
     known = [model.card.calibration.get(finding) for model in models]
     if None in known:
@@ -122,7 +123,7 @@ def calibrated_probability(models: Sequence[Model], finding: str, raw: float) ->
 
 
 def calibration_warnings(models: Sequence[Model], findings: Iterable[str]) -> list[str]:
-    """What a reader of probabilities should know where they are not calibrated.
+    """A warning that names the findings whose probabilities are not calibrated.
 
     >>> calibration_warnings([], [])
     []
@@ -134,6 +135,6 @@ def calibration_warnings(models: Sequence[Model], findings: Iterable[str]) -> li
 
 
 def above_operating_point(models: Sequence[Model], finding: str, probability: float) -> bool | None:
-    """Whether a probability reaches the operating point; None where there is none."""
+    """Whether a probability reaches the operating point; None if there is no operating point."""
     point = operating_point(models, finding)
     return None if point is None else probability >= point

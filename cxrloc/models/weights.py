@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file that says all that is needed to use them rightly."""
+"""Weights on disk: one safetensors file with everything that is needed to use the model."""
 
 import dataclasses
 import hashlib
@@ -26,22 +26,22 @@ from cxrloc.types import CxrlocError, UsageError
 _EMBEDDED = Path(__file__).parent / "embedded"
 
 MODELS = {name: _EMBEDDED / f"{name}.safetensors" for name in ("nih-small-v4", "phantom-v1")}
-"""Models inside the package: name -> file."""
+"""Models that come with the package: name -> file."""
 
 DEFAULT_MODEL = "nih-small-v4"
-"""The model of a command that names none and is given data."""
+"""The model of a command that is given data but no model."""
 
 PHANTOM_MODEL = "phantom-v1"
-"""The model of a command that names none and is given no data: it is judged on phantoms."""
+"""The model of a command that is given neither a model nor data, and therefore uses phantoms."""
 
 
 def write_model(
     path: Path, network: Network, preprocessing: Preprocessing, card: ModelCard
 ) -> None:
-    """Write weights in half precision with everything that belongs to them.
+    """Write the weights in half precision, together with configuration, preprocessing and card.
 
-    Biases and normalisation statistics (one axis; few) stay as they are, which keeps small
-    variances exact. The same network and card give the same bytes.
+    Biases and normalisation statistics keep their precision, so that small variances stay exact;
+    these tensors have one axis and are small. The same network and card give the same bytes.
 
     Raises:
         CxrlocError: the card's findings are not the network's, or a weight is not finite in
@@ -73,11 +73,12 @@ def write_model(
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file without metadata, and these put in front of its header.
+    """The bytes of a safetensors file after the metadata was added to its header.
 
-    The library writes metadata in random order. The format: 8 bytes with the length of the header,
-    little-endian; the header, JSON, padded with blanks to a multiple of 8 bytes; the numbers, at
-    offsets counted from their own start (huggingface.co/docs/safetensors).
+    The metadata is added here because the library writes it in random order. The format is: 8 bytes
+    with the length of the header, little-endian; the header in JSON, padded with blanks to a
+    multiple of 8 bytes; the tensor data, whose offsets are counted from the start of the data
+    (huggingface.co/docs/safetensors).
     """
     length = int.from_bytes(content[:8], "little")
     header = {"__metadata__": dict(metadata), **json.loads(content[8 : 8 + length])}
@@ -87,15 +88,15 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def read_model(name_or_path: str | Path) -> Model:
-    """A model by its name in `MODELS`, from a file that `write_model` wrote, or a published one.
+    """A model by its name in `MODELS`, from a file written by `write_model`, or from "xrv:NAME".
 
-    Published ones are those of torchxrayvision: "xrv:NAME" (`cxrloc.models.xrv`).
+    "xrv:NAME" is a published model of torchxrayvision (`cxrloc.models.xrv`).
 
     Weights are float32 in memory; the network is in evaluation mode, on the CPU.
 
     Raises:
         UsageError: there is no such name or file.
-        CxrlocError: it is not a safetensors file of this package, its weights do not fit the
+        CxrlocError: the file is not a safetensors file of this package, its weights do not fit the
             network that it describes, or a weight is not finite.
     """
     if str(name_or_path).startswith(PREFIX):
@@ -123,7 +124,7 @@ def read_model(name_or_path: str | Path) -> Model:
 
 
 def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
-    """One dataclass out of the file's metadata."""
+    """One dataclass, built from the metadata of the file."""
     if key not in metadata:
         raise CxrlocError(
             f"{path}: its metadata has no {key!r}; only files written by cxrloc can be used"
@@ -135,7 +136,7 @@ def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
 
 
 def _say_what_it_is(path: Path, error: str) -> str:
-    """What a file is that is no whole safetensors file, and what can be done with it."""
+    """An error message about a file that is no complete safetensors file, with advice."""
     with path.open("rb") as file:
         start = file.read(4)
     # torch.save writes a zip archive; before version 1.6 it wrote pickles.
@@ -149,7 +150,7 @@ def _say_what_it_is(path: Path, error: str) -> str:
 
 
 def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
-    """The network with its weights in float32; each must be there, and none be left over."""
+    """The network with its weights in float32; the names of tensors and weights must agree."""
     with torch.device("meta"):  # no memory and no random numbers for weights to be replaced
         network = build_network(config)
     for name, tensor in tensors.items():

@@ -1,9 +1,10 @@
-"""Weights out of a network that was pickled whole, without running anything of the file.
+"""Reads the weights of a network that was pickled as a whole, without running code from the file.
 
-`torch.save(network)` writes the classes of a network's layers by name, and reading it back imports
-and calls what the file names. Here a name is only a label: every object becomes an inert record of
-its attributes, and the tensors are collected from those. torch's own `weights_only` reader refuses
-such files, above all those from before version 1.6, which torchxrayvision publishes.
+`torch.save(network)` stores the classes of a network's layers by name, and `torch.load` imports and
+calls whatever the file names. Here a class name is only a label: every object becomes an inert
+record of its attributes, and the tensors are collected from these records. torch's own
+`weights_only` reader refuses such files, above all those from before version 1.6, which
+torchxrayvision publishes.
 """
 
 import io
@@ -33,7 +34,7 @@ _DTYPES = {
 
 
 class _Inert:
-    """An object of a pickled network: its attributes, and no behaviour."""
+    """An object of a pickled network, which keeps its attributes but has no behaviour."""
 
     def __init__(self, *arguments: Any) -> None:
         self.attributes: dict[str, Any] = {}
@@ -44,7 +45,7 @@ class _Inert:
 
 
 class _Storage:
-    """Numbers that tensors are views of; they are read after the objects."""
+    """The memory that tensors are views of; its numbers are read after the objects."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
@@ -77,11 +78,11 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("builtins", "set"): set,
     **{("torch", name): dtype for name, dtype in _DTYPES.items()},
 }
-"""All that is called or kept; layers of torch.nn and of torchxrayvision are `_Inert`."""
+"""The only names that are resolved; layers of torch.nn and of torchxrayvision become `_Inert`."""
 
 
 class _Reader(pickle.Unpickler):
-    """Objects of one file; nothing is imported."""
+    """An unpickler for the objects of one file that imports nothing."""
 
     def __init__(self, file: Any, storages: dict[str, _Storage]) -> None:
         super().__init__(file, encoding="latin1")
@@ -102,10 +103,10 @@ class _Reader(pickle.Unpickler):
 
 
 def read_module_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a network that `torch.save` wrote whole, of any version of torch.
+    """The state dict of a network that any version of torch saved as a whole (`torch.save`).
 
     Raises:
-        CxrlocError: it is no such file, or names anything but layers.
+        CxrlocError: the file is no such network, or it names anything except layers.
     """
     try:
         with path.open("rb") as file:
@@ -128,7 +129,7 @@ def read_module_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _from_zip(file: BinaryIO) -> Any:
-    """Torch 1.6 and later: an archive with the objects, and a file for each storage."""
+    """The network in a file of torch 1.6 or later: a zip archive of objects and storages."""
     storages: dict[str, _Storage] = {}
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
@@ -141,7 +142,10 @@ def _from_zip(file: BinaryIO) -> Any:
 
 
 def _from_stream(file: BinaryIO) -> Any:
-    """Before torch 1.6: magic number, version, machine, objects, keys, and the storages."""
+    """The network in a file from before torch 1.6.
+
+    Such a file holds, in this order: magic number, version, machine, objects, keys, and storages.
+    """
     storages: dict[str, _Storage] = {}
     file.seek(0)
     if _Reader(file, storages).load() != _MAGIC:
@@ -158,7 +162,7 @@ def _from_stream(file: BinaryIO) -> Any:
 
 
 def _tensors(layer: Any, prefix: str = "") -> Iterator[tuple[str, _View]]:
-    """Parameters and buffers by their names in a state dict."""
+    """Yields the parameters and buffers with their names in a state dict."""
     if not isinstance(layer, _Inert):
         raise pickle.UnpicklingError("it holds no network")
     for kind in ("_parameters", "_buffers"):
@@ -171,6 +175,6 @@ def _tensors(layer: Any, prefix: str = "") -> Iterator[tuple[str, _View]]:
 
 
 def _tensor(view: _View) -> Tensor:
-    """A copy of the view's numbers, checked to lie inside its storage."""
+    """A tensor with a copy of the view's numbers; torch checks that they lie in the storage."""
     numbers = torch.from_numpy(view.storage.values.copy())
     return torch.as_strided(numbers, view.size, view.stride, view.offset).clone()

@@ -1,4 +1,4 @@
-"""torchxrayvision's published networks as models of this package: `--model xrv:NAME`."""
+"""Models of this package from the published networks of torchxrayvision: `--model xrv:NAME`."""
 
 import hashlib
 import pickle
@@ -30,20 +30,21 @@ TRAINED_ON = {
     "mimic_ch": "MIMIC-CXR with CheXpert's labels",
     "resnet50-res512-all": "PadChest, NIH ChestX-ray14, RSNA, SIIM and VinDr-CXR",
 }
-"""Data behind the weights, by the end of their name; the library's documentation."""
+"""Training data of the weights, by the end of their name, from the library's documentation."""
 
 
 def read_xrv(name: str) -> Model:
-    """A published network: `xrv:NAME`, or `xrv:NAME=FILE` for weights that lie elsewhere.
+    """A model from a published network: `xrv:NAME`, or `xrv:NAME=FILE` for a file of weights.
 
-    Cohen et al. 2022, TorchXRayVision. The weights come from the library's cache and are never
-    fetched here; nothing of a file is run. Logits are the network's own: the library's outputs are
-    these probabilities rescaled so that its operating point is 0.5, here the point stays one.
+    Cohen et al. 2022, TorchXRayVision. The weights come from the library's cache, or from FILE.
+    They are never downloaded, and no code of the file is run. The logits are those of the network.
+    The library rescales the probabilities so that its operating point is 0.5; here they are not
+    rescaled, and the operating point is kept in the card.
     Departs: outputs without a name (findings that were not trained) are left out.
 
     Raises:
         UsageError: there are no such weights, or their file is not on this machine.
-        CxrlocError: torchxrayvision is not installed, or the file is not of this network.
+        CxrlocError: torchxrayvision is not installed, or the file does not belong to this network.
     """
     name, _, given = name.removeprefix(PREFIX).partition("=")
     published, cache = _library()
@@ -71,7 +72,7 @@ def read_xrv(name: str) -> Model:
 
 
 def _library() -> tuple[Mapping[str, Any], Path]:
-    """What torchxrayvision publishes, and where it keeps it."""
+    """The networks that torchxrayvision publishes, and the folder of its cache."""
     try:
         with warnings.catch_warnings():  # it switches all warnings off when imported
             import torchxrayvision
@@ -84,14 +85,14 @@ def _library() -> tuple[Mapping[str, Any], Path]:
 
 
 def _preprocessing(size: int) -> Preprocessing:
-    """The library's: the middle square, resized; grey levels from -1024 to 1024."""
+    """The preprocessing of the library: the central square, resized; grey levels -1024 to 1024."""
     return Preprocessing(
         size, fit="crop", source_size=None, bit_depth=None, mean=(0.5,), std=(1 / 2048,)
     )
 
 
 def _weights(path: Path, backbone: str) -> Mapping[str, Tensor]:
-    """The state dict: DenseNets were saved as whole networks, ResNets as state dicts."""
+    """The state dict in a file; DenseNets were saved as whole networks, ResNets as state dicts."""
     if backbone.startswith("densenet"):
         return read_module_weights(path)
     try:
@@ -103,7 +104,7 @@ def _weights(path: Path, backbone: str) -> Mapping[str, Tensor]:
 def _network(
     config: LocalizerConfig, weights: Mapping[str, Tensor], columns: list[int], path: Path
 ) -> Localizer:
-    """A `Localizer` of the weights; the rows of untrained outputs are dropped."""
+    """A `Localizer` with these weights; the rows of outputs that were not trained are dropped."""
     own: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         if match := re.fullmatch(r"(?:classifier|fc)\.(weight|bias)", name):

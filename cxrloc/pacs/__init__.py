@@ -1,1 +1,1 @@
-"""Between this package and a PACS: objects are sent, images are received and fetched."""
+"""Connects this package to a PACS: sends objects, and receives and fetches images."""

@@ -1,4 +1,4 @@
-"""Where DICOM objects go: an application entity, or a DICOMweb server."""
+"""Destinations of DICOM objects: an application entity, or a DICOMweb server."""
 
 import os
 import re
@@ -49,7 +49,7 @@ Destination = ApplicationEntity | WebServer
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How a connection is protected; without any of these C-STORE is not encrypted.
+    """The protection of a connection; with the default settings C-STORE is not encrypted.
 
     Attributes:
         tls: use TLS for C-STORE; an https URL always does.
@@ -102,5 +102,5 @@ def parse_destination(text: str) -> Destination:
 
 
 def bearer_token() -> str | None:
-    """The token for DICOMweb from the environment; None where there is none."""
+    """The token for DICOMweb from the environment; None if there is none."""
     return os.environ.get(TOKEN_VARIABLE) or None

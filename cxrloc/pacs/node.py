@@ -1,7 +1,7 @@
-"""A node beside a PACS: images are received, computed and answered by results; nothing is lost.
+"""A node beside a PACS: it receives images, computes results and sends them, and loses no image.
 
-Threads share nothing but the queue on disk: one receives, one may query, some compute (each with a
-process of its own), one sends. Whatever is killed, a restart goes on from the folders.
+Threads share only the queue on disk: one thread receives, one may query, some compute (each with a
+process of its own), and one sends. If the node is killed, a restart continues from the folders.
 """
 
 import logging
@@ -32,18 +32,18 @@ from cxrloc.workers import Limits, TaskDiedError, TaskProcess
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.2
-"""Between two looks at an empty queue."""
+"""Seconds between two checks of an empty queue."""
 
 SWEEP_SECONDS = 600.0
-"""Between two removals of old jobs."""
+"""Seconds between two removals of old jobs."""
 
 
 class Task(NamedTuple):
-    """What a worker makes results of.
+    """The input of a worker: an image and its study.
 
     Attributes:
-        image: the image.
-        study: the received images of its study, itself the first.
+        image: the image for which results are made.
+        study: the received images of its study; the image itself comes first.
         results: folder for the DICOM objects, made by the worker.
     """
 
@@ -53,8 +53,8 @@ class Task(NamedTuple):
 
 
 Prepare = Callable[[], Callable[[Task], None]]
-"""Called once in a worker's process; gives the function that writes the results of a task. The
-function raises `CxrlocError` where an image can have none."""
+"""A function that is called once in a worker's process and returns the function that writes the
+results of a task. The latter raises `CxrlocError` if an image can have no results."""
 
 
 class Node:
@@ -91,11 +91,11 @@ class Node:
             thread.join(timeout=self.config.compute.seconds_per_image)
 
     def stop(self) -> None:
-        """Finish what is being computed and sent, and return from `run`."""
+        """Finish the images that are being computed and sent, and make `run` return."""
         self._stop.set()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Run one of the loops again after an error that nobody foresaw, such as a full disk."""
+        """Run a loop, and start it again after an unexpected error, such as a full disk."""
         while not self._stop.is_set():
             try:
                 work()
@@ -130,7 +130,8 @@ class Node:
         if note.tries >= self.config.compute.tries:
             self._fail(job, note.reason or "its process was killed in each try")
             return
-        # The try is counted before it begins, so that an image that kills the node itself ends too.
+        # A try is counted before it begins, so that an image that kills the whole node is also
+        # given up after the last try.
         write_note(job, replace(note, tries=note.tries + 1))
         started = time.monotonic()
         study = tuple(each.image for each in self._study_of(job))
@@ -149,11 +150,11 @@ class Node:
 
     def _fail(self, job: Job, reason: str) -> None:
         self.spool.fail(job, reason)
-        # The reason may quote the file; it stands in the job's own file and not in the log.
+        # The reason may quote the file, so it is kept in the job's file and not in the log.
         log.error("failed", extra={"fields": {"job": job.name}})
 
     def _next_received(self) -> Job | None:
-        """The oldest image that nobody computes and whose study rests; it is taken."""
+        """Take the oldest image that no worker computes and whose study gets no new images."""
         with self._lock:
             for job in self.spool.jobs(State.RECEIVED):
                 if job.name not in self._taken and self._rests(job):
@@ -169,7 +170,7 @@ class Node:
         return time.time() - newest >= rest
 
     def _study_of(self, job: Job) -> list[Job]:
-        """The received images of a job's study, in every state that still holds them."""
+        """The images of a job's study that the node still holds, in any state."""
         if not self.config.compute.study_rest_seconds:
             return [job]
         study = _study_uid(job)
@@ -188,7 +189,7 @@ class Node:
             self._stop.wait(self.config.send.retry_seconds if waiting else PAUSE_SECONDS)
 
     def _send_one(self, job: Job) -> bool:
-        """Whether the job has left the queue, to done or failed."""
+        """Send the results of a job; returns whether the job is then done or failed."""
         sending = self.config.send
         settings = SendSettings(
             calling_title=sending.calling_title or self.config.receive.ae_title,
@@ -229,7 +230,7 @@ class Node:
 
 
 def _study_uid(job: Job) -> str:
-    """Study Instance UID (0020,000D); empty where the file does not tell."""
+    """Study Instance UID (0020,000D); empty if the file has none."""
     try:
         header = pydicom.dcmread(
             job.image, specific_tags=["StudyInstanceUID"], stop_before_pixels=True

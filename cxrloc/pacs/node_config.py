@@ -17,7 +17,7 @@ class Receive:
         ae_title: own AE title; senders that call another one are rejected.
         host: address to listen on.
         port: TCP port.
-        allow: senders, each as AE@HOST; nobody else is served.
+        allow: senders, each as AE@HOST; other senders are refused.
         max_associations: senders served at a time.
         max_connections: TCP connections held at a time, idle ones too.
         idle_seconds: a connection without a message is closed after this time.
@@ -63,7 +63,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """`[compute]`: what is made of each image.
+    """`[compute]`: which results are made of each image.
 
     Attributes:
         model: embedded names or model files; several make an ensemble.
@@ -73,8 +73,8 @@ class Compute:
         workers: processes.
         seconds_per_image: an image that takes longer fails.
         megabytes: memory that a process may map; 0 for no limit.
-        tries: an image that ends its process so often fails.
-        study_rest_seconds: an image waits until its study has had no new one for so long.
+        tries: an image fails after its process has crashed this many times.
+        study_rest_seconds: an image waits until no new image of its study came for this time.
     """
 
     model: tuple[str, ...] = ()
@@ -90,12 +90,12 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """`[send]`: where results go.
+    """`[send]`: the destinations of results.
 
     Attributes:
         to: destinations, each as AE@HOST:PORT or a URL.
         calling_title: own AE title as a sender; that of `[receive]` if empty.
-        retry_seconds: after a destination could not be reached.
+        retry_seconds: time until the next try after a destination could not be reached.
         tls: use TLS for C-STORE.
         authority: trusted certificates (PEM).
         certificate: own certificate (PEM).
@@ -117,7 +117,7 @@ class Storage:
 
     Attributes:
         folder: made if it is not there; relative to the settings' file.
-        keep_days: a job that is done is removed after this time.
+        keep_days: days after which a done job is removed.
     """
 
     folder: Path = Path("spool")
@@ -136,7 +136,7 @@ class NodeConfig:
 
     @property
     def destinations(self) -> list[Destination]:
-        """Where results go."""
+        """The destinations of results."""
         return [parse_destination(text) for text in self.send.to]
 
 
@@ -150,11 +150,11 @@ _SECTIONS: dict[str, type] = {
 
 
 def read_node_config(path: Path) -> NodeConfig:
-    """The settings in a TOML file; what it leaves out has the defaults above.
+    """The settings in a TOML file; a key that it leaves out has the default above.
 
     Raises:
-        UsageError: a section or key does not exist, a value has the wrong type, nobody may send,
-            or results go nowhere.
+        UsageError: a section or key does not exist, a value has the wrong type, no sender is
+            allowed, or there is no destination.
     """
     told = read_toml(path)
     if unknown := [name for name in told if name not in _SECTIONS]:
@@ -193,7 +193,7 @@ def _section(path: Path, name: str, kind: type, told: Any) -> Any:
 
 
 def _value(path: Path, key: str, hint: Any, default: Any, value: Any) -> Any:
-    """A value of the type of the key's default; paths are relative to the file."""
+    """A value, checked to have the type of the key's default; paths are relative to the file."""
     if "Path" in str(hint) and isinstance(value, str):
         return path.parent / value
     if isinstance(default, tuple):

@@ -1,4 +1,4 @@
-"""Images from a DICOMweb server that is asked for new ones at an interval."""
+"""Fetches images from a DICOMweb server, which is queried for new images at an interval."""
 
 import hashlib
 import io
@@ -15,14 +15,14 @@ from cxrloc.pacs.spool import Spool
 log = logging.getLogger(__name__)
 
 SEEN = "queried.txt"
-"""File in the spool's folder with a hash of every image that was fetched, one a line."""
+"""File in the spool's folder with a hash of every image that was fetched, one hash per line."""
 
 
 def fetch_new(settings: Query, spool: Spool) -> int:
-    """Fetch the images that the server has and this node has not seen; returns how many.
+    """Fetch the images of the server that this node has not fetched before; returns their number.
 
     QIDO-RS (PS3.18, section 10.6) finds instances of the modalities in studies of the last days;
-    WADO-RS fetches them. Images of other storage classes, and own results, are passed over.
+    WADO-RS fetches them. Images of other storage classes, and own results, are skipped.
 
     Raises:
         OSError: the server cannot be reached.
@@ -60,7 +60,7 @@ def _client(settings: Query):  # type: ignore[no-untyped-def]
 
 
 def _value(found: dict[str, dict[str, list[str]]], tag: str) -> str:
-    """The first value of an attribute in DICOM JSON (PS3.18, annex F); empty where it has none."""
+    """The first value of an attribute in DICOM JSON (PS3.18, annex F); empty if it has no value."""
     values = found.get(tag, {}).get("Value") or [""]
     return str(values[0])
 

@@ -57,7 +57,10 @@ TRANSFER_SYNTAXES = (
     JPEG2000,
     RLELossless,
 )
-"""All but Deflated Explicit VR Little Endian, by which 400 kB can grow to 800 MB."""
+"""All transfer syntaxes but Deflated Explicit VR Little Endian.
+
+In that one, 400 kB can expand to 800 MB.
+"""
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -68,7 +71,7 @@ CANNOT_UNDERSTAND = 0xC000
 NOT_AUTHORIZED = 0x0124
 
 MAX_PDU_BYTES = 16 << 20
-"""A sender may send longer PDUs than were agreed on; one that claims more than this is dropped."""
+"""Limit of the length that a PDU may claim, since a sender may exceed the negotiated length."""
 
 
 class Receiver:
@@ -86,7 +89,8 @@ class Receiver:
         self._settings, self._spool = settings, spool
         self._senders = allowed_senders(settings)
         self._received: dict[Any, int] = {}
-        # Data sets go to a temporary file instead of memory; only so can their size be counted.
+        # Data sets are written to a temporary file and not to memory, because only then can their
+        # size be checked while they are received.
         _config.STORE_RECV_CHUNKED_DATASET = True
         # At INFO pynetdicom logs identifiers with the names of patients.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
@@ -99,7 +103,7 @@ class Receiver:
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the system chooses one if the settings say 0."""
+        """The port on which the service listens; the system chooses one if the settings say 0."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
@@ -163,19 +167,19 @@ class Receiver:
         return STORED
 
     def _count(self, event: Any) -> None:
-        """End the connection of an object that grows over the limit."""
+        """Count the bytes of an object, and end the connection if they exceed the limit."""
         received = self._received.get(event.assoc, 0) + len(event.data)
         self._received[event.assoc] = received
         if received > self._settings.max_object_megabytes << 20:
             log.error("A connection was ended: its object is too large")
-            # An abort would wait for this very thread. A failing read ends the connection at once,
-            # before data that the system has buffered are read.
+            # An abort would wait for this same thread. A failing read ends the connection at once,
+            # before further data that the system has buffered are read.
             event.assoc.dul.socket.recv = _refuse_to_read
 
     def _forget(self, event: Any) -> None:
-        """Remove what an association leaves that ended in the middle of an object."""
+        """Remove the temporary file of an association that ended in the middle of an object."""
         self._received.pop(event.assoc, None)
-        # pynetdicom closes and removes its temporary file only where an object was complete.
+        # pynetdicom closes and removes its temporary file only after a complete object.
         message = event.assoc.dimse.message
         file = getattr(message, "_data_set_file", None)
         if file is not None:
@@ -184,7 +188,7 @@ class Receiver:
 
 
 class _Server(ThreadedAssociationServer):
-    """A server that refuses strangers and too many connections before it reads anything."""
+    """A server that refuses unknown hosts and too many connections before it reads any data."""
 
     hosts: set[str]
     max_connections: int
@@ -205,7 +209,7 @@ class _Server(ThreadedAssociationServer):
 
 
 class _Handler(RequestHandler):
-    """Sets a limit to the length that a PDU may claim."""
+    """A connection handler that limits the length that a PDU may claim."""
 
     def _create_association(self) -> Any:
         association = super()._create_association()
@@ -246,7 +250,7 @@ def server_context(settings: Receive) -> ssl.SSLContext | None:
 
 
 def _addresses(host: str) -> set[str]:
-    """The addresses of a host; none where its name is unknown."""
+    """The addresses of a host; empty if its name is unknown."""
     try:
         return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError:
@@ -254,7 +258,7 @@ def _addresses(host: str) -> set[str]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether an object is a result of this package; its synthetic radiographs are none."""
+    """Whether an object is a result of this package; synthetic radiographs do not count."""
     tags = ["Manufacturer", "SeriesNumber"]
     try:
         header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True)

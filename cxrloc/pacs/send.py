@@ -1,4 +1,7 @@
-"""Objects to a PACS, with retries; sending one twice is harmless, as its identifiers stay."""
+"""Sends objects to a PACS, with retries.
+
+An object may be sent twice without harm, because its identifiers do not change.
+"""
 
 import logging
 import time
@@ -31,7 +34,7 @@ class SendSettings:
     Attributes:
         calling_title: own AE title.
         security: of the connection.
-        tries: how often an object is tried before it fails.
+        tries: number of times an object is sent before it fails.
         first_wait_seconds: before the second try; each further wait is twice as long.
         timeout_seconds: for an answer.
     """
@@ -48,7 +51,7 @@ class Sent(NamedTuple):
 
     Attributes:
         path: the file.
-        warning: what the destination warned of; empty where it did not.
+        warning: the destination's warning; empty if there was none.
     """
 
     path: Path
@@ -61,7 +64,8 @@ class NotSent(NamedTuple):
     Attributes:
         path: the file.
         reason: why.
-        refused: the destination will not store it later either, or it is no DICOM object.
+        refused: whether a later try would fail too: the destination refuses the object, or the file
+            is no DICOM object.
     """
 
     path: Path
@@ -78,17 +82,18 @@ class BusyError(Exception):
 
 
 Store = Callable[[Dataset], str]
-"""Stores one object at an open connection and returns a warning, or an empty text. It raises
-`RefusedError` where a retry would not help, and `BusyError` where it may."""
+"""A function that stores one object over an open connection and returns a warning or an empty text.
+It raises `RefusedError` if a retry would not help, and `BusyError` if a retry may help."""
 
 
 def send(
     paths: Sequence[Path], destination: Destination, settings: SendSettings
 ) -> Iterator[Sent | NotSent]:
-    """Send files one by one; each gives one result, and a failure does not end the others.
+    """Send files one by one; yields one result per file, and continues after a failure.
 
-    The connection is opened once, and again after it was lost. An object that the destination
-    cannot store now is tried again, `settings.tries` times in all; one that it refuses is not.
+    The connection is opened once, and opened again if it is lost. An object that the destination
+    cannot store now is tried again, `settings.tries` times in all. An object that the destination
+    refuses is not tried again.
     """
     connection = _Connection(destination, settings)
     try:
@@ -132,8 +137,8 @@ class _Connection:
         """Store one object.
 
         Raises:
-            RefusedError: for good.
-            BusyError: for now.
+            RefusedError: the object cannot be stored, and a retry would not help.
+            BusyError: the object cannot be stored now, and a retry may help.
         """
         needed = (str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))
         if self._store is not None and needed not in self._contexts:
@@ -179,7 +184,8 @@ def _association(
 ) -> Iterator[Any]:
     from pynetdicom import AE
 
-    # Its errors are those that are raised here; at INFO it logs identifiers of patients.
+    # pynetdicom's logging is turned down: its errors are raised here as exceptions, and at INFO it
+    # logs identifiers of patients.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     entity = AE(ae_title=settings.calling_title)
     entity.connection_timeout = entity.acse_timeout = settings.timeout_seconds
@@ -194,7 +200,7 @@ def _association(
         tls_args=tls,
     )
     if association.is_rejected:
-        # For the queue of a node this is no end: an administrator may yet add the title.
+        # A retry may help, because an administrator may add the AE title later.
         raise BusyError(
             f"{destination}: the association was rejected; does the destination know the AE title "
             f"{settings.calling_title}?"
@@ -209,7 +215,7 @@ def _association(
 
 
 def _judged(destination: ApplicationEntity, status: Dataset) -> str:
-    """What a C-STORE response means (PS3.4, table B.2-1)."""
+    """The warning of a C-STORE response, or an error for a failure (PS3.4, table B.2-1)."""
     code = status.get("Status")
     if code is None:
         raise BusyError(f"{destination}: no answer to C-STORE")
@@ -225,12 +231,12 @@ def _judged(destination: ApplicationEntity, status: Dataset) -> str:
 
 
 def _web_store(server: WebServer, settings: SendSettings) -> Store:
-    """STOW-RS, one object in a request, so that each has an answer of its own."""
+    """A function that stores by STOW-RS: an object per request, so that each has its own answer."""
     import requests
     from dicomweb_client.api import DICOMwebClient
     from dicomweb_client.session_utils import create_session
 
-    # The client's own log quotes requests with their identifiers.
+    # The client's log is turned down, because it quotes requests with identifiers of patients.
     logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
     session = create_session()
     security = settings.security
@@ -248,7 +254,7 @@ def _web_store(server: WebServer, settings: SendSettings) -> Store:
         except requests.HTTPError as error:
             code = error.response.status_code if error.response is not None else 0
             told = f"{server}: HTTP status {code}"
-            # Too many requests, and what a server or a proxy says while it is overloaded.
+            # HTTP statuses for too many requests, and for a server or proxy that is overloaded.
             if code in (408, 429, 502, 503, 504):
                 raise BusyError(told) from error
             raise RefusedError(f"{told}, refused") from error

@@ -27,7 +27,7 @@ RESULTS = "results"
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """The state of a job, which is also the name of its folder."""
 
     RECEIVED = "received"
     SENDING = "sending"
@@ -36,15 +36,15 @@ class State(StrEnum):
 
 
 INCOMING = "incoming"
-"""Folder of jobs that are still being written; they count as never received."""
+"""Folder of jobs that are still being written; after a crash they count as never received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a job's file says beside its state.
+    """The content of a job's file; the state itself is given by the job's folder.
 
     Attributes:
-        tries: how often computing it was begun.
+        tries: number of times its computation was begun.
         sent_to: destinations that have stored all results.
         reason: why it failed; empty otherwise.
     """
@@ -90,7 +90,10 @@ class Spool:
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def sweep(self) -> None:
-        """Remove what was being received when the node was killed; it was never acknowledged."""
+        """Remove images that were being received when the node was killed.
+
+        They were never acknowledged, so their senders still have them.
+        """
         self._remove_incoming(older_than_seconds=-1.0)
 
     def _remove_incoming(self, older_than_seconds: float) -> None:
@@ -110,12 +113,12 @@ class Spool:
     def add(self, sop_instance_uid: str, content: bytes) -> Job | None:
         """Put an image into the queue; once this returns, a crash does not lose it.
 
-        None for an image that is in the queue, or was done, already.
+        Returns None if the image is already in the queue or is already done.
         """
         name = hashlib.sha256(sop_instance_uid.encode() + b"\0" + content).hexdigest()[:32]
         if any((self.folder / state / name).exists() for state in State):
             return None
-        # Several associations may bring the same image at once: each writes into its own folder.
+        # Several associations may send the same image at once, so each writes into its own folder.
         incoming = self.folder / INCOMING / f"{name}.{time.monotonic_ns()}"
         incoming.mkdir()
         with whole_file(incoming / IMAGE) as part:
@@ -141,21 +144,21 @@ class Spool:
         return sum(1 for _ in (self.folder / state).iterdir())
 
     def move(self, job: Job, state: State) -> Job:
-        """The job in its new state."""
+        """Move the job to a new state, and return the job there."""
         target = self.folder / state / job.name
         job.folder.rename(target)
         _flush_folder(target.parent)
         return Job(job.name, target)
 
     def fail(self, job: Job, reason: str) -> Job:
-        """The job among the failed ones, with the reason."""
+        """Move the job to the failed ones, and note the reason."""
         write_note(job, replace(read_note(job), reason=reason))
         return self.move(job, State.FAILED)
 
     def remove_done(self, older_than_seconds: float) -> int:
         """Remove done jobs of a certain age; jobs in other states stay. Returns how many.
 
-        What aborted associations left an hour ago is removed too.
+        Incomplete images that aborted associations left more than an hour ago are removed too.
         """
         self._remove_incoming(older_than_seconds=3600.0)
         limit, removed = time.time() - older_than_seconds, 0
@@ -167,7 +170,7 @@ class Spool:
 
 
 def read_note(job: Job) -> Note:
-    """What a job's file says; that of a new job if the file is missing."""
+    """The content of a job's file; if the file is missing, the note of a new job."""
     try:
         told = json.loads((job.folder / NOTE).read_text())
     except FileNotFoundError:
@@ -186,13 +189,13 @@ def result_files(job: Job) -> list[Path]:
 
 
 def oldest_age_seconds(jobs: Iterator[Job] | list[Job]) -> float:
-    """How long the oldest of the jobs has been in its state; 0 where there is none."""
+    """Seconds since the oldest of the jobs entered its state; 0 if there is no job."""
     ages = [time.time() - job.folder.stat().st_mtime for job in jobs]
     return max(ages, default=0.0)
 
 
 def _flush_folder(folder: Path) -> None:
-    """Have the disk remember the names in a folder, which a file's own fsync does not."""
+    """Flush the names in a folder to the disk, because the fsync of a file does not do this."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

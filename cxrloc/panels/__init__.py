@@ -1,1 +1,1 @@
-"""From numbers and images to pictures."""
+"""Draws figures and pictures from numbers and images."""

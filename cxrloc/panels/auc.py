@@ -30,14 +30,15 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Args:
         results: output folders of `classify`.
-        request: its `beside` names tables with AUCs.
+        request: its `beside` names published tables with AUCs.
     """
     own = _ranges([read_table(path, "auc.csv", _COLUMNS, "classify") for path in results])
     findings = chosen_findings([f for f in own.index if f != "mean"], request.findings)
     defined = set(own.index[own["auc"].notna()])
     averaged = [f for f in findings if f in defined and f not in ATTRIBUTES]
     if request.findings and averaged:
-        # The mean in the file is over all findings: over the chosen ones it has no interval.
+        # The interval in the file is of the mean over all findings, so the mean over the chosen
+        # findings has no interval.
         own.loc["mean"] = [own.loc[averaged, "auc"].mean(), np.nan, np.nan]
     others = _published(request.beside, findings, averaged)
     own = own.loc[[*findings, *(["mean"] if "mean" in own.index else [])]]
@@ -97,9 +98,9 @@ def _ranges(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _published(
     tables: Sequence[str], findings: Sequence[str], averaged: Sequence[str]
 ) -> pd.DataFrame:
-    """AUCs of published tables, a column per setting, a row per finding shown and for the mean.
+    """AUCs of published tables: a column per setting, a row per finding shown, and the mean.
 
-    A published mean is shown where it is over the same findings as the mean beside it.
+    A published mean is shown only if it is over the same findings as the measured mean.
     """
     columns = {}
     for name in tables:

@@ -98,7 +98,7 @@ def _draw_circle(axes: Axes, counts: Cooccurrence) -> None:
         colour = f"C{row % 7}"
         for column in range(row + 1, n):
             if counts.together[row, column]:
-                # The colour of the rarer finding, of whose images the chord is the larger share.
+                # The colour of the rarer finding, as the chord is a larger share of its images.
                 rarer = (
                     row if counts.together[row, row] <= counts.together[column, column] else column
                 )

@@ -68,9 +68,10 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def draw_precision_cdf(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Curves: the share of images whose ranking precision is at most x; two findings or more.
+    """Curves of the share of images whose ranking precision is at most x.
 
-    Source: Dong et al. 2017, figure 8 (VGG and ResNet). A curve for each run, with its mean.
+    Source: Dong et al. 2017, figure 8 (VGG and ResNet). Only images with two findings or more
+    count. There is a curve for each run, with its mean.
     If the run used `classify --operating-point`, only findings above it are ranked, as in the
     paper's task 3; otherwise all findings are ranked.
 

@@ -77,14 +77,14 @@ def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _columns(count: int, width: float, least: float) -> int:
-    """How many pictures stand in a row; rows are about equally long, many pictures are smaller."""
+    """The number of pictures in a row: rows are about equally long; many pictures are smaller."""
     fits = int((width - 2 + GAP_MM) // (least + GAP_MM))
     most = min(_MOST_COLUMNS, max(fits, math.isqrt(count)))
     return -(-count // -(-count // most))
 
 
 def _chosen(sources: Sources, request: FigureRequest) -> list[tuple[str, str]]:
-    """Finding and image of every cell; an empty finding means all, an empty image none."""
+    """Finding and image of every cell; an empty finding means all findings, an empty image none."""
     if request.images:
         return [("", image_id) for image_id in request.images]
     first: dict[str, tuple[bool, str]] = {}

@@ -9,16 +9,16 @@ from cxrloc.files.whole import whole_file
 from cxrloc.types import UsageError
 
 FORMATS = {
-    # No date: equal numbers give equal files.
+    # No date is written, so that equal numbers give equal files.
     ".pdf": {"CreationDate": None},
     ".svg": {"Date": None},
     ".png": {},
 }
-"""Formats that can be written, with the metadata that replace matplotlib's."""
+"""Formats that can be written, with the metadata that replace those of matplotlib."""
 
 
 def figure_paths(out: Path) -> list[Path]:
-    """The files that an output names: itself, or one of each format where it has no suffix.
+    """The files to write for an output path: the path, or one per format if it has no suffix.
 
     Raises:
         UsageError: the suffix is none of `FORMATS`.
@@ -36,9 +36,8 @@ def figure_paths(out: Path) -> list[Path]:
 def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure in the format of each path's suffix, at exactly the figure's size.
 
-    A file that was there is replaced when the new one is complete.
-
-    To be called inside `figure_style`, in which the figure was drawn.
+    An existing file is replaced only when the new one is complete. Call this function inside the
+    `figure_style` in which the figure was drawn.
 
     Raises:
         CxrlocError: a file cannot be written, or no installed font has a character (see

@@ -13,7 +13,7 @@ from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel
 from cxrloc.types import Detection, Heatmaps
 
 PICTURE_WIDTH = 1600
-"""Pixels, at most."""
+"""Maximum width of the picture, in pixels."""
 
 THIN_BOXES = "Thin boxes are those of lower thresholds: how far the finding may reach."
 

@@ -1,4 +1,4 @@
-"""Localization against the overlap that is asked for, beside controls and published numbers."""
+"""Plots localization over the required overlap, beside controls and published numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ _MEASURES = {"accuracy": "Accuracy", "afp": "AFP"}
 
 
 class _Scores(NamedTuple):
-    """One run of `bench`, its controls, and what is published."""
+    """The scores of one run of `bench`, of its controls, and of published tables."""
 
     own: pd.DataFrame
     controls: pd.DataFrame

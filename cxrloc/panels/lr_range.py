@@ -15,7 +15,9 @@ _COLUMNS = RangePoint._fields
 
 
 def draw_lr_range(results: Sequence[Path], request: FigureRequest) -> Figure:
-    """Loss of each step and its average, over the learning rate; the range of its fall is shaded.
+    """A plot of each step's loss and its average over the learning rate.
+
+    The range of learning rates in which the loss falls is shaded.
 
     Args:
         results: the output folder of `lr-range`.
@@ -32,11 +34,12 @@ def draw_lr_range(results: Sequence[Path], request: FigureRequest) -> Figure:
         axes.axvspan(*falls, color="C0", alpha=0.12, linewidth=0)
         words = f"falls from {falls[0]:.2g} to {falls[1]:.2g}"
         marks.append(Line2D([], [], color="C0", alpha=0.12, linewidth=6, label=words))
-    # The end, where the loss diverges, would press all else to the floor.
+    # The loss diverges at the end; with this part in view the rest of the curve would look flat.
     shown = np.concatenate([part[: int(np.nanargmin(smoothed)) + 1] for part in (losses, smoothed)])
     low, high = shown.min(), shown.max()
     axes.set_ylim(low - 0.1 * (high - low or 1), high + 0.3 * (high - low or 1))
-    # Equal factors are equally far apart on the axis; so are equal steps on the other one.
+    # Steps are evenly spaced on a logarithmic axis if the learning rate grows by equal factors, and
+    # on a linear axis if it grows by equal amounts.
     exponential = np.ptp(np.diff(np.log(rates))) < np.ptp(np.diff(rates))
     axes.set_xscale("log" if exponential else "linear")
     axes.set(xlabel="learning rate", ylabel="loss per image", xlim=(rates[0], rates[-1]))

@@ -61,7 +61,7 @@ def _backbone(config: object) -> str:
 
 
 def _side_mm(flow: Flow) -> float:
-    """Height of the notes below a narrow chart."""
+    """Height of the notes below a narrow chart, in mm."""
     return (2 if flow.beside else 1) * (3 * line_mm() + 5) + 5
 
 
@@ -85,7 +85,7 @@ def _draw(
     columns = len(flow.trunks)
     wide = width > 120
     span = columns * node + (columns - 1) * 3
-    # With room, what is beside the image and the heatmaps stand at the right.
+    # If there is room, the values beside the image and the heatmaps are at the right.
     left = 1.0 if wide and columns == 1 else (width - span) / 2
     if wide:
         left = max(1.0, (width - span - _COLUMN_MM - 12) / 2)

@@ -1,4 +1,4 @@
-"""What a network does to an image, step by step, with the shapes that it really has.
+"""The steps of a network from an image to probabilities, with the real shapes of all outputs.
 
 A forward pass on torch's "meta" device gives every shape without computing a number. torchinfo
 does not serve here: it lists single modules, while the chart needs one node, in words, for all
@@ -44,9 +44,9 @@ class Flow:
     """A network as steps.
 
     Attributes:
-        trunks: steps from an image to its features, by the name of the view; or of one trunk alone.
+        trunks: steps from an image to its features, by the name of the view; one trunk has no view.
         head: from the features, of all trunks together, to the probabilities.
-        heatmap: maps of all findings: findings, rows and columns.
+        heatmap: shape of the maps of all findings: findings, rows and columns.
         beside: values that the prediction reads beside the image.
     """
 

@@ -36,7 +36,7 @@ OUTLINE_THRESHOLD = 180.0
 """Level of the outline in a map scaled to 0 to 255: the higher threshold of the box rule."""
 
 TOP = 4
-"""So many of the most probable findings are outlined if the request names none."""
+"""Number of the most probable findings that are outlined if the request names no findings."""
 
 _COLOURS = ("#56B4E9", "#E69F00", "#2BCB9C", "#E29BC4", "#F0E442", "#FF7F3F", "#FFFFFF")
 _TALLEST = 1.25
@@ -160,7 +160,7 @@ def draw_ranked_labels(results: Sequence[Path], request: FigureRequest) -> Figur
 
 
 def _probabilities(results: Sequence[Path]) -> tuple[Path, list[Path]]:
-    """The file of probabilities, and all other results."""
+    """The file of probabilities, and the list of all other results."""
     for path in results:
         table = path / "probabilities.csv" if path.is_dir() else path
         if table.name == "probabilities.csv" and table.is_file():

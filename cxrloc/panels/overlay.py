@@ -31,7 +31,7 @@ _MOST_CELLS = 2000  # added around a grid; a map that needs more covers almost n
 
 
 class Role(Enum):
-    """What a box is, shown by colour and by line, so that colour is never the only sign.
+    """How a kind of box is drawn: by colour and by line style, so that colour is not the only sign.
 
     Colours are Okabe and Ito's; the number pairs are the lengths of dash and gap in pixels.
     """
@@ -104,7 +104,7 @@ def shade(
     heatmaps: Heatmaps | None = None,
     finding: str = "",
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The radiograph and heatmap of a panel in so many pixels, without title and boxes."""
+    """The radiograph and heatmap of a panel at a given size, without title and boxes."""
     picture = _grey(pixels, height, width)
     return picture if heatmaps is None else _blend(picture, heatmaps, finding)
 
@@ -202,7 +202,7 @@ def _cells_around(cells: int, pixels: int, scale: float, shift: float) -> tuple[
 def _draw_rectangle(
     draw: ImageDraw.ImageDraw, corners: list[tuple[float, float]], role: Role, thin: bool = False
 ) -> None:
-    """A rectangle over a dark halo, so that it shows on bone and on air."""
+    """A rectangle over a dark halo, so that it is visible on bone and on air."""
     (left, top), (right, bottom) = corners
     ring = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     line = 1 if thin else 2

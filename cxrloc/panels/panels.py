@@ -1,4 +1,4 @@
-"""Every panel by name: how it is drawn, what it reads, and which published figure it is after.
+"""Every panel by name: how it is drawn, what it reads, and which published figure it follows.
 
 To add one, write a function that takes paths of results and a `FigureRequest` and returns a
 figure, and add a line to `PANELS`.

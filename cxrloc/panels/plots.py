@@ -1,4 +1,4 @@
-"""What every plot shares: style, colours with line styles, grids of axes, legends.
+"""Elements that all plots share: style, colours with line styles, grids of axes, legends.
 
 The look is `print.mplstyle`, with `dark.mplstyle` over it for slides. Colours are named by their
 place in the style's cycle ("C0", "C1", ...), so that one drawing serves both.
@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from cxrloc.types import CxrlocError, UsageError
 
 WIDTHS_MM = {"single": 89.0, "double": 183.0}
-"""One and two columns of a journal."""
+"""Widths of one and of two columns of a journal, in mm."""
 
 INCH_MM = 25.4
 
@@ -43,14 +43,14 @@ _CJK_FONTS = ("NotoSansCJK-Regular", "NotoSansCJKsc-Regular", "SourceHanSans-Reg
 
 @dataclass(frozen=True, slots=True)
 class FigureRequest:
-    """How a panel is to be drawn.
+    """The user's options for drawing a panel.
 
     Attributes:
         width: a name of `WIDTHS_MM`.
-        findings: those to draw, in this order; none: all.
-        beside: published tables whose numbers stand beside the measured ones.
+        findings: findings to draw, in this order; if empty, all findings.
+        beside: published tables whose numbers are drawn beside the measured ones.
         caption: small print above, such as a model's limits.
-        images: ids of those to draw, in this order; none: the panel chooses.
+        images: ids of images to draw, in this order; if empty, the panel chooses.
 
     Raises:
         UsageError: there is no such width.
@@ -112,7 +112,7 @@ def marker_of(place: int) -> dict[str, Any]:
 
 
 def words_of(name: str, width: int = 18) -> str:
-    r"""A finding's or run's name as a heading: without underscores, in lines of so many letters.
+    r"""A finding's or run's name as a heading: without underscores, in lines of limited length.
 
     >>> words_of("Pleural_Thickening", 10)
     'Pleural\nThickening'
@@ -123,14 +123,14 @@ def words_of(name: str, width: int = 18) -> str:
 def free_axes(
     rows: int, columns: int, request: FigureRequest, height_mm: float
 ) -> tuple[Figure, list[Axes]]:
-    """Axes that share nothing, in a figure of the request's width and this height."""
+    """Independent axes in a figure of the request's width and this height."""
     size = (WIDTHS_MM[request.width] / INCH_MM, height_mm / INCH_MM)
     figure = Figure(figsize=size)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure, list[Axes]]:
-    """Small plots with common axes, one per title, as many in a row as the width takes."""
+    """Small plots with common axes, one per title; the width decides how many are in a row."""
     width = WIDTHS_MM[request.width]
     rows = -(-len(titles) // int(width // _CELL_MM))
     columns = -(-len(titles) // rows)  # rows as even as they can be
@@ -176,7 +176,7 @@ def letter_axes(panels: Sequence[Axes]) -> None:
 
 
 def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> None:
-    """Add small print and below it a legend, above all plots; the figure becomes higher by them."""
+    """Add small print and a legend below it, above all plots; the figure grows by their height."""
     width = figure.get_figwidth()
     words = wrap(caption, width=int(width / _CHARACTER_INCHES))
     longest = max((len(str(mark.get_label())) for mark in marks), default=0)
@@ -195,7 +195,7 @@ def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> No
 
 @cache
 def _cjk_families() -> tuple[str, ...]:
-    """The first font of the system that has Chinese, if any."""
+    """The first font family of the system that has Chinese characters; empty if there is none."""
     for path in font_manager.findSystemFonts():
         if any(name in path for name in _CJK_FONTS):
             for weight in {path, path.replace("Regular", "Bold")}:

@@ -1,4 +1,4 @@
-"""Results on disk as panels read them: tables that commands wrote, and the names of runs."""
+"""Reads results of commands for the panels: tables, and the names of runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ def read_table(
     Args:
         result: a command's output folder, or one CSV file.
         name: of the file in the folder.
-        columns: those that are needed.
-        command: what writes it, for the message.
-        optional: where the folder has no such file, the table is empty.
+        columns: columns that the table must have.
+        command: the command that writes the file, for the error message.
+        optional: if the folder has no such file, return an empty table.
 
     Raises:
         CxrlocError: there is no such file, or it lacks a column or any row.
@@ -49,7 +49,7 @@ def read_table(
 def run_names(results: Sequence[Path]) -> list[str]:
     """A short name of each run: the last part of its path; the whole path where two share it.
 
-    Behind the name stands whether patients leak from the run's training into its scores.
+    The name is followed by a note if patients leak from the run's training into its scores.
 
     Raises:
         UsageError: a run is named twice.
@@ -123,10 +123,10 @@ def _run_card(result: Path) -> Mapping[str, Any]:
 
 
 def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
-    """The findings to draw: those asked for, else all that are there, once each.
+    """The findings to draw: the requested ones, else all findings of the results, once each.
 
     Raises:
-        UsageError: the results lack a finding that is asked for.
+        UsageError: the results lack a requested finding.
 
     >>> chosen_findings(["Mass", "Nodule", "Mass"], ())
     ['Mass', 'Nodule']
@@ -138,7 +138,7 @@ def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
 
 
 def only_result(results: Sequence[Path], panel: str) -> Path:
-    """The one result of a panel that draws one.
+    """The only result, for a panel that draws one result.
 
     Raises:
         UsageError: there are several.

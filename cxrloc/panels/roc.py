@@ -174,7 +174,7 @@ def _area(rows: pd.DataFrame) -> str:
 
 
 def _with_areas(finding: str, runs: Sequence[_Run]) -> str:
-    """A finding's name with its AUC in each run, as far as that stays short."""
+    """A finding's name with its AUC in each run, if this text is short enough."""
     areas = []
     for run in runs:
         value = run.areas.loc[run.areas["finding"] == finding, "auc"]

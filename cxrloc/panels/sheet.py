@@ -20,7 +20,7 @@ from matplotlib.patches import FancyBboxPatch
 from cxrloc.panels.plots import INCH_MM, WIDTHS_MM, FigureRequest
 
 GAP_MM = 3.0
-"""Between pictures, and between columns of text."""
+"""Distance between pictures, and between columns of text, in mm."""
 
 TEXT, SMALL, LETTER = 7.0, 6.5, 9.0
 """Sizes of text in points: headings, all else, panel letters."""
@@ -164,7 +164,7 @@ def shortened(text: str, width_mm: float, size: float = SMALL) -> str:
 
 
 def _fitting(text: str, width_mm: float, size: float) -> int:
-    """How many of the first characters fit."""
+    """The number of characters, from the first on, that fit into the width."""
     return next((n for n in range(len(text), 0, -1) if text_mm(text[:n], size) <= width_mm), 0)
 
 

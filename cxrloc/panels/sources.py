@@ -1,4 +1,4 @@
-"""Reads what panels with radiographs are given; the content of a path tells its kind."""
+"""Reads the results for panels with radiographs; the kind of a path is found by its content."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,12 @@ from cxrloc.reports.read import Report, read_reports
 from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
 
 ARROW_COLUMNS = ("image", "x", "y")
-"""Of a CSV of arrows: where each points, in pixels of the image."""
+"""Columns of a CSV of arrows; x and y are the tip of an arrow, in pixels of the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sources:
-    """Everything that was given, by kind; a kind that was not given is empty.
+    """All results that the user gave, by kind; a kind that was not given is empty.
 
     Attributes:
         records: images by id, with truth in the frame it was drawn in.
@@ -165,7 +165,7 @@ def picture_of(sources: Sources, image_id: str) -> tuple[Float[np.ndarray, "row 
 
 
 def maps_of(sources: Sources, image_id: str) -> tuple[Probabilities, Heatmaps] | None:
-    """The probabilities and raw maps of an image, None where there are none."""
+    """The probabilities and raw maps of an image; None if there are none."""
     for folder in sources.maps:
         for path in sorted(folder.rglob(f"{image_id}.npz")):
             return read_maps(path, image_id)
@@ -173,7 +173,7 @@ def maps_of(sources: Sources, image_id: str) -> tuple[Probabilities, Heatmaps] |
 
 
 def report_key(known: Collection[str], record: Record) -> str | None:
-    """The id of an image's report: the image's own or its study's; None where it has none."""
+    """The id of an image's report, which is that of the image or of its study; None without one."""
     return next((key for key in (record.image_id, record.study_id) if key in known), None)
 
 

@@ -1,7 +1,8 @@
 """Synthetic chest radiographs with exact boxes, deterministic by seed and index.
 
-Geometry first (`plan_phantom`: a few milliseconds, no pixels), then the drawing (`make_phantom`),
-then a data set on disk (`write_phantoms`). No clinical meaning: they test software.
+`plan_phantom` draws the geometry without pixels in a few milliseconds, `make_phantom` draws the
+image, and `write_phantoms` writes a data set to disk. Phantoms have no clinical meaning: they test
+software.
 """
 
 from cxrloc.phantom.phantom import Phantom, make_phantom, phantom_record

@@ -1,7 +1,8 @@
-"""The chest of one phantom: its measures, and the outlines of trunk and organs they give.
+"""The chest of one phantom: its measures, and the outlines of trunk and organs.
 
-Body coordinates are unit coordinates of an image taken straight; `Anatomy.pose` then turns,
-scales and shifts the patient in the image. Side -1 is the patient's right, on the image's left.
+Body coordinates are unit coordinates of an image of a patient who stands straight; `Anatomy.pose`
+turns, scales and shifts the patient in the image. Side -1 is the patient's right, on the image's
+left.
 The shapes are our own simplification of a frontal radiograph; the measures (cardiothoracic ratio
 below 0.5 when normal, the right diaphragm higher, an AP heart about a tenth wider) are those of
 any textbook of chest radiography.
@@ -19,7 +20,7 @@ SIDES = (-1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What stays the same on every image of a patient; lengths as shares of the image.
+    """The measures of a patient that are the same on every image; lengths as shares of the image.
 
     Attributes:
         number: the patient's number, in names and as patient id.
@@ -33,7 +34,7 @@ class Patient:
         breast: radius of the breast shadows, 0 for none.
         slope: how far ribs fall from the spine to the side wall.
         scoliosis: sideways bow of the spine.
-        anatomy_seed: draws what has no name here, as the vessel tree.
+        anatomy_seed: seed of everything that has no measure here, such as the vessel tree.
     """
 
     number: int
@@ -58,12 +59,12 @@ class Anatomy:
         patient: the patient.
         view: PA or AP; AP: larger heart, higher diaphragm, shoulder blades over the lungs.
         midline: x of the spine.
-        turn: rotation about the long axis; widens the right lung, narrows the left.
+        turn: rotation about the long axis, which widens the right lung and narrows the left one.
         top: y of the lungs' apices.
         angles: y of the costophrenic angles, (right, left).
-        domes: height of the diaphragm's domes above them, (right, left).
+        domes: height of the diaphragm's domes above the costophrenic angles, (right, left).
         heart: x_min, y_min, x_max, y_max of the heart's silhouette before smoothing.
-        pose: body coordinates to unit image coordinates.
+        pose: map from body coordinates to unit image coordinates.
     """
 
     patient: Patient
@@ -78,12 +79,12 @@ class Anatomy:
 
     @property
     def height(self) -> float:
-        """From the apex to the right costophrenic angle."""
+        """The height from the apex to the right costophrenic angle."""
         return self.angles[0] - self.top
 
 
 def sample_patient(rng: np.random.Generator, number: int) -> Patient:
-    """A patient drawn from plausible adults."""
+    """A random patient with the measures of a plausible adult."""
     sex = Sex.MALE if rng.random() < 0.56 else Sex.FEMALE
     age = int(np.clip(rng.normal(50, 17), 18, 92))
     male = sex is Sex.MALE
@@ -117,7 +118,8 @@ def sample_anatomy(
         patient: the patient.
         view: PA or AP.
         enlarged: the heart is enlarged (cardiomegaly).
-        loss: volume loss of each lung (right, left), which lifts its diaphragm and pulls the heart.
+        loss: volume loss of each lung (right, left), which lifts the lung's diaphragm and pulls
+            the heart.
     """
     lying = view is View.AP
     height = patient.height * rng.normal(0.9 if lying else 1.0, 0.04)

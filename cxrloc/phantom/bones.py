@@ -69,7 +69,7 @@ def arm(anatomy: Anatomy, side: int) -> Points:
 
 
 def rib_fills(anatomy: Anatomy) -> tuple[list[Fill], list[Fill]]:
-    """Posterior and anterior parts: a dense cortex around lighter marrow."""
+    """The ribs' posterior and anterior parts, with a dense cortex around lighter marrow."""
     back, front = [], []
     for side in SIDES:
         for number, (posterior, anterior) in enumerate(ribs(anatomy, side)):
@@ -97,7 +97,7 @@ def spine_fills(anatomy: Anatomy) -> list[Fill]:
 
 
 def shoulder_fills(anatomy: Anatomy) -> tuple[list[Fill], list[Fill]]:
-    """Clavicles; shoulder blades with the bones of the upper arms."""
+    """The clavicles; and the shoulder blades with the bones of the upper arms."""
     collar, blades = [], []
     for side in SIDES:
         line = clavicle(anatomy, side)
@@ -145,7 +145,7 @@ def vessel_fills(anatomy: Anatomy) -> list[Fill]:
 
 
 def gas_fills(anatomy: Anatomy, rng: np.random.Generator) -> list[Fill]:
-    """The gastric bubble under the left dome, and some bowel gas; not in everyone."""
+    """The gastric bubble under the left dome, and some bowel gas; some patients have none."""
     fills: list[Fill] = []
     if rng.random() < 0.6:
         x = anatomy.midline + rng.uniform(0.12, 0.2)

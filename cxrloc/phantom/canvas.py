@@ -1,4 +1,4 @@
-"""Polygons and noise in unit coordinates become arrays of any size, alike at every size."""
+"""Draws polygons and noise in unit coordinates to arrays, with the same look at every size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

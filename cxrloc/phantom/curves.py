@@ -1,6 +1,7 @@
-"""Curves of the phantom chest: smooth lines through a few points, tubes, blobs, boxes.
+"""Curves of the phantom chest: smooth lines through a few points, tubes, ellipses, outlines.
 
-All are arrays of points (x, y) in unit coordinates: the image spans 0 to 1 both ways, y down.
+All curves are arrays of points (x, y) in unit coordinates: the image spans 0 to 1 along both
+axes, with y down.
 """
 
 import numpy as np
@@ -84,7 +85,7 @@ def blob(
     bumps: float,
     waves: tuple[int, ...] = (2, 3, 4, 5),
 ) -> Points:
-    """An ellipse whose radius waves by `bumps` (share of the radius), as lesions' outlines do."""
+    """An ellipse with a wavy radius, like a lesion's outline; `bumps` is a share of the radius."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     phases = rng.uniform(0, 2 * np.pi, len(waves))
     sizes = rng.normal(size=len(waves)) * bumps / np.sqrt(len(waves))

@@ -1,4 +1,4 @@
-"""What is on the image but not of the body: drain, electrodes and their leads, side marker."""
+"""Objects on the image that are not part of the body: drain, electrodes, leads, side marker."""
 
 import numpy as np
 

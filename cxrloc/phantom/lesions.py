@@ -1,8 +1,8 @@
-"""The eight findings, each drawn as what it is, inside the lungs of one anatomy.
+"""The eight findings, each drawn with its typical appearance inside the lungs of one anatomy.
 
-A lesion's truth is the bounding box of its outlines. Sizes are log-normal about the median widths
-and heights of the boxes of ChestX-ray14's `BBox_List_2017.csv`, places are anywhere that the
-finding occurs: one box per finding, whatever the image, is rarely right.
+A lesion's true box is the bounding box of its outlines. Sizes are log-normal about the median
+widths and heights of the boxes in ChestX-ray14's `BBox_List_2017.csv`. A lesion may lie anywhere
+that its finding occurs, so that one fixed box per finding is rarely right.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ class Lesion:
 
     Attributes:
         finding: its name.
-        outlines: what the box encloses.
+        outlines: outlines that the box encloses.
         fills: outlines with their density, 0 to 1, drawn one over the other.
         opacity: share of the lung's air that it replaces where its density is 1.
         softness: standard deviation of the blur of its edges.
-        patchiness: 0 is even, 1 is broken up all through.
+        patchiness: 0 is a homogeneous opacity, 1 is an opacity that is patchy everywhere.
         lines: air bronchograms (pneumonia) or the visceral pleura (pneumothorax).
     """
 
@@ -56,7 +56,7 @@ def _filled(area: BaseGeometry) -> tuple[tuple[Points, float], ...]:
 
 
 def cardiomegaly(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
-    """An enlarged heart: the anatomy draws it, the box is the silhouette's."""
+    """An enlarged heart, which the anatomy draws; the box is that of the heart's silhouette."""
     return Lesion("Cardiomegaly", (heart(anatomy),))
 
 
@@ -90,7 +90,7 @@ def effusion(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 
 
 def pneumothorax(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
-    """Air along the chest wall; the lung has shrunk from it, its visceral pleura a fine line."""
+    """Air along the chest wall; the visceral pleura of the shrunken lung is a fine line."""
     pleura = wall(anatomy, side)
     extent = log_normal(rng, 0.235, 0.7, 0.08, 0.85 * anatomy.height)
     if rng.random() < 0.6:  # air rises: most are apical
@@ -167,7 +167,7 @@ def _wedge(
 
 
 def _ball(outline: Points) -> tuple[tuple[Points, float], ...]:
-    """The thickness of a ball, sqrt(1 - r²), in rings."""
+    """Rings whose density is the thickness of a ball, sqrt(1 - r²)."""
     radii = np.linspace(1, 0.15, 8)
     return tuple((scaled(outline, r), float(np.sqrt(1 - (0.92 * r) ** 2))) for r in radii)
 
@@ -226,7 +226,10 @@ def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesio
 
 
 def pneumonia(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
-    """A consolidated lobe or part of one: even, one sharp edge at a fissure, air bronchograms."""
+    """A consolidated lobe or part of one, homogeneous, with air bronchograms.
+
+    One edge is sharp, at a fissure.
+    """
     width, height = log_normal(rng, 0.225, 0.38, 0.1, 0.4), log_normal(rng, 0.255, 0.5, 0.1, 0.55)
     parts = [
         _lobe(rng, anatomy, lung_side, (width, height))

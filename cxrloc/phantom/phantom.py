@@ -18,7 +18,7 @@ class Phantom:
     Attributes:
         pixels: grey levels in [0, 1], larger is brighter.
         record: labels of all eight findings, and one box per finding present, in pixels.
-        drain: a chest drain is on the image; it often, not always, goes with a pneumothorax.
+        drain: whether a chest drain is on the image; often, but not always, with a pneumothorax.
     """
 
     pixels: Float[np.ndarray, "row col"]
@@ -29,8 +29,9 @@ class Phantom:
 def make_phantom(seed: int, index: int, size: int) -> Phantom:
     """Phantom `index` of the series `seed`, drawn `size` x `size` pixels.
 
-    The same (seed, index) is the same patient with the same lesions at every size; boxes scale
-    with it. Some patients have several images. Trained models and benchmarks use different seeds.
+    The same (seed, index) gives the same patient with the same lesions at every size; boxes scale
+    with the size. Some patients have several images. Trained models and benchmarks use different
+    seeds.
 
     >>> phantom = make_phantom(seed=0, index=0, size=64)
     >>> phantom.pixels.shape, phantom.record.image_id, phantom.record.patient_id

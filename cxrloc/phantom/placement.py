@@ -1,4 +1,4 @@
-"""How large a lesion is, and where in the lungs it comes to lie."""
+"""Draws the size of a lesion and its place in the lungs."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from cxrloc.phantom.curves import Points
 def log_normal(
     rng: np.random.Generator, median: float, spread: float, low: float, high: float
 ) -> float:
-    """A length about a median, its logarithm spread by `spread`, kept between low and high."""
+    """A log-normal length about a median, clipped to low and high; `spread` is of the logarithm."""
     return float(np.clip(median * np.exp(spread * rng.normal()), low, high))
 
 
@@ -27,7 +27,7 @@ def area_of(points: Points) -> BaseGeometry:
 
 
 def visible_lung(anatomy: Anatomy, side: int) -> BaseGeometry:
-    """The part of a lung that neither heart nor great vessels hide."""
+    """The part of a lung that is not hidden by the heart or the great vessels."""
     hidden = unary_union([area_of(heart(anatomy)), area_of(mediastinum(anatomy)[0])])
     return area_of(lung(anatomy, side)).difference(hidden)
 
@@ -39,7 +39,10 @@ def placed(
     heights: tuple[float, float] = (0.0, 1.0),
     inside: float = 0.85,
 ) -> tuple[tuple[float, float], BaseGeometry]:
-    """A place in the field for a shape; the best of 40 tries where none is `inside` by that share.
+    """A random place for a shape in the field.
+
+    At least the share `inside` of the shape lies in the field; if 40 tries find no such place, the
+    best of them is taken.
 
     Returns:
         The place, and the part of the shape that lies in the field.

@@ -1,6 +1,6 @@
-"""What a phantom shows, without its pixels: patient, view, findings, boxes, drain.
+"""Draws what a phantom shows, without its pixels: patient, view, findings, boxes, drain.
 
-Every draw comes from (seed, index) alone, so phantoms can be made in any order.
+Every random draw depends on (seed, index) alone, so phantoms can be made in any order.
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ _CORRELATION = np.array(
 """Tetrachoric correlations of the eight findings, from the 112,120 label rows of ChestX-ray14."""
 
 PREVALENCE = 0.16
-"""Of each finding; three images in ten then have none."""
+"""Prevalence of each finding, by which three images in ten have no finding."""
 
 DRAIN_WITH_PNEUMOTHORAX = 0.4
 DRAIN_WITHOUT_PNEUMOTHORAX = 0.05
 _VISITS = (1, 1, 1, 2, 3)
-"""Images of five patients in a row: eight indices."""
+"""Number of images of each of five patients in a row, who take eight indices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Plan:
     """Everything that a phantom shows, before it is drawn.
 
     Attributes:
-        seed: with `index`, all that decides.
+        seed: seed of the series; seed and index determine everything else.
         index: the phantom's place in its series.
         follow_up: 0 for a patient's first image.
         anatomy: the chest.
-        lesions: what it shows; none is "No Finding".
+        lesions: the lesions on the image; an image without lesions has "No Finding".
         drain: the centre line of a chest drain in body coordinates, None without one.
     """
 
@@ -62,7 +62,7 @@ class Plan:
 def _visit(seed: int, index: int) -> tuple[int, int]:
     """The patient's number and the number of the visit.
 
-    Numbers start above ChestX-ray14's 30,805 patients, so that no phantom passes for one.
+    Numbers start above ChestX-ray14's 30,805 patients, so that no phantom is taken for one of them.
 
     >>> [_visit(0, index) for index in range(9)][2:]
     [(100002, 0), (100003, 0), (100003, 1), (100004, 0), (100004, 1), (100004, 2), (100005, 0)]
@@ -115,7 +115,7 @@ def _drain(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Points:
 
 
 def posed(points: Points, pose: Affine) -> Points:
-    """Body coordinates to unit image coordinates.
+    """The points in unit image coordinates, from body coordinates.
 
     >>> posed(np.array([[0.5, 0.5]]), Affine(x0=0.1)).tolist()
     [[0.6, 0.5]]

@@ -1,8 +1,8 @@
-"""A plan becomes pixels: attenuation along each ray, then exposure, film curve and noise.
+"""Draws the pixels of a plan: attenuation along each ray, then exposure, film curve and noise.
 
 The detector's signal after the logarithm is the sum of the attenuations along the ray, so organs
-add up. Air in the lungs takes attenuation away; heart, vessels, fluid and consolidation take the
-place of that air, so that nothing in a lung gets denser than the tissue around it.
+add up. Air in the lungs lowers the attenuation. Heart, vessels, fluid and consolidation replace
+that air, so that nothing in a lung becomes denser than the tissue around it.
 """
 
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ from cxrloc.phantom.plan import Plan
 from cxrloc.types import Affine
 
 LUNG_AIR = 0.6
-"""Attenuation that the air of a lung takes away where it is deepest; the trunk's own is 1."""
+"""Attenuation that a lung's air takes away where the air is deepest; that of the trunk is 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lungs:
-    """Shares in [0, 1]: depth of air as anatomy leaves it, and what lesions change of it."""
+    """Shares in [0, 1]: the depth of air in the healthy lungs, and its changes by lesions."""
 
     air: Layer
     opacity: Layer
@@ -137,7 +137,7 @@ def _markings(canvas: Canvas, anatomy: Anatomy, lungs: _Lungs, rng: np.random.Ge
 
 
 def _bones(canvas: Canvas, anatomy: Anatomy) -> Layer:
-    """Bone adds to what is there; it thins with age."""
+    """The bones, whose attenuation is added to the rest; bones thin with age."""
     strength = 1.15 - 0.006 * (anatomy.patient.age_years - 20)
     back, front = rib_fills(anatomy)
     collar, blades = shoulder_fills(anatomy)
@@ -148,9 +148,10 @@ def _bones(canvas: Canvas, anatomy: Anatomy) -> Layer:
 
 
 def _exposed(attenuation: Layer, rng: np.random.Generator) -> Layer:
-    """Quantum noise, film curve, collimation and side marker.
+    """The image after quantum noise, film curve, collimation and side marker.
 
-    Noise is per area: an image of half the size, each pixel four times as large, has half of it.
+    Noise depends on the area of a pixel: in an image of half the size, each pixel is four times as
+    large and has half the noise.
     """
     size = attenuation.shape[0]
     centre, contrast = rng.normal(0.68, 0.05), rng.uniform(3.4, 5.2)

@@ -1,4 +1,4 @@
-"""Phantoms on disk: a complete data set in the published layout of ChestX-ray14."""
+"""Writes phantoms to disk as a complete data set in the published layout of ChestX-ray14."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -19,21 +19,21 @@ from cxrloc.phantom.phantom import Phantom, make_phantom
 from cxrloc.types import Label, Record, UsageError, View
 
 FIELD_OF_VIEW_MM = 380.0
-"""Width of the image in the patient; a pixel's spacing is this over the number of columns."""
+"""Width of the imaged field; the pixel spacing is this width over the number of columns."""
 
 TEST_EVERY = 3
 """Every third patient is in the test list; only test images have boxes, as published."""
 
 
 NOT_OF_PATIENTS = "measured on synthetic radiographs, not on patients"
-"""What every table, figure and page of results on phantoms says."""
+"""A note on every table, figure and page of results on phantoms."""
 
 SYNTHETIC = "SYNTHETIC.txt"
-"""A file that marks a folder of phantoms, so that no result on them passes for one on patients."""
+"""The file that marks a folder of phantoms, so that results are not taken for those of patients."""
 
 
 def is_synthetic(data: Path | None) -> bool:
-    """Whether a data set is of phantoms: the embedded one (None), or a folder that they wrote."""
+    """Whether a data set is of phantoms: None (embedded), or a folder of `write_phantoms`."""
     if data is None:
         return True
     return any((folder / SYNTHETIC).is_file() for folder in (data, data.parent))
@@ -49,18 +49,18 @@ def write_phantoms(
 ) -> list[Record]:
     """Write phantoms 0 to n - 1 of a series as ChestX-ray14 is published.
 
-    `images/`, `Data_Entry_2017.csv`, `BBox_List_2017.csv` (every finding of the test images, with
-    the published header and `Infiltrate` for Infiltration), `train_val_list.txt` and
-    `test_list.txt` (by patient). DICOM files take the place of PNG; the tables keep naming `.png`.
+    The folder gets `images/`, `Data_Entry_2017.csv`, `BBox_List_2017.csv` (every finding of the
+    test images, with the published header and `Infiltrate` for Infiltration), `train_val_list.txt`
+    and `test_list.txt` (by patient). If the images are DICOM files, the tables still name `.png`.
 
     Args:
         folder: made if needed.
-        n: number of images, at most 160,000: beyond, patients' numbers meet the next seed's.
+        n: number of images, at most 160,000: more would use the patients' numbers of the next seed.
         seed: the series.
         file_format: "png" (8 bit, as published) or "dicom" (12 bit, DX).
         size: rows and columns of the images; boxes in the tables are in the published frame,
             1024 x 1024, whatever the size.
-        watch: passes the numbers of the series on, and may show how far they have come.
+        watch: wraps the iterator of the series' numbers, and may show the progress.
 
     Returns:
         The records, with the files' paths.
@@ -85,7 +85,7 @@ def write_phantoms(
 
 
 def _make_folder(folder: Path, n: int, file_format: str) -> None:
-    """Make the folder of the images, after everything that can be refused before work starts."""
+    """Make the folder of the images, after all checks that can refuse the request."""
     if file_format not in WRITERS:
         raise UsageError(f"phantom format {file_format!r}: choose one of {', '.join(WRITERS)}")
     if not 0 < n <= 160_000:
@@ -163,7 +163,10 @@ def _write_dicom(phantom: Phantom, path: Path) -> None:
 
 
 def _dx_attributes(view: View) -> Dataset:
-    """What all phantoms of a view share; rows run to the patient's left, columns to the feet."""
+    """The attributes of all phantoms of a view.
+
+    Rows run to the patient's left, columns to the feet.
+    """
     data = Dataset()
     data.SOPClassUID = DigitalXRayImageStorageForPresentation
     data.Modality, data.PresentationIntentType = "DX", "FOR PRESENTATION"

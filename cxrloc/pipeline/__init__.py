@@ -1,1 +1,1 @@
-"""The flows behind the commands, each on one page."""
+"""The functions that the commands call, one module for each command."""

@@ -66,16 +66,16 @@ class BenchOptions:
         models: embedded names or checkpoint files; several make an ensemble.
         detections: a CSV of boxes to score instead of a model's.
         maps: a folder of raw maps to score instead of a model's.
-        points: where a reader would point, to score beside them: a JSON of CheXlocalize.
-        protocol: matching rules, population, thresholds of the box rule, intervals, and on whom
-            other thresholds are chosen.
+        points: points that a reader marked, to be scored as well: a JSON of CheXlocalize.
+        protocol: matching rules, population, thresholds of the box rule, intervals, and the
+            patients on whom other thresholds are chosen.
         sensitivity: also score other readings of the box rule.
-        beside: published tables to stand beside the numbers.
+        beside: published tables to show beside the numbers.
         html: also write the run as one page, `report.html`.
         save_maps: also write the raw maps, to the folder `maps`.
-        pairing: of images, for networks that read two views.
+        pairing: how images are paired, for networks that read two views.
         inference: how the models are run.
-        data: what else is said about the data set.
+        data: further settings of the data set.
     """
 
     models: tuple[str, ...]
@@ -93,7 +93,7 @@ class BenchOptions:
 
 
 class BenchResult(NamedTuple):
-    """What came out, for the terminal; the files are written."""
+    """The results for the terminal; the files are already written."""
 
     scores: LocalizationScores
     claims: Claims
@@ -112,8 +112,8 @@ def bench(
 ) -> BenchResult:
     """Score localization on boxed images and write every table to `out`.
 
-    Without data the embedded phantoms are scored. An image that cannot be read is named in the
-    result and the others go on.
+    Without data, the embedded phantoms are scored. The result names images that cannot be read, and
+    the other images are still scored.
 
     Raises:
         UsageError: a name does not exist, or options exclude each other.
@@ -187,7 +187,7 @@ def bench(
 
 
 def _check(data: Path | None, options: BenchOptions) -> None:
-    """Refuse what makes no sense before any work starts."""
+    """Refuse options that contradict each other before any work starts."""
     if options.detections and options.maps:
         raise UsageError("--detections and --maps exclude each other: score one at a time")
     if options.detections and options.save_maps:

@@ -75,7 +75,7 @@ NAMED, MISSING = 20, "missing_images.txt"
 
 
 class ClassifyResult(NamedTuple):
-    """What came out, for the terminal; the files are written."""
+    """The results for the terminal; the files are already written."""
 
     report: ClassificationReport
     failures: Sequence[Failure]
@@ -92,8 +92,8 @@ def classify(
 ) -> ClassifyResult:
     """Score classification and write every table and curve to `out`.
 
-    Without data the embedded phantoms are scored. An image that cannot be read is named in the
-    result and the others go on.
+    Without data, the embedded phantoms are scored. The result names images that cannot be read, and
+    the other images are still scored.
 
     Raises:
         UsageError: a name does not exist, options exclude each other, or `out` cannot be written.
@@ -111,7 +111,10 @@ def classify_by(
     watch: PredictionWatch = iter,
     journal: Journal | None = None,
 ) -> ClassifyResult:
-    """`classify` by models that are read already, whatever the options name; none for a file."""
+    """`classify` with models that are already loaded, in place of those that the options name.
+
+    There are no models if a file of predictions is scored.
+    """
     started = time.perf_counter()
     synthetic = is_synthetic(data)
     check_beside(options.beside, list(METRICS), synthetic)
@@ -199,7 +202,7 @@ PROTOCOL = (
 def _operating_points(
     models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits, overlap: bool
 ) -> dict[str, OperatingPoint]:
-    """Chosen on the tuning part; else the models' own; else on the scored patients themselves."""
+    """Operating points from the tuning part, else of the models, else from the scored patients."""
     if tuning is not None:
         return choose_operating_points(tuning)
     known = card_operating_points(models, overlap)
@@ -208,7 +211,7 @@ def _operating_points(
 
 
 def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool) -> str:
-    """The line under every picture."""
+    """The caption under every figure."""
     origin = f"Probabilities from {options.predictions}."
     made_by = caption_of(describe_models(models)) if models else origin
     return f"{made_by} {NOT_OF_PATIENTS.capitalize()}." if synthetic else made_by
@@ -231,7 +234,7 @@ def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
 
 
 def _describe_images(image_set: ImageSet, outcome: PredictedImages, out: Path) -> dict[str, Any]:
-    """What was predicted and what not; a long list of missing images goes to a file of its own."""
+    """Which images were predicted and which not; a long list of the latter gets its own file."""
     failed = {failure.image_id: failure.reason for failure in outcome.failures}
     done = {*outcome.predictions.image_ids, *failed}
     absent = [r.image_id for r in image_set.records if r.image_id not in done]

@@ -1,4 +1,4 @@
-"""The files of `cxrloc classify`."""
+"""Writes the files of `cxrloc classify`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -33,7 +33,7 @@ from cxrloc.panels.roc import draw_roc
 from cxrloc.types import ClassificationReport
 
 _FEW = 2
-"""ROC plots that one column of a page has room for."""
+"""Most ROC plots that fit into one column of a page."""
 
 
 def write_classification(
@@ -46,9 +46,10 @@ def write_classification(
 ) -> None:
     """Write the CSV files of numbers and curves, the tables and the ROC figure.
 
-    Radiologists' points go to `readers.csv` and into the figure. Curves and the confusion matrix
-    are those of all units together. Scores outside [0, 1] are no probabilities and have no
-    reliability curve. A report that judges lists has its labels by threshold in `labels.csv`.
+    Radiologists' points are written to `readers.csv` and drawn in the figure. Curves and the
+    confusion matrix are those of all units together. Scores outside [0, 1] are not probabilities
+    and have no reliability curve. If lists of findings are scored, `labels.csv` has the labels that
+    the threshold gives.
     """
     resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {

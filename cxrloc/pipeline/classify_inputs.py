@@ -1,4 +1,4 @@
-"""What `cxrloc classify` scores: images with labels, and probabilities of them."""
+"""The inputs of `cxrloc classify`: images with labels, and probabilities for these images."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,15 +29,15 @@ from cxrloc.reports.label_file import other_columns, read_labels
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
 SPLITS = ("all", "own", "train_val", "train", "validation", "test")
-"""What `--split` takes: all images, the test part of the models' own split, or an official part.
+"""Values of `--split`: all images, the test part of the models' own split, or an official part.
 
-`train_val` is all that is not for tests; ChestX-ray14 publishes no other training list.
+`train_val` is everything but the test part; ChestX-ray14 publishes no other training list.
 """
 
 GROUPS = ("view", "sex", "age")
 
 PredictionWatch = Callable[[Iterable[Predicted | Failure]], Iterable[Predicted | Failure]]
-"""Passes results on, and may show how far they have come."""
+"""A function that passes results on, and may show the progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +48,30 @@ class ClassifyOptions:
         models: embedded names or checkpoint files; several make an ensemble.
         predictions: a CSV of probabilities to score instead of a model's.
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
-        readings: a file of radiologists' calls; their operating points stand beside the curves.
+        readings: a file of radiologists' decisions, shown as operating points beside the curves.
         products: take probabilities as conditional on the parent in CheXpert's tree, and score
             their products (`unconditional`); a model's own operating points then mean nothing.
         split: which part of the data set, a name of `classify_inputs.SPLITS`.
         projection: score images of this projection only, a name of `PROJECTIONS`; empty for all.
         findings: score these findings only, and take their mean; empty for all.
         population: score units with one or with several labels only, a name of `POPULATIONS`.
-        unit: what is scored.
-        aggregation: how the images of a unit become its score.
+        unit: what is scored, such as images or patients.
+        aggregation: how the scores of a unit's images are combined to the unit's score.
         uncertain: whether an uncertain label leaves the pair out or counts as negative.
         tuning: share of the patients on whom operating points are chosen and calibration is
-            fitted, and who are not scored; 0 for the points of the model's card or, without
-            these, of the scored patients themselves, which every row then says.
+            fitted, and who are not scored. If 0, operating points are those of the model's card
+            or, without a card's points, are chosen on the scored patients; every row then says so.
         operating_point: label each unit with all findings whose probability is above it, and
             score these lists (Dong et al. 2017, task 3); None for no lists.
-        groups: of `GROUPS`, to report apart.
-        beside: published tables to stand beside the numbers; for synthetic radiographs each must
+        groups: names of `GROUPS`, which are also reported separately.
+        beside: published tables to show beside the numbers; for synthetic radiographs each must
             be named twice.
-        patient_ids: with units that are patients, write their ids and not keyed hashes of them.
+        patient_ids: if units are patients, write their ids instead of keyed hashes of the ids.
         html: also write the run as one page, `report.html`.
-        resampling: of the intervals; its seed also draws the tuning part.
-        pairing: of images, for networks that read two views.
+        resampling: settings of the intervals; the seed also draws the tuning part.
+        pairing: how images are paired, for networks that read two views.
         inference: how the models are run.
-        data: what else is said about the data set.
+        data: further settings of the data set.
     """
 
     models: tuple[str, ...]
@@ -99,12 +99,12 @@ class ClassifyOptions:
 
 
 class PredictedImages(NamedTuple):
-    """Predictions of the images that could be read, and what a reader must know of them.
+    """Predictions of the images that could be read, with failures, warnings and notes.
 
     Attributes:
         predictions: of the images that could be read.
-        failures: the other images.
-        warnings: with the number of images that each is about.
+        failures: the images that could not be read.
+        warnings: each warning, with the number of its images.
         notes: sentences about the file that the predictions come from.
     """
 
@@ -117,13 +117,13 @@ class PredictedImages(NamedTuple):
 def labelled_images(
     data: Path | None, options: ClassifyOptions, models: Sequence[Model]
 ) -> tuple[ImageSet, list[str]]:
-    """The images to judge on, with their truth, and notes on the labels.
+    """The images to score, with their true labels, and notes on the labels.
 
     Args:
         data: a data set; None for the embedded phantoms.
         options: the part of the data set, the projection, and labels of reports in place of the
             data set's own; images without a report are left out.
-        models: that are judged.
+        models: the models that are scored.
 
     Raises:
         UsageError: there is no such split or projection, or the data have no official lists.
@@ -150,10 +150,10 @@ def labelled_images(
 def with_labels_of(
     path: Path, records: list[Record], declared: Sequence[str]
 ) -> tuple[list[Record], list[str]]:
-    """The records with labels of a file in place of their own, and notes on what did not match.
+    """The records with labels of a file in place of their own, and notes on unmatched rows.
 
     Args:
-        path: the file, as `cxrloc label` writes it or of another make.
+        path: the file, from `cxrloc label` or another program.
         records: the data set.
         declared: findings that count beside the known ones and those of the data set.
 
@@ -170,7 +170,7 @@ def with_labels_of(
 
 
 def source_of_labels(data: Path | None, labels: Path | None) -> str:
-    """Where the truth comes from, in words."""
+    """The source of the true labels, in words."""
     if labels is not None:
         return f"{REPORTS}{labels}"
     return label_origin(data) if data is not None else "what was drawn"
@@ -179,7 +179,7 @@ def source_of_labels(data: Path | None, labels: Path | None) -> str:
 def predictions_of_file(
     path: Path, image_set: ImageSet, declared: Sequence[str]
 ) -> PredictedImages:
-    """Probabilities of any tool, for the images and findings of the data set.
+    """Probabilities from a file of any program, for the images and findings of the data set.
 
     Raises:
         CxrlocError: as `match_predictions`.
@@ -195,7 +195,7 @@ def predictions_of_models(
     watch: PredictionWatch,
     journal: Journal | None = None,
 ) -> PredictedImages:
-    """Run models on the images; one that cannot be read is a failure, not an end.
+    """The models' predictions; an image that cannot be read is a failure, and the run continues.
 
     Raises:
         CxrlocError: no image is on this disk, or none can be read.
@@ -221,7 +221,7 @@ def predictions_of_models(
 
 
 def _hint(image_set: ImageSet) -> str:
-    """Where images were looked for, if the records say it."""
+    """A hint at where the images were looked for, if the records say it."""
     said = next((w for record in image_set.records for w in record.warnings if "looked" in w), "")
     return f": {said}" if said else ""
 
@@ -234,7 +234,7 @@ def products_along_tree(outcome: PredictedImages) -> PredictedImages:
 
 
 def _part(image_set: ImageSet, data: Path | None, split: str, models: Sequence[Model]) -> ImageSet:
-    """All of a data set, what an official list names of it, or the models' own test part."""
+    """A part of a data set: all images, an official list's images, or the models' own test part."""
     if split not in SPLITS:
         raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
     if split == "all":
@@ -252,7 +252,7 @@ def _part(image_set: ImageSet, data: Path | None, split: str, models: Sequence[M
 
 
 def _with_records(image_set: ImageSet, records: list[Record]) -> ImageSet:
-    """These records and their images."""
+    """The image set with these records only, and their images."""
     names = {record.image_id for record in records}
     images = [image for image in image_set.images if image.image_id in names]
     return image_set._replace(records=records, images=images)

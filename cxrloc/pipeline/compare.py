@@ -1,4 +1,4 @@
-"""`cxrloc compare`: results of two runs or more on the same images, against each other."""
+"""`cxrloc compare`: compares the results of two or more runs on the same images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -49,18 +49,18 @@ class CompareOptions:
     """What `compare` does beside the runs.
 
     Attributes:
-        data: the images that were predicted; None: what the runs' `run.json` name.
-        unit: what predictions are scored by.
-        aggregation: how a unit's images become its score.
-        protocol: rules, population and resampling; the resampling serves predictions too.
-        most: length of the lists of disagreements.
+        data: the images that were predicted; None for the data that the runs' `run.json` name.
+        unit: what is scored, such as images or patients.
+        aggregation: how the scores of a unit's images are combined to the unit's score.
+        protocol: rules, population and resampling; predictions use the same resampling.
+        most: largest length of the lists of disagreements.
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
         projection: compare on images of this projection only, a name of `PROJECTIONS`; empty for
             all.
         findings: compare these findings only; empty for all.
-        patient_ids: with units that are patients, write their ids and not keyed hashes of them.
+        patient_ids: if units are patients, write their ids instead of keyed hashes of the ids.
         two_views: the runs are those of a frontal model, a lateral model and the network of both.
-        pairing: which pairs that network read of a study, a name of `PAIRINGS`.
+        pairing: which pairs of a study the network of both views read, a name of `PAIRINGS`.
     """
 
     data: Path | None = None
@@ -77,7 +77,7 @@ class CompareOptions:
 
 
 class CompareResult(NamedTuple):
-    """What came out, for the terminal; the files are written."""
+    """The results for the terminal; the files are already written."""
 
     frames: Mapping[str, pd.DataFrame]
     run: dict[str, Any]
@@ -90,22 +90,22 @@ _Compared = tuple[dict[str, pd.DataFrame], dict[str, Any]]
 _Comparison = Callable[[Mapping[str, Run], Sequence[Record], CompareOptions], _Compared]
 
 KindWatch = Callable[[Iterable[tuple[str, _Comparison]]], Iterable[tuple[str, _Comparison]]]
-"""Passes on what is to be compared, and may show how far it has come."""
+"""A function that passes on what is to be compared, and may show the progress."""
 
 
 def compare(
     paths: Sequence[Path], out: Path, options: CompareOptions, watch: KindWatch = iter
 ) -> CompareResult:
-    """Compare what all runs have, probabilities or boxes or both, and write it to `out`.
+    """Compare the probabilities, the boxes or both that all runs have, and write tables to `out`.
 
     Args:
         paths: result folders of `classify` or `bench`, or CSV files of probabilities or boxes.
-        out: folder for the results, none of the runs'.
+        out: folder for the results, which must not be a folder of the runs.
         options: truth and protocol.
-        watch: sees what is compared, one kind after another.
+        watch: wraps the iterator of the kinds that are compared, to show the progress.
 
     Raises:
-        UsageError: a path is no run, the truth is not to be found, or `out` cannot be written.
+        UsageError: a path is not a run, the truth is not found, or `out` cannot be written.
         CxrlocError: the runs have nothing in common.
     """
     return compare_named(dict(zip(run_names(paths), paths, strict=True)), out, options, watch)
@@ -114,7 +114,7 @@ def compare(
 def compare_named(
     paths: Mapping[str, Path], out: Path, options: CompareOptions, watch: KindWatch = iter
 ) -> CompareResult:
-    """`compare`, of runs by the names that the results give them."""
+    """`compare` for runs that are given by the names that they have in the results."""
     if out.resolve() in {path.resolve() for path in paths.values()}:
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
@@ -204,7 +204,10 @@ def _compare_predictions(
 def _compare_two_views(
     runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
-    """DualNet, the last run, against the first two; each on its images of the same studies."""
+    """Comparison of DualNet, the last run, with the first two runs.
+
+    Each run is scored on its images of the same studies.
+    """
     if len(runs) != 3 or options.unit != "study":
         raise UsageError(
             "--two-views takes --by study and three runs: of a frontal model, of a lateral model, "
@@ -229,7 +232,10 @@ def _compare_two_views(
 def _compare_detections(
     runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
-    """A run without a card is taken to have looked at every boxed image."""
+    """Comparison of the runs' boxes.
+
+    A run without a run card is assumed to have read every image with boxes.
+    """
     unseen = {
         image_id
         for run in runs.values()
@@ -260,7 +266,7 @@ COMPARED: dict[str, _Comparison] = {
     PREDICTIONS: _compare_predictions,
     DETECTIONS: _compare_detections,
 }
-"""What can be compared, by the file that a run has it in."""
+"""Comparisons by the name of the file in which a run has the results to compare."""
 
 
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs of `classify --folds` against each other: fold by fold, then the mean over the folds."""
+"""Compares runs of `classify --folds`, fold by fold, and averages over the folds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,12 +33,12 @@ def compare_folds(
 
     Args:
         paths: result folders of `classify --folds`, of the same folds.
-        out: folder for the results, none of the runs'.
+        out: folder for the results, which must not be a folder of the runs.
         options: truth and protocol.
-        watch: as `compare`, for each fold.
+        watch: as for `compare`, for each fold.
 
     Raises:
-        UsageError: the runs have not the same folds, or as `compare`.
+        UsageError: the runs do not have the same folds, or as for `compare`.
         CxrlocError: as `compare`.
     """
     if {out.resolve(), out.resolve().parent} & {path.resolve() for path in paths}:

@@ -1,4 +1,4 @@
-"""`cxrloc counts`: what a data set holds, beside the tables in which papers describe theirs."""
+"""`cxrloc counts`: counts of a data set, beside published tables of counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class CountOptions:
         split: which part of the data set, a name of `classify_inputs.SPLITS` but "own".
         projection: count images of this projection only, a name of `PROJECTIONS`; empty for all.
         findings: count these findings only; empty for all.
-        beside: published tables of counts to stand beside.
+        beside: published tables of counts to show beside the data set's counts.
     """
 
     labels: Path | None = None
@@ -49,8 +49,8 @@ class CountResult(NamedTuple):
 def count(data: Path, out: Path, options: CountOptions) -> CountResult:
     """Count a data set's images per finding and per view, and write the tables to `out`.
 
-    A published table is counted on the findings that it has, so that its overlaps and its Normal
-    are those of the same findings.
+    For each published table, the data set is counted on that table's findings, so that overlaps and
+    Normal refer to the same findings.
 
     Raises:
         UsageError: a name does not exist, or `out` cannot be written.

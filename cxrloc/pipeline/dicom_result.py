@@ -1,4 +1,4 @@
-"""The result on one image in the form that DICOM objects are made from."""
+"""Converts the result of one image to the form that DICOM objects are made from."""
 
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -10,9 +10,9 @@ from cxrloc.pipeline.image_report import ImageResult, top_findings
 
 
 def dicom_result(image: ImageResult) -> DicomResult:
-    """What is said of one image, with the header of its file.
+    """The result of one image, with the header of its file.
 
-    All reported findings have a probability; those of the picture have boxes and maps.
+    All reported findings have a probability; the findings in the picture have boxes and maps.
 
     Raises:
         CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
@@ -45,7 +45,7 @@ def dicom_result(image: ImageResult) -> DicomResult:
         ),
         findings=findings,
         heatmaps=replace(heatmaps, findings=tuple(shown), scores=heatmaps.scores[columns]),
-        # The objects carry the image's own time, so that a second run gives the same bytes.
+        # The objects have the time of the image, so that a second run gives the same bytes.
         moment=moment_of(source) or datetime.now().replace(microsecond=0),
     )
 

@@ -1,4 +1,4 @@
-"""`cxrloc figure`: results on disk in, a figure for print or for a slide out."""
+"""`cxrloc figure`: draws a figure for print or for a slide from results on disk."""
 
 import csv
 import tempfile
@@ -36,12 +36,12 @@ def figure(
 
     Args:
         panel: a name of `PANELS`.
-        results: what the panel reads; for "training" also recipes, whose learning rates are
-            planned, all stages in a row, and need no run.
+        results: what the panel reads; for "training" also recipes, whose planned learning rates of
+            all stages are shown in a row and need no run.
         out: a file, whose suffix is the format, or a name without suffix for every format.
         request: width and choices.
         dark: for slides.
-        training_images: of a recipe that counts epochs.
+        training_images: number of images, for a recipe that counts epochs.
 
     Returns:
         The files written.
@@ -91,18 +91,18 @@ def _plan(recipe: Path, folder: Path, training_images: int) -> Path:
 
 
 def planned_rates(stages: Sequence[FitConfig], training_images: int = 0) -> list[tuple[int, float]]:
-    """Steps of a training and their learning rates; of a stage some 2,000 at most, evenly spread.
+    """Steps of a training and their learning rates, at most about 2,000 per stage, evenly spread.
 
-    As in a run's `metrics.csv`, the first step is 1; the steps of a further stage are counted on
-    from the last of the one before. The schedule "plateau" is shown without its cuts, which
+    As in a run's `metrics.csv`, the first step is 1, and a further stage continues to count from
+    the last step of the stage before. The schedule "plateau" is shown without its cuts, which
     depend on losses.
 
     Args:
-        stages: how a recipe trains, one after another.
-        training_images: needed where one counts epochs.
+        stages: the stages of a recipe, in their order.
+        training_images: number of images, needed if a stage counts epochs.
 
     Raises:
-        UsageError: one counts epochs, and the number of images is not known.
+        UsageError: a stage counts epochs, and the number of images is not known.
 
     >>> from cxrloc.training.schedules import ScheduleConfig
     >>> fit = FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2)

@@ -1,4 +1,4 @@
-"""Folds of one recipe scored together: each model on its own test part, then mean and deviation."""
+"""Scores the folds of one recipe, each model on its own test part, and averages over folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,12 +23,12 @@ from cxrloc.types import ClassificationReport, UsageError
 
 
 class FoldsResult(NamedTuple):
-    """What came out, for the terminal; the files are written.
+    """The results for the terminal; the files are already written.
 
     Attributes:
-        frame: as `over_folds` gives it.
-        run: what run.json says.
-        failures: images that could not be read, of all folds.
+        frame: the table of `over_folds`.
+        run: the content of run.json.
+        failures: images of all folds that could not be read.
     """
 
     frame: pd.DataFrame
@@ -39,21 +39,21 @@ class FoldsResult(NamedTuple):
 def classify_folds(
     data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
 ) -> FoldsResult:
-    """Score every fold's model on the test part of its own fold, and all of them together.
+    """Score each fold's model on the test part of its fold; write mean and deviation over folds.
 
     Baltruschat et al. 2019, tables 2 to 4: mean and standard deviation over five resamplings.
     `out` gets the files of `classify` for each fold in a folder `fold-0`, ..., `folds.csv`,
     `table.md` and `run.json`.
 
     Args:
-        data: the data set that they were trained on.
+        data: the data set that the models were trained on.
         out: folder for the results.
-        options: whose models are the folds.
-        watch: as `classify`.
+        options: options of `classify`; the models are those of the folds.
+        watch: as for `classify`.
 
     Raises:
         UsageError: the models are not folds of one recipe.
-        CxrlocError: as `classify`.
+        CxrlocError: as for `classify`.
     """
     models = fold_models(options)
     make_folder(out)
@@ -89,7 +89,7 @@ def fold_models(options: ClassifyOptions) -> dict[int, Model]:
     """The models by their fold.
 
     Raises:
-        UsageError: they are not different folds of one recipe.
+        UsageError: the models are not different folds of one recipe.
     """
     if options.predictions is not None:
         raise UsageError("--folds scores models, not --predictions")
@@ -123,7 +123,7 @@ def _warnings(results: Mapping[str, ClassifyResult]) -> dict[str, dict[str, int]
 
 
 def spread(folds: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
-    """One row per combination of keys: folds that have the column, and what it is over them."""
+    """One row per combination of keys: number of folds, and mean, sd, min and max of the column."""
     groups = folds.groupby(list(keys), sort=False)[column]
     table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
     return table.reset_index()
@@ -132,8 +132,8 @@ def spread(folds: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFram
 def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:
     """One row per finding and metric: folds that have it, mean, standard deviation, min and max.
 
-    The deviation is that of a sample (n - 1), empty of a single fold. Numbers are those of all
-    units together, not of groups.
+    The deviation is that of a sample (n - 1), and is empty for a single fold. Numbers are those of
+    all units together, not of groups.
     """
     frame = pd.concat([classification_frame(report) for report in reports])
     numbers = frame[frame["group"] == "all"].astype({"value": float})

@@ -1,8 +1,8 @@
-"""`cxrloc heatmap`: images in; for each a picture, a JSON of findings and boxes, and raw maps.
+"""`cxrloc heatmap`: writes for each image a picture, a JSON of findings and boxes, and raw maps.
 
-This page is the whole way from a file to its boxes. The rooms, in the order of their work:
+This module has all steps from a file to its boxes. These modules do the steps, in this order:
 
-| step | room |
+| step | module |
 |---|---|
 | which files, and where their results go | `pipeline.outputs`, `files.run_folder` |
 | read: file to grey levels | `images.read` |
@@ -64,8 +64,8 @@ class HeatmapOptions:
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
         max_megapixels: larger images are refused.
         write: names of `WRITERS`.
-        report: what is said of each image.
-        pairing: of images, for networks that read two views.
+        report: what each image's report says.
+        pairing: how images are paired, for networks that read two views.
         inference: how the models are run, and which findings are reported.
     """
 
@@ -79,13 +79,13 @@ class HeatmapOptions:
 
 
 class HeatmapResult(NamedTuple):
-    """One image done.
+    """The result of one image.
 
     Attributes:
-        folder: where the results of the run are.
-        model: the models, as `describe_models` tells of them.
-        report: what the image's JSON file says.
-        skipped: an earlier call of the same run had done this image.
+        folder: folder of the run's results.
+        model: description of the models, from `describe_models`.
+        report: content of the image's JSON file.
+        skipped: whether an earlier call of the same run made this result.
     """
 
     folder: Path
@@ -100,17 +100,17 @@ def heatmap(
     options: HeatmapOptions,
     expect: Callable[[int], None] = lambda images: None,
 ) -> Iterator[HeatmapResult | Failure]:
-    """Localize every image under the paths; write its files, and the tables of the run.
+    """Yields the result of each image under the paths; writes its files, and the run's tables.
 
-    Results come one by one in the order of the paths, drawn in threads while the network computes
-    the next ones; memory stays flat. An image that an earlier call with the same settings has done
-    is not computed again.
+    Results come one by one in the order of the paths. Threads draw them while the network computes
+    the next ones, and memory use stays constant. An image that an earlier call with the same
+    settings has finished is not computed again.
 
     Args:
         paths: files, and folders of files.
         destination: where the results go.
         options: everything else.
-        expect: is told the number of images before the first one is read.
+        expect: is called with the number of images before the first one is read.
 
     Raises:
         UsageError: a name does not exist, a result would replace an image, or there is no image.
@@ -147,7 +147,7 @@ def heatmap(
 
 
 def _settings(models: Sequence[Model], options: HeatmapOptions) -> dict[str, Any]:
-    """Everything that changes a result; the models and the pairs by their content."""
+    """All settings that change a result; models and pairs are given by their content."""
     inference = asdict(options.inference)
     for name in ("device", "batch_size", "workers"):
         del inference[name]
@@ -167,7 +167,7 @@ def _settings(models: Sequence[Model], options: HeatmapOptions) -> dict[str, Any
 def _done_before(
     planned: Mapping[Path, Path], folder: Path, write: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The reports of the images that an earlier call of the run has done, by image id."""
+    """The reports of the images that an earlier call of the run has finished, by image id."""
     found = {
         str(path): finished_report(path, folder / stem, write) for path, stem in planned.items()
     }
@@ -184,7 +184,7 @@ def _images(paths: Sequence[Path], models: Sequence[Model], options: HeatmapOpti
 
 
 def _inference(options: HeatmapOptions) -> InferenceSettings:
-    """How the models are run: with products if asked for, and on all findings for raw maps."""
+    """The settings of the models: with products if asked for, and on all findings for raw maps."""
     inference = replace(options.inference, products=options.report.products)
     return replace(inference, findings=()) if "npz" in options.write else inference
 
@@ -203,7 +203,7 @@ def _write(
         image = report_image(result, models, options.inference, options.report)
         write_results(image, stems[image_id], options.write)
     except Exception as error:
-        # Results of an earlier call must not stand there as if they were of this one.
+        # Results of an earlier call must not look like results of this one.
         remove_results(image_id, stems[image_id], options.write)
         return failure_of(image_id, error)
     return image.report

@@ -1,4 +1,4 @@
-"""The tables of a `heatmap` run, beside the files of its images, and its `run.json`."""
+"""Writes the tables of a `heatmap` run over all its images, and its `run.json`."""
 
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max", "threshold", "score")
 
 
 class RunTables:
-    """Rows of every image as it is done; the files are whole when the `with` block ends.
+    """Writes the rows of each image as it is finished; the `with` block completes the files.
 
     - `findings.csv`: a row per image and finding.
     - `detections.csv`: a row per box, in the columns that `bench` writes and `--detections` reads.
@@ -32,8 +32,8 @@ class RunTables:
     - `run.json`: versions, models with their limits, settings, counts, warnings with the number of
       their images.
 
-    Images that an earlier call had done are in the tables too. `image` is the place of an image's
-    files below the folder, without ending.
+    Images that an earlier call finished are in the tables too. The column `image` is the path of an
+    image's files below the folder, without their endings.
     """
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
@@ -58,9 +58,9 @@ class RunTables:
         """Add the rows of one image.
 
         Args:
-            stem: place of the image's files below the folder.
-            result: its report, or why it failed.
-            skipped: an earlier call had done it.
+            stem: path of the image's files below the folder, without endings.
+            result: the image's report, or its failure.
+            skipped: whether an earlier call finished the image.
         """
         image = stem.as_posix()
         if isinstance(result, Failure):

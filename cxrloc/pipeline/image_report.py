@@ -1,4 +1,4 @@
-"""What the JSON file of one image says: findings, probabilities, boxes, warnings."""
+"""Makes the content of one image's JSON file: findings, probabilities, boxes, warnings."""
 
 import time
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from cxrloc.pipeline.installed import versions
 from cxrloc.types import Detection, Heatmaps
 
 SCHEMA_VERSION = 1
-"""Of the JSON file of an image, which `image_report.schema.json` describes."""
+"""Version of an image's JSON file, which `image_report.schema.json` describes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """What is said of an image.
+    """Settings of the report of an image.
 
     Attributes:
-        top: findings in the picture, most probable first.
-        thresholds: of the box rule, between 0 and 255.
+        top: number of findings in the picture, the most probable first.
+        thresholds: thresholds of the box rule, between 0 and 255.
         products: take probabilities as conditional on the parent in CheXpert's tree, and report
             their products (`unconditional`); a model's own operating points then mean nothing.
         below_operating_point: also draw and write boxes of findings below their operating point.
@@ -47,14 +47,14 @@ class ReportSettings:
 
 
 class ImageResult(NamedTuple):
-    """One image with everything that is written about it.
+    """The result of one image with everything that is written about it.
 
     Attributes:
         localized: the radiograph, and the raw maps of all findings that were computed.
         detections: the boxes of the reported findings.
         report: the content of the JSON file.
-        model: the models, as `describe_models` tells of them.
-        settings: what is said of the image.
+        model: description of the models, from `describe_models`.
+        settings: settings of the report.
     """
 
     localized: Localized
@@ -70,18 +70,19 @@ def report_image(
     inference: InferenceSettings,
     settings: ReportSettings,
 ) -> ImageResult:
-    """Boxes and report of one image.
+    """The boxes and the report of one image.
 
     Args:
-        result: of the image, whose id is its path; it may hold more findings than are reported.
-        models: that made the result.
-        inference: how they were run, and which findings are reported.
-        settings: what is said.
+        result: result of the image, whose id is its path; it may hold more findings than are
+            reported.
+        models: models that made the result.
+        inference: how the models were run, and which findings are reported.
+        settings: settings of the report.
     """
     result = _with_warnings(result, models, settings)
     heatmaps, probabilities = _chosen(result, chosen_findings(models, inference))
     points = [None if settings.products else operating_point(models, f) for f in heatmaps.findings]
-    # A missing operating point (None) casts no doubt on a finding.
+    # A finding without an operating point (None) is never below it.
     below = {
         finding
         for finding, point, probability in zip(
@@ -91,8 +92,8 @@ def report_image(
     }
 
     def shown(finding: str, raw: float) -> float:
-        # Calibration rises with the raw value, so decisions at the operating point stay as they
-        # are. Products along the tree are of raw values, for which no card has a calibration.
+        # Calibration increases with the raw value, so it does not change decisions at the operating
+        # point. Products along the tree are made of raw values, and no card calibrates products.
         return raw if settings.products else calibrated_probability(models, finding, raw)
 
     hidden = set() if settings.below_operating_point else below
@@ -117,7 +118,7 @@ def report_image(
         **_describe_image(Path(heatmaps.image_id), settings.uids),
         "rows": heatmaps.image_rows,
         "columns": heatmaps.image_columns,
-        # The limits of the models are long, and stand once in run.json.
+        # The limits of the models are long, so only run.json has them.
         "model": {k: value for k, value in describe_models(models).items() if k != "limits"},
         "method": inference.method,
         "versions": inference.versions,
@@ -138,7 +139,7 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
 def _with_warnings(
     result: Localized, models: Sequence[Model], settings: ReportSettings
 ) -> Localized:
-    """The result with what the reader should know of the models beside that of the image."""
+    """The result with warnings about the models added to those about the image."""
     own = result.radiograph
     warnings = [*own.warnings, *view_warnings(models, own.view)]
     if not settings.products:
@@ -155,7 +156,7 @@ def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[
 
 
 def _describe_image(path: Path, uids: bool) -> dict[str, Any]:
-    """Which image the report is of, and when and by what it was made."""
+    """The report's facts about the image, and when and by which program the report was made."""
     file = path.stat()
     return {
         "schema_version": SCHEMA_VERSION,

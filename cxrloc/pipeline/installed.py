@@ -1,4 +1,4 @@
-"""Versions of what is installed, for every `run.json`."""
+"""Versions of Python and the installed packages, for every `run.json`."""
 
 import platform
 from importlib.metadata import version
@@ -7,5 +7,5 @@ PACKAGES = ("cxrloc", "torch", "torchvision", "numpy", "scipy", "pydicom", "scik
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages whose arithmetic is behind the numbers."""
+    """Versions of Python and of the packages whose computations can change the results."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

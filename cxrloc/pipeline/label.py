@@ -1,4 +1,4 @@
-"""`cxrloc label`: from radiology reports to labels, their reasons and their scores."""
+"""`cxrloc label`: labels radiology reports, and writes the reasons and scores of the labels."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ ENGINES = ("scope", "dependency")
 Reports = Iterable[Report | UnreadableReport]
 
 ReportWatch = Callable[[Reports], Reports]
-"""Passes reports on, and may show how far they have come."""
+"""A function that passes reports on, and may show the progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class LabelOptions:
         vocabulary: a name of `VOCABULARIES`: which findings become columns.
         engine: a name of `ENGINES`: how negation and uncertainty are found.
         parser: the spaCy pipeline of the dependency engine.
-        seed: of the bootstrap behind the scores' intervals.
+        seed: seed of the bootstrap for the scores' intervals.
     """
 
     gold: Path | None = None
@@ -56,14 +56,15 @@ class LabelOptions:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """What clusters become labels.
+    """Which clusters become labels.
 
     Attributes:
         top: how many of the largest clusters become labels.
         names: a file that names them (`read_cluster_names`); None: by their medoids.
-        seed: of the first medoids.
-        out_of: number of clusters that the largest are taken from; None: as `cluster_clauses` says.
-        headings: of the sections that are read; none: findings and impression.
+        seed: seed of the first medoids.
+        out_of: number of clusters of which the largest are taken; None for the default of
+            `cluster_clauses`.
+        headings: headings of the sections that are read; none for findings and impression.
     """
 
     top: int
@@ -74,9 +75,9 @@ class ClusterConfig:
 
 
 class LabelResult(NamedTuple):
-    """What came out, for the terminal; the files are written.
+    """The results for the terminal; the files are already written.
 
-    A failure is a report's id and why it could not be read.
+    A failure is a report's id and the reason why the report could not be read.
     """
 
     reports: int
@@ -86,10 +87,10 @@ class LabelResult(NamedTuple):
 
 
 class ClusterResult(NamedTuple):
-    """What came out of clustering, for the terminal; the files are written.
+    """The results of clustering for the terminal; the files are already written.
 
-    `names` are those of the clusters, empty where one has none; no names at all if none were given.
-    `foreign` counts the reports that are neither English nor Chinese, by language.
+    `names` has the name of each cluster, empty for a cluster without one; it is empty if the user
+    gave no names. `foreign` counts the reports that are neither English nor Chinese, by language.
     """
 
     clustering: Clustering
@@ -102,9 +103,9 @@ class ClusterResult(NamedTuple):
 def label(
     reports: Path, out: Path, options: LabelOptions, watch: ReportWatch = iter
 ) -> LabelResult:
-    """Write one row of labels per report to `out`, its reasons and scores to files beside it.
+    """Write one row of labels per report to `out`, and reasons and scores to files beside it.
 
-    A report that cannot be read is named in the result and the others go on.
+    The result names the reports that cannot be read, and the other reports are still labelled.
 
     Raises:
         UsageError: a name does not exist, or `out` would overwrite what is read or cannot be made.
@@ -125,10 +126,10 @@ def label(
     files = [out, *([reasons] if reasons else [])]
     if not options.gold or not written.reports:
         return LabelResult(written.reports, failures, files, None)
-    # What is scored is what was written.
+    # The labels are read back, so that the scores are those of the written file.
     scores = score_against_gold(read_labels(out), gold, options.vocabulary, options.seed)
     if options.vocabulary == "chestxray14":
-        # Normal stands in table 2 only.
+        # The published scores of Normal are in table 2 only.
         normal = published("wang2017:2").query("finding == 'Normal'")
         scores = with_published(scores, pd.concat([published("wang2017:18"), normal]))
     files.append(_beside(out, "scores"))
@@ -178,7 +179,7 @@ def _beside(out: Path, what: str) -> Path:
 def _opened(
     reports: Path, out: Path, other: Path | None = None
 ) -> Iterator[Report | UnreadableReport]:
-    """The reports, of which one is read already: a wrong path must not cost an older `out`."""
+    """The reports; the first is read at once, so that a wrong path leaves an older `out` intact."""
     place = out.resolve()
     read = [path.resolve() for path in (reports, other) if path]
     if out.is_dir() or place in read:

@@ -27,15 +27,15 @@ PointWatch = Callable[[Iterable[RangePoint]], Iterable[RangePoint]]
 
 
 class RangeResult(NamedTuple):
-    """What a range test gave, beside its files.
+    """The results of a range test, beside its files.
 
     Attributes:
         points: one per step.
-        falls: learning rates between which the loss falls; None where it never does.
-        diverged: the test ended before its last step.
+        falls: learning rates between which the loss falls; None if the loss never falls.
+        diverged: whether the test ended before its last step.
         failures: images that could not be read, and why.
-        warnings: of the data, as in `TrainingData`.
-        files: written.
+        warnings: warnings about the data, as in `TrainingData`.
+        files: the files that were written.
     """
 
     points: Sequence[RangePoint]

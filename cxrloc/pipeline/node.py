@@ -1,4 +1,4 @@
-"""`cxrloc node`: a node beside a PACS that answers images by results."""
+"""`cxrloc node`: runs a node that receives images from a PACS and sends results back."""
 
 import signal
 import tempfile
@@ -23,7 +23,7 @@ from cxrloc.pipeline.writers import DICOM_WRITERS, chosen_writers, write_results
 from cxrloc.types import CxrlocError, UsageError
 
 LAST_ERRORS = 5
-"""Reasons that `status` shows."""
+"""Number of reasons that `status` shows."""
 
 
 def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> None:
@@ -31,7 +31,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
 
     Args:
         path: the settings.
-        default_model: where the settings name none.
+        default_model: the model to use if the settings name none.
         ready: is called once the node listens.
 
     Raises:
@@ -39,7 +39,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
     """
     config = read_node_config(path)
     check_kinds(config.compute)
-    # Objects that are being received stand beside the queue, so that a restart sweeps them.
+    # Objects are received into a folder beside the queue, so that a restart removes partial ones.
     spool = Spool(config.spool.folder)
     tempfile.tempdir = str(spool.folder / INCOMING)
     compute = config.compute
@@ -55,7 +55,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
 
 
 def prepare_worker(settings: Compute, names: tuple[str, ...]) -> Callable[[Task], None]:
-    """Read the models in a worker's process; gives the function that answers one image."""
+    """The function that computes one image's results, with models that this worker loads."""
     models = [read_model(name) for name in names]
     return partial(answer, models=models, settings=settings)
 
@@ -66,7 +66,7 @@ def answer(task: Task, models: list[Model], settings: Compute) -> None:
     Raises:
         CxrlocError: the image cannot be read, or is no radiograph.
     """
-    # The image itself is the first of its study; a network of two views finds its partner there.
+    # The image itself is the first of its study; a network of two views pairs it with another.
     images = [Image(str(path), partial(read_radiograph, path)) for path in task.study]
     image = paired_files(images, task.study, models, Pairing())[0]
     inference = InferenceSettings(batch_size=1, workers=1)
@@ -80,12 +80,12 @@ def answer(task: Task, models: list[Model], settings: Compute) -> None:
 
 
 class NodeStatus(NamedTuple):
-    """What a node's queue holds.
+    """The state of a node's queue.
 
     Attributes:
-        counts: jobs in each state.
+        counts: number of jobs in each state.
         oldest_waiting_seconds: how long the oldest job that is not done yet has waited.
-        last_errors: reasons of the newest failed jobs, by the jobs' names.
+        last_errors: reasons why the newest failed jobs failed, by the jobs' names.
     """
 
     counts: dict[str, int]
@@ -109,7 +109,7 @@ def check_kinds(compute: Compute) -> None:
     """Refuse kinds of objects that do not exist before any image is received.
 
     Raises:
-        UsageError: there is none, or one is no DICOM object.
+        UsageError: no kind is given, or a kind is not a DICOM object.
     """
     kinds = chosen_writers(compute.write)
     if not kinds or any(kind not in DICOM_WRITERS for kind in kinds):

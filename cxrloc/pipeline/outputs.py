@@ -1,4 +1,4 @@
-"""Where the results of each image go."""
+"""Decides where the results of each image are written."""
 
 import logging
 import os
@@ -12,19 +12,19 @@ from cxrloc.pipeline.writers import WRITERS
 from cxrloc.types import UsageError
 
 LONGEST_NAME = 230
-"""Bytes of a name without ending; file systems allow 255 with it."""
+"""Most bytes of a name without its ending; file systems allow 255 bytes with the ending."""
 
 log = logging.getLogger(__name__)
 
 
 def plan_outputs(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """Every image under the paths, and the place of its results below the output folder.
+    """Every image under the paths, and the path of its results below the output folder.
 
-    An image found in a folder keeps its sub-folders; only known suffixes are cut from its name. Of
-    two images whose results would have one name, the second gets a number behind it, and the log
-    says so. A path that does not exist is planned too: reading it fails, by name, and the others go
-    on. Results of this and of other runs, such as earlier pictures, are no input of a folder's
-    search.
+    The results of an image found in a folder keep its sub-folders, and only known suffixes are cut
+    from its name. If the results of two images would have the same name, the second name gets a
+    number, and the log says so. A path that does not exist is planned too, so that reading it fails
+    with its name and the other images are still processed. The search of a folder leaves out the
+    results of this and other runs, such as earlier pictures.
 
     Raises:
         UsageError: a result would replace an image, or there is no image at all.
@@ -64,7 +64,7 @@ def _free(stem: Path, taken: dict[Path, Path]) -> Path:
 
 
 def _short(name: str) -> str:
-    """The name, or where it is too long for an ending its beginning and a hash of all of it."""
+    """The name; if it is too long to add an ending, its beginning and a hash of the whole name."""
     content = os.fsencode(name)
     if len(content) <= LONGEST_NAME:
         return name

@@ -1,4 +1,4 @@
-"""The test part of a model's own split, drawn again from the recipe in its card."""
+"""Draws the test part of a model's own split again, from the recipe in the model's card."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ def own_recipe(model: Model) -> Recipe:
     """The recipe that a model was trained by.
 
     Raises:
-        UsageError: it carries none.
+        UsageError: the model carries no recipe.
     """
     if not model.card.recipe:
         raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
@@ -29,14 +29,14 @@ def own_recipe(model: Model) -> Recipe:
 def check_patients(
     models: Sequence[Model], image_set: ImageSet, split: str, options: DataOptions
 ) -> tuple[Contamination, frozenset[str]]:
-    """Patients who are scored though they trained a model, and those of them whom a split leaked.
+    """Scored patients who also trained a model, and those whom a split by image leaked.
 
-    A split by image lets images of one patient into both the training and the test part: with the
-    split "own" of such a model that is meant.
+    A split by image puts images of one patient into both the training and the test part. If the
+    split "own" of such a model is scored, this overlap is intended.
 
     Raises:
         UsageError: with the split "own", a model carries no recipe.
-        CxrlocError: a model was trained on one of these patients, not by such a split, and the
+        CxrlocError: a model was trained on one of these patients, without a split by image, and the
             options do not allow it.
     """
     here = {image.image_id for image in image_set.images}
@@ -56,14 +56,14 @@ def check_patients(
 def own_test_part(
     models: Sequence[Model], path: Path | None, records: Sequence[Record]
 ) -> list[Record]:
-    """The records that are for tests in the split of every model.
+    """The records that belong to the test part in the split of every model.
 
     Whether a split draws a patient depends on the patient's id alone, so the part stays the same
     when images are added or missing.
 
     Raises:
         UsageError: a model has no recipe, or there is no data set that it could have split.
-        CxrlocError: the data cannot be split so.
+        CxrlocError: the data cannot be split in this way.
     """
     records = everyone = named_patients(records)
     for model in models:

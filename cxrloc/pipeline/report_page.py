@@ -1,4 +1,4 @@
-"""`report.html`: a run as one page that a reader can explore, beside its other results."""
+"""Writes `report.html`: one page on which a reader can explore the results of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from cxrloc.types import ClassificationReport, CxrlocError, Heatmaps, Prediction
 PAGE = "report.html"
 
 CLASSIFIED_IMAGES = 200
-"""Images of a classification page: the first by name, not chosen by score."""
+"""Most images on a classification page; they are the first by name, not chosen by score."""
 
 _LARGE, _SMALL = 512, 320  # longest side of a picture, in pixels
 _MANY = 256  # from so many images on, pictures are small
@@ -84,7 +84,7 @@ def write_classification_page(
 ) -> None:
     """Write the page of a classification run; `run` is its run card.
 
-    With models, heatmaps are made of the images that are shown.
+    If there are models, the page shows heatmaps of its images.
     """
     predicted = made.predictions
     probabilities = {
@@ -122,7 +122,7 @@ def write_classification_page(
 
 
 class _Shown(NamedTuple):
-    """Images to show: boxes in their pixels, pictures, and maps if a model made some."""
+    """Images to show: boxes in their pixels, pictures, and the maps that a model made, if any."""
 
     records: list[Record]
     pictures: dict[str, str]

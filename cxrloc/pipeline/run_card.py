@@ -1,4 +1,4 @@
-"""`run.json`: what a reader needs to trust the numbers of a run, and to make them again."""
+"""Describes data for `run.json`, by which a reader can check and reproduce a run's numbers."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from cxrloc.types import Record
 def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
     """Counts and hashes of a set of images with experts' boxes.
 
-    `truth_sha256` is over image, finding and corners of every box; `images_sha256` over the
-    content of the image files that are on this disk, None where there is none.
+    `truth_sha256` is the hash of image, finding and corners of every box. `images_sha256` is the
+    hash of the content of the image files that are on this disk, None if there are none.
     """
     boxes = sorted(
         f"{box.image_id},{box.finding},{','.join(map(repr, astuple(box.box)))}"
@@ -37,7 +37,8 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
 def describe_labels(name: str, records: Sequence[Record]) -> dict[str, Any]:
     """Counts and hashes of a set of labelled images.
 
-    `truth_sha256` is over image, finding and label; `images_sha256` as in `describe_data`.
+    `truth_sha256` is the hash of images, findings and labels; `images_sha256` is that of
+    `describe_data`.
     """
     labels = sorted(
         f"{record.image_id},{finding},{label.value}"

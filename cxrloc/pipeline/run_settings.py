@@ -1,4 +1,4 @@
-"""A command's options and data as settings: everything that changes a result, and nothing else."""
+"""Converts a command's options and data to settings: all that changes a result, nothing else."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ WITHOUT_EFFECT = ("device", "workers", "html", "cache")
 """Names of options that change no result."""
 
 TABLES = (".csv", ".tsv", ".txt", ".json", ".xml", ".xlsx", ".gz", ".toml")
-"""Suffixes of the files that say what is in a folder of data."""
+"""Suffixes of the tables that describe the content of a folder of data."""
 
 
 def run_in_folder(
@@ -29,7 +29,7 @@ def run_in_folder(
     options: Any,
     run: Callable[[RunFolder], T],
 ) -> tuple[T, Path]:
-    """Run a command in its folder; see `open_run`.
+    """The result of a command that is run in its folder, and the folder; see `open_run`.
 
     Args:
         command: its name.
@@ -59,7 +59,7 @@ def run_in_folder(
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON holds it; files and models by their content, wherever they lie."""
+    """The value as JSON; files and models are given by their content, not by their paths."""
     if is_dataclass(value):
         own = ((field.name, getattr(value, field.name)) for field in fields(value))
         left_out = {*WITHOUT_EFFECT}
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 
 def _identity(path: Path | None) -> str:
-    """What a file or a folder holds: for a folder, its names and the tables at its top."""
+    """A hash of a file's content, or of a folder's file names and the tables at its top level."""
     if path is None:
         return "embedded"
     if path.is_file():

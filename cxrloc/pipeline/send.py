@@ -1,4 +1,4 @@
-"""`cxrloc send`: DICOM objects in files go to a PACS."""
+"""`cxrloc send`: sends DICOM files to a PACS."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from cxrloc.types import UsageError
 
 
 def send_files(paths: Sequence[Path], to: str, settings: SendSettings) -> Iterator[Sent | NotSent]:
-    """Send every DICOM file that is named, or lies in a folder that is named.
+    """Send every DICOM file that is named, or that lies in a named folder; yields each outcome.
 
     Raises:
-        UsageError: a path does not exist, there is no file, or the destination is no address.
+        UsageError: a path does not exist, there is no file, or the destination is not an address.
     """
     destination = parse_destination(to)
     files = [file for path in paths for file in _files_below(path)]

@@ -1,4 +1,4 @@
-"""`cxrloc train`: a recipe and a data set in; a model with its card and its history out."""
+"""`cxrloc train`: trains a model by a recipe, and writes it with its card and its history."""
 
 import os
 import time
@@ -42,21 +42,21 @@ from cxrloc.training.trained_card import trained_card, what_was_trained
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What a user chooses for `train` and `lr-range`, beside where the results go.
+    """The user's choices for `train` and `lr-range`, except the place of the results.
 
     Attributes:
         recipe: name or file.
         data: folder of the data set; None for phantoms.
-        labels: labels out of reports, in place of the data set's own.
-        start: first weights, in place of the recipe's; empty: the recipe's.
-        fold: which of the recipe's folds, from 0; None: the one that it names.
+        labels: labels of reports, in place of the data set's own.
+        start: first weights, in place of the recipe's; empty for the recipe's.
+        fold: which of the recipe's folds, from 0; None for the fold that the recipe names.
         cache: folder that keeps decoded images, for any number of runs.
         device: "auto", "cpu", "cuda", ...
         precision: of forward and backward passes, in place of the recipe's; empty: the recipe's.
         batch_size: images of one forward pass in each process; 0: as the recipe says. The images
             of a step stay those of the recipe.
         deterministic: the same run on the same device gives the same weights, to the bit.
-        resume: go on from the last checkpoint, if there is one.
+        resume: continue from the last checkpoint, if there is one.
         data_set: name of the data set in the card; empty for that of its reader.
         max_megapixels: larger images are refused.
     """
@@ -80,7 +80,7 @@ class TrainWatch(NamedTuple):
     """Functions that are called as training goes on.
 
     Attributes:
-        decoding: passes the images on that have to be decoded.
+        decoding: wraps the iterator of the images that have to be decoded.
         data: called once with the data, before training.
         moment: called about once a second.
     """
@@ -91,7 +91,7 @@ class TrainWatch(NamedTuple):
 
 
 class TrainResult(NamedTuple):
-    """What a training gave, beside its files.
+    """The results of a training, beside its files.
 
     Attributes:
         run: the content of run.json.
@@ -117,11 +117,12 @@ def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
 
 
 def check_before_data(recipe: Recipe, options: TrainOptions) -> None:
-    """Raise before any image is decoded where the folder or the first weights are not usable.
+    """Refuse a folder or first weights that cannot be used, before any image is decoded.
 
     Raises:
-        UsageError: a folder of data is needed and not given, or the other way round.
-        CxrlocError: there is no such network, or its first weights cannot be had or do not fit.
+        UsageError: a folder of data is needed and not given, or given and not needed.
+        CxrlocError: there is no such network, or its first weights are not available or do not
+            fit.
     """
     check_folder(recipe, options.data)
     with torch.random.fork_rng([]):
@@ -131,7 +132,7 @@ def check_before_data(recipe: Recipe, options: TrainOptions) -> None:
 def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     """Train by a recipe: `out` gets model.safetensors, metrics.csv, last.ckpt and run.json.
 
-    Under `torchrun` every process calls it; the first writes the files.
+    Under `torchrun`, every process calls this function, and the first process writes the files.
 
     Raises:
         UsageError: an option names nothing that exists, or `out` cannot be written.

@@ -40,7 +40,7 @@ from cxrloc.types import CxrlocError, UsageError
 
 
 class TrustResult(NamedTuple):
-    """What came out, for the terminal; the files are written."""
+    """The results for the terminal; the files are already written."""
 
     frame: pd.DataFrame
     failures: Sequence[Failure]
@@ -48,7 +48,7 @@ class TrustResult(NamedTuple):
 
 
 CaseWatch = Callable[[Iterable[Case]], Iterable[Case]]
-"""Passes cases on, and may show how far they have come."""
+"""A function that passes cases on, and may show the progress."""
 
 
 def trust(
@@ -56,9 +56,9 @@ def trust(
 ) -> TrustResult:
     """Test a model's heatmaps and write one table and one figure to `out`.
 
-    Without data the embedded phantoms are used. An image that cannot be read is named in the
-    result and the others go on. Of a pair of views the frontal one is tested, and the lateral one
-    stays as it is.
+    Without data, the embedded phantoms are used. The result names images that cannot be read, and
+    the other images are still tested. In a pair of views, the frontal one is tested, and the
+    lateral one stays unchanged.
 
     Raises:
         UsageError: a name does not exist, `versions` is not "plain", or `out` cannot be written.
@@ -101,7 +101,7 @@ def trust(
         "images": sorted({case.image_id for case in cases}),
         "pairs": len(cases),
         "failed_images": {failure.image_id: failure.reason for failure in failures},
-        # Heatmaps are tested, not scored: training patients are counted and not refused.
+        # Training patients are counted and not refused, because heatmaps are tested, not scored.
         "training_patients_among_the_data": contamination.count,
         "notes": list(contamination.remarks),
         "seconds": round(time.perf_counter() - started, 1),

@@ -29,9 +29,9 @@ class Writer(NamedTuple):
     """How one kind of file is written.
 
     Attributes:
-        ending: how its name ends.
-        write: writes it.
-        always: every image gets this file; without boxes there are no DICOM objects of boxes.
+        ending: ending of the file's name.
+        write: function that writes the file.
+        always: whether every image gets this file; without boxes there is no DICOM object of boxes.
     """
 
     ending: str
@@ -50,24 +50,24 @@ def picture_of(image: ImageResult) -> PIL.Image.Image:
 
 
 def write_picture(image: ImageResult, path: Path) -> None:
-    """The picture of `picture_of`."""
+    """Write the picture of `picture_of`."""
     picture = picture_of(image)
     with whole_file(path) as part:
         write_png(picture, part)
 
 
 def write_raw_maps(image: ImageResult, path: Path) -> None:
-    """The raw maps of all findings, also of those that are not reported."""
+    """Write the raw maps of all findings, including those that are not reported."""
     write_maps(image.localized.probabilities, image.localized.heatmaps, path)
 
 
 def write_report(image: ImageResult, path: Path) -> None:
-    """The findings, probabilities and boxes (`image_report.schema.json`)."""
+    """Write the findings, probabilities and boxes as JSON (`image_report.schema.json`)."""
     write_json(path, image.report)
 
 
 def write_object(kind: str, image: ImageResult, path: Path) -> None:
-    """The DICOM object of one kind; no file where the image has nothing that it could hold."""
+    """Write the DICOM object of one kind; no file if the image has no content for the object."""
     import_extra("highdicom", "pacs")
     from cxrloc.dicom_objects.objects import OBJECTS
     from cxrloc.pipeline.dicom_result import dicom_result
@@ -94,7 +94,7 @@ DICOM_WRITERS: dict[str, Writer] = {
 }
 """Writers of objects that refer to the image's own study, so that only a DICOM file has them."""
 
-# The report is written last: where it stands, the image is done.
+# The report is written last, so that an image with a report is finished.
 WRITERS: dict[str, Writer] = {
     "npz": Writer(".npz", write_raw_maps),
     "png": Writer(".png", write_picture),
@@ -120,7 +120,7 @@ def chosen_writers(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
-    """Refuse DICOM objects of images that are in no DICOM study.
+    """Refuse DICOM objects for images that do not belong to a DICOM study.
 
     Raises:
         UsageError: an image is a PNG or JPEG file, and a kind is one of `DICOM_WRITERS`.
@@ -152,7 +152,7 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
         CxrlocError: a file cannot be written.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
-    # An older report would say that the image is done while its other files are being replaced.
+    # An older report would mark the image as finished while its other files are being replaced.
     written_file(stem, "json").unlink(missing_ok=True)
     begun: list[Path] = []
     try:
@@ -168,7 +168,7 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
 
 
 def finished_report(path: Path, stem: Path, kinds: Sequence[str]) -> dict[str, Any] | None:
-    """The report of an image that is done: the file is as it was, and all its results are there."""
+    """The report of an image that is finished: its file is unchanged and all its results exist."""
     report = _report_of(str(path), stem)
     try:
         file = path.stat()
@@ -181,7 +181,7 @@ def finished_report(path: Path, stem: Path, kinds: Sequence[str]) -> dict[str, A
 
 
 def remove_results(image_id: str, stem: Path, kinds: Sequence[str]) -> None:
-    """Remove what an earlier call has written of an image that fails now, and no other file."""
+    """Remove an earlier call's files for an image that fails now, and no other file."""
     if _report_of(image_id, stem):
         with suppress(OSError):
             for kind in ("json", *kinds):  # the report first: without it the image is not done
@@ -189,7 +189,7 @@ def remove_results(image_id: str, stem: Path, kinds: Sequence[str]) -> None:
 
 
 def _report_of(image_id: str, stem: Path) -> dict[str, Any]:
-    """The report that stands here, empty if there is none of this image."""
+    """The report of this image that lies at the stem; empty if there is none."""
     try:
         report = read_json(written_file(stem, "json"))
     except (CxrlocError, OSError):
@@ -200,5 +200,8 @@ def _report_of(image_id: str, stem: Path) -> dict[str, Any]:
 
 
 def written_file(stem: Path, kind: str) -> Path:
-    """The file of one kind; not `with_suffix`, by which 1.2.840.113 would lose its last part."""
+    """The path of the file of one kind.
+
+    `with_suffix` is not used, because 1.2.840.113 would lose its last part.
+    """
     return stem.with_name(f"{stem.name}{WRITERS[kind].ending}")

@@ -6,7 +6,7 @@ from typing import Any
 from cxrloc.models.provenance import caption_of
 
 Line = tuple[str, Any]
-"""A title and what stands beside it."""
+"""One line of a card: a title, and the value beside it."""
 
 
 def lead(run: Mapping[str, Any], origin: str) -> str:
@@ -85,7 +85,7 @@ def _last_lines(run: Mapping[str, Any]) -> list[Line]:
 
 
 def _named(image_ids: Iterable[str], count: int | None = None) -> str:
-    """How many, and the first ten of those that the run card names."""
+    """A count, with the first ten of the names in the run card."""
     names = list(image_ids)
     count = len(names) if count is None else count
     more = ", ..." if count > 10 else ""

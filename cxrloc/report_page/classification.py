@@ -154,7 +154,7 @@ def _curves(run: ClassificationRun) -> dict[str, dict[str, Any]]:
         band = run.bands[run.bands["finding"] == finding]
         columns = ["false_positive_rate", "sensitivity_low", "sensitivity_high"]
         curves[finding] = {
-            # The first point calls nothing positive: it has no finite threshold.
+            # At the first point of a curve no image is positive, so its threshold is not finite.
             "thresholds": [None, *curve.thresholds[kept][1:].tolist()],
             "falsePositiveRate": curve.false_positive_rate[kept].tolist(),
             "sensitivity": curve.sensitivity[kept].tolist(),
@@ -166,6 +166,6 @@ def _curves(run: ClassificationRun) -> dict[str, dict[str, Any]]:
 
 
 def _kept_points(curve: Roc) -> np.ndarray:
-    """Indices of the points to keep: all; of a long curve evenly spaced ones, with both ends."""
+    """Indices of the points to keep: all, or evenly spaced ones with both ends of a long curve."""
     count = curve.thresholds.size
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))

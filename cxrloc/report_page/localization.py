@@ -145,7 +145,7 @@ def _pairs(
 
 
 def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
-    """What the page shows first: the run's box thresholds, T(IoU) and T(IoBB) nearest to 0.5."""
+    """The page's first state: the run's box thresholds, and T(IoU) and T(IoBB) nearest to 0.5."""
     nearest = {
         criterion: min(
             (rule.threshold for rule in run.protocol.rules if rule.criterion == criterion),
@@ -165,7 +165,7 @@ def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
 
 
 def _resampling(counts: BoxCounts, resampling: Resampling) -> dict[str, Any] | None:
-    """How often each patient is in each resample of the run, so that intervals are the same."""
+    """How often each patient is in each resample, so that the page has the same intervals."""
     if not resampling.resamples:
         return None
     drawn = resample_patients(counts.annotated > 0, resampling.resamples, resampling.seed)

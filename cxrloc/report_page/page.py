@@ -41,7 +41,7 @@ def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
 
 
 def bundle(entry: str) -> str:
-    """A script with all that it imports, each once and before its first use, as one script.
+    """One script made of a script and all its imports, each once and before its first use.
 
     Every file is an ES module that imports by `import { name } from "./file.js";` and exports
     functions and constants where they are declared. Here each becomes a function that is called

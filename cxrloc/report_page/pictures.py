@@ -1,4 +1,4 @@
-"""What both kinds of pages contain: radiographs, maps, and how boxes look."""
+"""The data that both kinds of pages contain: radiographs, maps, and the styles of boxes."""
 
 import io
 from base64 import b64encode
@@ -17,7 +17,7 @@ from cxrloc.report_page.quantised_maps import packed, quantise
 from cxrloc.types import Annotation, Heatmaps, Record
 
 TOP = 3
-"""So many most probable findings of an image have maps even if nothing else asks for them."""
+"""Number of most probable findings per image whose maps are always in the page."""
 
 _QUALITY = 80  # of WebP: about 20 kB for a radiograph of 512 x 512
 

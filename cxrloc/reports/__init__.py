@@ -1,1 +1,1 @@
-"""From the text of radiology reports to labels."""
+"""Reads labels from the text of radiology reports."""

@@ -1,4 +1,4 @@
-"""Reports out of a tar archive, read member by member without writing to the disk."""
+"""Reads reports from a tar archive, member by member, without writing to the disk."""
 
 import bz2
 import gzip
@@ -12,10 +12,10 @@ from typing import Any
 from cxrloc.types import CxrlocError
 
 SUFFIXES = (".tgz", ".tar.gz", ".tar", ".tar.bz2", ".tar.xz")
-"""How the names of archives end."""
+"""Endings of the names of archives."""
 
 MAX_REPORT = 1_000_000
-"""Bytes of one report; a larger file is not one report."""
+"""Most bytes of one report; a larger file is not one report."""
 
 _MAX_MEMBER = 50_000_000
 _MAX_ARCHIVE = 4_000_000_000
@@ -43,7 +43,7 @@ def archive_members(path: Path) -> Iterator[tuple[str, bytes | str]]:
             unpacked = opener(raw) if opener else raw
             with tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as archive:  # type: ignore[call-overload]
                 yield from _members(path, archive)
-    # tarfile and the decompressors raise whatever a wrong number in a header leads to.
+    # A wrong number in a header makes tarfile and the decompressors raise any of these errors.
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         raise CxrlocError(f"{path}: archive cannot be read to its end ({error})") from error
     except (ValueError, OverflowError, ArithmeticError, LookupError, TypeError) as error:
@@ -74,7 +74,7 @@ def _members(path: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, bytes 
 
 
 class _Bounded:
-    """An unpacked file for tarfile that refuses to read a block as large as no header is."""
+    """An unpacked file for tarfile that refuses to read a block larger than any header."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -85,7 +85,7 @@ class _Bounded:
         """The next bytes.
 
         Raises:
-            tarfile.ReadError: more are asked for than a report or a header has.
+            tarfile.ReadError: more bytes are asked for than a report or a header has.
         """
         if not 0 <= size <= _MAX_MEMBER:
             raise tarfile.ReadError(f"a block of {size} bytes in it")

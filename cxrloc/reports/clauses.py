@@ -18,25 +18,26 @@ from cxrloc.reports.sections import relevant_text
 from cxrloc.types import CxrlocError
 
 MAX_CLAUSES = 16_000
-"""Distinct clauses whose distances are all held (one byte each); rarer ones join afterwards."""
+"""Most distinct clauses whose distances (one byte each) are all kept in memory; rarer clauses
+join the clusters afterwards."""
 
-# A number takes its decimals along, so that "1.5 cm" is not two clauses.
+# A number includes its decimals, so that "1.5 cm" is not split into two clauses.
 _NUMBER = re.compile(r"\d+(?:[.\uff0e]\d+)?")
 # ASCII marks, then the Chinese comma, full stop, semicolon, colon, list comma, ! ? and middle dot.
 _BREAK = re.compile(r"[,;:.!?\n\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\u00b7]+")
 
 
 _CHINESE_DENIAL = re.compile("[\u672a\u65e0]|\u6ca1\u6709|\u4e0d\u89c1|\u6392\u9664")
-"""Not (seen), without, none, not seen, excluded."""
+"""Chinese words for: not (seen), without, none, not seen, excluded."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseCluster:
-    """Clauses that differ by little.
+    """A cluster of similar clauses, with its medoid and its frequency.
 
     Attributes:
-        medoid: the member nearest to all others, for a person to name the label.
-        reports: reports with at least one member.
+        medoid: the member nearest to all others, by which a person can name the label.
+        reports: number of reports with at least one member.
         members: distinct clauses and how often each occurs, most frequent first.
     """
 
@@ -51,8 +52,8 @@ class Clustering:
 
     Attributes:
         clusters: by number of reports, largest first.
-        coverage: share of the reports with a clause in any of them.
-        labels: per report its id and the positions of its clusters; None where it has no clause.
+        coverage: share of the reports with a clause in any of these clusters.
+        labels: id of each report and positions of its clusters; None for a report without clauses.
     """
 
     clusters: tuple[ClauseCluster, ...]
@@ -63,7 +64,7 @@ class Clustering:
 def split_clauses(text: str) -> list[str]:
     r"""The clauses of a diagnosis, in lower case and without digits.
 
-    A denied list is one clause: of "no mass, effusion", the part "effusion" alone would say the
+    A denied list stays one clause: the part "effusion" of "no mass, effusion" alone would mean the
     opposite.
 
     >>> split_clauses("No mass, effusion or edema, small nodule.")
@@ -102,16 +103,16 @@ def cluster_clauses(
 
     Source: *Dong et al. 2017, section IV.A*: clauses, digits removed, edit distance, k-medoids,
     the ten largest clusters (97 % of the images).
-    Open: out of how many clusters the ten are the largest; five times as many here, but two for
-    every three different clauses where there are few, so that these are grouped too.
+    Open: the number of clusters of which the ten are the largest. Here it is five times as many, or
+    two for every three different clauses where there are few, so that these are grouped too.
 
     Args:
         reports: diagnoses.
-        top: labels wanted.
-        clusters: clusters altogether, at least `top`; as said above if None.
-        seed: of the first medoids.
-        headings: of the sections that count, in any language; without them findings and impression
-            where a report has such headings (`relevant_text`).
+        top: number of labels.
+        clusters: number of all clusters, at least `top`; None for the number described above.
+        seed: seed of the first medoids.
+        headings: headings of the sections to read, in any language; without them, findings and
+            impression are read where a report has such headings (`relevant_text`).
 
     Raises:
         CxrlocError: there is no clause, or `clusters` is below `top`.
@@ -154,7 +155,7 @@ def cluster_clauses(
 def _medoid_clauses(
     distinct: Sequence[str], counts: Counter[str], clusters: int, seed: int
 ) -> list[str]:
-    """The medoids of clauses, each of which weighs as much as it is frequent."""
+    """The medoids of clauses, each of which is weighted by its frequency."""
     frequent = distinct[:MAX_CLAUSES]
     weights = np.array([counts[clause] for clause in frequent], dtype=np.int64)
     generator = np.random.default_rng(seed)
@@ -169,8 +170,8 @@ def edit_distances(clauses: Sequence[str]) -> UInt8[np.ndarray, "clause clause"]
     >>> edit_distances(["effusion", "efusion", "edema"])[0].tolist()
     [0, 1, 7]
     """
-    # A second list, not the same one: rapidfuzz then compares many strings at once, which is
-    # faster (2.8 x, measured) than to leave out half of the pairs.
+    # If the second list is a copy, rapidfuzz compares many strings at once. This is 2.8 times as
+    # fast (measured) as its way for one list, which leaves out half of the pairs.
     return _cdist(clauses, list(clauses))
 
 
@@ -200,7 +201,7 @@ def k_medoids(
     k: int,
     generator: np.random.Generator,
 ) -> Int[np.ndarray, " k"]:
-    """Positions of k medoids whose weighted sum of distances no single swap lowers.
+    """Positions of k medoids whose weighted sum of distances cannot be lowered by a single swap.
 
     Source: *Schubert and Rousseeuw 2021*, FasterPAM: for a candidate c the change of the sum by
     taking c for medoid j is, with d1 and d2 a point's distances to its nearest and second medoid,
@@ -208,8 +209,8 @@ def k_medoids(
         sum over j's points of (d2 - d1)  +  sum over all points of min(d_c - d1, 0)
         +  sum over j's points of  (d1 - d2 if d_c < d1, else min(d_c - d2, 0)),
 
-    for all j at once in O(n); an improving swap is made at once. Starts by drawing points with
-    chances proportional to weight x distance to the medoids drawn before.
+    for all j at once in O(n); an improving swap is made at once. The first medoids are drawn with
+    probabilities proportional to weight x distance to the medoids drawn before.
 
     >>> line = np.array([0, 1, 2, 50, 51, 52])
     >>> table = abs(line[:, None] - line).astype(np.uint8)
@@ -223,7 +224,7 @@ def k_medoids(
     while unimproved < n and k < n:
         d_c = distances[candidate].astype(np.int64)
         shared = (weights * np.minimum(d_c - d1, 0)).sum()
-        # Adding "d2 - d1" to the correction above: what a point of j pays when j leaves for c.
+        # The sum of "d2 - d1" and the correction above: the cost for a point of j if c replaces j.
         own = np.where(d_c < d1, 0, np.minimum(d_c, d2) - d1)
         change = shared + np.bincount(nearest, weights=weights * own, minlength=k)
         worst = int(change.argmin())
@@ -264,6 +265,6 @@ def _two_nearest(
     points = np.arange(to_medoids.shape[1])
     d1 = to_medoids[nearest, points]
     to_medoids[nearest, points] = np.iinfo(np.int64).max // 4
-    # With one medoid there is no second: any candidate takes over all points.
+    # With one medoid there is no second one, so that any candidate takes over all points.
     d2 = to_medoids.min(axis=0) if len(medoids) > 1 else np.full_like(d1, 256)
     return nearest, d1, d2

@@ -1,4 +1,4 @@
-"""The files of clusters: labels of reports, members for a person to name, and their names."""
+"""Writes clusters as labels and as lists of members, and reads the names that a person gave."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ def write_clusters(
 
     Args:
         clustering: from `cluster_clauses`.
-        path: one row per report: `report_id`, then a column per cluster, headed by its medoid: 1,
-            or empty where no clause of the report belongs to it. With names: a column per name, 1,
-            or 0 where no clause belongs to a cluster of that name; a report without any clause is
-            unknown, so that its cells stay empty.
+        path: one row per report: `report_id`, then a column per cluster, with its medoid as the
+            heading: 1, or empty where no clause of the report belongs to the cluster. With names: a
+            column per name: 1, or 0 where no clause belongs to a cluster of that name; a report
+            without any clause is unknown, so that its cells stay empty.
         members: one row per clause: `cluster` (1 is the largest), `medoid`, `reports` (of the
             cluster), `clause`, `count`.
-        names: of each cluster, from `read_cluster_names`; a cluster of an empty name is left out.
+        names: name of each cluster, from `read_cluster_names`; an empty name leaves a cluster out.
     """
     headings = names or [cluster.medoid for cluster in clustering.clusters]
     columns = [heading for heading in dict.fromkeys(headings) if heading]
@@ -50,14 +50,14 @@ def write_clusters(
 
 
 def read_cluster_names(path: Path) -> dict[str, str]:
-    """Reads what a person called the clusters: a table with the columns `medoid` and `name`.
+    """The names that a person gave to clusters, from a table with the columns `medoid`, `name`.
 
-    A finding of the package's vocabularies gets its spelling there; `normal` (Dong et al. 2017,
-    table I) is No Finding; clusters of one name become one label; a cluster without a name becomes
-    none.
+    A finding of the package's vocabularies gets the spelling of the vocabulary; `normal` (Dong et
+    al. 2017, table I) is No Finding. Clusters with the same name become one label, and a cluster
+    without a name becomes no label.
 
     Raises:
-        CxrlocError: it cannot be read, lacks a column, or names a cluster twice.
+        CxrlocError: the table cannot be read, lacks a column, or names a cluster twice.
     """
     names: dict[str, str] = {}
     for where, row in rows_of(read_table(path, ("medoid", "name"))):
@@ -73,11 +73,11 @@ def names_of(clustering: Clustering, names: Mapping[str, str], path: Path) -> tu
 
     Args:
         clustering: from `cluster_clauses`.
-        names: by medoid, from `read_cluster_names`.
-        path: of their file, for the message.
+        names: names by medoid, from `read_cluster_names`.
+        path: the file of the names, for the message.
 
     Raises:
-        CxrlocError: a cluster is not in the file, or the file has one that is not there: it was
+        CxrlocError: the clusters of the file and of the reports differ, because the file was
             written for other reports, another number of clusters or another seed.
     """
     medoids = [cluster.medoid for cluster in clustering.clusters]

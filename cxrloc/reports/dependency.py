@@ -1,8 +1,8 @@
 """Negation and uncertainty on a dependency graph: the rules of Wang et al. 2017, table 6.
 
-The graph comes from any parser; `dependency_graph` brings its labels into the form of the rules.
-No parser is part of cxrloc. What this engine reaches with one that pip can bring stands in
-`benchmarks/accuracy_labeler.md`; `negation.scope_engine` is better and faster.
+Any parser can make the graph; `dependency_graph` converts the parser's labels to those of the
+rules. cxrloc has no parser of its own. `benchmarks/accuracy_labeler.md` has the scores of this
+engine with a parser that pip can install; `negation.scope_engine` is better and faster.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,12 @@ from cxrloc.reports.negation import Assertion, Engine, Verdict
 from cxrloc.types import CxrlocError
 
 DISEASE = "DISEASE"
-# A word with such a label says something of its governor ("infiltrates difficult to exclude").
+# A word with one of these labels modifies its governor ("infiltrates difficult to exclude").
 _MODIFIER = {"amod", "acl", "acl:relcl", "relcl", "rcmod", "partmod", "vmod", "appos"}
 
 
 class Edge(NamedTuple):
-    """`dependent` hangs on `head` by `label`; both are positions of words."""
+    """The word `dependent` depends on the word `head` by `label`; both are positions of words."""
 
     head: int
     label: str
@@ -39,7 +39,7 @@ class Graph:
 
 
 class Step(NamedTuple):
-    """One step of a path: along a label, up to the governor or down, to a word."""
+    """One step of a path: along a label, up to the governor or down to a dependent, to a word."""
 
     upwards: bool
     labels: tuple[str, ...]
@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A path of `rules/dependency.txt` from its first word on, and what it asserts."""
+    """A rule of `rules/dependency.txt`: a path from its first word on, and its assertion."""
 
     assertion: Assertion
     text: str
@@ -60,7 +60,7 @@ def parse_rule(assertion: str, text: str) -> Rule:
     """Reads a rule of the pattern language.
 
     Raises:
-        CxrlocError: not a path of words and labels joined by pairs of equal arrows.
+        CxrlocError: the text is not a path of words and labels joined by pairs of equal arrows.
 
     >>> rule = parse_rule("negated", "no <- neg <- evidence -> prep_of -> DISEASE")
     >>> rule.steps[0]
@@ -94,7 +94,7 @@ def read_rules() -> tuple[Rule, ...]:
 
 
 def dependency_engine(parse: Callable[[str], Graph]) -> Engine:
-    """An engine for `label_reports` over graphs that `parse` makes of sentences in lower case.
+    """An engine for `label_reports`; `parse` makes the graph of a sentence in lower case.
 
     Source: *Wang et al. 2017, section 2.1, A.2 and table 6*.
     """
@@ -178,7 +178,7 @@ def _reach(graph: Graph, rule: Rule, path: Sequence[int]) -> set[int]:
         height.append(height[-1] + (1 if step.upwards else -1))
     top = path[height.index(max(height))]
     tops = {top} | {e.head for e in graph.edges if e.dependent == top and e.label in _MODIFIER}
-    # Another clause that is merely joined to the topmost word is not governed by it.
+    # A clause that a conjunction joins to the topmost word is not governed by this word.
     reached, queue = (
         set(tops),
         [e.dependent for e in graph.edges if e.head in tops and not e.label.startswith("conj")],

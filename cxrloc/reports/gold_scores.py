@@ -1,4 +1,4 @@
-"""Labels out of reports against gold labels, in tables beside the published labelers."""
+"""Scores labels of reports against gold labels, beside the scores of published labelers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ _READINGS = {
 
 
 class GoldScores(NamedTuple):
-    """Scores, and how many reports of the gold labels they are of.
+    """Scores, and the number of reports with gold labels that they are computed on.
 
     The frame has one row per finding, totals with and without Hernia and Normal, for each way to
     count an uncertain label (`uncertain_as`): counts, then precision, recall and F1 with 95 %
@@ -40,11 +40,12 @@ class GoldScores(NamedTuple):
 def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int) -> GoldScores:
     """Scores of the reports that have gold labels and could be read.
 
-    Source: *Wang et al. 2017, tables 2 and 18*. Normal is a report with text in which no
-    abnormality is found.
+    Source: *Wang et al. 2017, tables 2 and 18*. A report with text is Normal if no abnormality is
+    found in the text.
 
     Raises:
-        CxrlocError: no report has both, or the gold labels have no finding of the vocabulary.
+        CxrlocError: no report has both kinds of labels, or the gold labels have no finding of the
+            vocabulary.
     """
     findings = FINDINGS[vocabulary]
     scored = {report: truth for report, truth in gold.items() if report in labels}
@@ -67,7 +68,7 @@ def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int)
 
 
 def with_published(scores: GoldScores, published: pd.DataFrame) -> GoldScores:
-    """The scores with those of the published labelers, which count uncertain as negative.
+    """The scores beside those of the published labelers, which count uncertain as negative.
 
     Args:
         scores: by the vocabulary of ChestX-ray14.

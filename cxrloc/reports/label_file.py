@@ -1,4 +1,4 @@
-"""labels.csv: what `cxrloc label` writes, and dataset readers and `cxrloc train` take."""
+"""Writes and reads `labels.csv`, the output of `cxrloc label` and an input of `cxrloc train`."""
 
 import csv
 import math
@@ -32,7 +32,7 @@ EXPLANATION_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many reports a label file holds, and those that could not be read."""
+    """The number of reports in a label file, and the reports that could not be read."""
 
     reports: int
     failures: tuple[UnreadableReport, ...]
@@ -44,7 +44,9 @@ def write_labels(
     vocabulary: str = "chestxray14",
     explanations: Path | None = None,
 ) -> Written:
-    """Writes one row per report as it comes, so that memory stays flat; the file appears whole.
+    """Writes one row per report as it comes, so that memory use stays constant.
+
+    The file appears when it is complete.
 
     Columns: `report_id`; one per finding of the vocabulary, in its order: 1, 0, -1 (uncertain),
     empty (not mentioned); `No Finding`: 1 or empty; `normal`: 1 or 0 (any abnormality at all),
@@ -53,7 +55,7 @@ def write_labels(
     Args:
         labelled: from `label_reports`.
         path: the file to write.
-        vocabulary: the one that the labels were made with.
+        vocabulary: the vocabulary that the labels were made with.
         explanations: a second file, one row per mention: report, finding (empty for an
             abnormality outside the vocabulary), concept, label, words, rule, and where the words
             stand in the sentence.
@@ -96,7 +98,7 @@ def _explanations(report: ReportLabels) -> Iterator[tuple[str | int, ...]]:
 
 
 def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str, dict[str, Label]]:
-    """Reads a table of labels per report: ours, gold labels, or CheXpert's and MIMIC's (1.0, -1.0).
+    """The labels of each report in a table: ours, gold labels, CheXpert's or MIMIC's (1.0, -1.0).
 
     The id is the first column of a usual name (`report_id`, `study_id`, `filename`, ...), else
     the first column. A report that has no label at all is unknown. Equal rows count once.
@@ -108,9 +110,9 @@ def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str
             finding.
 
     Raises:
-        CxrlocError: it cannot be read, or has no row, no column of a finding, a cell that is none
-            of 1, 0, -1 and empty, an empty id, or two rows of one id that contradict each other;
-            names file and row.
+        CxrlocError: the table cannot be read, or has no row, no column of a finding, a cell that is
+            not 1, 0, -1 or empty, an empty id, or two rows of one id that contradict each other;
+            the message names file and row.
     """
     table = read_table(path)
     key, columns, _ = _columns(path, table, declared)
@@ -147,7 +149,7 @@ def _columns(
     if declared is None:
         return key, {name: name for name in names}, []
     kept, others = finding_columns(names, declared)
-    # `normal` stands beside No Finding in our own files: `with_labels` tells them apart.
+    # Our own files have both `normal` and No Finding, and `with_labels` tells them apart.
     kept = {name: NORMAL if name == NORMAL else finding for name, finding in kept.items()}
     if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
         raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")

@@ -1,4 +1,4 @@
-"""Reports to labels: the two passes of Wang et al. 2017, section 2.1."""
+"""Labels reports by the two passes of Wang et al. 2017, section 2.1."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _LABELS = {
 }
 # "Atelectasis versus scarring": Wang's table 6 has no rule against it, CheXpert calls it uncertain.
 _ALTERNATIVE = {"chestxray14": Label.POSITIVE, "chexpert": Label.UNCERTAIN}
-# What a report's mentions of one finding add up to: the first of these that occurs.
+# A report's label of a finding is the first of these that any mention of the finding has.
 _STRONGEST = (Label.POSITIVE, Label.UNCERTAIN, Label.NEGATIVE)
 
 
@@ -47,14 +47,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ReportLabels:
-    """What one report says.
+    """The labels of one report.
 
     Attributes:
-        report_id: as read.
+        report_id: id of the report, as read.
         labels: per finding that is mentioned, and No Finding (1) where nothing of the vocabulary
             is positive.
-        normal: no abnormality at all, target finding or other; None for a report without text.
-        evidence: every mention behind the labels.
+        normal: whether the report asserts no abnormality at all, of the vocabulary or another; None
+            for a report without text.
+        evidence: every mention that the labels are based on.
     """
 
     report_id: str
@@ -65,7 +66,7 @@ class ReportLabels:
 
 @lru_cache(maxsize=8192)
 def _assertions(sentence: str, engine: Engine) -> tuple[tuple[Mention, Verdict], ...]:
-    # Reports repeat their sentences: half of all are answered from here.
+    # Reports repeat their sentences, so half of all sentences are found in this cache.
     text = lower(sentence)
     mentions = find_mentions(text)
     return tuple(zip(mentions, engine(text, mentions), strict=True)) if mentions else ()
@@ -138,14 +139,14 @@ def label_reports(
     vocabulary: str = "chestxray14",
     engine: Engine = scope_engine,
 ) -> Iterator[ReportLabels | UnreadableReport]:
-    """Yields labels of many reports, one by one and in order; unreadable ones pass through.
+    """Yields the labels of reports, one by one and in order; unreadable reports are passed on.
 
-    A report that is not English is unreadable: its findings would be missed, and it would be
-    called normal.
+    A report that is not English counts as unreadable, because its findings would be missed and it
+    would be called normal.
 
     Raises:
-        CxrlocError: an unknown vocabulary, or an engine that fails its self-check; before the
-            first report.
+        CxrlocError: the vocabulary is unknown, or the engine fails its self-check; raised before
+            the first report.
     """
     if vocabulary not in VOCABULARIES:
         raise CxrlocError(f"vocabulary {vocabulary!r} is not one of {', '.join(VOCABULARIES)}")
@@ -172,10 +173,10 @@ def check_engine(engine: Engine) -> None:
     """Runs an engine on the sentences of `rules/self_check.txt`.
 
     A parser that is missing a model, or whose labels changed with its version, would otherwise
-    turn every denial into a finding without a word.
+    silently turn every denial into a finding.
 
     Raises:
-        CxrlocError: a sentence is judged wrong; names it.
+        CxrlocError: the engine judges a sentence wrongly; the message names the sentence.
     """
     text = (files("cxrloc.reports") / "rules" / "self_check.txt").read_text("utf-8")
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""Which language a report is written in, as far as the labeler must know it."""
+"""Recognises reports that are not English, which the labeler cannot read."""
 
 import re
 import unicodedata
@@ -17,9 +17,9 @@ _SCRIPTS = {"CJK": CHINESE, "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HAN
 def foreign_language(text: str) -> str | None:
     """The language of a report that is not English, None for English or too few words to tell.
 
-    The rules of the labeler are English: a report of another language would hold no finding at
-    all, and be called normal. Another script tells itself; else words that are typical of other
-    languages are counted against those of English, in doubt for English.
+    The rules of the labeler are English, so a report in another language would have no finding at
+    all and be called normal. Another script gives the language away. Otherwise, words typical of
+    other languages are counted against words typical of English; a doubtful report is English.
 
     >>> foreign_language("Pas de pneumothorax. Épanchement pleural droit.")
     'French'
@@ -35,7 +35,7 @@ def foreign_language(text: str) -> str | None:
     if not counts:
         return None
     language, count = counts.most_common(1)[0]
-    # One word of another language is a name or a slip.
+    # A single word of another language may be a name or a misspelling.
     return language if count > max(1, english) else None
 
 
@@ -62,7 +62,7 @@ def _script(text: str) -> str | None:
     scripts.pop("MICRO", None)
     if scripts.total() <= len(letters) / 2:
         return None
-    # Japanese and Korean are written with Chinese characters too.
+    # Japanese and Korean also use Chinese characters, so their own scripts are looked for first.
     kind = next((s for s in ("HIRAGANA", "KATAKANA", "HANGUL") if s in scripts), None)
     kind = kind or scripts.most_common(1)[0][0]
     return _SCRIPTS.get(kind, f"{kind.capitalize()} script")

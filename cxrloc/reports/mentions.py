@@ -1,4 +1,4 @@
-"""Findings where a sentence names them."""
+"""Finds the places where a sentence names a finding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ NOT_A_FINDING = "not a finding"
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """What a section of `findings.txt` or `abnormal.txt` stands for.
+    """The concept that a section of `findings.txt` or `abnormal.txt` stands for.
 
     Attributes:
-        name: in words.
+        name: name in words.
         cui: concept of the UMLS (Wang et al. 2017, table 5), empty if none is given.
         findings: its finding in ChestX-ray14 and in CheXpert, None where a vocabulary has none.
     """
@@ -34,9 +34,9 @@ class Mention:
     """A concept named in a sentence, from character `start` to before `end`.
 
     Attributes:
-        concept: what is named.
-        start: first character.
-        end: behind the last character.
+        concept: the concept that is named.
+        start: position of the first character.
+        end: position after the last character.
         absent: the wording denies the concept by itself ("heart size normal").
     """
 
@@ -72,8 +72,8 @@ def concepts() -> tuple[Concept, ...]:
 def find_mentions(sentence: str) -> Sequence[Mention]:
     """All findings and other abnormalities that a sentence in lower case names.
 
-    The two rule files are searched apart: an abnormality never hides a finding ("chronic
-    emphysematous change" is both).
+    The two rule files are searched separately, so that an abnormality never hides a finding
+    ("chronic emphysematous change" is both).
 
     >>> [(m.concept.name, m.start, m.end) for m in find_mentions("no pleural effusion")]
     [('pleural effusion', 3, 19)]

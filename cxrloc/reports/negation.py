@@ -1,4 +1,4 @@
-"""Whether a mention is asserted, denied or left open: scope rules that need no parser.
+"""Decides whether a mention is asserted, denied or left open, by scope rules without a parser.
 
 Source: the family of NegEx and ConText (Harkema et al. 2009), here with lists ("no A, B or C").
 """
@@ -29,7 +29,7 @@ SECTIONS = (
 
 
 class Assertion(StrEnum):
-    """What a sentence says of a mention; an alternative is one of several stated causes."""
+    """What a sentence says about a mention; an alternative is one of several stated causes."""
 
     PRESENT = "present"
     ABSENT = "negated"
@@ -67,8 +67,8 @@ def _finder() -> PhraseFinder:
     return PhraseFinder(read_phrases("scope.txt", SECTIONS))
 
 
-# Between two members of one list stand commas, conjunctions and a few adjectives; commas alone
-# part clauses ("stable cardiomegaly, the effusion has resolved").
+# Commas, conjunctions and a few adjectives stand between two members of one list; commas alone
+# also separate clauses ("stable cardiomegaly, the effusion has resolved").
 _LIST_GLUE = re.compile(
     r"\s*(?:|,|(?P<joining>/|,?\s*(?:or|and|nor|and/or)))\s*(?:(?!(?:or|and|nor|the|with\w*)\b)[\w-]+\s+){0,3}"
 )
@@ -82,7 +82,7 @@ def _triggers(sentence: str) -> list[_Trigger]:
 
 
 def denial_goes_on(clause: str, following: str) -> bool:
-    """Whether a denial in a clause reaches over the comma behind it, both in lower case.
+    """Whether a denial in a clause also holds behind the comma; both parts are in lower case.
 
     >>> denial_goes_on("no mass", "effusion or edema"), denial_goes_on("no mass", "small effusion")
     (True, False)
@@ -102,11 +102,12 @@ def denial_goes_on(clause: str, following: str) -> bool:
 
 
 def scope_engine(sentence: str, mentions: Sequence[Mention]) -> list[Verdict]:
-    """Verdicts by trigger words, their direction and what ends their reach.
+    """One verdict per mention, by trigger words, their direction and the limits of their scope.
 
-    A mention takes the nearest trigger before it that looks forward, unless a word that ends its
-    reach stands between; then one behind it that looks back: at the nearest mention and at those
-    joined to it as a list. Denial wins over doubt; "A versus B" touches the mention on each side.
+    First, the nearest forward trigger before a mention decides, unless a word that ends the
+    trigger's scope stands between them. Then a backward trigger behind the mention decides; its
+    scope is the nearest mention and those joined to it as a list. Denial wins over doubt. "A versus
+    B" concerns the nearest mention on each side.
 
     >>> from cxrloc.reports.mentions import find_mentions
     >>> text = "no effusion, edema or mass, but small nodule"
@@ -172,7 +173,7 @@ def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _
 def _stated(
     sentence: str, denial: _Trigger, mention: Mention, triggers: Sequence[_Trigger]
 ) -> bool:
-    """Whether the mention opens a clause of its own, out of reach of a denial before it.
+    """Whether the mention begins its own clause, outside the scope of a denial before it.
 
     "No mass, cardiomegaly is unchanged", "no mass (cardiomegaly persists)"; but "no mass, effusion
     or edema is seen" is one list.
@@ -185,7 +186,7 @@ def _stated(
         return False
     if behind.kind == "present before":
         return True
-    # "Is seen" also ends a denied list, so that only one comma may stand before it.
+    # A denied list may also end with "is seen", so only one comma is allowed before the mention.
     once = sentence.count(",", denial.end, mention.start) < 2
     return behind.kind == "seen before" and last[0] != "and" and once
 
@@ -193,7 +194,7 @@ def _stated(
 def _backward(
     sentence: str, mention: Mention, mentions: Sequence[Mention], triggers: Sequence[_Trigger]
 ) -> _Trigger | None:
-    """The nearest trigger behind the mention that looks back at it, or at its list."""
+    """The nearest backward trigger behind the mention whose scope has the mention or its list."""
     for trigger in triggers:
         if trigger.start >= mention.end:
             if trigger.kind in {"end", "end unless listed"}:
@@ -219,7 +220,7 @@ def _joined(sentence: str, mention: Mention, mentions: Sequence[Mention], limit:
 
 
 def _inside(mention: Mention, trigger: _Trigger) -> bool:
-    """Whether a doubt stands within the wording ("heart may be enlarged")."""
+    """Whether the mention's words enclose a trigger of doubt ("heart may be enlarged")."""
     within = mention.start <= trigger.start and trigger.end <= mention.end
     return within and trigger.kind.startswith("uncertain")
 

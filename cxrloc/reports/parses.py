@@ -1,4 +1,4 @@
-"""From a parser's labels to the graph that `rules/dependency.txt` speaks of.
+"""Converts a parser's labels to the graph for the rules of `rules/dependency.txt`.
 
 Source: the collapsed, conjunct-propagated Stanford dependencies (de Marneffe and Manning 2008).
 """
@@ -22,15 +22,15 @@ def dependency_graph(
 
     Prepositions are collapsed: `prep` + `pobj` (spaCy) and `case` + `nmod` or `obl` (Universal)
     become `prep_<word>`; so does "to" before a verb (`difficult -> prep_to -> exclude`).
-    "No" and "not" hang by `neg`, modal verbs by `md`, "can" + "not" become "cannot". Members of a
-    list take the edges that lead to its first member, and its `neg`, except after "but"; so do an
-    apposition, a second subject and the words within a noun.
+    "No" and "not" get the label `neg`, modal verbs `md`, and "can" + "not" become "cannot". Members
+    of a list get the edges that lead to the list's first member, and its `neg`, except after "but".
+    An apposition, a second subject and the words within a noun get them too.
 
     Args:
         words: words of the sentence.
-        starts: first character of each.
-        heads: position of each word's governor; the root names itself.
-        labels: label of each word to its governor.
+        starts: position of each word's first character.
+        heads: position of each word's governor; the root's governor is the root itself.
+        labels: label of the edge from each word to its governor.
 
     >>> g = dependency_graph(
     ...     ("clear", "of", "edema", "or", "mass"),
@@ -58,7 +58,7 @@ def dependency_graph(
 
 
 def _lifted(edges: Sequence[Edge]) -> list[Edge]:
-    """Edges with every denial on the noun where a parser hung it on the noun's adjective.
+    """Edges in which a denial that a parser attached to an adjective is moved to its noun.
 
     spaCy's small pipelines read "no lobar pneumonia" as "no" of "lobar".
     """
@@ -70,10 +70,10 @@ def _lifted(edges: Sequence[Edge]) -> list[Edge]:
 
 
 def _spread(edges: Sequence[Edge]) -> Iterator[Edge]:
-    """Edges with the denials of a noun on all that stands in one list with it.
+    """Edges in which the denials of a noun are copied to all words in one list with it.
 
-    These are words within it ("no nodules masses"), an apposition and a second subject: what
-    parsers make of lists without "or" ("no opacity, effusion, pneumothorax").
+    These words are those within the noun ("no nodules masses"), an apposition and a second subject,
+    because parsers read lists without "or" in this way ("no opacity, effusion, pneumothorax").
     """
     yield from edges
     listed: dict[int, list[int]] = {}
@@ -113,7 +113,7 @@ def _renamed(words: Sequence[str], edge: Edge) -> Edge:
 
 def _collapsed(words: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
     governor = {edge.dependent: edge for edge in edges}
-    # Universal Dependencies: the preposition hangs on its noun, "to" on its verb.
+    # Universal Dependencies: the preposition depends on its noun, and "to" on its verb.
     mark = {e.head: e for e in edges if e.label in {"case", "mark"}}
     mark |= {e.head: e for e in edges if e.label in {"aux", "mark"} and words[e.dependent] == "to"}
     found = []
@@ -143,13 +143,17 @@ def _split_cannot(words: Sequence[str], edges: Sequence[Edge]) -> list[tuple[int
 
 
 def _propagated(words: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
-    """Edges with lists resolved: spaCy chains their members, Universal hangs all on the first."""
+    """Edges with lists resolved.
+
+    spaCy attaches each member to the one before it; Universal Dependencies attach all members to
+    the first.
+    """
     previous = {edge.dependent: edge.head for edge in edges if edge.label == "conj"}
 
     def first_member(word: int) -> int:
         return first_member(previous[word]) if word in previous else word
 
-    # "A, B or C": the conjunction stands at the end, yet joins A and B too.
+    # In "A, B or C", the conjunction stands at the end, but it joins A and B too.
     joining = {first_member(e.head): words[e.dependent] for e in edges if e.label == "cc"}
     plain = [edge for edge in edges if edge.label != "conj"]
     found = list(plain)
@@ -168,8 +172,8 @@ def spacy_parser(pipeline: str) -> Callable[[str], Graph]:
     """A parser for `dependency_engine` from an installed spaCy pipeline.
 
     Raises:
-        CxrlocError: spaCy or the pipeline is missing, it has no parser, or its labels are neither
-            spaCy's English ones nor Universal Dependencies.
+        CxrlocError: spaCy or the pipeline is missing, the pipeline has no parser, or its labels are
+            neither spaCy's English ones nor Universal Dependencies.
     """
     try:
         import spacy

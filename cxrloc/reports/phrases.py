@@ -1,4 +1,4 @@
-"""The rule files: their pattern language, how they are read, and fast search for all of them."""
+"""Reads the rule files and their pattern language, and searches a text for all patterns fast."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from importlib.resources import files
 from cxrloc.types import CxrlocError
 
 _BLANK = r"(?:[\s/-]+(?:xxxx[\s/-]+)*)"
-# Words that a gap must not swallow: they would hide a negation or reach into another clause.
+# A gap must not include these words: they would hide a negation or reach into another clause.
 _STOP = r"(?:not|no|without|normal|within|and|but|with|or|than|by|unremarkable)\b"
 _GAP = rf"(?:[\s/-]+(?!{_STOP})[\w'%.]+){{0,6}}?[\s/-]+"
 _START = r"(?:\b(?=\w)|(?=[^\w\s]))"
@@ -31,7 +31,7 @@ class Phrase:
 
 
 def lower(text: str) -> str:
-    """Lower case for A to Z only, and straight apostrophes: every character keeps its place.
+    """The text with A to Z in lower case and straight apostrophes; characters keep their places.
 
     >>> lower("No İ Effusion")
     'no İ effusion'
@@ -42,9 +42,9 @@ def lower(text: str) -> str:
 def expression(pattern: str) -> str:
     """The regular expression behind a pattern, without groups that capture.
 
-    A blank stands for blanks, hyphens, slashes and de-identification marks (XXXX); " ... " for up
-    to six words of the same clause, none of which negates or joins; a word after "~" may be
-    misspelt.
+    A blank in a pattern stands for blanks, hyphens, slashes and de-identification marks (XXXX);
+    " ... " stands for up to six words of the same clause, none of which is a negation or a
+    conjunction; a word after "~" may be misspelt.
 
     >>> bool(re.search(expression("pleural effusions?"), "pleural xxxx effusions"))
     True
@@ -59,9 +59,9 @@ def expression(pattern: str) -> str:
 
 
 def _misspelt(word: str) -> str:
-    """A word with at most one slip behind its first letter.
+    """An expression for a word with at most one misspelling behind its first letter.
 
-    A slip is a letter left out, doubled or swapped with the next, or a wrong vowel.
+    A misspelling is a letter left out, doubled or swapped with the next one, or a wrong vowel.
     """
     rest = f"{word[-1]}?"
     for place in range(len(word) - 1, 0, -1):
@@ -74,15 +74,15 @@ def _misspelt(word: str) -> str:
 
 
 def read_phrases(name: str, sections: Sequence[str] | None = None) -> tuple[Phrase, ...]:
-    """Reads a file of `rules/` and checks it: every pattern matches the example above it.
+    """The phrases of a file of `rules/`, after a check that patterns match the examples above them.
 
     Args:
         name: file name.
         sections: the only headers allowed, None for any.
 
     Raises:
-        CxrlocError: a line that cannot be read, or a pattern that misses its example; names file
-            and line. So a broken rule file stops the run before the first report.
+        CxrlocError: a line cannot be read, or a pattern does not match its example; the message
+            names file and line. So a broken rule file stops the run before the first report.
 
     >>> read_phrases("scope.txt")[3].section
     'pseudo'
@@ -122,13 +122,13 @@ class PhraseFinder:
     """Finds all phrases of a list in one pass over a text.
 
     One expression of all patterns finds a place (the engine of `re` skips alternatives by their
-    first letter); a second one with a group per pattern then says which it was.
+    first letter). A second expression with a group per pattern then tells which pattern matched.
     """
 
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self._phrases = tuple(phrases)
         expressions = [expression(phrase.pattern) for phrase in phrases]
-        # A pattern begins at the start of a word or with a mark: the ends of words are passed over.
+        # A pattern begins at the start of a word or with a mark, so the ends of words are skipped.
         self._any = re.compile(rf"{_START}(?:{'|'.join(expressions)})")
         self._which = re.compile("|".join(f"({one})" for one in expressions))
 

@@ -1,4 +1,4 @@
-"""Report text without markup, and its sentences."""
+"""Removes markup from the text of reports, and splits the text into sentences."""
 
 import html
 import re
@@ -7,10 +7,10 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|vs|approx|e\.g|i\.e|rt|lt|pl|fig|st)|\b[A-Za-z]|\d)\.$", re.IGNORECASE
 )
 MAX_CHARACTERS = 1000
-"""A longer sentence is cut at a blank: it is no sentence, and would only cost time."""
+"""A longer text is not a real sentence and would only cost time, so it is cut at a blank."""
 
 _PIECE = re.compile(rf"\S.{{0,{MAX_CHARACTERS}}}(?=\s|$)|\S.{{0,{MAX_CHARACTERS}}}")
-# A question mark behind a blank belongs to what follows ("? pneumonia").
+# A question mark behind a blank belongs to the next word ("? pneumonia").
 _END = re.compile(
     r"(?<=[.!])\s+|(?<=[^\s?]\?)\s+|\s*[;\n]\s*(?=\S)|(?<=[a-z]{2}\.)(?=[A-Z])|(?<=\d\.)(?=[A-Z])"
 )
@@ -38,8 +38,9 @@ _YES_NO = re.compile(
 def clean(text: str) -> str:
     r"""Text without markup, and with its short forms spelled out.
 
-    HTML entities and tags, line breaks of one kind, Markdown, contracted negations ("can't",
-    "w/o"), dot leaders ("Effusion ... none"), answered questions and check boxes.
+    The function replaces HTML entities and tags, kinds of line breaks, Markdown, contracted
+    negations ("can't", "w/o"), dot leaders ("Effusion ... none"), answered questions and check
+    boxes.
 
     >>> clean("right &amp; left<BR>small&nbsp;effusion can\u2019t be excluded")
     'right & left small effusion cannot be excluded'
@@ -65,7 +66,7 @@ def clean(text: str) -> str:
 
 
 def _unboxed(line: str) -> str:
-    """A line of a form in words: a box that is not ticked denies what stands beside it."""
+    """A line of a form in words; a box that is not ticked denies the words beside the box."""
     line = _YES_NO.sub(lambda box: box["answer"] if box["on"] else "", line)
     boxes = list(_BOX.finditer(line))
     if not boxes:
@@ -83,12 +84,12 @@ def _unboxed(line: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    r"""The sentences of a text; a wrapped line goes on, an empty line or a semicolon ends one.
+    r"""The sentences of a text; an empty line or a semicolon ends one, a wrapped line does not.
 
     >>> sentences("1. Small effusion, 1.5 cm.  2. Dr. Who was\ncalled; no mass.")
     ['1. Small effusion, 1.5 cm.', '2. Dr. Who was called', 'no mass.']
     """
-    # A short line before a capital is not wrapped: it is an item of a list.
+    # A short line before a capital is an item of a list, not a wrapped line.
     text = re.sub(r"^(.{1,45}[^.:;,!?\s])\n(?=[A-Z])", r"\1\n\n", text, flags=re.MULTILINE)
     joined = re.sub(r"(?<![.:;!?\n])\n(?!\s*(?:\n|[-*•\d]))", " ", text)
     found: list[str] = []

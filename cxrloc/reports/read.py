@@ -1,4 +1,4 @@
-"""Reports from files: Open-i XML (a folder or .tgz), tables with a text column, plain text."""
+"""Reads reports from files: Open-i XML (folder or .tgz), tables with a text column, plain text."""
 
 import html
 import re
@@ -50,7 +50,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableReport:
-    """A report that could not be read, and why; the others go on."""
+    """A report that could not be read, and the reason; the other reports are still read."""
 
     report_id: str
     reason: str
@@ -61,8 +61,8 @@ def read_reports(path: Path) -> Iterator[Report | UnreadableReport]:
 
     They come from a folder (searched recursively, in order of names), a tar archive (read without
     writing to the disk), a table (see `_from_table`), an XML of Open-i or a text file of one
-    report. An id that was there before is unreadable: one row of labels cannot belong to two
-    reports.
+    report. A report whose id occurred before is unreadable, because one row of labels cannot belong
+    to two reports.
 
     Raises:
         CxrlocError: the path does not exist, holds no report, or is an archive or a table that
@@ -128,11 +128,11 @@ def _from_file(path: Path) -> Iterator[Report | UnreadableReport]:
 
 
 def _document(content: bytes) -> str | None:
-    """What a file is if it holds no plain text, by its first bytes."""
+    """The kind of a file that is not plain text, by its first bytes; None for plain text."""
     for magic, kind in _DOCUMENTS.items():
         if content.lstrip(b" \r\n\t\xef\xbb\xbf").startswith(magic):
             return kind
-    # UTF-16 has a NUL in every second byte of Latin text, and a mark or an even pattern.
+    # NUL bytes are allowed in UTF-16 alone, where every second byte of Latin text is NUL.
     if b"\0" in content[:4096] and not encoding_of(content, whole=False).startswith("utf-16"):
         return "a binary file"
     return None
@@ -152,7 +152,7 @@ def _parse(name: str, content: bytes) -> Report | UnreadableReport:
 
 
 def decode(content: bytes) -> str:
-    r"""The text of content whose encoding nobody tells, by `encoding_of`; never fails.
+    r"""The text of content of unknown encoding, which `encoding_of` guesses; never fails.
 
     >>> decode("肺炎 é".encode()), decode("双肺纹理增多".encode("gb18030")), decode(b"caf\xe9")
     ('肺炎 é', '双肺纹理增多', 'café')
@@ -166,8 +166,9 @@ def parse_openi(report_id: str, text: str) -> Report:
     The indexers' MeSH terms are not read: the gold labels were made from them.
 
     Raises:
-        CxrlocError: it declares a document type (which could define entities), or has no abstract.
-        xml.etree.ElementTree.ParseError: not well-formed.
+        CxrlocError: the XML declares a document type (which could define entities), or has no
+            abstract.
+        xml.etree.ElementTree.ParseError: the XML is not well-formed.
 
     >>> parse_openi(
     ...     "1", '<a><uId id="CXR1"/><AbstractText Label="FINDINGS">Clear.</AbstractText></a>'
@@ -176,7 +177,7 @@ def parse_openi(report_id: str, text: str) -> Report:
     """
     if re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise CxrlocError("it declares a document type or entities, which are never expanded")
-    # Named entities of HTML (&nbsp;) are unknown to XML; its own five stay.
+    # XML does not know the named entities of HTML (&nbsp;); its own five entities stay.
     text = re.sub(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z]\w*;", lambda m: html.unescape(m[0]), text)
     root = ElementTree.fromstring(re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", " ", text))
     parts = [
@@ -192,11 +193,11 @@ def parse_openi(report_id: str, text: str) -> Report:
 
 
 def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
-    """Reports of the rows of a table: one of TEXT_COLUMNS, or SECTION_COLUMNS, under an id.
+    """Reports from the rows of a table that has one of TEXT_COLUMNS, or SECTION_COLUMNS.
 
     Without a known heading, a table of one column is read as reports without heading (the format
-    of CheXpert's labeler). Ids are row numbers where there is no id column. A cell "nan" holds no
-    text, as an empty one.
+    of CheXpert's labeler). Ids are row numbers where there is no id column. A cell "nan" counts as
+    empty.
     """
     rows = readable_rows(path)
     number, first = next(rows, (1, []))

@@ -9,15 +9,15 @@ from jaxtyping import Bool, Float
 from cxrloc.types import CxrlocError, Label
 
 Labels = Mapping[str, Mapping[str, Label]]
-"""Per report id the label of each finding that is mentioned."""
+"""For each report id, the label of each finding that is mentioned."""
 
 Interval = tuple[float, float]
-"""Lower and upper end."""
+"""Lower and upper end of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """Counts of one finding, or summed over findings (micro), and what follows from them.
+    """Counts of one finding, or their sums over findings (micro), and the ratios of these counts.
 
     A ratio whose divisor is 0 is None.
     """
@@ -55,13 +55,13 @@ def outcomes(
     """Claimed and true positives of every report of the gold labels, findings in the given order.
 
     Args:
-        labels: what was read out of reports.
-        gold: the standard; its reports are scored, a label of 1 is true.
-        findings: columns.
+        labels: labels read from the reports.
+        gold: gold labels; their reports are scored, and a label of 1 is true.
+        findings: findings in the order of the columns.
         positive: labels that count as a claim: {1}, or {1, -1} for the reading beside it.
 
     Raises:
-        CxrlocError: a report of the standard was not labelled.
+        CxrlocError: a report with gold labels was not labelled.
     """
     if missing := sorted(set(gold) - set(labels)):
         raise CxrlocError(
@@ -82,8 +82,8 @@ def score_labels(
 ) -> list[LabelScore]:
     """One score per finding, then `Total` over all and `Total without Hernia`.
 
-    The gold standard of Open-i has no Hernia, though dozens of its reports name one; so a total
-    without it stands beside.
+    The gold standard of Open-i has no Hernia, though dozens of its reports name one, so there is
+    also a total without Hernia.
 
     >>> pairs = np.array([[[True, True], [True, False]], [[False, True], [False, False]]])
     >>> [(s.finding, s.precision, s.recall) for s in score_labels(pairs, ("Edema", "Mass"))[:3]]
@@ -104,8 +104,8 @@ def score_intervals(
 ) -> list[dict[str, Interval | None]]:
     """95 % intervals of precision, recall and F1 for every row of `score_labels`, in its order.
 
-    Bootstrap over reports. Draws in which a ratio is not defined are left out; a ratio that no
-    draw defines has no interval.
+    The bootstrap resamples reports. Draws in which a ratio is not defined are left out; a ratio
+    that is defined in no draw has no interval.
     """
     claimed, true = pairs[..., 0], pairs[..., 1]
     counts = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).astype(float)

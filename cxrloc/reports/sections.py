@@ -1,4 +1,4 @@
-"""The parts of a report that describe this examination."""
+"""Finds the parts of a report that describe the current examination."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _BARE = re.compile(
     r"notifications?|admitting diagnosis|clinical (?:data|details)|end of impression|signed by",
     re.IGNORECASE,
 )
-# And these wherever a colon follows.
+# These are headings wherever a colon follows.
 _MAIN = re.compile(
     r"(?!clinical).*(?:findings?|impressions?|conclusions?|interpretations?|opinion|addendum)",
     re.IGNORECASE,
@@ -47,15 +47,15 @@ class _Part(NamedTuple):
 
 
 def relevant_text(report: str, headings: Sequence[str] = ()) -> str:
-    r"""Findings, impression and addenda of a report; without any of these, all but the rest.
+    r"""Findings, impression and addenda of a report; without these, all but its other sections.
 
     Source: *Wang et al. 2017, section 2.1*. A report with such a heading and nothing under it is
-    empty: its indication ("pneumonia?") says nothing of the image.
+    empty, because its indication ("pneumonia?") says nothing about the image.
 
     Args:
         report: a text that `clean` has been through.
-        headings: only what stands under these headings, of any language ("impression"). A report
-            without any heading counts as a whole.
+        headings: only the text under these headings is taken, in any language ("impression"). A
+            report without any heading is taken as a whole.
 
     >>> relevant_text("INDICATION: pneumonia? FINDINGS: Clear lungs. IMPRESSION: Normal.")
     'Clear lungs. \nNormal.'
@@ -90,7 +90,7 @@ def relevant_parts(report: str) -> tuple[str, str]:
 
 
 def _parts(report: str) -> list[_Part]:
-    """What stands under each heading, from left to right."""
+    """The text under each heading, from left to right."""
     found = list(_headings(report))
     ends = [start for _, start, _ in found] + [len(report)]
     return [
@@ -102,8 +102,8 @@ def _parts(report: str) -> list[_Part]:
 def _headings(report: str) -> Iterator[tuple[str, int, int]]:
     """Kind, start and end of each heading.
 
-    "Comparison: there is a nodule" also occurs inside findings, so a heading that ends them
-    starts its line or stands in capitals.
+    "Comparison: there is a nodule" also occurs inside findings, so a heading ends the findings only
+    if it starts its line or stands in capitals.
     """
     for found in _heading().finditer(lower(report)):
         start, end = found.span()
@@ -138,10 +138,10 @@ def _shouted(report: str, start: int, end: int) -> bool:
 
 
 def _unheaded(report: str, parts: Sequence[_Part]) -> Iterator[str]:
-    """What stands under no heading: before the first one, and behind the end of a section.
+    """The text under no heading: before the first heading, and after the end of a section.
 
-    A section with nothing but text behind it ends at an empty line, else at the end of a line
-    that ends a sentence, else behind its first sentence.
+    A section that is not to be read ends at an empty line, else at the end of a line that ends a
+    sentence, else after its first sentence.
     """
     yield report[: parts[0].start] if parts else report
     for part in parts:

@@ -1,4 +1,4 @@
-"""The files of a training run: history, checkpoint and best weights, whole at every moment."""
+"""The files of a training run: history, checkpoint and best weights; they are always complete."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from cxrloc.files.whole import whole_file
 from cxrloc.types import CxrlocError, UsageError
 
 Row = dict[str, float]
-"""One line of metrics.csv: a validation, and the training since the one before."""
+"""One row of metrics.csv: one validation, and the training since the previous validation."""
 
 Parts = Mapping[str, Any]
-"""Everything with a `state_dict`: network, average, optimizer, loss scaler."""
+"""Objects with a `state_dict`, by name: network, average, optimizer, loss scaler."""
 
 
 _KEYS = {"parts", "state", "identity"}
@@ -26,12 +26,12 @@ _ANEW = "remove it, or choose another --out, and training begins anew"
 
 @dataclass(slots=True)
 class State:
-    """How far a run has come. All else it depends on is in its parts' state.
+    """The progress of a run; the rest of its state is in the state dicts of its parts.
 
     Attributes:
-        step: steps done.
+        step: number of finished steps.
         loss: sum of the losses since the last validation.
-        loss_terms: how many terms that sum adds up (`losses.loss_terms`).
+        loss_terms: number of terms in that sum (`losses.loss_terms`).
         history: one row per validation.
     """
 
@@ -42,7 +42,7 @@ class State:
 
 
 def write_history(path: Path, history: Sequence[Row]) -> None:
-    """The validations so far as a table."""
+    """Write all validations so far as a CSV table."""
     with whole_file(path) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, fieldnames=history[-1])
         table.writeheader()
@@ -50,13 +50,13 @@ def write_history(path: Path, history: Sequence[Row]) -> None:
 
 
 def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[str, Any]) -> None:
-    """A checkpoint that replaces the last one only once it is whole.
+    """Write a checkpoint; it replaces the previous one only after it is complete.
 
     Args:
         path: the file.
-        parts: what has a state.
-        state: how far the run has come.
-        identity: settings and data; a run of others does not go on from here.
+        parts: the objects whose state is saved.
+        state: the progress of the run.
+        identity: settings and data; a run with other settings or data cannot be resumed from here.
     """
     whole = {
         "parts": {name: part.state_dict() for name, part in parts.items()},
@@ -67,20 +67,21 @@ def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[s
 
 
 def refuse_to_overwrite(path: Path, resume: bool) -> None:
-    """A run begins where there is no checkpoint of another, or goes on from it.
+    """Refuse a new run where there is already a checkpoint, unless the run is to be resumed.
 
     Raises:
-        UsageError: there is one and the run is not to be resumed.
+        UsageError: there is a checkpoint and the run is not to be resumed.
     """
     if path.exists() and not resume:
         raise UsageError(f"{path} is there: go on with it (--resume), or choose another --out")
 
 
 def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
-    """What `write_checkpoint` wrote, on the CPU; None where there is nothing to go on from.
+    """The last checkpoint of `write_checkpoint`, on the CPU; None if there is no checkpoint.
 
     Raises:
-        UsageError: there is one and the run is not to be resumed.
+        UsageError: there is a checkpoint and the run is not to be resumed.
+        CxrlocError: the file is not a complete checkpoint of `cxrloc train`.
     """
     refuse_to_overwrite(path, resume)
     if not path.exists():
@@ -92,11 +93,11 @@ def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
 
 
 def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, Any]) -> State:
-    """Put every part back to where it was.
+    """The progress stored in a checkpoint, after the states of all parts are restored in place.
 
     Raises:
-        CxrlocError: it is a checkpoint of other settings or other data; the message names the
-            first that differs.
+        CxrlocError: the checkpoint has other settings or other data, and the message names the
+            first difference; or it does not fit the network.
     """
     if found := first_difference(checkpoint["identity"], identity):
         raise CxrlocError(
@@ -115,15 +116,15 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
 
 
 def write_weights(path: Path, network: nn.Module) -> None:
-    """The weights of one moment, to come back to."""
+    """Write the current weights of a network, to be restored later by `read_weights`."""
     _save(network.state_dict(), path)
 
 
 def read_weights(path: Path, network: nn.Module) -> None:
-    """Go back to the weights of that moment, whatever device they were written from.
+    """Restore the weights that `write_weights` wrote on any device, in place.
 
     Raises:
-        CxrlocError: the file is not whole, or of another network.
+        CxrlocError: the file is not complete, or it belongs to another network.
     """
     weights = _load(path)
     try:
@@ -138,7 +139,7 @@ def _save(what: Mapping[str, Any], path: Path) -> None:
         try:
             torch.save(what, cast(BinaryIO, recorder))
         except RuntimeError as error:
-            # torch says nothing of a full disk but that its archive was not written.
+            # For a full disk, torch reports only that its archive was not written.
             raise recorder.error or error from error
 
 
@@ -150,7 +151,7 @@ class _Recorder:
         self.error: OSError | None = None
 
     def write(self, content: bytes | memoryview) -> int:
-        """Write as the file does."""
+        """Write the content to the file and keep an error of the file system."""
         try:
             return self.file.write(content)
         except OSError as error:
@@ -163,14 +164,14 @@ class _Recorder:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """What `torch.save` wrote, on the CPU; nothing in it is executed.
+    """The content of a file written by `torch.save`, on the CPU; no code of the file is executed.
 
     Raises:
-        CxrlocError: the file is empty, cut short, or none of torch's.
+        CxrlocError: the file is empty, truncated, or not written by torch.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of bytes that it did not write, torch raises errors of every kind
+    except Exception as error:  # for foreign bytes, torch raises errors of every kind
         raise CxrlocError(f"{path}: not a whole checkpoint (is it cut short?): {_ANEW}") from error
     if not isinstance(content, dict):
         raise CxrlocError(f"{path}: no checkpoint of `cxrloc train`: {_ANEW}")

@@ -1,7 +1,7 @@
 """Conditional training: a finding is learned from images that have its parent in the label tree.
 
-Pham et al. 2019, section 3.2, after Chen et al. 2019: stage 1 trains the network on such labels,
-stage 2 its last layer on all.
+Pham et al. 2019, section 3.2, after Chen et al. 2019: stage 1 trains the whole network on these
+conditional labels, and stage 2 trains its last layer on all labels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +14,16 @@ Labels = Float[Tensor, "image finding"]
 
 
 def given_parent(labels: Labels, findings: Sequence[str], parents: Mapping[str, str]) -> Labels:
-    """A child's label is unknown (NaN) unless its own parent is positive.
+    """The labels, where the label of a child is unknown (NaN) unless its own parent is positive.
 
-    Departs: Pham's stage 1 keeps whole images, "where all parent labels are positive"
-    (`given_all_parents`), which are few; what a label is conditioned on is its own parent (Eq. 3).
+    Departs: Pham's stage 1 keeps only images "where all parent labels are positive"
+    (`given_all_parents`), and there are few such images. Here each label is conditioned on its own
+    parent (Eq. 3).
 
     Args:
-        labels: after the uncertainty policy: 0.5 or more is positive.
-        findings: of the columns.
-        parents: finding -> its parent; findings without one among `findings` stay.
+        labels: labels after the uncertainty policy; 0.5 or more is positive.
+        findings: names of the columns.
+        parents: finding -> its parent; a finding whose parent is not in `findings` is not changed.
 
     >>> parents = {"Cardiomegaly": "Enlarged Cardiomediastinum"}
     >>> labels = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
@@ -41,14 +42,14 @@ def given_parent(labels: Labels, findings: Sequence[str], parents: Mapping[str, 
 def given_all_parents(
     labels: Labels, findings: Sequence[str], parents: Mapping[str, str]
 ) -> Labels:
-    """Leaves are learned from images on which every parent of the tree is positive, all else NaN.
+    """The labels of leaves on images where every parent is positive; all other labels are NaN.
 
-    The letter of Pham et al. 2019, section 3.2 and Fig. 2: "a training set where all parent labels
-    are positive, to classify leaf labels".
+    This is the literal rule of Pham et al. 2019, section 3.2 and Fig. 2: "a training set where all
+    parent labels are positive, to classify leaf labels".
 
     Args:
-        labels: after the uncertainty policy: 0.5 or more is positive.
-        findings: of the columns.
+        labels: labels after the uncertainty policy; 0.5 or more is positive.
+        findings: names of the columns.
         parents: finding -> its parent.
 
     >>> parents = {"Cardiomegaly": "Enlarged Cardiomediastinum"}
@@ -66,7 +67,7 @@ def learned_images(labels: Labels) -> Bool[Tensor, " image"]:
     """Whether an image has at least one label to learn from.
 
     Pham et al. 2019, section 3.2, train the conditional stage on "a training set where all parent
-    labels are positive": the other images are no part of it, and none of its epochs or batches.
+    labels are positive". So the other images are left out of its epochs and batches.
 
     >>> learned_images(torch.tensor([[torch.nan, 0.0], [torch.nan, torch.nan]]))
     tensor([ True, False])

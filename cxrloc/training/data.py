@@ -1,4 +1,4 @@
-"""What a recipe learns from: records in three parts, their labels, and their decoded pixels."""
+"""The data of a recipe: records in three parts, their labels, and their decoded pixels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,29 +22,29 @@ from cxrloc.training.records import check_folder, find_records
 from cxrloc.types import CxrlocError, Radiograph, Record
 
 TEMPLATE_IMAGES = 1000
-"""Training images whose mean is a good template."""
+"""About how many training images are averaged to compute the template."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """A data set, ready to be learned from.
+    """A data set that is ready for training.
 
     Attributes:
-        name: of the data, as the model card shows it.
+        name: name of the data, as the model card shows it.
         parts: records whose image is on this disk and could be read.
         train: images and labels of the first part; shuffled if the recipe says so.
         validation: images and labels of the second part.
         missing: images that are not on this disk, by part.
-        unlisted: images in no part, as no list of the official split names them.
-        left_out: images in no part, as their patients have an expert's box and the recipe says
-            `boxed_patients = "left_out"`.
-        failures: images that could not be read, and why.
-        preprocessing: the recipe's, with what it learns from training images.
+        unlisted: number of images in no part, because no list of the official split names them.
+        left_out: number of images in no part, because their patients have an expert's box and the
+            recipe says `boxed_patients = "left_out"`.
+        failures: images that could not be read, each with the reason.
+        preprocessing: the recipe's preprocessing, with the template learned from training images.
         description: counts, prevalences and hashes for run.json.
         warnings: findings without positive labels, and images of unknown origin.
-        may_have_seen: data sets that the images may be of, as in `ModelCard`.
-        prevalence: share of the labelled images with each finding of the network, among all
-            training records, also those whose image is not on this disk.
+        may_have_seen: data sets that the images may come from, as in `ModelCard`.
+        prevalence: share of labelled images with each finding of the network, among all training
+            records, including those whose image is not on this disk.
     """
 
     name: str
@@ -66,9 +66,9 @@ class _Decoded(NamedTuple):
     """Decoded images.
 
     Attributes:
-        images: of the image cache.
-        slots: by image id, the place in `pixels`.
-        failures: by image id, why it could not be read.
+        images: the images of the image cache.
+        slots: index in `images.pixels` for each image id.
+        failures: reason for each image id that could not be read.
     """
 
     images: CachedImages
@@ -84,14 +84,14 @@ def training_data(
     watch: Watch = iter,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> TrainingData:
-    """The labels and decoded pixels of a recipe's data, in its parts.
+    """The labels and decoded pixels of a recipe's data, split into training and validation.
 
     Args:
-        recipe: what to learn from.
-        path: of the data set; None for phantoms.
-        labels: labels out of reports, in place of the data set's own (`cxrloc label`).
+        recipe: the recipe, which selects the data.
+        path: path of the data set; None for phantoms.
+        labels: file of labels from reports, which replace the data set's own (`cxrloc label`).
         cache: folder that keeps decoded images.
-        watch: sees every image that has to be decoded.
+        watch: wrapper of the loop over images that have to be decoded, to show progress.
         max_megapixels: larger images are refused.
 
     Raises:
@@ -136,7 +136,7 @@ def training_data(
 def _learned(
     preprocessing: Preprocessing, train: Sequence[Record], sources: Mapping[str, Source]
 ) -> Preprocessing:
-    """The preprocessing with its template, the mean of evenly chosen training images."""
+    """The preprocessing with its template, which is the mean of evenly chosen training images."""
     if preprocessing.fit != "template" or preprocessing.template:
         return preprocessing
     chosen = train[:: max(1, len(train) // TEMPLATE_IMAGES)]
@@ -151,7 +151,7 @@ def _learned(
 
 
 def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]:
-    """The records whose image is known, and how many of each part have an unknown image."""
+    """The records whose image id is in `known`, and for each part the number of other records."""
     here = frozenset(known)
     kept = [[record for record in part if record.image_id in here] for part in parts[:3]]
     missing = {
@@ -162,7 +162,7 @@ def _present(parts: Parts, known: Iterable[str]) -> tuple[Parts, dict[str, int]]
 
 
 def _paired(parts: Parts, recipe: Recipe) -> Parts:
-    """For a network of two views a frontal and a lateral image in turn, else all records."""
+    """The parts; for a network of two views, each holds frontal and lateral records in turn."""
     if Input.SECOND_VIEW not in inputs_of_architecture(recipe.network.architecture):
         return parts
     train, validation, test = (
@@ -202,7 +202,7 @@ def _image_set(records: Sequence[Record], decoded: _Decoded, recipe: Recipe) -> 
 
 
 def _prevalence(records: Sequence[Record], recipe: Recipe) -> dict[str, float]:
-    """Share of the labelled images with each finding, as the network learns their labels."""
+    """The share of labelled images with each finding, from the labels that the network learns."""
     findings = recipe.network.findings
     labels = label_matrix(records, findings, _label_not_mentioned(recipe))
     positive, known = (labels == 1).sum(axis=0), (labels >= 0).sum(axis=0)  # NaN is not known

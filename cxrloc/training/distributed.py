@@ -1,4 +1,4 @@
-"""Several processes under `torchrun`: which one this is, sums over them, results gathered once.
+"""Training in several processes under `torchrun`: ranks, sums and gathered results.
 
 Every function also works in a single process without `torchrun`, where it changes nothing.
 """
@@ -22,15 +22,15 @@ T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
 
 ACTIVATED = "BatchNormAct2d"
-"""A layer of timm's, which is an extra: batch normalisation, dropout and activation in one."""
+"""A timm layer with batch normalisation, dropout and activation in one; timm is an extra."""
 
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that `torchrun` started, if it did, for the time of the block.
+    """Connect the processes that `torchrun` started, if any, for the time of the block.
 
     Args:
-        device: what to train on, as `own_device` names it.
+        device: the device to train on, as `own_device` names it.
 
     Yields:
         The device of this process.
@@ -40,7 +40,7 @@ def processes(device: torch.device) -> Iterator[torch.device]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    # Sums of tensors on a CPU, as in the validation loss, need gloo beside NCCL.
+    # Sums of tensors on a CPU, as in the validation loss, need gloo in addition to NCCL.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
@@ -55,28 +55,28 @@ def rank() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this process prints and writes for all: the first of those that `torchrun` started.
+    """Whether this process is the first that `torchrun` started, which prints and writes for all.
 
-    Unlike `rank` this is known before the processes have joined, and after they have left.
+    Unlike `rank`, this function also works before the processes connect and after they disconnect.
     """
     return "LOCAL_RANK" not in os.environ or os.environ["RANK"] == "0"
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def planned_world_size() -> int:
-    """How many processes `torchrun` started, also before they have joined."""
+    """The number of processes that `torchrun` started, also before they are connected."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def own_device(name: str) -> str:
-    """The name of the device that this process takes: of several GPUs under `torchrun` its own.
+    """The name of the device of this process; under `torchrun` each process has its own GPU.
 
-    A process that only asked for "cuda" would else take memory on the first GPU before it turns to
-    its own.
+    Without the number of the GPU, a process would first allocate memory on the first GPU and only
+    then switch to its own.
 
     >>> own_device("cpu")
     'cpu'
@@ -89,8 +89,8 @@ def own_device(name: str) -> str:
 def summed(values: Tensor) -> Tensor:
     """The sum of a tensor over all processes, without a gradient.
 
-    For counts that belong to the whole batch, such as |P| and |N| of W-CEL (Wang et al. 2017,
-    Eq. 1), of which each process sees its own images only.
+    It is used for counts over the whole batch, such as |P| and |N| of W-CEL (Wang et al. 2017,
+    Eq. 1), because each process sees only its own images.
 
     >>> summed(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
@@ -102,10 +102,12 @@ def summed(values: Tensor) -> Tensor:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """The result of `make` in process 0, sent to every process: only its host needs the files.
+    """The result of `make` in process 0, sent to every process.
+
+    So only the host of process 0 needs the files that `make` reads.
 
     Raises:
-        CxrlocError: process 0 cannot make it, for the reason that it gives.
+        CxrlocError: `make` failed in process 0; every process raises the same error.
 
     >>> from_first(lambda: "checkpoint")
     'checkpoint'
@@ -125,10 +127,10 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def raise_together(complaint: str) -> None:
-    """Raise in every process the error that one of them found, so that none waits for it.
+    """Raise an error of one process in all processes, so that none of them waits for it forever.
 
     Raises:
-        CxrlocError: the first complaint that is not empty.
+        CxrlocError: a process has a complaint; the message is the first that is not empty.
     """
     complaints = [complaint]
     if world_size() > 1:
@@ -139,28 +141,29 @@ def raise_together(complaint: str) -> None:
 
 
 def joined(network: nn.Module) -> nn.Module:
-    """A network whose gradients are the mean of all processes'; of a single one, itself.
+    """A network whose gradients are averaged over all processes; with one process, `network`.
 
-    Process 0 need not send its buffers round at every pass: they are alike everywhere, as batch
-    normalisation moves nowhere or together (`synchronised`).
+    Process 0 does not send its buffers to the others at every pass. The buffers are equal in all
+    processes, because batch normalisation is either frozen or shared (`synchronised`).
     """
     if world_size() == 1:
         return network
-    # Torch 2.13 gave the setting another name, and warns of its former one.
+    # Torch 2.13 renamed this setting and warns if the former name is used.
     if "forward_sync_buffers" in signature(DistributedDataParallel).parameters:
         return DistributedDataParallel(network, forward_sync_buffers=False)
     return DistributedDataParallel(network, broadcast_buffers=False)
 
 
 def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -> M:
-    """The network with batch normalisation over the images of all processes, if it moves at all.
+    """The network with batch normalisation over the images of all processes, unless it is frozen.
 
-    On accelerators this is PyTorch's own layer. It takes no tensors on a CPU, where it is replaced
-    by `SharedBatchNorm`, so that two CPU processes can be held against one and the tests can prove
-    what several GPUs would compute. timm's `BatchNormAct2d` still drops and activates after it.
+    On accelerators the layer is PyTorch's own. PyTorch's layer does not accept tensors on a CPU, so
+    `SharedBatchNorm` replaces it there. With it the tests compare two CPU processes with one
+    process, and so check what several GPUs would compute. timm's `BatchNormAct2d` keeps its dropout
+    and activation after the normalisation.
 
     Raises:
-        CxrlocError: a layer does more than normalise, and is none of timm's.
+        CxrlocError: a layer does more than normalise, and is not timm's `BatchNormAct2d`.
     """
     names = {type(each).__name__ for each in network.modules() if isinstance(each, _BatchNorm)}
     if frozen_normalisation or not names:
@@ -182,21 +185,23 @@ def synchronised(network: M, device: torch.device, frozen_normalisation: bool) -
 def _synchronised_on_accelerators(network: M, activated: bool) -> M:
     if not activated:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    # That would lose what else the layers do. Who has such a layer has timm.
+    # PyTorch's converter would drop dropout and activation of these layers, so timm's is used. timm
+    # is installed wherever such a layer exists.
     from timm.layers import convert_sync_batchnorm
 
     return convert_sync_batchnorm(network)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose mean and variance are those of all processes' images together.
+    """Batch normalisation with mean and variance over the images of all processes together.
 
-    Ioffe and Szegedy 2015, Algorithm 1, with sums over processes, through which gradients flow.
-    Every process must have as many images.
+    Ioffe and Szegedy 2015, Algorithm 1, with sums over all processes; gradients flow through these
+    sums. Every process must have the same number of images.
 
     Attributes:
-        drop: what timm's `BatchNormAct2d` does to the normalised images first.
-        act: and then; of a layer that only normalises both are the identity.
+        drop: dropout of timm's `BatchNormAct2d`, applied to the normalised images; the identity for
+            a layer that only normalises.
+        act: activation of `BatchNormAct2d`, applied after `drop`; otherwise the identity.
     """
 
     def __init__(self, layer: nn.BatchNorm2d) -> None:
@@ -208,7 +213,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
     def forward(
         self, images: Float[Tensor, "batch channel row col"]
     ) -> Float[Tensor, "batch channel row col"]:
-        """The normalised images; in training the running statistics move too."""
+        """The normalised images; in training mode the running statistics are updated too."""
         normalised = self._normalised(images) if self.training else super().forward(images)
         return self.act(self.drop(normalised))
 
@@ -218,6 +223,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean = _Sum.apply(wide.sum(dim=(0, 2, 3))) / count
         centred = wide - mean[:, None, None]
         variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        # PyTorch's running variance is the unbiased one, hence the factor n / (n - 1).
         self._move_statistics(mean.detach(), variance.detach() * (count / (count - 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
@@ -230,7 +236,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes, whose gradient is the sum of theirs."""
+    """The sum over all processes; its gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -242,7 +248,7 @@ class _Sum(torch.autograd.Function):
 
 
 def own_share(items: Sequence[T]) -> Sequence[T]:
-    """The items of this process: every `world_size()`-th one, from number `rank()` on.
+    """The items of this process: every `world_size()`-th item, starting at number `rank()`.
 
     >>> own_share("abc")
     'abc'
@@ -251,9 +257,9 @@ def own_share(items: Sequence[T]) -> Sequence[T]:
 
 
 def gathered(own: Tensor, count: int) -> Tensor:
-    """The rows that all processes made of their `own_share`, in the order of the items.
+    """The rows that all processes computed for their `own_share`, in the order of the items.
 
-    No item is lost or doubled, whether or not the processes share them evenly.
+    No row is lost or duplicated, also if the items cannot be shared evenly.
 
     >>> gathered(torch.tensor([[1.0], [2.0]]), count=2)
     tensor([[1.],

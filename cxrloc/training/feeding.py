@@ -1,4 +1,4 @@
-"""From images and labels to the forward passes of a training stage."""
+"""Prepares the forward passes of a training stage from images and labels."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,14 +19,14 @@ from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError
 
 READ_AHEAD = 2
-"""Threads that prepare the next steps while a GPU computes."""
+"""Number of threads that prepare the next steps while a GPU computes."""
 
 
 def feeding_for(recipe: Recipe, config: FitConfig, condition: str, device: torch.device) -> Feeding:
-    """The settings by which images and labels of a stage become forward passes.
+    """The settings that define how images and labels of a stage become forward passes.
 
     Raises:
-        CxrlocError: the processes cannot share its batches evenly.
+        CxrlocError: the processes cannot share the batches evenly.
     """
     if config.batch_size % (config.accumulation * world_size()):
         raise CxrlocError(
@@ -47,7 +47,7 @@ def feeding_for(recipe: Recipe, config: FitConfig, condition: str, device: torch
 def taught_labels(
     labels: Tensor, generator: torch.Generator, recipe: Recipe, condition: str
 ) -> Tensor:
-    """Labels as a stage learns them: first the uncertainty policy, then the condition."""
+    """The labels that a stage learns, after the uncertainty policy and then the condition."""
     labels = POLICIES[recipe.data.uncertain](labels, generator)
     if not condition:
         return labels
@@ -55,10 +55,10 @@ def taught_labels(
 
 
 def images_learned(images: ImageSet, recipe: Recipe, condition: str) -> ImageSet:
-    """The images of a conditional stage that have a label to learn from; of other stages all.
+    """The images that a stage learns from; a conditional stage skips images without any label.
 
     Raises:
-        CxrlocError: there are none.
+        CxrlocError: a conditional stage has no image to learn from.
     """
     if not condition:
         return images
@@ -76,7 +76,7 @@ def images_learned(images: ImageSet, recipe: Recipe, condition: str) -> ImageSet
 def training_batches(
     images: ImageSet, feeding: Feeding, config: FitConfig, first_step: int
 ) -> Iterator[list[Batch]]:
-    """The forward passes of all steps from `first_step` on; for a GPU they are prepared ahead."""
+    """The forward passes of all steps from `first_step` on; on a GPU they are prepared ahead."""
     sampler = SAMPLERS[config.sampling]
     order = sampler(images.labels == 1, config.batch_size, config.seed, first_step)
     steps = islice(zip(count(first_step), order, strict=False), config.steps - first_step)

@@ -1,4 +1,4 @@
-"""Where a network's first weights come from: chance, ImageNet, or a model trained before."""
+"""Initial weights of a network: random, from ImageNet, or from a model trained before."""
 
 import hashlib
 from pathlib import Path
@@ -20,26 +20,26 @@ from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
 OUTPUTS = ("prediction", "meta")
-"""Layers with a row per finding."""
+"""Names of the layers that have one row per finding."""
 
 
 def start(network: Network, weights: str, images: Float[Tensor, "batch channel row col"]) -> None:
     """Give a network its first weights, in place.
 
-    Batch normalisation whose statistics were folded into the weights gets those of some training
-    images (`models.normalisation`).
+    If the statistics of batch normalisation were folded into the weights, they are set to those of
+    some training images (`models.normalisation`).
 
     Args:
-        network: with random weights.
-        weights: "scratch" leaves them; "imagenet" fills the backbone with torchvision's; a file
-            of ImageNet weights does so too; a model that `cxrloc train` wrote, or the name of an
-            embedded one, fills all that has the same name and shape, the backbone wholly, and the
-            outputs of those findings that it knows. For a DualNet also a frontal and a
-            lateral model, as "FRONTAL + LATERAL".
-        images: a few dozen of those it will be trained on, as it takes them.
+        network: a network with random weights.
+        weights: "scratch" keeps the random weights. "imagenet", or a file of ImageNet weights,
+            fills the backbone. A model that `cxrloc train` wrote, or the name of an embedded model,
+            fills the whole backbone, all other layers with the same name and shape, and the outputs
+            of the findings that both models have. For a DualNet, "FRONTAL + LATERAL" names a
+            frontal and a lateral model.
+        images: a few dozen of the training images, preprocessed for the network.
 
     Raises:
-        CxrlocError: the weights cannot be had or do not fit the backbone.
+        CxrlocError: the weights are not available or do not fit the backbone.
     """
     fill(network, weights)
     if weights == "scratch":
@@ -52,10 +52,11 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
 def fill(network: Network, weights: str) -> None:
     """Copy first weights into a network, in place, without setting batch normalisation.
 
-    Everything that `start` refuses is refused here, before any image is needed.
+    This function makes all checks of `start`, so that bad weights are refused before any image is
+    needed.
 
     Raises:
-        CxrlocError: the weights cannot be had or do not fit the backbone.
+        CxrlocError: the weights are not available or do not fit the backbone.
     """
     kind = _kind_of(weights)
     if kind == "models":
@@ -65,10 +66,10 @@ def fill(network: Network, weights: str) -> None:
 
 
 def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "models"]:
-    """The kind of first weights: none, torchvision's, a file of another package, or our models'.
+    """The kind of first weights: random, ImageNet, a file of another package, or our own models.
 
     Raises:
-        CxrlocError: a file is not whole.
+        CxrlocError: a file is not complete, or it is a checkpoint (.ckpt).
 
     >>> _kind_of("imagenet"), _kind_of("resnet50.pt"), _kind_of("pa + lateral")
     ('imagenet', 'imagenet_file', 'models')
@@ -88,7 +89,7 @@ def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "m
 
 
 def earlier_models(weights: str) -> list[Model]:
-    """The models that first weights come from; their training patients count for what is trained.
+    """The models that first weights come from; the new model's card must list their patients too.
 
     >>> earlier_models("imagenet")
     []
@@ -100,7 +101,7 @@ def earlier_models(weights: str) -> list[Model]:
 
 
 def weights_sha256(weights: str) -> str:
-    """The SHA-256 of the file of first weights, or of each model; empty where there is no file.
+    """The SHA-256 of the file of first weights, or of each model; empty if there is no file.
 
     >>> weights_sha256("scratch")
     ''
@@ -122,7 +123,7 @@ def _has_no_card(path: Path) -> bool:
 
 
 def _start_from_models(network: Network, weights: str) -> None:
-    """Start from the one model that the weights name, or a DualNet from a model for each view."""
+    """Copy weights from the named model, or from one model per view into a DualNet."""
     models = earlier_models(weights)
     if len(models) == 1:
         _start_from_model(network, models[0], weights)
@@ -157,7 +158,7 @@ def _start_from_model(network: Network, model: Model, name_or_path: str) -> None
 
 
 def _backbones(network: Network, images: Tensor) -> list[tuple[nn.Module, Tensor]]:
-    """Each backbone with the images that it sees: one after the other in the channels."""
+    """Each backbone with the images that it reads; these are consecutive in the channel axis."""
     backbones = [trunk.get_submodule("backbone") for trunk in network.trunks.values()]
     return list(zip(backbones, images.chunk(len(backbones), dim=1), strict=True))
 

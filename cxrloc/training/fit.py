@@ -1,4 +1,4 @@
-"""The training loop. On a CPU a resumed run gives the same weights to the bit."""
+"""The training loop. On a CPU, a resumed run gives bit-identical weights."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +27,13 @@ from cxrloc.training.progress import Losses, Moment, ignore_progress
 from cxrloc.training.step import Parts, parts_of, take_step
 
 Batches = Callable[[int], Iterable[Sequence[Batch]]]
-"""From a step on, the forward passes of each step, on the device of the network."""
+"""A function from the first step to the forward passes of each step, on the network's device."""
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
-"""Numbers by name of a network in evaluation mode; `validation_loss` chooses, if it is there."""
+"""A function from a network in evaluation mode to its scores by name.
+
+If the scores contain `validation_loss`, the best weights are chosen by it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ class Run:
     """The folder of a training run, and what identifies the run.
 
     Attributes:
-        out: folder of metrics.csv, last.ckpt and best.ckpt, made if absent. Of several processes
-            the first writes and reads them; the others need not see its disk.
-        resume: go on from `out`/last.ckpt.
+        out: folder of metrics.csv, last.ckpt and best.ckpt, created if absent. Only the first
+            process writes and reads these files; the other processes may be on other hosts.
+        resume: whether to continue from `out`/last.ckpt.
         identity: recipe and data as plain values. A checkpoint, or a process, with other values
             is refused.
-        watch: called about once a second.
+        watch: function that is called with the progress about once a second.
     """
 
     out: Path
@@ -55,26 +58,27 @@ class Run:
 def fit(
     network: nn.Module, batches: Batches, validate: Validate, config: FitConfig, run: Run
 ) -> nn.Module:
-    """Train a network in place; every process of `torchrun` calls it with its own batches.
+    """Train a network in place; every process of `torchrun` calls this with its own batches.
 
-    The gradient of a step is that of the loss of all its images, over all forward passes and
-    processes, divided by their number. Random numbers of a step (dropout) depend on seed, step
-    and process alone.
+    The gradient of a step is that of the summed loss of all its images, over all forward passes and
+    processes, divided by the number of images. Random numbers of a step (dropout) depend only on
+    seed, step and process.
 
     Args:
-        network: gives (logits, features), on the device to train on.
-        batches: called once with the first step to do; for an exact resumption what it gives must
-            depend on the step alone.
-        validate: called with the network whose weights are kept; its numbers become columns.
-        config: the recipe, with its steps resolved.
-        run: the folder, and the function that is told of progress.
+        network: network that returns (logits, features), on the device to train on.
+        batches: called once with the number of the first step. For an exact resumption, the batches
+            of a step must depend only on the number of the step.
+        validate: called with the network whose weights are kept; its scores become columns of
+            metrics.csv.
+        config: settings of the training, with all lengths in steps.
+        run: folder, identity and progress callback of the run.
 
     Returns:
         The network to keep, in evaluation mode: the best by validation loss, or the last.
 
     Raises:
-        CxrlocError: the loss is not finite, there is a checkpoint of another run, or a process
-            has other data or settings than the first.
+        CxrlocError: the loss is not finite, the folder has a checkpoint of another run, or the data
+            or settings of a process differ from those of the first process.
     """
     parts = parts_of(network, config)
     state = _first_state(parts, run)
@@ -100,7 +104,7 @@ def fit(
 
 
 def _first_state(parts: Parts, run: Run) -> State:
-    """The state to begin with: that of the checkpoint on the disk of process 0, or a new one."""
+    """The initial state: from the checkpoint on the disk of process 0, or a new state."""
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = from_first(partial(last_checkpoint, run.out / "last.ckpt", run.resume))
     found = first_difference(from_first(lambda: run.identity), run.identity)
@@ -127,7 +131,7 @@ def _validate(
 
 
 def _stopped(state: State, config: FitConfig) -> bool:
-    """Whether the validation loss has not fallen for too long."""
+    """Whether the validation loss has not fallen for `stop_after` validations."""
     return 0 < config.stop_after <= validations_since_best(state.history)
 
 
@@ -145,5 +149,5 @@ def _finished(parts: Parts, config: FitConfig, run: Run) -> nn.Module:
 
 
 def _plain(network: nn.Module) -> nn.Module:
-    """The network itself where it stands inside its average."""
+    """The network without the wrapper that averages its weights."""
     return network.module if isinstance(network, AveragedModel) else network

@@ -1,4 +1,4 @@
-"""How a network is trained, as plain values."""
+"""The settings of a training as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,46 +17,50 @@ LEAST: dict[str, float] = {
     **dict.fromkeys(("steps", "epochs", "validate_every", "stop_after", "frozen_layers"), 0),
     **dict.fromkeys(("backbone_rate", "weight_decay", "clip_norm", "seed"), 0),
 }
-"""Smallest values of what is counted or weighed."""
+"""Smallest allowed value of each of these settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """How a network is trained.
+    """The settings by which a network is trained.
 
     Attributes:
-        schedule: of the learning rate.
-        batch_size: images per step, over all processes and forward passes together: the number
-            of GPUs and the memory of each change nothing (Wang's 80).
-        steps: to learn for; 0: `epochs` says it.
-        epochs: passes over the training images; the rest that fills no batch is left out of each.
-        accumulation: forward passes that share a step's images.
+        schedule: schedule of the learning rate.
+        batch_size: images per step, over all processes and forward passes together (80 in Wang et
+            al. 2017). It does not depend on the number of GPUs or on their memory.
+        steps: number of training steps; 0: it follows from `epochs`.
+        epochs: passes over the training images; in each pass, the images that are left over after
+            the last full batch are not used.
+        accumulation: number of forward passes into which a step's images are divided.
         loss: a name of `LOSSES`.
         optimizer: a name of `OPTIMIZERS`.
-        momentum: of "sgd"; beta1 of the others.
-        weight_decay: of weights; biases and normalisation have none.
-        backbone_rate: learning rate of the backbone as a share of the others'; 0: it is frozen.
-        frozen_layers: how many of the backbone's first layers, as torchvision numbers them, keep
-            their weights and statistics whatever the rate; of backbones with numbered layers.
+        momentum: momentum of "sgd"; beta1 of the other optimizers.
+        weight_decay: weight decay of weights; biases and normalisation have none.
+        backbone_rate: learning rate of the backbone as a share of that of the other layers; 0: the
+            backbone is frozen.
+        frozen_layers: number of the backbone's first layers, as torchvision numbers them, whose
+            weights and statistics are frozen at any rate; only for backbones with numbered layers.
         frozen_normalisation: batch normalisation keeps its statistics everywhere; otherwise they
             are those of the images of each pass, over all processes.
-        clip_norm: largest norm of the gradient; 0: any.
-        precision: of the forward and backward passes, weights being float32: "fp32", "bf16", or
-            "fp16" with a scaled loss.
-        channels_last: memory layout that convolutions prefer on most processors.
+        clip_norm: largest norm of the gradient; 0: no limit.
+        precision: precision of the forward and backward passes: "fp32", "bf16", or "fp16" with a
+            scaled loss. Weights are always float32.
+        channels_last: whether to use this memory layout, which is faster for convolutions on most
+            processors.
         sampling: a name of `datasets.batches.SAMPLERS`.
-        averaging: decay per step of the exponential average of weights that is validated and
-            kept; 0: the weights themselves.
-        validate_every: steps between validations, each followed by a checkpoint; 0:
-            `validate_every_epochs` says it.
+        averaging: decay per step of the exponential average of weights, which is validated and
+            kept; 0: the weights are not averaged.
+        validate_every: steps between validations, each followed by a checkpoint; 0: it follows
+            from `validate_every_epochs`.
         validate_every_epochs: epochs between validations.
-        stop_after: validations without a smaller loss after which training stops; 0: never.
-        keep: weights of the "best" validation loss, or the "last".
-        seed: of the first weights and of every draw.
+        stop_after: number of validations without a smaller loss after which training stops; 0:
+            training does not stop early.
+        keep: which weights are kept: those with the "best" validation loss, or the "last".
+        seed: seed of the first weights and of all random numbers.
         hardware: how a GPU computes.
 
     Raises:
-        CxrlocError: a value is none of those, or they contradict each other.
+        CxrlocError: a value is out of its range or unknown, or two values contradict each other.
     """
 
     schedule: ScheduleConfig
@@ -120,12 +124,12 @@ def counts_epochs(config: FitConfig) -> bool:
 
 
 def resolved(config: FitConfig, images: int) -> FitConfig:
-    """The config with all lengths in steps, for this many training images.
+    """The settings with all lengths in steps, for this number of training images.
 
-    An epoch is as many steps as the images fill whole batches, however they are sampled.
+    An epoch has as many steps as the images fill complete batches, for every sampling method.
 
     Raises:
-        CxrlocError: they are fewer than a batch.
+        CxrlocError: there are fewer images than a batch needs.
 
     >>> config = FitConfig(ScheduleConfig(0.1), batch_size=4, epochs=3)
     >>> resolved(config, images=9).steps
@@ -147,11 +151,11 @@ def resolved(config: FitConfig, images: int) -> FitConfig:
 def learning_rate(
     step: int, config: FitConfig, history: Sequence[Mapping[str, float]] = ()
 ) -> float:
-    """The rate of the next step.
+    """The learning rate of the next step.
 
     Args:
-        step: steps done.
-        config: with its steps resolved.
+        step: number of finished steps.
+        config: settings with all lengths in steps.
         history: rows of metrics.csv so far.
     """
     losses = [row["validation_loss"] for row in history if "validation_loss" in row]
@@ -160,7 +164,7 @@ def learning_rate(
 
 
 def validations_since_best(history: Sequence[Mapping[str, float]]) -> int:
-    """How many validations ago the loss was smallest; 0 where none is known.
+    """The number of validations since the smallest loss; 0 if no validation loss is known.
 
     >>> validations_since_best([{"validation_loss": loss} for loss in (0.5, 0.3, 0.4, 0.3)])
     2

@@ -1,4 +1,4 @@
-"""How an accelerator computes: faster arithmetic by default, or the same numbers in every run."""
+"""How an accelerator computes: fast arithmetic by default, or the same numbers in every run."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CUBLAS_WORKSPACE = ":4096:8"
 class HardwareConfig:
     """How a CUDA GPU computes; on other devices only `compile` changes anything.
 
-    None of it is part of what a run is: it may be resumed with other values, on other hardware.
+    These settings do not identify a run, so it may be resumed with other values or other hardware.
 
     Attributes:
         tf32: products of float32 matrices are computed in TensorFloat-32, with 10 bits of mantissa.
@@ -36,12 +36,12 @@ class HardwareConfig:
 def computing(
     config: HardwareConfig, device: torch.device, deterministic: bool = False
 ) -> Iterator[None]:
-    """Compute in the block as the config says; afterwards all settings are as they were before.
+    """Apply the settings of a GPU in the block and restore the former settings afterwards.
 
     Args:
         config: how a GPU computes.
-        device: what the network is on.
-        deterministic: the same run on the same device gives the same weights, to the bit.
+        device: the device of the network.
+        deterministic: whether the same run on the same device must give bit-identical weights.
 
     Raises:
         CxrlocError: an operation has no deterministic implementation; the message names it.

@@ -1,4 +1,4 @@
-"""Labels that a recipe learns from: outputs that are no finding, and findings nobody labelled."""
+"""Labels that a recipe learns from: labels of attributes, and warnings about missing labels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,19 +9,20 @@ from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING, standard_findin
 from cxrloc.types import CxrlocError, Label, Record
 
 _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
-"""Labels that many recipes leave aside, and nobody misspelled."""
+"""Well-known labels; a recipe may leave them out without a warning about a misspelled name."""
 
 
 def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "labels") -> Record:
-    """The record with labels for outputs that are no finding (`units.ATTRIBUTES`): No Finding, ...
+    """The record with labels for outputs that are not findings, such as No Finding.
 
-    They are learned as they are scored, whether or not the data set has a column for them.
+    These outputs are listed in `units.ATTRIBUTES`. They are learned by the same rule by which they
+    are scored, whether or not the data set has a column for them.
 
     Args:
-        record: of an image.
-        outputs: of the network.
-        no_finding: as in `DataConfig`: with "outputs" an image has No Finding where none of the
-            network's findings is positive, whatever else its labels or reports say.
+        record: record of an image.
+        outputs: names of the network's outputs.
+        no_finding: as in `DataConfig`: with "outputs" an image has No Finding if none of the
+            network's findings is positive, whatever its other labels or reports say.
 
     >>> from cxrloc.types import Label, View
     >>> record = Record("a", "1", "a", None, View.AP, labels={"Mass": Label.NEGATIVE})
@@ -42,15 +43,15 @@ def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "l
 
 
 def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str]) -> list[str]:
-    """What the labels do not teach though the recipe asks for it, and what they would teach.
+    """Warnings about findings without positive training images and about labels that are not used.
 
     Args:
         parts: all records.
-        train: those to learn from.
-        findings: of the recipe.
+        train: the training records.
+        findings: findings of the recipe.
 
     Raises:
-        CxrlocError: no image's labels mention a finding: it is no word of these labels.
+        CxrlocError: no image has a label for a finding, so the labels do not know this finding.
 
     >>> from cxrloc.types import Label
     >>> well = Record("a", "1", "a", None, labels={"Mass": Label.NEGATIVE})

@@ -1,7 +1,7 @@
-"""Losses of many labels per image: sums over the images of a batch.
+"""Losses for images with many labels, summed over the images of a batch.
 
-A label of NaN is unknown and costs nothing (U-Ignore, conditional training). Of several processes
-each has its share: the loss of the whole batch is the sum of theirs.
+A label of NaN is unknown and adds nothing to the loss (U-Ignore, conditional training). With
+several processes, the loss of the whole batch is the sum of the losses of all processes.
 """
 
 import torch
@@ -13,7 +13,7 @@ from cxrloc.training.distributed import summed
 
 Logits = Float[Tensor, "batch finding"]
 Labels = Float[Tensor, "batch finding"]
-"""1 where the finding is present, 0 where it is not, between them if smoothed, NaN if unknown."""
+"""1 for a present finding, 0 for an absent one, between them if smoothed, NaN if unknown."""
 
 
 def hinge(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
@@ -66,7 +66,8 @@ def w_cel(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """
     known, targets = _known(labels)
     counts = summed(torch.stack([targets.sum(), (known - targets).sum()]))  # |P|, |N|
-    # With no label of a kind nothing is multiplied by its weight, so any finite one will do.
+    # If there are no positive (or negative) labels, their weight multiplies nothing, so that any
+    # finite value is correct.
     positives, negatives = counts.where(counts > 0, 1.0)
     beta_n = counts.sum() / negatives
     return F.binary_cross_entropy_with_logits(
@@ -77,8 +78,8 @@ def w_cel(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
 def class_averaged(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Cross-entropy averaged over the labels of each image, the sum over images.
 
-    Baltruschat et al. 2019, the equation of the objective: 1/M sum_m H[y_m, f_m], M labels. Of an
-    image with unknown labels the mean is over those known.
+    Baltruschat et al. 2019, the equation of the objective: 1/M sum_m H[y_m, f_m], M labels. For an
+    image with unknown labels the mean is taken over the known labels.
 
     >>> class_averaged(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))  # ln 2
     tensor(0.6931)
@@ -91,7 +92,7 @@ def class_averaged(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
 def softmax(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Softmax cross-entropy of images with exactly one label: the sum of -ln p of that label.
 
-    Dong et al. 2017, section IV, task 2. An image with an unknown label costs nothing.
+    Dong et al. 2017, section IV, task 2. An image with an unknown label adds nothing to the loss.
 
     >>> softmax(torch.zeros(1, 4), torch.tensor([[0.0, 1.0, 0.0, 0.0]]))  # ln 4
     tensor(1.3863)
@@ -102,14 +103,14 @@ def softmax(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
 
 
 def loss_terms(loss: str, labels: Labels) -> Int[Tensor, ""]:
-    """The number of terms that a loss adds up: divided by it, the loss becomes a mean.
+    """The number of terms in the sum of a loss; the loss divided by this number is a mean.
 
     `class_averaged` is already a mean over the labels of each image and `softmax` has one term per
     image, so these two are divided by the number of images, all others by the number of labels.
 
     Args:
         loss: a name of `LOSSES`.
-        labels: what the loss was computed with; unknown labels are no terms.
+        labels: the labels of the loss; unknown labels are not counted.
 
     >>> labels = torch.tensor([[1.0, 0.0], [0.0, torch.nan]])
     >>> {name: int(loss_terms(name, labels)) for name in ("cel", "class_averaged", "softmax")}
@@ -124,7 +125,7 @@ def loss_terms(loss: str, labels: Labels) -> Int[Tensor, ""]:
 
 
 def _known(labels: Labels) -> tuple[Labels, Labels]:
-    """1 where a label is known and 0 elsewhere; the labels with 0 where they are not."""
+    """A mask that is 1 where a label is known and 0 elsewhere, and the labels with 0 for NaN."""
     return (~labels.isnan()).to(labels.dtype), labels.nan_to_num()
 
 
@@ -140,7 +141,7 @@ LOSSES = {
 
 
 def probabilities_after(loss: str) -> str:
-    """How logits trained with a loss become probabilities, a name of `PROBABILITIES`.
+    """The name in `PROBABILITIES` of the function for logits that were trained with this loss.
 
     >>> probabilities_after("w_cel"), probabilities_after("softmax")
     ('sigmoid', 'softmax')

@@ -1,4 +1,4 @@
-"""The LR range test: one short run in which the learning rate only rises."""
+"""The learning rate range test: one short training run with an increasing learning rate."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,10 @@ from cxrloc.training.step import parts_of, take_step
 from cxrloc.types import CxrlocError, UsageError
 
 SMOOTHING = 0.9
-"""Share that a smoothed loss keeps of the one before."""
+"""Weight of the previous smoothed loss in the exponential average."""
 
 DIVERGED = 4.0
-"""A smoothed loss so many times the smallest ends the test."""
+"""The test ends when the smoothed loss is above this multiple of its smallest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class RangeConfig:
 
     Attributes:
         lowest: learning rate of the first step.
-        highest: of the last.
-        steps: batches.
+        highest: learning rate of the last step.
+        steps: number of steps, each with one batch.
         ramp: a name of `RAMPS`.
 
     Raises:
@@ -47,7 +47,7 @@ class RangeConfig:
 
 
 def exponential(done: float, config: RangeConfig) -> float:
-    """Equal factors: each decade takes as many steps.
+    """A learning rate that rises by equal factors, with the same number of steps per decade.
 
     >>> exponential(0.5, RangeConfig(lowest=0.25, highest=4.0))
     1.0
@@ -56,7 +56,7 @@ def exponential(done: float, config: RangeConfig) -> float:
 
 
 def linear(done: float, config: RangeConfig) -> float:
-    """Equal steps (Smith 2017, section 3.3).
+    """A learning rate that rises by equal differences (Smith 2017, section 3.3).
 
     >>> linear(0.5, RangeConfig(lowest=1.0, highest=4.0))
     2.5
@@ -75,9 +75,9 @@ class RangePoint(NamedTuple):
     """One step of the test.
 
     Attributes:
-        learning_rate: of the step.
-        loss: of its batch, a mean per image.
-        smoothed: exponential average of the losses so far, without its bias to the first.
+        learning_rate: learning rate of the step.
+        loss: loss of its batch, as a mean per image.
+        smoothed: exponential average of the losses so far, corrected for its start at 0.
     """
 
     learning_rate: float
@@ -90,23 +90,24 @@ def lr_range(
 ) -> Iterator[RangePoint]:
     """Yields the loss of each step while the learning rate rises; ends where the loss diverges.
 
-    The steps are those of `fit` with other learning rates.
+    The steps are those of the function `fit`, with other learning rates.
 
     Smith 2017, Cyclical Learning Rates, section 3.3; Rubin et al. 2018, section 6: the boundaries
-    of a cyclic learning rate are where the loss begins to fall and where it no longer does.
-    Departs: Smith reads the accuracy; a loss needs no validation.
+    of a cyclic learning rate are the rates at which the loss begins to fall and stops falling.
+    Departs: Smith reads the accuracy; we read the loss, which needs no validation.
 
     Args:
-        network: gives (logits, features), in place; its weights are of no use afterwards.
-        batches: from a step on, the forward passes of each step (as `fit`).
-        fit: as `fit` takes it; weights are not averaged.
-        config: the ramp.
+        network: network that returns (logits, features); it is trained in place, and its weights
+            should not be used afterwards.
+        batches: function from the first step to the forward passes of each step, as for `fit`.
+        fit: settings of the training; weights are not averaged.
+        config: range and shape of the ramp.
 
     Yields:
         One point per step.
 
     Raises:
-        CxrlocError: the loss is not finite from the beginning.
+        CxrlocError: the loss is not finite at the first step.
     """
     parts = parts_of(network, replace(fit, averaging=0.0))
     average, smallest = 0.0, math.inf
@@ -125,11 +126,11 @@ def lr_range(
 
 
 def boundaries(points: Sequence[RangePoint]) -> tuple[float, float] | None:
-    """Learning rates between which the smoothed loss falls; None where it never does.
+    """The learning rates between which the smoothed loss falls; None if it never falls.
 
-    Open: Rubin et al. 2018 and Smith 2017 read them off by eye. Here the upper one is where the
-    smoothed loss is smallest, the lower one the first by which a tenth of the way down from its
-    highest value before that is done.
+    Open: Rubin et al. 2018 and Smith 2017 read these rates from a plot. Here the upper rate is the
+    one with the smallest smoothed loss. The loss falls to this minimum from the highest value
+    before it, and the lower rate is the first at which a tenth of this fall is reached.
 
     >>> losses = [4.0, 4.0, 3.0, 2.0, 3.0]
     >>> boundaries([RangePoint(10.0**k, loss, loss) for k, loss in enumerate(losses)])

@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BACKBONE = "backbone"
-"""Name of the parts of a network that may be frozen or learn more slowly."""
+"""Name of the parts of a network that may be frozen or have a lower learning rate."""
 
 
 Groups = list[dict[str, Any]]
-"""Parameters with what is particular to them, as PyTorch's optimizers take them."""
+"""Groups of parameters, each with its own settings, in the format of PyTorch's optimizers."""
 
 
 def _sgd(groups: Groups, rate: float, momentum: float, fused: bool) -> torch.optim.Optimizer:
@@ -40,9 +40,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups of parameters, each with its weight decay and its factor of the learning rate.
 
-    Weights decay; biases and normalisation, which have one axis, do not. The backbone learns at
-    `backbone_rate` times the rate of the other layers; at 0 it is frozen. The first
-    `frozen_layers` layers of the backbone are frozen at any rate.
+    Weight decay applies to weights, but not to biases and normalisation, which have one axis. The
+    learning rate of the backbone is `backbone_rate` times that of the other layers; with 0 the
+    backbone is frozen. The first `frozen_layers` layers of the backbone are frozen at any rate.
 
     >>> groups = parameter_groups(nn.Linear(2, 1), weight_decay=0.1, backbone_rate=1.0)
     >>> [(len(group["params"]), group["weight_decay"], group["factor"]) for group in groups]
@@ -68,7 +68,7 @@ def set_training(
     frozen_normalisation: bool,
     frozen_layers: int = 0,
 ) -> None:
-    """Set training mode, except for frozen layers, whose statistics must not move either."""
+    """Set training mode, except for frozen layers, whose statistics must not change."""
     network.train()
     for name, module in network.named_modules():
         frozen = _rate(name, backbone_rate, frozen_layers) == 0
@@ -77,7 +77,7 @@ def set_training(
 
 
 def _rate(name: str, backbone_rate: float, frozen_layers: int) -> float:
-    """The share of the learning rate of a parameter or module, by its dotted name.
+    """The factor of the learning rate for a parameter or module with this dotted name.
 
     >>> [_rate(f"backbone.{layer}.weight", 0.1, frozen_layers=2) for layer in (1, 2)]
     [0.0, 0.1]

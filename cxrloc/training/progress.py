@@ -1,4 +1,4 @@
-"""How far a run is: losses since the last validation, speed and time left."""
+"""Progress of a run: losses since the last validation, speed and time left."""
 
 import math
 import time
@@ -13,19 +13,19 @@ from cxrloc.training.fit_config import FitConfig
 from cxrloc.types import CxrlocError
 
 CHECKPOINT_SECONDS = 300
-"""At most this much work is lost when a run is killed."""
+"""Longest time between two checkpoints, and so the most work lost when a run is killed."""
 
 
 class Moment(NamedTuple):
-    """How far a run is.
+    """The progress of a run at one moment.
 
     Attributes:
-        step: steps done.
-        steps: of all.
-        loss: mean since the last validation, per label or per image (`losses.loss_terms`).
-        images_per_second: since the run began or was resumed, validations included.
-        seconds_left: at that speed.
-        validation: the last row of metrics.csv; empty before there is one.
+        step: number of finished steps.
+        steps: number of all steps.
+        loss: mean loss since the last validation, per label or per image (`losses.loss_terms`).
+        images_per_second: speed since the run began or was resumed, including validations.
+        seconds_left: remaining time at that speed.
+        validation: the last row of metrics.csv; empty before the first validation.
     """
 
     step: int
@@ -71,12 +71,12 @@ class Losses:
         return self.state.loss / max(self.state.loss_terms, 1)
 
     def images_per_second(self) -> float:
-        """Speed since this process began, validations included."""
+        """The speed since this process began, including validations."""
         steps = self.state.step - self.first_step
         return steps * self.config.batch_size / (time.perf_counter() - self.started)
 
     def take(self) -> dict[str, float]:
-        """Mean loss and speed as columns of the history; after this the mean begins anew."""
+        """The mean loss and the speed as columns of the history; then the mean is reset."""
         row = {"loss": self.mean(), "images_per_second": self.images_per_second()}
         self.state.loss = self.state.loss_terms = 0.0
         return row

@@ -1,4 +1,4 @@
-"""What a training run depends on, as plain values: a recipe is a TOML file of these."""
+"""The values that define a training run; a recipe is a TOML file of these values."""
 
 from dataclasses import dataclass, field
 
@@ -16,15 +16,15 @@ from cxrloc.training.uncertainty import POLICIES
 from cxrloc.types import CxrlocError, View
 
 PHANTOM = "phantom"
-"""The reader that needs no folder: phantoms are drawn."""
+"""Name of the reader that needs no folder, because phantoms are generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomData:
-    """Synthetic radiographs to learn from: drawn by seed and index, nothing is downloaded.
+    """Synthetic training radiographs, generated from seed and index without any download.
 
     Attributes:
-        seed: of the phantoms.
+        seed: seed of the phantoms.
         training_images: phantoms 0, 1, ... of that seed.
         validation_images: the phantoms after those.
     """
@@ -36,29 +36,31 @@ class PhantomData:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """What to learn from.
+    """The data of a training run, and how their labels are used.
 
     Attributes:
         reader: a name of `datasets.READERS`, or "phantom".
-        images: folders of images below the data folder, in place of the published ones.
-        split: into training, validation and test, by patient; phantoms have their own.
+        images: folders of images below the data folder, which replace the published folders.
+        split: how patients are split into training, validation and test; phantoms have their own
+            split.
         views: projections to keep; empty: all.
-        uncertain: what uncertain labels teach, a name of `POLICIES`.
-        uncertain_truth: what uncertain labels are in validation: "unknown" leaves them out,
+        uncertain: how uncertain labels are used in training, a name of `POLICIES`.
+        uncertain_truth: how uncertain labels are used in validation: "unknown" leaves them out,
             "negative" counts them as absent (Rubin et al. 2018, section 5.3).
-        no_finding: when an image has "No Finding": "labels" goes by all labels of the image,
-            "outputs" by the findings of the network alone (Rubin et al. 2018: an image with
+        no_finding: when an image has "No Finding": "labels" considers all labels of the image,
+            "outputs" only the findings of the network (Rubin et al. 2018: an image with
             Emphysema alone has none of the 13 findings).
-        boxed_patients: where the patients go for whom an expert drew a box in ChestX-ray14:
-            "test" puts them into the test part whatever is drawn; "left_out" keeps them out of
-            all three parts, so that the ratios hold among the others; "drawn" splits them like
-            everybody else, after which `bench` refuses the model on those who trained it.
+        boxed_patients: the part for patients with an expert's box in ChestX-ray14. "test" puts all
+            of them into the test part; "left_out" keeps them out of all three parts, so that the
+            ratios hold among the other patients; "drawn" splits them like all other patients, and
+            then `bench` refuses the model on those patients who trained it.
         not_mentioned: a finding without a label is "negative" or "unknown".
-        condition: labels to learn given others, a name of `CONDITIONS`, along CheXpert's tree.
-        pairing: which pairs a study gives to a network of two views, a name of `PAIRINGS`.
-        shuffle_labels: the labels of the training images are exchanged at random, for a control
-            that can learn nothing.
-        phantom: which phantoms.
+        condition: condition of conditional training along CheXpert's label tree, a name of
+            `CONDITIONS`; empty: none.
+        pairing: how images of a study are paired for a network of two views, a name of `PAIRINGS`.
+        shuffle_labels: whether the labels of the training images are permuted at random, for a
+            control that can learn nothing.
+        phantom: the phantoms; None for other readers.
 
     Raises:
         CxrlocError: a value is none of those.
@@ -104,16 +106,16 @@ class Recipe:
 
     Attributes:
         title: one line for `cxrloc recipes`.
-        source: paper, table and row; empty for our own.
-        start: first weights: "scratch", "imagenet" (of the backbone), or a file: a model that
-            `cxrloc train` wrote, or ImageNet weights of the backbone; for a DualNet also a frontal
-            and a lateral model, with " + " between.
-        data: what to learn from.
-        preprocessing: how images reach the network.
-        augmentation: how they are changed at random while training.
-        network: what is trained.
-        fit: how it is trained.
-        head: how a second stage trains the last layer alone, with the backbone frozen and on all
+        source: paper, table and row; empty for our own recipes.
+        start: first weights: "scratch", "imagenet" (for the backbone), or a file with a model that
+            `cxrloc train` wrote or with ImageNet weights of the backbone. For a DualNet, a frontal
+            and a lateral model may be given with " + " between them.
+        data: the training data and the use of their labels.
+        preprocessing: how images are prepared for the network.
+        augmentation: random changes of the images during training.
+        network: the network to train.
+        fit: how the network is trained.
+        head: how a second stage trains only the last layer, with a frozen backbone and on all
             labels, whatever the condition of the first stage; None: there is no second stage.
     """
 

@@ -1,4 +1,4 @@
-"""The records that a recipe learns from: read, labelled and split, with where their pixels are."""
+"""The records of a recipe's data set, labelled and split, and the sources of their pixels."""
 
 import hashlib
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 
 
 class FoundRecords(NamedTuple):
-    """The records of a data set, split.
+    """The records of a data set, split into parts.
 
     Attributes:
         parts: training, validation and test records.
-        sources: of each image id, where its pixels come from.
-        unlisted: images that no list of the official split names.
-        boxed: patients with an expert's box, and what is not known of them.
-        left_out: images of those patients where the recipe leaves them out of all parts.
+        sources: the source of the pixels for each image id.
+        unlisted: number of images that no list of the official split names.
+        boxed: patients with an expert's box, and what is not known about them.
+        left_out: number of images of these patients, if the recipe leaves them out of all parts.
     """
 
     parts: Parts
@@ -65,9 +65,9 @@ def find_records(
     """The records of a recipe's data set, labelled and split.
 
     Args:
-        recipe: what to learn from.
-        path: of the data set; None for phantoms.
-        labels: labels out of reports, in place of the data set's own.
+        recipe: the recipe, which selects the data set.
+        path: path of the data set; None for phantoms.
+        labels: file of labels from reports, which replace the data set's own labels.
         max_megapixels: larger images are refused.
 
     Raises:
@@ -79,7 +79,8 @@ def find_records(
         return FoundRecords(*phantom_parts(config.phantom, recipe.preprocessing.size))
     assert path is not None
     records = _read(config, path, recipe.network.findings)
-    # Before reports replace the labels: boxes belong to the data set's own records.
+    # This comes before reports replace the labels, because boxes belong to the data set's own
+    # records.
     boxed = boxed_patients(config.reader, path, records)
     if labels is not None:
         records = with_labels(records, read_labels(labels))
@@ -113,7 +114,7 @@ def _read(config: DataConfig, path: Path, findings: Sequence[str]) -> list[Recor
 
 
 def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
-    """Training, validation and test records; `DataConfig.boxed_patients` says where these go."""
+    """Training, validation and test records; patients with a box follow `config.boxed_patients`."""
     if config.boxed_patients == "left_out":
         records = [record for record in records if record.patient_id not in boxed.patients]
     reserved = boxed.patients if config.boxed_patients == "test" else frozenset()

@@ -12,12 +12,12 @@ from cxrloc.types import CxrlocError
 
 
 class Progress(NamedTuple):
-    """How far training has come when a learning rate is computed.
+    """The progress of a training when a learning rate is computed.
 
     Attributes:
-        step: batches learned from.
-        steps: batches of the whole training.
-        validation_losses: of all validations so far, oldest first.
+        step: number of finished steps (batches).
+        steps: number of steps of the whole training.
+        validation_losses: losses of all validations so far, oldest first.
     """
 
     step: int
@@ -27,24 +27,25 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """How the learning rate moves.
+    """The settings of a learning rate schedule.
 
     Papers give some of these lengths in steps (batches) and some in epochs (passes over the
     training images). A recipe gives each length in one of the two; `in_steps` turns epochs into
     steps once the number of training images is known.
 
     Attributes:
-        learning_rate: the highest: constant rate, peak, upper boundary or first value.
-        name: of `SCHEDULES`.
+        learning_rate: the highest rate: constant rate, peak, upper boundary or first value.
+        name: a name of `SCHEDULES`.
         base_learning_rate: lower boundary of "triangular2".
-        warmup_steps: over which "cosine" rises to its peak.
+        warmup_steps: number of steps in which "cosine" rises to its peak.
         warmup_epochs: the same in epochs.
-        half_cycle_steps: from one boundary of "triangular2" to the other (Smith's stepsize).
+        half_cycle_steps: steps from one boundary of "triangular2" to the other (Smith's stepsize).
         half_cycle_epochs: the same in epochs.
         decay_every: steps between two cuts of "step".
         decay_every_epochs: the same in epochs.
         decay: factor of each cut of "step" and "plateau".
-        patience: validations without improvement after which "plateau" waits for one more to cut.
+        patience: number of successive validations without improvement that "plateau" tolerates;
+            the next one cuts the rate.
 
     Raises:
         CxrlocError: a value is out of its range, one that the schedule needs is missing, or a
@@ -89,7 +90,7 @@ LENGTHS = {
 """Keys of lengths in steps, and of the same lengths in epochs."""
 
 NEEDED = {"triangular2": "half_cycle_steps", "step": "decay_every"}
-"""The length that a schedule cannot do without."""
+"""The length that each of these schedules requires."""
 
 
 def in_steps(config: ScheduleConfig, steps_per_epoch: int) -> ScheduleConfig:
@@ -138,11 +139,12 @@ def cosine(progress: Progress, config: ScheduleConfig) -> float:
 
 
 def triangular2(progress: Progress, config: ScheduleConfig) -> float:
-    """Up and down between two boundaries, the height halved after each cycle.
+    """A rate that rises and falls between two boundaries; the height is halved after each cycle.
 
     Smith 2017, Cyclical Learning Rates, section 3; Rubin et al. 2018, section 6. In cycle
-    c = 1, 2, ... at the share x of its half, base + (max - base) (1 - |x - 1|) / 2^(c - 1).
-    Momentum, and Adam's beta1, stay as they are.
+    c = 1, 2, ... the rate is base + (max - base) (1 - |x - 1|) / 2^(c - 1), where x is the number
+    of steps since the cycle began, divided by those of half a cycle. Momentum, and Adam's beta1,
+    are not changed.
 
     >>> config = ScheduleConfig(9.0, "triangular2", base_learning_rate=1.0, half_cycle_steps=2)
     >>> [triangular2(Progress(step, steps=9), config) for step in range(9)]
@@ -155,10 +157,10 @@ def triangular2(progress: Progress, config: ScheduleConfig) -> float:
 
 
 def plateau(progress: Progress, config: ScheduleConfig) -> float:
-    """Cut by a factor when the validation loss has not improved.
+    """The rate, cut by a factor each time the validation loss has not improved.
 
     Baltruschat et al. 2019, Experiments: by 2 "when the validation loss does not improve". Open:
-    without patience, any smaller loss being an improvement on the best so far.
+    there is no patience, and any loss below the best so far is an improvement.
 
     >>> config = ScheduleConfig(8.0, "plateau", decay=0.5)
     >>> losses = [0.5, 0.4, 0.4, 0.3, 0.35, 0.31]  # cut at the second 0.4, 0.35 and 0.31

@@ -1,4 +1,4 @@
-"""From a recipe and its data to a trained network: first weights, then one stage or two."""
+"""Trains the network of a recipe: it sets the first weights and runs one or two stages."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,7 @@ from cxrloc.training.validation import (
 )
 
 FIRST_IMAGES = 32
-"""Training images by which `first_weights.start` sets folded batch normalisation."""
+"""Number of training images with which `first_weights.start` sets folded batch normalisation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +38,8 @@ class Trained:
     """A trained network and its scores on the validation images.
 
     Attributes:
-        network: in evaluation mode, on the device.
-        scores: of `validation_scores`; with `splits.LEAKS` where the split shares patients.
+        network: the network in evaluation mode, on the device.
+        scores: scores of `validation_scores`; with `splits.LEAKS` if patients leak between parts.
         operating_points: by finding, chosen by Youden's index on the validation images.
         calibration: by finding, Platt's slope and intercept at the training set's prevalence.
         probabilities: how its logits become probabilities, as in `ModelCard`.
@@ -56,9 +56,9 @@ class _Stage(NamedTuple):
     """The settings of one call of `fit`.
 
     Attributes:
-        config: how it trains.
+        config: settings of the training.
         condition: a name of `CONDITIONS`, or empty for all labels.
-        run: where its files are.
+        run: folder and identity of the run.
     """
 
     config: FitConfig
@@ -67,7 +67,7 @@ class _Stage(NamedTuple):
 
 
 def train_stages(recipe: Recipe, data: TrainingData, device: torch.device, run: Run) -> Trained:
-    """Train the network of a recipe: all of it, then its last layer if the recipe has [head].
+    """Train the network of a recipe, and then its last layer alone if the recipe has [head].
 
     The files of the second stage are in the folder `head` below those of the first.
 

@@ -1,4 +1,4 @@
-"""One step of training: forward and backward passes over a batch, then a move of the weights."""
+"""One step of training: forward and backward passes over a batch, then an update of the weights."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,10 +24,10 @@ class Parts(NamedTuple):
     """The objects whose state a checkpoint holds.
 
     Attributes:
-        network: gives (logits, features).
-        kept: the average of its weights, or itself.
-        optimizer: of its weights.
-        scaler: of the loss in fp16.
+        network: the network, which returns (logits, features).
+        kept: the network with averaged weights, or `network` itself if weights are not averaged.
+        optimizer: the optimizer of the network's weights.
+        scaler: the scaler of the loss, used in fp16.
     """
 
     network: nn.Module
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(network: nn.Module, config: FitConfig) -> Parts:
-    """A network, on the device to train on, with its average, optimizer and loss scaler."""
+    """A network with its average, optimizer and loss scaler; it must be on the training device."""
     device = next(network.parameters()).device
     groups = parameter_groups(
         network, config.weight_decay, config.backbone_rate, config.frozen_layers
@@ -69,18 +69,19 @@ def take_step(
 ) -> list[Tensor]:
     """Train on the images of one step, in place.
 
-    Random numbers (dropout) depend on seed, step and process alone.
+    Random numbers (dropout) depend only on seed, step and process.
 
     Args:
-        forward: the network itself, or joined with those of the other processes.
-        parts: of `parts_of`.
-        passes: of the step.
+        forward: the network itself, or its wrapper that averages gradients over processes.
+        parts: the result of `parts_of`.
+        passes: forward passes of the step.
         config: how the network is trained.
         step: number of the step, from 0.
         rate: learning rate of the step.
 
     Returns:
-        Of each pass the sum of its images' losses and the number of terms in it (`loss_terms`).
+        For each pass, the sum of the losses of its images and the number of terms in this sum
+        (`loss_terms`).
     """
     for group in parts.optimizer.param_groups:
         group["lr"] = group["factor"] * rate
@@ -104,7 +105,7 @@ def _seed(seed: int, step: int) -> int:
 
 
 def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """A block after which gradients are summed over the processes only if the pass is the last."""
+    """A context in which processes exchange gradients only if the pass is the last of its step."""
     if isinstance(forward, DistributedDataParallel) and not last:
         return forward.no_sync()
     return nullcontext()
@@ -113,20 +114,21 @@ def _joined(forward: nn.Module, last: bool) -> AbstractContextManager[None]:
 def _learn(
     forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
 ) -> Tensor:
-    """One forward and backward pass: the loss of its images, and how many terms it adds up."""
-    # Autocast's cache would keep the weights of one pass for the next of the same block.
+    """The summed loss of one forward and backward pass, and the number of terms in this sum."""
+    # Autocast's cache would reuse converted weights of one pass in the next pass of the same block.
     device = batch.labels.device.type
     precision = AUTOCAST.get(config.precision)
     with torch.autocast(device, precision, enabled=precision is not None, cache_enabled=False):
         logits, _ = forward(*batch.inputs)
     loss = LOSSES[config.loss](logits.float(), batch.labels)
-    # The mean over the processes is taken of their gradients: times their number it is the sum.
+    # DistributedDataParallel averages gradients over the processes. We multiply by the number of
+    # processes to get their sum.
     scaler.scale(loss * (world_size() / config.batch_size)).backward()
     return torch.stack([loss.detach(), loss_terms(config.loss, batch.labels)])
 
 
 def _move(parts: Parts, config: FitConfig) -> None:
-    """A step of the optimizer and of the average."""
+    """Update the weights by the optimizer, and then their average."""
     if config.clip_norm:
         parts.scaler.unscale_(parts.optimizer)
         nn.utils.clip_grad_norm_(parts.network.parameters(), config.clip_norm)

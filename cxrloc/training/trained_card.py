@@ -1,4 +1,4 @@
-"""What the card of a trained model says of its training."""
+"""The card of a trained model: its origin, its patients, its scores and its limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,15 +27,16 @@ def trained_card(
 ) -> ModelCard:
     """The card of a trained model: its origin, its patients and its scores.
 
-    Patients, images and possible data sets of the models that it started from count as its own.
+    If the model started from other models, their patients, images and possible data sets are
+    included in its card.
 
     Args:
-        recipe: as it was trained, with the template that was learned.
+        recipe: the recipe that was trained, with the template that was learned.
         text: the TOML text of the recipe.
-        data: what it was trained and validated on.
+        data: the training and validation data.
         trained: the network, its scores and its operating points.
-        versions: of the packages whose arithmetic made it.
-        data_set: name of the data set; empty for that of its reader.
+        versions: versions of the packages that computed the weights.
+        data_set: name of the data set; empty for the name of its reader.
     """
     records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
@@ -79,18 +80,21 @@ PUBLIC = frozenset(
         *("siim_pneumothorax", "chestx_det", "chexlocalize", PHANTOM),
     )
 )
-"""Readers of data sets that are published, or drawn: their patients' ids tell nobody anything."""
+"""Readers of published or synthetic data sets, whose patient ids do not identify a person."""
 
 
 def _is_public(reader: str, records: Sequence[Record]) -> bool:
-    """Whether ids may stand in a card: a hospital's own images may lie in NIH's layout."""
+    """Whether a card may show the patient ids.
+
+    For NIH's layout the file names are checked, since a hospital's own images may use this layout.
+    """
     if reader == "chestxray14":
         return all(CHESTXRAY14_NAME.fullmatch(record.image_id) for record in records)
     return reader in PUBLIC
 
 
 def _listed(records: Sequence[Record], public: bool) -> set[str]:
-    """The patients as the card lists them; nobody where private ids have no key to hide them."""
+    """The patients as the card lists them; empty if ids are private and there is no key to hash."""
     if not public and not has_key():
         return set()
     return {card_patient(record.patient_id, public) for record in records}
@@ -99,18 +103,18 @@ def _listed(records: Sequence[Record], public: bool) -> set[str]:
 def _data_sets(
     recipe: Recipe, data: TrainingData, data_set: str, before: Sequence[ModelCard]
 ) -> tuple[str, ...]:
-    """Names of the data sets whose patients the card lists; none if one of them is not known."""
+    """Names of the data sets whose patients the card lists; empty if one of them is not known."""
     names = {data_set} if data_set else names_of_data_set(recipe.data.reader, data.parts.train)
     earlier = [data_sets_of(card) for card in before if card.training_patients]
     return tuple(sorted(names.union(*earlier))) if all(earlier) else ()
 
 
 def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
-    """What a run must share with the checkpoint that it goes on from: recipe and data.
+    """The recipe and data that a resumed run and its checkpoint must have in common.
 
-    How a step's batch is divided into passes, and how the hardware computes, may differ: a run can
-    be resumed with other GPUs. Of the losses only `w_cel` depends on the division, by its counts
-    of labels in each pass.
+    The division of a step's batch into passes and the settings of the hardware may differ, so that
+    a run can be resumed with other GPUs. Among the losses only `w_cel` depends on this division,
+    because it counts the labels in each pass.
     """
     plain = asdict(recipe)
     for stage in (plain["fit"], plain["head"] or {}):
@@ -120,7 +124,7 @@ def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
 
 
 def _limits(recipe: Recipe, data: TrainingData) -> str:
-    """One paragraph for every picture: what the model must not be used for."""
+    """One paragraph for every picture that says what the model must not be used for."""
     limits = ["Research only: not for diagnosis."]
     if recipe.data.phantom is not None:
         limits.append("Trained on synthetic radiographs: must not be used on patients.")

@@ -1,7 +1,7 @@
 """Policies for uncertain labels (-1 in CheXpert's coding).
 
-A policy is a function of labels and a generator. Labels of 1, 0 and NaN (unknown) stay. A label of
--1 becomes 1, 0, a number between them, or NaN, which costs nothing in any loss.
+A policy is a function of labels and a generator. Labels of 1, 0 and NaN (unknown) are not changed.
+A label of -1 becomes 1, 0, a number between them, or NaN, which adds nothing to any loss.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ Labels = Float[Tensor, "image finding"]
 
 ONES_INTERVAL = (0.55, 0.85)
 ZEROS_INTERVAL = (0.0, 0.3)
-"""Pham et al. 2019, section 4.3: what smoothed U-Ones and U-Zeros are drawn from."""
+"""Intervals for the labels of smoothed U-Ones and U-Zeros (Pham et al. 2019, section 4.3)."""
 
 
 def ignore(labels: Labels, generator: torch.Generator) -> Labels:
-    """U-Ignore: the label costs nothing; the image's other labels stay.
+    """U-Ignore: an uncertain label adds nothing to the loss; the image's other labels are kept.
 
     Irvin et al. 2019; Pham et al. 2019, section 3.3.
 
@@ -29,7 +29,7 @@ def ignore(labels: Labels, generator: torch.Generator) -> Labels:
 
 
 def zeros(labels: Labels, generator: torch.Generator) -> Labels:
-    """U-Zeros: uncertain is negative.
+    """U-Zeros: uncertain labels become negative.
 
     >>> zeros(torch.tensor([[1.0, -1.0]]), torch.Generator())
     tensor([[1., 0.]])
@@ -38,7 +38,7 @@ def zeros(labels: Labels, generator: torch.Generator) -> Labels:
 
 
 def ones(labels: Labels, generator: torch.Generator) -> Labels:
-    """U-Ones: uncertain is positive.
+    """U-Ones: uncertain labels become positive.
 
     >>> ones(torch.tensor([[0.0, -1.0]]), torch.Generator())
     tensor([[0., 1.]])
@@ -47,7 +47,7 @@ def ones(labels: Labels, generator: torch.Generator) -> Labels:
 
 
 def smoothed_zeros(labels: Labels, generator: torch.Generator) -> Labels:
-    """U-Zeros+LSR: uncertain is u ~ U(0, 0.3), drawn anew at each use.
+    """U-Zeros+LSR: uncertain labels become u ~ U(0, 0.3), drawn again at each use.
 
     Pham et al. 2019, section 3.3.
     """
@@ -55,7 +55,7 @@ def smoothed_zeros(labels: Labels, generator: torch.Generator) -> Labels:
 
 
 def smoothed_ones(labels: Labels, generator: torch.Generator) -> Labels:
-    """U-Ones+LSR: uncertain is u ~ U(0.55, 0.85), drawn anew at each use.
+    """U-Ones+LSR: uncertain labels become u ~ U(0.55, 0.85), drawn again at each use.
 
     Pham et al. 2019, Eq. 5.
     """
@@ -63,7 +63,10 @@ def smoothed_ones(labels: Labels, generator: torch.Generator) -> Labels:
 
 
 def _drawn(labels: Labels, interval: tuple[float, float], generator: torch.Generator) -> Labels:
-    """Each uncertain label by its own number; as many are drawn whatever the labels are."""
+    """The labels with a random number in place of each uncertain label.
+
+    One number is drawn for every label, so the generator advances equally for all labels.
+    """
     low, high = interval
     numbers = low + (high - low) * torch.rand(labels.shape, generator=generator)
     return labels.where(labels != -1, numbers.to(labels))

@@ -1,4 +1,4 @@
-"""What a network says of the validation images, and how well."""
+"""Logits, scores, operating points and calibration of a network on the validation images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -26,10 +26,10 @@ from cxrloc.training.step import AUTOCAST
 from cxrloc.types import Label
 
 VALIDATION_IMAGES = {"cpu": 8}
-"""Images that validation puts through the network at once, by device: more do not help a CPU."""
+"""Batch size of validation by device; a larger batch is no faster on a CPU."""
 
 MOST_IMAGES = 128
-"""The same on other devices, where a batch that does not fit into the memory is halved."""
+"""Batch size of validation on other devices; it is halved if a batch does not fit in memory."""
 
 
 def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module) -> Tensor:
@@ -62,7 +62,7 @@ def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn
 def _inputs(
     images: ImageSet, rows: Integer[np.ndarray, " image"], size: int, feeding: Feeding
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of `size` images in turn; for a GPU they are prepared ahead."""
+    """Batches of `size` images in their order; for a GPU they are prepared ahead."""
     parts = (rows[first : first + size] for first in range(0, len(rows), size))
     prepare = partial(evaluation_inputs, images, feeding=feeding)
     if feeding.device.type == "cpu":
@@ -77,18 +77,18 @@ def validation_labels(
     loss: str,
     uncertain_truth: str = "unknown",
 ) -> Float[Tensor, "image finding"]:
-    """The labels that a stage is scored by: those that it learns, and NaN where it learns none.
+    """The labels on which a stage is scored; NaN marks labels that are not scored.
 
-    A conditional stage is not scored on children whose parent is absent (`CONDITIONS`), and a
-    network trained with softmax not on images without exactly one label.
+    A conditional stage is not scored on children whose parent is absent (`CONDITIONS`). A network
+    trained with softmax is scored only on images with exactly one label.
 
     Args:
         labels: 1, 0, -1 (uncertain) or NaN (unknown).
-        findings: of the columns.
+        findings: names of the columns.
         condition: a name of `CONDITIONS`, or empty.
         loss: a name of `LOSSES`.
-        uncertain_truth: "unknown" leaves uncertain labels out, whatever they teach; "negative"
-            counts them as absent.
+        uncertain_truth: "unknown" leaves uncertain labels out, even if they are used in training;
+            "negative" counts them as absent.
 
     >>> labels = np.array([[1.0, 0.0], [1.0, 1.0], [-1.0, 1.0]])
     >>> validation_labels(labels, ("Mass", "Nodule"), "", "softmax")
@@ -112,8 +112,8 @@ def validation_scores(
 ) -> dict[str, float]:
     """Mean loss (`loss_terms`), mean AUC and AUC of each finding; NaN where one class is missing.
 
-    `mean_auc` is over findings, without No Finding and other `ATTRIBUTES`. Without any known label
-    the result is empty.
+    `mean_auc` is the mean over findings, without No Finding and other `ATTRIBUTES`. If no label is
+    known, the result is empty.
     """
     if not labels.isfinite().any():
         return {}
@@ -134,9 +134,9 @@ def validation_scores(
 def operating_points(
     logits: Tensor, labels: Tensor, loss: str, findings: Sequence[str]
 ) -> dict[str, float]:
-    """Thresholds by Youden's index on the validation images.
+    """Thresholds of the findings, chosen by Youden's index on the validation images.
 
-    A finding that all of these images have, or none, has no threshold.
+    A finding that is present in all of these images, or in none, has no threshold.
     """
     points, probabilities = {}, PROBABILITIES[probabilities_after(loss)](logits)
     for column, finding in enumerate(findings):
@@ -149,17 +149,18 @@ def operating_points(
 def calibration(
     logits: Tensor, labels: Tensor, loss: str, prevalence: Mapping[str, float]
 ) -> dict[str, tuple[float, float]]:
-    """Slope and intercept by finding, which turn a raw probability into a patient's.
+    """For each finding, the slope and intercept that turn raw into calibrated probabilities.
 
-    Platt's sigmoid is fitted on the validation images. Its intercept is then moved by the
-    difference of the log odds of the training set's prevalence and the validation images', so that
-    the mean probability of patients like those of the training set is its prevalence (Saerens et
-    al. 2002, Eq. 4, in log odds). Findings without both classes, or without a rising sigmoid,
-    have none, and neither has a network trained with softmax, whose probabilities sum to 1.
+    Platt's sigmoid is fitted on the validation images. Then its intercept is changed by the log
+    odds of the prevalence in the training set minus the log odds of the prevalence in the
+    validation images. So the mean probability of patients like those of the training set is the
+    prevalence there (Saerens et al. 2002, Eq. 4, in log odds). Findings with only one class, or
+    whose fitted sigmoid does not rise, get no calibration. Networks trained with softmax get none
+    either, because their probabilities must sum to 1.
 
     Args:
-        logits: of the validation images.
-        labels: of these; NaN where unknown.
+        logits: logits of the validation images.
+        labels: labels of the validation images; NaN where unknown.
         loss: a name of `LOSSES`.
         prevalence: share of the training set's images with each finding, in the columns' order.
     """
@@ -178,6 +179,6 @@ def calibration(
 
 
 def _known(scores: Tensor, labels: Tensor, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and scores of one finding, of the images where the truth is known."""
+    """The truth and the scores of one finding, for the images whose label is known."""
     known = labels[:, column].isfinite()
     return (labels[known, column] == 1).numpy(), scores[known, column].numpy()

@@ -1,4 +1,4 @@
-"""One row per image, out of headers alone."""
+"""A manifest has one row per image and is made from headers alone."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

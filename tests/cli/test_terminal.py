@@ -1,4 +1,4 @@
-"""What every command says on stderr, and how it ends."""
+"""The messages of every command on stderr, and its exit status."""
 
 import errno
 import json

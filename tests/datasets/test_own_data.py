@@ -1,4 +1,4 @@
-"""A plain folder of images, one table of labels, and every kind of box file beside it."""
+"""A user's own data: a plain folder of images, a table of labels, and every kind of box file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From reports to the records that are trained on."""
+"""Labels of reports are joined to the records for training."""
 
 from pathlib import Path
 

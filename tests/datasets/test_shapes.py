@@ -1,4 +1,4 @@
-"""Run lengths and polygons; the oracle is pycocotools."""
+"""Run lengths and polygons agree with pycocotools, the oracle."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every object is valid by an independent validator, names its source, and is the same again."""
+"""Every object is valid by an independent validator, names its source, and is reproducible."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""What an object holds comes back from it, also through highdicom's own readers."""
+"""Regions that were written into an object are read back, also by highdicom's own readers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an interrupted run has computed is not computed again."""
+"""Results that an interrupted run has computed are not computed again."""
 
 from pathlib import Path
 

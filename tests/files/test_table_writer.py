@@ -1,4 +1,4 @@
-"""One frame, four outputs."""
+"""One data frame is written in four output formats."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Text of files in each output."""
+"""Text from files is safe in each output format."""
 
 import csv
 import io

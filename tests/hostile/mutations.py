@@ -2,8 +2,8 @@
 
     python -m tests.hostile.mutations FOLDER COUNT SEED [KIND ...]
 
-prints one JSON line per kind. A child reads a batch of files; where it dies, the file that it was
-reading is the one that is named, and a new child goes on behind it.
+prints one JSON line per kind. A child process reads a batch of files. If the child dies, the file
+that it was reading is reported, and a new child continues with the next file.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Small whole files of every kind that cxrloc reads, from which hostile ones are made."""
+"""Small valid files of every kind that cxrloc reads, from which hostile files are made."""
 
 import gzip
 import io

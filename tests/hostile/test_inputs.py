@@ -1,4 +1,4 @@
-"""Files made to do harm end in one line that names them, at once and without much memory."""
+"""A harmful file leads to one error line that names it, at once and without much memory."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""1,500 files with random damage end in a result or in one clear line, within 3 GiB and 20 s."""
+"""1,500 files with random damage give a result or one clear error line, within 3 GiB and 20 s."""
 
 import json
 import os

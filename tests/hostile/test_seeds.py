@@ -1,4 +1,4 @@
-"""The files that hostile ones are made from are whole: each is read."""
+"""The files from which hostile files are made are valid: each can be read."""
 
 from pathlib import Path
 

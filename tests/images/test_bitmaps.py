@@ -1,4 +1,4 @@
-"""PNG and JPEG files: turned as EXIF says, past damaged text, and bounded."""
+"""PNG and JPEG files are turned as EXIF says, read despite damaged text, and limited in size."""
 
 import struct
 import zlib

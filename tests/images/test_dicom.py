@@ -1,4 +1,4 @@
-"""What a DICOM header says comes along, and nothing that names the patient."""
+"""A radiograph keeps the facts of its DICOM header, but nothing that identifies the patient."""
 
 from pathlib import Path
 

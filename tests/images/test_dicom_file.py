@@ -1,4 +1,4 @@
-"""Files with known kinds of damage are read as other viewers read them, and the damage is said."""
+"""Files with known damage are read as in other viewers, and a warning names the damage."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""A header that leaves something out or spells it oddly is read; an impossible one is refused."""
+"""Incomplete or unusually spelled headers are read; impossible headers are refused."""
 
 from pathlib import Path
 

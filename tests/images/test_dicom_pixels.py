@@ -1,4 +1,4 @@
-"""Compressed pixel data comes out as it went in."""
+"""Pixel data that was compressed is decoded to the original values."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Images in a folder are found, once each; what is no image is passed over."""
+"""Each image in a folder is found once; other files are skipped."""
 
 import logging
 import os

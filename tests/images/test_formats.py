@@ -1,4 +1,4 @@
-"""Files of other formats are named, and what is no regular file is refused without waiting."""
+"""Files of other formats are named in an error; paths of no regular file are refused at once."""
 
 import os
 import socket

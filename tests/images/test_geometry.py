@@ -1,4 +1,4 @@
-"""One affine takes the image, its boxes and its maps, there and back."""
+"""One affine map transforms the image, its boxes and its heatmaps in both directions."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
-"""HTJ2K streams of another encoder come out as what went in.
+"""HTJ2K streams of another encoder are decoded to the original pixels.
 
-No encoder of HTJ2K is among the dependencies: these streams were made once by OpenJPH 0.26.3
-(`imagecodecs.htj2k_encode`, resolution first) out of `SOURCE`.
+The dependencies include no encoder of HTJ2K, so these streams were made once by OpenJPH 0.26.3
+(`imagecodecs.htj2k_encode`, resolution first) from `SOURCE`.
 """
 
 import base64

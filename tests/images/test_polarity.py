@@ -1,4 +1,4 @@
-"""Whether a chest is shown the wrong way round."""
+"""Detects whether the grey levels of a chest radiograph are inverted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a network sees of a radiograph."""
+"""The network input that is made from a radiograph."""
 
 from dataclasses import asdict
 from pathlib import Path

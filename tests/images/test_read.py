@@ -1,4 +1,4 @@
-"""Any file becomes a radiograph or one clear line."""
+"""Any file becomes a radiograph or one clear error line."""
 
 import struct
 import zlib

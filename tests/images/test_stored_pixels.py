@@ -1,4 +1,4 @@
-"""One limit of size holds in every command, and can be raised."""
+"""One limit on the image size applies to every command, and the user can raise it."""
 
 import inspect
 from pathlib import Path

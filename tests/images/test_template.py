@@ -1,4 +1,4 @@
-"""Pham's way into the network: 256 x 256, then the 224 x 224 that look most like a chest."""
+"""Preprocessing of Pham et al. 2019: resize to 256 x 256, crop the 224 x 224 most like a chest."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Raw maps on disk: what was written comes back, and what another tool got wrong is named."""
+"""Raw maps on disk are read back as they were written; errors in files of other tools are named."""
 
 from pathlib import Path
 

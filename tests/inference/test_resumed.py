@@ -1,4 +1,4 @@
-"""Results out of a journal are those that were computed, and only the others are computed."""
+"""Results are read from the journal unchanged, and only missing results are computed."""
 
 from collections.abc import Callable
 from itertools import islice

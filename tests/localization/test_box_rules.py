@@ -1,4 +1,4 @@
-"""The rules that make boxes of a map, on maps that a hand can draw."""
+"""The rules that make boxes from a map, on maps that can be drawn by hand."""
 
 import numpy as np
 import pytest

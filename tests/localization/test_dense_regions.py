@@ -1,4 +1,4 @@
-"""The readings of the box rule that the paper leaves open, each on a map where it matters."""
+"""The interpretations of the box rule that the paper leaves open, on maps where they differ."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Outlines against the boxes of the same regions, drawn areas, and counted samples."""
+"""Outlines agree with the boxes of the same regions, drawn areas, and counted samples."""
 
 import numpy as np
 import pytest

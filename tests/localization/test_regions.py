@@ -1,4 +1,4 @@
-"""The box rule: drawn maps that a hand can check, properties, and two dense oracles."""
+"""The box rule: drawn maps that can be checked by hand, properties, and two dense oracles."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Probabilities as the cards of models calibrate them."""
+"""Probabilities are calibrated with the parameters in the model card."""
 
 from dataclasses import replace
 from math import exp, log

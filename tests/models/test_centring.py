@@ -1,4 +1,4 @@
-"""Centred features: same logits, empty maps of what looks as usual, kept in a file."""
+"""Centred features keep the logits, give empty maps for a usual image, and are saved in a file."""
 
 from dataclasses import replace
 from functools import partial

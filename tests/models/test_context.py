@@ -1,4 +1,4 @@
-"""Networks that read more than one image, through the flow that every network takes."""
+"""Networks that need more input than one image work in the same flow as every other network."""
 
 from dataclasses import replace
 

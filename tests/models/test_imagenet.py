@@ -1,4 +1,4 @@
-"""Weights that were trained in TensorFlow must see what TensorFlow showed them."""
+"""Networks with weights from TensorFlow must get the same inputs as in TensorFlow."""
 
 import pytest
 import torch

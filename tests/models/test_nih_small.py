@@ -1,4 +1,4 @@
-"""The model for real radiographs: small, honest about its origin, never shown a boxed patient."""
+"""The model for real radiographs is small, names its origin, and never saw a boxed patient."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Networks of one's own: what would give wrong maps in silence is refused with what is wanted."""
+"""A user's own network is refused with advice if it would silently give wrong maps."""
 
 from collections.abc import Callable
 from typing import Any

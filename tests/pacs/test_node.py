@@ -1,4 +1,4 @@
-"""A node computes each acknowledged image, sends its results, and survives what an image does."""
+"""A node computes each acknowledged image, sends its results, and survives harmful images."""
 
 import os
 import threading

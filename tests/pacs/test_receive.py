@@ -1,4 +1,4 @@
-"""An image is on disk before it is acknowledged; strangers and floods get nothing."""
+"""An image is on disk before it is acknowledged; unknown or excessive senders are refused."""
 
 import gc
 import socket

@@ -1,4 +1,4 @@
-"""Objects reach a PACS by C-STORE and by STOW-RS; what it cannot store is named."""
+"""Objects reach a PACS by C-STORE and by STOW-RS; objects that it cannot store are named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An image is in exactly one state at any moment, and stays the same image."""
+"""An image in the queue is in exactly one state at any moment, and its content does not change."""
 
 from pathlib import Path
 

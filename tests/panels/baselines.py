@@ -1,4 +1,4 @@
-"""Every panel as a small grey picture, to compare with. To make them again, and look at them:
+"""Baseline pictures: every panel as a small grey picture. To draw them again (then look at them):
 
 python -m tests.panels.baselines
 """

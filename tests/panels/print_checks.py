@@ -1,4 +1,4 @@
-"""What every figure must be to be printed as it is."""
+"""Checks that a figure can be printed without changes."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What the picture of `heatmap` shows, and what it leaves to the JSON file."""
+"""Which results the picture of `heatmap` shows, and which are only in the JSON file."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""Every panel looks as it did: `tests.panels.baselines` draws, and says how to draw anew.
+"""Every panel looks like its baseline; `tests.panels.baselines` says how to draw baselines again.
 
-Compared are means of grey over 6 mm squares, so that letters may move by part of a millimetre.
-Measured: drawn by matplotlib 3.9.4 (FreeType 2.6.1) the panels differ from those of 3.11.2 by 4 to
-10 grey levels, only clusters, whose lines break elsewhere, by 17; a missing number or name makes 14
-to 30, a moved legend 20 or more.
+The tests compare means of grey over 6 mm squares, so that letters may move by part of a millimetre.
+Measured differences: panels drawn by matplotlib 3.9.4 (FreeType 2.6.1) differ from those of 3.11.2
+by 4 to 10 grey levels; only clusters, whose lines break at other words, differ by 17. A missing
+number or name makes a difference of 14 to 30, and a moved legend one of 20 or more.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What figures say about the data of the runs that they draw."""
+"""The notes in figures about the data of the runs that they show."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Baltruschat et al. 2019: objective and learning rate, on numbers of a hand."""
+"""Baltruschat et al. 2019: objective and learning rate, on numbers that can be checked by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Dong et al. 2017: the loss of the single-label task, on numbers of a hand."""
+"""Dong et al. 2017: the loss of the single-label task, on numbers checked by hand."""
 
 import math
 import runpy

@@ -1,4 +1,4 @@
-"""Pham et al. 2019: labels of the tree, uncertain labels and products, on numbers of a hand."""
+"""Pham et al. 2019: labels of the tree, uncertain labels and products, checked by hand."""
 
 import numpy as np
 import pytest

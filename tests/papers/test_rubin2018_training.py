@@ -1,4 +1,4 @@
-"""Rubin et al. 2018, section 6, on numbers of a hand."""
+"""Rubin et al. 2018, section 6, on numbers that can be checked by hand."""
 
 from dataclasses import replace
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Wang et al. 2017, tables 3 and 17: AUC per finding, with chance in the right place."""
+"""Wang et al. 2017, tables 3 and 17: AUC per finding, with chance level at 0.5."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Wang et al. 2017, sections 2.1, A.1, A.2 and B.1: labels out of the Open-i reports."""
+"""Wang et al. 2017, sections 2.1, A.1, A.2 and B.1: labels from the Open-i reports."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Wang et al. 2017, section 3.1: hinge and Euclidean loss, on numbers of a hand."""
+"""Wang et al. 2017, section 3.1: hinge and Euclidean loss, checked by hand."""
 
 import pytest
 import torch

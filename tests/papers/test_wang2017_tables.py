@@ -1,6 +1,7 @@
-"""The integers behind Wang et al. 2017, tables 4, 7 and 19, and that our rule counts as they did.
+"""The counts behind Wang et al. 2017, tables 4, 7 and 19, agree with our counting rule.
 
-Each accuracy is k / n, n the published boxes of the finding; each AFP is k / 984. Cells are
+Each accuracy is k / n, where n is the number of published boxes of the finding; each AFP is
+k / 984. Cells are
 printed with four digits (one with three), some rounded and some cut off.
 """
 

@@ -1,4 +1,4 @@
-"""Phantoms: reproducible, alike at every size, with boxes that are true and hard to guess."""
+"""Phantoms are reproducible and alike at every size; their boxes are exact and hard to guess."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace

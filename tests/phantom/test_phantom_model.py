@@ -1,4 +1,4 @@
-"""The embedded model beside the phantoms it is for: its card, and that it sees what it says."""
+"""The embedded model for phantoms: its card, and that it finds the findings that it declares."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`classify` from end to end, on phantoms and a model that knows nothing."""
+"""`classify` from end to end, on phantoms and an untrained model."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`classify --operating-point`: several labels per image, and how well these lists are."""
+"""`classify --operating-point`: several labels per image, and the quality of these lists."""
 
 import json
 from pathlib import Path

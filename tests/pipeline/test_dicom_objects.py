@@ -1,4 +1,4 @@
-"""`heatmap --write sr,...`: the objects say what the JSON file says."""
+"""`heatmap --write sr,...`: the objects have the same content as the JSON file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Several networks of different build as one: mean probabilities, mean maps in original pixels."""
+"""Different networks as one ensemble: mean probabilities, and mean maps in original pixels."""
 
 import json
 from pathlib import Path

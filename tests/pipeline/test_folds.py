@@ -1,4 +1,4 @@
-"""Folds of one recipe: trained one by one, scored together."""
+"""Folds of one recipe are trained one by one and scored together."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`heatmap` by a model of a label tree: probabilities said to be conditional, or their products."""
+"""`heatmap` with a label-tree model: probabilities marked as conditional, or their products."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What every `run.json` says of the installation."""
+"""The facts about the installation in every `run.json`."""
 
 import platform
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""A split by image: what its leak is worth can be measured, and every output says that it leaks."""
+"""A split by image: the effect of its leak can be measured, and every output names the leak."""
 
 import json
 from pathlib import Path

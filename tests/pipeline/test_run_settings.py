@@ -1,4 +1,4 @@
-"""What counts as the same run."""
+"""Which settings must be equal for a run to count as the same run."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path

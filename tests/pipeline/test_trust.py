@@ -1,4 +1,4 @@
-"""`trust` from end to end, on phantoms and a model that knows nothing."""
+"""`trust` from end to end, on phantoms and an untrained model."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When an image is done, and whose results are removed."""
+"""When an image counts as done, and of which images results are removed."""
 
 import json
 from pathlib import Path

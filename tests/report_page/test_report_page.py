@@ -1,4 +1,4 @@
-"""What is in the page, without opening it."""
+"""The content of the page, checked without a browser."""
 
 import json
 import re

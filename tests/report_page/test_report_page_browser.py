@@ -1,4 +1,4 @@
-"""The page in a real browser: what it computes is what Python computes, and it can be used."""
+"""The page in a real browser: it computes the same numbers as Python, and can be used."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Archives of reports: what is no report is refused before it is unpacked."""
+"""Archives of reports: an entry that is no report is refused before it is unpacked."""
 
 import gzip
 import io

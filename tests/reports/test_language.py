@@ -1,4 +1,4 @@
-"""Reports that are not English are said to be so, and English ones never are."""
+"""Reports that are not in English get a warning, and English reports never get it."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Findings by all the names that reports give them, and by none that they do not."""
+"""Findings are recognised by all names that reports use for them, and by no other words."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a sentence says of the findings it names, by the scope rules."""
+"""Whether a sentence affirms, negates or doubts the findings that it names, by the scope rules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From parsers of two kinds to the graph that the rules speak of. No parser is needed."""
+"""The outputs of two kinds of parsers become the graph that the rules use; no parser is needed."""
 
 import sys
 from types import SimpleNamespace

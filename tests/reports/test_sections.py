@@ -1,4 +1,4 @@
-"""Which parts of a report are read: findings and impression, by headings of any make."""
+"""Only findings and impression of a report are read, whatever the style of the headings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of a training run that are damaged, or cannot be written."""
+"""Training runs whose files are damaged or cannot be written."""
 
 import resource
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Every recipe at full size with fake tensors: shapes and devices are real, numbers are not.
 
-A fake tensor says that it is on a GPU although there is none, and an operation on tensors of two
-devices fails as it would on one. The backward pass needs a real card: it runs on fake tensors of
-the CPU here.
+A fake tensor reports that it is on a GPU although there is none, and an operation on tensors of two
+devices fails as it would on a real GPU. The backward pass needs a real GPU, so here it runs on fake
+tensors of the CPU.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is promised of computing on a GPU, as far as a CPU can show it."""
+"""The promises about computing on a GPU, as far as they can be tested on a CPU."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Whom not to train on, under any reader, and findings that no label speaks of."""
+"""Patients who must not be trained on, for every reader, and findings that no label mentions."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a stage of training is judged by on the validation images; and the second stage."""
+"""The score by which a training stage is judged on validation images, and the second stage."""
 
 from collections.abc import Callable
 from dataclasses import replace

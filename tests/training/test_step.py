@@ -1,6 +1,6 @@
 """Every backbone learns: one step of training, from scratch, on a grid of 2 x 2 cells.
 
-With a single cell the two images would be normalised to -1 and 1, whatever the weights.
+With a single cell, batch normalisation would map the two images to -1 and 1 for any weights.
 """
 
 import pytest

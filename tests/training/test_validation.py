@@ -1,4 +1,4 @@
-"""How the validation images go through a network."""
+"""Passing the validation images through a network."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
 """AUC and average precision under resampling of patients.
 
-Scores are sorted once per finding. After that a resample costs two sparse products and a
-cumulative sum: images enter only as how many positives and negatives each patient has between
-one distinct score of a positive and the next.
+Scores are sorted once per finding. After that, a resample costs two sparse products and a
+cumulative sum. For this, each patient's positives and negatives are counted between every two
+neighbouring distinct scores of positives.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from scipy.sparse import csr_array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatientRanking:
-    """One finding's units in the order of their scores, counted by patient.
+    """The units of one finding in the order of their scores, counted by patient.
 
     With K distinct scores of positives, u_0 > ... > u_(K-1):
 
     Attributes:
         positives: [K, patient], positives that score u_k.
         negatives: [K + 1, patient], negatives below exactly k of the u.
-        ties: [K + 1, patient], for negatives that score as some u: +1 where they would stand if
-            ties went to the positives, -1 where they do stand.
+        ties: [K + 1, patient], a correction for negatives with the same score as a positive: +1 at
+            the place where they would be counted if ties favoured the positives, -1 at the place
+            where `negatives` counts them.
     """
 
     positives: csr_array
@@ -36,11 +37,11 @@ def rank_by_patient(
     patient: Int[np.ndarray, " unit"],
     patients: int,
 ) -> PatientRanking:
-    """Sort one finding's scores once; both classes must be present.
+    """The units of one finding, sorted by score and counted by patient.
 
     Args:
         truth: positives.
-        scores: larger speaks more for the finding.
+        scores: a larger score means that the finding is more likely.
         patient: index of each unit's patient.
         patients: number of patients, also of those without a unit here.
     """
@@ -85,6 +86,8 @@ def resampled_rank_statistics(
     true_positives = np.cumsum(positives, axis=0)
     false_positives = np.cumsum(negatives[:-1], axis=0)
     m, n = true_positives[-1], false_positives[-1] + negatives[-1]
+    # Row k: negatives below exactly u_0, ..., u_k; one tied with u_k is half here, half a row
+    # before.
     standing = negatives[1:] + 0.5 * (ranking.ties @ counts)[1:]
     auc = np.einsum("kr,kr->r", true_positives, standing) / (m * n)
     # Ties count against precision: negatives level with u_k are at or above it.

@@ -1,7 +1,7 @@
-"""Calibration: how far probabilities are from observed frequencies, and maps that correct them.
+"""Calibration: the distance of probabilities from observed frequencies, and its correction.
 
-A map is fitted on a tuning part and applied to other patients; `calibrate` refuses parts that
-share patients.
+A calibration map is fitted on a tuning part and applied to other patients. `calibrate` raises an
+error if the two parts share patients.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from cxrloc.types import CxrlocError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """A reliability curve: bins of predicted probability that hold at least one unit.
+    """A reliability curve: the bins of predicted probability that contain at least one unit.
 
     Attributes:
         predicted: mean probability in the bin.
@@ -81,7 +81,7 @@ def platt(
     tuning_probabilities: Float[np.ndarray, " tuning"],
     probabilities: Float[np.ndarray, " unit"],
 ) -> Float[np.ndarray, " unit"]:
-    """Probabilities through a sigmoid fitted to the logits of the tuning part.
+    """Probabilities calibrated by a sigmoid that is fitted to the logits of the tuning part.
 
     Source: Platt 1999. p' = 1 / (1 + exp(-(A logit p + B))), with A and B of `platt_coefficients`.
     """
@@ -118,10 +118,10 @@ def isotonic(
     tuning_probabilities: Float[np.ndarray, " tuning"],
     probabilities: Float[np.ndarray, " unit"],
 ) -> Float[np.ndarray, " unit"]:
-    """Probabilities through the rising step function that fits the tuning part best.
+    """Probabilities calibrated by the rising step function that fits the tuning part best.
 
     Source: Zadrozny and Elkan 2002; linear between the steps and constant outside them, as in
-    scikit-learn. It makes ties, so it can change an AUC slightly.
+    scikit-learn. The function makes some scores equal, so it can change an AUC slightly.
     """
     steps = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     steps.fit(tuning_probabilities, tuning_truth.astype(float))
@@ -136,7 +136,7 @@ CALIBRATIONS: dict[str, Callable[..., Float[np.ndarray, " unit"]]] = {
 
 
 def calibrate(tuning: ScoredUnits, judged: ScoredUnits, method: str) -> ScoredUnits:
-    """The judged units with each finding's probabilities mapped as fitted on the tuning part.
+    """The judged units with probabilities that are calibrated on the tuning part.
 
     Findings for which the tuning part lacks a class (or that it does not have) are left out.
 

@@ -28,15 +28,15 @@ from cxrloc.types import CxrlocError, Predictions, Record
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A number of run B minus that of run A on the same units: a row of `differences.csv`.
+    """A metric of run B minus that of run A on the same units: a row of `differences.csv`.
 
     Attributes:
         finding: finding, or "mean" over those that are defined.
         metric: "auc" or "pr_average_precision".
         run_a: name of the run that is subtracted.
         run_b: name of the other run.
-        value_a: its number.
-        value_b: the other's number.
+        value_a: the metric of run A.
+        value_b: the metric of run B.
         difference: value_b - value_a.
         low: lower end of the paired bootstrap interval.
         high: upper end.
@@ -65,7 +65,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A unit and finding that runs rank far apart, with each run's score."""
+    """A unit and a finding whose ranks differ much between runs, with the score of each run."""
 
     unit_id: str
     finding: str
@@ -84,10 +84,11 @@ class Comparison:
         units: units compared.
         patients: patients compared, the unit of the bootstrap.
         left_out: per run, its units that another run lacks.
-        undefined: findings without both classes, or with fewer than 2 patients in one.
+        undefined: findings that lack positives or negatives, or have fewer than 2 patients in one
+            class.
         differences: all pairs of runs, in the order of `runs`.
-        rank_correlations: Spearman's, mean over `correlated`.
-        correlated: findings on which no run is constant.
+        rank_correlations: Spearman's correlations, averaged over the findings `correlated`.
+        correlated: findings for which no run gives all units the same score.
         disagreements: the most disputed pairs first.
     """
 
@@ -105,7 +106,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a difference: a weighted mean of the numbers of several models."""
+    """One side of a difference: the weighted mean of a metric over several models."""
 
     name: str
     weights: tuple[float, ...]
@@ -119,14 +120,14 @@ def compare_predictions(
     resampling: Resampling = Resampling(),  # noqa: B008 (frozen)
     most: int = 50,
 ) -> Comparison:
-    """Compare the predictions of two or more runs on the images that all of them predicted.
+    """The comparison of two or more runs on the images that all of them predicted.
 
     Args:
-        runs: predictions by name; differences are later minus earlier.
+        runs: predictions by name; a difference is a later run minus an earlier one.
         records: the data set that was predicted.
         unit: what is scored.
         aggregation: how a unit's images become its score.
-        resampling: one drawing of patients serves both runs of a pair.
+        resampling: how intervals are made; both runs of a pair use the same resamples of patients.
         most: length of the list of disagreements.
 
     Raises:
@@ -164,15 +165,16 @@ def compare_predictions(
 def paired_differences(
     models: Sequence[ScoredUnits], a: Side, b: Side, resampling: Resampling
 ) -> list[Difference]:
-    """Side B minus side A, per finding and for their mean, for AUC and average precision.
+    """Differences of AUC and average precision, side B minus side A, per finding and for the mean.
 
-    Each resample of patients is scored by both sides, so what the two share cancels: the interval
-    of a paired difference is narrower than the two intervals suggest.
+    Each resample of patients is scored by both sides, so variation that the two sides share
+    cancels. The interval of a paired difference is therefore narrower than the two separate
+    intervals suggest.
 
     Args:
         models: aligned units of each model.
-        a: subtracted; its weights over the models add up to 1.
-        b: subtracted from, likewise.
+        a: the side that is subtracted; its weights over the models add up to 1.
+        b: the side from which `a` is subtracted; its weights add up to 1 too.
         resampling: how intervals are made; needs at least one resample.
     """
     first = _comparable(models[0])
@@ -234,7 +236,7 @@ def _rows(
 
 
 def _comparable(units: ScoredUnits) -> ScoredUnits:
-    """The units without findings of which a class has fewer than 2 patients: no interval there."""
+    """The units without the findings that have fewer than 2 patients in a class: no interval."""
     known = units.known.copy()
     for column in range(len(units.findings)):
         for positive in (True, False):

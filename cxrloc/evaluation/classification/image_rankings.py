@@ -10,10 +10,11 @@ from cxrloc.findings import NO_FINDING
 
 
 def image_precision_frame(units: ScoredUnits, list_threshold: float | None = None) -> pd.DataFrame:
-    """`image_precision.csv`: each unit with a finding, how many it has, and its ranking precision.
+    """`image_precision.csv`: units with a finding, how many they have, and their ranking precision.
 
-    Source: Dong et al. 2017, figure 8, which shows those with two findings or more. With a
-    threshold also the precision of the list of findings above it, `image_list_precision`.
+    Source: Dong et al. 2017, figure 8, which shows only images with two findings or more. If a
+    threshold is given, the column `image_list_precision` holds the precision of the list of
+    findings whose scores are above it.
     """
     truth = units.truth & units.known
     labelled = truth.any(axis=1)
@@ -31,8 +32,8 @@ def image_precision_frame(units: ScoredUnits, list_threshold: float | None = Non
 def labels_frame(units: ScoredUnits, list_threshold: float) -> pd.DataFrame:
     """`labels.csv`: each unit, and 1 for every finding with a score above the threshold, else 0.
 
-    Source: Dong et al. 2017, section IV.B, task 3. The columns are those of a file that
-    `cxrloc label` writes, so that labels by a model can be used as those by reports are.
+    Source: Dong et al. 2017, section IV.B, task 3. The columns are those of a `cxrloc label` file,
+    so that labels by a model can be used in the same way as labels from reports.
     """
     listed = (units.scores > list_threshold).astype(int)
     frame = pd.DataFrame(listed, columns=pd.Index(units.findings))
@@ -41,11 +42,12 @@ def labels_frame(units: ScoredUnits, list_threshold: float) -> pd.DataFrame:
 
 
 def single_findings_frame(units: ScoredUnits) -> pd.DataFrame:
-    """`single_findings.csv`: units with exactly one finding, by that and by the highest score.
+    """`single_findings.csv`: units with exactly one finding, by that finding and the predicted one.
 
-    Source: Dong et al. 2017, section V.C. Every pair of findings has a row, also with 0 units; of
-    equal scores the first counts. One output gives the two classes of section V.B, the finding and
-    its absence (of No Finding: Abnormal), at argmax; then all units with a known label count.
+    Source: Dong et al. 2017, section V.C. The predicted finding is the one with the highest score;
+    of equal scores the first counts. Every pair of findings has a row, also if it has 0 units. A
+    model with one output gives the two classes of section V.B, at argmax: the finding and its
+    absence (for No Finding, the absence is Abnormal). Then all units with a known label count.
     """
     known = units.truth & units.known
     names = units.findings

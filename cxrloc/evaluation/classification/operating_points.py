@@ -1,7 +1,7 @@
-"""Thresholds that turn scores into decisions, and the sensitivity and specificity of these.
+"""Thresholds that turn scores into decisions, and the sensitivity and specificity of decisions.
 
-A score at or above the threshold is positive. A threshold gives too good
-numbers on the patients that it was chosen on, so every `OperatingPoint` says on whom it was chosen.
+A score at or above the threshold is positive. On the patients on whom a threshold was chosen, its
+numbers are too optimistic, so every `OperatingPoint` says on whom it was chosen.
 """
 
 from collections.abc import Sequence
@@ -74,9 +74,9 @@ def specificity(counts: Confusion) -> float | None:
 
 
 def card_operating_points(models: Sequence[Model], overlap: bool) -> dict[str, OperatingPoint]:
-    """Operating points that the models' cards give, of an ensemble the mean of its models.
+    """Operating points from the models' cards; for an ensemble, the mean over its models.
 
-    A finding that one of the models has no point for has none.
+    If one of the models has no point for a finding, the ensemble has none for it either.
 
     Args:
         models: whose cards give the points.
@@ -103,8 +103,8 @@ def choose_operating_point(
 
     Source: Youden 1950; used by Baltruschat et al. 2019, section 3. The index is
     sensitivity + specificity - 1. Of several thresholds with the same index the highest is taken.
-    Where it is best to call nothing positive, the threshold is the next number above the highest
-    score. The result is None where the tuning part has only one class.
+    If it is best to call nothing positive, the threshold is the next number above the highest
+    score. The result is None if the tuning part has only one class.
 
     >>> truth, scores = np.array([True, False, True, False]), np.array([0.9, 0.6, 0.5, 0.1])
     >>> choose_operating_point(truth, scores).threshold
@@ -114,7 +114,7 @@ def choose_operating_point(
     if curve is None:
         return None
     index = curve.sensitivity - curve.false_positive_rate
-    # 2/3 - 0 and 1 - 1/3 differ in their last bit: equal indices must tie.
+    # In floating point, 2/3 - 0 and 1 - 1/3 differ in the last bit, but they must count as equal.
     threshold = curve.thresholds[int(np.argmax(index > index.max() - 1e-12))]
     if np.isinf(threshold):
         threshold = np.nextafter(curve.thresholds[1], np.inf)

@@ -1,4 +1,4 @@
-"""Which images, units and findings are scored: projections, populations, chosen findings."""
+"""Selections of the images, units and findings that are scored."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -15,11 +15,11 @@ PROJECTIONS: dict[str, Callable[[View], bool]] = {
     "frontal": lambda view: view != View.LATERAL,
     "lateral": lambda view: view == View.LATERAL,
 }
-"""Names of projections, and which views are of them."""
+"""Names of projections, with the rule that tells whether a view belongs to the projection."""
 
 
 def of_projection(records: Iterable[Record], projection: str) -> list[Record]:
-    """The records whose image is of a projection; an image of unknown view is of none.
+    """The records whose image is of a projection; images of unknown view are left out.
 
     Raises:
         UsageError: there is no such projection.
@@ -39,7 +39,7 @@ def of_projection(records: Iterable[Record], projection: str) -> list[Record]:
 
 
 def of_findings(predictions: Predictions, findings: Sequence[str]) -> Predictions:
-    """The predictions of some findings, in their order; all of them where none is named.
+    """The predictions of the named findings, in the order of the names; all if none is named.
 
     Raises:
         UsageError: a finding is not predicted.
@@ -58,7 +58,7 @@ def of_findings(predictions: Predictions, findings: Sequence[str]) -> Prediction
 
 
 def of_images(predictions: Predictions, names: Collection[str] | None) -> Predictions:
-    """The predictions of some images; all of them where names is None."""
+    """The predictions of the named images; all of them if `names` is None."""
     if names is None:
         return predictions
     rows = [row for row, name in enumerate(predictions.image_ids) if name in names]
@@ -67,7 +67,7 @@ def of_images(predictions: Predictions, names: Collection[str] | None) -> Predic
 
 
 def label_counts(units: ScoredUnits) -> Int[np.ndarray, " unit"]:
-    """How many of the scored labels each unit has; No Finding is one, view and sex are none.
+    """The number of scored labels of each unit; No Finding counts as one, view and sex do not.
 
     Uncertain labels do not count.
     """
@@ -80,10 +80,10 @@ POPULATIONS: dict[str, Callable[[Int[np.ndarray, " unit"]], Bool[np.ndarray, " u
     "single-label": lambda labels: labels == 1,
     "multi-label": lambda labels: labels >= 2,
 }
-"""Which units are scored, by their number of labels.
+"""Names of populations, with the rule that selects units by their number of labels.
 
 Dong et al. 2017 score table II on images with one label (section V.C) and lists of findings on
-images with several (section V.D). Their normal is a label: it is No Finding here.
+images with several (section V.D). Their label "normal" is No Finding here.
 """
 
 

@@ -21,11 +21,12 @@ IMAGE = "image"
 
 
 class Matched(NamedTuple):
-    """Predictions of the images of a data set, and what of the file and the data set is left out.
+    """Predictions of the images of a data set, and notes on what was left out.
 
     Attributes:
         predictions: of the images that both the file and the data set have.
-        notes: sentences for the reader; none where file and data set match.
+        notes: sentences for the reader about rows and images that were left out; empty if the file
+            and the data set match.
     """
 
     predictions: Predictions
@@ -33,14 +34,14 @@ class Matched(NamedTuple):
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write probabilities with the nine digits that bring a float32 back exactly."""
+    """Write probabilities with nine digits, from which every float32 is read back exactly."""
     frame = pd.DataFrame(predictions.probabilities, columns=pd.Index(predictions.findings))
     frame.insert(0, IMAGE, predictions.image_ids)
     write_csv(frame, path, float_format="%.9g")
 
 
 def read_predictions(path: Path, declared: Collection[str] | None = None) -> Predictions:
-    """Read probabilities of this or any other tool: column `image`, then one column per finding.
+    """Probabilities from a CSV of any tool: column `image`, then one column per finding.
 
     Images may be named with their suffix, as in the data set's own tables.
 
@@ -89,7 +90,7 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
 def match_predictions(
     path: Path, records: Sequence[Record], data_name: str, declared: Iterable[str] = ()
 ) -> Matched:
-    """Read probabilities of any tool and keep those of the data set's images and findings.
+    """Probabilities from a CSV of any tool, for the images and findings of a data set.
 
     Args:
         path: the CSV file.
@@ -138,6 +139,6 @@ def _numbers(table: Table, column: str) -> Float[np.ndarray, " row"]:
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:
-    """The first names, quoted."""
+    """The first `most` names, quoted."""
     shown = ", ".join(repr(name) for name in names[:most])
     return shown + (", ..." if 1 < most < len(names) else "")

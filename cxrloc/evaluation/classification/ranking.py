@@ -2,10 +2,10 @@
 
 Three quantities go by the name "AP" in this field. Here they have three names:
 `pr_average_precision` (area under a finding's precision-recall curve), `image_ranking_precision`
-(Dong et al. 2017: how far up one image's own findings stand in its list of findings) and
+(Dong et al. 2017: how high an image's own findings rank in its list of findings) and
 `detection_average_precision` (boxes; not in this module).
 
-A number that one class alone cannot give is None ("not defined"), never 0 or 0.5.
+A number that needs positives and negatives is None ("not defined") without both, never 0 or 0.5.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Roc:
     """An ROC curve from (0, 0) to (1, 1), one point per distinct score.
 
     Attributes:
-        thresholds: a unit is positive when its score >= threshold; falling, the first is infinite.
+        thresholds: a unit is called positive when its score >= threshold; in falling order, the
+            first is infinite.
         false_positive_rate: share of the negatives called positive.
         sensitivity: share of the positives called positive.
     """
@@ -31,7 +32,9 @@ class Roc:
 
 
 def roc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) -> Roc | None:
-    """The ROC curve of one finding; equal scores move together, so ties give a diagonal.
+    """The ROC curve of one finding; None without both classes.
+
+    Units with equal scores change their class together, so ties give a diagonal segment.
 
     >>> curve = roc(np.array([True, False, True]), np.array([0.9, 0.5, 0.5]))
     >>> curve.false_positive_rate, curve.sensitivity
@@ -65,8 +68,8 @@ def pr_average_precision(
     """Area under a finding's precision-recall curve as a step function, without interpolation.
 
     AP = sum over distinct scores of (recall_k - recall_(k-1)) precision_k. It depends on the
-    finding's prevalence, which is the value that random scores reach. None without positives or
-    without negatives.
+    finding's prevalence: random scores reach an average precision equal to the prevalence. None
+    without positives or without negatives.
 
     >>> pr_average_precision(np.array([True, False, True]), np.array([0.9, 0.5, 0.1]))
     0.8333333333333333
@@ -81,12 +84,13 @@ def image_ranking_precision(
     scores: Float[np.ndarray, "unit finding"],
     threshold: float | None = None,
 ) -> Float[np.ndarray, " labelled"]:
-    """Dong's average precision of each image's list of findings.
+    """Average precision of each image's ranked list of findings, as Dong et al. define it.
 
     Source: Dong et al. 2017, section V.D and figure 7. An image with m findings that stand at
     ranks r_1 < ... < r_m of its list, sorted by falling probability: AP = (1/m) sum_i i / r_i.
-    Ties count against: a finding's rank is the number of findings with its score or more, and
-    i the number of true ones among them, as in scikit-learn's label ranking average precision.
+    Ties count against the model: a finding's rank is the number of findings with its score or more,
+    and i is the number of true ones among them, as in scikit-learn's label ranking average
+    precision.
     Images without any finding have no AP: they are left out of the result.
 
     Args:
@@ -102,6 +106,7 @@ def image_ranking_precision(
     labelled = truth.any(axis=1)
     truth, scores = truth[labelled], scores[labelled]
     at_least = scores[:, None, :] >= scores[:, :, None]  # unit finding other
+    # i / r_i of every finding: true findings with at least its score, over all such findings.
     precision = (at_least & truth[:, None, :]).sum(axis=2) / at_least.sum(axis=2)
     if threshold is not None:
         precision = np.where(scores > threshold, precision, 0.0)
@@ -123,11 +128,12 @@ def cumulative_shares(
 def in_top(
     scores: Float[np.ndarray, "unit finding"], k: int
 ) -> tuple[Bool[np.ndarray, "unit finding"], Bool[np.ndarray, "unit finding"]]:
-    """Whether a finding is among an image's k highest: surely, and possibly (if ties favour it).
+    """Two masks of the findings among an image's k highest: surely there, and possibly there.
 
     Source: Dong et al. 2017, section V.A (top-3 sensitivity; k = 1 is their table II's decision).
-    Ties count against a model: it is credited with what is surely in, charged with what is
-    possibly in. So a constant score has sensitivity 0 and specificity 0.
+    "Possibly" means that the finding is among them if ties favour it. Ties count against the model:
+    a positive counts as called only if it is surely among them, and a negative counts as called if
+    it is possibly among them. So a constant score has sensitivity 0 and specificity 0.
 
     >>> in_top(np.array([[0.6, 0.3, 0.3, 0.1]]), k=2)
     (array([[ True, False, False, False]]), array([[ True,  True,  True, False]]))
@@ -148,8 +154,8 @@ def points_under_roc(
     """Which operating points lie strictly below an ROC curve.
 
     Source: Pham et al. 2019, section 4.6: the model is better than the readers whose points it
-    leaves below; averaged over findings ("2.6 out of 3 radiologists"). Between its points the
-    curve is straight; where it rises vertically its upper end counts.
+    leaves below; averaged over findings ("2.6 out of 3 radiologists"). Between its points the curve
+    is straight; where the curve rises vertically, the upper end of the rise counts.
 
     >>> curve = roc(np.array([True, False, True, False]), np.array([0.9, 0.6, 0.5, 0.1]))
     >>> points_under_roc(curve, np.array([0.0, 0.5, 0.25]), np.array([0.5, 0.9, 0.6]))
@@ -168,9 +174,9 @@ def points_under_roc(
 def reader_points(
     truth: Bool[np.ndarray, " unit"], readings: Bool[np.ndarray, "reader unit"]
 ) -> tuple[Float[np.ndarray, " reader"], Float[np.ndarray, " reader"]]:
-    """Operating points of radiologists who call each unit positive or not.
+    """False positive rate and sensitivity of radiologists who call each unit positive or not.
 
-    Source: Pham et al. 2019, section 4.6. False positive rate and sensitivity; needs both classes.
+    Source: Pham et al. 2019, section 4.6. The truth must contain both classes.
 
     >>> reader_points(np.array([True, True, False]), np.array([[True, False, True]]))
     (array([1.]), array([0.5]))

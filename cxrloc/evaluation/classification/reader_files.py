@@ -1,4 +1,4 @@
-"""Radiologists' readings of the units that a classifier is judged on.
+"""Files with radiologists' readings of the units on which a classifier is scored.
 
 A CSV with the columns `reader`, one of `image`, `study`, `patient` (the unit that is scored), and
 one column per finding: 1 (calls it present), 0 (calls it absent) or blank (did not read it).
@@ -28,7 +28,7 @@ _CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": np.nan}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """What readers called: 1 present, 0 absent, NaN not read.
+    """The findings that readers called: 1 present, 0 absent, NaN not read.
 
     `unit` is "image", "study" or "patient"; the other names are those of the axes of `calls`.
     """
@@ -47,10 +47,10 @@ class ReaderPoint:
     Attributes:
         reader: as in the file.
         finding: the finding.
-        false_positive_rate: of the units that this reader read.
-        sensitivity: likewise.
-        auc: of this one point, (1 + sensitivity - false positive rate) / 2: the area under the
-            two straight lines that join it to the corners of the ROC plot.
+        false_positive_rate: on the units that this reader read.
+        sensitivity: on the same units.
+        auc: area under the curve through this one point, (1 + sensitivity - false positive rate) /
+            2: the area under the two straight lines that join it to the corners of the ROC plot.
         under_curve: the point lies strictly below the classifier's ROC curve on those units.
         n: units read, whose truth is known.
         positives: those of them with the finding.
@@ -101,10 +101,10 @@ def read_readings(path: Path) -> Readings:
 
 
 def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
-    """Every reader's point for every finding, against the curve on the units that they read.
+    """Every reader's point for every finding, compared with the ROC curve on the same units.
 
-    Source: Pham et al. 2019, section 4.6. A finding whose units, as this reader read them, have
-    one class only has no point.
+    Source: Pham et al. 2019, section 4.6. A reader has no point for a finding if the units that the
+    reader read have only one class.
 
     Raises:
         CxrlocError: the readings are of other units than the scores, or of none of them.
@@ -136,7 +136,7 @@ def _point(
     reader: str,
     calls: Float[np.ndarray, " row"],
 ) -> ReaderPoint | None:
-    """A reader's point from calls on these rows of one finding; None with one class."""
+    """A reader's point from the calls on these rows of one finding; None with one class only."""
     rows, finding = where
     column = units.findings.index(finding)
     read = units.known[rows, column] & ~np.isnan(calls)
@@ -158,7 +158,7 @@ def _point(
 
 
 def readers_below(points: Sequence[ReaderPoint]) -> tuple[float, float]:
-    """Readers below the curve, and readers, averaged over findings.
+    """The number of readers below the curve and the number of readers, averaged over findings.
 
     Source: Pham et al. 2019, section 4.6 ("on average better than 2.6 out of 3").
 

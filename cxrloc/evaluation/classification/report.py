@@ -1,8 +1,8 @@
 """Every classification number of the papers on one set of units, as a `ClassificationReport`.
 
-Per group (all units; by view, sex and age) and finding: AUC and average precision, decisions at
-an operating point, Dong's decisions by rank, calibration. All intervals of a group come from one
-drawing of patients.
+For each group (all units; by view, sex and age) and each finding, a report holds AUC and average
+precision, decisions at an operating point, Dong's decisions by rank, and calibration. All intervals
+of a group come from the same resamples of patients.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -59,12 +59,12 @@ METRICS = {
     "ece_platt": "the same after a sigmoid fitted on other patients",
     "ece_isotonic": "the same after isotonic regression fitted on other patients",
 }
-"""Metrics of a report and what they are; the same words stand in the tables' footnotes."""
+"""Metrics of a report with their descriptions, which are also the footnotes of the tables."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    """Rows without numbers yet, and the statistic that gives one value for each of them."""
+    """Rows whose numbers are still to be computed, and the statistic that gives their values."""
 
     rows: tuple[Measurement, ...]
     statistic: Statistic
@@ -72,11 +72,11 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class ReportScope:
-    """What a report holds beside the numbers of all units.
+    """The parts of a report beyond the numbers of all units.
 
     Attributes:
-        groups: kinds of groups that are reported apart, of "view", "sex", "age"; a group needs
-            2 units or more.
+        groups: kinds of groups that are reported separately, out of "view", "sex" and "age"; a
+            group needs 2 units or more.
         list_threshold: also judge the lists of findings with a score above it (Dong et al. 2017,
             task 3); None for no lists.
         means: further means over findings, by name: the findings of each.
@@ -90,7 +90,7 @@ class ReportScope:
 def choose_operating_points(
     tuning: ScoredUnits, chosen_on: str = OTHER_PATIENTS
 ) -> dict[str, OperatingPoint]:
-    """An operating point per finding; findings of which the tuning part lacks a class have none."""
+    """An operating point per finding; findings with only one class in the tuning part have none."""
     points = {}
     for column, finding in enumerate(tuning.findings):
         known = tuning.known[:, column]
@@ -108,7 +108,7 @@ def classify_units(
     points: Mapping[str, OperatingPoint] | None = None,
     scope: ReportScope = ReportScope(),
 ) -> ClassificationReport:
-    """Judge scores against truth.
+    """The classification report of scores against truth.
 
     Args:
         units: what is judged.
@@ -118,7 +118,7 @@ def classify_units(
         points: operating points per finding, for instance a model card's; instead of `tuning`.
             With neither, points are chosen on the judged patients themselves, and every row that
             depends on them says so.
-        scope: groups, lists and means beside the numbers of all units.
+        scope: groups, lists and means that are reported in addition to the numbers of all units.
 
     Raises:
         CxrlocError: there are no units, or `tuning` shares patients with them.
@@ -158,7 +158,7 @@ def classify_units(
 def _groups(
     units: ScoredUnits, by: tuple[str, ...]
 ) -> Iterator[tuple[str, Int[np.ndarray, " chosen"]]]:
-    """Names of the groups and their units; first all."""
+    """Names of the groups and their units; the group of all units comes first."""
     yield "all", np.arange(len(units.unit_ids))
     for name in by:
         words = np.asarray(units.groups[name])
@@ -169,7 +169,7 @@ def _groups(
 
 
 def _place(findings: tuple[str, ...]) -> Callable[[Measurement], tuple[int, int]]:
-    """Order of the rows of a group: by metric, then findings and means as given."""
+    """The sort key of the rows of a group: by metric, then by finding or mean as given."""
     metrics = {metric: place for place, metric in enumerate(METRICS)}
     places = {finding: place for place, finding in enumerate(findings)}
     return lambda row: (metrics[row.metric], places[row.finding])
@@ -275,7 +275,7 @@ def _calibration_rows(units: ScoredUnits, group: str, metric: str) -> list[Measu
 def _undefined_rows(
     units: ScoredUnits, group: str, list_threshold: float | None
 ) -> list[Measurement]:
-    """Rows that say why a finding has no AUC and no average precision here, or lists no number."""
+    """Rows without numbers, whose notes say why a metric of a finding is not defined here."""
     rows = []
     if list_threshold is not None and (units.truth & units.known).sum(axis=1).max() < 2:
         row = blank_row(units, group, "image_list_precision", np.arange(len(units.findings)))

@@ -17,13 +17,13 @@ FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
 FEW_UNITS = "no interval: too few units, some resamples have none"
 
 Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
-"""A row, what each unit adds to its number, and the units that are divided by."""
+"""A row, each unit's contribution to the numerator, and the units in the divisor."""
 
 
 def blank_row(
     units: ScoredUnits, group: str, metric: str, columns: int | Int[np.ndarray, " averaged"]
 ) -> Measurement:
-    """A row with its counts and no numbers yet; of several columns it is the mean."""
+    """A row with its counts and without a value; a row of several columns is their mean."""
     chosen = np.atleast_1d(columns)
     known, truth = units.known[:, chosen], units.truth[:, chosen]
     return Measurement(
@@ -40,7 +40,7 @@ def blank_row(
 
 
 def few_carriers(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
-    """The note on a number that rests on one patient's positives or negatives."""
+    """A note if all positives or all negatives of a finding belong to one patient."""
     known, truth = units.known[:, column], units.truth[:, column]
     carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
     return FEW_CARRIERS if min(carriers) < 2 else ""

@@ -1,4 +1,4 @@
-"""Bands around ROC curves: the interval of the sensitivity at each false positive rate."""
+"""Bands around ROC curves: an interval of the sensitivity at each false positive rate."""
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,9 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
     """`roc_bands.csv`: pointwise 95 % intervals of every defined finding's ROC curve.
 
     Source: vertical averaging over bootstrap samples (Fawcett 2006, section 8.1), here over
-    patients. The coverage holds for each rate on its own, not for the whole curve. Without
-    resamples, or a finding with both classes, the frame is empty; a finding of which a class has
-    fewer than 2 patients has no band, as its AUC has no interval.
+    patients. The coverage holds for each rate on its own, not for the whole curve. The frame is
+    empty if there are no resamples or if no finding has both classes. A finding with fewer than 2
+    patients in a class has no band, as its AUC has no interval.
     """
     frames = []
     for column in defined_findings(units).tolist() if resampling.resamples else ():
@@ -48,7 +48,7 @@ def _sensitivities(
     scores: Float[np.ndarray, " unit"],
     weights: Float[np.ndarray, "unit resample"],
 ) -> Float[np.ndarray, "rate resample"]:
-    """Sensitivity at each of `RATES` of every weighted ROC curve, straight between its points."""
+    """Sensitivity at each of `RATES` for every weighted ROC curve, linear between its points."""
     order = np.argsort(-scores, kind="stable")
     last_of_ties = np.diff(scores[order], append=-np.inf) != 0
     origin = np.zeros((1, weights.shape[1]))

@@ -38,13 +38,13 @@ MEASURED = (
 """Fields of a `Measurement` that are columns of `classification.csv`."""
 
 LIST_METRIC = "image_list_precision"
-"""Printed beside those of a report that judges lists."""
+"""Metric that is printed in addition if a report judges lists."""
 
 
 def classification_frame(report: ClassificationReport) -> pd.DataFrame:
     """Every number of a report: one row each, with n, divisor, low and high.
 
-    The report's remarks stand before the note of every row, so that no row loses them.
+    The report's remarks are put before the note of every row, so that no row loses them.
     """
     rows = [[getattr(row, name) for name in MEASURED] for row in report.measurements]
     frame = pd.DataFrame(rows, columns=pd.Index(MEASURED))
@@ -61,7 +61,8 @@ def auc_frame(report: ClassificationReport) -> pd.DataFrame:
     frame = classification_frame(report)
     listed = frame["finding"].isin([*report.findings, "mean"])
     frame = frame[listed & (frame["metric"] == "auc")].reset_index(drop=True)
-    # Of a mean, n counts units and positives labels of all findings: they have no difference.
+    # A mean has no number of negatives: its n counts units, but its positives count labels of all
+    # findings.
     negatives = (frame["n"] - frame["positives"]).astype("Int64").mask(frame["finding"] == "mean")
     frame = frame.assign(negatives=negatives)
     frame = frame.rename(columns={"value": "auc", "low": "auc_low", "high": "auc_high"})
@@ -70,7 +71,7 @@ def auc_frame(report: ClassificationReport) -> pd.DataFrame:
 
 
 def roc_frame(units: ScoredUnits) -> pd.DataFrame:
-    """`roc.csv`: every point of every finding's ROC curve; findings of one class have none."""
+    """`roc.csv`: every point of every finding's ROC curve; findings with one class have none."""
     frames = []
     for column, finding in enumerate(units.findings):
         known = units.known[:, column]
@@ -92,7 +93,7 @@ def roc_frame(units: ScoredUnits) -> pd.DataFrame:
 
 
 def reliability_frame(units: ScoredUnits) -> pd.DataFrame:
-    """`reliability.csv`: the bins of every finding's reliability curve that hold a unit."""
+    """`reliability.csv`: the non-empty bins of every finding's reliability curve."""
     frames = []
     for column, finding in enumerate(units.findings):
         known = units.known[:, column]
@@ -102,7 +103,7 @@ def reliability_frame(units: ScoredUnits) -> pd.DataFrame:
 
 
 def confusion_frame(units: ScoredUnits, points: Mapping[str, OperatingPoint]) -> pd.DataFrame:
-    """`confusion.csv`: each finding with an operating point, and its two-class matrix there."""
+    """`confusion.csv`: the two-class matrix of each finding that has an operating point."""
     rows: list[dict[str, object]] = []
     for column, finding in enumerate(units.findings):
         if finding not in points:
@@ -132,7 +133,7 @@ def rank_correlations_frame(
 
 
 def disagreements_frame(comparison: Comparison, patient_ids: bool = False) -> pd.DataFrame:
-    """`disagreements.csv`: units that runs rank farthest apart, each run's score in a column.
+    """`disagreements.csv`: units whose ranks differ most between runs, with a score column per run.
 
     Units that are patients are named by keyed hashes, unless their ids are asked for.
     """
@@ -235,7 +236,7 @@ def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:
 
 
 def _printed(report: ClassificationReport, metrics: Sequence[str]) -> Sequence[str]:
-    """What was asked for, and the precision of lists, if they were judged."""
+    """The metrics that were asked for, and the precision of lists if lists were judged."""
     return metrics if report.list_threshold is None else [*metrics, LIST_METRIC]
 
 

@@ -1,4 +1,4 @@
-"""A network that reads two views at once, against two networks that read one view each."""
+"""Comparison of a network that reads two views with two networks that read one view each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ model, the mean of their probabilities, and DualNet. `Open:` the paper does not 
 def compare_two_views(
     frontal: ScoredUnits, lateral: ScoredUnits, dual: ScoredUnits, resampling: Resampling
 ) -> list[Difference]:
-    """DualNet minus the separate models on the studies that all three scored.
+    """Differences, DualNet minus the separate models, on the studies that all three scored.
 
     Source: Rubin et al. 2018, section 7.2 and table 5. Scores are those of studies, one image of
     a view each. Both readings of "individual" are given, each with its own rows.
@@ -57,8 +57,8 @@ def paired_studies(
     """Scores by study of the frontal images, of the lateral ones, and of their pairs.
 
     Source: Rubin et al. 2018, section 7.2: the separate models are applied "to the images from
-    these studies". Whatever else a model predicted is left out, as a lateral image by the frontal
-    model.
+    these studies". Other predictions are left out, for instance those of the frontal model for
+    lateral images.
 
     Args:
         runs: of the frontal model, the lateral model and DualNet, which names its pairs by their
@@ -68,8 +68,8 @@ def paired_studies(
         aggregation: how several pairs of a study become its score.
 
     Raises:
-        CxrlocError: DualNet predicted what is no frontal image of a pair, or a model none of the
-            images of its view.
+        CxrlocError: DualNet predicted an image that is not the frontal image of a pair, or a model
+            predicted no image of its view.
     """
     dual = runs[2]
     read = set(dual.image_ids)

@@ -1,4 +1,4 @@
-"""What the bootstrap needs of scored units: patients, the classes they carry, statistics.
+"""Patient classes and statistics of scored units, as the bootstrap needs them.
 
 The report of one model and the comparison of several use the same functions.
 """
@@ -19,7 +19,7 @@ from cxrloc.evaluation.resampling import Statistic
 
 
 def patient_classes(units: ScoredUnits) -> Bool[np.ndarray, "patient class"]:
-    """Which patients carry each finding's positives and negatives; classes without any left out."""
+    """Which patients have positives and negatives of each finding; empty classes are left out."""
     classes = np.hstack([units.truth & units.known, ~units.truth & units.known])
     carries = _members(units) @ classes.astype(float) > 0
     return carries[:, carries.any(axis=0)]
@@ -36,7 +36,9 @@ def averaged_findings(
     defined: Int[np.ndarray, " defined"],
     named: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Int[np.ndarray, " averaged"]]:
-    """The one place that says what a mean over findings takes in: columns by the mean's name.
+    """Columns of the findings that each mean is over, by the name of the mean.
+
+    No other function decides which findings a mean includes.
 
     "mean" is over the defined findings without `units.ATTRIBUTES`, as in Baltruschat et al. 2019;
     where a model has nothing but such outputs, they are averaged. Other means are over the
@@ -92,8 +94,8 @@ def share_statistic(
 ) -> Statistic:
     """Values that are one sum over units divided by another, such as hits over positives.
 
-    NaN where a resample has none of the units that are divided by; only both classes of every
-    finding are sure to be in every resample.
+    NaN where the divisor is 0 in a resample. Resampling guarantees only that every resample
+    contains both classes of every finding.
     """
     members = _members(units)
     numerator, denominator = ((members @ sums.T).T for sums in (hits, among))
@@ -108,5 +110,8 @@ def share_statistic(
 
 
 def _members(units: ScoredUnits) -> csr_array:
-    """1 where a patient (row) has a unit (column): times a matrix it sums units by patient."""
+    """The matrix of patients (rows) and units (columns): 1 where the unit is of the patient.
+
+    Its product with a matrix sums the units of each patient.
+    """
     return csr_array((np.ones(units.patient.size), (units.patient, np.arange(units.patient.size))))

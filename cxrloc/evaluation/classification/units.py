@@ -1,4 +1,4 @@
-"""What is scored: images, studies or patients, with the truth and the scores of each.
+"""The units that are scored: images, studies or patients, with their truth and scores.
 
 Predictions of images become scores of units here, and nowhere else, so that every number
 downstream can say what its unit was.
@@ -32,8 +32,8 @@ class ScoredUnits:
         unit: "image", "study" or "patient".
         aggregation: how the images of a unit became its score: "max" or "mean".
         unit_ids: one per unit, in the order of the predictions.
-        patient_ids: one per unit; what bootstrap and splits go by.
-        patient: the same as numbers from 0, without gaps.
+        patient_ids: one per unit; the bootstrap and the splits draw patients, not units.
+        patient: index of each unit's patient, numbered from 0 without gaps.
         findings: columns of the arrays.
         scores: probability per unit and finding.
         truth: whether the unit has the finding; False where it is not known.
@@ -71,7 +71,8 @@ def _no_finding_label(record: Record, outputs: Collection[str]) -> Label | None:
         return None if said == Label.UNCERTAIN else said
     if not record.labelled:
         return None
-    # "No Finding" beside other findings means none of these; alone it means none at all.
+    # For a model that has other outputs, "No Finding" means that none of these is present; for a
+    # model with this output alone, that no labelled finding is present.
     vocabulary = [name for name in outputs if name not in ATTRIBUTES] or [*record.labels]
     labels = [label for name, label in record.labels.items() if name in vocabulary]
     if Label.POSITIVE in labels:
@@ -84,12 +85,12 @@ ATTRIBUTES: dict[str, Callable[[Record, Collection[str]], Label | None]] = {
     "Sex M": _sex_label,
     NO_FINDING: _no_finding_label,
 }
-"""Outputs that are no finding, with the function (record, all outputs) -> label.
+"""Outputs that are not findings, with the function (record, all outputs) -> label of each.
 
 They are judged against the record as a whole and are not part of the mean over findings.
 Source: Baltruschat et al. 2019: AP is true and PA false (`Open:` which sex is true), and their
 mean AUC is that of the 14 findings without No Finding. A data set's own label "No Finding" goes
-first. Where it has none, No Finding means that none of the findings scored beside it is positive:
+first. If it has none, No Finding means that none of the findings scored beside it is positive:
 an image with Emphysema alone has none of the 13 findings of Rubin et al. 2018.
 """
 
@@ -158,7 +159,7 @@ def score_units(
 
 
 def select_units(units: ScoredUnits, index: Int[np.ndarray, " chosen"]) -> ScoredUnits:
-    """Some of the units, in the order of the index."""
+    """The units at the given indices, in the order of the indices."""
     return replace(
         units,
         unit_ids=tuple(units.unit_ids[i] for i in index),
@@ -174,7 +175,7 @@ def select_units(units: ScoredUnits, index: Int[np.ndarray, " chosen"]) -> Score
 def split_units(
     units: ScoredUnits, share: float, seed: int
 ) -> tuple[ScoredUnits | None, ScoredUnits]:
-    """A tuning part of about this share of the patients, and the units of all other patients.
+    """The units of a tuning part with about this share of the patients, and all other units.
 
     Operating points are chosen and calibration is fitted on the tuning part, which is not scored.
     Whether a patient is drawn depends on the seed and on the patient's own id alone.
@@ -195,14 +196,17 @@ def split_units(
 
 
 def hide_patients(units: ScoredUnits) -> ScoredUnits:
-    """The units under names that do not tell who a patient is, where units are patients."""
+    """The units, with unit ids replaced by names that do not identify a patient.
+
+    Only units that are patients are renamed.
+    """
     if units.unit != "patient":
         return units
     return replace(units, unit_ids=tuple(map(keyed_patient, units.unit_ids)))
 
 
 def aligned(runs: Sequence[ScoredUnits]) -> list[ScoredUnits]:
-    """The runs cut to the units and findings that all of them have, in the first one's order.
+    """The runs, reduced to their shared units and findings, in the order of the first run.
 
     Raises:
         CxrlocError: the runs have no unit or no finding in common, or other kinds of units.
@@ -236,7 +240,7 @@ def aligned(runs: Sequence[ScoredUnits]) -> list[ScoredUnits]:
 
 
 def refuse_shared_patients(tuning: ScoredUnits, judged: ScoredUnits, what: str) -> None:
-    """Raise where a choice would be judged on patients that it was made on.
+    """Raise an error if the tuning part and the judged part share a patient.
 
     Raises:
         CxrlocError: a patient is in both parts.
@@ -272,7 +276,7 @@ def _without_uncertain(record: Record) -> Record:
 
 
 def _truth_rank(record: Record, finding: str, outputs: Collection[str]) -> int:
-    """0 for negative, 1 for not known, 2 for positive: the maximum over images is the unit's."""
+    """0 for negative, 1 for not known, 2 for positive; a unit has the maximum over its images."""
     if finding in ATTRIBUTES:
         label = ATTRIBUTES[finding](record, outputs)
         return 1 if label is None else 2 * label

@@ -1,1 +1,1 @@
-"""Scores of boxes and heatmaps against experts' truth: Wang's protocol, controls, later metrics."""
+"""Scores of boxes and heatmaps against the boxes, outlines and points of experts."""

@@ -1,12 +1,12 @@
 """Localization accuracy and average false positives by the rule of Wang et al. 2017.
 
-Source: Wang et al. 2017, section 4; when a box is correct stands in `hits`.
+Source: Wang et al. 2017, section 4. The module `hits` defines when a box is correct.
 
     Acc(finding) = annotated boxes hit by at least one correct box / annotated boxes
     AFP(finding) = boxes of the finding that are not correct / annotated boxes of all findings
 
 `Departs:` from the text's 983 images and 1,600 boxes: its own tables divide by the published 984
-boxes. AFP is also given per scored heatmap, which the tables do not print.
+boxes. Here, AFP is also given per scored heatmap, which the tables of the paper do not print.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ PUBLISHED_RULES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxCounts:
-    """What is counted, by patient, so that a bootstrap over patients is one product.
+    """Counts by patient, from which a bootstrap over patients needs one matrix product.
 
     Counts of a random control are means over its draws, so they need not be whole.
 
@@ -39,7 +39,7 @@ class BoxCounts:
         heatmaps: scored (image, finding) pairs.
         detections: detected boxes on scored pairs.
         hit: annotated boxes hit by at least one correct box.
-        false_positives: detected boxes that are not correct, without those in ignored regions.
+        false_positives: detected boxes that are not correct, except those in ignored regions.
     """
 
     annotated: Float[np.ndarray, "patient finding"]
@@ -50,7 +50,7 @@ class BoxCounts:
 
 
 def count_boxes(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule]) -> BoxCounts:
-    """Hits and false positives of boxes on scored pairs, by each rule."""
+    """Hits and false positives of boxes on scored pairs, for each rule."""
     found = find_hits(pairs, claims, rules)
     hit = [sums_by_patient(pairs, pairs.truth_pair[each]) for each in found.hit]
     false = [sums_by_patient(pairs, claims.pair[each]) for each in found.false]
@@ -82,8 +82,8 @@ def accuracy_metric(
 ) -> Metric:
     """`accuracy`, one kind per rule: annotated boxes hit / annotated boxes.
 
-    Accuracy always divides by all annotated boxes, whatever the population: a pair that gives no
-    box is a miss.
+    Accuracy always divides by all annotated boxes, whatever the population: if a pair has no
+    detected box, its annotated boxes count as missed.
     """
     return Metric(
         kinds=_kinds("accuracy", rules),
@@ -106,8 +106,9 @@ def false_positive_metrics(
 ) -> list[Metric]:
     """`afp` and `false_positives_per_heatmap` by each rule, and `boxes_per_heatmap`.
 
-    The false positives of one finding over the annotated boxes of *all* findings are the paper's
-    AFP (its tables divide by 984); the other two divide by the finding's own scored heatmaps.
+    The paper's AFP is the number of false positives of one finding divided by the annotated boxes
+    of *all* findings (its tables divide by 984). The other two metrics divide by the finding's own
+    scored heatmaps.
     """
     boxes = counts.annotated.sum(axis=1, keepdims=True)
     parts = {

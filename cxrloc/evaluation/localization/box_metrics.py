@@ -1,4 +1,4 @@
-"""Metrics of boxes with scores, from any tool: hits by four divisors, FROC, detection AP."""
+"""Metrics of boxes from any tool: hits by four divisors, FROC, detection average precision."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ from cxrloc.evaluation.localization.threshold_choice import best_score
 from cxrloc.types import MatchRule
 
 IOU = 0.5
-"""At which FROC and the operating point of the detections are taken."""
+"""The IoU at which detections match for FROC and for the operating point."""
 
 NO_SCORES = "not defined: a detection has no score, so they cannot be put in order"
 
@@ -38,15 +38,16 @@ _DIVISORS = {
 
 
 def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
-    """Every metric of boxes that needs no choice of a threshold.
+    """Every metric of boxes for which no threshold has to be chosen.
 
-    - `box_accuracy_over_*`: annotated boxes hit / annotated boxes, by what the overlap divides by;
+    - `box_accuracy_over_*`: annotated boxes hit / annotated boxes, for each divisor of the overlap;
     - `centre_containment`: annotated boxes whose centre a detected box contains / annotated boxes;
     - `image_accuracy`: pairs (and, for "all findings", images) with all annotated boxes hit;
     - `froc_sensitivity` at false positives per image, and `froc_score`, their mean;
     - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`.
 
-    FROC and average precision order the boxes by score; where a box has none they are not defined.
+    FROC and average precision order the boxes by score, so they are not defined if a box has no
+    score.
     """
     return [
         *_hit_metrics(pairs, claims),
@@ -62,8 +63,8 @@ def operating_metrics(
 ) -> list[Metric]:
     """`detection_sensitivity`, `_precision` and `_f1` above each finding's best score on tuning.
 
-    Detections match at IoU 0.5, one to one. The best score is that of the highest F1. There are
-    none for detections without scores.
+    Detections match at IoU 0.5, one to one. The best score is the threshold with the highest F1.
+    The list is empty for detections without scores.
     """
     if claims.score is None:
         return []

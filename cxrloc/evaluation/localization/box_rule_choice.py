@@ -1,4 +1,4 @@
-"""Boxes of a run by a rule other than the published one, with thresholds that others chose."""
+"""Boxes of a run by a box rule other than the published one, and the thresholds of that rule."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,11 +16,12 @@ from cxrloc.types import Detection, Heatmaps, UsageError
 def by_box_rule(
     claims: Claims, protocol: ScoringProtocol, of_card: Mapping[str, float]
 ) -> tuple[Claims, ScoringProtocol]:
-    """The claims with boxes by the protocol's rule, and the protocol with the thresholds used.
+    """The claims with boxes by the protocol's box rule, and the protocol with the thresholds used.
 
-    For "one-box" each finding's threshold comes from the model's card or, without one there, from
-    tuning patients: the level whose largest box has the highest mean IoU. Tuning patients are not
-    scored, for a threshold that is judged on those who chose it flatters the model.
+    For "one-box", each finding's threshold comes from the model's card. Without one there, the
+    threshold comes from tuning patients: it is the level at which the largest box has the highest
+    mean IoU. Tuning patients are not scored, because results on the patients on whom a threshold
+    was chosen are too optimistic.
 
     Raises:
         UsageError: neither the card nor tuning patients can give thresholds.
@@ -39,7 +40,7 @@ def by_box_rule(
 
 
 def _tuned(claims: Claims, protocol: ScoringProtocol) -> tuple[Claims, ScoringProtocol]:
-    """Thresholds chosen on the tuning patients, and the claims on all others."""
+    """Claims of the other patients, and the protocol with thresholds from the tuning patients."""
     whole = replace(protocol, box_rule="two-threshold", resampling=Resampling(resamples=0))
     run = place_run(claims.records, (), whole, claims.heatmaps, claims.predicted)
     tuning = tuning_patients(run.carries, protocol.thresholds)
@@ -61,7 +62,7 @@ def _tuned(claims: Claims, protocol: ScoringProtocol) -> tuple[Claims, ScoringPr
 
 
 def _boxes(heatmaps: Heatmaps, claims: Claims, rule: BoxRule) -> Sequence[Detection]:
-    """Boxes of the findings for which the rule has what it needs."""
+    """Boxes of one image's maps, for the findings for which the rule has a threshold."""
     known = [
         k
         for k, name in enumerate(heatmaps.findings)

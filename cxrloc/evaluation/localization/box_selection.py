@@ -1,4 +1,4 @@
-"""Boxes of a map at one threshold: MaxBoxAcc and MaxBoxAccV2.
+"""The IoU of a map's boxes with the truth at every threshold, for MaxBoxAcc and MaxBoxAccV2.
 
 Regions above the threshold (o), their boxes A and B, and the truth T:
 
@@ -34,8 +34,8 @@ class SelectedIou:
 
     Attributes:
         pair: the pairs with truth, ascending.
-        largest: of the box with the largest area, with the annotation that it meets best.
-        best: of the best match between any box and any annotation.
+        largest: IoU of the box with the largest area with the annotation that it overlaps most.
+        best: highest IoU between any box and any annotation.
     """
 
     pair: Int[np.ndarray, " pair"]
@@ -46,12 +46,15 @@ class SelectedIou:
 def selected_iou(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], levels: Float[np.ndarray, " level"] = LEVELS
 ) -> SelectedIou:
-    """IoU at every level, from which BoxAcc(level, delta) is the share of pairs at or above delta.
+    """IoU of the boxes of every map with its truth, at every level.
+
+    BoxAcc(level, delta) is the share of pairs whose IoU at this level is at least delta.
 
     Choe et al. 2020, section 3.2: MaxBoxAcc(delta) is the largest BoxAcc over the levels, and
-    MaxBoxAccV2 the mean over `DELTAS` of the largest BoxAcc when any box may match. Largest over
-    levels *on the scored images* is an oracle's choice; here a level is chosen on other patients
-    where that is not asked for.
+    MaxBoxAccV2 the mean over `DELTAS` of the largest BoxAcc when any box may match. The authors
+    take the largest BoxAcc over the levels *on the scored images*, a choice that only an oracle can
+    make because it needs their truth. Here, the level is chosen on other patients unless the
+    oracle's choice is asked for.
 
     `Departs:` boxes are those of the box rule (`find_regions`), and "largest" is by the area of
     the box, where the authors' program measures contours.
@@ -70,7 +73,8 @@ def selected_iou(
             seen = (sides > 0).all(axis=1)  # not in the padding alone
             level = np.searchsorted(levels, regions.threshold)
             area = sides.prod(axis=1)
-            # Of boxes on one pair and level the largest comes last, and of equals the first.
+            # After sorting, the largest box of each pair and level comes last; of equal boxes, the
+            # first.
             order = np.lexsort((-np.arange(area.size), area, level, index))
             order = order[seen[order]]
             key = index[order] * levels.size + level[order]
@@ -91,10 +95,11 @@ def best_finding_levels(
     patients: Bool[np.ndarray, " patient"],
     levels: Float[np.ndarray, " level"] = LEVELS,
 ) -> dict[str, float]:
-    """The grey level of each finding whose largest box has the highest mean IoU on some patients.
+    """For each finding, the grey level at which the largest box has the highest mean IoU.
 
-    For the box rule "one-box". A finding that these patients lack takes the level that is best
-    over all findings; of equals the lowest.
+    The levels serve the box rule "one-box" and are chosen on some of the patients. A finding that
+    these patients lack takes the level that is best over all findings. Of equally good levels, the
+    lowest is taken.
     """
     selected = selected_iou(pairs, maps, levels)
     patient, finding = place_of(pairs, selected.pair)

@@ -1,4 +1,4 @@
-"""Where the boxes to be scored come from: models, maps on disk, or a list of boxes."""
+"""The claims to be scored: boxes and maps of models, of map files or of box lists."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,15 +26,15 @@ from cxrloc.models.provenance import (
 from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
-"""Passes results on, and may show how far they have come."""
+"""A function that passes results on unchanged and may show progress."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
-    """Everything that is claimed of a benchmark's images.
+    """Everything that a model or a file claims about the images of a benchmark.
 
     Attributes:
-        records: those scored, with boxes in the pixels of their images.
+        records: the records that are scored, with boxes in the pixels of their images.
         detections: the boxes to score.
         heatmaps: the maps behind them, image by image; empty where there are none.
         probabilities: of each (image_id, finding) with a map.
@@ -68,7 +68,7 @@ def claims_of_models(
     watch: Watch,
     journal: Journal | None = None,
 ) -> Claims:
-    """What models say of the images; an image that cannot be read is a failure, not an end.
+    """The claims of models about the images; an image that cannot be read becomes a failure.
 
     Raises:
         CxrlocError: there is no image.
@@ -99,7 +99,7 @@ def claims_of_models(
 
 
 def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:
-    """What maps of any tool say, one file `<image_id>.npz` per image.
+    """The claims of maps of any tool, one file `<image_id>.npz` per image.
 
     An image without a file is counted and not scored; a file that cannot be used is a failure.
 
@@ -124,10 +124,10 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
 
 
 def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
-    """What boxes of any tool say, in pixels of the image file.
+    """The claims of boxes of any tool, in pixels of the image file.
 
-    Where an image is not on this disk, its boxes are taken to be in the frame that the expert's
-    boxes are in (1024 x 1024 for ChestX-ray14).
+    If an image is not on this disk, its boxes are assumed to use the same pixel grid as the
+    expert's boxes (1024 x 1024 for ChestX-ray14).
 
     Raises:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
@@ -153,7 +153,7 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
 def _compare_images(
     path: Path, named: Iterable[str], records: Sequence[Record], what: str
 ) -> dict[str, int]:
-    """A warning where some of the images that a file names are not in the data.
+    """A warning if some of the images that a file names are not in the data.
 
     Raises:
         CxrlocError: none of them is.
@@ -179,7 +179,7 @@ def _compare_images(
 def _compare_findings(
     path: Path, detections: Sequence[Detection], records: Sequence[Record]
 ) -> dict[str, int]:
-    """A warning where boxes are of findings that the data has no box of.
+    """A warning if boxes are of findings for which the data has no box.
 
     Raises:
         CxrlocError: all of them are.
@@ -216,7 +216,7 @@ def _check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
 
 
 def check_operating_points(models: Sequence[Model]) -> None:
-    """Refuse the population "predicted" for models that say of no probability that it is high.
+    """Raise an error for the population "predicted" if models have no operating points.
 
     Raises:
         UsageError: a finding of a model has no operating point.
@@ -237,7 +237,7 @@ def _claims(
     failures: Sequence[Failure],
     warnings: Mapping[str, int],
 ) -> Claims:
-    """Boxes out of maps, and the records in the pixels of the images that were mapped.
+    """Claims with boxes made from maps, and with records in the pixels of the mapped images.
 
     Raises:
         CxrlocError: no image could be read.

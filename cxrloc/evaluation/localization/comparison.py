@@ -1,4 +1,4 @@
-"""Boxes of two runs or more against each other: paired differences, agreement, disagreement."""
+"""Comparison of the boxes of runs: paired differences, rank correlations, disagreements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,12 @@ class DetectionComparison:
         images: images compared.
         patients: patients compared, the unit of the bootstrap.
         left_out: per run, its detections on pairs outside the population.
-        differences: accuracy of run B minus that of run A on the same annotated boxes, of all
-            pairs of runs, by rule and finding, with paired intervals; `p_bootstrap` is two-sided
-            from the same resamples, `p_holm` the same adjusted over the findings of the rule
-            (Holm), missing for the mean.
-        rank_correlations: Spearman's, of the runs' best IoU with each annotated box.
+        differences: accuracy of run B minus that of run A on the same annotated boxes, with paired
+            intervals, for all pairs of runs, by rule and finding. `p_bootstrap` is two-sided and
+            from the same resamples. `p_holm` is `p_bootstrap` adjusted over the findings of the
+            rule (Holm); it is missing for the mean.
+        rank_correlations: Spearman's correlations between runs, of the best IoU with each annotated
+            box.
         disagreements: annotated boxes (image, finding, disagreement, each run's best IoU), those
             whose best IoU differs most between runs first.
     """
@@ -52,12 +53,12 @@ def compare_detections(
     protocol: ScoringProtocol,
     most: int = 50,
 ) -> DetectionComparison:
-    """Compare the boxes of two or more runs on the same images.
+    """The comparison of the boxes of two or more runs on the same images.
 
-    Each resample of patients is scored by all runs, so what they share cancels.
+    Each resample of patients is scored by all runs, so variation that the runs share cancels.
 
     Args:
-        runs: detections by name; differences are later minus earlier.
+        runs: detections by name; a difference is a later run minus an earlier one.
         records: the images that all runs looked at, boxes in the pixels of the detections.
         protocol: rules, population and resampling, with at least one resample.
         most: length of the list of disagreements.

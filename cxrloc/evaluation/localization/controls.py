@@ -1,8 +1,9 @@
 """Controls: boxes that do not depend on the image, or not on its finding.
 
-A score says little without them: a fixed box per finding already hits most hearts. Every control
-gives boxes on the pairs that the model is scored on. Boxes move from one image to another as
-shares of the image's width and height, so that images of different size may be compared.
+The score of a model means little without controls: a fixed box per finding already hits most
+hearts. Every control gives boxes on the pairs on which the model is scored. When a box moves from
+one image to another, its coordinates are taken as shares of the image's width and height, so that
+the images may differ in size.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,12 +28,15 @@ _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
 _BOXES_AT_ONCE = 256  # against all others of a finding
 
 RegionFinder = Callable[[Float[np.ndarray, "map row col"], Int[np.ndarray, " map"]], Regions]
-"""The regions of maps, given with the pair that each is of."""
+"""A function from maps, and the pair of each map, to the regions of the maps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedMaps:
-    """Maps of one grid shape on scored pairs; a box goes to its image as `box * scale + shift`."""
+    """Maps with the same grid shape on scored pairs.
+
+    A box on the grid becomes a box on the image by `box * scale + shift`.
+    """
 
     scores: Float[np.ndarray, "map row col"]
     pair: Int[np.ndarray, " map"]
@@ -42,9 +46,10 @@ class PlacedMaps:
 
 
 def prior_mean(pairs: ScoredPairs) -> PlacedBoxes:
-    """On every scored pair one box: the mean of the finding's boxes on *other* patients.
+    """One box on every scored pair: the mean of the finding's boxes on *other* patients.
 
-    The mean is that of the corners. A finding that no other patient has gives no box.
+    Each coordinate of the corners is averaged. If no other patient has the finding, there is no
+    box.
     """
     shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
     patient, finding = place_of(pairs, pairs.truth_pair)
@@ -61,10 +66,10 @@ def prior_mean(pairs: ScoredPairs) -> PlacedBoxes:
 
 
 def prior_medoid(pairs: ScoredPairs) -> PlacedBoxes:
-    """On every scored pair one box of another patient: the medoid of the finding's boxes.
+    """One box on every scored pair: the medoid of the finding's boxes on *other* patients.
 
-    The medoid is the box whose IoU with all boxes of other patients has the largest sum. A finding
-    that no other patient has gives no box.
+    The medoid is the box whose IoU with all boxes of other patients has the largest sum. If no
+    other patient has the finding, there is no box.
     """
     shares = pairs.truth / image_sizes(pairs, pairs.truth_pair)
     patient, finding = place_of(pairs, pairs.truth_pair)
@@ -86,12 +91,13 @@ def permuted(
 ) -> PlacedBoxes:
     """Every pair's boxes moved to the same finding on an image of another patient.
 
-    Number, size and shape of the boxes stay, and only their place is lost. Pairs
-    with an annotated box change places among themselves, and so do those without. Images stand
-    in a random order with each patient's together, and every one gets the boxes of the image a
-    random number of places on, at least as many as any patient has. Where one patient has more
-    than half of the images this cannot be: boxes that would come from the same patient are
-    left out.
+    The number, size and shape of the boxes stay the same; only the link between a box and its image
+    is lost. Pairs with an annotated box change places among themselves, and so do pairs without
+    one. The images are put in a random order that keeps each patient's images together. Every image
+    then gets the boxes of the image that is a random number of places further on. This number is at
+    least the number of images of any patient, so that donor and recipient are different patients.
+    If one patient has more than half of the images, this is impossible: boxes that would come from
+    the same patient are left out.
     """
     annotated = np.zeros(pairs.scored.size, dtype=bool)
     annotated[pairs.truth_pair] = True
@@ -117,7 +123,7 @@ def random_maps(
 ) -> PlacedBoxes:
     """Boxes of white noise on each map's grid, smoothed by a Gaussian of 1 cell.
 
-    How smooth the noise is decides its score, so `permuted` is the fairer control.
+    The score depends on how smooth the noise is, so `permuted` is the fairer control.
     """
     smooth = [
         ndimage.gaussian_filter(generator.standard_normal(each.scores.shape), sigma=(0, 1, 1))
@@ -130,17 +136,17 @@ def random_maps(
 def oracle_maps(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], finder: RegionFinder
 ) -> PlacedBoxes:
-    """Boxes of maps whose cells hold the share of them that the expert's box covers.
+    """Boxes of ideal maps: each cell's score is the share of the cell inside the expert's box.
 
-    What the grid can do, through the same box rule: a reference, not a bound. Of several boxes
-    on one pair each cell takes the largest share.
+    These boxes show what the grid resolution allows with the same box rule: a reference, not an
+    upper bound. If a pair has several boxes, each cell takes the largest share.
     """
     covered = [replace(each, scores=_covered_shares(pairs, each)) for each in maps]
     return boxes_of_maps(covered, finder)
 
 
 def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmaps]) -> list[PlacedMaps]:
-    """The maps of scored pairs, by grid shape; those of other pairs are left out.
+    """The maps of scored pairs, grouped by grid shape; maps of other pairs are left out.
 
     Raises:
         CxrlocError: a map is turned or mirrored against its image.
@@ -178,7 +184,10 @@ def place_heatmaps(pairs: ScoredPairs, heatmaps: Sequence[Heatmaps]) -> list[Pla
 
 
 def finder_of(pairs: ScoredPairs, rule: BoxRule) -> RegionFinder:
-    """The regions of maps by a box rule; a map's finding is that of its pair."""
+    """A function that finds the regions of maps by a box rule.
+
+    The finding of a map is the finding of its pair.
+    """
 
     def find(maps: Float[np.ndarray, "map row col"], pair: Int[np.ndarray, " map"]) -> Regions:
         findings = [pairs.findings[column] for column in (pair % len(pairs.findings)).tolist()]
@@ -188,7 +197,7 @@ def finder_of(pairs: ScoredPairs, rule: BoxRule) -> RegionFinder:
 
 
 def boxes_of_maps(maps: Sequence[PlacedMaps], finder: RegionFinder) -> PlacedBoxes:
-    """Boxes of maps by a box rule, in their images and cut there."""
+    """Boxes of maps by a box rule, in pixels of their images and clipped to them."""
     boxes, pair = [np.empty((0, 4))], [np.empty(0, dtype=int)]
     starts = ((each, k) for each in maps for k in range(0, each.pair.size, _MAPS_AT_ONCE))
     for placed, start in starts:
@@ -229,10 +238,10 @@ def _covered_lengths(
 def _medoid_of_others(
     boxes: Float[np.ndarray, "box 4"], owner: Int[np.ndarray, " box"], patients: int
 ) -> Int[np.ndarray, " patient"]:
-    """For each patient the box of another one with the most IoU with all boxes of others.
+    """For each patient, the medoid of the boxes of other patients.
 
-    Boxes are compared in blocks, since all with all would fill the memory; a patient who owns
-    none of them gets the medoid of all.
+    Boxes are compared in blocks, because the matrix of all pairs would fill the memory. A patient
+    without any of these boxes gets the medoid of all boxes.
     """
     starts = range(0, len(boxes), _BOXES_AT_ONCE)
     blocks = [iou(boxes[k : k + _BOXES_AT_ONCE, None], boxes).sum(axis=1) for k in starts]
@@ -248,11 +257,13 @@ def _medoid_of_others(
 def _derangement(
     patient: Int[np.ndarray, " image"], generator: np.random.Generator
 ) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " kept"]]:
-    """Recipients and their donors, never of one patient."""
+    """Indices of recipients and of their donors, who are always different patients."""
     names, member = np.unique(patient, return_inverse=True)
     place_of_patient = generator.permutation(names.size)[member]
     order = np.lexsort((generator.random(patient.size), place_of_patient))
     most = np.bincount(member).max()
+    # A patient's images are neighbours in `order`, so a circular shift by at least `most` and at
+    # most size - `most` places always ends on another patient.
     furthest = max(most, patient.size - most)
     donor = np.roll(order, -generator.integers(most, furthest + 1))
     kept = patient[order] != patient[donor]

@@ -1,11 +1,12 @@
-"""Average precision of detections, equal to COCO's.
+"""Average precision of detections, with the same values as COCO's evaluation.
 
-Detections of one finding by falling score (x matches an annotated box, - none), of two boxes:
+Detections of one finding by falling score (x matches an annotated box, - matches none), for two
+annotated boxes:
 
     x  -  x        precision 1, 1/2, 2/3; recall 1/2, 1/2, 1
 
-Precision at a recall is the best from there on: 1 up to recall 1/2, then 2/3. Over the 101
-recalls 0, 0.01, ... 1: (51 x 1 + 50 x 2/3) / 101 = 0.835.
+The precision at a recall is the highest precision at this or any larger recall: 1 up to recall 1/2,
+then 2/3. Over the 101 recalls 0, 0.01, ... 1: (51 x 1 + 50 x 2/3) / 101 = 0.835.
 """
 
 from collections.abc import Sequence
@@ -22,20 +23,21 @@ COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """IoU thresholds whose mean is COCO's AP."""
 
 MOST_DETECTIONS = 100
-"""Per image and finding, the highest scores first (COCO's maxDets)."""
+"""Detections kept per image and finding, those with the highest scores (COCO's maxDets)."""
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MatchedDetections:
-    """Detections of all findings by falling score, and whether each found a box of its own.
+    """Detections of all findings by falling score, and whether each matched an annotated box.
 
     Attributes:
         pair: each detection's pair.
         score: its score.
-        matched: by IoU threshold.
-        left_out: not matched, and in an ignored region: neither right nor wrong.
+        matched: whether the detection has a box of its own, at each IoU threshold.
+        left_out: the detection is not matched and lies in an ignored region, so that it counts
+            neither as right nor as wrong.
     """
 
     pair: Int[np.ndarray, " detection"]
@@ -47,11 +49,12 @@ class MatchedDetections:
 def match_detections(
     pairs: ScoredPairs, claims: PlacedBoxes, thresholds: Sequence[float]
 ) -> MatchedDetections:
-    """Match detections to annotated boxes, one to one, by falling score within each pair.
+    """Detections, matched one to one to annotated boxes by falling score within each pair.
 
     Lin et al. 2014 (COCO), as `pycocotools.cocoeval` does: each detection takes the box with the
-    highest IoU, at least the threshold, that is not taken yet; of equals the last. Of equal
-    scores the detection listed first comes first.
+    highest IoU among the boxes that are not taken yet, if this IoU is at least the threshold. Of
+    boxes with equal IoU, the last is taken. Of detections with equal scores, the one listed first
+    comes first.
     """
     assert claims.score is not None
     order = np.lexsort((-claims.score, claims.pair))
@@ -66,7 +69,7 @@ def match_detections(
         for row, threshold in enumerate(thresholds):
             matched[row, start:stop] = _take_boxes(overlap, threshold)
     inside = share_in_regions(pairs, PlacedBoxes(boxes, pair))
-    # COCO asks for "at least" here, but nothing is inside where there is no region.
+    # COCO's rule is "at least the threshold", but a pair without an ignored region has share 0.
     left_out = ~matched & (inside > 0) & (inside >= np.array(thresholds)[:, None])
     by_score = np.argsort(-score, kind="stable")
     return MatchedDetections(
@@ -83,14 +86,15 @@ def detection_average_precision(
 ) -> Float[np.ndarray, "threshold resample"]:
     """AP of one finding at each IoU threshold, with patients counted `weights` times.
 
-    Precision over recall, interpolated at COCO's 101 recalls; 0 where a recall is not reached.
+    This is precision over recall, interpolated at COCO's 101 recalls; the precision is 0 at recalls
+    that are not reached.
     Not the average precision of a classifier (`ranking.average_precision`).
 
     Args:
         matched: detections of the finding by falling score.
-        patient: whose they are.
+        patient: the patient of each detection.
         boxes: annotated boxes of each patient.
-        weights: 1 for the set itself.
+        weights: how often each patient counts; 1 for every patient gives the AP of the set itself.
         left_out: detections that are neither right nor wrong; None for none.
 
     The example of this module:
@@ -117,10 +121,12 @@ def _interpolated(
     called: Float[np.ndarray, "match resample"],
     annotated: Float[np.ndarray, " resample"],
 ) -> Float[np.ndarray, " resample"]:
-    """Mean precision over the recalls, from the detections that match: others never gain."""
+    """Mean precision over the recalls, from matched detections only: others never raise it."""
     found = np.cumsum(true, axis=0)
+    # pycocotools adds the same tiny number to the divisor.
     precision = found / (called + np.spacing(1.0))
     best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    # The last row is the precision at recalls that are not reached.
     best = np.concatenate([best, np.zeros((1, annotated.size))])
     recall = found / annotated
     reached = np.array([np.searchsorted(column, _RECALLS) for column in recall.T])

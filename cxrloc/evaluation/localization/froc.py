@@ -1,6 +1,6 @@
 """FROC: sensitivity for boxes against false positives per image, as the score threshold falls.
 
-Detections on two images by falling score (x hits an annotated box, which both images have one of,
+Two images have one annotated box each. Their detections by falling score (x hits the annotated box,
 - hits none):
 
     score            .9  .8  .7  .6
@@ -21,16 +21,16 @@ from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 from cxrloc.types import MatchRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""False positives per image; the mean sensitivity at these is the FROC score (LUNA16, Setio et
-al. 2017)."""
+"""Allowed false positives per image. The mean sensitivity at these rates is the FROC score (LUNA16,
+Setio et al. 2017)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrocEvents:
-    """What happens to one finding as the threshold falls, an event per score that counts.
+    """Hits and false positives of one finding in the order in which a falling threshold adds them.
 
     Attributes:
-        patient: whose event it is.
+        patient: the patient of each event.
         found: an annotated box is hit for the first time; otherwise a false positive.
         last_of_score: no later event has the same score.
         boxes: annotated boxes by patient.
@@ -47,9 +47,9 @@ class FrocEvents:
 def froc_events(pairs: ScoredPairs, claims: PlacedBoxes, rule: MatchRule) -> list[FrocEvents]:
     """The events of every finding, from boxes that all have scores.
 
-    A detection that hits an annotated box of its pair is no false positive, also where the box
-    was hit before, and neither is one in an ignored region. Images are those of the population:
-    with "annotated" they all carry the finding, with "all" they are every image.
+    A detection that hits an annotated box of its pair is not a false positive, even if the box was
+    hit before. A detection in an ignored region is not a false positive either. Images are those of
+    the population: with "annotated" they all carry the finding, with "all" they are every image.
     """
     assert claims.score is not None
     findings = len(pairs.findings)
@@ -86,11 +86,11 @@ def froc_sensitivity(
     weights: Float[np.ndarray, "patient resample"],
     rates: tuple[float, ...] = RATES,
 ) -> Float[np.ndarray, "rate resample"]:
-    """The highest sensitivity with at most so many false positives per image, at each rate.
+    """The highest sensitivity at each allowed rate of false positives per image.
 
-    `weights` count each patient, 1 for the set itself. `Departs:` from LUNA16's program, which
-    interpolates between points of the curve: here each is the value of a threshold that exists.
-    0 where no box is annotated.
+    `weights` says how often each patient counts; 1 for every patient gives the values of the set
+    itself. The result is 0 where no box is annotated. `Departs:` from LUNA16's program, which
+    interpolates between points of the curve: here each value is that of an existing threshold.
 
     The example of this module:
 
@@ -111,5 +111,7 @@ def froc_sensitivity(
     found = np.concatenate([np.zeros((1, weights.shape[1])), found])  # nothing called yet
     boxes, images = events.boxes @ weights, events.images @ weights
     sensitivity = found / np.maximum(boxes, 1.0)
+    # False positives never decrease, so the number of allowed rows is the row of the last allowed
+    # threshold; row 0 is the threshold above all scores.
     reached = np.array([(false <= rate * images).sum(axis=0) for rate in rates])
     return np.asarray(np.take_along_axis(sensitivity, reached, axis=0))

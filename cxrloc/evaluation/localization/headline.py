@@ -1,4 +1,4 @@
-"""What a scored run comes to, in a few lines that a terminal or a page begins with."""
+"""The main results of a scored run, as a few lines for the top of a terminal or a page."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ _CONTROLS = {
     "prior_medoid": "a fixed box per finding, drawn on other patients",
     "random": "boxes of random maps",
 }
-"""Controls that the verdict names, the fairest first."""
+"""Controls with which the model is compared, the fairest first; the first available one is used."""
 
 
 def headline_lines(scores: LocalizationScores) -> list[str]:
-    """Accuracy at one IoBB and one IoU rule with intervals, false positives, controls, a verdict.
+    """Accuracy by an IoBB and an IoU rule, false positives, controls, and a comparison with one.
 
-    All numbers are means over the findings.
+    All numbers are means over the findings; accuracies have intervals.
     """
     means = {
         (row.metric, row.match, row.subject): row
@@ -55,7 +55,7 @@ def headline_lines(scores: LocalizationScores) -> list[str]:
 
 
 def _paired(scores: LocalizationScores, match: str) -> list[tuple[str, str, str]]:
-    """The difference from the fairest control that the run has."""
+    """The key of the accuracy difference between the model and the fairest available control."""
     names = [name for name in _CONTROLS if name in scores.controls]
     return [("accuracy", match, difference_of("", name)) for name in names[:1]]
 

@@ -1,8 +1,8 @@
-"""When a detected box is correct, and which annotated boxes are hit.
+"""Correct detected boxes and annotated boxes that are hit, by the rule of Wang et al. 2017.
 
 Source: Wang et al. 2017, section 4. A box is correct when IoU > T(IoU), or IoBB > T(IoBB),
-strictly, with an annotated box of its own image and finding. `exceeds` is the only place where
-this rule stands; everything that speaks of hits, false positives or FROC asks it.
+strictly, with an annotated box of its own image and finding. `exceeds` is the only function that
+applies this rule; hits, false positives and FROC all call it.
 
 Two images with two annotated boxes each; a cross is a box that some detection hits:
 
@@ -28,7 +28,7 @@ _MATCHES_AT_ONCE = 200_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What boxes are worth by each of several rules.
+    """Hits and false positives of boxes, by each of several rules.
 
     Attributes:
         correct: detected boxes that hit an annotated box of their pair.
@@ -53,7 +53,7 @@ def exceeds(overlap: Float[np.ndarray, "*match"], threshold: float) -> Bool[np.n
 def is_correct(
     rule: MatchRule, detections: Float[np.ndarray, "..."], annotations: Float[np.ndarray, "..."]
 ) -> Bool[np.ndarray, "..."]:
-    """Whether each detected box hits the annotated box beside it, by one rule.
+    """Whether each detected box hits the annotated box at the same array position, by one rule.
 
     The last axis of both arrays holds x_min, y_min, x_max, y_max; the others broadcast.
     """
@@ -63,7 +63,7 @@ def is_correct(
 def matches(
     pairs: ScoredPairs, claims: PlacedBoxes
 ) -> Iterator[tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]]:
-    """Indices of every detected box with every annotated box of its pair, in blocks.
+    """Indices of all combinations of a detected and an annotated box of its pair, in blocks.
 
     Without blocks, 20,000 detected and 2,000 annotated boxes on one image would take 6 GB.
     """
@@ -88,10 +88,10 @@ def find_hits(pairs: ScoredPairs, claims: PlacedBoxes, rules: Sequence[MatchRule
 
 
 def share_in_regions(pairs: ScoredPairs, claims: PlacedBoxes) -> Float[np.ndarray, " claim"]:
-    """The share of each detected box that lies in an ignored region of its pair, the largest.
+    """The largest share of each detected box that lies in one ignored region of its pair.
 
-    Lin et al. 2014 (COCO): a detection that matches no annotation is left out where
-    |D ∩ R| / |D| reaches the threshold, R being a region marked `iscrowd`.
+    Lin et al. 2014 (COCO): a detection that matches no annotation is left out if |D ∩ R| / |D|
+    reaches the threshold. D is the detected box and R a region marked `iscrowd`.
     """
     share = np.zeros(claims.pair.size)
     for claim, region in _in_blocks(claims.pair, pairs.ignored_pair, pairs.scored.size):
@@ -104,8 +104,8 @@ def groups_all_hit(
 ) -> tuple[Int[np.ndarray, " group"], Bool[np.ndarray, " group"]]:
     """The groups of annotated boxes, by ascending number, and whether all boxes of each are hit.
 
-    With a pair's number as group this is localization accuracy per image of one finding, with the
-    image's number that of all findings at once.
+    If the groups are pairs, this is localization accuracy per image of one finding. If the groups
+    are images, it is that of all findings at once.
 
     >>> groups_all_hit(np.array([True, True, True, False]), np.array([1, 1, 2, 2]))
     (array([1, 2]), array([ True, False]))
@@ -125,10 +125,11 @@ def best_overlaps(pairs: ScoredPairs, claims: PlacedBoxes) -> Float[np.ndarray, 
 
 
 def centres_contained(pairs: ScoredPairs, claims: PlacedBoxes) -> Bool[np.ndarray, " truth"]:
-    """Annotated boxes whose centre lies in a detected box of their pair, borders half-open.
+    """Whether the centre of each annotated box lies in a detected box of its pair.
 
-    For findings smaller than a cell of the map's grid, whose boxes no IoU can meet: a nodule's
-    median area is .0046 of the image, a cell's of a 16 x 16 grid .0039.
+    Boxes are half-open at their borders. The measure serves findings that are smaller than a cell
+    of the map's grid, whose boxes no detected box can meet by IoU: a nodule's median area is .0046
+    of the image, the area of a cell of a 16 x 16 grid is .0039.
     """
     inside = np.zeros(pairs.truth_pair.size, dtype=bool)
     for claim, truth in matches(pairs, claims):
@@ -142,7 +143,7 @@ def centres_contained(pairs: ScoredPairs, claims: PlacedBoxes) -> Bool[np.ndarra
 def _in_blocks(
     claim_pair: Int[np.ndarray, " claim"], other_pair: Int[np.ndarray, " other"], pairs: int
 ) -> Iterator[tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]]:
-    """Indices of all combinations on the same pair, a limited number of them at once."""
+    """Indices of all combinations on the same pair, in blocks of limited size."""
     ends = np.cumsum(np.bincount(other_pair, minlength=pairs)[claim_pair])
     start = 0
     while start < claim_pair.size:

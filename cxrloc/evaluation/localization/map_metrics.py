@@ -20,12 +20,12 @@ _PAIRS = "image and finding pairs with truth"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
-    """A ratio of sums at every level, of which one level is to be chosen.
+    """A ratio of sums at every level of a threshold; one of the levels will be chosen.
 
     Attributes:
-        kind: what the ratio is.
+        kind: the metric that the ratio gives.
         numerator: sums by patient and finding.
-        denominator: likewise.
+        denominator: sums by patient and finding.
         divided_by: the denominator in words.
     """
 
@@ -45,7 +45,7 @@ def pointing_metrics(
 
 
 def reader_metrics(pairs: ScoredPairs, points: Points, tolerance: float) -> Iterator[Metric]:
-    """The same two of points that a reader set: `reader_hit_rate`, `reader_pointing_game`.
+    """Hit rate and pointing game of a reader's points: `reader_hit_rate`, `reader_pointing_game`.
 
     Source: Saporta et al. 2022, who compare the hit rate of maps with that of a radiologist's
     most representative points.
@@ -74,7 +74,7 @@ def pixel_precision_metric(pairs: ScoredPairs, areas: MapAreas) -> Metric:
 
 
 def area_ladder(pairs: ScoredPairs, areas: MapAreas) -> Ladder:
-    """`miou`: mean IoU over pairs that have truth, or an area above the level, or both."""
+    """`miou` at every level: mean IoU over pairs that have truth, an area above it, or both."""
     overlap = area_iou(areas)
     return Ladder(
         Kind("miou"),

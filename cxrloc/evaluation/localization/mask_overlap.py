@@ -7,9 +7,9 @@ A map and a level, above (o) and truth (#), both (@):
     .#@.     pixel precision = common / above = 2/3
     ....     pixel recall = common / truth = 2/4
 
-Areas are shares of the image, sampled on a square grid: a sample is above a level where the
-bilinear surface of the map (`localization.regions`), scaled from 0 to 255 by its own extremes, is
-strictly above. What lies outside the map's grid is above none.
+Areas are shares of the image, sampled on a square grid. A sample is above a level where the
+bilinear surface of the map (`localization.regions`), scaled from 0 to 255 by its own minimum and
+maximum, is strictly above. Places outside the map's grid are not above any level.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from cxrloc.evaluation.localization.truth_shares import truth_shares
 from cxrloc.localization.regions import FULL_SCALE, scale_maps
 
 LEVELS = np.arange(100) * (FULL_SCALE / 100)
-"""The ladder that thresholds are chosen from: 0, 2.55, ... 252.45 grey levels."""
+"""The levels from which thresholds are chosen: 0, 2.55, ... 252.45 grey levels."""
 
 _MAPS_AT_ONCE = 16  # samples of so many maps stay in the cache
 
@@ -70,10 +70,10 @@ def map_areas(
 
 
 def area_iou(areas: MapAreas) -> Float[np.ndarray, "pair level"]:
-    """IoU of thresholded map and truth, the terms of mIoU; NaN where neither has any area.
+    """IoU of thresholded map and truth for each pair; NaN where neither has any area.
 
-    Source: Saporta et al. 2022 (CheXlocalize), Methods, with false positives and false negatives
-    counted as 0: a map without truth, or truth without a map. Their mean over pairs is the mIoU.
+    Source: Saporta et al. 2022 (CheXlocalize), Methods. A map without truth (a false positive) and
+    truth without a map (a false negative) count as 0. The mean over pairs is the mIoU.
 
     >>> one = MapAreas(
     ...     np.array([0]), np.array([[3 / 16]]), np.array([[2 / 16]]), np.array([4 / 16])
@@ -91,20 +91,21 @@ def pixel_average_precision(
     truth: Float[np.ndarray, "*group"],
     images: Float[np.ndarray, "*group"],
 ) -> Float[np.ndarray, "*group"]:
-    """PxAP: area under pixel precision over pixel recall, of areas summed over images.
+    """PxAP: the area under the curve of pixel precision over pixel recall, for areas of all images.
 
     Source: Choe et al. 2020, section 3.3: PxAP = sum over levels of PxPrec (PxRec - PxRec of the
     level above), from the highest level down to all pixels. 0 where there is no truth.
 
-    Two levels on one image: first 1/8 is above, all of it in the truth of 1/4, then 1/2 with all
-    of the truth: 1 x 1/2 + 1/2 x 1/2.
+    The example has one image with truth of area 1/4, and two levels. Above the higher level lies
+    1/8 of the image, all of it in the truth; above the lower level lies 1/2, with all of the truth:
+    1 x 1/2 + 1/2 x 1/2.
 
     >>> pixel_average_precision(
     ...     np.array([0.5, 0.125]), np.array([0.25, 0.125]), np.array(0.25), np.array(1.0)
     ... )
     array(0.75)
     """
-    # Ahead of the ladder stands the level below all levels, above which every pixel lies.
+    # Prepend a level below all others: every pixel is above it, so recall reaches 1.
     found = np.concatenate([truth[..., None], common], axis=-1)[..., ::-1]
     drawn = np.concatenate([images[..., None], above], axis=-1)[..., ::-1]
     precision = np.divide(found, drawn, out=np.zeros_like(found), where=drawn > 0)
@@ -116,7 +117,9 @@ def pixel_average_precision(
 def _surfaces(
     maps: PlacedMaps, samples: int
 ) -> Iterator[tuple[Int[np.ndarray, " map"], Float32[np.ndarray, "map row col"]]]:
-    """Scaled surfaces at the centres of the samples, a few maps at a time, without degenerate ones.
+    """Scaled surfaces at the centres of the samples, a few maps at a time.
+
+    Degenerate maps are left out.
 
     A sample outside the map's grid is -1.
     """
@@ -142,7 +145,10 @@ def _surfaces(
 def _weights(
     place: Float[np.ndarray, "map sample"], cells: int
 ) -> Float[np.ndarray, "map sample cell"]:
-    """Of each cell in the linear interpolation at each place; constant beyond the outer centres."""
+    """The weight of each cell in the linear interpolation at each place.
+
+    Beyond the centres of the outer cells the surface is constant.
+    """
     centre = np.clip(place - 0.5, 0, cells - 1)
     return np.maximum(1 - np.abs(centre[:, :, None] - np.arange(cells)), 0.0)
 
@@ -153,7 +159,7 @@ def _areas_above(
     levels: Float[np.ndarray, " level"],
 ) -> Float[np.ndarray, "map level"]:
     maps, bins = surfaces.shape[0], levels.size + 1
-    # How many levels each sample is strictly above.
+    # The number of levels that each sample is strictly above.
     passed = np.searchsorted(levels.astype(np.float32), surfaces.reshape(maps, -1))
     passed += np.arange(maps)[:, None] * bins
     sums = np.bincount(passed.reshape(-1), weight.reshape(-1), minlength=maps * bins)

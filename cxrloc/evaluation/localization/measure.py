@@ -1,8 +1,8 @@
 """From metrics to measurements: every number of one run, with intervals from one bootstrap.
 
-A `Metric` gives values for any weighting of the patients. The bootstrap weights patients by how
-often each was drawn (`Draws`). All metrics of a group of patients share one drawing, so every two
-of their numbers may be compared resample by resample: `difference` does so.
+A `Metric` gives values for any weights of the patients. The bootstrap weights each patient by how
+often the patient was drawn (`Draws`). All metrics of a group of patients share the same resamples,
+so any two of their numbers can be compared resample by resample, as `difference` does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,12 +25,13 @@ _COLUMNS = 250
 
 
 class Kind(NamedTuple):
-    """What a number is.
+    """The meaning of a number: its metric, the metric's parameter and the match rule.
 
     Attributes:
         metric: its name.
         at: its own parameter: an overlap, a tolerance in pixels, false positives per image.
-        match: when a box counts as found, such as "iou >= 0.5"; empty where no box is asked for.
+        match: when a box counts as found, such as "iou >= 0.5"; empty for metrics that do not ask
+            for a box.
     """
 
     metric: str
@@ -44,15 +45,16 @@ class Metric:
 
     Attributes:
         kinds: what the values are.
-        values: of each kind and finding (findings of the first kind first), for every column of
-            patient weights; 0 where nothing is counted. None: the metric is not defined, and
-            `note` says why.
-        divisor: what is divided by, by patient; a finding without any is not defined.
+        values: function from patient weights to the values of each kind and finding (all findings
+            of the first kind first), for every column of weights; 0 where nothing is counted. None:
+            the metric is not defined, and `note` says why.
+        divisor: what is divided by, for each patient and finding; a finding whose divisor is 0 for
+            all patients is not defined.
         divided_by: the divisor in words.
         findings: names of the columns.
-        threshold: of each finding's map (0 to 255) or detection score; NaN for none.
-        chosen_on: who chose the threshold.
-        numerator: counts that are divided, where the value is a ratio of counts.
+        threshold: threshold of each finding's map (0 to 255) or detection score; NaN for none.
+        chosen_on: the patients on whom the threshold was chosen, in words.
+        numerator: counts that are divided, if the value is a ratio of counts.
         subject: whose boxes or maps are measured, as in `Measurement`.
         group: the part of the images, as in `Measurement`.
         has_interval: whether an interval is computed.
@@ -78,9 +80,10 @@ class Draws:
     """The resamples of one group of patients.
 
     Attributes:
-        patients: who is in the group; the others have weight 0 everywhere.
+        patients: which patients are in the group; the others have weight 0 everywhere.
         weights: how often each patient is drawn; no columns where no intervals are asked for.
-        varies: patients who share their stratum with another one, so that resamples differ.
+        varies: patients who share their stratum with another patient; only their weights differ
+            between resamples.
         level: coverage of the intervals.
     """
 
@@ -98,8 +101,9 @@ class Sampled:
         metric: what was computed.
         draws: the group and its resamples.
         known: findings on which the metric is defined, in the order of the values.
-        estimate: of each kind and known finding, and last of their mean.
-        distribution: the same in each resample.
+        estimate: value of each kind and known finding; the last value of a kind is the mean over
+            findings.
+        distribution: the same values in each resample.
     """
 
     metric: Metric
@@ -114,7 +118,7 @@ def draw_patients(
     patients: Bool[np.ndarray, " patient"],
     resampling: Resampling,
 ) -> Draws:
-    """Resamples of a group of patients in which every class keeps a carrier.
+    """Resamples of a group of patients; every finding keeps at least one patient in each resample.
 
     Args:
         carries: findings that each patient has truth of.
@@ -140,7 +144,7 @@ def ratio(
     numerator: Float[np.ndarray, "patient *kind finding"],
     denominator: Float[np.ndarray, "patient finding"],
 ) -> Statistic:
-    """The statistic: sum of the numerators over sum of the denominators, 0 where that is 0.
+    """The statistic "sum of the numerators / sum of the denominators", 0 where the divisor is 0.
 
     Numerators of several kinds share the denominator; the values are those of the first kind's
     findings, then of the next.
@@ -162,7 +166,8 @@ def _weighted_sums(
     counts: Float[np.ndarray, "patient value"], weights: Float[np.ndarray, "patient resample"]
 ) -> Float[np.ndarray, "value resample"]:
     if weights.shape[1] == 1:
-        # In the patients' order, so that no digit of an estimate depends on the BLAS library.
+        # A sum in the order of the patients, not a matrix product, so that no digit of an estimate
+        # depends on the BLAS library.
         return np.asarray((counts * weights).sum(axis=0)[:, None])
     return counts.T @ weights
 
@@ -170,7 +175,7 @@ def _weighted_sums(
 def mean_over_findings(
     values: Float[np.ndarray, "kind finding *resample"],
 ) -> Float[np.ndarray, "kind 1 *resample"]:
-    """The mean over the findings, each with the same weight: the only one of localization.
+    """The mean over the findings, each with the same weight, as for all means of localization.
 
     The `Measurement` of a mean names the findings that it is over (`averaged`).
     """
@@ -183,7 +188,7 @@ def sample(metrics: Iterable[Metric], draws: Draws) -> list[Sampled]:
 
 
 def difference(one: Sampled, other: Sampled, subject: str) -> Sampled:
-    """The first minus the second, resample by resample; both have the same kinds and findings."""
+    """The first minus the second, also in each resample; both have the same kinds and findings."""
     return replace(
         one,
         metric=replace(one.metric, subject=subject, numerator=None),
@@ -271,7 +276,7 @@ def _sample(metric: Metric, draws: Draws) -> Sampled:
 
 
 def _with_interval(sampled: Sampled) -> Bool[np.ndarray, " known"]:
-    """Findings whose number can vary: two patients or more, not all alone in their strata.
+    """Findings with an interval: those with two patients or more, not all alone in their strata.
 
     A patient who is alone in a stratum is in every resample, so an interval that rests on such
     patients would be as narrow as a point.
@@ -295,7 +300,7 @@ def _ends(
 
 
 def _note_of_mean(sampled: Sampled, varies: Bool[np.ndarray, " known"]) -> str:
-    """How many of the averaged findings have an interval, where not all of them have."""
+    """A note on how many of the averaged findings have an interval, unless all of them have one."""
     if varies.all() or not (sampled.metric.has_interval and sampled.draws.weights.size):
         return ""
     if not varies.any():
@@ -308,7 +313,7 @@ def _number(value: float) -> float | None:
 
 
 def _one_threshold(metric: Metric, columns: Sequence[int]) -> float | None:
-    """The threshold that all these findings have; None where there is none, or several."""
+    """The threshold that all these findings share; None if there is none or if they differ."""
     if metric.threshold is None:
         return None
     first = float(metric.threshold[columns[0]])

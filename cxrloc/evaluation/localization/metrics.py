@@ -43,8 +43,9 @@ from cxrloc.types import CxrlocError, Measurement
 def score_metrics(run: PlacedRun) -> list[Measurement]:
     """Every metric that the maps and boxes of a run allow.
 
-    Numbers without a chosen threshold come from all patients; those with one from the patients
-    that it was not chosen on or, marked as the oracle's, from all.
+    Numbers without a chosen threshold come from all patients. Numbers with a chosen threshold come
+    from the patients on whom it was not chosen; those that are marked as the oracle's come from all
+    patients.
     """
     pairs, protocol = run.pairs, run.protocol
     levels = np.union1d(LEVELS, protocol.box_thresholds)
@@ -71,7 +72,8 @@ def score_metrics(run: PlacedRun) -> list[Measurement]:
 def score_points(run: PlacedRun, points: Sequence[Point]) -> list[Measurement]:
     """`reader_hit_rate` and `reader_pointing_game` of the points that a reader set.
 
-    Points on other images or findings are left out; a pair with truth and no point is a miss.
+    Points on other images or findings are left out; a pair with truth but without a point is a
+    miss.
 
     Raises:
         CxrlocError: none of the points is on these images.
@@ -83,7 +85,7 @@ def score_points(run: PlacedRun, points: Sequence[Point]) -> list[Measurement]:
 
 
 def _of_maps(run: PlacedRun) -> tuple[list[Metric], list[Ladder]]:
-    """Metrics of maps without a choice, and the ladders of those that need one."""
+    """Metrics of maps that need no chosen threshold, and the ladders of those that need one."""
     pairs, maps, protocol = run.pairs, run.maps, run.protocol
     levels = np.union1d(LEVELS, protocol.box_thresholds)
     areas = map_areas(pairs, maps, levels)

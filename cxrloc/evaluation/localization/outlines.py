@@ -1,4 +1,4 @@
-"""Detected boxes against the outline that an expert drew, where the truth is more than a box.
+"""Overlap of detected boxes with outlines, for findings that experts drew as more than a box.
 
 A box around an L-shaped finding is mostly empty, and a detection in its empty corner hits the box
 but not the finding. The overlaps of Wang et al. 2017, section 4, are taken here with the area of
@@ -27,7 +27,7 @@ def outline_metrics(
 ) -> list[Metric]:
     """`outline_accuracy` by each IoU and IoBB rule: annotated outlines hit / annotated outlines.
 
-    There are none where every truth is a box, for which this is `accuracy`.
+    The result is empty if every truth is a box; then this metric would equal `accuracy`.
     """
     asked = [rule for rule in rules if rule.criterion in ("iou", "iobb")]
     if not asked or not any(shape is not None for shape in pairs.shapes):
@@ -54,8 +54,9 @@ def outline_overlaps(
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """IoU and IoBB of each box with the outline of the annotation beside it.
 
-    Polygons are exact (shapely), also where they cross themselves; so are masks, whose pixels are
-    spread evenly over the image. A truth without a shape is its box.
+    Areas of polygons are exact (shapely), even if a polygon crosses itself. Areas of masks are
+    exact too; the pixels of a mask are spread evenly over the image. A truth without a shape is its
+    box.
     """
     common, annotated = np.zeros((2, truth.size))
     for index in np.unique(truth).tolist():
@@ -75,7 +76,7 @@ def outline_overlaps(
 
 
 def geometry_of(pairs: ScoredPairs, truth: int) -> BaseGeometry:
-    """An annotation's polygons joined, or its box; for a mask the box around it."""
+    """The union of an annotation's polygons, or its box; for a mask, the box around the mask."""
     shape = pairs.shapes[truth]
     if isinstance(shape, Outline):
         rings = [shapely.make_valid(shapely.Polygon(ring)) for ring in shape.polygons]

@@ -1,4 +1,4 @@
-"""How much a detection and an annotation have in common."""
+"""Measures of the overlap of a detected and an annotated box: IoU, IoBB and others."""
 
 from collections.abc import Callable
 
@@ -47,7 +47,7 @@ def intersection_over_annotated(detections: Boxes, annotations: Boxes) -> Float[
 
 
 def intersection_over_smaller(detections: Boxes, annotations: Boxes) -> Float[np.ndarray, "..."]:
-    """Intersection over the area of the smaller of the two boxes: 1 where one holds the other.
+    """Intersection over the area of the smaller box: 1 if one box contains the other.
 
     >>> intersection_over_smaller(
     ...     np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 9.0, 2.0]])
@@ -70,7 +70,7 @@ OVERLAPS: dict[str, Callable[..., Float[np.ndarray, "..."]]] = {
 def equal_keys(
     left: Int[np.ndarray, " n"], right: Int[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
-    """Indices of all combinations of a left and a right entry with the same key.
+    """Indices of all combinations of a left and a right entry that have equal keys.
 
     >>> equal_keys(np.array([5, 8, 5]), np.array([8, 5, 5]))
     (array([0, 0, 1, 2, 2]), array([1, 2, 0, 1, 2]))

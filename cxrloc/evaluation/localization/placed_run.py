@@ -1,4 +1,4 @@
-"""One run as arrays: truth, boxes, maps and resamples, made once for everything measured on it."""
+"""One run as arrays: truth, boxes, maps and resamples, which all measures of the run share."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,17 +30,18 @@ class ScoringProtocol:
     """How boxes and maps are scored.
 
     Attributes:
-        rules: when a box is correct; one set of rows each.
+        rules: when a box is correct; every rule gives its own set of rows.
         population: whose heatmaps give boxes.
-        box_thresholds: of the box rule, 0 to 255, for controls that have maps; mIoU is given at
-            each of them too.
+        box_thresholds: thresholds of the box rule, 0 to 255, for controls that have maps; mIoU is
+            also given at each of them.
         box_rule: how a map becomes boxes, a name of `BOX_RULES`.
         finding_thresholds: grey level of each finding for the rule "one-box".
-        thresholds_from: who chose these, in words.
-        tolerance: of the pointing game, in pixels of the original image.
-        thresholds: on whom thresholds are chosen that are not fixed beforehand.
-        resampling: of the intervals; its seed also draws the random controls.
-        draws: seeded draws that a random control is averaged over.
+        thresholds_from: the source of the finding thresholds, in words.
+        tolerance: tolerance of the pointing game, in pixels of the original image.
+        thresholds: the patients on whom thresholds are chosen, for thresholds that are not fixed
+            beforehand.
+        resampling: how intervals are made; its seed also draws the random controls.
+        draws: number of seeded draws over which a random control is averaged.
     """
 
     rules: tuple[MatchRule, ...] = PUBLISHED_RULES
@@ -68,7 +69,7 @@ def protocol_of_options(
     resampling: Resampling,
     chosen_on: ThresholdProtocol = ThresholdProtocol(),  # noqa: B008 (frozen)
 ) -> ScoringProtocol:
-    """A protocol out of what a user types; without thresholds those of Wang's tables 4 and 7.
+    """A protocol from the options of a user; default thresholds are those of Wang's tables 4 and 7.
 
     Raises:
         UsageError: there is no such population, or no box can be correct.
@@ -90,7 +91,7 @@ def protocol_of_options(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedRun:
-    """What is scored, as arrays.
+    """The truth, boxes, maps and resamples of one run, as arrays.
 
     Attributes:
         protocol: how it is scored.
@@ -128,7 +129,7 @@ def place_run(
         records: the images scored, boxes in the pixels of the detections.
         detections: the boxes; those on pairs outside the population are counted and left out.
         protocol: rules, population and intervals.
-        heatmaps: the maps that the boxes come from, for what needs them.
+        heatmaps: the maps from which the boxes come, for metrics and controls that need maps.
         predicted: (image_id, finding) above the operating point, for that population.
 
     Raises:

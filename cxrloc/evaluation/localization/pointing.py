@@ -1,4 +1,4 @@
-"""The pointing game: does the highest point of a map lie on the truth?
+"""The pointing game: whether the highest point of a map lies on the truth.
 
 A map of 1 x 4 cells over an image of 4 x 1 pixels, with truth in the last pixel:
 
@@ -46,7 +46,7 @@ def place_points(pairs: ScoredPairs, points: Sequence[Point]) -> Points:
 
 
 def highest_points(maps: Sequence[PlacedMaps]) -> Points:
-    """The centre of the highest cell of each map, of several the first in raster order.
+    """The centre of the highest cell of each map; of equal cells, the first in raster order.
 
     Cells whose centre lies outside the image, as in padding, do not count. A degenerate map
     points nowhere.
@@ -70,9 +70,9 @@ def highest_points(maps: Sequence[PlacedMaps]) -> Points:
 def distances_to_truth(pairs: ScoredPairs, points: Points) -> Float[np.ndarray, " n"]:
     """Pixels from each point to the nearest truth of its pair: 0 on it, infinite without truth.
 
-    Zhang et al. 2016, section 4.1 (pointing game), with a tolerance; Saporta et al. 2022 (hit
-    rate), without. A point hits where the distance is at most the tolerance; accuracy = hits /
-    pairs with truth, so that a pair without a point is a miss.
+    Zhang et al. 2016, section 4.1 (pointing game), use the distance with a tolerance; Saporta et
+    al. 2022 (hit rate), without. A point is a hit if the distance is at most the tolerance.
+    Accuracy = hits / pairs with truth, so a pair without a point is a miss.
     """
     point, truth = equal_keys(points.pair, pairs.truth_pair)
     outlines = np.array([geometry_of(pairs, index) for index in truth.tolist()], dtype=object)
@@ -89,9 +89,9 @@ def distances_to_truth(pairs: ScoredPairs, points: Points) -> Float[np.ndarray, 
 def pairs_hit(
     pairs: ScoredPairs, points: Points, tolerance: float = 0.0
 ) -> Bool[np.ndarray, " pair"]:
-    """Of the pairs with truth, in ascending order, which have a point within the tolerance.
+    """The pairs with truth in ascending order, and whether each has a point within the tolerance.
 
-    Of several points, as a reader may set, one is enough.
+    A reader may set several points on a pair; one of them within the tolerance is enough.
     """
     hits = points.pair[distances_to_truth(pairs, points) <= tolerance]
     return np.isin(np.unique(pairs.truth_pair), hits)
@@ -100,7 +100,7 @@ def pairs_hit(
 def _distance_to_mask(
     mask: Mask, size: Float[np.ndarray, "2"], place: Float[np.ndarray, "2"]
 ) -> float:
-    """From a place to the nearest pixel of a mask on an image of these columns and rows."""
+    """The distance from a place to the nearest mask pixel on an image of these columns and rows."""
     step = size / np.array([mask.columns, mask.rows])
     low = np.argwhere(mask_pixels(mask))[:, ::-1] * step
     gap = np.maximum(np.maximum(low - place, place - low - step), 0.0)

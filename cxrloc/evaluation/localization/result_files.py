@@ -1,4 +1,4 @@
-"""A scored run on disk: CSV files, tables to read, maps, and its part of `run.json`."""
+"""Writers of a scored run: CSV files, printed tables, maps, and its part of `run.json`."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -41,7 +41,7 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
         "views": views_frame(measured),
     }
     for name, frame in frames.items():
-        # Boxes in full: scored again, they must give the same numbers.
+        # Boxes are written without rounding, so that scoring the file again gives the same numbers.
         if frame is not None:
             digits = None if name == "detections" else "%.6g"
             write_csv(frame, out / f"{name}.csv", digits)
@@ -59,7 +59,7 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
 
 
 def refuse_other_maps(folder: Path) -> None:
-    """Refuse a folder that holds maps: they would pass for those of this run.
+    """Raise an error for a folder that already holds maps, since they would seem to be this run's.
 
     Raises:
         UsageError: there is one.
@@ -80,7 +80,7 @@ def write_claimed_maps(claims: Claims, folder: Path) -> None:
 
 
 def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:
-    """Write `metrics.csv`, a row per number, and its means over findings as `metrics.md`."""
+    """Write `metrics.csv` with a row per number, and `metrics.md` with the means over findings."""
     write_csv(metrics_frame(measurements), out / "metrics.csv")
     write_text(out / "metrics.md", markdown_table(means_table(measurements)))
 
@@ -107,7 +107,7 @@ def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:
 def describe_protocol(
     name: str, scores: LocalizationScores, protocol: ScoringProtocol
 ) -> dict[str, str]:
-    """This run in the columns of `published.protocols`, to stand before those of papers."""
+    """The protocol of this run in the columns of `published.protocols`, for comparison."""
     chosen = protocol.thresholds_from
     return {
         "table": "this run",

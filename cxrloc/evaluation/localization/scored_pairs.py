@@ -1,4 +1,4 @@
-"""Which (image, finding) pairs are scored, with their truth, as arrays."""
+"""The (image, finding) pairs that are scored, with their truth, as arrays."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ POPULATIONS: tuple[Population, ...] = get_args(Population)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredPairs:
-    """Images, findings and truth; a pair's number is image * findings + finding.
+    """Images, findings and truth; the number of a pair is image * number of findings + finding.
 
     Attributes:
         population: how `scored` was chosen.
@@ -28,15 +28,15 @@ class ScoredPairs:
         image_ids: every image.
         patient: number of each image's patient.
         patients: how many there are.
-        size: columns and rows of each image; 1 and 1 for all where a size is not known, which
-            takes all images to be of one size.
+        size: columns and rows of each image; 1 and 1 for all images if any size is unknown, which
+            assumes that all images have the same size.
         truth: annotated boxes, in pixels of their image.
-        truth_pair: their pairs.
-        scored: the population.
-        shapes: what was drawn in each of these boxes, None where it is the box itself.
+        truth_pair: the pair of each annotated box.
+        scored: which pairs are scored.
+        shapes: the polygons or mask drawn in each annotated box, None if only the box was drawn.
         ignored: regions where findings were not drawn one by one (COCO's `iscrowd`): a detected
             box there is neither right nor wrong.
-        ignored_pair: their pairs.
+        ignored_pair: the pair of each ignored region.
     """
 
     population: Population
@@ -57,8 +57,8 @@ class ScoredPairs:
 class PlacedBoxes:
     """Boxes of a model or a control, in pixels of their image, and their pairs.
 
-    `score` is each box's; None where one of them has none, as with boxes of controls: then the
-    boxes cannot be put in order.
+    `score` holds the score of each box. It is None if any box has no score, as for the boxes of
+    controls: then the boxes cannot be sorted.
     """
 
     boxes: Float[np.ndarray, "n 4"]
@@ -69,8 +69,9 @@ class PlacedBoxes:
 def images_to_score(image_set: ImageSet, population: Population) -> ImageSet:
     """The images with an expert's box and, where they can give false positives, those without.
 
-    An image without a box has no "annotated" pair. With "predicted" and "all" its boxes are false
-    positives, if experts looked at it; of ChestX-ray14 only the boxed images count.
+    An image without a box has no "annotated" pair. With the populations "predicted" and "all", the
+    detected boxes on such an image are false positives, if experts looked at the image. Of
+    ChestX-ray14, only the images with boxes count.
     """
     if image_set.boxed_throughout and population in ("predicted", "all"):
         return image_set
@@ -107,7 +108,7 @@ def scored_pairs(
     findings = (*(name for name in CHESTXRAY14 if name in named), *sorted(named - {*CHESTXRAY14}))
     column = {finding: index for index, finding in enumerate(findings)}
     truth_pair = np.array([i * len(findings) + column[box.finding] for i, box in truths])
-    # A region of a finding that is nowhere drawn as a box plays no part.
+    # A region counts only if its finding is drawn as a box somewhere in the data.
     regions = [(i, box) for i, box in regions if box.finding in column]
     patients = dict.fromkeys(record.patient_id for record in records)
     number = {name: index for index, name in enumerate(patients)}
@@ -133,7 +134,7 @@ def scored_pairs(
 
 
 def check_labels(records: Sequence[Record], population: Population) -> None:
-    """Refuse the population "labelled" of a box list, which labels what it boxes and nothing else.
+    """Raise an error for the population "labelled" if the data is a list of boxes without labels.
 
     Raises:
         UsageError: there are no other labels.
@@ -150,7 +151,7 @@ def check_labels(records: Sequence[Record], population: Population) -> None:
 def place_detections(
     pairs: ScoredPairs, detections: Sequence[Detection]
 ) -> tuple[PlacedBoxes, int]:
-    """Detections on scored pairs, and how many are on others, which count nowhere."""
+    """The detections on scored pairs, and the number of all others, which are not counted."""
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
     placed = [
@@ -172,7 +173,7 @@ def place_detections(
 def place_of(
     pairs: ScoredPairs, pair: Int[np.ndarray, " n"]
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """Patient and finding of each pair."""
+    """Indices of the patient and of the finding of each pair."""
     image, finding = np.divmod(pair, len(pairs.findings))
     return pairs.patient[image], finding
 
@@ -182,7 +183,7 @@ def sums_by_patient(
     pair: Int[np.ndarray, " n"],
     values: Float[np.ndarray, "n *value"] | None = None,  # noqa: F821 (a shape)
 ) -> Float[np.ndarray, "patient finding *value"]:
-    """How many of these pairs each patient has by finding, or the sum of their values."""
+    """The number of these pairs by patient and finding, or the sum of their values."""
     patient, finding = place_of(pairs, pair)
     shape = (pairs.patients, len(pairs.findings))
     if values is None:
@@ -196,7 +197,7 @@ def sums_by_patient(
 def only_images(
     pairs: ScoredPairs, claims: PlacedBoxes, images: Bool[np.ndarray, " image"]
 ) -> tuple[ScoredPairs, PlacedBoxes]:
-    """Truth, population and boxes of some of the images; all numbers of pairs stay the same."""
+    """Truth, scored pairs and boxes of some of the images; pairs keep their numbers."""
     truth = images[pairs.truth_pair // len(pairs.findings)]
     region = images[pairs.ignored_pair // len(pairs.findings)]
     claim = images[claims.pair // len(pairs.findings)]

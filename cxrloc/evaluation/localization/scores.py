@@ -1,4 +1,4 @@
-"""Scores of a run: its boxes, the controls beside them, both by view, and paired differences."""
+"""Scores of a run: its boxes, controls, both for each view, and paired differences."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,12 +55,12 @@ SENSITIVITY: dict[str, Callable[..., Regions]] = {
 """Other readings of the box rule, all on maps upsampled to 1024 x 1024."""
 
 EXACT = "exact"
-"""The box rule itself, beside its other readings."""
+"""Name of the box rule itself, which is compared with its other readings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalizationScores:
-    """The numbers of one run, with those that a reader needs to judge them.
+    """The numbers of one run, and what a reader needs to judge them.
 
     The measurements are told apart by `subject` (empty for the boxes that are judged, the name of
     a control, or "model - NAME" for the paired difference) and by `group` ("all" or "view PA").
@@ -125,7 +125,7 @@ def score_localization(
 
 
 def score_run(run: PlacedRun) -> LocalizationScores:
-    """Accuracy and false positives of the boxes, of the controls, by view, and differences."""
+    """Accuracy and false positives of boxes and controls, also by view, and their differences."""
     pairs, rules = run.pairs, run.protocol.rules
     controls = {
         name: mean_counts([count_boxes(pairs, draw, rules) for draw in draws])
@@ -152,7 +152,7 @@ def score_run(run: PlacedRun) -> LocalizationScores:
 
 
 def score_sensitivity(run: PlacedRun) -> tuple[Measurement, ...]:
-    """What other readings of the box rule would give, and the exact rule minus each of them.
+    """Scores under other readings of the box rule, and the differences from the exact rule.
 
     Slow: every map is upsampled to 1024 x 1024.
     """
@@ -168,7 +168,7 @@ def score_sensitivity(run: PlacedRun) -> tuple[Measurement, ...]:
 
 
 def compared(run: PlacedRun, counts: Mapping[str, BoxCounts], judged: str) -> Iterator[Measurement]:
-    """Every number of several subjects, and the judged one's accuracy minus each other's."""
+    """All numbers of several subjects, and the accuracy of the judged one minus each other one."""
     pairs, rules, draws = run.pairs, run.protocol.rules, run.draws
     accuracy = sample(
         [accuracy_metric(pairs, own, rules, name) for name, own in counts.items()], draws
@@ -184,7 +184,7 @@ def compared(run: PlacedRun, counts: Mapping[str, BoxCounts], judged: str) -> It
 
 
 def difference_of(judged: str, other: str) -> str:
-    """The subject of a paired difference.
+    """The name of a paired difference in `Measurement.subject`.
 
     >>> difference_of("", "prior_mean"), difference_of("exact", "dense")
     ('model - prior_mean', 'exact - dense')
@@ -212,7 +212,10 @@ def _controls(run: PlacedRun) -> Iterator[tuple[str, list[PlacedBoxes]]]:
 
 
 def _by_view(run: PlacedRun) -> Iterator[Measurement]:
-    """The judged boxes on the images of one view, with that view's boxes as divisor of AFP."""
+    """Measurements of the judged boxes on the images of each view.
+
+    AFP is divided by the annotated boxes of that view.
+    """
     for view in View:
         images = np.array([each is view for each in run.views])
         pairs, claims = only_images(run.pairs, run.claims, images)

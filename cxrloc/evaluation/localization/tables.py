@@ -1,7 +1,7 @@
 """Views of localization measurements: the frames behind the CSV files, and printed tables.
 
-Nothing is measured here. A printed table is a frame of text, which `files.table_writer` turns into
-Markdown, LaTeX or a table on the terminal.
+This module measures nothing. A printed table is a frame of text, which `files.table_writer` turns
+into Markdown, LaTeX or a table on the terminal.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ def grid(
 ) -> Float[np.ndarray, "kind column"]:
     """One field of one metric: a row per rule, a column per finding and last their mean.
 
-    `field` is "value", "low", "high", "numerator" or "divisor"; what is missing is NaN. Of the
+    `field` is "value", "low", "high", "numerator" or "divisor"; missing numbers are NaN. For the
     mean, numerators and divisors are the sums over its findings.
     """
     kinds: dict[str, list[Measurement]] = {}
@@ -68,7 +68,7 @@ def grid(
 def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     """`localization.csv` of one subject: a row per finding and rule, and for the mean.
 
-    Of the mean, counts add up and rates are averaged. Counts that are whole are integers.
+    For the mean, counts are summed and rates are averaged. Counts that are whole are integers.
     """
     of = {(row.metric, row.finding, row.match): row for row in rows}
     accuracies = [row for row in rows if row.metric == "accuracy"]
@@ -100,13 +100,13 @@ def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
 
 
 BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision")
-"""What may stand beside a published table."""
+"""Columns that can be compared with a published table."""
 
 
 def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> pd.DataFrame:
     """`localization_frame` with the accuracy of prior boxes, and with detection AP by IoU.
 
-    Published numbers say little without the prior boxes of the same images.
+    Published numbers mean little without the accuracy of prior boxes on the same images.
     """
     frame = localization_frame(rows_of(scores.measurements))
     for name in scores.controls:
@@ -129,7 +129,7 @@ def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> 
 def subjects_frame(
     measurements: Sequence[Measurement], names: Sequence[str], column: str
 ) -> pd.DataFrame:
-    """Subjects below each other, their names in the first column ("control", "reading")."""
+    """The rows of several subjects, with their names in the first column ("control", "reading")."""
     parts = {name: localization_frame(rows_of(measurements, name)) for name in names}
     return _stacked(parts, column)
 
@@ -150,7 +150,7 @@ def by_view(measurements: Sequence[Measurement]) -> dict[str, list[Measurement]]
 
 
 def differences_frame(measurements: Iterable[Measurement], column: str) -> pd.DataFrame:
-    """Accuracy of what is judged minus each other's, and whether the interval excludes 0."""
+    """Accuracy differences from each other subject, and whether the interval excludes 0."""
     rows = [row for row in measurements if " - " in row.subject]
     order = {name: k for k, name in enumerate(dict.fromkeys(row.finding for row in rows))}
     subjects = {name: k for k, name in enumerate(dict.fromkeys(row.subject for row in rows))}
@@ -190,7 +190,7 @@ def metrics_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def means_table(measurements: Sequence[Measurement]) -> pd.DataFrame:
-    """The means over findings in words; each says who chose its threshold."""
+    """The means over findings as a table; each row says on whom its threshold was chosen."""
     columns = ("metric", "at", "match", "mean", "95 %", "n", "threshold", "chosen on")
     rows = []
     for row in measurements:
@@ -204,9 +204,10 @@ def means_table(measurements: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def wang_tables(rows: Sequence[Measurement]) -> dict[str, pd.DataFrame]:
-    """By criterion, findings as columns: Wang et al. 2017, table 4 (IoBB) and table 7 (IoU).
+    """Tables as in Wang et al. 2017, by criterion: table 4 (IoBB) and table 7 (IoU).
 
-    Per threshold a row of accuracies, of their intervals, and of false positives by both divisors.
+    Findings are columns. Each threshold has a row of accuracies, of intervals, and of false
+    positives by both divisors.
     """
     frame = localization_frame(rows)
     return {
@@ -218,7 +219,8 @@ def wang_tables(rows: Sequence[Measurement]) -> dict[str, pd.DataFrame]:
 def controls_table(scores: LocalizationScores) -> pd.DataFrame:
     """Mean accuracy over findings of the model and of each control, by threshold.
 
-    Behind a control's accuracy stands the model's minus the control's, with its 95 % interval.
+    The accuracy of a control is followed by the model's accuracy minus the control's, with its 95 %
+    interval.
     """
     means = {
         (row.subject, row.match): row

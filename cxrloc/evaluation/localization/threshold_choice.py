@@ -1,7 +1,8 @@
 """Thresholds chosen on some patients and applied to others.
 
-A threshold that is chosen on the images it is judged on flatters the model; Choe et al. 2020
-choose so and call the result MaxBoxAcc. Here that is the oracle's choice, and says so.
+Results on the images on which a threshold was chosen are too optimistic. Choe et al. 2020 choose in
+this way and call the result MaxBoxAcc. Here such a threshold is called the oracle's choice, and
+every number that depends on it says so.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ FIXED = "fixed beforehand"
 
 @dataclass(frozen=True, slots=True)
 class ThresholdProtocol:
-    """On whom thresholds are chosen.
+    """The patients on whom thresholds are chosen.
 
     Attributes:
-        tuning_share: share of the patients that thresholds are chosen on; the rest is scored. 0
-            for no chosen thresholds.
-        oracle: also choose them on the patients that are scored, all of them.
-        seed: of the draw of the tuning patients.
+        tuning_share: share of the patients on whom thresholds are chosen; the other patients are
+            scored. 0: no thresholds are chosen.
+        oracle: also choose thresholds on all patients, who are then scored too.
+        seed: seed for drawing the tuning patients.
     """
 
     tuning_share: float = 0.3
@@ -41,7 +42,7 @@ class ThresholdProtocol:
 def tuning_patients(
     carries: Bool[np.ndarray, "patient finding"], protocol: ThresholdProtocol
 ) -> Bool[np.ndarray, " patient"]:
-    """Which patients thresholds are chosen on: the share of each stratum, rounded.
+    """The patients on whom thresholds are chosen: the given share of each stratum, rounded.
 
     A stratum is the rarest finding that a patient carries, so that every finding with enough
     patients is on both sides.
@@ -66,8 +67,8 @@ def best_level(
 ) -> int | None:
     """The level with the highest mean over findings of numerator / denominator; None without any.
 
-    One level for all findings; of equals the lowest. Findings that these patients lack are left
-    out of the mean.
+    All findings share the level; of equally good levels, the lowest is taken. Findings that these
+    patients lack are left out of the mean.
 
     >>> hits = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]])
     >>> best_level(hits, np.ones((3, 1, 2)), np.array([True, True, True]))
@@ -87,8 +88,8 @@ def best_score(
 ) -> float:
     """The score from which detections have the highest F1; infinite where there is none.
 
-    F1 = 2 matched / (called + annotated boxes). Detections stand by falling score; of equal F1
-    the highest score.
+    F1 = 2 matched / (called + annotated boxes). Detections must be sorted by falling score. Of
+    scores with equal F1, the highest is taken.
 
     >>> best_score(np.array([True, False, True]), np.array([0.9, 0.5, 0.4]), boxes=2)
     0.4

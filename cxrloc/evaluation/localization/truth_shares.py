@@ -1,7 +1,8 @@
-"""Truth as shares of cells: boxes, polygons and masks laid over a square grid on each image.
+"""The share of each cell that truth covers, for boxes, polygons and masks on a square grid.
 
-The image is cut into samples x samples equal cells, whatever its shape; a share is the part of a
-cell inside the truth. Ratios of areas, such as IoU, are those of the image.
+The image is divided into samples x samples equal cells, whatever its aspect ratio. A share is the
+part of a cell inside the truth. All cells have the same area, so ratios of areas, such as IoU, are
+those of the image.
 """
 
 import numpy as np
@@ -18,10 +19,10 @@ _FINER = 4  # points per cell side that tell a polygon's share of a cell
 def truth_shares(
     pairs: ScoredPairs, pair: Int[np.ndarray, " pair"], samples: int
 ) -> Float32[np.ndarray, "pair row col"]:
-    """Shares of each cell inside the truth of each pair; 0 everywhere where it has none.
+    """Shares of each cell inside the truth of each pair; all 0 for a pair without truth.
 
-    Exact for a box and for a mask, to 1/16 of a cell for polygons. Of several annotations on one
-    pair each cell takes the largest share.
+    Shares are exact for boxes and masks, and accurate to 1/16 of a cell for polygons. If a pair has
+    several annotations, each cell takes the largest share.
     """
     shares = np.zeros((pair.size, samples, samples), dtype=np.float32)
     position = {number: index for index, number in enumerate(pair.tolist())}
@@ -54,7 +55,7 @@ def box_shares(box: Float[np.ndarray, "4"], samples: int) -> Float32[np.ndarray,
 
 
 def mask_shares(mask: Mask, samples: int) -> Float32[np.ndarray, "row col"]:
-    """Shares of a mask, each cell the mean of the pixels that it covers.
+    """Shares of a mask: each cell is the mean of the mask pixels that it covers.
 
     >>> mask_shares(Mask(rows=2, columns=4, runs=(1, 3)), samples=2)
     array([[0.5, 0. ],
@@ -77,7 +78,7 @@ def outline_shares(
     points = samples * _FINER
     inside = np.zeros((points, points), dtype=bool)
     for ring in outline.polygons:
-        # A point's centre lies half a step on; polygon2mask asks at whole numbers.
+        # The centre of sample k lies at k + 0.5, but polygon2mask tests whole-number coordinates.
         on_points = np.array(ring) / size * points - 0.5
         inside |= polygon2mask((points, points), on_points[:, ::-1])
     cells = inside.reshape(samples, _FINER, samples, _FINER)
@@ -85,7 +86,7 @@ def outline_shares(
 
 
 def _overlaps(cells: int, pixels: int) -> Float32[np.ndarray, "cell pixel"]:
-    """Which part of each cell each pixel fills, along one axis."""
+    """The part of each cell that each pixel fills, along one axis."""
     ends = np.arange(cells + 1)[:, None] * (pixels / cells)
     below = np.clip(ends - np.arange(pixels), 0, 1)  # of each pixel below each cell border
     return (np.diff(below, axis=0) * (cells / pixels)).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Tests of heatmaps: does a map show what the model used, and would it be the same again?"""
+"""Tests of heatmaps: whether a map shows what the model used, and whether it is reproducible."""

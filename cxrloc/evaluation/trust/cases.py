@@ -25,17 +25,19 @@ from cxrloc.types import Affine, CxrlocError, Heatmaps, Label, Record
 
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """What `trust` does beside the data.
+    """Options of `trust`: models, sampling, pairing and inference.
 
     Attributes:
         model: an embedded name or a checkpoint file.
-        shuffled_model: a model trained alike on shuffled labels, for label randomisation.
-        other_models: trained from another seed or of another architecture, for repeatability.
-        images: drawn from those with a positive label; every positive finding is tested.
-        resampling: of the intervals; its seed also draws images, random maps and weights.
-        pairing: of images, for networks that read two views.
-        data: what else is said about the data set.
-        inference: how the models are run; one image as it is (`versions` is "plain").
+        shuffled_model: a model trained in the same way on shuffled labels, for label randomisation.
+        other_models: models trained from another seed or of another architecture, for
+            repeatability.
+        images: number of images drawn from those with a positive label; every positive finding is
+            tested.
+        resampling: how intervals are made; its seed also draws images, random maps and weights.
+        pairing: which images go together, for networks that read two views.
+        data: further options of the data set.
+        inference: how the models are run; each image is used as it is (`versions` is "plain").
     """
 
     model: str
@@ -63,12 +65,12 @@ class Case(NamedTuple):
         image_id: the image.
         patient_id: its patient.
         finding: what the map is of.
-        column: of the finding among the model's outputs.
-        image: as the network takes it; of a pair of views the frontal one.
+        column: index of the finding among the model's outputs.
+        image: the network's input; for a pair of views, the frontal one.
         partner: the lateral view of the pair, which every test leaves as it is.
-        subject: what is known of the image beside its pixels.
+        subject: age, sex and view, as far as known.
         heatmap: raw map.
-        to_image: grid coordinates of the map to pixels of the original image.
+        to_image: affine from grid coordinates of the map to pixels of the original image.
         random: a smooth random map on the same grid.
     """
 
@@ -85,7 +87,7 @@ class Case(NamedTuple):
 
 
 def read_tested(options: TrustOptions) -> TestedModels:
-    """The models by name or file.
+    """The tested model and the models for comparison, read by name or file.
 
     Raises:
         CxrlocError: one does not exist.
@@ -162,7 +164,7 @@ def positive_cases(
 def _scored_view(
     model: Model, item: Prepared, device: torch.device
 ) -> tuple[Float[Tensor, "channel row col"], Float[Tensor, "channel row col"] | None]:
-    """The input that is tested, and the lateral view where the network reads two."""
+    """The view that is tested, and the lateral view if the network reads two views."""
     whole = torch.from_numpy(item.inputs[0][0]).to(device)
     if Input.SECOND_VIEW not in inputs_of(model.network):
         return whole, None
@@ -171,9 +173,9 @@ def _scored_view(
 
 
 def network_of_image(network: nn.Module, case: Case) -> LocalizingNetwork:
-    """A model's network, or one with other weights, as it sees this case's image.
+    """A network of images alone: the model's, or one with other weights, bound to one case.
 
-    It is bound to the lateral view of a pair, or to age, sex and view of the patient.
+    The network is bound to the lateral view of the pair, or to age, sex and view of the patient.
     """
     of_subject, partner = bound(network, [case.subject]), case.partner
     if partner is None:
@@ -189,7 +191,7 @@ def network_of_image(network: nn.Module, case: Case) -> LocalizingNetwork:
 def maps_by_image(
     model: Model, images: Sequence[Image], options: TrustOptions
 ) -> dict[str, Heatmaps]:
-    """The maps of every finding of a model on the images that can be read."""
+    """The maps of all findings of a model, by image, for the images that can be read."""
     results = localize([model], images, options.inference)
     done = [result.heatmaps for result in results if not isinstance(result, Failure)]
     return {each.image_id: each for each in done}

@@ -1,4 +1,4 @@
-"""Does the probability depend on the pixels that a heatmap points at?"""
+"""Tests whether the probability depends on the pixels that a heatmap marks as relevant."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 ROAD_PERCENTILES = (70, 80, 90)
-"""ROAD takes away what lies above: 30, 20 and 10 % of the pixels."""
+"""ROAD removes the pixels above each percentile: 30, 20 and 10 % of the pixels."""
 
 _BATCH = 16
 
@@ -24,18 +24,19 @@ def insertion_deletion(
     heatmap: Float[np.ndarray, "map_row map_col"],
     steps: int = 10,
 ) -> tuple[Float[np.ndarray, " share"], Float[np.ndarray, " share"]]:
-    """Probability as the most relevant pixels come (insertion) or go (deletion), in equal shares.
+    """Two curves of the probability as the most relevant pixels are inserted or deleted.
 
-    Petsiuk et al. 2018 (RISE), section 4: insertion starts from the blurred image, deletion ends
-    at a blank one. The area under insertion should be large, under deletion small.
-    `Departs:` blank is the mean grey of the network's preprocessing (0 there), for an image all
-    black is far from any radiograph.
+    Petsiuk et al. 2018 (RISE), section 4. Pixels are inserted or deleted in equal shares, the most
+    relevant first. Insertion starts from the blurred image, deletion ends at a blank one. The area
+    under insertion should be large, under deletion small.
+    `Departs:` blank is the mean grey of the network's preprocessing (0 there), because an image
+    that is all black is unlike any radiograph.
 
     Args:
-        scores: probability of the finding.
-        image: as the network takes it.
-        heatmap: raw map on any grid that spans the input; its bilinear surface orders pixels.
-        steps: shares; each curve has one point more.
+        scores: function from images to the probability of the finding.
+        image: the network's input.
+        heatmap: raw map on any grid that spans the input; its bilinear surface ranks the pixels.
+        steps: number of equal shares; each curve has one point more.
 
     Returns:
         Insertion and deletion at shares 0, 1/steps, ..., 1.
@@ -65,20 +66,22 @@ def road(
     seed: int,
     percentiles: Sequence[int] = ROAD_PERCENTILES,
 ) -> float:
-    """ROAD: what removing the least relevant pixels leaves above removing the most relevant ones.
+    """ROAD: half the probability difference between removing least and most relevant pixels.
 
-    Rong et al. 2022, through the grad-cam package: pixels are replaced by a noisy linear
-    interpolation of their surroundings, so that the hole itself says little. Half the difference
-    of the two probabilities, averaged over percentiles; larger is better, 0 is a random map's.
+    Rong et al. 2022, through the grad-cam package: removed pixels are replaced by a noisy linear
+    interpolation of their surroundings, so that the shape of the hole itself reveals little. The
+    score is half the difference of the two probabilities, averaged over percentiles. Larger is
+    better; a random map is expected to score 0.
     The package's noise is drawn from `seed`.
-    `Departs:` 10 to 30 % of the pixels go, not up to 90 %, for the finding itself is small.
+    `Departs:` 10 to 30 % of the pixels are removed, not up to 90 %, because the finding itself is
+    small.
     """
     from pytorch_grad_cam.metrics.road import ROADCombined  # here, because it loads OpenCV and more
 
     surface = _surface(heatmap, image.shape[-2:])
     share = (surface - surface.min()) / (surface.max() - surface.min())
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # The package (1.5.7) hands tensors to numpy in a way that numpy 2 announces to end.
+        # grad-cam 1.5.7 passes tensors to numpy in a way that numpy 2 reports as deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.manual_seed(seed)
         metric = ROADCombined(list(percentiles))
@@ -87,7 +90,10 @@ def road(
 
 
 class _Scored(nn.Module):
-    """The package calls a module; its output has a row per image."""
+    """A module around a scoring function, because grad-cam calls a module.
+
+    Its output has one row per image.
+    """
 
     def __init__(self, scores: Scores) -> None:
         super().__init__()
@@ -113,7 +119,7 @@ def _surface(
 def _removal_rank(
     heatmap: Float[np.ndarray, "map_row map_col"], shape: Sequence[int]
 ) -> Int[np.ndarray, "row col"]:
-    """Place of each pixel, the most relevant first; equal ones in reading order."""
+    """Rank of each pixel, the most relevant first; equal pixels in reading order."""
     surface = _surface(heatmap, shape).ravel()
     rank = np.empty(surface.size, dtype=int)
     rank[np.argsort(-surface, kind="stable")] = np.arange(surface.size)
@@ -121,7 +127,7 @@ def _removal_rank(
 
 
 def _blurred(image: Float[Tensor, "channel row col"]) -> Float[Tensor, "channel row col"]:
-    """Averaged over blocks of about 28 pixels, bilinear between them."""
+    """The image averaged over blocks of about 28 pixels, and bilinear between the blocks."""
     rows, columns = image.shape[-2:]
     coarse = F.adaptive_avg_pool2d(image[None], (max(1, rows // 28), max(1, columns // 28)))
     return F.interpolate(coarse, size=(rows, columns), mode="bilinear", align_corners=False)[0]

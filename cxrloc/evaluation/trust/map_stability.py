@@ -1,4 +1,4 @@
-"""Does a heatmap change with what it should depend on, and stay with what it should not?"""
+"""Tests whether a heatmap changes with the weights and stays the same under small changes."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -47,17 +47,17 @@ def on_grid(
 def random_map(
     shape: tuple[int, int], generator: np.random.Generator
 ) -> Float[np.ndarray, "row col"]:
-    """White noise smoothed by a Gaussian of one cell: the floor of every number about maps."""
+    """White noise smoothed by a Gaussian of one cell, as the baseline for measures of maps."""
     return np.asarray(ndimage.gaussian_filter(generator.standard_normal(shape), sigma=1.0))
 
 
 def randomised_cascade(network: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """The network with its layers drawn anew, from the last to the first, one more each time.
+    """Yields the network with more and more layers randomised, from the last to the first.
 
-    Adebayo et al. 2018, section 4.1 (cascading randomisation). A layer starts as its own
-    initialisation makes it; of batch normalisation the running statistics are reset too: trained
-    ones do not fit random weights. The network handed in stays as it is; each yielded one is the
-    same copy, changed further.
+    Adebayo et al. 2018, section 4.1 (cascading randomisation). Each layer is drawn from its own
+    initialisation. The running statistics of batch normalisation are reset too, because trained
+    statistics do not fit random weights. The given network is not changed. Every yielded network is
+    the same copy, randomised further each time.
 
     Yields:
         Name of the part that was randomised last, and the network.
@@ -76,7 +76,7 @@ def randomised_cascade(network: nn.Module, seed: int) -> Iterator[tuple[str, nn.
 def shifted(
     image: Float[Tensor, "channel row col"], right: int, down: int
 ) -> Float[Tensor, "channel row col"]:
-    """The image moved by whole pixels; its edge is repeated.
+    """The image moved by whole pixels; the pixels at its edge are repeated.
 
     >>> shifted(torch.tensor([[[1.0, 2.0, 3.0]]]), right=1, down=0)
     tensor([[[1., 1., 2.]]])
@@ -93,7 +93,7 @@ def exposed(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Float[Tensor, "channel row col"]:
-    """A preprocessed image whose grey levels g in [0, 1] become g ** gamma: below 1, brighter."""
+    """A preprocessed image whose grey levels g in [0, 1] become g ** gamma; gamma < 1 brightens."""
     middle, spread = (torch.tensor(v, device=image.device)[:, None, None] for v in (mean, std))
     grey = (image * spread + middle).clamp(0, 1)
     return (grey**gamma - middle) / spread
@@ -122,7 +122,7 @@ def _pixels(image: Float[Tensor, "channel row col"]) -> int:
 
 
 def _opened(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The children of a large container, also of one within a small one; else the module itself."""
+    """The children of a large container, also inside a small container; else the module itself."""
     inner = [(f"{name}.{key}", part) for key, part in module.named_children()]
     if len(inner) > _OPENED:
         return inner
@@ -132,14 +132,15 @@ def _opened(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _parts(network: nn.Module) -> list[tuple[str, list[nn.Module]]]:
-    """Parts with weights in the order of the network, large containers opened once.
+    """The parts with weights, in the order of the network; large containers are opened once.
 
-    What only normalises belongs to the part before it.
+    A module that only normalises belongs to the part before it.
     """
     children = [part for each in network.named_children() for part in _opened(*each)]
     parts: list[tuple[str, list[nn.Module]]] = []
     for name, part in children:
         dimensions = [parameter.ndim for parameter in part.parameters()]
+        # Modules whose parameters all have one axis are normalisations.
         if parts and dimensions and max(dimensions) == 1:
             parts[-1][1].append(part)
         elif dimensions:

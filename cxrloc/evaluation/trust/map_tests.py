@@ -1,4 +1,4 @@
-"""The tests of `cxrloc trust`: what is measured on the heatmaps of the cases."""
+"""The tests of `cxrloc trust`, which measure the heatmaps of the cases."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -34,7 +34,7 @@ from cxrloc.types import Affine, Heatmaps, Measurement
 def faithfulness(
     model: Model, cases: Iterable[Case], options: TrustOptions
 ) -> tuple[pd.DataFrame, list[Measurement]]:
-    """Insertion, deletion and ROAD of the model's maps and of random ones; and the mean curves."""
+    """Insertion, deletion and ROAD of the model's and of random maps, and the mean curves."""
     done: list[Case] = []
     values: dict[tuple[str, str], list[float]] = {}
     curves: dict[tuple[str, str], list[Float[np.ndarray, " share"]]] = {}
@@ -61,7 +61,7 @@ def faithfulness(
 def weight_randomisation(
     model: Model, cases: Sequence[Case], options: TrustOptions
 ) -> Iterator[Measurement]:
-    """Likeness to the maps of ever more random networks."""
+    """Similarity to the maps of networks with more and more random layers."""
     for name, network in randomised_cascade(model.network, options.resampling.seed):
         if Input.SECOND_VIEW in inputs_of(model.network) and name.startswith("lateral"):
             continue  # has no part in the map of a frontal image
@@ -73,7 +73,7 @@ def weight_randomisation(
 def other_models(
     models: TestedModels, cases: Sequence[Case], images: Sequence[Image], options: TrustOptions
 ) -> Iterator[Measurement]:
-    """Likeness to the maps of a model trained on shuffled labels, and of other trained models."""
+    """Similarity to maps of a model trained on shuffled labels, and of other trained models."""
     named = [("repeatability", other) for other in models.others]
     if models.shuffled is None:
         note = "not run: needs --shuffled-model, trained alike on shuffled labels"
@@ -97,7 +97,7 @@ def _likeness_elsewhere(case: Case, found: Heatmaps) -> float | None:
 def disturbances(
     model: Model, cases: Sequence[Case], options: TrustOptions
 ) -> Iterator[Measurement]:
-    """Likeness of maps, and change of probabilities, under small changes of the image."""
+    """Similarity of maps, and change of probabilities, under small changes of the image."""
     mean, std = model.preprocessing.mean, model.preprocessing.std
     changes = []
     for name, disturb in DISTURBANCES.items():
@@ -105,7 +105,7 @@ def disturbances(
         for case in cases:
             image, back = disturb(case.image, mean, std)
             own = _map(model, model.network, image, case, options)
-            # Cells to input pixels, so that a shift of the input is one of the map.
+            # The map moves with the input: the affine takes grid cells to input pixels.
             rows, columns = own.shape
             cell = Affine(xx=image.shape[-1] / columns, yy=image.shape[-2] / rows)
             moved = on_grid(own, compose(cell, back), cell, own.shape)
@@ -119,7 +119,7 @@ def disturbances(
 
 
 def chance(cases: Sequence[Case], options: TrustOptions) -> Measurement:
-    """Likeness to a random map: the floor of all likenesses."""
+    """Similarity to a random map: the baseline for all similarities."""
     values = [_likeness(case, case.random) for case in cases]
     return _row("random map", "random map", cases, values, options)
 

@@ -38,8 +38,8 @@ def mean_over_pairs(
 ) -> Measurement:
     """The mean over (image, finding) pairs with an interval over patients.
 
-    Pairs without a value, whose map is flat, are left out. `subject` says what was tested: "model"
-    or "random map", a layer, another model, a change of the image.
+    Pairs without a value, because their map is flat, are left out. `subject` names what was tested:
+    "model" or "random map", a layer, another model, or a change of the image.
 
     >>> row = mean_over_pairs("road", "model", [0.2, None, 0.4], ["a", "b", "c"], Resampling(20))
     >>> round(row.value, 3), row.divisor, row.note
@@ -77,7 +77,7 @@ def mean_over_pairs(
 
 
 def not_measured(test: str, subject: str, note: str) -> Measurement:
-    """The row of a test that was not run, or that no map allowed."""
+    """The row of a test that was not run or for which no map could be used."""
     return Measurement(metric=test, finding="all findings", subject=subject, note=note)
 
 
@@ -92,7 +92,7 @@ def trust_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def write_trust(frame: pd.DataFrame, curves: pd.DataFrame, out: Path) -> None:
-    """Write `trust.csv`, the curves behind its areas, and `trust.md` with how to read each test."""
+    """Write `trust.csv`, the curves behind its areas, and `trust.md`, which explains each test."""
     write_csv(frame, out / "trust.csv")
     write_csv(curves, out / "trust_curves.csv")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]

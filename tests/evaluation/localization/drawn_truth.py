@@ -1,4 +1,4 @@
-"""Records and maps that tests of localization metrics are drawn with."""
+"""Drawn records and maps for the tests of localization metrics."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The counting rule of Wang et al. 2017 on sets that a hand can count."""
+"""The counting rule of Wang et al. 2017 on sets that can be counted by hand."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""MaxBoxAcc by a plain loop over levels, and the drawn example."""
+"""MaxBoxAcc agrees with a plain loop over levels, and with a drawn example."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Boxes and maps of other tools: what joins the data, what does not, and what is said of it."""
+"""Boxes and maps of other tools: which of them match the data, and the messages about others."""
 
 from pathlib import Path
 

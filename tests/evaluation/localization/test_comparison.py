@@ -1,4 +1,4 @@
-"""Two detectors on the same boxes, drawn so that a hand can count."""
+"""Two detectors on the same boxes, drawn so that they can be counted by hand."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Controls: what a box scores that never saw the image."""
+"""Controls: the scores of boxes that do not depend on the image."""
 
 from dataclasses import replace
 from pathlib import Path

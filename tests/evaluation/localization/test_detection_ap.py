@@ -1,4 +1,4 @@
-"""Average precision of detections is that of pycocotools, the oracle."""
+"""Average precision of detections agrees with pycocotools, the oracle."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""FROC against a plain count at every threshold."""
+"""FROC agrees with a plain count at every threshold."""
 
 import numpy as np
 import pytest

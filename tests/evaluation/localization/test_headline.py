@@ -1,4 +1,4 @@
-"""The lines that a run begins with say what is better than what."""
+"""The first lines of a run's summary say which method is better than which control."""
 
 from cxrloc.evaluation.localization.headline import headline_lines
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol

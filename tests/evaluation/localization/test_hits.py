@@ -1,4 +1,4 @@
-"""When a box is correct, and that comparing in blocks changes nothing but the memory."""
+"""When a box counts as correct; comparing boxes in blocks changes only the memory use."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Areas of thresholded maps against the dense map of torch and the pixels of scikit-learn."""
+"""Areas of thresholded maps agree with the dense map of torch and the pixels of scikit-learn."""
 
 import numpy as np
 import pytest

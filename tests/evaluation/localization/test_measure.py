@@ -1,4 +1,4 @@
-"""Intervals that mean something, and the one mean over findings."""
+"""Intervals are given only where they are meaningful; there is one mean over findings."""
 
 import numpy as np
 import pytest

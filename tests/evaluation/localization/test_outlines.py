@@ -1,4 +1,4 @@
-"""Boxes against polygons and masks that a hand can check; shapely and pixels are the oracles."""
+"""Boxes against polygons and masks that can be checked by hand; oracles are shapely and pixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""IoU and IoBB against torchvision, pycocotools and shapely."""
+"""IoU and IoBB agree with torchvision, pycocotools and shapely."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frames of the CSV files, and the tables that people read."""
+"""Data frames of the CSV files, and the tables for human readers."""
 
 import numpy as np
 import pytest

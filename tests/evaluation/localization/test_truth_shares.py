@@ -1,4 +1,4 @@
-"""Boxes, masks and polygons as shares of cells; shapely is the oracle."""
+"""Shares of cells that boxes, masks and polygons cover agree with shapely, the oracle."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rows of trust.csv: what is averaged, what is left out, and where an interval stands."""
+"""Rows of trust.csv: which values are averaged or left out, and which rows have an interval."""
 
 import pandas as pd
 
