@@ -70,7 +70,10 @@ def bench(
         str, typer.Option(help="Whose maps give boxes: annotated, labelled, predicted or all.")
     ] = "annotated",
     detections: Annotated[
-        Path | None, typer.Option(help="Score the boxes of any tool, from this CSV.")
+        Path | None,
+        typer.Option(
+            help="Score the boxes of any tool: a CSV, a DICOM SR or SEG, or a folder of these."
+        ),
     ] = None,
     maps: Annotated[
         Path | None, typer.Option(help="Score the raw maps of any tool, from this folder of npz.")

@@ -64,7 +64,7 @@ class BenchOptions:
 
     Attributes:
         models: embedded names or checkpoint files; several make an ensemble.
-        detections: a CSV of boxes to score instead of a model's.
+        detections: boxes to score instead of a model's: a CSV, or DICOM objects with regions.
         maps: a folder of raw maps to score instead of a model's.
         points: points that a reader marked, to be scored as well: a JSON of CheXlocalize.
         protocol: matching rules, population, thresholds of the box rule, intervals, and the

@@ -190,12 +190,12 @@ def test_the_official_split_is_by_list_and_leaves_out_what_is_in_none(tmp_path: 
     assert [record.image_id for record in split["test"]] == ["00000002_000"]
 
 
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def published(shared: Path) -> list[Record]:
     return read_dataset(shared / "data" / "chestxray14")
 
 
+@pytest.mark.slow
 def test_the_published_files_have_their_known_counts(published: list[Record]) -> None:
     assert len(published) == 112_120
     assert len({record.patient_id for record in published}) == 30_805

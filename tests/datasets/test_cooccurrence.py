@@ -27,7 +27,6 @@ def paper(shared: Path) -> pd.DataFrame:
     return table[table["table"] == 16].set_index("finding")
 
 
-@pytest.mark.slow
 def test_uncertain_and_absent_labels_are_not_counted() -> None:
     said = [
         {"Mass": Label.POSITIVE, "Nodule": Label.UNCERTAIN},
@@ -42,6 +41,7 @@ def test_uncertain_and_absent_labels_are_not_counted() -> None:
     assert cooccurrence([], ("Mass",)).together.tolist() == [[0]]
 
 
+@pytest.mark.slow
 def test_images_per_finding_are_those_of_table_16(
     counts: Cooccurrence, paper: pd.DataFrame
 ) -> None:

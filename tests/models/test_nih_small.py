@@ -15,7 +15,6 @@ def model():
     return read_model(NAME)
 
 
-@pytest.mark.slow
 def test_it_is_small_and_says_where_it_comes_from(model):
     assert MODELS[NAME].stat().st_size < 10e6
     assert model.card.findings == tuple(model.card.operating_points) == CHESTXRAY8
@@ -26,6 +25,7 @@ def test_it_is_small_and_says_where_it_comes_from(model):
     assert model.card.limits.startswith("Research demo")
 
 
+@pytest.mark.slow
 def test_no_boxed_and_no_test_patient_ever_trained_or_chose_it(model, shared):
     folder = shared / "data" / "chestxray14"
     records = read_chestxray14(folder)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -67,4 +68,4 @@ def test_a_node_that_is_killed_twice_answers_every_image_once(answers: dict[str,
 def test_the_archive_shows_the_picture(session: Path) -> None:
     with Image.open(session / "preview.png") as preview:
         assert preview.mode == "RGB"
-        assert len(set(preview.resize((16, 16)).getdata())) > 10
+        assert len(np.unique(np.asarray(preview))) > 10

@@ -25,7 +25,6 @@ def test_only_the_probability_of_the_label_counts():
     assert softmax(logits, torch.tensor([[1.0, 0.0, 0.0]])).item() == pytest.approx(math.log(4))
 
 
-@pytest.mark.slow
 def test_what_was_trained_as_one_label_is_scored_as_one_label():
     """An image is ranked by its share: 1 / (1 + 1) beats 2 / (2 + 8), though ln 2 is above 0."""
     logits = torch.tensor([[0.0, 0.0], [math.log(2), math.log(8)]])
@@ -37,6 +36,7 @@ def test_what_was_trained_as_one_label_is_scored_as_one_label():
     assert (scores["softmax"]["normal"], scores["cel"]["normal"]) == (1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_phantoms_and_their_reports_have_the_labels_that_the_recipe_learns(tmp_path: Path) -> None:
     """Without any change of the recipe but the size of its images."""
     script = Path(__file__).parents[2] / "benchmarks/dong_phantoms.py"

@@ -16,12 +16,12 @@ from cxrloc.reports.scores import outcomes, score_labels
 from cxrloc.types import Label, Record
 
 
-@pytest.mark.slow
 def half(report_id: str) -> str:
     """As in benchmarks/accuracy_labeler.py: rules were written on A, so only A is a test."""
     return "AB"[hashlib.sha256(report_id.encode()).digest()[0] & 1]
 
 
+@pytest.mark.slow
 def test_quality_on_the_half_that_rules_were_written_on(shared: Path) -> None:
     folder = shared / "data" / "openi"
     gold = read_labels(folder / "gold_development.csv")
@@ -45,7 +45,6 @@ def test_quality_on_the_half_that_rules_were_written_on(shared: Path) -> None:
     assert min(total.precision or 0, total.recall or 0) > 0.94
 
 
-@pytest.mark.slow
 def test_the_concepts_of_table_5_and_of_the_published_list(shared: Path) -> None:
     listed = set((shared / "data" / "openi" / "cuis-cvpr2017.txt").read_text().split())
     targets = {c.cui for c in concepts() if c.findings[0] and c.name != "hydropneumothorax"}
@@ -54,6 +53,7 @@ def test_the_concepts_of_table_5_and_of_the_published_list(shared: Path) -> None
     assert {"C0004144", "C0018800", "C0031039", "C0032285", "C0032326"} <= targets
 
 
+@pytest.mark.slow
 def test_images_and_overlaps_of_table_16(shared: Path) -> None:
     with (shared / "papers" / "wang2017_counts.csv").open(newline="") as file:
         table = {row["finding"]: row for row in csv.DictReader(file) if row["table"] == "16"}

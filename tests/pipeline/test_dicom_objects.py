@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
-from cxrloc.dicom_objects.read_regions import read_regions
+from cxrloc.datasets.dicom_regions import read_regions
 from cxrloc.phantom import write_phantoms
 
 KINDS = "json,sr,gsps,sc,seg,fractional-seg"
@@ -55,3 +55,21 @@ def test_a_png_has_no_study_to_belong_to(untrained_model: Path, tmp_path: Path) 
     refused = heatmap(tmp_path / "chests" / "images", *options)
     assert refused.exit_code == 2
     assert "is a PNG file" in refused.output
+
+
+def test_boxes_of_reports_score_as_those_of_the_table(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    write_phantoms(tmp_path / "chests", n=12, seed=0, size=96, file_format="dicom")
+    options = ["--model", untrained_model, "--write", "json,sr,seg", "--below-operating-point"]
+    options += ["--top", "8", "--out", tmp_path / "out", "--quiet"]
+    assert heatmap(tmp_path / "chests" / "images", *options).exit_code == 0
+    for source, out in (("out", "of_reports"), ("out/detections.csv", "of_table")):
+        scored = ["bench", tmp_path / "chests", "--detections", tmp_path / source, "--quiet"]
+        scored += ["--resamples", "0", "--out", tmp_path / out]
+        done = CliRunner().invoke(app, [*map(str, scored)])
+        assert done.exit_code == 0, done.output
+    of_reports, of_table = (
+        (tmp_path / out / "localization.csv").read_text() for out in ("of_reports", "of_table")
+    )
+    assert of_reports == of_table

@@ -81,7 +81,6 @@ def at(
     return map_coordinates(scaled, [rows, columns], order=1, mode="nearest")
 
 
-@pytest.mark.slow
 def test_probabilities_and_maps_in_original_pixels_are_the_means_over_the_networks(
     models: dict[str, str], tmp_path: Path
 ) -> None:
@@ -103,6 +102,7 @@ def test_probabilities_and_maps_in_original_pixels_are_the_means_over_the_networ
         np.testing.assert_allclose(together.scores[column], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bench_scores_the_ensembles_maps(
     models: dict[str, str], chests: Path, tmp_path: Path
 ) -> None:

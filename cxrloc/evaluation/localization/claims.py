@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.dicom_regions import detections_in_objects, holds_objects
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.files.journal import Journal
 from cxrloc.findings import spelled_as
@@ -133,9 +134,8 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
     """
     known = {each.finding for record in records for each in record.annotations}
-    detections = [
-        replace(each, finding=spelled_as(each.finding, known)) for each in read_detections(path)
-    ]
+    found = detections_in_objects(path, records) if holds_objects(path) else read_detections(path)
+    detections = [replace(each, finding=spelled_as(each.finding, known)) for each in found]
     placed, failures = [], []
     for record in records:
         try:
@@ -164,7 +164,8 @@ def _compare_images(
         example = f"such as {strangers[0]!r}" if strangers else f"there is no {what}"
         raise CxrlocError(
             f"{path}: none of its {len(theirs)} images ({example}) is among the {len(ours)} that "
-            f"are scored (such as {min(ours)!r}); image names must be equal but for their suffix"
+            f"are scored (such as {min(ours, default='none')!r}); image names must be equal but "
+            "for their suffix"
         )
     if not strangers:
         return {}

@@ -9,8 +9,8 @@ import pytest
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from cxrloc.datasets.dicom_regions import read_regions
 from cxrloc.dicom_objects.presentation_state import presentation_state
-from cxrloc.dicom_objects.read_regions import read_regions
 from cxrloc.dicom_objects.result import DicomResult, region_names
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation, surfaces_of
 from cxrloc.dicom_objects.structured_report import finding_report, region_report

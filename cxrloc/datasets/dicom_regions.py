@@ -1,6 +1,6 @@
 """Reads boxes from structured reports and segmentations of this package or of other tools."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from pydicom.uid import (
 from skimage.measure import label, regionprops
 
 from cxrloc.findings import CODES, standard_finding
-from cxrloc.types import Box, CxrlocError
+from cxrloc.images.study import read_study
+from cxrloc.types import Box, CxrlocError, Detection, Record
 
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 
@@ -49,10 +50,64 @@ class ReportedRegion:
     probability: float | None
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do (PS3.10, section 7.1)."""
+def holds_objects(path: Path) -> bool:
+    """Whether a path is a folder, or a file that begins as DICOM files do (PS3.10, section 7.1)."""
+    if path.is_dir():
+        return True
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
+
+
+def detections_in_objects(path: Path, records: Sequence[Record]) -> list[Detection]:
+    """The boxes of a report or segmentation, or of all those below a folder, as detections.
+
+    An object names its image by a SOP Instance UID, which the records' DICOM files tell. In a
+    folder the segmentations count only if no report has a region, because one tool often writes the
+    same regions in both ways; objects of other kinds are passed over there.
+
+    Args:
+        path: a DICOM object, or a folder.
+        records: the images; a region of another image keeps its UID as `image_id`.
+
+    Raises:
+        CxrlocError: a file is no such object, or the folder holds none with a region.
+    """
+    images = {
+        read_study(record.path).image_uid: record.image_id
+        for record in records
+        if record.path is not None
+    }
+    regions = _regions_below(path) if path.is_dir() else read_regions(path)
+    return [
+        Detection(
+            image_id=images.get(region.sop_instance_uid, region.sop_instance_uid),
+            finding=region.finding,
+            box=region.box,
+            threshold=None,
+            score=region.probability,
+        )
+        for region in regions
+    ]
+
+
+def _regions_below(folder: Path) -> list[ReportedRegion]:
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*.dcm")):
+        files.setdefault(_sop_class(path), []).append(path)
+    for kinds in (REPORTS, (SegmentationStorage,)):
+        paths = [path for kind in kinds for path in files.get(kind, ())]
+        if found := [region for path in paths for region in read_regions(path)]:
+            return found
+    raise CxrlocError(f"{folder}: no structured report (SR) or segmentation (SEG) with a region")
+
+
+def _sop_class(path: Path) -> str:
+    """SOP Class UID (0008,0016); empty for a file that is no DICOM object."""
+    try:
+        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+    except (OSError, InvalidDicomError):
+        return ""
+    return str(header.get("SOPClassUID", ""))
 
 
 def read_regions(path: Path) -> list[ReportedRegion]:
