@@ -29,6 +29,9 @@ def node(
     if not status and len(words) != 1:
         raise typer.BadParameter("give CONFIG, or status CONFIG")
     with clear_errors(log_json=not status, go_on="Start it again to go on."):
+        from cxrloc.extras import import_extra
+
+        import_extra("pynetdicom", "pacs")
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import node as flow
 

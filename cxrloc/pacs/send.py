@@ -15,6 +15,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
+from cxrloc.extras import import_extra
 from cxrloc.pacs.destinations import (
     ApplicationEntity,
     Destination,
@@ -182,12 +183,11 @@ def _open(
 def _association(
     destination: ApplicationEntity, settings: SendSettings, contexts: frozenset[tuple[str, str]]
 ) -> Iterator[Any]:
-    from pynetdicom import AE
-
+    pynetdicom = import_extra("pynetdicom", "pacs")
     # pynetdicom's logging is turned down: its errors are raised here as exceptions, and at INFO it
     # logs identifiers of patients.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    entity = AE(ae_title=settings.calling_title)
+    entity = pynetdicom.AE(ae_title=settings.calling_title)
     entity.connection_timeout = entity.acse_timeout = settings.timeout_seconds
     entity.dimse_timeout = entity.network_timeout = settings.timeout_seconds
     for sop_class, transfer_syntax in contexts:
@@ -232,6 +232,7 @@ def _judged(destination: ApplicationEntity, status: Dataset) -> str:
 
 def _web_store(server: WebServer, settings: SendSettings) -> Store:
     """A function that stores by STOW-RS: an object per request, so that each has its own answer."""
+    import_extra("dicomweb_client", "pacs")
     import requests
     from dicomweb_client.api import DICOMwebClient
     from dicomweb_client.session_utils import create_session
