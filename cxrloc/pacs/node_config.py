@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.files.structured import read_toml
-from cxrloc.pacs.destinations import ApplicationEntity, Destination, WebServer, parse_destination
+from cxrloc.pacs.destinations import Destination, parse_destination
 from cxrloc.types import UsageError
 
 
@@ -213,17 +213,3 @@ def allowed_senders(receive: Receive) -> set[tuple[str, str]]:
     """AE title and host of each sender."""
     pairs = (sender.rsplit("@", 1) for sender in receive.allow)
     return {(title, host) for title, host in pairs}
-
-
-__all__ = [
-    "ApplicationEntity",
-    "Compute",
-    "NodeConfig",
-    "Query",
-    "Receive",
-    "Send",
-    "Storage",
-    "WebServer",
-    "allowed_senders",
-    "read_node_config",
-]
