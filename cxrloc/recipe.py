@@ -11,6 +11,7 @@ import tomli_w
 
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
+from cxrloc.models.model import Model
 from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.schedules import LENGTHS
 from cxrloc.types import CxrlocError, UsageError
@@ -144,6 +145,17 @@ def recipe_of_text(text: str, where: str) -> Recipe:
         CxrlocError: the text is not TOML, or a key is unknown, missing or of the wrong kind.
     """
     return from_plain(Recipe, parse_toml(text, where), where)
+
+
+def own_recipe(model: Model) -> Recipe:
+    """The recipe that a model was trained by.
+
+    Raises:
+        UsageError: the model carries no recipe.
+    """
+    if not model.card.recipe:
+        raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
+    return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
 
 
 def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:

@@ -19,11 +19,11 @@ from cxrloc.cli.terminal import with_progress
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.inference import image_sets
+from cxrloc.inference.image_sets import SPLITS
 from cxrloc.inference.map_files import read_maps
 from cxrloc.inference.versions import VERSIONS
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify_inputs import SPLITS
 from cxrloc.pipeline.writers import GROUPS
 
 COMMANDS = [

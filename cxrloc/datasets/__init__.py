@@ -187,8 +187,21 @@ def boxed_throughout(path: Path) -> bool:
     return _layout_of_folder(path) != "chestxray14" and not path.match("BBox_List*.csv")
 
 
-def label_origin(path: Path) -> str:
-    """Where the image-level labels of a data set come from, in words for a run card."""
+REPORTS = "reports: "
+"""Prefix in a run card of the name of a file of labels from reports."""
+
+
+def label_origin(path: Path | None, labels: Path | None = None) -> str:
+    """Where the image-level labels of a data set come from, in words for a run card.
+
+    Args:
+        path: the data set; None for phantoms.
+        labels: file of labels from reports, in place of the data set's own; None for those.
+    """
+    if labels is not None:
+        return f"{REPORTS}{labels}"
+    if path is None:
+        return "what was drawn"
     layout = _layout_of_folder(path) if path.is_dir() else ""
     if layout == "openi":
         return "cxrloc label, on the reports of Open-i"

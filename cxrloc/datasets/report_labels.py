@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from cxrloc.findings import NO_FINDING, standard_finding
-from cxrloc.reports.label_file import NORMAL
+from cxrloc.reports.label_file import NORMAL, other_columns, read_labels
 from cxrloc.reports.scores import Labels
 from cxrloc.types import CxrlocError, Label, Record
 
@@ -89,3 +90,25 @@ def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
         said += f"; {len(foreign)} of its {len(labels)} rows belong to no image"
         said += f", such as {foreign[0]!r}"
     return said
+
+
+def with_labels_of_file(
+    path: Path, records: list[Record], declared: Sequence[str]
+) -> tuple[list[Record], list[str]]:
+    """The records with labels of a file in place of their own, and notes on unmatched rows.
+
+    Args:
+        path: the file, from `cxrloc label` or another program.
+        records: the data set.
+        declared: findings that count beside the known ones and those of the data set.
+
+    Raises:
+        CxrlocError: the file cannot be read, or none of its rows belongs to an image.
+    """
+    known = {*declared, *(finding for record in records for finding in record.labels)}
+    labels = read_labels(path, known)
+    notes = []
+    if others := other_columns(path, known):
+        notes.append(f"{path.name}: no findings, and left out, are the columns {', '.join(others)}")
+    notes += filter(None, [match_note(path.name, records, labels)])
+    return with_labels(records, labels), notes

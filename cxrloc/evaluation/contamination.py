@@ -1,7 +1,7 @@
 """Checks whether a model was trained on the patients on whom it is scored."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cxrloc.files.keys import KEY
 from cxrloc.models.model import Model, card_patients, needs_key
@@ -81,6 +81,37 @@ def check_contamination(
         model.card.training_patients and not needs_key(model.card) for model in models
     )
     return Contamination(frozenset(found), tuple(remarks), len(found) if known else "unknown")
+
+
+def check_with_leaks(
+    models: Sequence[Model],
+    of_image: Sequence[Model],
+    records: Sequence[Record],
+    data_sets: Collection[str],
+    allowed: bool,
+) -> tuple[Contamination, frozenset[str]]:
+    """Scored patients who also trained a model, and those of them whom a split by image leaked.
+
+    Args:
+        models: the models that are scored.
+        of_image: those of the models that are scored on their own test part, and whose split put
+            images of one patient into both the training and the test part. This overlap is
+            intended.
+        records: as for `check_contamination`.
+        data_sets: likewise.
+        allowed: likewise.
+
+    Raises:
+        CxrlocError: as `check_contamination`, for a model without a split by image.
+    """
+    others = [model for model in models if model not in of_image]
+    found = check_contamination(others, records, data_sets, allowed)
+    leaked = check_contamination(of_image, records, data_sets, allowed=True).patients
+    counts = [found.count] * bool(others) + [len(leaked)] * bool(of_image)
+    known = bool(counts) and "unknown" not in counts
+    patients = found.patients | leaked
+    count = len(patients) if known else "unknown"
+    return replace(found, patients=patients, count=count), leaked
 
 
 def contaminated_patients(

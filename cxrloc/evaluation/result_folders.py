@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.datasets import REPORTS
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import table_rows
 from cxrloc.types import UsageError
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
 """Files that are read to compare runs."""
-
-REPORTS = "reports: "
-"""Prefix in a run card of the name of a file of labels from reports."""
 
 
 class Run(NamedTuple):

@@ -1,20 +1,27 @@
 """The images on which a command runs or scores a model: a data set or embedded phantoms."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.datasets import boxed_throughout, layout_of, names_of_data_set, read_as
+from cxrloc.datasets import (
+    boxed_throughout,
+    layout_of,
+    names_of_data_set,
+    official_parts_of,
+    read_as,
+)
 from cxrloc.datasets.boxed_patients import named_patients
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
+from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import Image
 from cxrloc.phantom import is_synthetic, make_phantom, phantom_record, plan_phantom
-from cxrloc.types import Radiograph, Record
+from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 
 PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320
 """The embedded benchmark: a series of phantoms that trained no embedded model."""
@@ -24,6 +31,13 @@ PHANTOM_NAME = f"embedded phantoms, seed {PHANTOM_SEED}"
 
 PHANTOM = "phantom"
 """Name of all phantoms as a data set, as recipes call it."""
+
+
+SPLITS = ("all", "own", "train_val", "train", "validation", "test")
+"""Values of `--split`: all images, the test part of the models' own split, or an official part.
+
+`train_val` is everything but the test part; ChestX-ray14 publishes no other training list.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +162,75 @@ def own_data(data: Path, options: DataOptions) -> OwnData | None:
         return None
     images = options.image_dir or (data if data.is_dir() else data.parent)
     return OwnData(images, labels, boxes, options.id_column, options.finding_columns)
+
+
+def with_records(image_set: ImageSet, records: list[Record]) -> ImageSet:
+    """The image set with these records only, and their images."""
+    names = {record.image_id for record in records}
+    images = [image for image in image_set.images if image.image_id in names]
+    return image_set._replace(records=records, images=images)
+
+
+def part_of(
+    image_set: ImageSet,
+    data: Path | None,
+    split: str,
+    own_part: Callable[[list[Record]], list[Record]],
+) -> ImageSet:
+    """A part of a data set: all images, an official list's images, or the models' own test part.
+
+    Args:
+        image_set: the whole data set.
+        data: its path; None for the embedded phantoms.
+        split: a name of `SPLITS`.
+        own_part: the records of the models' own test part; is called for the split "own" only.
+
+    Raises:
+        UsageError: there is no such split, or the data have no official lists.
+        CxrlocError: the part is empty.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+    if split == "own":
+        image_set = with_records(image_set, own_part(image_set.records))
+    elif split != "all":
+        image_set = _official_part(image_set, data, split)
+    if not image_set.records:
+        raise CxrlocError(
+            f"--split {split}: that part is empty ({image_set.name}): score another part, "
+            "or another data set"
+        )
+    return image_set
+
+
+def _official_part(image_set: ImageSet, data: Path | None, split: str) -> ImageSet:
+    if data is None:
+        raise UsageError(f"--split {split}: the embedded phantoms have no official split")
+    parts = official_parts_of(data, image_set.records)
+    wanted = ("train", "validation") if split == "train_val" else (split,)
+    kept = [r for r in image_set.records if parts.get(r.image_id) in wanted]
+    unlisted = sum(record.image_id not in parts for record in image_set.records)
+    said = f", {unlisted} images in no official list" if unlisted else ""
+    return with_records(image_set._replace(name=image_set.name + said), kept)
+
+
+def with_file_labels(image_set: ImageSet, labels: Path | None, declared: Sequence[str]) -> ImageSet:
+    """The images that have a label in a file, with the file's labels in place of their own.
+
+    Labels of the user's own table beside a plain folder of images were read with the images.
+
+    Args:
+        image_set: the images.
+        labels: file of labels from reports; None to change nothing.
+        declared: findings that count beside the known ones and those of the data set.
+
+    Raises:
+        CxrlocError: the file cannot be read, or none of its rows belongs to an image.
+    """
+    if labels is None or image_set.own:
+        return image_set
+    records, notes = with_labels_of_file(labels, image_set.records, declared)
+    return with_records(image_set._replace(notes=(*image_set.notes, *notes)), records)
 
 
 def data_warnings(records: Iterable[Record]) -> dict[str, int]:

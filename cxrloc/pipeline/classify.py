@@ -2,47 +2,65 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets import label_origin
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
-from cxrloc.evaluation.classification.operating_points import (
-    SAME_PATIENTS,
-    OperatingPoint,
-    card_operating_points,
+from cxrloc.evaluation.classification.populations import (
+    images_of_projection,
+    of_findings,
+    select_population,
 )
-from cxrloc.evaluation.classification.populations import of_findings, select_population
+from cxrloc.evaluation.classification.predicted_images import (
+    PredictionWatch,
+    describe_images,
+    predictions_of_file,
+    predictions_of_models,
+    products_along_tree,
+)
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.classification.reader_files import (
-    ReaderPoint,
+    describe_readers,
     read_readings,
-    readers_below,
     score_readers,
 )
 from cxrloc.evaluation.classification.report import (
     METRICS,
     ReportScope,
-    choose_operating_points,
     classify_units,
+    known_or_chosen_points,
 )
+from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.tables import metrics_frame
 from cxrloc.evaluation.classification.units import (
-    ScoredUnits,
+    Aggregation,
+    Uncertain,
+    Unit,
     hide_patients,
     score_units,
     split_units,
 )
+from cxrloc.evaluation.contamination import check_with_leaks
 from cxrloc.evaluation.published import published_means
+from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.whole import write_json, write_text
-from cxrloc.inference.batches import Failure
-from cxrloc.inference.image_sets import ImageSet, data_warnings
-from cxrloc.inference.paired_images import paired_images
+from cxrloc.files.whole import write_json
+from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.inference.image_sets import (
+    DataOptions,
+    data_warnings,
+    part_of,
+    read_images,
+    with_file_labels,
+)
+from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
     caption_of,
@@ -51,27 +69,82 @@ from cxrloc.models.provenance import (
     selection_warnings,
 )
 from cxrloc.models.weights import read_model
+from cxrloc.panels.figure_files import write_figure
+from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.panels.roc import draw_roc
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.classify_files import write_classification
-from cxrloc.pipeline.classify_inputs import (
-    ClassifyOptions,
-    PredictedImages,
-    PredictionWatch,
-    labelled_images,
-    predictions_of_file,
-    predictions_of_models,
-    products_along_tree,
-    source_of_labels,
-)
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.own_split import check_patients
 from cxrloc.pipeline.report_page import Classified, write_classification_page
 from cxrloc.pipeline.run_card import describe_labels
+from cxrloc.recipe import own_recipe
+from cxrloc.training.recipe_config import Recipe
+from cxrloc.training.records import own_test_part
 from cxrloc.types import ClassificationReport
 
 LEAK = "split by image: some of these patients trained the model"
-NAMED, MISSING = 20, "missing_images.txt"
-"""How many missing images `run.json` names, and the file that names all of them."""
+
+_FEW = 2
+"""Most ROC plots that fit into one column of a page."""
+
+GROUPS = ("view", "sex", "age")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyOptions:
+    """What `classify` does beside the data.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        predictions: a CSV of probabilities to score instead of a model's.
+        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
+        readings: a file of radiologists' decisions, shown as operating points beside the curves.
+        products: take probabilities as conditional on the parent in CheXpert's tree, and score
+            their products (`unconditional`); a model's own operating points then mean nothing.
+        split: which part of the data set, a name of `inference.image_sets.SPLITS`.
+        projection: score images of this projection only, a name of `PROJECTIONS`; empty for all.
+        findings: score these findings only, and take their mean; empty for all.
+        population: score units with one or with several labels only, a name of `POPULATIONS`.
+        unit: what is scored, such as images or patients.
+        aggregation: how the scores of a unit's images are combined to the unit's score.
+        uncertain: whether an uncertain label leaves the pair out or counts as negative.
+        tuning: share of the patients on whom operating points are chosen and calibration is
+            fitted, and who are not scored. If 0, operating points are those of the model's card
+            or, without a card's points, are chosen on the scored patients; every row then says so.
+        operating_point: label each unit with all findings whose probability is above it, and
+            score these lists (Dong et al. 2017, task 3); None for no lists.
+        groups: names of `GROUPS`, which are also reported separately.
+        beside: published tables to show beside the numbers; for synthetic radiographs each must
+            be named twice.
+        patient_ids: if units are patients, write their ids instead of keyed hashes of the ids.
+        html: also write the run as one page, `report.html`.
+        resampling: settings of the intervals; the seed also draws the tuning part.
+        pairing: how images are paired, for networks that read two views.
+        inference: how the models are run.
+        data: further settings of the data set.
+    """
+
+    models: tuple[str, ...]
+    predictions: Path | None = None
+    labels: Path | None = None
+    readings: Path | None = None
+    products: bool = False
+    split: str = "all"
+    projection: str = ""
+    findings: tuple[str, ...] = ()
+    population: str = "all"
+    unit: Unit = "image"
+    aggregation: Aggregation = "max"
+    uncertain: Uncertain = "unknown"
+    tuning: float = 0.0
+    operating_point: float | None = None
+    groups: tuple[str, ...] = GROUPS
+    beside: tuple[str, ...] = ()
+    patient_ids: bool = False
+    html: bool = False
+    resampling: Resampling = field(default_factory=Resampling)
+    pairing: Pairing = field(default_factory=Pairing)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    data: DataOptions = field(default_factory=DataOptions)
 
 
 class ClassifyResult(NamedTuple):
@@ -121,12 +194,23 @@ def classify_by(
     make_folder(out)
     readings = read_readings(options.readings) if options.readings else None
     # Images and their truth.
-    image_set, notes = labelled_images(data, options, models)
+    declared = [*(f for model in models for f in model.card.findings), *options.findings]
+    image_set = read_images(data, options.data, declared)
+    own = partial(own_test_part, _recipes(models, options), data)
+    image_set = part_of(image_set, data, options.split, own)
+    image_set = images_of_projection(image_set, options.projection)
+    image_set = with_file_labels(image_set, options.labels, declared)
     paired = paired_images(*image_set[:3], models, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     here = {image.image_id for image in image_set.images}
     records = [record for record in image_set.records if record.image_id in here]
-    contamination, leaked = check_patients(models, image_set, options.split, options.data)
+    contamination, leaked = check_with_leaks(
+        models,
+        [m for m in models if options.split == "own" and own_recipe(m).data.split.kind == "image"],
+        records,
+        image_set.data_sets,
+        options.data.allow_contaminated,
+    )
     chosen_by = selection_warnings(models, records)
     # Probabilities.
     if options.predictions:
@@ -142,7 +226,8 @@ def classify_by(
     )
     units = select_population(units, options.population)
     tuning, judged = split_units(units, options.tuning, options.resampling.seed)
-    points = _operating_points([] if options.products else models, tuning, judged, bool(chosen_by))
+    of_cards = [] if options.products else models
+    points = known_or_chosen_points(of_cards, tuning, judged, overlap=bool(chosen_by))
     # Numbers.
     scope = ReportScope(options.groups, options.operating_point, published_means(options.beside))
     report = classify_units(judged, options.resampling, tuning, points, scope)
@@ -157,7 +242,12 @@ def classify_by(
     written = judged if options.patient_ids else hide_patients(judged)
     caption = _caption(models, options, synthetic)
     write_predictions(outcome.predictions, out / "probabilities.csv")
-    write_classification(written, points, report, out, caption, readers)
+    write_classification(written, points, report, out, readers)
+    width = "double" if len(written.findings) > _FEW else "single"
+    with figure_style():
+        results = [out, out / "readers.csv"] if readers else [out]
+        figure = draw_roc(results, FigureRequest(width=width, caption=caption))
+        write_figure(figure, [out / "roc.png", out / "roc.pdf"])
     shown = write_beside(metrics_frame(report), options.beside, out, report.remarks)
     leaks = {LEAK: sum(r.patient_id in leaked for r in records)} if leaked else {}
     run = {
@@ -171,17 +261,17 @@ def classify_by(
             "synthetic": synthetic,
         },
         "products_along_tree": options.products,
-        "labels_from": source_of_labels(data, options.labels),
-        "readers": _describe_readers(readers),
+        "labels_from": label_origin(data, options.labels),
+        "readers": describe_readers(readers),
         "protocol": {name: value for name, value in asdict(options).items() if name in PROTOCOL},
         "operating_points": {finding: asdict(point) for finding, point in points.items()},
         "scored": {"units": report.units, "patients": report.patients},
         "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
-        **_describe_images(image_set, outcome, out),
+        **describe_images(image_set, outcome, out),
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **outcome.warnings},
         "remarks": list(report.remarks),
-        "notes": [*notes, *outcome.notes, *_conditional(models, options)],
+        "notes": [*image_set.notes, *outcome.notes, *_conditional(models, options)],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -199,17 +289,6 @@ PROTOCOL = (
 """Options that say how the numbers were made."""
 
 
-def _operating_points(
-    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits, overlap: bool
-) -> dict[str, OperatingPoint]:
-    """Operating points from the tuning part, else of the models, else from the scored patients."""
-    if tuning is not None:
-        return choose_operating_points(tuning)
-    known = card_operating_points(models, overlap)
-    points = {finding: point for finding, point in known.items() if finding in judged.findings}
-    return points or choose_operating_points(judged, chosen_on=SAME_PATIENTS)
-
-
 def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool) -> str:
     """The caption under every figure."""
     origin = f"Probabilities from {options.predictions}."
@@ -221,29 +300,6 @@ def _conditional(models: Sequence[Model], options: ClassifyOptions) -> list[str]
     return [] if options.products else condition_warnings(models)
 
 
-def _describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
-    if not points:
-        return None
-    below, readers = readers_below(points)
-    areas = [point.auc for point in points]
-    return {
-        "mean_under_curve": below,
-        "mean_readers": readers,
-        "mean_auc": sum(areas) / len(areas),
-    }
-
-
-def _describe_images(image_set: ImageSet, outcome: PredictedImages, out: Path) -> dict[str, Any]:
-    """Which images were predicted and which not; a long list of the latter gets its own file."""
-    failed = {failure.image_id: failure.reason for failure in outcome.failures}
-    done = {*outcome.predictions.image_ids, *failed}
-    absent = [r.image_id for r in image_set.records if r.image_id not in done]
-    if len(absent) > NAMED:
-        write_text(out / MISSING, "\n".join(absent) + "\n")
-    return {
-        "predicted_images": len(outcome.predictions.image_ids),
-        "missing": len(absent),
-        "missing_images": absent[:NAMED],
-        "missing_images_in": MISSING if len(absent) > NAMED else None,
-        "failed_images": failed,
-    }
+def _recipes(models: Sequence[Model], options: ClassifyOptions) -> list[Recipe]:
+    """The recipes whose own test part is scored."""
+    return [own_recipe(model) for model in models] if options.split == "own" else []

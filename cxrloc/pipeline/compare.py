@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets import label_origin
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.populations import of_findings, of_images, of_projection
 from cxrloc.evaluation.classification.prediction_files import read_predictions
@@ -39,7 +41,6 @@ from cxrloc.inference.batches import check_names
 from cxrloc.inference.image_sets import read_images
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.classify_inputs import source_of_labels, with_labels_of
 from cxrloc.pipeline.installed import versions
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError
 
@@ -132,7 +133,7 @@ def compare_named(
     if options.projection:
         records = of_projection(records, options.projection)
     if options.labels is not None:
-        records, notes = with_labels_of(options.labels, records, options.findings)
+        records, notes = with_labels_of_file(options.labels, records, options.findings)
     else:
         refuse_other_labels(runs)
     frames: dict[str, pd.DataFrame] = {}
@@ -147,7 +148,7 @@ def compare_named(
         },
         "data": image_set.name,
         "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *notes],
-        "labels_from": source_of_labels(data, options.labels),
+        "labels_from": label_origin(data, options.labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")},
         **counts,
     }

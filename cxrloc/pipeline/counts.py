@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.datasets import official_parts_of
+from cxrloc.datasets import label_origin, official_parts_of
+from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
+from cxrloc.inference.image_sets import part_of, read_images, with_file_labels
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.classify_inputs import ClassifyOptions, labelled_images, source_of_labels
 from cxrloc.pipeline.installed import versions
 from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
@@ -26,7 +27,7 @@ class CountOptions:
 
     Attributes:
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
-        split: which part of the data set, a name of `classify_inputs.SPLITS` but "own".
+        split: which part of the data set, a name of `image_sets.SPLITS` but "own".
         projection: count images of this projection only, a name of `PROJECTIONS`; empty for all.
         findings: count these findings only; empty for all.
         beside: published tables of counts to show beside the data set's counts.
@@ -60,15 +61,13 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
         raise UsageError("--split own is the part of a model: counts has none")
     check_counts(options.beside)
     make_folder(out)
-    declared = [finding for name in options.beside for finding in published_findings(name)]
-    chosen = ClassifyOptions(
-        (),
-        labels=options.labels,
-        split=options.split,
-        projection=options.projection,
-        findings=(*options.findings, *declared),
-    )
-    image_set, notes = labelled_images(data, chosen, [])
+    declared = [
+        *options.findings,
+        *(f for name in options.beside for f in published_findings(name)),
+    ]
+    image_set = part_of(read_images(data, declared=declared), data, options.split, own_part=list)
+    image_set = images_of_projection(image_set, options.projection)
+    image_set = with_file_labels(image_set, options.labels, declared)
     records = image_set.records
     try:
         parts = official_parts_of(data, records)
@@ -86,15 +85,15 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
     run = {
         "versions": versions(),
         "data": {**describe_labels(image_set.name, records), "synthetic": bool(remarks)},
-        "labels_from": source_of_labels(data, options.labels),
+        "labels_from": label_origin(data, options.labels),
         "protocol": {"split": options.split, "projection": options.projection},
         "beside": [cited(name) for name in options.beside],
         "remarks": remarks,
-        "notes": notes,
+        "notes": list(image_set.notes),
     }
     for name, frame in frames.items():
         write_csv(frame, out / f"{name}.csv")
-    lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *remarks, *notes]
+    lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *remarks, *image_set.notes]
     write_text(out / "table.md", "\n\n".join([*lines, *map(markdown_table, frames.values())]))
     write_json(out / "run.json", run)
     return CountResult(frames, run)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.evaluation.classification.predicted_images import PredictionWatch
 from cxrloc.evaluation.classification.tables import classification_frame
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, write_csv
@@ -16,9 +17,8 @@ from cxrloc.inference.batches import Failure
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
-from cxrloc.pipeline.classify_inputs import PredictionWatch
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.own_split import own_recipe
+from cxrloc.recipe import own_recipe
 from cxrloc.types import ClassificationReport, UsageError
 
 

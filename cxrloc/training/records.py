@@ -128,6 +128,31 @@ def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed
     return parts
 
 
+def own_test_part(
+    recipes: Sequence[Recipe], path: Path | None, records: Sequence[Record]
+) -> list[Record]:
+    """The records that belong to the test part in the split of every recipe.
+
+    Whether a split draws a patient depends on the patient's id alone, so the part stays the same
+    when images are added or missing.
+
+    Raises:
+        UsageError: there is no data set that a recipe could have split.
+        CxrlocError: the data cannot be split in this way.
+    """
+    records = everyone = named_patients(records)
+    for recipe in recipes:
+        if path is None or recipe.data.phantom is not None:
+            raise UsageError(
+                f"the own split of the recipe {recipe.title!r} needs the data set that its model "
+                "was trained on, and drawn phantoms have none: leave --split own out"
+            )
+        boxed = boxed_patients(recipe.data.reader, path, everyone)
+        kept = [r for r in records if not recipe.data.views or has_view(r, recipe.data.views)]
+        records = split_parts(recipe.data, path, kept, boxed).test
+    return list(records)
+
+
 def phantom_parts(config: PhantomData, size: int) -> tuple[Parts, dict[str, Source]]:
     """Training and validation phantoms by their numbers, without a patient in both parts."""
     code = hashlib.sha256()

@@ -7,13 +7,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from cxrloc.evaluation.classification.report import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.units import ScoredUnits, score_units
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc, draw_roc_by_run
-from cxrloc.pipeline.classify_files import write_classification
 from cxrloc.types import CxrlocError, Label, Predictions, Record, UsageError
 from tests.panels.print_checks import check_print, words
 
@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, scored = units()
     points = choose_operating_points(scored)
     report = classify_units(scored, Resampling(resamples=20), points=points)
-    write_classification(scored, points, report, folder, "A caption.")
+    write_classification(scored, points, report, folder)
     return folder
 
 

@@ -20,8 +20,8 @@ from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import classify, folds
-from cxrloc.pipeline.own_split import own_test_part
-from cxrloc.recipe import recipe_of_text
+from cxrloc.recipe import own_recipe, recipe_of_text
+from cxrloc.training.records import own_test_part
 from cxrloc.types import Annotation, Box, Record, View
 from tests.pipeline.tiny_training import TINY_RECIPE, run
 
@@ -145,7 +145,8 @@ def test_a_box_on_an_image_of_a_view_that_one_model_leaves_out_counts_for_the_ne
     box = Annotation("ap", "Mass", Box(1, 2, 3, 4))
     pa = [Record(f"pa {n}", f"{n}", f"{n}", None, View.PA) for n in range(20)]
     ap = [Record(f"ap {n}", f"{n}", f"{n}", None, View.AP, annotations=(box,)) for n in range(20)]
-    assert own_test_part([first, second], chests, [*pa, *ap]) == pa
+    recipes = [own_recipe(first), own_recipe(second)]
+    assert own_test_part(recipes, chests, [*pa, *ap]) == pa
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int
 
 from cxrloc.evaluation.classification.units import ScoredUnits, select_units
 from cxrloc.findings import OTHER_OUTPUTS, spelled_as
+from cxrloc.inference.image_sets import ImageSet, with_records
 from cxrloc.types import CxrlocError, Predictions, Record, UsageError, View
 
 PROJECTIONS: dict[str, Callable[[View], bool]] = {
@@ -36,6 +37,18 @@ def of_projection(records: Iterable[Record], projection: str) -> list[Record]:
             f"({unknown} are of unknown view)"
         )
     return kept
+
+
+def images_of_projection(image_set: ImageSet, projection: str) -> ImageSet:
+    """The images of a projection; all of them if `projection` is empty.
+
+    Raises:
+        UsageError, CxrlocError: as `of_projection`.
+    """
+    if not projection:
+        return image_set
+    kept = of_projection(image_set.records, projection)
+    return with_records(image_set._replace(name=f"{image_set.name}, {projection} images"), kept)
 
 
 def of_findings(predictions: Predictions, findings: Sequence[str]) -> Predictions:

@@ -169,3 +169,16 @@ def readers_below(points: Sequence[ReaderPoint]) -> tuple[float, float]:
     """
     findings = len({point.finding for point in points})
     return sum(point.under_curve for point in points) / findings, len(points) / findings
+
+
+def describe_readers(points: Sequence[ReaderPoint]) -> dict[str, float] | None:
+    """The readers' part of a run card; None without readers."""
+    if not points:
+        return None
+    below, readers = readers_below(points)
+    areas = [point.auc for point in points]
+    return {
+        "mean_under_curve": below,
+        "mean_readers": readers,
+        "mean_auc": sum(areas) / len(areas),
+    }

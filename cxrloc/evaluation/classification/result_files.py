@@ -1,4 +1,4 @@
-"""Writes the files of `cxrloc classify`."""
+"""Writers of a scored run of classification: CSV files and printed tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,13 +27,7 @@ from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import write_csv
 from cxrloc.files.whole import write_text
-from cxrloc.panels.figure_files import write_figure
-from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.panels.roc import draw_roc
 from cxrloc.types import ClassificationReport
-
-_FEW = 2
-"""Most ROC plots that fit into one column of a page."""
 
 
 def write_classification(
@@ -41,13 +35,12 @@ def write_classification(
     points: Mapping[str, OperatingPoint],
     report: ClassificationReport,
     out: Path,
-    caption: str,
     readers: Sequence[ReaderPoint] = (),
 ) -> None:
-    """Write the CSV files of numbers and curves, the tables and the ROC figure.
+    """Write the CSV files of numbers and curves, and the tables.
 
-    Radiologists' points are written to `readers.csv` and drawn in the figure. Curves and the
-    confusion matrix are those of all units together. Scores outside [0, 1] are not probabilities
+    Radiologists' points are written to `readers.csv`. Curves and the confusion matrix are those of
+    all units together. Scores outside [0, 1] are not probabilities
     and have no reliability curve. If lists of findings are scored, `labels.csv` has the labels that
     the threshold gives.
     """
@@ -71,8 +64,3 @@ def write_classification(
         write_csv(frame, out / f"{name}.csv")
     write_text(out / "table.md", classification_markdown(report))
     write_text(out / "table.tex", classification_latex(report))
-    with figure_style():
-        results = [out, out / "readers.csv"] if readers else [out]
-        width = "double" if len(units.findings) > _FEW else "single"
-        figure = draw_roc(results, FigureRequest(width=width, caption=caption))
-        write_figure(figure, [out / "roc.png", out / "roc.pdf"])
