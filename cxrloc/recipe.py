@@ -1,7 +1,7 @@
 """Recipes: TOML files that describe training runs; an unknown key in them is an error."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -156,6 +156,32 @@ def own_recipe(model: Model) -> Recipe:
     if not model.card.recipe:
         raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
+
+
+def models_by_fold(models: Sequence[tuple[str, Model]]) -> dict[int, Model]:
+    """The models by the fold that each was trained by.
+
+    Args:
+        models: each with the name or path that the user gave.
+
+    Raises:
+        UsageError: the models are not different folds of one recipe.
+    """
+    found: dict[int, Model] = {}
+    names: dict[int, str] = {}
+    recipes = []
+    for name, model in models:
+        recipe = own_recipe(model)
+        split = recipe.data.split
+        if not split.folds:
+            raise UsageError(f"{name}: its recipe {recipe.title!r} has no folds")
+        if split.fold in found:
+            raise UsageError(f"{name} and {names[split.fold]} are both fold {split.fold}")
+        found[split.fold], names[split.fold] = model, name
+        recipes.append(replace(recipe, data=replace(recipe.data, split=replace(split, fold=0))))
+        if recipes[-1] != recipes[0]:
+            raise UsageError(f"{name} and {models[0][0]} are not folds of one recipe")
+    return found
 
 
 def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:

@@ -11,8 +11,9 @@ from small_networks import CAPTION, scored, test_phantoms
 from wang2017_figure5 import INITIALISATIONS
 from wang2017_figure6 import POOLINGS
 
+from cxrloc.evaluation.run_comparison import CompareOptions
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.pipeline.compare import CompareOptions, compare
+from cxrloc.pipeline.compare import compare
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent

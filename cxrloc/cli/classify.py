@@ -218,7 +218,7 @@ def classify(
 
 def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -> None:
     """Score the models as folds of one recipe; print mean and standard deviation of every AUC."""
-    from cxrloc.pipeline.folds import classify_folds
+    from cxrloc.pipeline.classify_folds import classify_folds
     from cxrloc.pipeline.run_settings import run_in_folder
 
     result, out = run_in_folder(

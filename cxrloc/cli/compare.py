@@ -71,7 +71,6 @@ def compare(
         from cxrloc.evaluation.result_folders import folds_of
         from cxrloc.files.run_folder import Destination
         from cxrloc.pipeline import compare as flow
-        from cxrloc.pipeline.compare_folds import compare_folds
         from cxrloc.pipeline.run_settings import run_in_folder
 
         rules = protocol_of_options(
@@ -91,7 +90,7 @@ def compare(
             pairing,
         )
         in_folds = any(map(folds_of, runs)) and not two_views
-        compare_runs = compare_folds if in_folds else flow.compare
+        compare_runs = flow.compare_folds if in_folds else flow.compare
         result, folder = run_in_folder(
             "compare",
             Destination(out, overwrite),

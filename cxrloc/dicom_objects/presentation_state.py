@@ -15,7 +15,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stamped
 from cxrloc.dicom_objects.structured_report import corners
 from cxrloc.types import Box, Detection
 
@@ -45,10 +45,7 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         series_number=SERIES_NUMBERS[KIND],
         sop_instance_uid=identity.sop_instance_uid,
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=result.algorithm.name[:64],
-        software_versions=result.algorithm.version,
-        device_serial_number=result.algorithm.sha256[:16],
+        **equipment_of(result.algorithm),
         content_label="CXRLOC",
         content_description=NOT_FOR_DIAGNOSIS,
         graphic_layers=[layer],

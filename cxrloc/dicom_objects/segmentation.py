@@ -22,7 +22,7 @@ from cxrloc.dicom_objects.result import (
     region_names,
 )
 from cxrloc.dicom_objects.source import spacing_of
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stamped
 from cxrloc.images.geometry import inverse
 from cxrloc.localization.regions import FULL_SCALE, scale_maps
 from cxrloc.localization.sampling import sample
@@ -175,10 +175,7 @@ def _object(
         series_number=SERIES_NUMBERS[kind],
         sop_instance_uid=identity.sop_instance_uid,
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=result.algorithm.name[:64],
-        software_versions=result.algorithm.version,
-        device_serial_number=result.algorithm.sha256[:16],
+        **equipment_of(result.algorithm),
         content_label="CXRLOC",
         content_description=f"{NOT_FOR_DIAGNOSIS}; {NOMINAL}"[:64],
         # highdicom cannot read the segmentation that it wrote if the slice thickness is missing.

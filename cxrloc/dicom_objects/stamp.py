@@ -1,8 +1,11 @@
 """Attributes that all objects share: manufacturer, series numbers, and dates not from the clock."""
 
 from datetime import datetime
+from typing import Any
 
 from pydicom import Dataset
+
+from cxrloc.dicom_objects.result import Algorithm
 
 MANUFACTURER = "cxrloc"
 
@@ -15,6 +18,20 @@ SERIES_NUMBERS = {
     "fractional-seg": 9906,
 }
 """Series Number (0020,0011) by kind of object: far above those of a radiography device."""
+
+
+def equipment_of(algorithm: Algorithm) -> dict[str, Any]:
+    """The model as the device that made an object (PS3.3, C.7.5.2), as highdicom names its parts.
+
+    Long Strings (LO) have at most 64 characters (PS3.5, section 6.2).
+    """
+    return {
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": algorithm.name[:64],
+        "software_versions": algorithm.version,
+        "device_serial_number": algorithm.sha256[:16],
+    }
+
 
 _DATES = ("InstanceCreationDate", "ContentDate", "PresentationCreationDate", "SeriesDate")
 _TIMES = ("InstanceCreationTime", "ContentTime", "PresentationCreationTime", "SeriesTime")

@@ -22,7 +22,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, equipment_of, stamped
 from cxrloc.types import Box, Detection
 
 
@@ -146,9 +146,10 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
         is_final=False,
     )
     report.SeriesDescription = f"{description} ({NOT_FOR_DIAGNOSIS.lower()})"
-    report.ManufacturerModelName = result.algorithm.name[:64]
-    report.SoftwareVersions = result.algorithm.version
-    report.DeviceSerialNumber = result.algorithm.sha256[:16]
+    device_of_file = equipment_of(result.algorithm)
+    report.ManufacturerModelName = device_of_file["manufacturer_model_name"]
+    report.SoftwareVersions = device_of_file["software_versions"]
+    report.DeviceSerialNumber = device_of_file["device_serial_number"]
     return stamped(report, result.moment)
 
 

@@ -16,8 +16,8 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from cxrloc.extras import import_extra
 from cxrloc.models.grid import SamePadded
-from cxrloc.types import CxrlocError
 
 
 def _first(network: nn.Module, last: str) -> nn.Sequential:
@@ -172,13 +172,7 @@ def timm_classifier(name: str, pretrained: bool = False) -> Any:
     Raises:
         CxrlocError: timm is not installed.
     """
-    try:
-        import timm
-    except ImportError as error:
-        raise CxrlocError(
-            f"backbone {name} needs the timm package: pip install 'cxrloc[zoo]'"
-        ) from error
-    return timm.create_model(name, pretrained=pretrained)
+    return import_extra("timm", "zoo").create_model(name, pretrained=pretrained)
 
 
 def inception_resnet_v2() -> nn.Module:

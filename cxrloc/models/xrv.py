@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cxrloc.extras import import_extra
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import Localizer, LocalizerConfig
@@ -73,13 +74,8 @@ def read_xrv(name: str) -> Model:
 
 def _library() -> tuple[Mapping[str, Any], Path]:
     """The networks that torchxrayvision publishes, and the folder of its cache."""
-    try:
-        with warnings.catch_warnings():  # it switches all warnings off when imported
-            import torchxrayvision
-    except ImportError as error:
-        raise CxrlocError(
-            "models of torchxrayvision need that package: pip install 'cxrloc[zoo]'"
-        ) from error
+    with warnings.catch_warnings():  # it switches all warnings off when imported
+        torchxrayvision = import_extra("torchxrayvision", "zoo")
     cache = Path(torchxrayvision.utils.get_cache_dir()).expanduser()
     return torchxrayvision.models.model_urls, cache
 

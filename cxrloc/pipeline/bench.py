@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
+from cxrloc.datasets.description import describe_data
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
@@ -53,8 +54,7 @@ from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.report_page import write_bench_page
-from cxrloc.pipeline.run_card import describe_data
+from cxrloc.report_page.write import write_bench_page
 from cxrloc.types import Measurement, UsageError
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets import label_origin
+from cxrloc.datasets.description import describe_labels
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.classification.populations import (
@@ -74,9 +75,8 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.report_page import Classified, write_classification_page
-from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.recipe import own_recipe
+from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import own_test_part
 from cxrloc.types import ClassificationReport

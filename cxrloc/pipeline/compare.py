@@ -1,80 +1,36 @@
 """`cxrloc compare`: compares the results of two or more runs on the same images."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from cxrloc.datasets import label_origin
-from cxrloc.datasets.boxes import read_detections
-from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.datasets.report_labels import with_labels_of_file
-from cxrloc.evaluation.classification.comparison import compare_predictions
-from cxrloc.evaluation.classification.populations import of_findings, of_images, of_projection
-from cxrloc.evaluation.classification.prediction_files import read_predictions
-from cxrloc.evaluation.classification.tables import (
-    differences_frame,
-    disagreements_frame,
-    rank_correlations_frame,
-)
-from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
-from cxrloc.evaluation.classification.units import Aggregation, Unit
-from cxrloc.evaluation.localization.claims import claims_of_detections
-from cxrloc.evaluation.localization.comparison import (
-    compare_detections,
-)
-from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
+from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.result_folders import (
-    DETECTIONS,
     PREDICTIONS,
-    Run,
     data_of,
+    folds_of,
     read_run,
     refuse_other_labels,
 )
+from cxrloc.evaluation.run_comparison import (
+    COMPARED,
+    CompareOptions,
+    KindWatch,
+    compare_runs_of_two_views,
+    write_comparison,
+)
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
-from cxrloc.files.whole import write_json, write_text
-from cxrloc.inference.batches import check_names
 from cxrloc.inference.image_sets import read_images
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.types import CxrlocError, Predictions, Record, UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
-    """What `compare` does beside the runs.
-
-    Attributes:
-        data: the images that were predicted; None for the data that the runs' `run.json` name.
-        unit: what is scored, such as images or patients.
-        aggregation: how the scores of a unit's images are combined to the unit's score.
-        protocol: rules, population and resampling; predictions use the same resampling.
-        most: largest length of the lists of disagreements.
-        labels: labels out of reports (`cxrloc label`) in place of the data set's own.
-        projection: compare on images of this projection only, a name of `PROJECTIONS`; empty for
-            all.
-        findings: compare these findings only; empty for all.
-        patient_ids: if units are patients, write their ids instead of keyed hashes of the ids.
-        two_views: the runs are those of a frontal model, a lateral model and the network of both.
-        pairing: which pairs of a study the network of both views read, a name of `PAIRINGS`.
-    """
-
-    data: Path | None = None
-    unit: Unit = "image"
-    aggregation: Aggregation = "max"
-    protocol: ScoringProtocol = field(default_factory=ScoringProtocol)
-    most: int = 50
-    labels: Path | None = None
-    projection: str = ""
-    findings: tuple[str, ...] = ()
-    patient_ids: bool = False
-    two_views: bool = False
-    pairing: str = "first"
+from cxrloc.types import CxrlocError, UsageError
 
 
 class CompareResult(NamedTuple):
@@ -82,16 +38,6 @@ class CompareResult(NamedTuple):
 
     frames: Mapping[str, pd.DataFrame]
     run: dict[str, Any]
-
-
-_Compared = tuple[dict[str, pd.DataFrame], dict[str, Any]]
-"""Frames by the name of their file, and counts for the run card."""
-
-
-_Comparison = Callable[[Mapping[str, Run], Sequence[Record], CompareOptions], _Compared]
-
-KindWatch = Callable[[Iterable[tuple[str, _Comparison]]], Iterable[tuple[str, _Comparison]]]
-"""A function that passes on what is to be compared, and may show the progress."""
 
 
 def compare(
@@ -120,7 +66,7 @@ def compare_named(
         raise UsageError(f"--out {out} is one of the runs: its files would be overwritten")
     make_folder(out)
     runs = {name: read_run(path) for name, path in paths.items()}
-    kinds = {PREDICTIONS: _compare_two_views} if options.two_views else COMPARED
+    kinds = {PREDICTIONS: compare_runs_of_two_views} if options.two_views else COMPARED
     shared = {k: f for k, f in kinds.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
@@ -156,127 +102,56 @@ def compare_named(
     return CompareResult(frames, run)
 
 
-def _predictions(
-    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
-) -> dict[str, Predictions]:
-    """Each run's probabilities of the findings and the projection that are compared.
+def compare_folds(
+    paths: Sequence[Path], out: Path, options: CompareOptions, watch: KindWatch = iter
+) -> CompareResult:
+    """Compare the runs of each fold as `compare` does; average differences and rank correlations.
+
+    Source: Baltruschat et al. 2019, table 5: Spearman's rank correlation between all pairs of
+    models, "averaged over all five splits".
+    `out` gets the files of `compare` for each fold in a folder `fold-0`, ..., and over the folds
+    `differences.csv` (mean, standard deviation of a sample, min and max), `rank_correlations.csv`
+    (mean of the folds that have one), `table.md`, `table.tex` and `run.json`.
+
+    Args:
+        paths: result folders of `classify --folds`, of the same folds.
+        out: folder for the results, which must not be a folder of the runs.
+        options: truth and protocol.
+        watch: as for `compare`, for each fold.
 
     Raises:
-        UsageError: a run has not predicted a finding.
-        CxrlocError: a run has predicted images that the data set does not have, or none of those
-            that are compared.
+        UsageError: the runs do not have the same folds, or as for `compare`.
+        CxrlocError: as `compare`.
     """
-    # Without a choice of images, a predicted image that the data set does not have is an error.
-    part = options.projection or options.labels is not None
-    chosen = {record.image_id for record in records} if part else None
-    read = {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()}
-    return {
-        name: of_images(of_findings(predictions, options.findings), chosen)
-        for name, predictions in read.items()
-    }
-
-
-def _compare_predictions(
-    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
-) -> _Compared:
-    compared = compare_predictions(
-        _predictions(runs, records, options),
-        records,
-        options.unit,
-        options.aggregation,
-        options.protocol.resampling,
-        options.most,
-    )
-    frames = {
-        "differences": differences_frame(compared.differences),
-        "rank_correlations": rank_correlations_frame(compared.runs, compared.rank_correlations),
-        "disagreements": disagreements_frame(compared, options.patient_ids),
-    }
-    return frames, {
-        "unit": compared.unit,
-        "units": compared.units,
-        "patients": compared.patients,
-        "left_out": dict(zip(compared.runs, compared.left_out, strict=True)),
-        "undefined": compared.undefined,
-        "correlated": compared.correlated,
-    }
-
-
-def _compare_two_views(
-    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
-) -> _Compared:
-    """Comparison of DualNet, the last run, with the first two runs.
-
-    Each run is scored on its images of the same studies.
-    """
-    if len(runs) != 3 or options.unit != "study":
-        raise UsageError(
-            "--two-views takes --by study and three runs: of a frontal model, of a lateral model, "
-            "and of the network that reads both views"
+    if {out.resolve(), out.resolve().parent} & {path.resolve() for path in paths}:
+        raise UsageError(f"--out {out} is one of the runs, or lies in it: choose another folder")
+    named = dict(zip(run_names(paths), paths, strict=True))
+    folds = {name: folds_of(path) for name, path in named.items()}
+    first = folds_of(paths[0])
+    if any(own != first for own in folds.values()):
+        said = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in folds.items())
+        raise UsageError(f"runs are compared on the same folds; these have {said}")
+    results = {
+        fold: compare_named(
+            {name: path / fold for name, path in named.items()}, out / fold, options, watch
         )
-    check_names("--pairing", [options.pairing], PAIRINGS)
-    predicted = list(_predictions(runs, records, options).values())
-    frontal, lateral, dual = paired_studies(
-        predicted, records, options.pairing, options.aggregation
-    )
-    differences = compare_two_views(frontal, lateral, dual, options.protocol.resampling)
-    return {"two_views": differences_frame(differences)}, {
-        "unit": options.unit,
-        "units": len(dual.unit_ids),
-        "patients": len(set(dual.patient_ids)),
-        "images_predicted": {
-            name: len(one.image_ids) for name, one in zip(runs, predicted, strict=True)
-        },
+        for fold in first
     }
-
-
-def _compare_detections(
-    runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
-) -> _Compared:
-    """Comparison of the runs' boxes.
-
-    A run without a run card is assumed to have read every image with boxes.
-    """
-    unseen = {
-        image_id
-        for run in runs.values()
-        for key in ("missing_images", "failed_images")
-        for image_id in run.card.get(key, ())
-    }
-    seen = [record for record in records if record.annotations and record.image_id not in unseen]
-    files = [run.files[DETECTIONS] for run in runs.values()]
-    placed = claims_of_detections(seen, files[0]).records
-    detections = {name: read_detections(file) for name, file in zip(runs, files, strict=True)}
-    compared = compare_detections(detections, placed, options.protocol, options.most)
-    correlations = rank_correlations_frame(compared.runs, compared.rank_correlations)
     frames = {
-        "localization_differences": compared.differences,
-        "localization_rank_correlations": correlations,
-        "localization_disagreements": compared.disagreements,
+        "differences": spread_over_folds(
+            [r.frames["differences"] for r in results.values()],
+            ["finding", "metric", "run_a", "run_b"],
+            "difference",
+        ),
+        "rank_correlations": mean_over_folds(
+            [r.frames["rank_correlations"] for r in results.values()]
+        ),
     }
-    return frames, {
-        "images": compared.images,
-        "patients": compared.patients,
-        "boxes": sum(len(record.annotations) for record in placed),
-        "images_not_seen_by_all": len(unseen),
-        "left_out": dict(zip(compared.runs, compared.left_out, strict=True)),
+    one = results[first[0]].run
+    run = {
+        **{key: one[key] for key in ("versions", "data", "notes", "labels_from", "protocol")},
+        "runs": {name: str(path) for name, path in named.items()},
+        "folds": {fold: result.run[PREDICTIONS] for fold, result in results.items()},
     }
-
-
-COMPARED: dict[str, _Comparison] = {
-    PREDICTIONS: _compare_predictions,
-    DETECTIONS: _compare_detections,
-}
-"""Comparisons by the name of the file in which a run has the results to compare."""
-
-
-def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
-    """Every frame as CSV; differences and correlations as tables for a page and a paper."""
-    for name, frame in frames.items():
-        write_csv(frame, out / f"{name}.csv")
-    tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
-    said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
-    write_text(out / "table.md", "\n".join([*map(markdown_table, tables), *said]))
-    comments = [f"% {note}" for note in said]
-    write_text(out / "table.tex", "\n".join([*map(latex_table, tables), *comments]))
-    write_json(out / "run.json", run)
+    write_comparison(frames, run, out)
+    return CompareResult(frames, run)

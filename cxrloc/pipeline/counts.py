@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets import label_origin, official_parts_of
+from cxrloc.datasets.description import describe_labels
 from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
@@ -17,7 +18,6 @@ from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.image_sets import part_of, read_images, with_file_labels
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
 
 

@@ -13,13 +13,11 @@ from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.results import data_notes, leaks
 from cxrloc.recipe import RECIPES, read_recipe
-from cxrloc.training.fit_config import FitConfig, counts_epochs, learning_rate, resolved
+from cxrloc.training.fit_config import planned_rates
 from cxrloc.types import UsageError
 
 _PLANNED = "training"
 """The panel that also takes a recipe."""
-
-_MOST_POINTS = 2000
 
 _LEAK = "Split by image: patients leak from training into these scores."
 
@@ -88,35 +86,3 @@ def _plan(recipe: Path, folder: Path, training_images: int) -> Path:
         rows.writerow(("step", "learning_rate"))
         rows.writerows(planned_rates(stages, training_images))
     return out
-
-
-def planned_rates(stages: Sequence[FitConfig], training_images: int = 0) -> list[tuple[int, float]]:
-    """Steps of a training and their learning rates, at most about 2,000 per stage, evenly spread.
-
-    As in a run's `metrics.csv`, the first step is 1, and a further stage continues to count from
-    the last step of the stage before. The schedule "plateau" is shown without its cuts, which
-    depend on losses.
-
-    Args:
-        stages: the stages of a recipe, in their order.
-        training_images: number of images, needed if a stage counts epochs.
-
-    Raises:
-        UsageError: a stage counts epochs, and the number of images is not known.
-
-    >>> from cxrloc.training.schedules import ScheduleConfig
-    >>> fit = FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2)
-    >>> planned_rates([fit, fit])
-    [(1, 8.0), (2, 0.8), (3, 8.0), (4, 0.8)]
-    """
-    rates: list[tuple[int, float]] = []
-    done = 0
-    for fit in stages:
-        if counts_epochs(fit) and not training_images:
-            raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
-        known = resolved(fit, training_images) if counts_epochs(fit) else fit
-        every = -(-known.steps // _MOST_POINTS)
-        places = sorted({*range(0, known.steps, every), known.steps - 1})
-        rates += [(done + step + 1, learning_rate(step, known)) for step in places]
-        done += known.steps
-    return rates

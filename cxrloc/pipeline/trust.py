@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets.description import describe_labels
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.trust.cases import (
     Case,
@@ -35,7 +36,6 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.run_card import describe_labels
 from cxrloc.types import CxrlocError, UsageError
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from cxrloc.extras import import_extra
 from cxrloc.reports.negation import denial_goes_on
 from cxrloc.reports.plain_text import clean
 from cxrloc.reports.read import Report
@@ -176,11 +177,10 @@ def edit_distances(clauses: Sequence[str]) -> UInt8[np.ndarray, "clause clause"]
 
 
 def _cdist(clauses: Sequence[str], others: Sequence[str]) -> UInt8[np.ndarray, "clause other"]:
-    try:
-        from rapidfuzz.distance import Levenshtein
-        from rapidfuzz.process import cdist
-    except ImportError as error:
-        raise CxrlocError("clustering needs rapidfuzz: pip install 'cxrloc[reports]'") from error
+    import_extra("rapidfuzz", "reports")
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
     return cdist(
         clauses,
         others,

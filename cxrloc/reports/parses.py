@@ -6,6 +6,7 @@ Source: the collapsed, conjunct-propagated Stanford dependencies (de Marneffe an
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
+from cxrloc.extras import import_extra
 from cxrloc.reports.dependency import Edge, Graph
 from cxrloc.types import CxrlocError
 
@@ -175,12 +176,7 @@ def spacy_parser(pipeline: str) -> Callable[[str], Graph]:
         CxrlocError: spaCy or the pipeline is missing, the pipeline has no parser, or its labels are
             neither spaCy's English ones nor Universal Dependencies.
     """
-    try:
-        import spacy
-    except ImportError as error:
-        raise CxrlocError(
-            "the dependency engine needs spaCy: pip install 'cxrloc[reports]'"
-        ) from error
+    spacy = import_extra("spacy", "reports")
     try:
         nlp = spacy.load(pipeline)
     except OSError as error:

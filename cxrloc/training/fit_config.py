@@ -7,7 +7,7 @@ from cxrloc.training.hardware import HardwareConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS
 from cxrloc.training.schedules import LENGTHS, SCHEDULES, Progress, ScheduleConfig, in_steps
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 KEPT = ("best", "last")
@@ -18,6 +18,8 @@ LEAST: dict[str, float] = {
     **dict.fromkeys(("backbone_rate", "weight_decay", "clip_norm", "seed"), 0),
 }
 """Smallest allowed value of each of these settings."""
+
+_MOST_POINTS = 2000  # of a curve of learning rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +175,34 @@ def validations_since_best(history: Sequence[Mapping[str, float]]) -> int:
     """
     losses = [row["validation_loss"] for row in history if "validation_loss" in row]
     return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def planned_rates(stages: Sequence[FitConfig], training_images: int = 0) -> list[tuple[int, float]]:
+    """Steps of a training and their learning rates, at most about 2,000 per stage, evenly spread.
+
+    As in a run's `metrics.csv`, the first step is 1, and a further stage continues to count from
+    the last step of the stage before. The schedule "plateau" is shown without its cuts, which
+    depend on losses.
+
+    Args:
+        stages: the stages of a recipe, in their order.
+        training_images: number of images, needed if a stage counts epochs.
+
+    Raises:
+        UsageError: a stage counts epochs, and the number of images is not known.
+
+    >>> fit = FitConfig(ScheduleConfig(8.0, "step", decay_every=1), batch_size=2, steps=2)
+    >>> planned_rates([fit, fit])
+    [(1, 8.0), (2, 0.8), (3, 8.0), (4, 0.8)]
+    """
+    rates: list[tuple[int, float]] = []
+    done = 0
+    for fit in stages:
+        if counts_epochs(fit) and not training_images:
+            raise UsageError("the recipe counts epochs: say --training-images, and it has steps")
+        known = resolved(fit, training_images) if counts_epochs(fit) else fit
+        every = -(-known.steps // _MOST_POINTS)
+        places = sorted({*range(0, known.steps, every), known.steps - 1})
+        rates += [(done + step + 1, learning_rate(step, known)) for step in places]
+        done += known.steps
+    return rates

@@ -16,12 +16,12 @@ from cxrloc.datasets.records import annotations_in_image
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.run_comparison import CompareOptions
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
-from cxrloc.pipeline.compare import CompareOptions, compare
-from cxrloc.pipeline.compare_folds import compare_folds
+from cxrloc.pipeline.compare import compare, compare_folds
 from cxrloc.types import CxrlocError, MatchRule, Predictions, UsageError
 
 FEW = Resampling(resamples=20)

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from cxrloc.cli import app
 from cxrloc.panels import plots
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.pipeline.figure import figure, planned_rates
+from cxrloc.pipeline.figure import figure
 from cxrloc.recipe import read_recipe
+from cxrloc.training.fit_config import planned_rates
 from cxrloc.types import UsageError
 
 

@@ -183,7 +183,7 @@ def test_a_missing_package_is_named_with_what_to_install(
     monkeypatch.setitem(sys.modules, "spacy", None)
     monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
     out = tmp_path / "labels.csv"
-    with pytest.raises(CxrlocError, match=r"spaCy: pip install 'cxrloc\[reports\]'"):
+    with pytest.raises(CxrlocError, match=r"spacy: pip install 'cxrloc\[reports\]'"):
         label(reports, out, LabelOptions(engine="dependency"))
     with pytest.raises(CxrlocError, match=r"rapidfuzz: pip install 'cxrloc\[reports\]'"):
         cluster(reports, out, ClusterConfig(1))

@@ -8,18 +8,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.evaluation.classification.folds import over_folds
 from cxrloc.evaluation.classification.predicted_images import PredictionWatch
-from cxrloc.evaluation.classification.tables import classification_frame
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
-from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.installed import versions
-from cxrloc.recipe import own_recipe
-from cxrloc.types import ClassificationReport, UsageError
+from cxrloc.recipe import models_by_fold, own_recipe
+from cxrloc.types import UsageError
 
 
 class FoldsResult(NamedTuple):
@@ -55,7 +54,11 @@ def classify_folds(
         UsageError: the models are not folds of one recipe.
         CxrlocError: as for `classify`.
     """
-    models = fold_models(options)
+    if options.predictions is not None:
+        raise UsageError("--folds scores models, not --predictions")
+    if options.split not in ("all", "own"):
+        raise UsageError(f"--folds scores own test parts: leave --split {options.split} out")
+    models = models_by_fold([(name, read_model(name)) for name in options.models])
     make_folder(out)
     options = replace(options, split="own")
     results = {
@@ -85,34 +88,6 @@ def classify_folds(
     return FoldsResult(frame, run, failures)
 
 
-def fold_models(options: ClassifyOptions) -> dict[int, Model]:
-    """The models by their fold.
-
-    Raises:
-        UsageError: the models are not different folds of one recipe.
-    """
-    if options.predictions is not None:
-        raise UsageError("--folds scores models, not --predictions")
-    if options.split not in ("all", "own"):
-        raise UsageError(f"--folds scores own test parts: leave --split {options.split} out")
-    found: dict[int, Model] = {}
-    names: dict[int, str] = {}
-    recipes = []
-    for name in options.models:
-        model = read_model(name)
-        recipe = own_recipe(model)
-        split = recipe.data.split
-        if not split.folds:
-            raise UsageError(f"{name}: its recipe {recipe.title!r} has no folds")
-        if split.fold in found:
-            raise UsageError(f"{name} and {names[split.fold]} are both fold {split.fold}")
-        found[split.fold], names[split.fold] = model, name
-        recipes.append(replace(recipe, data=replace(recipe.data, split=replace(split, fold=0))))
-        if recipes[-1] != recipes[0]:
-            raise UsageError(f"{name} and {options.models[0]} are not folds of one recipe")
-    return found
-
-
 def _warnings(results: Mapping[str, ClassifyResult]) -> dict[str, dict[str, int]]:
     """Each warning once, with the number of images in each fold that it was given for."""
     warnings: dict[str, dict[str, int]] = {}
@@ -120,21 +95,3 @@ def _warnings(results: Mapping[str, ClassifyResult]) -> dict[str, dict[str, int]
         for text, images in result.run["warnings"].items():
             warnings.setdefault(text, {})[fold] = images
     return warnings
-
-
-def spread(folds: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
-    """One row per combination of keys: number of folds, and mean, sd, min and max of the column."""
-    groups = folds.groupby(list(keys), sort=False)[column]
-    table = groups.agg(folds="count", mean="mean", sd="std", min="min", max="max")
-    return table.reset_index()
-
-
-def over_folds(reports: Sequence[ClassificationReport]) -> pd.DataFrame:
-    """One row per finding and metric: folds that have it, mean, standard deviation, min and max.
-
-    The deviation is that of a sample (n - 1), and is empty for a single fold. Numbers are those of
-    all units together, not of groups.
-    """
-    frame = pd.concat([classification_frame(report) for report in reports])
-    numbers = frame[frame["group"] == "all"].astype({"value": float})
-    return spread(numbers, ["metric", "finding"], "value")

@@ -19,7 +19,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline import classify, folds
+from cxrloc.pipeline import classify, classify_folds
 from cxrloc.recipe import own_recipe, recipe_of_text
 from cxrloc.training.records import own_test_part
 from cxrloc.types import Annotation, Box, Record, View
@@ -108,7 +108,7 @@ def test_each_model_is_read_once_and_each_warning_said_once_with_its_folds(
         read.append(Path(name))
         return read_model(name)
 
-    monkeypatch.setattr(folds, "read_model", reading)
+    monkeypatch.setattr(classify_folds, "read_model", reading)
     monkeypatch.setattr(classify, "read_model", reading)
     for path in shutil.copytree(chests, tmp_path / "chests").rglob("*.png"):
         ImageOps.invert(Image.open(path)).save(path)
