@@ -90,11 +90,9 @@ def test_a_spacy_pipeline_needs_a_parser_with_known_labels(
     edema.head = no.head = edema
 
     class Pipeline:
-        def has_pipe(self, name: str) -> bool:
-            return bool(labels)
-
-        def get_pipe(self, name: str) -> SimpleNamespace:
-            return SimpleNamespace(labels=labels)
+        @property
+        def pipe_labels(self) -> dict[str, tuple[str, ...]]:
+            return {"parser": labels} if labels else {}
 
         def __call__(self, text: str) -> list[SimpleNamespace]:
             return [no, edema]
