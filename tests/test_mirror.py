@@ -1,7 +1,7 @@
 """The tests mirror the package, so that a newcomer finds the tests of a module by its name.
 
-A module `cxrloc/ROOM/NAME.py` has a file `tests/ROOM/test_NAME.py` or `test_NAME_WHAT.py` beside it,
-or a test of its room imports it by name. Every file of tests begins with the name of a module or of
+A module `cxrloc/ROOM/NAME.py` has a file `tests/ROOM/test_NAME.py` or `test_NAME_WHAT.py`, or
+a test of its room imports it by name. Every file of tests begins with the name of a module or of
 its room. What differs is listed here, with the reason.
 """
 

@@ -59,11 +59,6 @@ class BoxRow:
     where: str
 
 
-def read_boxes(path: Path) -> list[Annotation]:
-    """The annotations of a box file; formats and errors are those of `read_boxed_images`."""
-    return [annotation for record in read_boxed_images(path) for annotation in record.annotations]
-
-
 def read_boxed_images(path: Path) -> list[Record]:
     """One record per image of a box file; image files are looked for beside it.
 

@@ -219,23 +219,6 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
         raise CxrlocError(f"{path}: not an npz file of plain arrays ({_reason(error)})") from error
 
 
-def read_safetensors_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file, an empty mapping where it has none.
-
-    Raises:
-        CxrlocError: there is no such file, or it is not a whole safetensors file.
-    """
-    import safetensors  # only here: torch's companion, not needed for tables
-
-    try:
-        with safetensors.safe_open(path, "np") as file:
-            return dict(file.metadata() or {})
-    except FileNotFoundError as error:
-        raise CxrlocError(f"{path}: no such file") from error
-    except (safetensors.SafetensorError, OSError, ValueError, MemoryError) as error:
-        raise CxrlocError(f"{path}: not a whole safetensors file ({_reason(error)})") from error
-
-
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """One array, after a check that its header agrees with the bytes in the archive."""
     with archive.open(member) as file:

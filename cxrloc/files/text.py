@@ -4,7 +4,6 @@ A patient's file may hold any text: a line break, a control sequence that recolo
 terminal, or a formula that a spreadsheet runs. Each kind of output has one function here.
 """
 
-import html
 import re
 import unicodedata
 
@@ -89,15 +88,6 @@ def for_markdown(text: str) -> str:
     a\|b &lt;i>
     """
     return re.sub(r"([\\`*|\[\]])", r"\\\1", one_line(text)).replace("<", "&lt;")
-
-
-def for_html(text: str) -> str:
-    """The text with the characters escaped that HTML gives a meaning.
-
-    >>> for_html('<b title="x">')
-    '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return html.escape(for_terminal(text), quote=True)
 
 
 def _escape(character: str) -> str:

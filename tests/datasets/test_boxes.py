@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.boxes import read_boxed_images, read_boxes, read_detections
+from cxrloc.datasets.boxes import read_boxed_images, read_detections
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Record
 
@@ -52,6 +52,10 @@ def voc(body: str = "", name: str = "Mass", x_min: str = "11") -> str:
         f"<object><name>{name}</name><bndbox><xmin>{x_min}</xmin><ymin>21</ymin>"
         "<xmax>40</xmax><ymax>60</ymax></bndbox></object></annotation>"
     )
+
+
+def read_boxes(path: Path) -> list[Annotation]:
+    return [found for record in read_boxed_images(path) for found in record.annotations]
 
 
 @pytest.mark.parametrize("text", CSV_OF_MASS.values(), ids=CSV_OF_MASS)

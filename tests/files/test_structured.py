@@ -1,5 +1,4 @@
 import io
-import json
 import struct
 import zipfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from cxrloc.files.structured import (
     parse_xml,
     read_json,
     read_npz,
-    read_safetensors_metadata,
     read_toml,
     read_xml,
 )
@@ -146,14 +144,3 @@ def test_an_encrypted_npz_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(CxrlocError, match="encrypted"):
         read_npz(path)
-
-
-def test_safetensors_metadata_or_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "m.safetensors"
-    header = json.dumps({"__metadata__": {"card": "{}"}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
-    assert read_safetensors_metadata(path) == {"card": "{}"}
-    for content in (b"", struct.pack("<Q", 2**60) + b"{}", b"PK\x03\x04 a .pth"):
-        path.write_bytes(content)
-        with pytest.raises(CxrlocError, match=r"m\.safetensors: not a whole"):
-            read_safetensors_metadata(path)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrloc.datasets.boxes import read_boxes
+from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.images.decoder_process import stop_decoders
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.read import read_radiograph
@@ -105,7 +105,7 @@ def check_maps(path: Path) -> str:
 
 def check_boxes(path: Path) -> str:
     """What is wrong of what comes out of a file of boxes."""
-    boxes = [annotation.box for annotation in read_boxes(path)]
+    boxes = [found.box for record in read_boxed_images(path) for found in record.annotations]
     finite = all(math.isfinite(value) for box in boxes for value in (box.x_min, box.y_max))
     return "" if finite else "boxes that are not finite"
 

@@ -1,7 +1,7 @@
 """The outputs of two kinds of parsers become the graph that the rules use; no parser is needed."""
 
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -97,7 +97,9 @@ def test_a_spacy_pipeline_needs_a_parser_with_known_labels(
         def __call__(self, text: str) -> list[SimpleNamespace]:
             return [no, edema]
 
-    monkeypatch.setitem(sys.modules, "spacy", SimpleNamespace(load=lambda name: Pipeline()))
+    spacy = ModuleType("spacy")
+    monkeypatch.setattr(spacy, "load", lambda name: Pipeline(), raising=False)
+    monkeypatch.setitem(sys.modules, "spacy", spacy)
     if message:
         with pytest.raises(CxrlocError, match=message):
             spacy_parser("en")

@@ -1,9 +1,9 @@
 """How well scores order images and findings: ROC and precision-recall curves, rankings per image.
 
 Three quantities go by the name "AP" in this field. Here they have three names:
-`pr_average_precision` (area under a finding's precision-recall curve), `image_ranking_precision`
-(Dong et al. 2017: how high an image's own findings rank in its list of findings) and
-`detection_average_precision` (boxes; not in this module).
+`pr_average_precision` (area under a finding's precision-recall curve, `unit_statistics`),
+`image_ranking_precision` (Dong et al. 2017: how high an image's own findings rank in its list of
+findings) and `detection_average_precision` (boxes, `localization.detection_ap`).
 
 A number that needs positives and negatives is None ("not defined") without both, never 0 or 0.5.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +60,6 @@ def auc(truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]) ->
     if truth.all() or not truth.any():
         return None
     return float(roc_auc_score(truth, scores))
-
-
-def pr_average_precision(
-    truth: Bool[np.ndarray, " unit"], scores: Float[np.ndarray, " unit"]
-) -> float | None:
-    """Area under a finding's precision-recall curve as a step function, without interpolation.
-
-    AP = sum over distinct scores of (recall_k - recall_(k-1)) precision_k. It depends on the
-    finding's prevalence: random scores reach an average precision equal to the prevalence. None
-    without positives or without negatives.
-
-    >>> pr_average_precision(np.array([True, False, True]), np.array([0.9, 0.5, 0.1]))
-    0.8333333333333333
-    """
-    if truth.all() or not truth.any():
-        return None
-    return float(average_precision_score(truth, scores))
 
 
 def image_ranking_precision(

@@ -88,7 +88,7 @@ def detection_average_precision(
 
     This is precision over recall, interpolated at COCO's 101 recalls; the precision is 0 at recalls
     that are not reached.
-    Not the average precision of a classifier (`ranking.average_precision`).
+    Not the average precision of a classifier (`pr_average_precision` of `classify`).
 
     Args:
         matched: detections of the finding by falling score.

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import (
-    average_precision_score,
     label_ranking_average_precision_score,
     roc_auc_score,
     roc_curve,
@@ -13,7 +12,6 @@ from sklearn.metrics import (
 )
 from torchmetrics.functional.classification import (
     binary_auroc,
-    binary_average_precision,
     multilabel_ranking_average_precision,
 )
 
@@ -23,7 +21,6 @@ from cxrloc.evaluation.classification.ranking import (
     image_ranking_precision,
     in_top,
     points_under_roc,
-    pr_average_precision,
     reader_points,
     roc,
 )
@@ -66,17 +63,8 @@ def test_auc_of_reversed_scores_is_the_rest(rows):
     assert auc(truth, scores) + auc(truth, -scores) == pytest.approx(1)
 
 
-@given(TIED)
-def test_average_precision_is_that_of_scikit_learn_and_torchmetrics(rows):
-    truth, scores = arrays(rows)
-    ours = pr_average_precision(truth, scores)
-    assert ours == pytest.approx(average_precision_score(truth, scores), abs=1e-12)
-    reference = binary_average_precision(torch.from_numpy(scores), torch.from_numpy(truth).long())
-    assert ours == pytest.approx(float(reference), abs=1e-6)
-
-
 @pytest.mark.parametrize("only", [True, False])
-@pytest.mark.parametrize("measure", [auc, pr_average_precision, roc])
+@pytest.mark.parametrize("measure", [auc, roc])
 def test_one_class_alone_is_not_defined(measure, only):
     assert measure(np.full(3, only), np.array([0.1, 0.2, 0.3])) is None
 
