@@ -177,14 +177,11 @@ def edit_distances(clauses: Sequence[str]) -> UInt8[np.ndarray, "clause clause"]
 
 
 def _cdist(clauses: Sequence[str], others: Sequence[str]) -> UInt8[np.ndarray, "clause other"]:
-    import_extra("rapidfuzz", "reports")
-    from rapidfuzz.distance import Levenshtein
-    from rapidfuzz.process import cdist
-
-    return cdist(
+    distance = import_extra("rapidfuzz.distance", "reports").Levenshtein.distance
+    return import_extra("rapidfuzz.process", "reports").cdist(
         clauses,
         others,
-        scorer=Levenshtein.distance,
+        scorer=distance,
         score_cutoff=254,  # above it the scorer answers 255
         dtype=np.uint8,
         workers=-1,

@@ -53,7 +53,7 @@ def test_networks_of_timm_tile_the_image_too(backbone):
 
 def test_a_zoo_network_without_timm_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(CxrlocError, match=r"xception needs the timm package: .*cxrloc\[zoo\]"):
+    with pytest.raises(CxrlocError, match=r"needs the package timm: .*cxrloc\[zoo\]"):
         BACKBONES["xception"].build()
 
 
