@@ -94,16 +94,31 @@ def resample_patients(
 def bootstrap(
     statistic: Statistic, carries: Bool[np.ndarray, "patient class"], resampling: Resampling
 ) -> Bootstrap:
-    """Estimates, intervals and bootstrap distributions of a statistic's values.
-
-    The intervals are quantiles of the distribution (the percentile bootstrap).
-    """
+    """Estimates, intervals (`interval`) and bootstrap distributions of a statistic's values."""
     counts = resample_patients(carries, resampling.resamples, resampling.seed)
     estimate = statistic(np.ones((carries.shape[0], 1)))[:, 0]
     distribution = _in_chunks(statistic, counts)
-    tail = (1 - resampling.level) / 2
-    low, high = np.quantile(distribution, [tail, 1 - tail], axis=1)
+    low, high = interval(distribution, resampling.level)
     return Bootstrap(estimate, low, high, distribution)
+
+
+def interval(
+    distribution: Float[np.ndarray, "... resample"], level: float
+) -> Float[np.ndarray, "2 ..."]:
+    """The interval of each value: quantiles of its distribution (the percentile bootstrap).
+
+    Args:
+        distribution: the values of all resamples along the last axis.
+        level: coverage of the intervals.
+
+    Returns:
+        The lower ends and the upper ends.
+
+    >>> interval(np.arange(101.0), 0.9)
+    array([ 5., 95.])
+    """
+    tail = (1 - level) / 2
+    return np.asarray(np.quantile(distribution, [tail, 1 - tail], axis=-1))
 
 
 def two_sided_p(differences: Float[np.ndarray, " resample"]) -> float:

@@ -12,7 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.resampling import Resampling, Statistic, rarest_class, resample_patients
+from cxrloc.evaluation.resampling import (
+    Resampling,
+    Statistic,
+    interval,
+    rarest_class,
+    resample_patients,
+)
 from cxrloc.types import Measurement
 
 ALL_FINDINGS = ("all findings",)
@@ -293,9 +299,7 @@ def _ends(
     """Both ends of each interval, NaN where there is none."""
     ends = np.full((2, *sampled.estimate.shape), np.nan)
     if sampled.distribution.size and shown.any():
-        tail = (1 - sampled.draws.level) / 2
-        distribution = sampled.distribution[:, shown]
-        ends[:, :, shown] = np.quantile(distribution, [tail, 1 - tail], axis=2)
+        ends[:, :, shown] = interval(sampled.distribution[:, shown], sampled.draws.level)
     return ends
 
 
