@@ -45,6 +45,8 @@ TESTED_ELSEWHERE = {
     "evaluation/trust/cases.py": "pipeline/test_trust.py",
     "evaluation/trust/map_tests.py": "pipeline/test_trust.py",
     "training/trained_card.py": "pipeline/test_train.py",
+    # The encodings of tables are tested by reading tables.
+    "files/encodings.py": "files/test_tables.py",
     # Parts of one step that have no meaning alone are tested with the step.
     "dicom_objects/codes.py": "dicom_objects/test_objects.py",
     "dicom_objects/secondary_capture.py": "dicom_objects/test_objects.py",

@@ -16,7 +16,8 @@ from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.datasets.records import finished_records
-from cxrloc.files.tables import encoding_of, key_of, table_rows
+from cxrloc.files.encodings import encoding_of
+from cxrloc.files.tables import key_of, table_rows
 from cxrloc.types import CxrlocError, Record, UsageError
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON, TOML, XML, npz and the metadata of safetensors, with limits on size and depth.
+"""Reads JSON, TOML and XML, with limits on size and depth.
 
 A file may be nested very deeply, declare gigabytes, or hold numbers that are not finite. Each such
 file raises one `CxrlocError` that names the file, never an error of the parser.
@@ -6,19 +6,14 @@ file raises one `CxrlocError` that names the file, never an error of the parser.
 
 import json
 import math
-import tokenize
 import tomllib
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
-
-from cxrloc.files.tables import encoding_of
+from cxrloc.files.encodings import encoding_of
 from cxrloc.types import CxrlocError
 
 MAX_JSON_BYTES = 100_000_000
@@ -30,9 +25,6 @@ MAX_TEXT_BYTES = 20_000_000
 
 MAX_DEPTH = 64
 """Most levels of nesting; COCO has five."""
-
-MAX_NPZ_BYTES = 2_000_000_000
-"""Largest size of all arrays of an npz file, unpacked."""
 
 _BLOCK = 1 << 16
 _MAX_DIGITS = 19  # of a whole number: those of 64 bits
@@ -55,7 +47,7 @@ def unlike(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise CxrlocError(f"{path} is not {what}: it has no {_reason(error)}") from error
+        raise CxrlocError(f"{path} is not {what}: it has no {reason_of(error)}") from error
     except (
         ArithmeticError,
         AttributeError,
@@ -66,7 +58,7 @@ def unlike(path: Path, what: str) -> Iterator[None]:
         TypeError,
         ValueError,
     ) as error:
-        raise CxrlocError(f"{path} is not {what}: {_reason(error)}") from error
+        raise CxrlocError(f"{path} is not {what}: {reason_of(error)}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -101,7 +93,7 @@ def parse_json(content: bytes | str, where: str) -> Any:
             object_pairs_hook=_object,
         )
     except (ValueError, RecursionError, MemoryError) as error:
-        raise CxrlocError(f"{where} cannot be read as JSON: {_reason(error)}") from error
+        raise CxrlocError(f"{where} cannot be read as JSON: {reason_of(error)}") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -127,7 +119,7 @@ def parse_toml(content: bytes | str, where: str) -> dict[str, Any]:
         values = tomllib.loads(_decoded(content).replace("\r\n", "\n"))
         _check_values(values)
     except (ValueError, RecursionError, MemoryError) as error:
-        raise CxrlocError(f"{where}: not TOML: {_reason(error)}") from error
+        raise CxrlocError(f"{where}: not TOML: {reason_of(error)}") from error
     return values
 
 
@@ -167,74 +159,10 @@ def parse_xml(content: bytes | str, where: str) -> ElementTree.Element:
                     raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
         parser.close()
     except (ValueError, LookupError, ElementTree.ParseError, RecursionError) as error:
-        raise CxrlocError(f"{where} cannot be read as XML: {_reason(error)}") from error
+        raise CxrlocError(f"{where} cannot be read as XML: {reason_of(error)}") from error
     if root is None:
         raise CxrlocError(f"{where} cannot be read as XML: it is empty")
     return root
-
-
-def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an npz file: numbers, truth values or text, never Python objects.
-
-    Sizes are checked before anything is unpacked.
-
-    Args:
-        path: of the file.
-        keys: names of the arrays to read, if the file has them; None for all arrays.
-
-    Raises:
-        CxrlocError: there is no such file, it is not an npz file, or its arrays are too large.
-    """
-    wanted = None if keys is None else set(keys)
-    if not path.is_file():
-        raise CxrlocError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            total = 0
-            for member in archive.infolist():
-                if not member.filename.endswith(".npy"):
-                    raise ValueError(f"it holds {member.filename[:40]!r}, which is no array")
-                total += member.file_size
-                if total > MAX_NPZ_BYTES:
-                    raise ValueError(f"its arrays are larger than {MAX_NPZ_BYTES:,} bytes")
-            named = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
-            return {
-                name: _array(archive, member)
-                for name, member in named.items()
-                if wanted is None or name in wanted
-            }
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        RuntimeError,  # encrypted
-        NotImplementedError,  # unknown compression
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-        SyntaxError,  # this and the next: a heading that is no Python literal
-        tokenize.TokenError,
-        TypeError,
-    ) as error:
-        raise CxrlocError(f"{path}: not an npz file of plain arrays ({_reason(error)})") from error
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """One array, after a check that its header agrees with the bytes in the archive."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(file)
-        if dtype.hasobject:
-            raise ValueError(f"{member.filename} holds Python objects")
-        if math.prod(shape) * dtype.itemsize > member.file_size:
-            raise ValueError(f"{member.filename} declares the shape {shape}, which it is too small")
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _content(path: Path, most: int) -> bytes:
@@ -247,7 +175,7 @@ def _content(path: Path, most: int) -> bytes:
             raise CxrlocError(f"{path}: {size:,} bytes; at most {most:,} are read")
         return path.read_bytes()
     except (OSError, MemoryError) as error:
-        raise CxrlocError(f"{path} cannot be read: {_reason(error)}") from error
+        raise CxrlocError(f"{path} cannot be read: {reason_of(error)}") from error
 
 
 def _decoded(content: bytes | str) -> str:
@@ -313,7 +241,7 @@ def _check_values(values: Mapping[str, Any]) -> None:
             raise ValueError(f"a whole number of more than {_MAX_DIGITS} digits")
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """A short description of an error, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.files.structured import read_npz
+from cxrloc.files.arrays import read_npz
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.types import Affine, CxrlocError, Heatmaps

@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cxrloc.files.tables import encoding_of, readable_rows, whole_row
+from cxrloc.files.encodings import encoding_of
+from cxrloc.files.tables import readable_rows, whole_row
 from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
 from cxrloc.types import CxrlocError
 

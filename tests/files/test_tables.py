@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.files import tables
+from cxrloc.files import encodings, tables
 from cxrloc.files.tables import frame_of, number_in, read_table, row_name, rows_of
 from cxrloc.types import CxrlocError
 
@@ -112,7 +112,7 @@ def test_what_would_become_a_wrong_number_is_refused_with_its_place(
 def test_a_packed_table_that_unpacks_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_CHARACTERS", 2_000_000)
+    monkeypatch.setattr(encodings, "MAX_CHARACTERS", 2_000_000)
     with pytest.raises(CxrlocError, match="unpacked"):
         table_of(tmp_path, gzip.compress(b"a,b\n" * 1_000_000))
     monkeypatch.setattr(tables, "MAX_CELLS", 100)

@@ -173,7 +173,7 @@ def test_a_table_with_a_ragged_row(tmp_path: Path) -> None:
 def test_a_packed_table_that_grows_beyond_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxrloc.files.tables.MAX_CHARACTERS", 10_000_000)
+    monkeypatch.setattr("cxrloc.files.encodings.MAX_CHARACTERS", 10_000_000)
     with gzip.open(tmp_path / "boxes.csv.gz", "wb", compresslevel=1) as file:
         file.write(b"image,finding,x_min,y_min,x_max,y_max\n" + b"a,Mass,0,0,1,1\n" * 1_000_000)
     refused(read_boxes, tmp_path / "boxes.csv.gz")
@@ -201,7 +201,7 @@ def npz(path: Path, **arrays: np.ndarray) -> Path:
 
 
 def test_maps_that_unpack_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cxrloc.files.structured.MAX_NPZ_BYTES", 10_000_000)
+    monkeypatch.setattr("cxrloc.files.arrays.MAX_NPZ_BYTES", 10_000_000)
     path = tmp_path / "a.npz"
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(
