@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +5,7 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import TWICE
 from cxrloc.types import Annotation, Box, CxrlocError, Outline
+from tests.datasets.layout_files import touched, written
 
 SQUARE = [[10, 20], [40, 20], [40, 60], [10, 60]]
 CHESTX_DET = [
@@ -17,18 +17,6 @@ CHESTX_DET = [
     },
     {"file_name": "36200.png", "syms": [], "boxes": [], "polygons": []},
 ]
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def test_chestx_det_has_a_box_and_a_polygon_per_finding(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,12 @@ from cxrloc.datasets.chexlocalize import Point, read_chexlocalize_points
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.types import Box, CxrlocError, Mask, Outline
+from tests.datasets.layout_files import touched, written
 
 SQUARE = [[10, 20], [40, 20], [40, 60], [10, 60]]
 CHEXPERT_IMAGE = "patient64541_study1_view1_frontal"
 POLYGONS = {CHEXPERT_IMAGE: {"img_size": [80, 100], "Airspace Opacity": [SQUARE, SQUARE[::-1]]}}
 POINTS = {CHEXPERT_IMAGE: {"img_size": [80, 100], "Pleural Effusion": [[12.5, 30.0], [3, 4]]}}
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def coded(pixels: np.ndarray) -> dict[str, object]:

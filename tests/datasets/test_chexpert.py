@@ -5,6 +5,7 @@ import pytest
 from cxrloc.datasets import chexpert, read_dataset
 from cxrloc.findings import CHEXPERT14
 from cxrloc.types import CxrlocError, Label, Sex, View
+from tests.datasets.layout_files import touched
 
 POSITIVE, NEGATIVE, UNCERTAIN = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
 OBSERVATIONS = ",".join(CHEXPERT14)
@@ -24,12 +25,6 @@ TEST = f"""Path,{OBSERVATIONS}
 test/patient64741/study1/view1_frontal.jpg,{BLANK}
 test/patient64741/study1/view2_lateral.jpg,{BLANK}
 """
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 @pytest.fixture

@@ -5,12 +5,7 @@ import pytest
 
 from cxrloc.datasets.image_files import find_image_files, find_image_files_below
 from cxrloc.types import CxrlocError
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
+from tests.datasets.layout_files import touched
 
 
 def test_files_of_the_system_are_no_images(tmp_path: Path) -> None:

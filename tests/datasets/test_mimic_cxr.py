@@ -8,6 +8,7 @@ from cxrloc.datasets.mimic_cxr import NO_ROW
 from cxrloc.datasets.report_labels import with_labels
 from cxrloc.findings import CHEXPERT14
 from cxrloc.types import CxrlocError, Label, View
+from tests.datasets.layout_files import touched
 
 POSITIVE, NEGATIVE, UNCERTAIN = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
 OBSERVATIONS = ",".join(CHEXPERT14)
@@ -31,12 +32,6 @@ SPLIT = """dicom_id,study_id,subject_id,split
 aa-1,52,10000032,train
 bb-1,61,10000764,validate
 """
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 @pytest.fixture

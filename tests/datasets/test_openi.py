@@ -2,17 +2,12 @@ from pathlib import Path
 
 from cxrloc.datasets import label_origin, read_dataset
 from cxrloc.types import Label
+from tests.datasets.layout_files import touched
 
 OPENI = """<eCitation><uId id="CXR7"/><MedlineCitation><Article><Abstract>
 <AbstractText Label="FINDINGS">Small left effusion. No pneumothorax.</AbstractText>
 </Abstract></Article></MedlineCitation>
 <parentImage id="CXR7_IM-1_0001"/><parentImage id="CXR7_IM-1_0002"/></eCitation>"""
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def test_openi_images_have_the_labels_of_their_report(tmp_path: Path) -> None:

@@ -1,28 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.types import Box, CxrlocError, Label
+from tests.datasets.layout_files import touched, written
 
 RSNA = """patientId,x,y,width,height,Target
 0a,264.0,152.0,213.0,379.0,1
 0a,562.0,152.0,256.0,453.0,1
 0b,,,,,0
 """
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def test_rsna_boxes_are_extents_and_target_0_is_a_negative_label(tmp_path: Path) -> None:

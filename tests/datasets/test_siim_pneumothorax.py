@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,23 +6,12 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.types import Box, CxrlocError, Label, Mask
+from tests.datasets.layout_files import touched, written
 
 SIIM = """ImageId, EncodedPixels
 1.2.3, 1025 2 1022 1
 1.2.4,-1
 """
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def test_siim_runs_go_down_the_columns_and_gaps_count_from_the_run_before(tmp_path: Path) -> None:

@@ -1,28 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.types import Box, CxrlocError, Label
+from tests.datasets.layout_files import touched, written
 
 VINDR = """image_id,rad_id,class_name,x_min,y_min,x_max,y_max
 0a,R8,Pleural effusion,10.5,20,40,60
 0a,R9,Pleural effusion,11,20,40,61
 0b,R8,No finding,,,,
 """
-
-
-def written(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def touched(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def test_vindr_keeps_every_reader_s_box_and_images_without_one(tmp_path: Path) -> None:

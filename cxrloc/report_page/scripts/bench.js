@@ -2,7 +2,7 @@
 import { showCurves } from "./bench_curves.js";
 import { NAMES, OVERLAP_NAMES, judge } from "./bench_judge.js";
 import { showSummary } from "./bench_summary.js";
-import { byId, chooser, decimals, element, slider, words } from "./dom.js";
+import { byId, chooser, decimals, element, heatmapSliders, slider, words } from "./dom.js";
 import { OVERLAPS, accuracyIntervals, countBoxes, matchPairs } from "./scoring.js";
 import { sortableTable } from "./table.js";
 
@@ -99,20 +99,7 @@ export function benchKind(report) {
 function thresholdSliders(report) {
   const { data, state } = report;
   const own = { thresholds: [...state.thresholds], t: { ...state.t } };
-  const heat = state.thresholds.map((value, i) =>
-    slider(
-      {
-        label: `Heatmap threshold ${i + 1}`,
-        min: 0,
-        max: 254,
-        step: 1,
-        value,
-        say: String,
-        name: `threshold-${i}`,
-      },
-      (moved) => report.set({ thresholds: state.thresholds.with(i, moved) }),
-    ),
-  );
+  const heat = heatmapSliders(report);
   const overlap = Object.entries(NAMES).map(([criterion, name]) => {
     const ticks = data.rules
       .filter((rule) => rule.criterion === criterion)

@@ -1,6 +1,6 @@
 /** The page of `cxrloc classify`: ROC curves, and decisions at thresholds that the reader moves. */
 import { lineChart, whisker } from "./charts.js";
-import { byId, chooser, decimals, element, slider, words } from "./dom.js";
+import { byId, chooser, decimals, element, heatmapSliders, slider, words } from "./dom.js";
 import { boxesOf } from "./scoring.js";
 import { sortableTable } from "./table.js";
 
@@ -103,22 +103,7 @@ function judge(pair, state) {
 function boxSliders(report) {
   const { state } = report;
   if (!state.thresholds.length) return [];
-  const sliders = state.thresholds.map(
-    (value, i) =>
-      slider(
-        {
-          label: `Heatmap threshold ${i + 1}`,
-          min: 0,
-          max: 254,
-          step: 1,
-          value,
-          say: String,
-          name: `threshold-${i}`,
-        },
-        (moved) => report.set({ thresholds: state.thresholds.with(i, moved) }),
-      ).node,
-  );
-  return [element("h3", {}, "Boxes"), ...sliders];
+  return [element("h3", {}, "Boxes"), ...heatmapSliders(report).map(({ node }) => node)];
 }
 
 /** A slider over the points of the chosen finding's curve. */

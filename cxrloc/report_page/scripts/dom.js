@@ -116,6 +116,27 @@ export function slider({ label, min, max, step, value, say, ticks = [], name = n
   return { node, set };
 }
 
+/**
+ * A slider for each threshold of the heatmaps; a moved one sets the thresholds of the report.
+ * @param {object} report its state and how to set it
+ */
+export function heatmapSliders({ state, set }) {
+  return state.thresholds.map((value, i) =>
+    slider(
+      {
+        label: `Heatmap threshold ${i + 1}`,
+        min: 0,
+        max: 254,
+        step: 1,
+        value,
+        say: String,
+        name: `threshold-${i}`,
+      },
+      (moved) => set({ thresholds: state.thresholds.with(i, moved) }),
+    ),
+  );
+}
+
 /** A labelled checkbox. */
 export function checkbox(label, checked, onCheck) {
   const input = element("input", {
