@@ -17,7 +17,7 @@ import pytest
 from pydicom import dcmread, uid
 
 from cxrloc.datasets import read_as
-from cxrloc.datasets.boxes import read_boxes
+from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.inference.map_files import read_maps
@@ -91,7 +91,7 @@ def test_every_seed_cut_at_any_place(tmp_path: Path, read: Callable) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
-@pytest.mark.parametrize("read", [read_radiograph, image_size, read_boxes, read_recipe])
+@pytest.mark.parametrize("read", [read_radiograph, image_size, read_boxed_images, read_recipe])
 def test_a_named_pipe(tmp_path: Path, read: Callable) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     refused(read, tmp_path / "pipe.toml")
@@ -120,7 +120,7 @@ COCO = {
 )
 def test_coco_boxes(tmp_path: Path, text: str) -> None:
     (tmp_path / "boxes.json").write_text(text)
-    refused(read_boxes, tmp_path / "boxes.json")
+    refused(read_boxed_images, tmp_path / "boxes.json")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_voc_file_without_end(tmp_path: Path) -> None:
         "</ymax></bndbox></object></annotation>"
     )
     with pytest.raises(CxrlocError, match=r"a\.xml"):
-        read_boxes(tmp_path)
+        read_boxed_images(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_packed_table_that_grows_beyond_the_limit(
     monkeypatch.setattr("cxrloc.files.encodings.MAX_CHARACTERS", 10_000_000)
     with gzip.open(tmp_path / "boxes.csv.gz", "wb", compresslevel=1) as file:
         file.write(b"image,finding,x_min,y_min,x_max,y_max\n" + b"a,Mass,0,0,1,1\n" * 1_000_000)
-    refused(read_boxes, tmp_path / "boxes.csv.gz")
+    refused(read_boxed_images, tmp_path / "boxes.csv.gz")
 
 
 @pytest.mark.parametrize(
