@@ -172,8 +172,8 @@ OwnBoxes = Annotated[
     Path | None,
     typer.Option(
         "--boxes",
-        help="Truth for a plain folder of images: CSV, COCO JSON, or a folder of VOC XML, YOLO, "
-        "LabelMe or masks (finding/image.png).",
+        help="Truth for a plain folder of images: CSV, COCO JSON, DICOM SR or SEG, or a folder of "
+        "VOC XML, YOLO, LabelMe, masks (finding/image.png), SR or SEG.",
     ),
 ]
 IdColumn = Annotated[

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cxrloc.datasets.box_folders import Drawn, read_labelme, read_mask_folder, read_yolo
 from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.datasets.dicom_regions import annotations_in_objects, object_files
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.datasets.label_cells import finding_labels
@@ -43,7 +44,8 @@ class OwnData:
     Attributes:
         images: a folder, searched with all its sub-folders; only known image suffixes count.
         labels: a table with a row per image.
-        boxes: CSV, COCO JSON, or a folder of Pascal VOC XML, YOLO text, LabelMe JSON or masks.
+        boxes: CSV, COCO JSON, a DICOM SR or SEG, or a folder of Pascal VOC XML, YOLO text, LabelMe
+            JSON, masks or DICOM SR and SEG.
         id_column: column of the labels that names the image; if empty, it is found by its cells.
         finding_columns: columns that hold findings; if empty, they are found by their names.
     """
@@ -72,7 +74,9 @@ def read_own_data(data: OwnData, declared: Collection[str] = ()) -> OwnRecords:
     Raises:
         CxrlocError: there is no image, a table or box file matches no image, or a row is not valid.
     """
-    files = own_images(data.images)
+    objects = {*object_files(data.boxes)} if data.boxes is not None else set()
+    # Reports and segmentations may lie in the folder of the images, but are none themselves.
+    files = {n: path for n, path in own_images(data.images).items() if path not in objects}
     if not files:
         raise CxrlocError(f"{data.images}: no image in it; images end in {', '.join(SUFFIXES)}")
     records = {name: Record(name, name, name, path) for name, path in files.items()}
@@ -80,7 +84,12 @@ def read_own_data(data: OwnData, declared: Collection[str] = ()) -> OwnRecords:
     if data.labels is not None:
         records |= _labelled(data, records, declared, notes)
     if data.boxes is not None:
-        records = _boxed(data.boxes, records, declared, notes)
+        truth = (
+            annotations_in_objects(data.boxes, files, declared)
+            if objects
+            else _truth(data.boxes, records, declared)
+        )
+        records = _boxed(data.boxes, truth, records, notes)
     source = data.labels or data.boxes or data.images
     return OwnRecords(finished_records(records.values(), source), tuple(notes))
 
@@ -276,11 +285,10 @@ def _age(where: str, text: str) -> float | None:
 
 
 def _boxed(
-    path: Path, images: Mapping[str, Record], declared: Collection[str], notes: list[str]
+    path: Path, truth: Mapping[str, Drawn], images: Mapping[str, Record], notes: list[str]
 ) -> dict[str, Record]:
     """The records with their annotations; images that only the boxes name are kept without file."""
     records = dict(images)
-    truth = _truth(path, images, declared)
     joined = 0
     for name, drawn in truth.items():
         image_id = _image(name, records) or checked_id(str(path), image_id_of(name))

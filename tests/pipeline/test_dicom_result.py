@@ -1,5 +1,6 @@
 """`heatmap --write sr,...`: the objects have the same content as the JSON file."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -73,3 +74,19 @@ def test_boxes_of_reports_score_as_those_of_the_table(
         (tmp_path / out / "localization.csv").read_text() for out in ("of_reports", "of_table")
     )
     assert of_reports == of_table
+
+
+@pytest.mark.slow
+def test_boxes_of_reports_are_truth(untrained_model: Path, tmp_path: Path) -> None:
+    """The same reports as claims and as truth agree everywhere."""
+    write_phantoms(tmp_path / "chests", n=4, seed=0, size=96, file_format="dicom")
+    images = tmp_path / "chests" / "images"
+    options = ["--model", untrained_model, "--write", "json,sr", "--below-operating-point"]
+    assert heatmap(images, *options, "--out", tmp_path / "out", "--quiet").exit_code == 0
+    scored = ["bench", images, "--boxes", tmp_path / "out", "--detections", tmp_path / "out"]
+    scored += ["--resamples", "0", "--out", tmp_path / "scored", "--quiet"]
+    done = CliRunner().invoke(app, [*map(str, scored)])
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "scored" / "localization.csv").open() as file:
+        accuracies = {row["accuracy"] for row in csv.DictReader(file) if row["finding"] != "mean"}
+    assert {*map(float, filter(None, accuracies))} == {1.0}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrloc.datasets.boxes import read_detections
-from cxrloc.datasets.dicom_regions import detections_in_objects, holds_objects
+from cxrloc.datasets.dicom_regions import detections_in_objects, object_files
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.files.journal import Journal
 from cxrloc.findings import spelled_as
@@ -134,7 +134,8 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
     """
     known = {each.finding for record in records for each in record.annotations}
-    found = detections_in_objects(path, records) if holds_objects(path) else read_detections(path)
+    objects = path.is_dir() or object_files(path)
+    found = detections_in_objects(path, records) if objects else read_detections(path)
     detections = [replace(each, finding=spelled_as(each.finding, known)) for each in found]
     placed, failures = [], []
     for record in records:
