@@ -5,15 +5,18 @@ process of its own), and one sends. If the node is killed, a restart continues f
 """
 
 import logging
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pydicom
 
+from cxrloc.files.whole import DISK_ERRORS, DiskError
 from cxrloc.pacs.destinations import Security
 from cxrloc.pacs.node_config import NodeConfig
 from cxrloc.pacs.query import fetch_new
@@ -37,6 +40,16 @@ PAUSE_SECONDS = 0.2
 SWEEP_SECONDS = 600.0
 """Seconds between two removals of old jobs."""
 
+REPAIR_SECONDS = 10.0
+"""Seconds until the next try after a full disk, or after a worker could not load its models."""
+
+MOST_STARTS = 30
+"""An image fails after this many starts of its computation, even if the worker did not die.
+
+If the node itself ends while it computes an image, the image is not the reason as a rule; but one
+that is would end the node for ever.
+"""
+
 
 class Task(NamedTuple):
     """The input of a worker: an image and its study.
@@ -44,7 +57,7 @@ class Task(NamedTuple):
     Attributes:
         image: the image for which results are made.
         study: the received images of its study; the image itself comes first.
-        results: folder for the DICOM objects, made by the worker.
+        results: folder for the DICOM objects, which is there and empty.
     """
 
     image: Path
@@ -55,6 +68,10 @@ class Task(NamedTuple):
 Prepare = Callable[[], Callable[[Task], None]]
 """A function that is called once in a worker's process and returns the function that writes the
 results of a task. The latter raises `CxrlocError` if an image can have no results."""
+
+
+class NotReadyError(Exception):
+    """A worker could not be prepared, for example because its model file is gone."""
 
 
 class Node:
@@ -72,6 +89,7 @@ class Node:
         self._prepare = prepare
         self._stop = threading.Event()
         self._taken: set[str] = set()
+        self._study_uids: dict[str, str] = {}
         self._lock = threading.Lock()
         self.receiver = Receiver(config.receive, self.spool) if config.receive.allow else None
 
@@ -110,7 +128,7 @@ class Node:
             seconds=settings.seconds_per_image,
             address_space_bytes=settings.megabytes << 20 or None,
         )
-        process: TaskProcess[Task, None] = TaskProcess(self._prepare, limits)
+        process: TaskProcess[Task, None] = TaskProcess(partial(_ready, self._prepare), limits)
         try:
             while not self._stop.is_set():
                 job = self._next_received()
@@ -119,6 +137,9 @@ class Node:
                     continue
                 try:
                     self._compute_one(job, process)
+                except (DiskError, NotReadyError) as error:
+                    log.error("the queue waits: %s", type(error).__name__)
+                    self._stop.wait(REPAIR_SECONDS)
                 finally:
                     with self._lock:
                         self._taken.discard(job.name)
@@ -126,24 +147,38 @@ class Node:
             process.close()
 
     def _compute_one(self, job: Job, process: TaskProcess[Task, None]) -> None:
+        """Compute one image; it stays in the queue if its worker dies, or if the disk is full.
+
+        Raises:
+            DiskError: nothing can be written.
+            NotReadyError: the worker's process cannot be prepared.
+        """
         note = read_note(job)
-        if note.tries >= self.config.compute.tries:
-            self._fail(job, note.reason or "its process was killed in each try")
+        if note.deaths >= self.config.compute.tries or note.starts >= MOST_STARTS:
+            self._fail(job, note.reason or "the node ended each time it was computed")
             return
-        # A try is counted before it begins, so that an image that kills the whole node is also
-        # given up after the last try.
-        write_note(job, replace(note, tries=note.tries + 1))
+        # A start is counted before it happens. The image also moves to the end of the queue, so
+        # that one that ends the whole node does not block the others.
+        note = replace(note, starts=note.starts + 1)
+        write_note(job, note)
         started = time.monotonic()
-        study = tuple(each.image for each in self._study_of(job))
         try:
-            process.run(Task(job.image, study, job.results))
+            # Files of a computation that was killed must not be sent.
+            shutil.rmtree(job.results, ignore_errors=True)
+            job.results.mkdir()
+            process.run(Task(job.image, self._study_of(job), job.results))
         except TaskDiedError as error:
             log.warning("a worker died", extra={"fields": {"job": job.name, "reason": str(error)}})
-            write_note(job, replace(read_note(job), reason=str(error)))
-            return  # it stays in the queue, and is tried again
+            write_note(job, replace(note, deaths=note.deaths + 1, reason=str(error)))
+            return
+        except (DiskError, NotReadyError):
+            raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise DiskError(str(error)) from error
             self._fail(job, f"{type(error).__name__}: {error}")
             return
+        write_note(job, replace(note, reason=""))
         seconds = round(time.monotonic() - started, 3)
         self.spool.move(job, State.SENDING)
         log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds}})
@@ -156,67 +191,95 @@ class Node:
     def _next_received(self) -> Job | None:
         """Take the oldest image that no worker computes and whose study gets no new images."""
         with self._lock:
-            for job in self.spool.jobs(State.RECEIVED):
-                if job.name not in self._taken and self._rests(job):
+            jobs = self.spool.jobs(State.RECEIVED)
+            resting = self._at_rest(jobs)
+            for job in jobs:
+                if job.name not in self._taken and job.name in resting:
                     self._taken.add(job.name)
                     return job
         return None
 
-    def _rests(self, job: Job) -> bool:
+    def _at_rest(self, jobs: Sequence[Job]) -> set[str]:
+        """Names of the jobs whose study got no image for the time that the settings ask for."""
         rest = self.config.compute.study_rest_seconds
         if not rest:
-            return True
-        newest = max(each.image.stat().st_mtime for each in self._study_of(job))
-        return time.time() - newest >= rest
+            return {job.name for job in jobs}
+        newest: dict[str, float] = {}
+        for job in jobs:
+            study = self._study_uid(job)
+            newest[study] = max(newest.get(study, 0.0), job.image.stat().st_mtime)
+        limit = time.time() - rest
+        return {job.name for job in jobs if newest[self._study_uid(job)] <= limit}
 
-    def _study_of(self, job: Job) -> list[Job]:
-        """The images of a job's study that the node still holds, in any state."""
+    def _study_of(self, job: Job) -> tuple[Path, ...]:
+        """The images of a job's study that the node still holds, its own image first."""
         if not self.config.compute.study_rest_seconds:
-            return [job]
-        study = _study_uid(job)
+            return (job.image,)
+        study = self._study_uid(job)
         others = [
-            each
+            each.image
             for state in (State.RECEIVED, State.SENDING, State.DONE)
             for each in self.spool.jobs(state)
-            if each.name != job.name and study and _study_uid(each) == study
+            if each.name != job.name and self._study_uid(each) == study
         ]
-        return [job, *others]
+        return (job.image, *others)
+
+    def _study_uid(self, job: Job) -> str:
+        """The study of a job; an image without one is a study of its own.
+
+        Each header is read once only, because the image of a job never changes.
+        """
+        if job.name not in self._study_uids:
+            self._study_uids[job.name] = _read_study_uid(job.image) or job.name
+        return self._study_uids[job.name]
 
     def _send(self) -> None:
         while not self._stop.is_set():
-            jobs = self.spool.jobs(State.SENDING)
-            waiting = sum(not self._send_one(job) for job in jobs)
-            self._stop.wait(self.config.send.retry_seconds if waiting else PAUSE_SECONDS)
+            away: set[str] = set()
+            for job in self.spool.jobs(State.SENDING):
+                self._send_one(job, away)
+            self._stop.wait(self.config.send.retry_seconds if away else PAUSE_SECONDS)
 
-    def _send_one(self, job: Job) -> bool:
-        """Send the results of a job; returns whether the job is then done or failed."""
+    def _send_one(self, job: Job, away: set[str]) -> None:
+        """Send the results of a job to each destination that has not answered for them yet.
+
+        Destinations that cannot be reached are added to `away`, and are not tried again until the
+        next round; other destinations do not wait for them.
+        """
         sending = self.config.send
         settings = SendSettings(
             calling_title=sending.calling_title or self.config.receive.ae_title,
             security=Security(sending.tls, sending.authority, sending.certificate, sending.key),
             tries=1,  # the queue itself tries again
         )
+        note = read_note(job)
         for text, destination in zip(sending.to, self.config.destinations, strict=True):
-            if text in read_note(job).sent_to:
+            if text in note.sent_to or text in away or self._stop.is_set():
                 continue
+            refusals = []
             for result in send(result_files(job), destination, settings):
-                if not isinstance(result, NotSent):
-                    continue
-                if not result.refused:
+                if isinstance(result, NotSent) and not result.refused:
                     log.warning("not sent yet", extra={"fields": {"job": job.name, "to": text}})
-                    return False
-                self._fail(job, f"{result.path.name}: {result.reason}")
-                return True
-            note = read_note(job)
-            write_note(job, replace(note, sent_to=(*note.sent_to, text)))
+                    away.add(text)
+                    break
+                if isinstance(result, NotSent):
+                    refusals.append(f"{result.path.name}: {result.reason}")
+            else:
+                reason = "; ".join(filter(None, (note.reason, *refusals)))
+                note = replace(note, sent_to=(*note.sent_to, text), reason=reason)
+                write_note(job, note)
+        if not {*sending.to} <= {*note.sent_to}:
+            return
+        if note.reason:
+            self._fail(job, note.reason)
+            return
         self.spool.move(job, State.DONE)
         log.info("done", extra={"fields": {"job": job.name}})
-        return True
 
     def _query(self) -> None:
         while self.config.query.url and not self._stop.is_set():
             try:
-                fetch_new(self.config.query, self.spool)
+                fetch_new(self.config, self.spool)
             except OSError as error:
                 log.warning("the queried server was not reached (%s)", type(error).__name__)
             self._stop.wait(self.config.query.interval_seconds)
@@ -225,16 +288,23 @@ class Node:
         while not self._stop.is_set():
             removed = self.spool.remove_done(self.config.spool.keep_days * 86_400)
             if removed:
+                self._study_uids.clear()
                 log.info("removed", extra={"fields": {"jobs": removed}})
             self._stop.wait(SWEEP_SECONDS)
 
 
-def _study_uid(job: Job) -> str:
+def _ready(prepare: Prepare) -> Callable[[Task], None]:
+    """What `prepare` makes; its failure is not an image's, so that no image fails for it."""
+    try:
+        return prepare()
+    except Exception as error:
+        raise NotReadyError(f"{type(error).__name__}: {error}") from error
+
+
+def _read_study_uid(image: Path) -> str:
     """Study Instance UID (0020,000D); empty if the file has none."""
     try:
-        header = pydicom.dcmread(
-            job.image, specific_tags=["StudyInstanceUID"], stop_before_pixels=True
-        )
+        header = pydicom.dcmread(image, specific_tags=["StudyInstanceUID"], stop_before_pixels=True)
     except Exception:  # a broken file belongs to no study; computing it will say what is wrong
         return ""
     return str(header.get("StudyInstanceUID", ""))

@@ -4,12 +4,16 @@ import hashlib
 import io
 import logging
 import os
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import requests
+from dicomweb_client.api import DICOMwebClient
+
 from cxrloc.pacs.destinations import bearer_token
-from cxrloc.pacs.node_config import Query
-from cxrloc.pacs.receive import STORAGE_CLASSES
+from cxrloc.pacs.node_config import NodeConfig, Query
+from cxrloc.pacs.receive import STORAGE_CLASSES, is_own
 from cxrloc.pacs.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -18,41 +22,58 @@ SEEN = "queried.txt"
 """File in the spool's folder with a hash of every image that was fetched, one hash per line."""
 
 
-def fetch_new(settings: Query, spool: Spool) -> int:
+def fetch_new(config: NodeConfig, spool: Spool) -> int:
     """Fetch the images of the server that this node has not fetched before; returns their number.
 
     QIDO-RS (PS3.18, section 10.6) finds instances of the modalities in studies of the last days;
-    WADO-RS fetches them. Images of other storage classes, and own results, are skipped.
+    WADO-RS fetches them. Images of other storage classes, and own results, are skipped. Nothing is
+    fetched while the disk is nearly full.
 
     Raises:
         OSError: the server cannot be reached.
     """
-    client = _client(settings)
+    client = _client(config.query)
     seen_file = spool.folder / SEEN
     seen = set(seen_file.read_text().split()) if seen_file.exists() else set()
     fetched = 0
-    first = date.today() - timedelta(days=settings.days)
-    for modality in settings.modalities:
-        filters = {"Modality": modality, "StudyDate": f"{first:%Y%m%d}-"}
-        for found in client.search_for_instances(search_filters=filters, fields=["Manufacturer"]):
-            uids = [_value(found, tag) for tag in ("0020000D", "0020000E", "00080018")]
-            key = hashlib.sha256(uids[2].encode()).hexdigest()[:32]
-            if key in seen or _value(found, "00080016") not in STORAGE_CLASSES:
-                continue
-            if fetched == settings.max_images:
-                return fetched
+    for uids in _images(client, config.query):
+        key = hashlib.sha256(uids[2].encode()).hexdigest()[:32]
+        if key in seen:
+            continue
+        if fetched == config.query.max_images or spool.is_nearly_full(
+            config.receive.min_free_megabytes
+        ):
+            break
+        try:
+            image = client.retrieve_instance(*uids)
+        except requests.HTTPError as error:
+            log.warning("an image was not fetched (%s)", type(error).__name__)
+            continue  # it is tried again after the next query
+        if not is_own(image):
             content = io.BytesIO()
-            client.retrieve_instance(*uids).save_as(content, enforce_file_format=True)
+            image.save_as(content, enforce_file_format=True)
             spool.add(uids[2], content.getvalue())
-            _remember(seen_file, key)
-            seen.add(key)
             fetched += 1
+        _remember(seen_file, key)
+        seen.add(key)
     return fetched
 
 
-def _client(settings: Query):  # type: ignore[no-untyped-def]
-    from dicomweb_client.api import DICOMwebClient
+def _images(client: DICOMwebClient, query: Query) -> Iterator[tuple[str, str, str]]:
+    """Study, series and SOP instance UID of the images that the server has."""
+    first = date.today() - timedelta(days=query.days)
+    for modality in query.modalities:
+        filters = {"Modality": modality, "StudyDate": f"{first:%Y%m%d}-"}
+        for found in client.search_for_instances(search_filters=filters, get_remaining=True):
+            if _value(found, "00080016") in STORAGE_CLASSES:
+                yield (
+                    _value(found, "0020000D"),
+                    _value(found, "0020000E"),
+                    _value(found, "00080018"),
+                )
 
+
+def _client(settings: Query) -> DICOMwebClient:
     logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
     token = bearer_token()
     headers = {"Authorization": f"Bearer {token}"} if token else None

@@ -8,7 +8,8 @@ from pathlib import Path
 from socketserver import BaseServer
 from typing import Any
 
-import pydicom
+from pydicom import Dataset
+from pydicom.filereader import read_partial
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -61,6 +62,8 @@ TRANSFER_SYNTAXES = (
 
 In that one, 400 kB can expand to 800 MB.
 """
+
+_SERIES_NUMBER = 0x0020_0011
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -152,13 +155,13 @@ class Receiver:
         uid = UID(str(event.request.AffectedSOPInstanceUID))
         if not uid.is_valid:
             return CANNOT_UNDERSTAND
-        if self._spool.free_bytes() < self._settings.min_free_megabytes << 20:
+        if self._spool.is_nearly_full(self._settings.min_free_megabytes):
             log.error("An image was refused: the disk is nearly full")
             return OUT_OF_RESOURCES
         path = Path(event.dataset_path)
-        if _is_own(path):
-            return STORED  # a result that comes back needs no result
         try:
+            if is_own(_header(path)):
+                return STORED  # a result that comes back needs no result
             job = self._spool.add(uid, path.read_bytes())
         except Exception:  # whatever happens, an image that is not on disk is not acknowledged
             log.exception("An image was refused: it could not be written")
@@ -257,12 +260,16 @@ def _addresses(host: str) -> set[str]:
         return set()
 
 
-def _is_own(path: Path) -> bool:
+def is_own(header: Dataset) -> bool:
     """Whether an object is a result of this package; synthetic radiographs do not count."""
-    tags = ["Manufacturer", "SeriesNumber"]
-    try:
-        header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True)
-    except Exception:  # a broken object is none of ours; the computation will say what is wrong
-        return False
     own_series = header.get("SeriesNumber") in SERIES_NUMBERS.values()
     return own_series and str(header.get("Manufacturer", "")) == MANUFACTURER
+
+
+def _header(path: Path) -> Dataset:
+    """The first attributes of a file, to Series Number; empty if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return read_partial(file, stop_when=lambda tag, vr, length: tag > _SERIES_NUMBER)
+    except Exception:  # the computation will say what is wrong
+        return Dataset()

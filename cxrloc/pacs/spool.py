@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -44,12 +45,14 @@ class Note:
     """The content of a job's file; the state itself is given by the job's folder.
 
     Attributes:
-        tries: number of times its computation was begun.
-        sent_to: destinations that have stored all results.
-        reason: why it failed; empty otherwise.
+        starts: number of times its computation was begun.
+        deaths: number of times the worker's process died while it computed the image.
+        sent_to: destinations that have answered for all results.
+        reason: why it failed, or why a destination refused a result; empty otherwise.
     """
 
-    tries: int = 0
+    starts: int = 0
+    deaths: int = 0
     sent_to: tuple[str, ...] = ()
     reason: str = ""
 
@@ -106,9 +109,9 @@ class Spool:
             else:  # what an aborted association leaves
                 path.unlink(missing_ok=True)
 
-    def free_bytes(self) -> int:
-        """Free space of the disk that holds the queue."""
-        return shutil.disk_usage(self.folder).free
+    def is_nearly_full(self, min_free_megabytes: int) -> bool:
+        """Whether the disk that holds the queue has less free space than this."""
+        return shutil.disk_usage(self.folder).free < min_free_megabytes << 20
 
     def add(self, sop_instance_uid: str, content: bytes) -> Job | None:
         """Put an image into the queue; once this returns, a crash does not lose it.
@@ -135,9 +138,12 @@ class Spool:
         return Job(name, target)
 
     def jobs(self, state: State) -> list[Job]:
-        """The jobs in a state, the oldest first."""
-        folders = sorted((self.folder / state).iterdir(), key=lambda each: each.stat().st_mtime_ns)
-        return [Job(folder.name, folder) for folder in folders]
+        """The jobs in a state; those whose file was changed last come last."""
+        changed: list[tuple[int, Path]] = []
+        for folder in (self.folder / state).iterdir():
+            with suppress(FileNotFoundError):  # another thread has just moved the job
+                changed.append((folder.stat().st_mtime_ns, folder))
+        return [Job(folder.name, folder) for _, folder in sorted(changed)]
 
     def count(self, state: State) -> int:
         """How many jobs are in a state."""
@@ -175,7 +181,7 @@ def read_note(job: Job) -> Note:
         told = json.loads((job.folder / NOTE).read_text())
     except FileNotFoundError:
         return Note()
-    return Note(int(told["tries"]), tuple(told["sent_to"]), str(told["reason"]))
+    return Note(**{**told, "sent_to": tuple(told["sent_to"])})
 
 
 def write_note(job: Job, note: Note) -> None:
@@ -188,10 +194,13 @@ def result_files(job: Job) -> list[Path]:
     return sorted(job.results.glob("*.dcm"))
 
 
-def oldest_age_seconds(jobs: Iterator[Job] | list[Job]) -> float:
-    """Seconds since the oldest of the jobs entered its state; 0 if there is no job."""
-    ages = [time.time() - job.folder.stat().st_mtime for job in jobs]
-    return max(ages, default=0.0)
+def oldest_age_seconds(jobs: Iterable[Job]) -> float:
+    """Seconds since the oldest of the jobs was received; 0 if there is no job."""
+    received = []
+    for job in jobs:
+        with suppress(FileNotFoundError):  # it has just been moved
+            received.append(job.image.stat().st_mtime)
+    return time.time() - min(received) if received else 0.0
 
 
 def _flush_folder(folder: Path) -> None:

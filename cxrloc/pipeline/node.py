@@ -36,6 +36,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
 
     Raises:
         UsageError: a setting is wrong, or the port is in use.
+        CxrlocError: a model cannot be read.
     """
     config = read_node_config(path)
     check_kinds(config.compute)
@@ -43,7 +44,10 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
     spool = Spool(config.spool.folder)
     tempfile.tempdir = str(spool.folder / INCOMING)
     compute = config.compute
-    node = Node(config, partial(prepare_worker, compute, compute.model or (default_model,)))
+    names = compute.model or (default_model,)
+    for name in names:
+        read_model(name)  # a wrong name is said now, and not when the first image comes
+    node = Node(config, partial(prepare_worker, compute, names))
 
     def stop(number: int, frame: FrameType | None) -> None:
         node.stop()
@@ -74,7 +78,6 @@ def answer(task: Task, models: list[Model], settings: Compute) -> None:
     if isinstance(result, Failure):
         raise CxrlocError(result.reason)
     said = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
-    task.results.mkdir(exist_ok=True)
     reported = report_image(result, models, inference, said)
     write_results(reported, task.results / "result", chosen_writers(settings.write))
 

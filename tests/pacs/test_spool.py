@@ -52,7 +52,7 @@ def test_only_done_jobs_are_removed_by_age(tmp_path: Path) -> None:
 def test_a_note_comes_back(tmp_path: Path) -> None:
     job = Spool(tmp_path).add("1.2.3", b"a")
     assert job is not None
-    note = Note(tries=2, sent_to=("A@h:1",), reason="why")
+    note = Note(starts=2, deaths=1, sent_to=("A@h:1",), reason="why")
     write_note(job, note)
     assert read_note(job) == note
 
