@@ -27,7 +27,10 @@ TESTED_ELSEWHERE = {
     "datasets/box_folders.py": "datasets/test_own_data.py",
     "datasets/coco.py": "datasets/test_boxes.py",
     "datasets/voc.py": "datasets/test_boxes.py",
-    "datasets/dicom_regions.py": "dicom_objects/test_objects_read_back.py",
+    # Regions in each kind of object are read by the tests of the reader of all kinds.
+    "datasets/report_regions.py": "datasets/test_dicom_regions.py",
+    "datasets/reported_region.py": "datasets/test_dicom_regions.py",
+    "datasets/segmentation_regions.py": "datasets/test_dicom_regions.py",
     # Rules of one paper are tested with that paper's other claims.
     "datasets/single_label.py": "papers/test_dong2017_sampling.py",
     "evaluation/classification/image_rankings.py": "papers/test_dong2017_evaluation.py",

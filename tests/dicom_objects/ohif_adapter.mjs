@@ -1,4 +1,4 @@
-// OHIF's own adapter of structured reports, in Node; test_ohif_adapter.py runs it.
+// OHIF's own adapter of structured reports, in Node; test_structured_report_ohif.py runs it.
 //
 // node ohif_adapter.mjs read REPORT          prints each measurement of the report: tool, finding, points
 // node ohif_adapter.mjs write IMAGE REPORT   writes a report of a rectangle, an ellipse and a length

@@ -1,16 +1,18 @@
 """A node computes each acknowledged image, sends its results, and survives harmful images."""
 
+import errno
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 
-from cxrloc.pacs.node import Node, Task
+from cxrloc.pacs.node import MOST_STARTS, Node, Prepare, Task
 from cxrloc.pacs.node_config import (
     Compute,
     NodeConfig,
@@ -20,7 +22,7 @@ from cxrloc.pacs.node_config import (
     Storage,
     read_node_config,
 )
-from cxrloc.pacs.spool import Spool, State, read_note
+from cxrloc.pacs.spool import Note, Spool, State, read_note, write_note
 from cxrloc.types import CxrlocError, UsageError
 from tests.pacs.servers import LOOPBACK, small_object, store_service
 
@@ -29,11 +31,17 @@ def prepare() -> Callable[[Task], None]:
     return compute
 
 
+def no_worker() -> Callable[[Task], None]:
+    raise CxrlocError("the model file is gone")
+
+
 def compute(task: Task) -> None:
     """Writes one small result; some images are fatal or useless."""
     patient = str(pydicom.dcmread(task.image).PatientID)
     if patient == "fatal":
         os.abort()
+    if patient == "disk":
+        raise OSError(errno.ENOSPC, "no space left")
     if patient == "useless":
         raise CxrlocError("no radiograph")
     source = pydicom.dcmread(task.image)
@@ -62,8 +70,8 @@ def put(config: NodeConfig, number: int, patient: str = "somebody") -> None:
 
 
 @contextmanager
-def running(config: NodeConfig) -> Iterator[Node]:
-    node = Node(config, prepare)
+def running(config: NodeConfig, prepared: Prepare = prepare) -> Iterator[Node]:
+    node = Node(config, prepared)
     thread = threading.Thread(target=node.run)
     thread.start()
     try:
@@ -118,6 +126,68 @@ def test_images_wait_until_their_study_rests(tmp_path: Path) -> None:
             wait_for(node.spool, done=2)
     results = [pydicom.dcmread(job.results / "result.dcm") for job in node.spool.jobs(State.DONE)]
     assert [str(each.PatientID) for each in results] == ["2", "2"]
+
+
+@pytest.mark.slow
+def test_destinations_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """One is away and one refuses; the third has the results at once."""
+    with store_service() as away, store_service() as refusing, store_service() as pacs:
+        refusing.answers = [0xC000] * 9
+        ports = (away.port, refusing.port, pacs.port)
+        config = config_for(tmp_path, pacs.port)
+        to = tuple(f"PACS@{LOOPBACK}:{port}" for port in ports)
+        config = replace(config, send=replace(config.send, to=to))
+        away.answers = [0xA700] * 3
+        put(config, 1)
+        with running(config) as node:
+            wait_for(node.spool, failed=1)
+    assert (away.uids, refusing.uids, pacs.uids) == (["2.25.1.9"], [], ["2.25.1.9"])
+    (job,) = node.spool.jobs(State.FAILED)
+    assert "status C000" in read_note(job).reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("obstacle", ["no worker", "a full disk"])
+def test_an_obstacle_of_the_machine_fails_no_image(
+    obstacle: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(tmp_path, 1)
+    put(config, 1, patient="disk" if obstacle == "a full disk" else "somebody")
+    with running(config, no_worker if obstacle == "no worker" else prepare) as node:
+        deadline = time.monotonic() + 30
+        while "the queue waits" not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert node.spool.count(State.RECEIVED) == 1
+
+
+@pytest.mark.slow
+def test_what_a_kill_left_is_not_sent_and_restarts_are_no_tries(tmp_path: Path) -> None:
+    with store_service() as pacs:
+        config = config_for(tmp_path, pacs.port)
+        put(config, 1)
+        put(config, 2)
+        spool = Spool(config.spool.folder)
+        first, second = spool.jobs(State.RECEIVED)
+        first.results.mkdir()
+        (first.results / ".part.dcm").write_text("half")
+        write_note(first, Note(starts=MOST_STARTS - 1))
+        write_note(second, Note(starts=MOST_STARTS))
+        with running(config):
+            wait_for(spool, done=1, failed=1)
+    assert pacs.uids == ["2.25.1.9"]
+
+
+def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_for(tmp_path, 1, rest=60.0)
+    for number in range(3):
+        put(config, number + 1)
+    read: list[Path] = []
+    monkeypatch.setattr("cxrloc.pacs.node._read_study_uid", lambda path: read.append(path) or "1")
+    node = Node(config, prepare)
+    for _ in range(3):
+        assert node._next_received() is None
+    assert len(read) == 3
 
 
 def test_the_settings_of_a_file(tmp_path: Path) -> None:

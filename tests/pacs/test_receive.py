@@ -1,8 +1,6 @@
 """An image is on disk before it is acknowledged; unknown or excessive senders are refused."""
 
 import gc
-import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from cxrloc.dicom_objects.stamp import SERIES_NUMBERS
 from cxrloc.pacs.node_config import Receive
 from cxrloc.pacs.receive import Receiver
 from cxrloc.pacs.spool import Spool, State
+from tests.pacs import attacks
 from tests.pacs.servers import LOOPBACK, small_object
 
 # pynetdicom leaves sockets of refused connections to the garbage collector.
@@ -129,36 +128,61 @@ def test_an_object_over_the_limit_ends_its_connection(spool: Spool) -> None:
     assert spool.count(State.RECEIVED) == 0
 
 
+def test_an_object_without_end_ends_its_connection(spool: Spool) -> None:
+    small = replace(SETTINGS, max_object_megabytes=1)
+    with receiving(spool, small) as receiver:
+        with attacks.associated(receiver.port, "SENDER", "NODE") as association:
+            assert attacks.send_without_end(association, 200 << 20) < 200 << 20
+        _serves_others(receiver, spool)
+
+
 def test_a_pdu_that_claims_gigabytes_ends_its_connection(spool: Spool) -> None:
     with receiving(spool) as receiver:
-        with socket.create_connection((LOOPBACK, receiver.port), timeout=5) as attacker:
-            attacker.sendall(struct.pack(">BBL", 0x01, 0, 0xFFFFFFFF))
-            assert _ends(attacker)
-        with associated(receiver.port) as association:
-            assert status_of(association, small_object()) == 0x0000
+        assert attacks.claim_gigabytes(receiver.port)
+        _serves_others(receiver, spool)
+
+
+def test_a_deflated_object_is_not_taken(spool: Spool) -> None:
+    """In this transfer syntax a small object can expand to gigabytes."""
+    with receiving(spool) as receiver:
+        assert not attacks.takes_deflated(receiver.port, "SENDER", "NODE")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("uid", ["../../1.2.3", "/etc/passwd", "1..2"])
+def test_what_is_no_uid_is_refused(uid: str, spool: Spool) -> None:
+    with (
+        receiving(spool, replace(SETTINGS, idle_seconds=20.0)) as receiver,
+        attacks.associated(receiver.port, "SENDER", "NODE") as association,
+    ):
+        assert attacks.store_bytes(association, uid, bytes(100)) == 0xC000
+    assert spool.count(State.RECEIVED) == 0
+
+
+def test_deeply_nested_sequences_are_kept_as_they_are(spool: Spool) -> None:
+    """The service does not read them; the computation in its own process refuses them later."""
+    content = attacks.nested_sequences(50_000)
+    with receiving(spool, replace(SETTINGS, idle_seconds=20.0)) as receiver:
+        with attacks.associated(receiver.port, "SENDER", "NODE") as association:
+            assert attacks.store_bytes(association, "2.25.9", content) == 0x0000
+        _serves_others(receiver, spool)
 
 
 def test_idle_connections_leave_others_served_and_end(spool: Spool) -> None:
     with receiving(spool, replace(SETTINGS, max_connections=4)) as receiver:
-        idle = [socket.create_connection((LOOPBACK, receiver.port), timeout=5) for _ in range(10)]
+        idle = attacks.idle_connections(receiver.port, 10)
         try:
-            assert _ends(idle[-1])  # over the limit: closed at once
-            assert _ends(idle[0])  # within it: closed after idle_seconds
+            assert attacks.ends(idle[-1])  # over the limit: closed at once
+            assert attacks.ends(idle[0])  # within it: closed after idle_seconds
         finally:
             for each in idle:
                 each.close()
         time.sleep(0.5)
-        with associated(receiver.port) as association:
-            assert status_of(association, small_object()) == 0x0000
+        _serves_others(receiver, spool)
 
 
-def _ends(connection: socket.socket) -> bool:
-    """Whether the other side closes the connection within its time-out."""
-    try:
-        while connection.recv(1024):
-            pass
-    except ConnectionError:
-        return True
-    except TimeoutError:
-        return False
-    return True
+def _serves_others(receiver: Receiver, spool: Spool) -> None:
+    before = spool.count(State.RECEIVED)
+    with associated(receiver.port) as association:
+        assert status_of(association, small_object(7)) == 0x0000
+    assert spool.count(State.RECEIVED) == before + 1
