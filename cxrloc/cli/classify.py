@@ -227,7 +227,7 @@ def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -
         [data],
         options,
         lambda run: classify_folds(
-            data, run.path, options, lambda items: with_progress(items, quiet)
+            data, run.path, options, lambda items: with_progress(items, quiet), run.journal
         ),
     )
     for text, images in result.run["warnings"].items():

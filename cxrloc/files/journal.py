@@ -6,6 +6,7 @@ A run that was interrupted reads them back and computes only the images that are
 import base64
 import json
 from collections.abc import Mapping
+from copy import copy
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,23 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._entries = _read(path)
+        self._part = ""
+
+    def part(self, name: str) -> "Journal":
+        """A view of the journal for one part of a run, in which an image has a result of its own.
+
+        So the models of several folds can keep their results of one image in one file.
+        """
+        part = copy(self)
+        part._part = f"{name}: "
+        return part
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def find(self, image_id: str, signature: str) -> dict[str, Any] | None:
         """The result of an image; None if there is none or the image's file has changed since."""
-        entry = self._entries.get(image_id)
+        entry = self._entries.get(self._part + image_id)
         if entry is None or entry["signature"] != signature:
             return None
         return {name: _decoded(value) for name, value in entry["result"].items()}
@@ -74,7 +85,7 @@ class Journal:
             CxrlocError: the file cannot be written.
         """
         entry = {
-            "image_id": image_id,
+            "image_id": self._part + image_id,
             "signature": signature,
             "result": {name: _encoded(value) for name, value in result.items()},
         }

@@ -110,6 +110,24 @@ def open_run(
         lock.release()
 
 
+@contextmanager
+def held_folder(path: Path) -> Iterator[None]:
+    """Make a folder and hold its lock for the block, so that no other run writes into it.
+
+    `open_run` does this too; this function serves `train`, which keeps its own record of a run.
+
+    Raises:
+        FolderInUseError: another run is writing into the folder.
+        UsageError: the folder cannot be made or written to.
+        DiskError: the disk is full or read-only.
+    """
+    lock = _locked(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def check_folder(out: Path | None) -> None:
     """Refuse an output folder that cannot be made, before any work; None is the default folder.
 

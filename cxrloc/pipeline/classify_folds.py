@@ -10,6 +10,7 @@ import pandas as pd
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.folds import over_folds
 from cxrloc.evaluation.classification.predicted_images import PredictionWatch
+from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, write_csv
 from cxrloc.files.whole import write_json, write_text
@@ -36,7 +37,11 @@ class FoldsResult(NamedTuple):
 
 
 def classify_folds(
-    data: Path | None, out: Path, options: ClassifyOptions, watch: PredictionWatch = iter
+    data: Path | None,
+    out: Path,
+    options: ClassifyOptions,
+    watch: PredictionWatch = iter,
+    journal: Journal | None = None,
 ) -> FoldsResult:
     """Score each fold's model on the test part of its fold; write mean and deviation over folds.
 
@@ -49,6 +54,7 @@ def classify_folds(
         out: folder for the results.
         options: options of `classify`; the models are those of the folds.
         watch: as for `classify`.
+        journal: probabilities of an interrupted run, which are not computed again.
 
     Raises:
         UsageError: the models are not folds of one recipe.
@@ -62,8 +68,10 @@ def classify_folds(
     make_folder(out)
     options = replace(options, split="own")
     results = {
-        f"fold-{fold}": classify_by([model], data, out / f"fold-{fold}", options, watch)
-        for fold, model in sorted(models.items())
+        name: classify_by(
+            [model], data, out / name, options, watch, None if journal is None else journal.part(name)
+        )
+        for name, model in ((f"fold-{fold}", model) for fold, model in sorted(models.items()))
     }
     frame = over_folds([result.report for result in results.values()])
     write_csv(frame, out / "folds.csv")

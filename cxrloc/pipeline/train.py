@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from cxrloc.datasets import label_origin
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
-from cxrloc.files.run_folder import make_folder
+from cxrloc.files.run_folder import held_folder
 from cxrloc.files.whole import write_json
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import choose_device
@@ -135,15 +136,17 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
     Under `torchrun`, every process calls this function, and the first process writes the files.
 
     Raises:
-        UsageError: an option names nothing that exists, or `out` cannot be written.
+        UsageError: an option names nothing that exists, or `out` cannot be written, or another run
+            is writing into it.
         CxrlocError: the recipe or the data cannot be used.
     """
     started = time.perf_counter()
     text, recipe = recipe_of(options)
-    make_folder(out)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(os.cpu_count() or 1)
-    with processes(choose_device(own_device(options.device))) as device:
+    device_name = choose_device(own_device(options.device))
+    with processes(device_name) as device, ExitStack() as held:
+        from_first(partial(held.enter_context, held_folder(out)))
         from_first(partial(refuse_to_overwrite, out / "last.ckpt", options.resume))
         check_before_data(recipe, options)
         data = training_data(

@@ -46,3 +46,12 @@ def test_a_changed_file_is_another_image(tmp_path: Path) -> None:
     assert again.find("a", file_signature(image)) is None
     image.unlink()
     assert again.find("a", file_signature(image)) is None
+
+
+def test_parts_of_a_run_keep_results_of_the_same_image_apart(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    for number, name in enumerate(("fold-0", "fold-1")):
+        journal.part(name).add("a", "", {"x": number})
+    again = Journal(tmp_path / "journal")
+    assert [again.part(f"fold-{k}").find("a", "") for k in range(3)] == [{"x": 0}, {"x": 1}, None]
+    assert again.find("a", "") is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.files.run_folder import JOURNAL, LOCK, MARK, Destination, open_run
+from cxrloc.files.run_folder import JOURNAL, LOCK, MARK, Destination, held_folder, open_run
 from cxrloc.files.whole import PART_PREFIX, write_text
 from cxrloc.types import UsageError
 
@@ -140,6 +140,17 @@ def test_the_second_of_two_runs_into_one_folder_is_refused(
     other.kill()
     other.communicate()
     assert run(Path("cxrloc-bench")) == Path("cxrloc-bench")
+
+
+def test_a_folder_that_is_held_is_refused_until_it_is_let_go(tmp_path: Path) -> None:
+    with (
+        held_folder(tmp_path / "train"),
+        pytest.raises(UsageError, match="another run is writing there"),
+        held_folder(tmp_path / "train"),
+    ):
+        pass
+    with held_folder(tmp_path / "train"):
+        pass
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:

@@ -26,12 +26,11 @@ from cxrloc.images.formats import PNG_START
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.inference.map_files import read_maps
-from cxrloc.recipe import read_recipe
 from cxrloc.reports.read import read_reports
 from cxrloc.types import CxrlocError
 from tests.hostile.seeds import SEEDS
 
-PEAK_BYTES, CPU_SECONDS, BATCH = 3 * 2**30, 20, 50
+PEAK_BYTES, CPU_SECONDS, BATCH = 3 * 2**30, 20, 100
 LONGEST_LINE = 600
 
 INTERESTING = (b"\0", b"\xff", b"\x7f\xff", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x80\0\0\0", b"\n")
@@ -118,6 +117,8 @@ def check_reports(path: Path) -> str:
 
 def check_recipe(path: Path) -> str:
     """What is wrong of what comes out of a recipe: nothing, if it is read."""
+    from cxrloc.recipe import read_recipe  # it imports torch, which takes seconds
+
     read_recipe(path)
     return ""
 
@@ -153,6 +154,9 @@ def run_kind(kind: str, folder: Path, count: int, seed: int) -> dict[str, Any]:
     seeds = make(folder)
     result: dict[str, Any] = {"kind": kind, "read": 0, "refused": 0, "peak_mb": 0, "wrong": []}
     start, begun = 0, time.perf_counter()
+    # The children find imported what the parent imports to read a valid file.
+    (folder / name).write_bytes(seeds[0])
+    result["wrong"] += filter(None, [outcome(kind, folder / name)[1]])
     while start < count:
         start = _run_child(
             kind, seeds, folder / name, range(start, min(start + BATCH, count)), seed, result

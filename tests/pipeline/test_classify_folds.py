@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from typer.testing import Result
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.splits import SplitConfig, split_records
+from cxrloc.inference import resumed
+from cxrloc.inference.predict import predict
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.panels.auc import draw_auc_ranking
@@ -119,6 +121,39 @@ def test_each_model_is_read_once_and_each_warning_said_once_with_its_folds(
     (line,) = [line for line in done.stderr.splitlines() if "looks inverted" in line]
     tested = [len(pd.read_csv(path)) for path in sorted(tmp_path.glob("out/*/probabilities.csv"))]
     assert line.endswith(f"({tested[0]} images of fold-0, {tested[1]} images of fold-1)")
+
+
+def test_interrupted_folds_go_on_and_no_image_is_computed_twice(
+    models: list[Path],
+    chests: Path,
+    scored: tuple[Path, Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = Path.replace
+    predicted: list[str] = []
+
+    def predicting(models: list[Model], images: Iterable, settings: object) -> Iterator:
+        images = [*images]
+        predicted.extend(f"{models[0].card.name} {image.image_id}" for image in images)
+        return predict(models, images, settings)
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if target.name == "run.json" and target.parent.name == "fold-1":
+            raise KeyboardInterrupt
+        return written(path, target)
+
+    monkeypatch.setattr(resumed, "predict", predicting)
+    named = [option for path in models for option in ("--model", path)]
+    command = ("classify", chests, "--folds", *named, "--out", tmp_path, "--resamples", "20")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupted)
+        assert run(*command).exit_code == 130
+    before = len(predicted)
+    assert run(*command).exit_code == 0
+    assert before == len(predicted) == len(set(predicted))
+    for path in ("folds.csv", "fold-0/probabilities.csv", "fold-1/probabilities.csv"):
+        assert (tmp_path / path).read_bytes() == (scored[0] / path).read_bytes()
 
 
 def test_the_folds_are_runs_that_a_panel_draws_together(scored: tuple[Path, Result]) -> None:

@@ -18,6 +18,7 @@ from typer.testing import Result
 from cxrloc.datasets.boxed_patients import refuse_boxed
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.evaluation.contamination import contaminated_patients
+from cxrloc.files.run_folder import held_folder
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
@@ -109,6 +110,13 @@ def test_the_model_carries_its_recipe_its_patients_and_where_it_comes_from(
     judges = contaminated_patients(records, card.validation_patients)
     assert len(judges) == described["data"]["parts"]["validation"]["patients"]
     assert not {*card.validation_patients} & {*card.training_patients}
+
+
+def test_a_second_training_into_one_folder_is_refused(command: list[str], tmp_path: Path) -> None:
+    with held_folder(tmp_path):
+        done = run(*command, "--resume", "--out", tmp_path)
+    assert (done.exit_code, "another run is writing there" in done.stderr) == (2, True)
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 def test_the_prevalence_of_the_training_set_goes_by_all_its_records(
