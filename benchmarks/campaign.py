@@ -1,115 +1,146 @@
-"""Hostile files, kills and a full disk: what breaks, and how often.
+"""Hostile files, kills, and disks that cannot be written: what breaks, and how often.
 
-    python benchmarks/campaign.py --mutations 20000 --kills 25 --out benchmarks/campaign.md
+    pip install atheris
+    sudo python benchmarks/campaign.py --out benchmarks/campaign.md
 
-Three parts, each of which can be left out with 0:
-- files of every kind with random damage, read in forked children (3 GiB, 20 s of processor time);
-- commands that are killed at a random moment and called again: no file may be half written, and
-  what comes out in the end must be what an uninterrupted run writes;
-- `heatmap` into a file system of 1 MB (needs root, for the mount).
+Runs `campaign_files.py`, `campaign_kills.py` and `campaign_disks.py` part by part, which takes
+hours, and writes their numbers as a page. The rows are kept in a folder as they are made, so that
+an interrupted campaign goes on where it was; `--anew` forgets them. The disks need root.
 """
 
 import argparse
+import json
 import random
-import subprocess
+import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import campaign_kills  # noqa: E402  (beside this file)
+import campaign_disks  # noqa: E402  (these three are beside this file)
+import campaign_files  # noqa: E402
+import campaign_kills  # noqa: E402
 
-from tests.hostile.mutations import CHECKS, run_kind  # noqa: E402
+from tests.hostile.mutations import CHECKS  # noqa: E402
 
-
-def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """One command, to its end."""
-    command = [sys.executable, "-m", "cxrloc", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of this size, mounted for a while."""
-    place = folder / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-def full_disk(folder: Path) -> dict[str, Any]:
-    """`heatmap` into a file system that is too small for its pictures."""
-    with small_disk(folder, "1m") as place:
-        heatmap = campaign_kills.arguments("heatmap", folder, place / "out", overwrite=False)
-        done = run(heatmap, folder)
-        return {
-            "exit status": done.returncode,
-            "lines": len(done.stderr.strip().splitlines()),
-            "last line": done.stderr.strip().splitlines()[-1][-160:] if done.stderr else "",
-            "not whole": sum(
-                not campaign_kills.is_whole(path)
-                for path in place.rglob("*")
-                if path.is_file() and not path.name.startswith(".")
-            ),
-        }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table."""
-    heads = list(rows[0])
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    return "\n".join(
-        lines + [f"| {' | '.join(str(row[head]) for head in heads)} |" for row in rows]
-    )
+TITLES = {
+    "files": "Files with random damage",
+    "kills": "Kills at a random moment",
+    "disks": "Disks that cannot be written",
+}
+EXPLAINED = {
+    "files": "Each file was read in a process that may hold 3 GiB, with 20 s of processor time for "
+    "a file. `refused` is one line that names the file; `processes ended` counts crashes, hangs "
+    "and too much memory; `wrong` counts tracebacks, messages that are too long or hold control "
+    "characters, and pixels, sizes or boxes that cannot be right.",
+    "kills": "SIGKILL and SIGTERM in turn. `not whole` counts files that could not be read to "
+    "their end after a kill; `equal in the end` says whether the last call ended with the same "
+    "files as a run that was never killed.",
+    "disks": "`full` has half of the space that the results take. `equal in the end` says whether "
+    "the same call, after the disk was mended, ended with the files of a run with enough space.",
+}
 
 
 def main() -> None:
-    """Run the parts and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutations", type=int, default=20_000, help="files of each kind")
+    """Make the rows that are missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", default=[*TITLES], help="files, kills, disks")
+    parser.add_argument("--files", type=int, default=20_000, help="damaged files of each kind")
     parser.add_argument("--kills", type=int, default=25, help="of each command")
-    parser.add_argument("--disk", action="store_true", help="also fill a small disk")
+    parser.add_argument("--images", type=int, default=12, help="of the commands' data")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("cxrloc-campaign"))
+    parser.add_argument("--anew", action="store_true", help="forget the rows of a former call")
     parser.add_argument("--out", type=Path, help="Markdown page; printed where it is not given")
     options = parser.parse_args()
-    call = " ".join(["python benchmarks/campaign.py", *sys.argv[1:]])
-    parts = [
-        "# Hostile files, kills and a full disk",
-        f"The last run, on {date.today().isoformat()}: `{call}`. To reach: nothing wrong, nothing "
-        "broken, every run that was called again equal to the uninterrupted one.",
-    ]
-    wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if options.mutations:
-            rows = []
-            for kind in CHECKS:
-                result = run_kind(kind, folder, options.mutations, options.seed)
-                wrong += [f"{kind}, {line}" for line in result["wrong"]]
-                rows.append({**result, "wrong": len(result["wrong"])})
-            parts += ["## Files with random damage", table(rows)]
-        if options.kills or options.disk:
-            campaign_kills.make_data(folder, images=12)
-        if options.kills:
-            draw = random.Random(options.seed)
-            rows = campaign_kills.campaigns(folder, options.kills, draw)
-            parts += ["## Kills at a random moment", table(rows)]
-        if options.disk:
-            parts += ["## A disk of 1 MB", table([full_disk(folder)])]
-    parts += ["## What was wrong", "\n".join(f"- {line}" for line in wrong)] if wrong else []
-    page = "\n\n".join(parts) + "\n"
+    options.folder = options.folder.resolve()
+    if options.anew:
+        shutil.rmtree(options.folder, ignore_errors=True)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for part in options.parts:
+        make_rows(part, options)
+    page = page_of({part: rows_of(options.folder, part) for part in TITLES})
     if options.out:
         options.out.write_text(page)
     sys.stdout.write(page)
+
+
+def make_rows(part: str, options: argparse.Namespace) -> None:
+    """Add the missing rows of a part to its file."""
+    file = options.folder / f"{part}.jsonl"
+    done = {row["name"] for row in rows_of(options.folder, part)}
+    for name, row in rows_to_make(part, options, done):
+        with file.open("a") as lines:
+            lines.write(json.dumps({"name": name, "date": f"{date.today()}", "row": row}) + "\n")
+
+
+def rows_to_make(
+    part: str, options: argparse.Namespace, done: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and content of each row that is not done."""
+    folder = options.folder / part
+    if part == "files":
+        for kind in CHECKS:
+            if kind not in done:
+                place = folder / kind.replace(" ", "-")
+                yield kind, campaign_files.damaged_files(kind, place, options.files, options.seed)
+        return
+    left = [command for command in campaign_kills.COMMANDS if command not in done]
+    if left:
+        shutil.rmtree(folder, ignore_errors=True)
+        campaign_kills.make_data(folder, options.images)
+    for command in left:
+        if part == "kills":
+            draw = random.Random(f"{command} {options.seed}")
+            yield command, campaign_kills.campaign(command, folder, options.kills, draw)
+        else:
+            yield command, campaign_disks.on_bad_disks(command, folder)
+
+
+def rows_of(folder: Path, part: str) -> list[dict[str, Any]]:
+    """The rows of a part that are done, each with its name and date."""
+    file = folder / f"{part}.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def page_of(parts: dict[str, list[dict[str, Any]]]) -> str:
+    """The page, with a table for each part that has rows."""
+    lines = [
+        "# Hostile files, kills and bad disks",
+        "`python benchmarks/campaign.py` makes these tables. To reach: nothing wrong, no process "
+        "that ended, no file that is not whole, and every run equal in the end to an "
+        "uninterrupted one.",
+    ]
+    wrong: list[str] = []
+    for part, made in parts.items():
+        if not made:
+            continue
+        rows = [row for each in made for row in _as_list(each["row"])]
+        for row in rows:
+            if part == "files":
+                wrong += [f"{row['kind']}: {line}" for line in row["wrong"]]
+                row["wrong"] = len(row["wrong"])
+        days = sorted({each["date"] for each in made})
+        lines += [f"## {TITLES[part]}", f"{EXPLAINED[part]} Made on {', '.join(days)}."]
+        lines.append(table(rows))
+    lines += ["## What was wrong", "\n".join(f"- {line}" for line in wrong)] if wrong else []
+    return "\n\n".join(lines) + "\n"
+
+
+def _as_list(row: Any) -> list[dict[str, Any]]:
+    return row if isinstance(row, list) else [row]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as a Markdown table."""
+    heads = list(rows[0])
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(str(row[head]) for head in heads)} |" for row in rows]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """25 kills per command at random moments: every file is whole, and the run ends as if never killed.
 
-    python benchmarks/campaign_kills.py --out kills.md --kills 25
+    python benchmarks/campaign_kills.py heatmap train --kills 25 --images 12
 
 A command is run once without a kill. Then it is started again and again in one folder and killed
 (SIGKILL or SIGTERM, in turn) after a random share of the time that the first run took. If a run
-ends before its kill, the next run gets `--overwrite`. After every kill all files are read, and at
+ends before its kill, the next run begins anew. After every kill all files are read, and at
 the end the results are compared with those of the run without a kill. Commands run in forked
 children of a process that has imported all modules, so that kills happen during the work and not
 during the imports.
@@ -18,67 +18,70 @@ import shutil
 import signal
 import sys
 import time
+import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import safetensors.numpy
 
-COMMANDS = ("heatmap", "bench", "classify", "label")
+TRAINING = """
+title = "Tiny"
+[data]
+reader = "chestxray14"
+[data.split]
+kind = "resamplings"
+folds = 2
+ratios = [0.5, 0.2, 0.3]
+[preprocessing]
+size = 64
+[network]
+backbone = "small_resnet"
+findings = ["Effusion", "Mass"]
+transition_channels = 8
+[fit]
+batch_size = 4
+steps = 60
+validate_every = 4
+frozen_normalisation = true
+[fit.schedule]
+learning_rate = 1e-3
+"""
 
-
-class Tally(NamedTuple):
-    """Counts and outcome of the kills of one command."""
-
-    command: str
-    kills: int
-    files_read: int
-    broken: int
-    equal: bool
-    seconds: float
+ENDED = {-signal.SIGKILL: "killed", -signal.SIGTERM: "terminated", 128 + signal.SIGTERM: "told"}
+"""Exit statuses after a kill; a command that has begun says on SIGTERM how far it came."""
 
 
 def main() -> None:
-    """Kill every command, and write the table."""
+    """Kill the named commands; prints a row of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("kills.md"))
+    parser.add_argument("commands", nargs="*", default=[*COMMANDS])
     parser.add_argument("--kills", type=int, default=25)
-    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--images", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("cxrloc-kills"))
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    shutil.rmtree(options.folder, ignore_errors=True)
-    data = make_data(options.folder, options.images)
-    rows = campaigns(data, options.kills, random.Random(options.seed))
-    table = pd.DataFrame(rows).to_markdown(index=False)
-    options.out.write_text(
-        "# Commands killed at random moments\n\n"
-        f"`python benchmarks/campaign_kills.py --kills {options.kills} --images {options.images} "
-        f"--seed {options.seed}`, {time.strftime('%Y-%m-%d')}. `broken` counts files that could "
-        "not be read to their end after a kill; `equal` says whether the last run ended with the "
-        f"same files as a run that was never killed.\n\n{table}\n"
-    )
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    make_data(folder, options.images)
+    for command in options.commands:
+        row = campaign(command, folder, options.kills, random.Random(f"{command} {options.seed}"))
+        print(json.dumps(row), flush=True)
 
 
-def campaigns(data: Path, kills: int, draw: random.Random) -> list[dict[str, Any]]:
-    """A row for each command with the outcome of its kills; all files are written into `data`."""
-    load()
-    rows = []
-    for command in COMMANDS:
-        rows.append(campaign(command, data, data, kills, draw)._asdict())
-        print(rows[-1], flush=True)
-    return rows
-
-
-def make_data(folder: Path, images: int) -> Path:
-    """Write phantoms and reports for the commands to read."""
+def make_data(folder: Path, images: int) -> None:
+    """Write phantoms, reports, a recipe and two models of its folds for the commands to read."""
     from cxrloc.phantom import write_phantoms
 
     write_phantoms(folder / "chests", n=images, seed=4, size=128)
     reports = "".join(f"{k},No effusion. Possible mass {k}.\n" for k in range(4000))
     (folder / "reports.csv").write_text(f"id,text\n{reports}")
-    return folder
+    (folder / "tiny.toml").write_text(TRAINING)
+    load()
+    for fold in ("0", "1"):
+        assert ended(start([*arguments("train", folder, folder / fold), "--fold", fold])) == 0
 
 
 def load() -> None:
@@ -87,42 +90,49 @@ def load() -> None:
 
     import cxrloc.pipeline.bench
     import cxrloc.pipeline.classify
+    import cxrloc.pipeline.folds
     import cxrloc.pipeline.heatmap
     import cxrloc.pipeline.label
+    import cxrloc.pipeline.train
 
     torch.set_num_threads(1)  # threads do not survive a fork
     assert cxrloc
 
 
-def campaign(command: str, data: Path, folder: Path, kills: int, draw: random.Random) -> Tally:
-    """Kill one command `kills` times and check the files that it leaves."""
-    started = time.perf_counter()
+def campaign(command: str, folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
+    """Kill one command `kills` times; counts of kills, of files read and of those not whole."""
     began = time.perf_counter()
-    assert ended(start(command, data, folder / f"{command}-whole")) == 0
+    whole, out = folder / f"{command}-whole", folder / command
+    assert ended(start(arguments(command, folder, whole))) == 0
     took = time.perf_counter() - began
-    out = folder / command
-    read = broken = done = 0
-    overwrite = False
+    read = broken = done = odd = 0
     while done < kills:
-        child = start(command, data, out, overwrite)
+        child = start(arguments(command, folder, out))
         time.sleep(took * draw.uniform(0.02, 0.95))
         os.kill(child, (signal.SIGKILL, signal.SIGTERM)[done % 2])
         status = ended(child)
-        overwrite = status == 0  # it had come to its end: begin anew
-        done += status != 0
-        for path in out.rglob("*"):
-            if path.is_file() and not path.name.startswith("."):
-                read += 1
-                broken += not is_whole(path)
-    assert ended(start(command, data, out)) == 0
-    equal = results(out) == results(folder / f"{command}-whole")
-    seconds = round(time.perf_counter() - started, 1)
-    return Tally(command, done, read, broken, equal, seconds)
+        if status == 0:  # it had come to its end: begin anew
+            shutil.rmtree(out)
+            continue
+        done += 1
+        odd += status not in ENDED
+        for path in files_in(out):
+            read += 1
+            broken += not is_whole(path)
+    last = ended(start(arguments(command, folder, out)))
+    return {
+        "command": command,
+        "kills": done,
+        "other exit status": odd + (last != 0),
+        "files read": read,
+        "not whole": broken,
+        "equal in the end": results(out) == results(whole),
+        "seconds": round(time.perf_counter() - began),
+    }
 
 
-def start(command: str, data: Path, out: Path, overwrite: bool = False) -> int:
+def start(command: list[str]) -> int:
     """Start the command in a child process, and return the process number."""
-    out.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if child:
         return child
@@ -132,7 +142,7 @@ def start(command: str, data: Path, out: Path, overwrite: bool = False) -> int:
             os.dup2(silence.fileno(), 2)
         from cxrloc.cli import app
 
-        app(arguments(command, data, out, overwrite), standalone_mode=True)
+        app(command, standalone_mode=True)
     except SystemExit as end:
         os._exit(int(end.code or 0))
     except BaseException:
@@ -140,21 +150,43 @@ def start(command: str, data: Path, out: Path, overwrite: bool = False) -> int:
     os._exit(0)
 
 
-def arguments(command: str, data: Path, out: Path, overwrite: bool) -> list[str]:
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "heatmap": ("heatmap", "chests/images", "--save-maps", "--model", "phantom-v1"),
+    "bench": ("bench", "chests", "--resamples", "50", "--model", "phantom-v1"),
+    "classify": ("classify", "chests", "--resamples", "50", "--model", "phantom-v1"),
+    "classify --folds": (
+        *("classify", "chests", "--folds", "--resamples", "50"),
+        *("--model", "0/model.safetensors", "--model", "1/model.safetensors"),
+    ),
+    "label": ("label", "reports.csv"),
+    "train": ("train", "tiny.toml", "--data", "chests", "--resume", "--cache", "cache"),
+}
+"""The commands that write results, with inputs in the folder of `make_data`."""
+
+
+def arguments(command: str, folder: Path, out: Path) -> list[str]:
     """The arguments of the command line."""
-    again = ["--overwrite"] if overwrite else []
-    model = ["--model", "phantom-v1", "--out", str(out), *again]
-    return {
-        "heatmap": ["heatmap", str(data / "chests/images"), "--save-maps", *model],
-        "bench": ["bench", str(data / "chests"), "--resamples", "50", *model],
-        "classify": ["classify", str(data / "chests"), "--resamples", "50", *model],
-        "label": ["label", str(data / "reports.csv"), "--out", str(out / "labels.csv")],
-    }[command]
+    there = [
+        str(folder / each) if (folder / each).exists() and each not in COMMANDS else each
+        for each in COMMANDS[command]
+    ]
+    if command == "label":
+        out.mkdir(parents=True, exist_ok=True)
+        out = out / "labels.csv"
+    if command == "train":
+        there[-1] = str(folder / "cache")
+        there += ["--deterministic", "--device", "cpu"]
+    return [*there, "--out", str(out)]
 
 
 def ended(child: int) -> int:
     """The exit status of a child; if a signal ended it, minus the number of the signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a run, without those that begin with a point."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
 
 
 def is_whole(path: Path) -> bool:
@@ -168,29 +200,40 @@ def is_whole(path: Path) -> bool:
         if path.suffix == ".npz":
             with np.load(path) as arrays:
                 return all(arrays[name].size for name in arrays)
+        if path.suffix == ".safetensors":
+            return bool(safetensors.numpy.load(content))
+        if path.suffix in (".ckpt", ".pt"):
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
         return content.endswith(b"\n")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
         print(path, error, file=sys.stderr)
         return False
 
 
-def results(folder: Path) -> dict[str, bytes]:
-    """The files of a run by name, without the entries that differ between equal runs.
+UNEQUAL = ("time", "seconds", "images", "images_per_second")
+"""Entries that differ between equal runs: times, and the counts of images of a call."""
 
-    These entries are times and the counts of images of a call.
-    """
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name.startswith("."):
-            continue
-        content = path.read_bytes()
+
+def results(folder: Path) -> dict[str, Any]:
+    """The files of a run by name, without checkpoints and without the entries of `UNEQUAL`."""
+    found: dict[str, Any] = {}
+    for path in files_in(folder):
+        name = str(path.relative_to(folder))
         if path.suffix == ".json":
-            said = json.loads(content)
-            for name in ("time", "seconds", "images"):
-                said.pop(name, None)
-            content = json.dumps(said, sort_keys=True).encode()
-        found[str(path.relative_to(folder))] = content
+            found[name] = without_times(json.loads(path.read_bytes()))
+        elif path.name == "metrics.csv":
+            found[name] = (
+                pd.read_csv(path).drop(columns="images_per_second", errors="ignore").to_csv()
+            )
+        elif path.suffix != ".ckpt":
+            found[name] = path.read_bytes()
     return found
+
+
+def without_times(said: dict[str, Any]) -> dict[str, Any]:
+    """The content of a JSON file without the entries of `UNEQUAL` at its top level."""
+    return {name: value for name, value in said.items() if name not in UNEQUAL}
 
 
 if __name__ == "__main__":

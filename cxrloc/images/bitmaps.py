@@ -14,15 +14,16 @@ from pydicom import uid
 
 from cxrloc.images.codestreams import EXTENDED, JPEG_LS, LOSSLESS, SCAN, jpeg_frame
 from cxrloc.images.decoder_process import DecodingError, decode_apart
+from cxrloc.images.decoding import jpeg_damage
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_pixel_description import PixelDescription
-from cxrloc.images.dicom_pixels import decoded_frame
+from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
 from cxrloc.images.stored_pixels import Words, check_size, single_channel
 from cxrloc.types import CxrlocError, Radiograph
 
-PNG_GREY, PNG_GREY_ALPHA, PNG_ALPHA = 0, 4, 6
+PNG_GREY, PNG_PALETTE, PNG_GREY_ALPHA, PNG_ALPHA = 0, 3, 4, 6
 """Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
 
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -101,9 +102,13 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         except DAMAGE as error:
             raise _damaged(path, "PNG", str(error)) from error
         warnings += ("text or colour profiles in the PNG are damaged or too large: left out",)
-    # Pillow fills missing rows with black and raises no error.
-    if not words[-1].any() and not _has_all_rows(data):
+    # Pillow fills missing rows with zeros and raises no error. Zero may be any colour of a palette,
+    # and the rows of an interlaced PNG are not stored from top to bottom.
+    may_lack_rows = colour == PNG_PALETTE or data[28] or not words[-1].any()
+    if may_lack_rows and not _has_all_rows(data):
         raise _damaged(path, "PNG", "its pixels end early: is it cut short?")
+    if not all(_checksum_is_right(chunk) for kind, chunk in _chunks(data) if kind == b"IDAT"):
+        warnings += ("a checksum of the PNG's pixels is wrong, so part of the image may be wrong",)
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
         warnings += ("transparency is ignored",)
     return _radiograph(words, max(depth, 8), "PNG", png_orientation(data), warnings)
@@ -131,7 +136,9 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
                 words = _pillow_words(path, image)
         except DAMAGE as error:
             raise _damaged(path, "JPEG", str(error)) from error
-        return _radiograph(words, 8, "JPEG", jpeg_orientation(data), ())
+        damage = jpeg_damage(data)
+        warnings = (damage_warning(damage),) if damage else ()
+        return _radiograph(words, 8, "JPEG", jpeg_orientation(data), warnings)
     if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
         what = f"process {frame.marker:02X} with {frame.bits} bits"
         raise _damaged(path, "JPEG", f"{what} and {frame.samples} channels is not read")
@@ -206,7 +213,7 @@ def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
     # Pillow would silently reduce 16-bit colour or alpha to 8 bits.
     columns, rows, _, _ = png_header(path, data)
     options = {"rows": rows, "columns": columns, "samples_per_pixel": 4}
-    channels, _ = decode_apart({"plugin": "opencv", "options": options}, data)
+    channels = decode_apart({"plugin": "opencv", "options": options}, data).pixels
     if channels.shape[:2] != (rows, columns) or channels.ndim != 3:
         raise ValueError("its pixels cannot be decoded")
     return single_channel(path, channels[:, :, :3])  # without alpha, the fourth
@@ -225,6 +232,11 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         length = int.from_bytes(data[at : at + 4], "big")
         yield data[at + 4 : at + 8], data[at : at + 12 + length]
         at += 12 + length
+
+
+def _checksum_is_right(chunk: bytes) -> bool:
+    """Whether a chunk ends in the CRC of its kind and content (PNG specification, 5.3)."""
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _orientation_in(exif: bytes) -> int:

@@ -19,6 +19,9 @@ JP2_START = b"\x00\x00\x00\x0cjP  "
 END_OF_IMAGE = b"\xff\xd9"
 """EOI of JPEG and JPEG-LS, EOC of JPEG 2000: the last two bytes of a whole stream."""
 
+TILE_PART = 0x90
+"""SOT, which begins each tile-part of a JPEG 2000 codestream (ITU-T T.800, A.4.2)."""
+
 SCAN = 0xDA
 BEFORE_SCAN = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), JPEG_LS, 0xF8, 0xFE)
 """Frames, tables, restart interval, application data and comments: all have a length."""
@@ -86,6 +89,30 @@ def most_samples(stream: CodedImage, size: int) -> float:
     """
     samples_per_bit = {LOSSLESS: 1, BASELINE: 32, EXTENDED: 32}
     return samples_per_bit.get(stream.marker, math.inf) * 8 * size
+
+
+def missing_tiles(data: bytes) -> int:
+    """How many tiles of a JPEG 2000 stream are absent; 0 for other streams.
+
+    ITU-T T.800, A.4.2 and A.5.1: SIZ gives the number of tiles, and the header of every tile-part
+    gives its tile and its length. OpenJPEG leaves absent tiles black without a word.
+    """
+    start = data.find(J2K_START) if data.startswith((J2K_START, JP2_START)) else -1
+    if start < 0 or len(data) < start + 43:
+        return 0
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, start + 8)
+    if not (width and height):
+        return 0
+    expected = -(-(right - left) // width) * -(-(bottom - top) // height)
+    found, at = set(), start + 2
+    while at + 12 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == TILE_PART:
+            tile, length = struct.unpack_from(">HI", data, at + 4)
+            found.add(tile)
+            at += length or len(data)  # the last tile-part may leave its length open
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return max(0, expected - len(found))
 
 
 def _j2k_image(data: bytes) -> CodedImage | None:

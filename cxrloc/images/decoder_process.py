@@ -19,6 +19,7 @@ import numpy as np
 from cxrloc.images.decoding import (
     CPU_SECONDS,
     CPU_SECONDS_PER_MEGAPIXEL,
+    Decoded,
     read_message,
     write_message,
 )
@@ -38,8 +39,8 @@ class DecodingError(Exception):
     """A frame that cannot be decoded; the text says why."""
 
 
-def decode_apart(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]:
-    """`decoding.decode` in another process: pixels, and the photometric interpretation they have.
+def decode_apart(request: dict[str, Any], data: bytes) -> Decoded:
+    """`decoding.decode` in another process.
 
     Raises:
         DecodingError: the decoder refused the frame, ended, or took too long.
@@ -66,7 +67,7 @@ def decode_apart(request: dict[str, Any], data: bytes) -> tuple[np.ndarray, str]
     if "error" in reply:
         raise DecodingError(reply["error"])
     array = np.frombuffer(pixels, reply["dtype"]).reshape(reply["shape"])
-    return array, reply["photometric"]
+    return Decoded(array, reply["photometric"], reply["damage"])
 
 
 def _idle() -> subprocess.Popen[bytes] | None:

@@ -100,12 +100,24 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
 
 @contextmanager
 def recorded_warnings() -> Iterator[list[str]]:
-    """Python warnings of this block as a list of lines, not raised and not printed."""
+    """Python warnings of this block as a list of lines, not raised and not printed.
+
+    A warning that another thread gives meanwhile, outside of such a block, belongs to something
+    else, and is not in the list.
+    """
     lines: list[str] = []
-    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
+    caught: dict[str, None] = {}
+    own = threading.get_ident()
+
+    def keep(message: Warning | str, *about: object, **more: object) -> None:
+        if threading.get_ident() == own:
+            caught[" ".join(str(message).split())] = None
+
+    with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = keep
         yield lines
-        lines += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+        lines += caught
 
 
 def _check_is_image(path: Path, file: DicomFile) -> None:

@@ -9,7 +9,13 @@ from pydicom import uid
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
-from cxrloc.images.codestreams import END_OF_IMAGE, CodedImage, coded_image, most_samples
+from cxrloc.images.codestreams import (
+    END_OF_IMAGE,
+    CodedImage,
+    coded_image,
+    missing_tiles,
+    most_samples,
+)
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import decode
 from cxrloc.images.dicom_bits import bits_warnings, in_range
@@ -125,6 +131,8 @@ def decoded_frame(
         stream = _checked(path, description, stream)
         if stream.rows * stream.columns * stream.samples > most_samples(stream, len(frame)):
             raise _undecoded(path, syntax, "the stream is too short for its size: is it cut short?")
+        if absent := missing_tiles(frame):
+            raise _undecoded(path, syntax, f"tiles are missing ({absent}): is it cut short?")
         if END_OF_IMAGE not in frame[-32:]:
             warnings += ("the compressed stream has no end marker: it may be cut short",)
     bits_allocated = description.bits_allocated
@@ -142,20 +150,28 @@ def decoded_frame(
     try:
         decoding = decode if plugin == PILLOW.plugin else decode_apart
         try:
-            pixels, photometric = decoding(request, frame)
+            decoded = decoding(request, frame)
         except DECODING_ERRORS:
             repaired = _without_zeros(frame)
             if syntax not in uid.JPEGLSTransferSyntaxes or repaired == frame:
                 raise
-            pixels, photometric = decoding(request, repaired)
+            decoded = decoding(request, repaired)
             warnings += ("zero bytes before the end marker of the JPEG-LS stream were left out",)
     except DECODING_ERRORS as error:
         raise _undecoded(path, syntax, _reason(error, frame)) from error
+    if decoded.damage:
+        warnings += (damage_warning(decoded.damage),)
+    pixels = decoded.pixels
     expected = (description.rows, description.columns) + (3,) * (description.samples == 3)
     if pixels.shape != expected:
         raise _undecoded(path, syntax, f"{pixels.shape} samples came out of it, not {expected}")
     words = in_range(path, description, stream.bits if stream else None, pixels, has_overlay)
-    return StoredPixels(words, photometric, warnings)
+    return StoredPixels(words, decoded.photometric, warnings)
+
+
+def damage_warning(damage: str) -> str:
+    """A warning about a JPEG that was decoded as far as its damage allows."""
+    return f"the JPEG data are damaged, so part of the image may be missing or wrong ({damage})"
 
 
 def _uncompressed(

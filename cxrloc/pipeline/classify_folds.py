@@ -67,12 +67,11 @@ def classify_folds(
     models = models_by_fold([(name, read_model(name)) for name in options.models])
     make_folder(out)
     options = replace(options, split="own")
-    results = {
-        name: classify_by(
-            [model], data, out / name, options, watch, None if journal is None else journal.part(name)
-        )
-        for name, model in ((f"fold-{fold}", model) for fold, model in sorted(models.items()))
-    }
+    results = {}
+    for fold, model in sorted(models.items()):
+        name = f"fold-{fold}"
+        own = None if journal is None else journal.part(name)
+        results[name] = classify_by([model], data, out / name, options, watch, own)
     frame = over_folds([result.report for result in results.values()])
     write_csv(frame, out / "folds.csv")
     warnings = _warnings(results)

@@ -1,5 +1,6 @@
 """PNG and JPEG files are turned as EXIF says, read despite damaged text, and limited in size."""
 
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -11,10 +12,11 @@ from PIL import Image, ImageOps
 from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 
+from cxrloc.images.bitmaps import ADAM7
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.types import CxrlocError
-from tests.images.dicom_files import chest, write_dicom
+from tests.images.dicom_files import chest, twelve_bit_jpeg, write_dicom
 from tests.images.test_dicom_pixels import transcoded
 from tests.images.test_read import write_png
 
@@ -128,18 +130,76 @@ def test_a_second_header_does_not_pass_the_limit_of_size(tmp_path: Path) -> None
         read_radiograph(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("rows", [1, 63])
-@pytest.mark.parametrize("bits", [8, 16])
-def test_pixels_that_end_early_are_not_taken_for_black(
-    tmp_path: Path, rows: int, bits: int
+def png_of_lines(path: Path, lines: list[bytes], bits: int, colour: int, interlaced: int) -> Path:
+    """A PNG of 64 x 56 pixels of these stored lines; index 0 of its palette is white."""
+    head = struct.pack(">IIBBBBB", 56, 64, bits, colour, 0, 0, interlaced)
+    palette = b"".join(bytes([255 - level] * 3) for level in range(256))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + (chunk(b"PLTE", palette) if colour == 3 else b"")
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines)))
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+@pytest.mark.parametrize("missing", [1, 9, 63])
+@pytest.mark.parametrize(
+    ("bits", "colour", "interlaced"), [(8, 0, 0), (16, 0, 0), (8, 3, 0), (8, 0, 1), (8, 3, 1)]
+)
+def test_pixels_that_end_early_are_not_taken_for_an_image(
+    tmp_path: Path, missing: int, bits: int, colour: int, interlaced: int
 ) -> None:
-    stored = GREY if bits == 8 else DEEP
-    lines = b"".join(b"\0" + row.tobytes() for row in stored[:rows].astype(f">u{bits // 8}"))
-    head = struct.pack(">IIBBBBB", 56, 64, bits, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    stored = (GREY if bits == 8 else DEEP).astype(f">u{bits // 8}")
+    passes = [stored[r0::r, c0::c] for r0, c0, r, c in ADAM7] if interlaced else [stored]
+    lines = [row.tobytes() for own in passes for row in own]
+    whole = png_of_lines(tmp_path / "whole.png", lines, bits, colour, interlaced)
+    expected = stored / (256**stored.itemsize - 1)
+    expected = 1 - expected if colour == 3 else expected
+    assert np.abs(read_radiograph(whole).pixels - expected).max() < 1e-6
+    cut = png_of_lines(tmp_path / "cut.png", lines[:-missing], bits, colour, interlaced)
     with pytest.raises(CxrlocError, match="its pixels end early"):
-        read_radiograph(tmp_path / "a.png")
+        read_radiograph(cut)
+
+
+def test_a_wrong_checksum_of_the_pixels_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_png(path, GREY)
+    assert read_radiograph(path).warnings == ()
+    content = bytearray(path.read_bytes())
+    content[-13] ^= 1  # the last byte of the checksum of IDAT, before the 12 bytes of IEND
+    path.write_bytes(content)
+    assert "a checksum of the PNG's pixels is wrong" in read_radiograph(path).warnings[-1]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.97])
+@pytest.mark.parametrize("after", [b"\xff\xd9", bytes(40)], ids=["end marker", "zeros"])
+@pytest.mark.parametrize("kind", ["grey", "colour", "progressive", "12 bit", "lossless"])
+def test_a_jpeg_whose_scan_is_cut_is_read_with_a_warning_or_refused(
+    tmp_path: Path, kind: str, after: bytes, share: float
+) -> None:
+    image = Image.fromarray(GREY)
+    buffer = BytesIO()
+    if kind == "12 bit":
+        whole = twelve_bit_jpeg((chest(8, 7) * 4000).astype(int))
+    elif kind == "lossless":
+        plain = write_dicom(tmp_path / "plain", DEEP, 16)
+        whole = get_frame(dcmread(transcoded(plain, uid.JPEGLosslessSV1)).PixelData, 0)
+    else:
+        image = image.convert("RGB") if kind == "colour" else image
+        image.save(buffer, "JPEG", progressive=kind == "progressive")
+        whole = buffer.getvalue()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole)
+    assert read_radiograph(path).warnings == ()
+    scan = whole.index(b"\xff\xda")
+    path.write_bytes(whole[: scan + int((len(whole) - scan) * share)] + after)
+    try:
+        (said,) = read_radiograph(path).warnings
+    except CxrlocError as error:
+        said = str(error)
+    assert re.search("damaged|cut short", said)
 
 
 def test_a_black_last_row_is_no_damage(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """A radiograph keeps the facts of its DICOM header, but nothing that identifies the patient."""
 
+import warnings
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from pydicom import Dataset, uid
 from pydicom.sequence import Sequence
 
+from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import Radiograph, Sex, View
 from tests.images.dicom_files import chest, dicom_header, write_dicom
@@ -218,3 +221,12 @@ def test_complaints_of_pydicom_are_neither_raised_nor_quoted(tmp_path: Path) -> 
     radiograph = read_radiograph(path)
     assert (radiograph.spacing_mm, radiograph.age_years) == (None, None)
     assert "SECR" not in repr(radiograph)
+
+
+def test_a_warning_of_another_thread_lands_at_no_image() -> None:
+    with recorded_warnings() as lines:
+        warnings.warn("ours", stacklevel=1)
+        other = Thread(target=warnings.warn, args=("theirs",))
+        other.start()
+        other.join()
+    assert lines == ["ours"]

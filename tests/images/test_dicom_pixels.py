@@ -219,6 +219,70 @@ def test_plain_files_start_no_decoder(tmp_path: Path) -> None:
     assert not decoder_process._IDLE
 
 
+def encapsulated(path: Path, pixels: np.ndarray, syntax: uid.UID, stream: bytes) -> Path:
+    """A DICOM file of these pixels whose compressed stream is this one."""
+    bits = 8 * pixels.itemsize
+    header = dicom_header(pixels, bits, WindowCenter=2 ** (bits - 1), WindowWidth=2**bits)
+    header.file_meta.TransferSyntaxUID = syntax
+    header.PixelData = encapsulate([stream])
+    header["PixelData"].VR = "OB"
+    header.save_as(path, enforce_file_format=True)
+    return path
+
+
+def stream_of(syntax: uid.UID, pixels: np.ndarray, folder: Path) -> bytes:
+    if syntax == uid.JPEGBaseline8Bit:
+        buffer = BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG")
+        return buffer.getvalue()
+    path = transcoded(write_dicom(folder / "plain", pixels, 8 * pixels.itemsize), syntax)
+    return get_frame(dcmread(path).PixelData, 0)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        uid.JPEGBaseline8Bit,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEG2000Lossless,
+        uid.RLELossless,
+    ],
+)
+def test_a_stream_that_is_cut_before_its_end_marker_is_never_read_in_silence(
+    tmp_path: Path, syntax: uid.UID, share: float
+) -> None:
+    levels = np.random.default_rng(0).normal(0.0, 0.02, (48, 40)) + chest(48, 40)
+    eight = syntax == uid.JPEGBaseline8Bit
+    pixels = (levels.clip(0, 1) * (255 if eight else 65_535)).astype("u1" if eight else "u2")
+    whole = stream_of(syntax, pixels, tmp_path)
+    assert read_radiograph(encapsulated(tmp_path / "a", pixels, syntax, whole)).warnings == ()
+    end = b"" if syntax == uid.RLELossless else b"\xff\xd9"
+    cut = encapsulated(tmp_path / "a", pixels, syntax, whole[: int(len(whole) * share)] + end)
+    try:
+        (said,) = read_radiograph(cut).warnings
+    except CxrlocError as error:
+        said = str(error)
+    assert re.search("cannot be decoded|part of the image may be missing or wrong", said)
+
+
+def test_a_jpeg_2000_stream_without_all_its_tiles_is_refused(tmp_path: Path) -> None:
+    pixels = (chest(96, 80) * 255).astype("u1")
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG2000", tile_size=(40, 48), no_jp2=True)
+    head, *parts = buffer.getvalue()[:-2].split(b"\xff\x90\x00\x0a")
+    assert len(parts) == 4
+    for count in range(1, 5):
+        stream = b"\xff\x90\x00\x0a".join([head, *parts[:count]]) + b"\xff\xd9"
+        path = encapsulated(tmp_path / "a", pixels, uid.JPEG2000, stream)
+        if count == 4:
+            assert np.abs(read_radiograph(path).pixels - pixels / 255).max() < 0.01
+        else:
+            with pytest.raises(CxrlocError, match=rf"tiles are missing \({4 - count}\)"):
+                read_radiograph(path)
+
+
 def rewritten(path: Path, **tags: object) -> Path:
     """The file with other header values, its pixels as they are."""
     header = dcmread(path)
