@@ -1,6 +1,5 @@
 """Hostile files, kills, and disks that cannot be written: what breaks, and how often.
 
-    pip install atheris
     sudo python benchmarks/campaign.py --out benchmarks/campaign.md
 
 Runs `campaign_files.py`, `campaign_kills.py` and `campaign_disks.py` part by part, which takes

@@ -1,6 +1,5 @@
 """Files of one kind with random damage, chosen by Atheris so that they reach new code of cxrloc.
 
-    pip install atheris
     python benchmarks/campaign_files.py "plain DICOM" --files 20000 --folder found
 
 Atheris (libFuzzer for Python) changes valid files at random. It notes which code each one runs, and

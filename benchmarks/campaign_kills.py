@@ -211,7 +211,7 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-UNEQUAL = ("time", "seconds", "images", "images_per_second")
+UNEQUAL = ("time", "seconds", "images")
 """Entries that differ between equal runs: times, and the counts of images of a call."""
 
 
@@ -223,9 +223,8 @@ def results(folder: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             found[name] = without_times(json.loads(path.read_bytes()))
         elif path.name == "metrics.csv":
-            found[name] = (
-                pd.read_csv(path).drop(columns="images_per_second", errors="ignore").to_csv()
-            )
+            table = pd.read_csv(path)  # of a training, with its speed, or of `classify`
+            found[name] = table.drop(columns="images_per_second", errors="ignore").to_csv()
         elif path.suffix != ".ckpt":
             found[name] = path.read_bytes()
     return found
