@@ -90,7 +90,7 @@ def load() -> None:
 
     import cxrloc.pipeline.bench
     import cxrloc.pipeline.classify
-    import cxrloc.pipeline.folds
+    import cxrloc.pipeline.classify_folds
     import cxrloc.pipeline.heatmap
     import cxrloc.pipeline.label
     import cxrloc.pipeline.train
