@@ -106,7 +106,7 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     # and the rows of an interlaced PNG are not stored from top to bottom.
     may_lack_rows = colour == PNG_PALETTE or data[28] or not words[-1].any()
     if may_lack_rows and not _has_all_rows(data):
-        raise _damaged(path, "PNG", "its pixels end early: is it cut short?")
+        raise _damaged(path, "PNG", "its pixels end early or are damaged: is it cut short?")
     if not all(_checksum_is_right(chunk) for kind, chunk in _chunks(data) if kind == b"IDAT"):
         warnings += ("a checksum of the PNG's pixels is wrong, so part of the image may be wrong",)
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
@@ -252,7 +252,10 @@ def _orientation_in(exif: bytes) -> int:
 
 
 def _has_all_rows(data: bytes) -> bool:
-    """Whether the pixels of a PNG inflate to as many bytes as its header promises (7.2, 8.2)."""
+    """Whether the pixels of a PNG inflate to as many bytes as its header promises (7.2, 8.2).
+
+    Pixels whose own checksum is wrong do not inflate.
+    """
     columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
     bits = depth * PNG_CHANNELS.get(colour, 1)
     passes = ADAM7 if data[28] else ((0, 0, 1, 1),)
@@ -266,7 +269,10 @@ def _has_all_rows(data: bytes) -> bool:
     for kind, chunk in _chunks(data):
         rest = chunk[8:-4] if kind == b"IDAT" else b""
         while rest and found < promised:
-            found += len(inflating.decompress(rest, BLOCK))
+            try:
+                found += len(inflating.decompress(rest, BLOCK))
+            except zlib.error:
+                return False
             rest = inflating.unconsumed_tail
     return found >= promised
 

@@ -173,6 +173,17 @@ def test_a_wrong_checksum_of_the_pixels_is_a_warning(tmp_path: Path) -> None:
     assert "a checksum of the PNG's pixels is wrong" in read_radiograph(path).warnings[-1]
 
 
+def test_a_palette_image_whose_zlib_checksum_is_wrong_is_refused(tmp_path: Path) -> None:
+    path = png_of_lines(tmp_path / "a.png", [row.tobytes() for row in GREY], 8, 3, 0)
+    content = path.read_bytes()
+    # Pillow does not look at a last chunk that holds the checksum (RFC 1950) alone.
+    start, pixels = content.index(b"IDAT") - 4, content[content.index(b"IDAT") + 4 : -16]
+    parts = chunk(b"IDAT", pixels[:-4]) + chunk(b"IDAT", bytes(4)) + chunk(b"IEND", b"")
+    path.write_bytes(content[:start] + parts)
+    with pytest.raises(CxrlocError, match="its pixels end early or are damaged"):
+        read_radiograph(path)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.97])
 @pytest.mark.parametrize("after", [b"\xff\xd9", bytes(40)], ids=["end marker", "zeros"])
 @pytest.mark.parametrize("kind", ["grey", "colour", "progressive", "12 bit", "lossless"])
