@@ -173,13 +173,16 @@ def test_a_wrong_checksum_of_the_pixels_is_a_warning(tmp_path: Path) -> None:
     assert "a checksum of the PNG's pixels is wrong" in read_radiograph(path).warnings[-1]
 
 
-def test_a_palette_image_whose_zlib_checksum_is_wrong_is_refused(tmp_path: Path) -> None:
-    path = png_of_lines(tmp_path / "a.png", [row.tobytes() for row in GREY], 8, 3, 0)
-    content = path.read_bytes()
-    # Pillow does not look at a last chunk that holds the checksum (RFC 1950) alone.
-    start, pixels = content.index(b"IDAT") - 4, content[content.index(b"IDAT") + 4 : -16]
-    parts = chunk(b"IDAT", pixels[:-4]) + chunk(b"IDAT", bytes(4)) + chunk(b"IEND", b"")
-    path.write_bytes(content[:start] + parts)
+def test_pixels_that_are_more_than_promised_and_fail_their_checksum_are_refused(
+    tmp_path: Path,
+) -> None:
+    # Pillow stops at the last row of the header, before the checksum of all rows (RFC 1950).
+    lines = [row.tobytes() for row in GREY] * 2
+    content = png_of_lines(tmp_path / "a.png", lines, 8, 3, 0).read_bytes()
+    start = content.index(b"IDAT")
+    pixels = content[start + 4 : -20] + bytes(4)
+    path = tmp_path / "b.png"
+    path.write_bytes(content[: start - 4] + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
     with pytest.raises(CxrlocError, match="its pixels end early or are damaged"):
         read_radiograph(path)
 
