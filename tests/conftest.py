@@ -1,8 +1,13 @@
 """Fixtures for every room."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Each worker of pytest-xdist has one core. More threads would wait for each other on the others'
+# cores. This comes before torch is imported, which reads it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +32,7 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Localizer(LocalizerConfig("resnet18", CHESTXRAY8, transition_channels=16))
+        network = Localizer(LocalizerConfig("small_resnet", CHESTXRAY8, transition_channels=16))
     card = ModelCard(
         name="untrained",
         trained_on="nothing",

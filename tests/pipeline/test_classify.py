@@ -58,6 +58,7 @@ def informed(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("with_roc_figure")
 def test_a_model_is_scored_and_images_it_cannot_see_are_named(
     chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ def test_published_numbers_stand_beside_the_measured(
     assert "Wang X" in (tmp_path / "table_beside.md").read_text()
 
 
+@pytest.mark.usefixtures("with_roc_figure")
 @pytest.mark.parametrize(
     ("findings", "images", "tuning", "defined"),
     [

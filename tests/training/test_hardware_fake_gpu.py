@@ -35,8 +35,20 @@ FAST = ("phantom", "wang2017_resnet50_lse", "baltruschat2019_ft_meta")
 """Three kinds of networks; the other recipes are marked slow."""
 
 
-def marked_slow(names: list[str], fast: tuple[str, ...]) -> list:
-    return [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in names]
+def settings_of(recipe: Recipe) -> tuple:
+    """What these tests read of a recipe."""
+    fit, data = recipe.fit, recipe.data
+    frozen = (fit.backbone_rate, fit.frozen_layers, fit.frozen_normalisation)
+    steps = (fit.loss, fit.optimizer, data.uncertain, data.condition)
+    return recipe.network, recipe.preprocessing, recipe.augmentation, frozen, steps
+
+
+# Recipes of equal settings are tested once.
+RECIPE_OF = {settings_of(read_recipe(name)): name for name in (*RECIPES, *FAST)}
+NAMES = [
+    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    for name in RECIPE_OF.values()
+]
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +100,7 @@ def batch_on(device: torch.device, recipe: Recipe) -> Batch:
     return batch
 
 
-@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+@pytest.mark.parametrize("name", NAMES)
 def test_batches_logits_and_loss_stay_on_the_card(name: str) -> None:
     recipe = read_recipe(name)
     batch, network = batch_on(CUDA, recipe), network_on(CUDA, recipe)
@@ -103,7 +115,7 @@ def test_batches_logits_and_loss_stay_on_the_card(name: str) -> None:
     assert [each.shape for each in evaluated] == [each.shape for each in batch.inputs]
 
 
-@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+@pytest.mark.parametrize("name", NAMES)
 def test_maps_of_every_version_stay_on_the_card(name: str) -> None:
     recipe = read_recipe(name)
     network = network_on(CUDA, recipe).eval()
@@ -118,7 +130,7 @@ def test_maps_of_every_version_stay_on_the_card(name: str) -> None:
             assert (logits.device, maps.device) == (CUDA, CUDA)
 
 
-@pytest.mark.parametrize("name", marked_slow(list(RECIPES), FAST))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_gives_every_weight_that_learns_a_gradient(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

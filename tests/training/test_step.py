@@ -16,7 +16,7 @@ from cxrloc.training.step import parts_of, take_step
 FIT = FitConfig(ScheduleConfig(0.1), batch_size=2, steps=1, optimizer="sgd", momentum=0.0)
 
 
-FAST = ("small_resnet", "resnet18", "mobilenet_v2", "densenet121")
+FAST = ("small_resnet", "resnet18", "mobilenet_v2")
 """The other backbones are marked slow."""
 
 
