@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.adopt import adopt
 from cxrloc.cli.bench import bench
 from cxrloc.cli.classify import classify
 from cxrloc.cli.compare import compare
@@ -39,6 +40,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     lr_range: "cxrloc lr-range phantom_few --steps 20",
     recipes: "cxrloc recipes",
     models: "cxrloc models --default",
+    adopt: "cxrloc adopt --list",
     send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
     "cxrloc send results --to PACS@127.0.0.1:4242",
     node: "cxrloc node node.toml",

@@ -17,6 +17,7 @@ from cxrloc.cli.options import (
     Html,
     IdColumn,
     ImageDir,
+    Layer,
     LogJson,
     MaxMegapixels,
     Method,
@@ -106,6 +107,7 @@ def bench(
     ] = False,
     resamples: Resamples = 1000,
     method: Method = "cam",
+    layer: Layer = "",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     box_rule: Annotated[
         str,
@@ -182,7 +184,9 @@ def bench(
                 tuple(finding_columns),
             ),
             pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
+            inference=InferenceSettings(
+                method, (), versions, device, batch_size, workers, seed, layer=layer
+            ),
         )
         result, folder = run_in_folder(
             "bench",

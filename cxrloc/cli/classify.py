@@ -21,6 +21,7 @@ from cxrloc.cli.options import (
     Html,
     IdColumn,
     ImageDir,
+    Layer,
     LogJson,
     MaxMegapixels,
     Models,
@@ -140,6 +141,7 @@ def classify(
     pairing: PairingChoice = "first",
     out: NewOut = None,
     overwrite: Overwrite = False,
+    layer: Layer = "",
     versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -194,7 +196,9 @@ def classify(
                 tuple(finding_columns),
             ),
             pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings("cam", (), versions, device, batch_size, workers, seed),
+            inference=InferenceSettings(
+                "cam", (), versions, device, batch_size, workers, seed, layer=layer
+            ),
         )
         destination = Destination(out, overwrite)
         if folds:

@@ -10,6 +10,7 @@ import typer
 from cxrloc.cli.options import (
     BatchSize,
     Device,
+    Layer,
     LogJson,
     MaxMegapixels,
     Method,
@@ -45,6 +46,7 @@ def heatmap(
     ],
     model: Models = None,
     method: Method = "cam",
+    layer: Layer = "",
     finding: Annotated[
         list[str] | None, typer.Option(help="Report this finding only; may be repeated.")
     ] = None,
@@ -107,7 +109,14 @@ def heatmap(
             report=ReportSettings(top, tuple(threshold), products, below_operating_point, uids),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
-                method, tuple(finding or ()), versions, device, batch_size, workers, seed
+                method,
+                tuple(finding or ()),
+                versions,
+                device,
+                batch_size,
+                workers,
+                seed,
+                layer=layer,
             ),
         )
         results = flow.heatmap(paths, Destination(out, overwrite), options, expect)

@@ -12,7 +12,7 @@ def models(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
-            help="Names, or checkpoint files.  [default: all embedded ones]",
+            help="Names, or model files.  [default: all embedded ones]",
             show_default=False,
         ),
     ] = None,
@@ -20,7 +20,7 @@ def models(
         bool, typer.Option("--default", help="Print the default model's name only.")
     ] = False,
 ) -> None:
-    """Models: what trained them, their limits, AUC and operating points."""
+    """Models: what they need, what trained them, their licence, limits, AUC, operating points."""
     with clear_errors():
         from cxrloc.models.weights import DEFAULT_MODEL, MODELS, read_model
 
@@ -30,19 +30,19 @@ def models(
         for name in names or MODELS:
             mark = " (default)" if name == DEFAULT_MODEL else ""
             typer.echo(f"{name}{mark}")
-            show_card(read_model(name).card)
+            show_card(read_model(name))
         if not names:
             typer.echo(
-                "xrv:NAME\n  published by torchxrayvision, such as xrv:densenet121-res224-chex"
+                "xrv:NAME\n  published by torchxrayvision, such as xrv:densenet121-res224-chex\n"
+                "hf:ORG/NAME\n  on Hugging Face's hub\n"
+                "file.py:FUNCTION, module:FUNCTION\n  code of your own"
             )
 
 
-def show_card(card: Any) -> None:
-    """Print a model's origin and limits, and each finding's numbers; a dash is a missing number."""
-    typer.echo(f"  name:       {card.name}\n  trained on: {card.trained_on}")
-    typer.echo(f"  limits:     {card.limits}")
-    rows = [["finding", "AUC on validation images", "operating point"]]
-    for finding in card.findings:
-        numbers = card.auc.get(finding), card.operating_points.get(finding)
-        rows.append([finding, *("-" if number is None else f"{number:.3f}" for number in numbers)])
-    console().print(plain_table(rows))
+def show_card(model: Any) -> None:
+    """Print what a model needs and is, and each finding's numbers; a dash is a missing number."""
+    from cxrloc.models.card_text import card_lines, finding_rows
+
+    for heading, text in card_lines(model):
+        typer.echo(f"  {heading}: {text}")
+    console().print(plain_table(finding_rows(model)))

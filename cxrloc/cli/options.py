@@ -32,7 +32,8 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Name from `cxrloc models`, or a checkpoint file; several make an ensemble.",
+        help="Name from `cxrloc models`, a model file, hf:ORG/NAME, or a function of your own "
+        "(file.py:function, module:function); several make an ensemble.",
     ),
 ]
 Pairs = Annotated[
@@ -66,6 +67,14 @@ Method = Annotated[
         help="cam, probability_cam, grad_cam, grad_cam_plus_plus, xgrad_cam, hirescam, layer_cam, "
         "grad_cam_elementwise, ablation_cam, eigen_cam, eigen_grad_cam, seg_eigen_cam, kpca_cam, "
         "fem, shapley_cam or score_cam."
+    ),
+]
+Layer = Annotated[
+    str,
+    typer.Option(
+        help="Layer whose output a gradient method explains, such as layer4 or blocks.11.norm1.  "
+        "[default: the network's features]",
+        show_default=False,
     ),
 ]
 Versions = Annotated[

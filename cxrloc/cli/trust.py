@@ -9,6 +9,7 @@ from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
     Device,
+    Layer,
     LogJson,
     Method,
     NewOut,
@@ -47,6 +48,7 @@ def trust(
     images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
     resamples: Resamples = 1000,
     method: Method = "cam",
+    layer: Layer = "",
     dataset: DataSetName = "",
     pairs: Pairs = None,
     pairing: PairingChoice = "first",
@@ -82,7 +84,9 @@ def trust(
             resampling=Resampling(resamples, seed),
             data=DataOptions(dataset),
             pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(method, (), "plain", device, batch_size, workers, seed),
+            inference=InferenceSettings(
+                method, (), "plain", device, batch_size, workers, seed, layer=layer
+            ),
         )
         result, folder = run_in_folder(
             "trust",

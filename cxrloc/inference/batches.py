@@ -45,6 +45,7 @@ class InferenceSettings:
         products: take each model's probabilities as conditional on the parent in CheXpert's tree,
             and multiply them along the tree (`unconditional`). This is done for each version of the
             image and before anything is averaged, as Pham et al. 2019 do with what "the CNN" gives.
+        layer: layer whose output a gradient method explains; empty: the network's own features.
     """
 
     method: str = "cam"
@@ -55,6 +56,7 @@ class InferenceSettings:
     workers: int = 2
     seed: int = 0
     products: bool = False
+    layer: str = ""
 
 
 class Image(NamedTuple):

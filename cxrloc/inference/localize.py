@@ -26,7 +26,13 @@ from cxrloc.inference.batches import (
 )
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.versions import average_versions, cell_affine
-from cxrloc.localization.heatmaps import ALTERS_IMAGES, HEATMAPS, heatmap_method
+from cxrloc.localization.heatmaps import (
+    ALTERS_IMAGES,
+    HEATMAPS,
+    NEED_PREDICTION,
+    heatmap_method,
+)
+from cxrloc.models.any_layer import layer_of_class_token, with_layer
 from cxrloc.models.centring import mean_maps
 from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.model import Model
@@ -63,11 +69,14 @@ def localize(
     """
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
+    _refuse_without_maps(models, settings)
+    models = [with_layer(model, settings.layer) for model in models]
     if settings.versions != "plain" and settings.method != "cam":
         _refuse_centred(models, settings)
     reads_more = any(inputs_of(model.network) != (Input.IMAGE,) for model in models)
-    if settings.method in ALTERS_IMAGES and reads_more:
-        # Further inputs are bound per image, so a batch of altered copies must come from one image.
+    if settings.layer or (settings.method in ALTERS_IMAGES and reads_more):
+        # Further inputs are bound per image, so a batch of altered copies must come from one image,
+        # and a network that is run again from one of its layers remembers one image.
         settings = replace(settings, batch_size=1)
 
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
@@ -92,6 +101,26 @@ def localize_radiograph(
     if isinstance(result, Failure):
         raise CxrlocError(result.reason)
     return result
+
+
+def _refuse_without_maps(models: Sequence[Model], settings: InferenceSettings) -> None:
+    """Raise an error for methods that need a prediction layer over the features that they explain.
+
+    The map of a class token would be the same in all cells.
+    """
+    if settings.method not in NEED_PREDICTION:
+        return
+    if settings.layer:
+        raise UsageError(
+            f"--layer {settings.layer}: a layer has no class activation maps: take a gradient "
+            "method, such as --method grad_cam"
+        )
+    for model in models:
+        if layer := layer_of_class_token(model.network):
+            raise UsageError(
+                f"{model.card.name}: its logits come from the class token, whose class activation "
+                f"maps are flat: take --method grad_cam --layer {layer}"
+            )
 
 
 def _refuse_centred(models: Sequence[Model], settings: InferenceSettings) -> None:

@@ -20,6 +20,7 @@ from cxrloc.inference.batches import (
     versions_of,
 )
 from cxrloc.inference.versions import average_probabilities
+from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Predictions, View
 
@@ -53,6 +54,7 @@ def predict(
         CxrlocError: the models share no finding.
     """
     findings = chosen_findings(models, settings)
+    models = [with_layer(model, settings.layer) for model in models]
 
     def compute(batch: Sequence[Prepared]) -> list[Predicted]:
         return _predict_batch(models, batch, findings, settings)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.heads import logits_of_features
+from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.probabilities import Probabilities
 
@@ -38,7 +38,7 @@ class _Head(nn.Module):
         self.features = nn.Identity()
         self.of_features = partial(logits_of_features, network)
         # The package reads the device from the parameters, so the module needs at least one.
-        self.no_parameter = nn.Parameter(network.prediction.weight.detach().new_empty(0))
+        self.no_parameter = nn.Parameter(any_weight(network).detach().new_empty(0))
 
     def forward(self, features: Tensor) -> Tensor:
         # Multiplied by 1, because the package detaches the gradient in place, which fails for a
@@ -86,7 +86,7 @@ def package_heatmap(
         logits, features = network(images)
     columns = range(logits.shape[1]) if findings is None else findings
     masks_images = method in MASKS_IMAGES
-    inputs = images if masks_images else features.to(network.prediction.weight.dtype)
+    inputs = images if masks_images else features.to(any_weight(network).dtype)
     # Copies made outside inference mode can take part in differentiation.
     with torch.inference_mode(False), torch.enable_grad():
         model = _Whole(network) if masks_images else _Head(network)

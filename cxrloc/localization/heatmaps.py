@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cxrloc.localization.gradcam_package import package_heatmap
-from cxrloc.models.heads import logits_of_features
+from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.probabilities import Probabilities, sigmoid
 
@@ -205,6 +205,9 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 ALTERS_IMAGES = ("score_cam",)
 """Methods that run the whole network on altered copies of an image, not only its head."""
 
+NEED_PREDICTION = ("cam", "probability_cam")
+"""Methods that weight the features by the prediction layer, so that they are of no other layer."""
+
 EXPLAIN_PROBABILITIES = ("ablation_cam",)
 """Methods that explain the probability of a finding; they also take `probabilities`."""
 
@@ -236,7 +239,7 @@ def _forward(network: LocalizingNetwork, images: Images) -> tuple[Logits, Featur
     """The logits, and the features in the data type of the weights, also under autocast."""
     with torch.no_grad():
         logits, features = network(images)
-        return logits, features.to(network.prediction.weight.dtype)
+        return logits, features.to(any_weight(network).dtype)
 
 
 def _weight(

@@ -20,7 +20,7 @@ from cxrloc.extras import import_extra
 from cxrloc.models.grid import SamePadded
 
 
-def _first(network: nn.Module, last: str) -> nn.Sequential:
+def first_layers(network: nn.Module, last: str) -> nn.Sequential:
     """The children of a network up to and including `last`; the network must run them in order."""
     children: OrderedDict[str, nn.Module] = OrderedDict()
     for name, child in network.named_children():
@@ -45,7 +45,8 @@ def alexnet() -> nn.Sequential:
 
 def googlenet() -> nn.Sequential:
     """GoogLeNet with batch normalisation, without auxiliary heads; 1024 channels."""
-    return _first(torchvision.models.googlenet(aux_logits=False, init_weights=True), "inception5b")
+    network = torchvision.models.googlenet(aux_logits=False, init_weights=True)
+    return first_layers(network, "inception5b")
 
 
 def vgg16() -> nn.Sequential:
@@ -55,7 +56,7 @@ def vgg16() -> nn.Sequential:
 
 def resnet18() -> nn.Sequential:
     """ResNet-18; 512 channels."""
-    return _first(torchvision.models.resnet18(), "layer4")
+    return first_layers(torchvision.models.resnet18(), "layer4")
 
 
 def resnet38() -> nn.Sequential:
@@ -65,12 +66,12 @@ def resnet38() -> nn.Sequential:
     conv5_x. Open: with the first convolution and the classifier these are 32 layers, although the
     name says 38; we use the blocks as stated and keep the name.
     """
-    return _first(ResNet(Bottleneck, [2, 2, 3, 3]), "layer4")
+    return first_layers(ResNet(Bottleneck, [2, 2, 3, 3]), "layer4")
 
 
 def resnet50() -> nn.Sequential:
     """ResNet-50; 2048 channels."""
-    return _first(torchvision.models.resnet50(), "layer4")
+    return first_layers(torchvision.models.resnet50(), "layer4")
 
 
 def resnet101() -> nn.Sequential:
@@ -79,7 +80,7 @@ def resnet101() -> nn.Sequential:
     Departs: Baltruschat et al. 2019 say "conv_3 from 5 to 22" blocks; the standard network has 23
     in conv4_x instead of the 6 of ResNet-50.
     """
-    return _first(torchvision.models.resnet101(), "layer4")
+    return first_layers(torchvision.models.resnet101(), "layer4")
 
 
 def _large(layers: nn.Sequential) -> nn.Sequential:
@@ -142,20 +143,21 @@ def small_resnet() -> nn.Sequential:
 
 def densenet121() -> nn.Sequential:
     """DenseNet-121 with the ReLU that follows its last normalisation; 1024 channels."""
-    return _densenet(torchvision.models.densenet121())
+    return densenet_features(torchvision.models.densenet121())
 
 
 def densenet169() -> nn.Sequential:
     """DenseNet-169 with the ReLU that follows its last normalisation; 1664 channels."""
-    return _densenet(torchvision.models.densenet169())
+    return densenet_features(torchvision.models.densenet169())
 
 
 def densenet201() -> nn.Sequential:
     """DenseNet-201 with the ReLU that follows its last normalisation; 1920 channels."""
-    return _densenet(torchvision.models.densenet201())
+    return densenet_features(torchvision.models.densenet201())
 
 
-def _densenet(network: torchvision.models.DenseNet) -> nn.Sequential:
+def densenet_features(network: torchvision.models.DenseNet) -> nn.Sequential:
+    """The features of a DenseNet of torchvision, with the ReLU that follows them."""
     # torchvision applies this ReLU as a function in `forward`, so `features` does not contain it.
     network.features.add_module("relu5", nn.ReLU(inplace=True))
     return network.features

@@ -9,6 +9,12 @@ from torch.nn import functional as F
 WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 """Layers with a kernel and a stride."""
 
+SHORTCUTS = ("downsample", "proj", "branch1")
+"""Names of the layers in torchvision and timm that run beside the layers of a block."""
+
+PADDED_WHEN_RUN = ("Conv2dSame", "MaxPool2dSame", "AvgPool2dSame")
+"""Classes of timm that pad their input as TensorFlow does, whatever their `padding` says."""
+
 
 class SamePadded(nn.Conv2d):
     """A convolution with the "SAME" padding of TensorFlow: more at the right and the bottom.
@@ -45,7 +51,7 @@ class SamePadded(nn.Conv2d):
         self, images: Float[Tensor, "batch channel row col"]
     ) -> Float[Tensor, "batch out_channel out_row out_col"]:
         """The convolution of the padded images."""
-        before, after = _first_of(self.padding), self.padding_after
+        before, after = first_of(self.padding), self.padding_after
         padded = F.pad(images, (before, after, before, after))
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
@@ -76,7 +82,7 @@ def set_output_stride(layers: nn.Module, output_stride: int) -> None:
         if not isinstance(layer, WINDOWS):
             continue
         before = rate
-        step = _first_of(layer.stride)
+        step = first_of(layer.stride)
         # A residual block's "downsample" runs beside the layer whose stride was just counted.
         if not name.endswith("downsample.0"):
             if stride * step <= output_stride:
@@ -90,7 +96,7 @@ def set_output_stride(layers: nn.Module, output_stride: int) -> None:
 def _dilate(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, rate: int) -> None:
     """Set one layer to a grid that is `rate` times finer than the one it was trained on."""
     if isinstance(layer, SamePadded):
-        before = rate * _first_of(layer.padding)
+        before = rate * first_of(layer.padding)
         layer.padding_after = rate * (layer.kernel_size[0] - 1) - before
         layer.stride, layer.dilation, layer.padding = (1, 1), (rate, rate), (before, before)
         return
@@ -137,17 +143,40 @@ def cell_shift_pixels(layers: nn.Module) -> float:
     >>> cell_shift_pixels(nn.MaxPool2d(2))
     0.0
     """
-    centre, stride = 0.5, 1
-    for name, layer in layers.named_modules():
-        if not isinstance(layer, WINDOWS) or name.endswith("downsample.0"):
-            continue
-        kernel, step, padding = map(_first_of, (layer.kernel_size, layer.stride, layer.padding))
-        dilation = 1 if isinstance(layer, nn.AvgPool2d) else _first_of(layer.dilation)
-        centre += stride * (dilation * (kernel - 1) / 2 - padding)
-        stride *= step
+    centre, stride = receptive_field(layers)
     return centre - stride / 2
 
 
-def _first_of(value: Any) -> int:
+def receptive_field(layers: nn.Module, last: str = "") -> tuple[float, int]:
+    """Centre of the receptive field of the first feature, in pixels, and the stride of the grid.
+
+    The layers are taken as a chain in the order of their names. The layers of shortcuts, which run
+    beside others, are left out.
+
+    Args:
+        layers: the network.
+        last: name of the layer that gives the features; empty: all layers are taken.
+
+    >>> receptive_field(nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1))
+    (0.5, 2)
+    """
+    centre, stride, found = 0.5, 1, False
+    for name, layer in layers.named_modules():
+        inside = bool(last) and f"{name}.".startswith(f"{last}.")
+        if found and not inside:
+            break
+        found = found or inside
+        if not isinstance(layer, WINDOWS) or any(part in SHORTCUTS for part in name.split(".")):
+            continue
+        kernel, step, padding = map(first_of, (layer.kernel_size, layer.stride, layer.padding))
+        dilation = 1 if isinstance(layer, nn.AvgPool2d) else first_of(layer.dilation)
+        if type(layer).__name__ in PADDED_WHEN_RUN:
+            padding = max(0, kernel - step) // 2
+        centre += stride * (dilation * (kernel - 1) / 2 - padding)
+        stride *= step
+    return centre, stride
+
+
+def first_of(value: Any) -> int:
     """The value for rows, which is also the value for columns in all layers used here."""
     return value if isinstance(value, int) else value[0]

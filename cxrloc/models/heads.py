@@ -77,6 +77,16 @@ def prediction_layer(depth: int, findings: int, maps: int) -> Any:
     return nn.Linear(depth, findings) if maps == 1 else MeanOfMaps(depth, findings, maps)
 
 
+def any_weight(network: Any) -> Tensor:
+    """A weight of the network, for its data type and its device: that of its prediction layer.
+
+    >>> any_weight(nn.Linear(2, 1)).dtype
+    torch.float32
+    """
+    prediction = getattr(network, "prediction", None)
+    return next(network.parameters()) if prediction is None else prediction.weight
+
+
 def logits_of_features(network: Any, features: Tensor) -> Tensor:
     """The logits of a network from its features: by its `head`, or prediction(pool(features)).
 

@@ -1,18 +1,15 @@
 """Initial weights of a backbone that torchvision or timm trained on ImageNet."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import safetensors
-import safetensors.torch
-import torch
 import torchvision
 from torch import Tensor, nn
 
 from cxrloc.files.text import one_line
-from cxrloc.models.backbones import BACKBONES, timm_classifier
+from cxrloc.models.backbones import timm_classifier
+from cxrloc.models.checkpoint_files import read_checkpoint
+from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.networks import Network
 from cxrloc.types import CxrlocError
 
@@ -29,7 +26,7 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
         network: the network whose backbone is filled; with one input channel, the first convolution
             gets the sum over red, green and blue.
         file: weights under torchvision's names, as a safetensors file or as a state dict written by
-            `torch.save` (read without executing code); None: torchvision's own weights
+            `torch.save` (`read_checkpoint`); None: torchvision's own weights
             (IMAGENET1K_V1) or timm's, from their cache or from the internet.
 
     Raises:
@@ -44,9 +41,11 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
         )
     source = file or f"torchvision's weights of {name}"
     weights = _imagenet_weights(name, file)
-    weights = {key.removeprefix("features."): tensor for key, tensor in weights.items()}
+    weights = {**weights, **{key.removeprefix("features."): weights[key] for key in weights}}
     for trunk in network.trunks.values():
         backbone = trunk.get_submodule("backbone")
+        if isinstance(backbone, TimmBackbone):
+            backbone = backbone.network
         _fill_backbone(backbone, weights, f"{source}: no weights for {name}")
 
 
@@ -66,58 +65,24 @@ def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint
         tensor.copy_(new)
 
 
-def _state_dict(content: Any) -> Mapping[str, Tensor]:
-    """The state dict in the content of a file; some tools store it under a key.
-
-    Raises:
-        ValueError: the content is no mapping from names to tensors.
-
-    >>> list(_state_dict({"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}))
-    ['conv1.weight']
-    """
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    tensors = isinstance(content, Mapping) and all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
-    )
-    if not tensors:
-        raise ValueError("it holds no tensors by name: save network.state_dict()")
-    return content
-
-
 def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
     """The state dict of a whole ImageNet classifier."""
-    record = BACKBONES[backbone]
+    if file is not None:
+        return read_checkpoint(file).tensors
+    record = find_backbone(backbone)
     try:
-        if file is None and record.timm_weights:
-            return timm_classifier(record.timm_weights, pretrained=True).state_dict()
-        if file is None and record.torchvision_weights:
+        if record.timm_weights:
+            name = record.timm_weights.partition("@")[0]
+            return timm_classifier(name, pretrained=True).state_dict()
+        if record.torchvision_weights:
             name = record.torchvision_weights
             return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
-        if file is None:
-            raise CxrlocError(
-                f"imagenet: nobody published ImageNet weights of {backbone}: start from scratch, "
-                "or from a file of weights"
-            )
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        return _state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise CxrlocError(
-            f"{file or backbone}: ImageNet weights not to be had ({error}): name a file of them, "
-            "--start FILE, or begin without, --start scratch"
+            f"{backbone}: ImageNet weights not to be had ({one_line(str(error), 200)}): name a "
+            "file of them, --start FILE, or begin without, --start scratch"
         ) from error
-    except (
-        safetensors.SafetensorError,
-        pickle.UnpicklingError,
-        AttributeError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
-        reason = one_line(str(error), 200) or type(error).__name__
-        raise CxrlocError(f"{file or backbone}: not a file of weights ({reason})") from error
+    raise CxrlocError(
+        f"imagenet: nobody published ImageNet weights of {backbone}: start from scratch, or from a "
+        "file of weights"
+    )

@@ -1,13 +1,12 @@
 """The network of Wang et al. 2017: backbone, transition layer, global pooling, prediction layer."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.backbones import BACKBONES
 from cxrloc.models.grid import (
     cell_shift_pixels,
     pad_as_tensorflow,
@@ -15,7 +14,9 @@ from cxrloc.models.grid import (
     set_output_stride,
 )
 from cxrloc.models.heads import HEADS, prediction_layer
+from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.pooling import (
+    OF_FEATURES_ALONE,
     OF_LOGITS_ALONE,
     POOLINGS,
     Pool,
@@ -32,10 +33,11 @@ class LocalizerConfig:
     """The configuration from which a network is built.
 
     Attributes:
-        backbone: a name of `BACKBONES`.
+        backbone: a name of `BACKBONES`, or a network of a library: "torchvision:NAME", "timm:NAME".
         findings: names of the outputs, in order.
         input_channels: 1 (grey) or 3.
-        output_stride: input pixels per cell of the S x S grid: 8, 16, 32, 64 or 128.
+        output_stride: input pixels per cell of the S x S grid: 8, 16, 32, 64 or 128, or that of the
+            backbone.
         transition_channels: depth D of the transition layer; None: the backbone's own depth;
             0: no transition layer, for networks other than Wang's.
         pooling: a name of `POOLINGS`.
@@ -48,6 +50,8 @@ class LocalizerConfig:
             and a lateral image), "meta" (an image, age, sex and view).
         centred_cells: number of rows, and of columns, of the mean features that are subtracted from
             the features (`centring.centre`); 0: the features are not centred.
+        class_token: the class token of a transformer of timm is put beside the features of every
+            cell, for weights whose prediction reads it. Its part of a map is the same in all cells.
 
     Raises:
         CxrlocError: a value is not one of those. An unknown architecture is refused by
@@ -66,13 +70,15 @@ class LocalizerConfig:
     same_padding: bool = False
     architecture: str = "localizer"
     centred_cells: int = 0
+    class_token: bool = False
 
     def __post_init__(self) -> None:
+        backbone = find_backbone(self.backbone)
+        native = backbone.native_stride
         for what, value, known in (
-            ("backbone", self.backbone, BACKBONES),
             ("pooling", self.pooling, POOLINGS),
             ("head", self.head, HEADS),
-            ("output_stride", self.output_stride, OUTPUT_STRIDES),
+            ("output_stride", self.output_stride, sorted({*OUTPUT_STRIDES, native})),
             ("input_channels", self.input_channels, (1, 3)),
         ):
             if value not in known:
@@ -89,6 +95,8 @@ class LocalizerConfig:
             raise CxrlocError(
                 f'pooling {self.pooling!r} is of logits: it needs head = "predict_then_pool"'
             )
+        if self.pooling in OF_FEATURES_ALONE and self.head == "predict_then_pool":
+            raise CxrlocError(f"pooling {self.pooling!r} is of features, not of logits")
         if self.head == "predict_then_pool" and self.architecture == "dualnet":
             raise CxrlocError(
                 "head 'predict_then_pool': not for the architecture dualnet, whose two views have "
@@ -102,8 +110,13 @@ class LocalizerConfig:
             raise CxrlocError(
                 f"centred_cells {self.centred_cells}: 0 or more, with average pooling alone"
             )
-        backbone = BACKBONES[self.backbone]
-        native = backbone.native_stride
+        if self.class_token and not self.backbone.startswith("timm:"):
+            raise CxrlocError(f"class_token: {self.backbone} is no transformer of timm")
+        if self.output_stride % native and self.output_stride > native:
+            raise CxrlocError(
+                f"output_stride {self.output_stride} is no multiple of {native}, the stride of "
+                f"{self.backbone}"
+            )
         if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
         if self.output_stride < native and not backbone.has_refinable_grid:
@@ -141,8 +154,10 @@ class Trunk(nn.Module):
 
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
-        backbone = BACKBONES[config.backbone]
+        backbone = find_backbone(config.backbone)
         self.backbone = backbone.build()
+        if config.class_token:
+            cast(TimmBackbone, self.backbone).add_class_token()
         set_input_channels(self.backbone, config.input_channels)
         if config.same_padding:
             pad_as_tensorflow(self.backbone)
@@ -235,7 +250,9 @@ def pool_and_prediction(config: LocalizerConfig, depth: int) -> tuple[Pool, Any]
 
 
 def _depth(layers: nn.Module) -> int:
-    """The number of output channels, measured with a blank image; statistics are not changed."""
+    """The number of output channels: known, or measured with a blank image."""
+    if isinstance(layers, TimmBackbone):
+        return layers.depth
     first = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
     with torch.no_grad():
         depth = layers.eval()(torch.zeros(1, first.in_channels, 64, 64)).shape[1]
@@ -247,7 +264,7 @@ def _transition(depth: int, config: LocalizerConfig) -> nn.Module:
     if config.transition_channels == 0:
         return nn.Identity()
     channels = config.transition_channels or depth
-    coarser = config.output_stride // BACKBONES[config.backbone].native_stride
+    coarser = config.output_stride // find_backbone(config.backbone).native_stride
     return nn.Sequential(
         nn.AvgPool2d(coarser) if coarser > 1 else nn.Identity(),
         nn.Conv2d(depth, channels, kernel_size=1, bias=False),

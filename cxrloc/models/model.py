@@ -47,6 +47,7 @@ class ModelCard:
         data_sets: names of the data sets whose patients the card lists, because patient ids are
             unique only within one data set. A name is that of the reader, or the one given by
             `--dataset`. Empty where the data sets are not known.
+        licence: licence of the weights, as their authors give it; empty where it is not known.
 
     Raises:
         CxrlocError: `probabilities` is unknown, or a calibration is not a slope above 0 and an
@@ -71,6 +72,7 @@ class ModelCard:
     provenance: Mapping[str, str] = field(default_factory=dict)
     probabilities: str = "sigmoid"
     data_sets: tuple[str, ...] = ()
+    licence: str = ""
 
     def __post_init__(self) -> None:
         if self.probabilities not in PROBABILITIES:
@@ -110,6 +112,16 @@ class Model:
     ) -> Float[Tensor, "image finding"]:
         """The probabilities of all findings, in the order of the card's findings."""
         return PROBABILITIES[self.card.probabilities](logits)
+
+    def push_to_hub(self, repo: str, private: bool = True) -> str:
+        """Write the model with its card to "ORG/NAME" on Hugging Face's hub; returns the address.
+
+        Raises:
+            CxrlocError: huggingface_hub is not installed, or the hub refuses.
+        """
+        from cxrloc.models.hub import push  # here, because the hub's modules need `Model`
+
+        return push(self, repo, private)
 
 
 KEYED = "keyed:"

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import torch
+
 from cxrloc.models.context import Input
 from cxrloc.models.dualnet import DualNet
+from cxrloc.models.library_backbones import weights_left_unset
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer
 from cxrloc.types import CxrlocError
@@ -41,3 +44,16 @@ def build_network(config: LocalizerConfig) -> Network:
             f"architecture {config.architecture!r} is unknown: choose one of {', '.join(NETWORKS)}"
         )
     return NETWORKS[config.architecture](config)
+
+
+def network_to_fill(config: LocalizerConfig) -> Network:
+    """The network that a configuration describes, to be filled with weights.
+
+    It draws no random numbers. Networks of libraries have tensors that are not among their weights,
+    so they are built in memory; all others are built without memory (on the device "meta").
+    """
+    if ":" in config.backbone:
+        with weights_left_unset():
+            return build_network(config)
+    with torch.device("meta"):
+        return build_network(config)

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.files.text import one_line
+from cxrloc.models.any_layer import LayerNetwork
 from cxrloc.models.context import Subject, bound
-from cxrloc.models.heads import logits_of_features
+from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError
@@ -39,7 +40,8 @@ def check_own_network(
             required.
     """
     name, findings = model.card.name, model.card.findings
-    _check_parts(name, model.network)
+    if not isinstance(model.network, LayerNetwork):
+        _check_parts(name, model.network)
     network = bound(model.network, subjects)
     if twice := [finding for finding in findings if findings.count(finding) > 1]:
         raise CxrlocError(f"{name}: its card names the finding {twice[0]!r} twice")
@@ -84,7 +86,10 @@ def _check_parts(name: str, network: nn.Module) -> None:
         if not isinstance(prediction, nn.Linear):
             kind = "none" if prediction is None else f"a {type(prediction).__name__}"
             found = f"{kind} as prediction"
-        raise CxrlocError(f"{name}: {WANTED}; this {type(network).__name__} has {found}")
+        raise CxrlocError(
+            f"{name}: {WANTED}; this {type(network).__name__} has {found}. For a network of any "
+            "other kind, --layer NAME gives the layer whose output the gradient methods explain"
+        )
 
 
 def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
@@ -104,7 +109,7 @@ def _parts_of(name: str, output: Any) -> tuple[Tensor, Tensor]:
 def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, features: Tensor) -> None:
     """Refuse logits that do not come from the features or that do not depend on several cells."""
     with torch.inference_mode(False), torch.enable_grad():
-        leaf = features.detach().clone().to(network.prediction.weight.dtype).requires_grad_()
+        leaf = features.detach().clone().to(any_weight(network).dtype).requires_grad_()
         try:
             head = logits_of_features(network, leaf)
         except (RuntimeError, TypeError, ValueError) as error:
@@ -140,5 +145,6 @@ def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, feature
         raise CxrlocError(
             f"{name}: pool reads {'one cell' if reached else 'nothing'} of the {cells} cells of "
             "the features, so maps of the other cells would mean nothing. Where logits come from "
-            "the class token of a transformer, its patch tokens have no class activation maps"
+            "the class token of a transformer, its patch tokens have no class activation maps; "
+            "gradient methods explain an earlier layer, such as --layer blocks.11.norm1"
         )

@@ -34,6 +34,21 @@ def average(maps: Maps) -> Pooled:
     return maps.mean(dim=(2, 3))
 
 
+def average_normalised(maps: Maps, epsilon: float = 1e-6) -> Pooled:
+    """Mean over the grid, divided by its standard deviation over the channels.
+
+    x / sqrt(var_d(x) + epsilon), where x is the mean over the grid. ConvNeXt and transformers
+    without a class token apply a layer normalisation (Ba et al. 2016) between pooling and
+    prediction; its other parts are linear and belong to the prediction (`adopt.folded`). The
+    divisor is the same for all cells of an image, so class activation maps keep their meaning.
+
+    >>> average_normalised(torch.tensor([[[[1.0]], [[5.0]]]]), epsilon=0.0)  # deviation 2
+    tensor([[0.5000, 2.5000]])
+    """
+    x = _at_least_float32(maps).mean(dim=(2, 3))
+    return (x / torch.sqrt(x.var(dim=1, correction=0, keepdim=True) + epsilon)).to(maps.dtype)
+
+
 def maximum(maps: Maps) -> Pooled:
     """Largest value of the grid.
 
@@ -166,6 +181,7 @@ def _cells(count: float, cells: int) -> int:
 
 POOLINGS: dict[str, Callable[..., Pooled]] = {
     "average": average,
+    "average_normalised": average_normalised,
     "max": maximum,
     "lse": log_sum_exp,
     "lse_learned": learned_log_sum_exp,
@@ -178,6 +194,9 @@ POOLINGS: dict[str, Callable[..., Pooled]] = {
 
 OF_LOGITS_ALONE = ("pcam", "noisy_or", "linear_softmax")
 """Poolings whose formula contains the probability of a cell, so that they cannot pool features."""
+
+OF_FEATURES_ALONE = ("average_normalised",)
+"""Poolings over the channels of the features, which logits do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +211,7 @@ class PoolingParameters:
         highest: number, or share, of the largest cells of "highest_and_lowest".
         lowest: number, or share, of its smallest cells.
         alpha: weight of the smallest cells.
+        epsilon: added to the variance by "average_normalised".
     """
 
     r: float | None = None
@@ -199,6 +219,7 @@ class PoolingParameters:
     highest: float | None = None
     lowest: float | None = None
     alpha: float | None = None
+    epsilon: float | None = None
 
     def __post_init__(self) -> None:
         ranges = {
@@ -207,6 +228,7 @@ class PoolingParameters:
             "highest": (self.highest, 0.0, False),
             "lowest": (self.lowest, 0.0, True),
             "alpha": (self.alpha, -math.inf, False),
+            "epsilon": (self.epsilon, 0.0, True),
         }
         for name, (value, least, may_equal) in ranges.items():
             if value is None:

@@ -11,7 +11,7 @@ from cxrloc.types import Record, View
 
 
 def describe_models(models: Sequence[Model]) -> dict[str, Any]:
-    """Name, hash, origin, limits and input size; the texts of an ensemble are joined by " + "."""
+    """Name, hash, origin, limits, licence and input size; " + " joins the texts of an ensemble."""
 
     def joined(parts: Sequence[str]) -> str:
         return " + ".join(dict.fromkeys(parts))
@@ -21,6 +21,7 @@ def describe_models(models: Sequence[Model]) -> dict[str, Any]:
         "sha256": joined([model.sha256 for model in models]),
         "trained_on": joined([model.card.trained_on for model in models]),
         "limits": joined([model.card.limits for model in models]),
+        "licence": joined([model.card.licence for model in models if model.card.licence]),
         "input_size": models[0].preprocessing.size,
     }
 
@@ -28,7 +29,8 @@ def describe_models(models: Sequence[Model]) -> dict[str, Any]:
 def caption_of(description: dict[str, Any]) -> str:
     """The caption below every picture, made from the result of `describe_models`."""
     name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
-    return f"Model {name}, trained on {trained_on}. {limits}"
+    licence = f" Licence: {description['licence']}." if description.get("licence") else ""
+    return f"Model {name}, trained on {trained_on}. {limits}{licence}"
 
 
 def condition_warnings(models: Sequence[Model]) -> list[str]:

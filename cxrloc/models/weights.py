@@ -3,23 +3,25 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from cxrloc.files.structured import parse_json
 from cxrloc.files.text import one_line
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.hub import PREFIX as HUB
+from cxrloc.models.hub import adopt_from_hub, fetch_weights, repository_of
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
 from cxrloc.models.model import Model, ModelCard
-from cxrloc.models.networks import Network, build_network
+from cxrloc.models.networks import Network, network_to_fill
+from cxrloc.models.own_code import names_own_code, read_own_code
 from cxrloc.models.xrv import PREFIX, read_xrv
 from cxrloc.types import CxrlocError, UsageError
 
@@ -36,12 +38,13 @@ PHANTOM_MODEL = "phantom-v1"
 
 
 def write_model(
-    path: Path, network: Network, preprocessing: Preprocessing, card: ModelCard
+    path: Path, network: Network, preprocessing: Preprocessing, card: ModelCard, half: bool = True
 ) -> None:
-    """Write the weights in half precision, together with configuration, preprocessing and card.
+    """Write the weights, together with configuration, preprocessing and card.
 
-    Biases and normalisation statistics keep their precision, so that small variances stay exact;
-    these tensors have one axis and are small. The same network and card give the same bytes.
+    With `half`, the weights are written in half precision, otherwise as they are. Biases and
+    normalisation statistics keep their precision, so that small variances stay exact; these tensors
+    have one axis and are small. The same network and card give the same bytes.
 
     Raises:
         CxrlocError: the card's findings are not the network's, or a weight is not finite in
@@ -52,7 +55,7 @@ def write_model(
     tensors = {}
     for name, tensor in network.state_dict().items():
         tensor = tensor.detach().cpu()
-        tensors[name] = (tensor.half() if tensor.ndim > 1 else tensor).contiguous()
+        tensors[name] = (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
         if not tensors[name].isfinite().all():
             raise CxrlocError(f"{path}: weight {name} is not finite in half precision")
     parts: dict[str, Any] = {
@@ -87,10 +90,20 @@ def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
-def read_model(name_or_path: str | Path) -> Model:
-    """A model by its name in `MODELS`, from a file written by `write_model`, or from "xrv:NAME".
+OTHER_MODELS: tuple[tuple[Callable[[str], bool], Callable[[str], Model]], ...] = (
+    (lambda name: name.startswith(PREFIX), read_xrv),
+    (lambda name: name.startswith(HUB), lambda name: _read_hub(name)),
+    (names_own_code, read_own_code),
+)
+"""Names of models that are no files: which names, and the function that reads them."""
 
-    "xrv:NAME" is a published model of torchxrayvision (`cxrloc.models.xrv`).
+
+def read_model(name_or_path: str | Path) -> Model:
+    """A model by its name in `MODELS`, from a file of `write_model`, or from elsewhere.
+
+    "hf:ORG/NAME" is a repository of Hugging Face's hub (`cxrloc.models.hub`).
+    "xrv:NAME" is a published model of torchxrayvision (`cxrloc.models.xrv`); "module:function" and
+    "file.py:function" are code of the user's own, which is run (`cxrloc.models.own_code`).
 
     Weights are float32 in memory; the network is in evaluation mode, on the CPU.
 
@@ -99,9 +112,35 @@ def read_model(name_or_path: str | Path) -> Model:
         CxrlocError: the file is not a safetensors file of this package, its weights do not fit the
             network that it describes, or a weight is not finite.
     """
-    if str(name_or_path).startswith(PREFIX):
-        return read_xrv(str(name_or_path))
-    path = MODELS.get(str(name_or_path), Path(name_or_path))
+    for is_named, read in OTHER_MODELS:
+        if is_named(str(name_or_path)):
+            return read(str(name_or_path))
+    return _read_file(MODELS.get(str(name_or_path), Path(name_or_path)), name_or_path)
+
+
+def _read_hub(name: str) -> Model:
+    """A model of this package on the hub, or a classifier of timm or transformers."""
+    repository = repository_of(name)
+    path = fetch_weights(repository)
+    if path.suffix == ".safetensors" and has_card(path):
+        return _read_file(path, name)
+    return adopt_from_hub(repository, path)
+
+
+def has_card(path: Path) -> bool:
+    """Whether a safetensors file was written by this package.
+
+    Raises:
+        CxrlocError: it is no whole safetensors file.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return "card" in (file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def _read_file(path: Path, name_or_path: str | Path) -> Model:
     if not path.is_file():
         raise UsageError(
             f"{name_or_path}: neither a file nor a model of this package "
@@ -127,7 +166,8 @@ def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
     """One dataclass, built from the metadata of the file."""
     if key not in metadata:
         raise CxrlocError(
-            f"{path}: its metadata has no {key!r}; only files written by cxrloc can be used"
+            f"{path}: its metadata has no {key!r}, so it was not written by cxrloc: `cxrloc "
+            f"adopt {path.name} --architecture NAME --findings LIST` makes a model of it"
         )
     values = parse_json(metadata[key], f"{path}: {key!r} in its metadata")
     if not isinstance(values, dict):
@@ -143,16 +183,16 @@ def _say_what_it_is(path: Path, error: str) -> str:
     if path.suffix in (".pt", ".pth", ".ckpt") or start.startswith((b"PK", b"\x80")):
         return (
             f"{path}: a checkpoint of PyTorch, which does not say what its network, findings and "
-            "preprocessing are: --model takes model.safetensors of `cxrloc train`; to begin a "
-            "training from these weights, `cxrloc train RECIPE --start FILE`"
+            f"preprocessing are: `cxrloc adopt {path.name} --architecture NAME --findings LIST` "
+            "makes a model of it; to begin a training from these weights, `cxrloc train RECIPE "
+            "--start FILE`"
         )
     return f"{path}: not a whole safetensors file ({one_line(error, 200)})"
 
 
 def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
     """The network with its weights in float32; the names of tensors and weights must agree."""
-    with torch.device("meta"):  # no memory and no random numbers for weights to be replaced
-        network = build_network(config)
+    network = network_to_fill(config)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CxrlocError(f"{path}: weight {name} holds a value that is not finite")

@@ -1,7 +1,6 @@
 """Models of this package from the published networks of torchxrayvision: `--model xrv:NAME`."""
 
 import hashlib
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from torch import Tensor
 from cxrloc.extras import import_extra
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model, ModelCard
-from cxrloc.models.whole_module import read_module_weights
 from cxrloc.types import CxrlocError, UsageError
 
 PREFIX = "xrv:"
@@ -64,7 +63,7 @@ def read_xrv(name: str) -> Model:
     findings = tuple(standard_finding(about["labels"][index]) for index in columns)
     config = LocalizerConfig(backbone, findings, transition_channels=0)
     return Model(
-        network=_network(config, _weights(path, backbone), columns, path),
+        network=_network(config, read_checkpoint(path).tensors, columns, path),
         config=config,
         preprocessing=_preprocessing(about["input_resolution"]),
         card=_card(name, about, findings, columns),
@@ -85,16 +84,6 @@ def _preprocessing(size: int) -> Preprocessing:
     return Preprocessing(
         size, fit="crop", source_size=None, bit_depth=None, mean=(0.5,), std=(1 / 2048,)
     )
-
-
-def _weights(path: Path, backbone: str) -> Mapping[str, Tensor]:
-    """The state dict in a file; DenseNets were saved as whole networks, ResNets as state dicts."""
-    if backbone.startswith("densenet"):
-        return read_module_weights(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise CxrlocError(f"{path}: no state dict ({str(error).splitlines()[0]})") from error
 
 
 def _network(

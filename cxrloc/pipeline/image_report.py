@@ -119,7 +119,11 @@ def report_image(
         "rows": heatmaps.image_rows,
         "columns": heatmaps.image_columns,
         # The limits of the models are long, so only run.json has them.
-        "model": {k: value for k, value in describe_models(models).items() if k != "limits"},
+        "model": {
+            key: value
+            for key, value in describe_models(models).items()
+            if key not in ("limits", "licence")  # pictures and run.json have these
+        },
         "method": inference.method,
         "versions": inference.versions,
         "products_along_tree": settings.products,

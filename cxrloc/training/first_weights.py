@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 from typing import Literal, cast
 
-import safetensors
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,7 +14,8 @@ from cxrloc.models.localizer import Localizer
 from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
 from cxrloc.models.normalisation import unfold_normalisation
-from cxrloc.models.weights import read_model
+from cxrloc.models.own_code import names_own_code
+from cxrloc.models.weights import has_card, read_model
 from cxrloc.training.optimizers import BACKBONE
 from cxrloc.types import CxrlocError
 
@@ -84,7 +84,7 @@ def _kind_of(weights: str) -> Literal["scratch", "imagenet", "imagenet_file", "m
             f"{path}: a checkpoint goes on with its own training (--resume): start another one "
             "from the model.safetensors beside it"
         )
-    ours = path.suffix not in (".pt", ".pth") and not _has_no_card(path)
+    ours = path.suffix not in (".pt", ".pth") and not _lacks_card(path)
     return "models" if ours else "imagenet_file"
 
 
@@ -97,6 +97,9 @@ def earlier_models(weights: str) -> list[Model]:
     if _kind_of(weights) != "models":
         return []
     names = [weights] if Path(weights).is_file() else weights.split(" + ", 1)
+    if any(map(names_own_code, names)):
+        # A recipe may come from somebody else, so it must not name code that is run.
+        raise CxrlocError(f"start {weights!r}: code is run for --model alone; name a model file")
     return [read_model(name) for name in names]
 
 
@@ -111,15 +114,9 @@ def weights_sha256(weights: str) -> str:
     return " + ".join(model.sha256 for model in earlier_models(weights))
 
 
-def _has_no_card(path: Path) -> bool:
-    """Whether a safetensors file was written by another package."""
-    if not path.is_file():
-        return False
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            return "card" not in (file.metadata() or {})
-    except safetensors.SafetensorError as error:
-        raise CxrlocError(f"{path}: not a whole safetensors file ({error})") from error
+def _lacks_card(path: Path) -> bool:
+    """Whether a file of safetensors was written by another package."""
+    return path.is_file() and not has_card(path)
 
 
 def _start_from_models(network: Network, weights: str) -> None:

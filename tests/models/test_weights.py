@@ -173,7 +173,7 @@ def test_imagenet_weights_of_another_network_are_refused(tmp_path):
 def test_a_pickle_that_runs_code_is_refused(tmp_path):
     path = tmp_path / "evil.pt"
     torch.save({"conv1.weight": print}, path)
-    with pytest.raises(CxrlocError, match=r"evil\.pt: not a file of weights"):
+    with pytest.raises(CxrlocError, match=r"evil\.pt: no network that can be read safely"):
         start_from_imagenet(Localizer(CONFIG), path)
 
 

@@ -10,8 +10,8 @@ import torch
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models import xrv
+from cxrloc.models.inert_pickle import read_pickle
 from cxrloc.models.weights import read_model
-from cxrloc.models.whole_module import read_module_weights
 from cxrloc.types import CxrlocError, Radiograph, UsageError
 
 
@@ -42,7 +42,7 @@ def file(request, densenet, tmp_path_factory):
 
 
 def test_every_weight_is_read_from_either_format(file, densenet):
-    weights = read_module_weights(file)
+    weights = read_pickle(file)
     expected = densenet.state_dict()
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
@@ -111,7 +111,7 @@ def test_a_file_that_names_a_function_is_refused_and_nothing_runs(tmp_path, caps
     path = tmp_path / "evil.pt"
     torch.save(Evil(), path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(CxrlocError, match=r"evil\.pt: .*__builtin__\.print, which is no layer"):
-        read_module_weights(path)
+        read_pickle(path)
     assert capsys.readouterr().out == ""
 
 
@@ -119,4 +119,4 @@ def test_a_file_that_names_a_function_is_refused_and_nothing_runs(tmp_path, caps
 def test_a_file_that_is_no_network_is_refused(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(CxrlocError, match=r"x\.pt: no network that can be read safely"):
-        read_module_weights(tmp_path / "x.pt")
+        read_pickle(tmp_path / "x.pt")

@@ -16,6 +16,7 @@ from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.localize import localize
 from cxrloc.inference.paired_images import Pairing
 from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.models.any_layer import with_layer
 from cxrloc.models.context import BoundNetwork, Input, Subject, bound, inputs_of
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
@@ -92,11 +93,15 @@ def read_tested(options: TrustOptions) -> TestedModels:
     Raises:
         CxrlocError: one does not exist.
     """
+
+    def read(name: str) -> Model:
+        return with_layer(read_model(name), options.inference.layer)
+
     shuffled = options.shuffled_model
     return TestedModels(
-        model=read_model(options.model),
-        shuffled=None if shuffled is None else read_model(shuffled),
-        others=tuple(map(read_model, options.other_models)),
+        model=read(options.model),
+        shuffled=None if shuffled is None else read(shuffled),
+        others=tuple(map(read, options.other_models)),
     )
 
 

@@ -1,0 +1,97 @@
+"""What a model file says about itself, in words: for the terminal and for Hugging Face's hub."""
+
+from collections.abc import Sequence
+
+from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.model import Model
+
+GREY_LEVELS = {
+    "shown": "as the file shows them (window, polarity)",
+    "stored": "a DICOM's stored values over 4095, without a window",
+}
+"""Grey-level rules in words, by `Preprocessing.grey`."""
+
+FITS = {
+    "squash": "squashed to a square",
+    "letterbox": "whole in a square with black margins",
+    "crop": "its central square",
+    "template": "the square that looks most like the template",
+}
+"""Fits in words, by `Preprocessing.fit`."""
+
+UNKNOWN = "not known"
+
+
+def card_lines(model: Model) -> list[tuple[str, str]]:
+    """What the model needs and what it is, as pairs of a heading and a text."""
+    card = model.card
+    listed = len(card.training_patients), len(card.validation_patients)
+    calibrated = [finding for finding in card.findings if finding in card.calibration]
+    network = UNKNOWN if model.config is None else model.config.backbone
+    if model.config is not None:
+        network += f", {model.config.pooling} pooling, cells of {model.config.output_stride} pixels"
+    return [
+        ("name", card.name),
+        ("network", network),
+        ("views", _listed(card.views)),
+        ("input", input_in_words(model.preprocessing)),
+        ("grey levels", grey_in_words(model.preprocessing)),
+        ("trained on", card.trained_on or UNKNOWN),
+        ("training images", str(card.training_images or UNKNOWN)),
+        ("patients", f"{listed[0]} of training and {listed[1]} of validation are listed"),
+        ("may have seen", _listed(card.may_have_seen) if card.may_have_seen else "nothing else"),
+        ("licence", card.licence or UNKNOWN),
+        ("probabilities", card.probabilities),
+        ("calibration", f"{len(calibrated)} of {len(card.findings)} findings"),
+        ("provenance", ", ".join(f"{k}: {v}" for k, v in card.provenance.items()) or UNKNOWN),
+        ("limits", card.limits),
+        ("sha256", model.sha256 or UNKNOWN),
+    ]
+
+
+def finding_rows(model: Model) -> list[list[str]]:
+    """A table with each finding's numbers, headings first; a dash is a missing number.
+
+    The last two columns are left out where the model is not calibrated.
+    """
+    card = model.card
+    rows = [["finding", "AUC on validation images", "operating point", "calibration", "prevalence"]]
+    for finding in card.findings:
+        slope, intercept = card.calibration.get(finding, (None, None))
+        calibration = "-" if slope is None else f"{slope:.3g}, {intercept:.3g}"
+        auc, point, share = (
+            "-" if values.get(finding) is None else f"{values[finding]:.3f}"
+            for values in (card.auc, card.operating_points, card.prevalence)
+        )
+        rows.append([finding, auc, point, calibration, share])
+    return rows if card.calibration else [row[:3] for row in rows]
+
+
+def input_in_words(preprocessing: Preprocessing) -> str:
+    """The size of the input and how an image becomes it.
+
+    >>> input_in_words(Preprocessing(320, source_size=None))
+    '320 x 320 pixels, 1 channel: the image squashed to a square'
+    """
+    size, channels = preprocessing.size, len(preprocessing.mean)
+    plural = "s" if channels > 1 else ""
+    text = f"{size} x {size} pixels, {channels} channel{plural}: the image "
+    text += FITS[preprocessing.fit]
+    if preprocessing.crop_from:
+        text += f" of {preprocessing.crop_from} pixels, of which the centre is taken"
+    return text
+
+
+def grey_in_words(preprocessing: Preprocessing) -> str:
+    """The grey-level rule, and the numbers by which grey levels are normalised."""
+    depth = "" if preprocessing.bit_depth is None else f", of {preprocessing.bit_depth} bit"
+    mean, std = (
+        ", ".join(f"{value:.4g}" for value in dict.fromkeys(values))
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    standardised = ", each image standardised" if preprocessing.standardised else ""
+    return f"{GREY_LEVELS[preprocessing.grey]}{depth}{standardised}; minus {mean}, over {std}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or UNKNOWN
