@@ -189,7 +189,10 @@ UNFIT: list[tuple[Callable[[Weights], Weights], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), UNFIT)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [*UNFIT[:2], *(pytest.param(*row, marks=pytest.mark.slow) for row in UNFIT[2:])],
+)
 def test_weights_that_do_not_fit_are_listed(
     resnet: Weights, tmp_path: Path, change: Callable[[Weights], Weights], message: str
 ) -> None:
@@ -247,7 +250,7 @@ class Runs:
         return print, ("this file ran something",)
 
 
-@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("zipped", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_nothing_of_a_file_is_executed(
     resnet: Weights, tmp_path: Path, capsys: pytest.CaptureFixture[str], zipped: bool
 ) -> None:

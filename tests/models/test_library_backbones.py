@@ -17,11 +17,11 @@ timm = pytest.importorskip("timm", reason="needs the extra zoo")
     ("name", "prefix"),
     [
         ("test_vit", "a class token"),
-        ("test_vit3", "none"),
+        pytest.param("test_vit3", "none", marks=pytest.mark.slow),
         pytest.param("vit_small_patch14_reg4_dinov2", "5 tokens", marks=pytest.mark.slow),
         pytest.param("vit_small_patch16_dinov3", "5 tokens", marks=pytest.mark.slow),
         pytest.param("swin_tiny_patch4_window7_224", "none, rows last", marks=pytest.mark.slow),
-        ("test_convnext", "no transformer"),
+        pytest.param("test_convnext", "no transformer", marks=pytest.mark.slow),
     ],
 )
 def test_tokens_are_features_on_a_grid_without_prefix_tokens(name: str, prefix: str) -> None:
@@ -67,7 +67,7 @@ def centre_of_gradient(layers: nn.Module, stride: int) -> float:
 @pytest.mark.parametrize(
     "name",
     [
-        "timm:test_efficientnet",
+        pytest.param("timm:test_efficientnet", marks=pytest.mark.slow),
         pytest.param("torchvision:resnet34", marks=pytest.mark.slow),
         pytest.param("timm:tf_efficientnet_b0", marks=pytest.mark.slow),
         pytest.param("torchvision:regnet_y_400mf", marks=pytest.mark.slow),
@@ -83,15 +83,14 @@ def test_cells_lie_where_the_gradient_says(name: str) -> None:
     assert network.cell_shift_pixels == pytest.approx(measured, abs=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("timm:vit_tiny_patch16_24", "timm has no 'vit_tiny_patch16_24': did you mean .*_224"),
         ("timm:test_resnet@96", "it has no position embeddings"),
         ("timm:test_vit@big", "after @ comes a number"),
-        pytest.param(
-            "timm:inception_v3", "branches with strides of their own", marks=pytest.mark.slow
-        ),
+        ("timm:inception_v3", "branches with strides of their own"),
         ("torchvision:resnet35", r"torchvision has no 'resnet35': did you mean .*resnet34"),
         ("torchvision:vgg16", "do not come from pooled features"),
         ("resnet999", r"unknown: choose one of alexnet.* timm:NAME"),
