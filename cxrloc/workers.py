@@ -1,12 +1,14 @@
 """A child process for tasks that may kill it, hang or eat memory: such a task costs only itself."""
 
 import multiprocessing
+import os
 import resource
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Argument = TypeVar("Argument")
@@ -19,6 +21,14 @@ class TaskDiedError(Exception):
     """The task ended its process or passed a limit; the message says which."""
 
 
+class TaskTimeoutError(TaskDiedError):
+    """The task took longer than its limit."""
+
+
+class StartError(TaskDiedError):
+    """The process was not ready for a first task, so that no task is the cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one task may use.
@@ -27,11 +37,14 @@ class Limits:
         seconds: wall time of a task.
         start_seconds: wall time until the process is ready for its first task.
         address_space_bytes: memory that the process may map; None for no limit.
+        task_bytes: memory that the process may map beyond what it has mapped when it is ready for
+            its first task; None for no limit. Libraries alone map several gigabytes.
     """
 
     seconds: float = 120.0
     start_seconds: float = 120.0
     address_space_bytes: int | None = None
+    task_bytes: int | None = None
 
 
 class TaskProcess(Generic[Argument, Result]):
@@ -68,6 +81,12 @@ class TaskProcess(Generic[Argument, Result]):
             raise value
         return value
 
+    def kill(self) -> None:
+        """Kill the process, from any thread; a task that runs ends with `TaskDiedError`."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -83,7 +102,9 @@ class TaskProcess(Generic[Argument, Result]):
         try:
             raised, value = self._receive(own, self._limits.start_seconds)
         except (EOFError, OSError) as error:
-            raise TaskDiedError(self._end()) from error
+            raise StartError(self._end()) from error
+        except TaskTimeoutError as error:
+            raise StartError(str(error)) from error
         if raised:
             self._end()
             raise value
@@ -93,7 +114,7 @@ class TaskProcess(Generic[Argument, Result]):
     def _receive(self, pipe: Connection, seconds: float) -> tuple[bool, Any]:
         if not pipe.poll(seconds):
             self._end()
-            raise TaskDiedError(f"took longer than {seconds:g} seconds")
+            raise TaskTimeoutError(f"took longer than {seconds:g} seconds")
         received: tuple[bool, Any] = pipe.recv()
         return received
 
@@ -121,9 +142,18 @@ def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]], limits
     function = _answer(pipe, lambda _: prepare(), None, send_result=False)
     if function is None:
         return
+    if limits.task_bytes is not None:
+        limit = _mapped_bytes() + limits.task_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             _answer(pipe, function, pipe.recv())
+
+
+def _mapped_bytes() -> int:
+    """Address space that this process has mapped."""
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _answer(

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.archive.store import opened
 from cxrloc.files.whole import whole_file
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.dicom_header import view_of
@@ -28,8 +30,8 @@ from cxrloc.types import CxrlocError, UsageError
 KEY_VARIABLE = "CXRLOC_ID_KEY"
 """Environment variable with the key of hashed identifiers."""
 
-HEADER_BYTES = 1 << 20
-"""Of a file that are read: headers of radiographs are a few kilobytes."""
+HEADER_BYTES = (1 << 15, 1 << 20)
+"""Of a file that are read, and then of a file whose header is longer: most have a few kilobytes."""
 
 BATCH = 10_000
 """Rows that are written at once."""
@@ -201,13 +203,11 @@ def _arrow() -> tuple[Any, Any]:
 
 def _files(places: Sequence[str]) -> Iterator[_File]:
     """Files that may be images, as they are found; each place's folders in order."""
-    from fsspec.core import url_to_fs
-
     for place in places:
+        system, path = opened(place)
         try:
-            system, path = url_to_fs(place)
             exists = system.exists(path)
-        except (ImportError, ValueError, OSError) as error:
+        except OSError as error:
             raise UsageError(f"{place}: cannot be opened ({error})") from error
         if not exists:
             raise UsageError(f"{place}: no such file or folder")
@@ -240,18 +240,29 @@ def _row(file: _File, options: ManifestOptions) -> dict[str, Any] | None:
     """The row of an image, a row with a reason where it cannot be read; None for other files."""
     row = {"uri": file.uri, "size": file.size, "version": file.version}
     try:
-        with file.system.open(file.path, "rb") as stream:
-            content = stream.read(HEADER_BYTES)
+        content = _first_bytes(file, HEADER_BYTES[0])
         kind = file_format_of(content[:HEAD])
         if kind is None:
             if not file.path.lower().endswith(SUFFIXES):
                 return None
             raise CxrlocError("neither DICOM nor PNG nor JPEG")
-        own = _dicom(content, options) if kind == "DICOM" else _picture(content)
+        read = partial(_dicom, options=options) if kind == "DICOM" else _picture
+        try:
+            own = read(content)
+        except (CxrlocError, *PARSING_ERRORS):
+            if file.size <= HEADER_BYTES[0]:
+                raise
+            own = read(_first_bytes(file, HEADER_BYTES[1]))
         return {**row, "format": kind, **own}
     except (CxrlocError, OSError, *PARSING_ERRORS) as error:
         reason = " ".join(str(error).split())[:600] or type(error).__name__
         return {"uri": file.uri, "size": file.size, "reason": reason}
+
+
+def _first_bytes(file: _File, count: int) -> bytes:
+    with file.system.open(file.path, "rb") as stream:
+        content: bytes = stream.read(count)
+    return content
 
 
 def _dicom(content: bytes, options: ManifestOptions) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.adopt import adopt
+from cxrloc.cli.archive import archive
 from cxrloc.cli.bench import bench
 from cxrloc.cli.classify import classify
 from cxrloc.cli.compare import compare
@@ -46,6 +47,9 @@ EXAMPLES: dict[Callable[..., None], str] = {
     node: "cxrloc node node.toml",
     manifest: "cxrloc phantom chests --n 4 --format dicom && "
     "cxrloc manifest chests/images --clear-ids --where \"view = 'PA'\"",
+    archive: "cxrloc phantom chests --n 4 --format dicom && "
+    "cxrloc manifest chests/images --clear-ids && "
+    "cxrloc archive manifest.parquet --model phantom-v1 && cxrloc archive status cxrloc-archive",
     phantom: "cxrloc phantom chests --n 8 && cxrloc bench chests --model phantom-v1",
 }
 """The commands in the order of `cxrloc --help`, each with an example that runs."""

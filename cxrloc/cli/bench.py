@@ -73,11 +73,15 @@ def bench(
     detections: Annotated[
         Path | None,
         typer.Option(
-            help="Score the boxes of any tool: a CSV, a DICOM SR or SEG, or a folder of these."
+            help="Score the boxes of any tool: a CSV, a DICOM SR or SEG, a folder of these, or the "
+            "results of `cxrloc archive`."
         ),
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Score the raw maps of any tool, from this folder of npz.")
+        Path | None,
+        typer.Option(
+            help="Score the raw maps of any tool: a folder of npz, or results of `cxrloc archive`."
+        ),
     ] = None,
     points: Annotated[
         Path | None,

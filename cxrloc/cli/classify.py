@@ -68,7 +68,10 @@ def classify(
     model: Models = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Score the probabilities of any tool: image, one column per finding."),
+        typer.Option(
+            help="Score the probabilities of any tool: image, one column per finding; or the "
+            "results of `cxrloc archive`."
+        ),
     ] = None,
     labels: TruthLabels = None,
     readings: Annotated[

@@ -16,6 +16,7 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.voc import read_voc
+from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.tables import number_in, table_rows, whole_row
 from cxrloc.files.text import from_csv
 from cxrloc.findings import standard_finding
@@ -91,12 +92,19 @@ def read_boxed_images(path: Path) -> list[Record]:
 def read_detections(path: Path) -> list[Detection]:
     """Boxes of any tool from a CSV: image, finding, x_min, y_min, x_max, y_max[, score].
 
-    Coordinates are half-open pixels of the image file. A column threshold is kept if present. A
-    missing score stays missing, because boxes without a score cannot be ranked.
+    The results of `cxrloc archive` are read too. Coordinates are half-open pixels of the image
+    file. A column threshold is kept if present. A missing score stays missing, because boxes
+    without a score cannot be ranked.
 
     Raises:
         CxrlocError: a column is missing, or a row is not a box.
     """
+    if holds_parts(path):
+        columns = ("uri", "finding", *CORNERS, "threshold", "score")
+        return [
+            Detection(image_id_of(uri), finding, Box(*corners), threshold, score)
+            for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns)
+        ]
     return [
         Detection(
             row.image_id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -97,11 +98,16 @@ def failure_of(image_id: str, error: Exception) -> Failure:
 
 
 class Prepared(NamedTuple):
-    """A radiograph with its network input and affine for each model."""
+    """A radiograph with its network input and affine for each model.
+
+    `shape` is the number of rows and columns of the original image. Networks and maps need only
+    this number, so the pixels may be dropped before a prepared image goes to another process.
+    """
 
     image_id: str
     radiograph: Radiograph
     inputs: list[tuple[Float[np.ndarray, "channel row col"], Affine]]
+    shape: tuple[int, int]
 
 
 def choose_device(name: str) -> torch.device:
@@ -150,37 +156,64 @@ def in_batches(
         UsageError: the versions or the device do not exist.
         CxrlocError: the user's own network does not give the outputs that are required.
     """
+    run = batch_function(models, settings, compute)
+    prepared = map_in_threads(partial(prepare_image, models=models), images, settings.workers)
+    while chunk := list(islice(prepared, images_together(settings))):
+        yield from run(chunk)
+
+
+def prepare_image(image: Image, models: Sequence[Model]) -> Prepared | Failure:
+    """Read an image and make the input of each model."""
+    try:
+        radiograph = image.read()
+        inputs = [_network_input(model, radiograph, image) for model in models]
+    except Exception as error:
+        return failure_of(image.image_id, error)
+    # The stored values have been read by now if they are needed, so the file need not stay
+    # open.
+    rows, columns = radiograph.pixels.shape
+    radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
+    return Prepared(image.image_id, radiograph, inputs, (rows, columns))
+
+
+def images_together(settings: InferenceSettings) -> int:
+    """Number of images in one forward pass.
+
+    On a CPU, the last bits of a result depend on how many images are computed together, and batches
+    are no faster. With one image at a time, results depend neither on the batch size nor on where
+    an interrupted run continues.
+    """
+    return 1 if choose_device(settings.device).type == "cpu" else settings.batch_size
+
+
+def batch_function(
+    models: Sequence[Model],
+    settings: InferenceSettings,
+    compute: Callable[[Sequence[Prepared]], Sequence[T]],
+) -> Callable[[Sequence[Prepared | Failure]], list[T | Failure]]:
+    """The function that gives the results of a batch of prepared images, one per image.
+
+    The models are moved to the device of the settings.
+
+    Raises:
+        UsageError: the versions or the device do not exist.
+    """
     check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
     for model in models:
         model.network.to(device).eval()
-
-    def prepare(image: Image) -> Prepared | Failure:
-        try:
-            radiograph = image.read()
-            inputs = [_network_input(model, radiograph, image) for model in models]
-        except Exception as error:
-            return failure_of(image.image_id, error)
-        # The stored values have been read by now if they are needed, so the file need not stay
-        # open.
-        radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
-        return Prepared(image.image_id, radiograph, inputs)
-
-    # On a CPU, the last bits of a result depend on how many images are computed together, and
-    # batches are no faster. With one image at a time, results depend neither on the batch size nor
-    # on where an interrupted run continues.
-    together = 1 if device.type == "cpu" else settings.batch_size
-    prepared = map_in_threads(prepare, images, settings.workers)
     unchecked = [index for index, model in enumerate(models) if model.config is None]
-    while chunk := list(islice(prepared, together)):
+
+    def run(chunk: Sequence[Prepared | Failure]) -> list[T | Failure]:
         batch = [item for item in chunk if isinstance(item, Prepared)]
-        for index in unchecked if batch else ():
+        while unchecked and batch:
+            index = unchecked.pop()
             inputs = network_inputs(models[index], batch, index)
             check_own_network(models[index], inputs, [item.radiograph for item in batch])
-        unchecked = [] if batch else unchecked
         done = iter(_computed(batch, compute))
-        for item in chunk:
-            yield item if isinstance(item, Failure) else next(done)
+        return [item if isinstance(item, Failure) else next(done) for item in chunk]
+
+    return run
 
 
 def _computed(

@@ -1,6 +1,6 @@
 """Probabilities and raw maps of many images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from cxrloc.inference.batches import (
     Image,
     InferenceSettings,
     Prepared,
+    batch_function,
     check_names,
     chosen_findings,
     in_batches,
@@ -67,6 +68,26 @@ def localize(
             versions are asked of a centred network with a method other than "cam".
         CxrlocError: the models share no finding.
     """
+    compute, settings = _localizing(models, settings)
+    yield from in_batches(models, images, settings, compute)
+
+
+def localizer(
+    models: Sequence[Model], settings: InferenceSettings
+) -> Callable[[Sequence[Prepared | Failure]], list[Localized | Failure]]:
+    """The function that gives the results of a batch of images that were prepared elsewhere.
+
+    Raises:
+        UsageError, CxrlocError: as `localize`.
+    """
+    compute, settings = _localizing(models, settings)
+    return batch_function(models, settings, compute)
+
+
+def _localizing(
+    models: Sequence[Model], settings: InferenceSettings
+) -> tuple[Callable[[Sequence[Prepared]], list[Localized]], InferenceSettings]:
+    """The function that localizes on a batch, and the settings with which batches suit it."""
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
     _refuse_without_maps(models, settings)
@@ -82,7 +103,7 @@ def localize(
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
         return _localize_batch(models, batch, findings, settings)
 
-    yield from in_batches(models, images, settings, compute)
+    return compute, settings
 
 
 def localize_radiograph(
@@ -183,7 +204,7 @@ def _localized(
         for (_, to_input), cell in zip(item.inputs, cells, strict=True)
     ]
     mean_maps, mean_to_image = average_maps(maps, to_image)
-    rows, columns = item.radiograph.pixels.shape
+    rows, columns = item.shape
     heatmaps = Heatmaps(
         item.image_id,
         findings,

@@ -1,13 +1,16 @@
-"""Files `<image_id>.npz` with the raw maps of all findings of one image, from any tool."""
+"""Raw maps of images: files `<image_id>.npz` of any tool, and the results of `cxrloc archive`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.datasets.image_files import image_id_of
 from cxrloc.files.arrays import read_npz
+from cxrloc.files.part_tables import rows_of_parts
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.types import Affine, CxrlocError, Heatmaps
@@ -80,6 +83,29 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
                 f"{probabilities.max():g}"
             )
     return probabilities, Heatmaps(image_id, findings, maps, to_image, int(rows), int(columns))
+
+
+def maps_in_parts(folder: Path) -> Iterator[tuple[Probabilities, Heatmaps]]:
+    """The probabilities and the raw maps of each image in the results of `cxrloc archive`.
+
+    Raises:
+        CxrlocError: the results have no maps.
+    """
+    columns = ("uri", "finding", "probability", "rows", "columns", "map_rows", "map_columns")
+    rows = rows_of_parts(folder, "maps", (*columns, "to_image", "scores"))
+    empty = True
+    for uri, of_image in groupby(rows, lambda row: str(row[0])):
+        _, findings, probabilities, *sizes, to_image, scores = zip(*of_image, strict=True)
+        image_rows, image_columns, map_rows, map_columns = (size[0] for size in sizes)
+        maps = np.array(scores, dtype=np.float32).reshape(-1, map_rows, map_columns)
+        affine = Affine(*to_image[0])
+        heatmaps = Heatmaps(
+            image_id_of(uri), tuple(findings), maps, affine, image_rows, image_columns
+        )
+        yield np.array(probabilities), heatmaps
+        empty = False
+    if empty:
+        raise CxrlocError(f"{folder}: has no maps; `cxrloc archive --save-maps` writes them")
 
 
 def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Threads that work while the network computes: they read files ahead and draw results."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,7 +24,9 @@ class Counted(Generic[T]):
         return self.count
 
 
-def map_in_threads(function: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[U]:
+def map_in_threads(
+    function: Callable[[T], U], items: Iterable[T], workers: int
+) -> Generator[U, None, None]:
     """The results of `map` in threads, in order, with at most twice `workers` items in progress.
 
     Memory use does not grow with the number of items. An exception of `function` is raised at the

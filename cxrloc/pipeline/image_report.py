@@ -115,7 +115,7 @@ def report_image(
         )
     ]
     report = {
-        **_describe_image(Path(heatmaps.image_id), settings.uids),
+        **_describe_image(heatmaps.image_id, settings.uids),
         "rows": heatmaps.image_rows,
         "columns": heatmaps.image_columns,
         # The limits of the models are long, so only run.json has them.
@@ -159,14 +159,23 @@ def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[
     return heatmaps, result.probabilities[columns].tolist()
 
 
-def _describe_image(path: Path, uids: bool) -> dict[str, Any]:
-    """The report's facts about the image, and when and by which program the report was made."""
-    file = path.stat()
-    return {
+def _describe_image(image_id: str, uids: bool) -> dict[str, Any]:
+    """The report's facts about the image, and when and by which program the report was made.
+
+    An image of an archive is named by its URI, and its file is not at hand when it is reported.
+    """
+    made = {
         "schema_version": SCHEMA_VERSION,
         "cxrloc": versions()["cxrloc"],
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "image": str(path),
+        "image": image_id,
+    }
+    if "://" in image_id:
+        return made
+    path = Path(image_id)
+    file = path.stat()
+    return {
+        **made,
         "image_bytes": file.st_size,
         "image_modified_ns": file.st_mtime_ns,
         **({"sop_instance_uid": read_study(path).image_uid or None} if uids else {}),

@@ -125,3 +125,13 @@ def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         write_manifest([str(tmp_path / "absent")], tmp_path / "m.parquet", CLEAR)
     with pytest.raises(UsageError, match="cannot be opened"):
         write_manifest(["nosuch://bucket"], tmp_path / "m.parquet", CLEAR)
+
+
+def test_a_long_header_is_read_to_its_end(chests: Path, tmp_path: Path) -> None:
+    header = pydicom.dcmread(min(chests.glob("*.dcm")))
+    header.add_new(0x00190010, "LO", "LONG")
+    header.add_new(0x00191001, "OB", bytes(200_000))
+    header.save_as(tmp_path / "long.dcm")
+    out = tmp_path / "m.parquet"
+    assert write_manifest([str(tmp_path / "long.dcm")], out, CLEAR) == (1, 0, 0)
+    assert rows(out)[0]["rows"] == header.Rows

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.evaluation.classification.populations import of_images
+from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.table_writer import write_csv
 from cxrloc.files.tables import Table, number_in, read_table, row_name
 from cxrloc.files.text import from_csv
@@ -43,7 +44,8 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 def read_predictions(path: Path, declared: Collection[str] | None = None) -> Predictions:
     """Probabilities from a CSV of any tool: column `image`, then one column per finding.
 
-    Images may be named with their suffix, as in the data set's own tables.
+    The results of `cxrloc archive` are read too, of which the raw probabilities are taken. Images
+    may be named with their suffix, as in the data set's own tables.
 
     Args:
         path: the CSV file.
@@ -57,6 +59,8 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
         CxrlocError: a column or a number is missing, no column is a finding, two columns are of
             one finding, or two rows of one image differ; the message names file, row and column.
     """
+    if holds_parts(path):
+        return _predictions_of_archive(path)
     hint = "probabilities have a column `image` and one column per finding"
     table = read_table(path, (IMAGE,), hint=hint)
     names = [name for name in table.columns if name != IMAGE]
@@ -87,6 +91,19 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
     return Predictions(tuple(first), tuple(kept.values()), rows[[*first.values()]])
 
 
+def _predictions_of_archive(path: Path) -> Predictions:
+    rows: dict[str, dict[str, float]] = {}
+    for uri, finding, probability in rows_of_parts(
+        path, "findings", ("uri", "finding", "raw_probability")
+    ):
+        rows.setdefault(image_id_of(uri), {})[finding] = probability
+    if not rows:
+        raise CxrlocError(f"{path}: has no findings of any image")
+    findings = tuple(next(iter(rows.values())))
+    table = [[row[finding] for finding in findings] for row in rows.values()]
+    return Predictions(tuple(rows), findings, np.array(table))
+
+
 def match_predictions(
     path: Path, records: Sequence[Record], data_name: str, declared: Iterable[str] = ()
 ) -> Matched:
@@ -110,7 +127,9 @@ def match_predictions(
             f"{path}: none of its {len(given.image_ids)} images is in {data_name}; images are "
             f"named {_some(given.image_ids, 1)} there and {_some(sorted(names), 1)} here"
         )
-    columns = [name for name in read_table(path, (IMAGE,)).columns if name != IMAGE]
+    columns = []
+    if not holds_parts(path):
+        columns = [name for name in read_table(path, (IMAGE,)).columns if name != IMAGE]
     notes = []
     if ignored := finding_columns(columns, known)[1]:
         notes.append(

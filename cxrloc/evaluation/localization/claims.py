@@ -9,11 +9,12 @@ from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.dicom_regions import detections_in_objects, object_files
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.files.journal import Journal
+from cxrloc.files.part_tables import holds_parts
 from cxrloc.findings import spelled_as
 from cxrloc.images.size import image_size
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import Localized
-from cxrloc.inference.map_files import Probabilities, read_maps
+from cxrloc.inference.map_files import Probabilities, maps_in_parts, read_maps
 from cxrloc.inference.resumed import localize_on
 from cxrloc.inference.threads import Counted
 from cxrloc.localization.boxes import detections_from_heatmaps
@@ -100,13 +101,15 @@ def claims_of_models(
 
 
 def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:
-    """The claims of maps of any tool, one file `<image_id>.npz` per image.
+    """The claims of maps of any tool, one file `<image_id>.npz` per image, or of an archive.
 
     An image without a file is counted and not scored; a file that cannot be used is a failure.
 
     Raises:
         CxrlocError: no file is of one of these images.
     """
+    if holds_parts(folder):
+        return _claims_of_archive(records, folder, thresholds)
     files = {path.stem: path for path in folder.glob("*.npz")}
     own = [record for record in records if record.image_id in files]
     warnings = _compare_images(folder, files, records, "map")
@@ -124,6 +127,29 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
     return replace(claims, without_map=without)
 
 
+def _claims_of_archive(
+    records: Sequence[Record], folder: Path, thresholds: Sequence[float]
+) -> Claims:
+    """The claims of the maps in the results of `cxrloc archive`."""
+    record_of = {record.image_id: record for record in records}
+    named, found, failures = [], {}, []
+    for probabilities, heatmaps in maps_in_parts(folder):
+        named.append(heatmaps.image_id)
+        if heatmaps.image_id in record_of:
+            found[heatmaps.image_id] = (probabilities, heatmaps)
+    warnings = _compare_images(folder, named, records, "map")
+    for image_id, (_, heatmaps) in [*found.items()]:
+        try:
+            _check_size(folder, heatmaps, record_of[image_id])
+        except CxrlocError as error:
+            failures.append(Failure(image_id, str(error)))
+            del found[image_id]
+    ordered = [found[image_id] for image_id in record_of if image_id in found]
+    claims = _claims(records, ordered, thresholds, frozenset(), failures, warnings)
+    without = {*record_of} - {*named}
+    return replace(claims, without_map=tuple(each for each in record_of if each in without))
+
+
 def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     """The claims of boxes of any tool, in pixels of the image file.
 
@@ -134,7 +160,7 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
     """
     known = {each.finding for record in records for each in record.annotations}
-    objects = path.is_dir() or object_files(path)
+    objects = not holds_parts(path) and (path.is_dir() or object_files(path))
     found = detections_in_objects(path, records) if objects else read_detections(path)
     detections = [replace(each, finding=spelled_as(each.finding, known)) for each in found]
     placed, failures = [], []

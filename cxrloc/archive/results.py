@@ -1,0 +1,132 @@
+"""The results of an archive: which run they are of, which parts are complete, and what is left."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cxrloc.archive.store import opened, read_bytes, write_bytes
+from cxrloc.extras import import_extra
+from cxrloc.files.part_tables import PART_FILE
+from cxrloc.files.run_folder import first_difference
+from cxrloc.types import UsageError
+
+RUN_FILE = "run.json"
+
+RECENT = 100
+"""Number of parts, the latest ones, by which `status` measures images per second."""
+
+
+def claim_results(out: str, run: Mapping[str, Any]) -> None:
+    """Write what a run is into its results, or check that it is the run that is there.
+
+    Shards of a run may do this at the same time, since all of them write the same.
+
+    Args:
+        out: path or URI of the results.
+        run: content of `run.json`; its `settings` must be those that are there.
+
+    Raises:
+        UsageError: the results are of another run.
+    """
+    there = read_bytes(f"{out}/{RUN_FILE}")
+    if there is None:
+        write_bytes(f"{out}/{RUN_FILE}", (json.dumps(run, indent=1) + "\n").encode())
+        return
+    settings = _settings(there)
+    if settings is None:
+        raise UsageError(f"--out {out} holds results of another command: choose another place")
+    # Through JSON, so that tuples and lists are alike.
+    if found := first_difference(settings, json.loads(json.dumps(run["settings"]))):
+        raise UsageError(
+            f"--out {out} holds results of another run ({found}): choose another place for these"
+        )
+
+
+def _settings(content: bytes) -> dict[str, Any] | None:
+    try:
+        run = json.loads(content)
+        return dict(run["settings"]) if run["command"] == "archive" else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def complete_parts(out: str) -> set[int]:
+    """The numbers of the parts that were written whole."""
+    system, path = opened(out)
+    system.invalidate_cache()
+    places = system.glob(f"{path}/part-*/{PART_FILE}")
+    return {int(place.rsplit("/", 2)[-2].removeprefix("part-")) for place in places}
+
+
+class ArchiveStatus(NamedTuple):
+    """How far an archive's results have come.
+
+    Attributes:
+        parts: number of complete parts.
+        parts_in_all: number of parts of the manifest.
+        images: number of images in complete parts.
+        images_in_all: number of rows of the manifest.
+        failed: number of images that failed.
+        images_per_second: over the latest `RECENT` parts, of all shards together; 0 before any.
+        seconds_left: at this rate; None before any part.
+        reasons: number of failures by stage and reason, the most frequent first.
+    """
+
+    parts: int
+    parts_in_all: int
+    images: int
+    images_in_all: int
+    failed: int
+    images_per_second: float
+    seconds_left: float | None
+    reasons: list[tuple[str, int]]
+
+
+def status_of(out: str) -> ArchiveStatus:
+    """The status of results, whether they are complete or not.
+
+    Raises:
+        UsageError: there are no results.
+    """
+    content = read_bytes(f"{out}/{RUN_FILE}")
+    settings = None if content is None else _settings(content)
+    if content is None or settings is None:
+        raise UsageError(f"{out}: holds no results of `cxrloc archive`")
+    run = json.loads(content)
+    cards = [_card(out, number) for number in sorted(complete_parts(out))]
+    images = sum(card["images"] for card in cards)
+    rate = _rate(cards)
+    reasons = Counter(reason for card in cards if card["failed"] for reason in _reasons(out, card))
+    return ArchiveStatus(
+        len(cards),
+        run["parts"],
+        images,
+        run["images"],
+        sum(card["failed"] for card in cards),
+        rate,
+        (run["images"] - images) / rate if rate else None,
+        reasons.most_common(),
+    )
+
+
+def _card(out: str, number: int) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(read_bytes(f"{out}/part-{number:06d}/{PART_FILE}") or b"{}")
+    return card
+
+
+def _rate(cards: list[dict[str, Any]]) -> float:
+    ended = sorted(cards, key=lambda card: card["started"] + card["seconds"])[-RECENT:]
+    if not ended:
+        return 0.0
+    last = ended[-1]["started"] + ended[-1]["seconds"]
+    seconds = last - min(card["started"] for card in ended)
+    return sum(card["images"] for card in ended) / max(seconds, 1e-3)
+
+
+def _reasons(out: str, card: Mapping[str, Any]) -> Iterator[str]:
+    arrow = import_extra("pyarrow", "archive")
+    parquet = import_extra("pyarrow.parquet", "archive")
+    content = read_bytes(f"{out}/part-{card['part']:06d}/failures.parquet")
+    for row in parquet.read_table(arrow.BufferReader(content)).to_pylist():
+        yield f"{row['stage']}: {row['reason']}"

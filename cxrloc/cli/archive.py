@@ -1,0 +1,139 @@
+"""`cxrloc archive`: runs a model over the images of a manifest, or shows how far it has come."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cxrloc.cli.options import (
+    BatchSize,
+    Device,
+    LogJson,
+    MaxMegapixels,
+    Method,
+    Models,
+    Quiet,
+    Seed,
+    Thresholds,
+    Versions,
+)
+from cxrloc.cli.terminal import clear_errors, console, expect, with_progress
+
+REASONS = 10
+"""Number of reasons of failures that `status` shows."""
+
+
+def archive(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MANIFEST | status RESULTS",
+            help="Parquet file of `cxrloc manifest`; 'status' shows how far results have come.",
+        ),
+    ],
+    out: Annotated[
+        str, typer.Option(metavar="RESULTS", help="Folder or URI for the results.")
+    ] = "cxrloc-archive",
+    model: Models = None,
+    engine: Annotated[
+        str, typer.Option(help="local (processes of this machine), or ray (a cluster).")
+    ] = "local",
+    address: Annotated[
+        str,
+        typer.Option(
+            help="Of a running Ray cluster, such as auto.  [default: one on this machine]",
+            show_default=False,
+        ),
+    ] = "",
+    shard: Annotated[
+        str, typer.Option(metavar="i/n", help="Compute this share of the parts, from 0/n on.")
+    ] = "0/1",
+    part_size: Annotated[int, typer.Option(min=1, help="Images of a part.")] = 10_000,
+    save_maps: Annotated[
+        bool, typer.Option("--save-maps", help="Also write the raw maps, as 16-bit numbers.")
+    ] = False,
+    write: Annotated[
+        str,
+        typer.Option(help="Also write files of each image, as `cxrloc heatmap --write` does."),
+    ] = "",
+    threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    below_operating_point: Annotated[
+        bool,
+        typer.Option(
+            "--below-operating-point",
+            help="Also write boxes of findings below their operating point.",
+        ),
+    ] = False,
+    max_megapixels: MaxMegapixels = 80.0,
+    seconds_per_image: Annotated[
+        float, typer.Option(min=0.1, help="An image that takes longer to read fails.")
+    ] = 60.0,
+    megabytes_per_image: Annotated[
+        int, typer.Option(min=1, help="An image that needs more memory to read fails.")
+    ] = 4096,
+    method: Method = "cam",
+    versions: Versions = "plain",
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read and decode.")] = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Findings and boxes of a whole archive as Parquet tables; called again, it goes on."""
+    status = words[0] == "status" and len(words) == 2
+    if not status and len(words) != 1:
+        raise typer.BadParameter("give MANIFEST, or status RESULTS")
+    with clear_errors(quiet, log_json):
+        if status:
+            _show_status(words[1])
+            return
+        from cxrloc.archive.plan import shard_of
+        from cxrloc.inference.batches import InferenceSettings
+        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.pipeline import archive as flow
+        from cxrloc.pipeline.archive_steps import ArchiveOptions
+        from cxrloc.pipeline.image_report import ReportSettings
+        from cxrloc.pipeline.writers import chosen_writers
+
+        options = ArchiveOptions(
+            models=tuple(model or [DEFAULT_MODEL]),
+            part_size=part_size,
+            save_maps=save_maps,
+            write=chosen_writers([kind.strip() for kind in write.split(",") if kind.strip()]),
+            max_megapixels=max_megapixels,
+            seconds_per_image=seconds_per_image,
+            megabytes_per_image=megabytes_per_image,
+            report=ReportSettings(
+                thresholds=tuple(threshold), below_operating_point=below_operating_point
+            ),
+            inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
+        )
+        where = flow.Engine(engine, address, shard_of(shard))
+        parts = flow.archive(words[0], out, options, where, expect)
+        done = [*with_progress(parts, quiet, "Parts")]
+        failed = sum(part.failed for part in done)
+        if not quiet:
+            images = sum(part.images for part in done)
+            console().print(
+                f"{images} images in {len(done)} parts are done, {failed} of them failed; the "
+                f"tables are in {out}",
+                highlight=False,
+            )
+        if failed:
+            raise typer.Exit(1)
+
+
+def _show_status(out: str) -> None:
+    from cxrloc.archive.results import status_of
+
+    told: Any = status_of(out)
+    typer.echo(f"parts     {told.parts:>12,} of {told.parts_in_all:,}")
+    typer.echo(f"images    {told.images:>12,} of {told.images_in_all:,}")
+    typer.echo(f"failed    {told.failed:>12,}")
+    typer.echo(f"rate      {told.images_per_second:>12.1f} images per second")
+    if told.seconds_left is not None:
+        typer.echo(f"time left {told.seconds_left / 3600:>12.1f} hours")
+    for reason, count in told.reasons[:REASONS]:
+        typer.echo(f"{count:>8,} x {reason}")
+    if len(told.reasons) > REASONS:
+        typer.echo(f"and {len(told.reasons) - REASONS} other reasons: see the tables `failures`")

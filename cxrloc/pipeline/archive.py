@@ -1,0 +1,148 @@
+"""`cxrloc archive`: runs models over the images of a manifest, part by part.
+
+Which parts are left is decided here. `pipeline.archive_steps` has the way from an image to its
+rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from cxrloc.archive.engines import ENGINES
+from cxrloc.archive.plan import make_plan
+from cxrloc.archive.results import claim_results, complete_parts
+from cxrloc.archive.steps import Resources
+from cxrloc.archive.store import absolute, opened
+from cxrloc.archive.tables import PartCounts
+from cxrloc.inference.batches import (
+    InferenceSettings,
+    check_names,
+    choose_device,
+)
+from cxrloc.inference.localize import localizer
+from cxrloc.localization.regions import check_thresholds
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.model import Model
+from cxrloc.models.provenance import describe_models
+from cxrloc.models.weights import read_model
+from cxrloc.pipeline.archive_steps import ArchiveOptions, archive_steps
+from cxrloc.pipeline.installed import versions
+from cxrloc.types import UsageError
+
+
+class Engine(NamedTuple):
+    """Where the work is done; nothing of it changes a result.
+
+    Attributes:
+        name: of `ENGINES`.
+        address: of a running Ray cluster; empty for one on this machine.
+        shard: number of this run's shard, and number of shards.
+    """
+
+    name: str = "local"
+    address: str = ""
+    shard: tuple[int, int] = (0, 1)
+
+
+def archive(
+    manifest: str,
+    out: str,
+    options: ArchiveOptions,
+    engine: Engine,
+    expect: Callable[[int], None] = lambda parts: None,
+) -> Iterator[PartCounts]:
+    """Yields each part of the manifest when it is written; parts that are complete are left out.
+
+    Args:
+        manifest: path or URI of a Parquet file with a column `uri`.
+        out: folder or URI of the results.
+        options: everything that changes a result.
+        engine: everything else.
+        expect: is called with the number of parts that are left.
+
+    Raises:
+        UsageError: a name does not exist, the manifest cannot be used, or `out` holds the results
+            of another run.
+        CxrlocError: the results cannot be written.
+    """
+    check_names("--engine", [engine.name], ENGINES)
+    check_thresholds(options.report.thresholds)
+    manifest, out = absolute(manifest), absolute(out)  # processes elsewhere have other folders
+    options = replace(options, models=tuple(map(_absolute_model, options.models)))
+    plan = make_plan(manifest, options.part_size, engine.shard)
+    models = [read_model(name) for name in options.models]
+    _check_inputs(models)
+    # Wrong options are refused here, before anything is written.
+    localizer(models, replace(options.inference, device="cpu"))
+    claim_results(
+        out,
+        {
+            "command": "archive",
+            "versions": versions(),
+            "model": describe_models(models),
+            "manifest": manifest,
+            "images": plan.rows,
+            "parts": -(-plan.rows // plan.part_size),
+            "settings": {"manifest": _content_hash(manifest), **_settings(models, options)},
+        },
+    )
+    done = complete_parts(out)
+    left = [part for part in plan.parts() if part.number not in done]
+    expect(len(left))
+    if left:
+        resources = _resources(options.inference, engine.address)
+        steps = archive_steps(manifest, out, options)
+        yield from ENGINES[engine.name](left, steps, resources)
+
+
+def _absolute_model(name: str) -> str:
+    """The whole path of a model's file; an embedded model keeps its name."""
+    path = Path(name)
+    return str(path.absolute()) if path.is_file() else name
+
+
+def _check_inputs(models: Sequence[Model]) -> None:
+    for model in models:
+        if Input.SECOND_VIEW in inputs_of(model.network):
+            raise UsageError(
+                f"--model {model.card.name}: reads two views of a patient together, and an archive "
+                "is read image by image: choose a model of one view"
+            )
+
+
+def _settings(models: Sequence[Model], options: ArchiveOptions) -> dict[str, Any]:
+    """All that changes a result; models are named by their content."""
+    own = asdict(options)
+    del own["models"]
+    for name in ("device", "batch_size", "workers"):
+        del own["inference"][name]
+    names = [{"name": model.card.name, "sha256": model.sha256} for model in models]
+    return {"cxrloc": versions()["cxrloc"], "models": names, **own}
+
+
+def _content_hash(place: str) -> str:
+    """The SHA-256 of a file or object."""
+    system, path = opened(place)
+    digest = sha256()
+    with system.open(path, "rb") as stream:
+        while content := stream.read(1 << 24):
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _resources(inference: InferenceSettings, address: str) -> Resources:
+    """The devices of this machine: all accelerators or the one that is named, or else its cores."""
+    cores = len(os.sched_getaffinity(0))
+    device = choose_device(inference.device)
+    if device.type == "cpu":
+        devices = ("cpu",) * cores
+    elif inference.device == "auto":
+        devices = tuple(f"{device.type}:{n}" for n in range(torch.accelerator.device_count()))
+    else:
+        devices = (str(device),)
+    return Resources(inference.workers, devices, address)

@@ -1,0 +1,233 @@
+"""The steps from an image of an archive to its rows of the tables, as `archive.engines` runs them.
+
+| step | function |
+|---|---|
+| the URIs of a part | `archive.plan.uris_of` |
+| read: file or object to the network's input | `read_images` |
+| network: input to maps, boxes and rows of the tables | `localize_images` |
+| write: the tables of a part | `archive.tables.PartWriter` |
+
+They are the steps of `pipeline.heatmap`. Reading and the network run in processes of their own,
+which call `prepare_reading` and `prepare_network` once.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cxrloc.archive.isolation import Item, Lost, Step
+from cxrloc.archive.plan import uris_of
+from cxrloc.archive.steps import Steps
+from cxrloc.archive.store import local_copy, write_bytes
+from cxrloc.archive.tables import PartWriter, Rows
+from cxrloc.images.folders import output_stem
+from cxrloc.images.read import read_radiograph
+from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
+from cxrloc.inference.batches import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Prepared,
+    failure_of,
+    images_together,
+    prepare_image,
+)
+from cxrloc.inference.localize import Localized, localizer
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
+from cxrloc.pipeline.image_report import ImageResult, ReportSettings, report_image
+from cxrloc.pipeline.writers import write_results
+from cxrloc.types import CxrlocError
+from cxrloc.workers import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """What `archive` does beside the manifest and the place of its results.
+
+    Attributes:
+        models: embedded names or checkpoint files; several make an ensemble.
+        part_size: images of a part.
+        save_maps: also write the table of raw maps.
+        write: names of `WRITERS`: files of each image, below the folder of its part.
+        max_megapixels: larger images are refused.
+        seconds_per_image: an image that takes longer to read fails.
+        megabytes_per_image: an image that needs more memory to read fails.
+        report: thresholds of boxes, and which boxes are written.
+        inference: how the models are run.
+    """
+
+    models: tuple[str, ...]
+    part_size: int = 10_000
+    save_maps: bool = False
+    write: tuple[str, ...] = ()
+    max_megapixels: float = MAX_MEGAPIXELS
+    seconds_per_image: float = 60.0
+    megabytes_per_image: int = 4096
+    report: ReportSettings = field(default_factory=ReportSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+def archive_steps(manifest: str, out: str, options: ArchiveOptions) -> Steps:
+    """What the engines run for each part."""
+    limits = Limits(
+        options.seconds_per_image, start_seconds=600, task_bytes=options.megabytes_per_image << 20
+    )
+    batch = options.inference.batch_size
+    return Steps(
+        uris=partial(uris_of, manifest),
+        read=Step("read", partial(prepare_reading, options), limits),
+        network=Step(
+            "network",
+            partial(prepare_network, options, out),
+            Limits(options.seconds_per_image * batch, start_seconds=600),
+            together=batch,
+        ),
+        write=PartWriter(out, options.save_maps),
+    )
+
+
+def prepare_reading(options: ArchiveOptions, device: str) -> Callable[[list[Item]], list[Any]]:
+    """The function of a process that reads images; it needs no device."""
+    torch.set_num_threads(1)
+    models = [read_model(name) for name in options.models]
+    return partial(read_images, models=models, options=options)
+
+
+def read_images(
+    items: list[Item], models: Sequence[Model], options: ArchiveOptions
+) -> list[Prepared | Lost]:
+    """Read images and make the network's input of each."""
+    return [_read(item.uri, models, options) for item in items]
+
+
+def _read(uri: str, models: Sequence[Model], options: ArchiveOptions) -> Prepared | Lost:
+    try:
+        with local_copy(uri) as path:
+            read = partial(read_radiograph, path, max_megapixels=options.max_megapixels)
+            made = prepare_image(Image(uri, read), models)
+            if isinstance(made, Failure):
+                return _lost("read", made.reason, uri, path)
+    except CxrlocError as error:
+        return _lost("read", str(error), uri)
+    if options.write:
+        return made
+    # Pictures alone need the pixels; without them an image is sent to the network many times
+    # faster. Their range remains, by which a blank image is known.
+    pixels = made.radiograph.pixels
+    ends = np.array([[pixels.min(), pixels.max()]], dtype=pixels.dtype)
+    return made._replace(radiograph=replace(made.radiograph, pixels=ends))
+
+
+def prepare_network(
+    options: ArchiveOptions, out: str, device: str
+) -> Callable[[list[Item]], list[Any]]:
+    """The function of a process that has the networks on one device."""
+    if device == "cpu":
+        torch.set_num_threads(1)  # as many such processes as cores are faster than many threads
+    models = [read_model(name) for name in options.models]
+    own = replace(options, inference=replace(options.inference, device=device))
+    run = localizer(models, own.inference)
+    return partial(localize_images, run=run, models=models, options=own, out=out)
+
+
+def localize_images(
+    items: list[Item],
+    run: Callable[[Sequence[Prepared | Failure]], list[Localized | Failure]],
+    models: Sequence[Model],
+    options: ArchiveOptions,
+    out: str,
+) -> list[Rows | Lost]:
+    """Run the networks on prepared images; `run` is the models' `localizer`."""
+    size = images_together(options.inference)
+    chunks = [items[at : at + size] for at in range(0, len(items), size)]
+    results = [result for chunk in chunks for result in run([item.value for item in chunk])]
+    return [
+        _rows(item, result, models, options, out)
+        for item, result in zip(items, results, strict=True)
+    ]
+
+
+def _rows(
+    item: Item,
+    result: Localized | Failure,
+    models: Sequence[Model],
+    options: ArchiveOptions,
+    out: str,
+) -> Rows | Lost:
+    """The rows of one image; files of the image are written here too."""
+    if isinstance(result, Failure):
+        return _lost("network", result.reason, item.uri)
+    try:
+        image = report_image(result, models, options.inference, options.report)
+    except Exception as error:
+        return _lost("network", failure_of(item.uri, error).reason, item.uri)
+    try:
+        if options.write:
+            _write_files(item, result, models, options, out)
+    except Exception as error:
+        return _lost("write", failure_of(item.uri, error).reason, item.uri)
+    return _table_rows(item.uri, image, options.save_maps)
+
+
+def _table_rows(uri: str, image: ImageResult, maps: bool) -> Rows:
+    report, heatmaps = image.report, image.localized.heatmaps
+    raw = dict(zip(heatmaps.findings, image.localized.probabilities.tolist(), strict=True))
+    findings = [
+        (
+            uri,
+            row["finding"],
+            row["probability"],
+            raw[row["finding"]],
+            row["operating_point"],
+            row["above_operating_point"],
+            row["degenerate"],
+            report["status"],
+            report["warnings"],
+        )
+        for row in report["findings"]
+    ]
+    boxes = [
+        (uri, each.finding, *astuple(each.box), each.threshold, each.score)
+        for each in image.detections
+    ]
+    of_image = (heatmaps.image_rows, heatmaps.image_columns, *heatmaps.scores.shape[1:])
+    to_image = list(astuple(heatmaps.to_image))
+    scores = heatmaps.scores.astype(np.float16).reshape(len(heatmaps.findings), -1)
+    saved = [
+        (uri, finding, raw[finding], *of_image, to_image, own)
+        for finding, own in zip(heatmaps.findings, scores, strict=True)
+    ]
+    return Rows(findings, boxes, saved if maps else [])
+
+
+def _write_files(
+    item: Item,
+    result: Localized,
+    models: Sequence[Model],
+    options: ArchiveOptions,
+    out: str,
+) -> None:
+    """Write the files of one image that the user asked for, below the folder of its part."""
+    with local_copy(item.uri) as path, tempfile.TemporaryDirectory(prefix="cxrloc-") as made:
+        heatmaps = replace(result.heatmaps, image_id=str(path))
+        own = result._replace(heatmaps=heatmaps)
+        image = report_image(own, models, options.inference, options.report)
+        stem = Path(made, f"{item.row:09d}-{output_stem(path)}")
+        write_results(image, stem, options.write)
+        folder = f"{out}/part-{item.row // options.part_size:06d}/images"
+        for file in sorted(Path(made).iterdir()):
+            write_bytes(f"{folder}/{file.name}", file.read_bytes())
+
+
+def _lost(stage: str, reason: str, uri: str, path: Path | None = None) -> Lost:
+    """A failure; its reason does not repeat the image's name, so that equal reasons are counted."""
+    for name in (uri, str(path)):
+        reason = reason.removeprefix(f"{name}: ")
+    return Lost(stage, reason)

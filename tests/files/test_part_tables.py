@@ -1,0 +1,80 @@
+"""The results of an archive are read part by part, and only complete parts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxrloc.archive.isolation import Item, Lost
+from cxrloc.archive.plan import Part
+from cxrloc.archive.tables import PartWriter, Rows
+from cxrloc.datasets.boxes import read_detections
+from cxrloc.evaluation.classification.prediction_files import read_predictions
+from cxrloc.files.part_tables import holds_parts, rows_of_parts
+from cxrloc.inference.map_files import maps_in_parts
+from cxrloc.types import Affine, Box, CxrlocError, Detection
+
+TO_IMAGE = [2.0, 0.0, 1.0, 0.0, 3.0, 0.0]
+
+
+def item(row: int, name: str) -> Item:
+    uri = f"file:///archive/{name}.dcm"
+    findings = [
+        (uri, f, 0.1, p, None, None, False, "ok", []) for f, p in (("Mass", 0.25), ("Edema", 0.5))
+    ]
+    box = (uri, "Mass", 1.0, 2.0, 3.0, 4.0, 60.0, 0.125)
+    maps = [(uri, f, 0.25, 30, 20, 1, 2, TO_IMAGE, [row + 0.5, 2.0]) for f in ("Mass", "Edema")]
+    return Item(row, uri, 0.0, Rows(findings, [box], maps))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two complete parts, an image that failed, and a part that was not finished."""
+    write = PartWriter(str(tmp_path), maps=True)
+    write(Part(1, 2, 1), [item(2, "c")])
+    write(Part(0, 0, 2), [item(0, "a"), Item(1, "file:///archive/b.dcm", 0.0, Lost("read", "no"))])
+    write(Part(2, 3, 1), [item(3, "d")])
+    (tmp_path / "part-000002/_part.json").unlink()
+    return tmp_path
+
+
+def test_rows_come_in_the_order_of_the_manifest(results: Path, tmp_path: Path) -> None:
+    assert holds_parts(results)
+    assert not holds_parts(tmp_path / "part-000000")
+    rows = [*rows_of_parts(results, "findings", ("finding", "uri"))]
+    names = [(finding, Path(uri).stem) for finding, uri in rows]
+    assert names == [("Mass", "a"), ("Edema", "a"), ("Mass", "c"), ("Edema", "c")]
+
+
+def test_boxes_are_detections(results: Path) -> None:
+    box = Box(1.0, 2.0, 3.0, 4.0)
+    assert read_detections(results) == [
+        Detection(name, "Mass", box, threshold=60.0, score=0.125) for name in ("a", "c")
+    ]
+
+
+def test_probabilities_are_the_raw_ones(results: Path) -> None:
+    read = read_predictions(results)
+    assert read.image_ids == ("a", "c")
+    assert read.findings == ("Mass", "Edema")
+    assert read.probabilities.tolist() == [[0.25, 0.5]] * 2
+
+
+def test_maps_keep_their_place_in_the_image(results: Path) -> None:
+    (probabilities, first), (_, last) = maps_in_parts(results)
+    assert probabilities.tolist() == [0.25, 0.25]
+    assert (first.image_id, last.image_id) == ("a", "c")
+    assert first.findings == ("Mass", "Edema")
+    np.testing.assert_array_equal(last.scores, [[[2.5, 2.0]]] * 2)
+    assert first.to_image == Affine(*TO_IMAGE)
+    assert (first.image_rows, first.image_columns) == (30, 20)
+
+
+def test_results_without_maps_say_so(results: Path) -> None:
+    for card in results.glob("part-*/_part.json"):
+        content = json.loads(card.read_text())
+        del content["tables"]["maps"]
+        card.write_text(json.dumps(content))
+    with pytest.raises(CxrlocError, match="archive --save-maps"):
+        [*maps_in_parts(results)]
