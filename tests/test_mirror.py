@@ -64,8 +64,12 @@ TESTED_ELSEWHERE = {
     "images/normalised.py": "images/test_preprocessing.py",
     "images/study.py": "images/test_dicom.py",
     "localization/gradcam_package.py": "localization/test_heatmaps.py",
+    "models/card_text.py": "models/test_hub.py",
+    "models/classifiers.py": "models/test_adopt.py",
     "models/heads.py": "models/test_localizer.py",
     "models/metadata.py": "models/test_weights.py",
+    "models/transformers_names.py": "models/test_hub.py",
+    "models/weight_names.py": "models/test_adopt.py",
     "pacs/query.py": "pacs/test_node.py",
 }
 """Modules that no test of their room names, and the file that tests them."""
