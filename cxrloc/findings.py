@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from cxrloc.types import CxrlocError
+
 NO_FINDING = "No Finding"
 """What stands for "none of the findings"; it is no finding of its own."""
 
@@ -152,6 +154,27 @@ def standard_finding(name: str) -> str:
         if each in _BY_KEY:
             return _BY_KEY[each]
     return " ".join(name.split())
+
+
+def standard_findings(names: Iterable[str]) -> tuple[str, ...]:
+    """The standard names of a model's outputs, in the order of its outputs.
+
+    >>> standard_findings(["Pleural Effusion", "PT", "coin lesion"])
+    ('Effusion', 'Pleural_Thickening', 'coin lesion')
+
+    Raises:
+        CxrlocError: two names are of one finding.
+    """
+    written: dict[str, str] = {}
+    for name in names:
+        finding = standard_finding(name)
+        if finding in written:
+            both = f"{finding} twice"
+            if {written[finding], name} != {finding}:
+                both += f", as {written[finding]!r} and as {name!r}"
+            raise CxrlocError(f"its findings name {both}: name it once")
+        written[finding] = name
+    return tuple(written)
 
 
 def is_known(name: str, declared: Iterable[str] = ()) -> bool:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.findings import standard_findings
 from cxrloc.models.grid import (
     cell_shift_pixels,
     pad_as_tensorflow,
@@ -34,7 +35,8 @@ class LocalizerConfig:
 
     Attributes:
         backbone: a name of `BACKBONES`, or a network of a library: "torchvision:NAME", "timm:NAME".
-        findings: names of the outputs, in order.
+        findings: names of the outputs, in order; kept in their standard spelling
+            (`findings.standard_finding`).
         input_channels: 1 (grey) or 3.
         output_stride: input pixels per cell of the S x S grid: 8, 16, 32, 64 or 128, or that of the
             backbone.
@@ -87,9 +89,7 @@ class LocalizerConfig:
                 )
         if not self.findings:
             raise CxrlocError("has no findings: name at least one")
-        for finding in self.findings:
-            if self.findings.count(finding) > 1:
-                raise CxrlocError(f"its findings name {finding} twice")
+        object.__setattr__(self, "findings", standard_findings(self.findings))
         given_parameters(self.pooling, self.pooling_parameters)
         if self.pooling in OF_LOGITS_ALONE and self.head == "pool_then_predict":
             raise CxrlocError(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cxrloc.datasets.identifiers import patient_key
 from cxrloc.files.keys import has_key, keyed_patient
+from cxrloc.findings import standard_findings
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.probabilities import PROBABILITIES
@@ -21,7 +22,9 @@ class ModelCard:
     Attributes:
         name: the name that is printed in every output.
         trained_on: data set and number of images, in words.
-        findings: names of the outputs, in order.
+        findings: names of the outputs, in order. These names, and those of the tables by finding
+            below, are kept in their standard spelling (`findings.standard_finding`), so that they
+            are those of every data set.
         probabilities: how logits become probabilities, a name of `PROBABILITIES`.
         views: projections among the training images (`View` values); others give a warning.
         operating_points: for each finding, the probability at or above which it counts as present.
@@ -75,6 +78,11 @@ class ModelCard:
     licence: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "findings", standard_findings(self.findings))
+        for name in _BY_FINDING:
+            own = getattr(self, name)
+            standard = dict(zip(standard_findings(own), own.values(), strict=True))
+            object.__setattr__(self, name, standard)
         if self.probabilities not in PROBABILITIES:
             raise CxrlocError(
                 f"probabilities {self.probabilities!r}: choose one of {', '.join(PROBABILITIES)}"
@@ -87,6 +95,10 @@ class ModelCard:
                     f"calibration of {finding}: {list(coefficients)}, but a slope above 0 and an "
                     "intercept are needed"
                 )
+
+
+_BY_FINDING = ("operating_points", "auc", "box_thresholds", "calibration", "prevalence")
+"""Fields of a card that are tables by finding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,6 @@ from cxrloc.datasets import READERS
 from cxrloc.datasets.batches import SAMPLERS
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.datasets.splits import SplitConfig
-from cxrloc.findings import standard_finding
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
@@ -130,11 +129,6 @@ class Recipe:
     head: FitConfig | None = None
 
     def __post_init__(self) -> None:
-        findings = [standard_finding(name) for name in self.network.findings]
-        if not findings:
-            raise CxrlocError("[network] has no findings: name at least one")
-        if twice := sorted({name for name in findings if findings.count(name) > 1}):
-            raise CxrlocError(f"findings in [network] name {twice[0]} twice: name it once")
         if self.head is not None and self.head.backbone_rate:
             raise CxrlocError("[head] is the stage with a frozen backbone: backbone_rate = 0")
         if self.head is not None and self.network.transition_channels != 0:

@@ -102,7 +102,7 @@ def test_what_would_give_wrong_maps_is_refused(
     [
         (("Mass",), r"names 1 findings \(Mass\), so \(1, 1\) is wanted"),
         (("Mass", "Nodule", "Edema"), "names 3 findings"),
-        (("Mass", "Mass"), "'Mass' twice"),
+        (("Mass", "Mass"), "name Mass twice"),
     ],
 )
 def test_outputs_and_findings_are_as_many_and_none_twice(

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
@@ -213,3 +214,21 @@ def test_a_card_with_a_number_that_is_not_finite_is_not_written(written, tmp_pat
     with pytest.raises(CxrlocError, match="a number of its card or settings is not finite"):
         write_model(tmp_path / "a.safetensors", written[1], PREPROCESSING, card)
     assert not [*tmp_path.iterdir()]
+
+
+def test_names_in_a_card_are_standard_ones_in_the_order_of_the_outputs(tmp_path):
+    names = ("normal", "PT", "Pleural Effusion", "coin_lesion")
+    config = replace(CONFIG, findings=names)
+    points = {"pleural effusion": 0.25, "PT": 0.5}
+    card = ModelCard("mine", "", names, operating_points=points)
+    path = tmp_path / "mine.safetensors"
+    write_model(path, Localizer(config), PREPROCESSING, card)
+    read = read_model(path)
+    standard = ("No Finding", "Pleural_Thickening", "Effusion", "coin_lesion")
+    assert read.card.findings == read.config.findings == standard
+    assert read.card.operating_points == {"Effusion": 0.25, "Pleural_Thickening": 0.5}
+
+
+def test_two_outputs_of_one_finding_are_refused():
+    with pytest.raises(CxrlocError, match="name Mass twice, as 'Mass' and as 'lung mass'"):
+        ModelCard("mine", "", ("Mass", "lung mass"))
