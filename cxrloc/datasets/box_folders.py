@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
 from cxrloc.datasets.records import checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
 from cxrloc.files.structured import read_json, unlike
@@ -45,12 +45,14 @@ def read_yolo(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
         CxrlocError: no file lists the names of the classes, a line is not a box of this form, or
             an image with boxes is missing.
     """
-    names = _yolo_names(folder)
+    names, known, seen = _yolo_names(folder), images_by_stem(files), SeenNames()
     drawn = {}
     for path in _files(folder, ".txt"):
         if path.name in NAMES_FILES:
             continue
-        image_id = checked_id(str(path), path.stem)
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        image_id = image_named(str(path), name, known) or checked_id(str(path), path.stem)
+        seen.check(str(path), name, image_id)
         lines = _lines(path)
         if lines and image_id not in files:
             raise CxrlocError(f"{path}: no image {image_id}; YOLO's shares need its size")
@@ -79,17 +81,26 @@ def read_yolo(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
     return drawn
 
 
-def read_labelme(folder: Path) -> dict[str, Drawn]:
+def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
     """LabelMe JSON: a file per image with `shapes` (rectangles and polygons) and `imagePath`.
 
+    Args:
+        folder: of the JSON files.
+        files: the images by id.
+
     Raises:
-        CxrlocError: a file is not of LabelMe's format, or a shape has no area.
+        CxrlocError: a file is not of LabelMe's format, a shape has no area, or two files are of one
+            image.
     """
-    drawn = {}
+    known = images_by_stem(files)
+    drawn: dict[str, Drawn] = {}
     for path in _files(folder, ".json"):
         content = read_json(path)
         with unlike(path, "LabelMe JSON (shapes with label, points and shape_type)"):
-            image_id = checked_id(str(path), image_id_of(content.get("imagePath") or path.stem))
+            name = content.get("imagePath") or path.relative_to(folder).with_suffix("").as_posix()
+            image_id = image_named(str(path), name, known) or image_id_of(name)
+            if checked_id(str(path), image_id) in drawn:
+                raise CxrlocError(f"{path}: another file is of image {image_id} too; keep one")
             own = []
             for number, shape in enumerate(content["shapes"], start=1):
                 where = f"{path}, shape {number}"
@@ -123,10 +134,11 @@ def read_mask_folder(
 
     Raises:
         CxrlocError: a name does not hold an image and a finding, two masks of an image differ in
-            size, or a file cannot be read.
+            size or are of one finding, or a file cannot be read.
     """
     known, own = sorted(image_ids, key=len, reverse=True), list(declared)
     drawn: dict[str, Drawn] = {}
+    masks: dict[tuple[str, str], Path] = {}
     for path in _files(folder, ".png"):
         image_id, finding = _named(path, folder, known)
         pixels = _mask(path)
@@ -134,6 +146,9 @@ def read_mask_folder(
         if found.frame != pixels.shape:
             raise CxrlocError(f"{path}: {pixels.shape} pixels; another mask has {found.frame}")
         mask = mask_of_pixels(pixels)
+        other = masks.setdefault((image_id, spelled_as(finding, own)), path)
+        if other != path:
+            raise CxrlocError(f"{path} and {other} are both of {finding} on image {image_id}")
         box = box_of_mask(mask)
         if box is not None:
             name = spelled_as(finding, own)

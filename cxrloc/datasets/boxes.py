@@ -7,13 +7,19 @@ on which it was drawn. A box that reaches beyond its image is not cut when it is
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxrloc.datasets.coco import read_coco
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import find_image_files, image_id_of
+from cxrloc.datasets.image_files import (
+    SeenNames,
+    find_image_files,
+    image_id_of,
+    image_named,
+    images_by_stem,
+)
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.voc import read_voc
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
@@ -89,15 +95,19 @@ def read_boxed_images(path: Path) -> list[Record]:
     return [dataclasses.replace(record, path=files.get(record.image_id)) for record in records]
 
 
-def read_detections(path: Path) -> list[Detection]:
+def read_detections(path: Path, images: Mapping[str, Path | None] | None = None) -> list[Detection]:
     """Boxes of any tool from a CSV: image, finding, x_min, y_min, x_max, y_max[, score].
 
     The results of `cxrloc archive` are read too. Coordinates are half-open pixels of the image
     file. A column threshold is kept if present. A missing score stays missing, because boxes
     without a score cannot be ranked.
 
+    Args:
+        path: the CSV file.
+        images: as for `read_box_rows`.
+
     Raises:
-        CxrlocError: a column is missing, or a row is not a box.
+        CxrlocError: as `read_box_rows`.
     """
     if holds_parts(path):
         columns = ("uri", "finding", *CORNERS, "threshold", "score")
@@ -113,17 +123,24 @@ def read_detections(path: Path) -> list[Detection]:
             threshold=row.threshold,
             score=row.score,
         )
-        for row in read_box_rows(path)
+        for row in read_box_rows(path, images)
     ]
 
 
-def read_box_rows(path: Path) -> list[BoxRow]:
+def read_box_rows(path: Path, images: Mapping[str, Path | None] | None = None) -> list[BoxRow]:
     """The rows of a CSV of boxes, blank lines left out.
 
+    Args:
+        path: the CSV file.
+        images: the images that are known, by id, with their files; the folders in the table's names
+            then decide between files of the same name.
+
     Raises:
-        CxrlocError: a column (named) is missing, a row (named) is not a box, or all coordinates
-            are at most 1, so they are shares of the image and not pixels.
+        CxrlocError: a column (named) is missing, a row (named) is not a box, the names of two files
+            would be one image, or all coordinates are at most 1, so they are shares of the image
+            and not pixels.
     """
+    known, seen = images_by_stem(images or {}), SeenNames()
     rows = table_rows(path)
     _, header = next(rows, (1, []))
     columns = _columns(header)
@@ -132,7 +149,11 @@ def read_box_rows(path: Path) -> list[BoxRow]:
     for number, row in rows:
         where = f"{path}, row {number}"
         cells = dict(zip(columns, whole_row(where, columns, row), strict=True))
-        boxes.append(_box_row(cells, extent, where))
+        row_of_box = _box_row(cells, extent, where)
+        name = from_csv(cells["image"])
+        image_id = image_named(where, name, known) or row_of_box.image_id
+        seen.check(f"row {number}", name, image_id)
+        boxes.append(dataclasses.replace(row_of_box, image_id=image_id))
     refuse_shares(boxes)
     return boxes
 

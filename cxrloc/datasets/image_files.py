@@ -1,7 +1,7 @@
 """Image files of a data set: their ids, and where they lie."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cxrloc.images.folders import files_below, is_image, is_image_name
@@ -20,6 +20,107 @@ def image_id_of(name: str) -> str:
     file_name = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
     stem, dot, suffix = file_name.rpartition(".")
     return stem if (dot + suffix).lower() in SUFFIXES else file_name
+
+
+ImagesByStem = Mapping[str, Sequence[tuple[str, Path | None]]]
+"""Image ids, each with the file of the image if it is on this disk, by the name of that file."""
+
+
+def images_by_stem(images: Mapping[str, Path | None]) -> ImagesByStem:
+    """The images by the name of their file without suffix, for `image_named`.
+
+    An image without a file has the name of its id.
+    """
+    found: dict[str, list[tuple[str, Path | None]]] = {}
+    for image_id, path in images.items():
+        for stem in {image_id, image_id_of(path.name) if path else image_id}:
+            found.setdefault(stem, []).append((image_id, path))
+    return found
+
+
+def image_named(where: str, name: str, images: ImagesByStem) -> str | None:
+    """The id of the image that a name means; None if there is no such image.
+
+    A name may have a suffix and folders. Folders decide only where several images have files of the
+    same name.
+
+    Args:
+        where: file and row of the name, for the error message.
+        name: as a table writes it.
+        images: of `images_by_stem`.
+
+    Raises:
+        CxrlocError: several images have files of this name, and the folders do not say which one is
+            meant.
+
+    >>> there = images_by_stem({"p1_a": Path("x/p1/a.png"), "p2_a": Path("x/p2/a.png")})
+    >>> image_named("row 2", "p2/a.png", there), image_named("row 3", "b.png", there)
+    ('p2_a', None)
+    """
+    found = [*images.get(image_id_of(name), ())]
+    if len(found) > 1:
+        found = [each for each in found if each[1] is None or same_file(name, str(each[1]))]
+    if not found and (joined := joined_id(name)) in images:
+        return joined
+    if len(found) > 1 or (not found and images.get(image_id_of(name))):
+        others = ", ".join(str(path) for _, path in images[image_id_of(name)][:2])
+        raise CxrlocError(
+            f"{where}: {name[:60]!r} can be several images ({others}, ...): name it with its folder"
+        )
+    return found[0][0] if found else None
+
+
+def same_file(name: str, other: str) -> bool:
+    """Whether two names can be those of one file: the shorter path is the end of the longer one.
+
+    >>> same_file("a.png", "p1/a.png"), same_file("p1/a.png", "p2/a.png")
+    (True, False)
+    """
+    paths = [_parts(name), _parts(other)]
+    shared = min(map(len, paths))
+    return paths[0][-shared:] == paths[1][-shared:]
+
+
+def joined_id(path: str) -> str:
+    """The id that is made from a path: "p1/frontal.png" becomes p1_frontal.
+
+    >>> joined_id("./p1/frontal.png")
+    'p1_frontal'
+    """
+    return "_".join(_parts(path))
+
+
+def _parts(path: str) -> list[str]:
+    """The folders of a path and the name without image suffix."""
+    *folders, name = path.strip().replace("\\", "/").split("/")
+    return [*(folder for folder in folders if folder not in ("", ".", "..")), image_id_of(name)]
+
+
+class SeenNames:
+    """The names under which a file has written its images, to find one id for two images.
+
+    >>> seen = SeenNames()
+    >>> seen.check("row 2", "p1/a.png", "a")
+    >>> seen.check("row 3", "p2/a.png", "a")
+    Traceback (most recent call last):
+    cxrloc.types.CxrlocError: row 3: 'p2/a.png' and 'p1/a.png' (row 2) would both be image a: ...
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, str]] = {}
+
+    def check(self, where: str, name: str, image_id: str) -> None:
+        """Remember the name of an image.
+
+        Raises:
+            CxrlocError: an earlier name of this image is that of another file.
+        """
+        other, place = self._first.setdefault(image_id, (name, where))
+        if name != other and not same_file(name, other):
+            raise CxrlocError(
+                f"{where}: {name[:60]!r} and {other[:60]!r} ({place}) would both be image "
+                f"{image_id}: give the folder of the images, or rename the files"
+            )
 
 
 def find_image_files(folder: Path) -> dict[str, Path]:

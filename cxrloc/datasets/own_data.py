@@ -6,17 +6,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.box_folders import Drawn, read_labelme, read_mask_folder, read_yolo
-from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.datasets.boxes import annotations_of, read_box_rows, read_boxed_images
 from cxrloc.datasets.dicom_regions import annotations_in_objects, object_files
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import (
+    ImagesByStem,
+    SeenNames,
+    image_id_of,
+    image_named,
+    images_by_stem,
+    joined_id,
+)
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import finished_records
 from cxrloc.files.tables import Table, key_of, read_table, rows_of
 from cxrloc.findings import NO_FINDING, finding_columns, spelled_as
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import SUFFIXES
-from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
+from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
 _ROLES = {
     "patient": ("patientid", "patient", "subjectid", "subject"),
@@ -105,24 +112,13 @@ def own_images(folder: Path) -> dict[str, Path]:
     paths = sorted(path for path in files_below(folder) if path.suffix.lower() in SUFFIXES)
     short = [image_id_of(path.name) for path in paths]
     if len({*short}) < len(short):
-        short = [_joined(path.relative_to(folder).as_posix()) for path in paths]
+        short = [joined_id(path.relative_to(folder).as_posix()) for path in paths]
     files: dict[str, Path] = {}
     for name, path in zip(short, paths, strict=True):
         other = files.setdefault(checked_id(str(path), name), path)
         if other != path:
             raise CxrlocError(f"{path} and {other} are both image {name}: keep one of them")
     return files
-
-
-def _joined(path: str) -> str:
-    """The id that is made from a path: "p1/frontal.png" becomes p1_frontal."""
-    folder, _, name = path.replace("\\", "/").removeprefix("./").rpartition("/")
-    return "_".join(filter(None, (folder.replace("/", "_"), image_id_of(name))))
-
-
-def _image(name: str, images: Collection[str]) -> str | None:
-    """The id of the image that a table or a box file names; None if there is no such image."""
-    return next((each for each in (image_id_of(name), _joined(name)) if each in images), None)
 
 
 def _labelled(
@@ -156,8 +152,11 @@ def _labelled(
     )
     found: dict[str, Record] = {}
     foreign: list[str] = []
+    known, seen = _by_stem(images), SeenNames()
     for where, cells in rows_of(table):
-        image_id = _image(cells[id_column], images)
+        image_id = image_named(where, cells[id_column], known)
+        if image_id is not None:
+            seen.check(where.removeprefix(f"{path}, "), cells[id_column], image_id)
         if image_id is None:
             foreign.append(cells[id_column])
             continue
@@ -218,14 +217,19 @@ def _joined_rows(
     return found | {name: replace(images[name], labelled=False) for name in absent}
 
 
-def _id_column(table: Table, images: Collection[str]) -> str:
+def _by_stem(images: Mapping[str, Record]) -> ImagesByStem:
+    return images_by_stem({name: record.path for name, record in images.items()})
+
+
+def _id_column(table: Table, images: Mapping[str, Record]) -> str:
     """The column whose cells name most of the images.
 
     Raises:
         CxrlocError: no cell names one.
     """
+    known = _by_stem(images)
     counts = {
-        name: sum(_image(cell, images) is not None for cell in cells)
+        name: sum(image_id_of(cell) in known or joined_id(cell) in known for cell in cells)
         for name, cells in table.columns.items()
     }
     best = max(counts, key=lambda name: counts[name], default="")
@@ -289,9 +293,9 @@ def _boxed(
 ) -> dict[str, Record]:
     """The records with their annotations; images that only the boxes name are kept without file."""
     records = dict(images)
-    joined = 0
+    known, joined = _by_stem(images), 0
     for name, drawn in truth.items():
-        image_id = _image(name, records) or checked_id(str(path), image_id_of(name))
+        image_id = image_named(str(path), name, known) or checked_id(str(path), image_id_of(name))
         joined += image_id in images
         own = [replace(each, image_id=image_id) for each in drawn.annotations]
         before = records.get(image_id) or Record(image_id, image_id, image_id, None)
@@ -318,10 +322,12 @@ def _truth(path: Path, images: Mapping[str, Record], declared: Collection[str]) 
         if any(path.rglob("*.txt")):
             return read_yolo(path, files)
         if any(path.rglob("*.json")):
-            return read_labelme(path)
+            return read_labelme(path, files)
         return read_mask_folder(path, images, declared)
-    truth: dict[str, Drawn] = {}
-    for record in read_boxed_images(path):
-        annotations: list[Annotation] = list(record.annotations)
-        truth[record.image_id] = Drawn(annotations, record.annotation_frame)
-    return truth
+    if path.is_file() and path.suffix.lower() != ".json":
+        rows = read_box_rows(path, {name: record.path for name, record in images.items()})
+        return {name: Drawn(boxes, None) for name, boxes in annotations_of(rows).items()}
+    return {
+        record.image_id: Drawn([*record.annotations], record.annotation_frame)
+        for record in read_boxed_images(path)
+    }

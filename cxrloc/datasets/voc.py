@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import SeenNames, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
 from cxrloc.files.structured import read_xml
 from cxrloc.files.tables import number_in
@@ -33,8 +33,11 @@ def read_voc(folder: Path) -> list[Record]:
         )
     boxes: dict[str, list[Annotation]] = {}
     frames: dict[str, Frame] = {}
+    seen = SeenNames()
     for path in paths:
-        image_id, annotations, frame = _read_file(path)
+        name, annotations, frame = _read_file(path)
+        image_id = image_id_of(name)
+        seen.check(str(path), name, image_id)
         if frames.setdefault(image_id, frame) != frame:
             raise CxrlocError(f"{path}: <size> of {image_id} differs from that of another file")
         boxes.setdefault(image_id, []).extend(annotations)
@@ -45,7 +48,8 @@ def _read_file(path: Path) -> tuple[str, list[Annotation], Frame]:
     root = read_xml(path)
     if root.tag != "annotation":
         raise CxrlocError(f"{path}: <{root.tag[:40]}> is no Pascal VOC XML; it has <annotation>")
-    image_id = checked_id(str(path), image_id_of(root.findtext("filename") or path.stem))
+    name = root.findtext("filename") or path.stem
+    image_id = checked_id(str(path), image_id_of(name))
     annotations = []
     for number, entry in enumerate(root.iter("object"), start=1):
         where = f"{path}, object {number}"
@@ -58,7 +62,7 @@ def _read_file(path: Path) -> tuple[str, list[Annotation], Frame]:
         # Corner pixels are counted from 1 and belong to the box (VOC devkit).
         box = checked_box(where, x_min - 1, y_min - 1, x_max, y_max)
         annotations.append(Annotation(image_id, finding, box, where=where))
-    return image_id, annotations, _frame(root, path)
+    return name, annotations, _frame(root, path)
 
 
 def _frame(root: Element, path: Path) -> Frame:

@@ -253,3 +253,13 @@ def test_a_confidence_is_a_score(tmp_path: Path) -> None:
     path.write_text("image_id,label,xmin,ymin,xmax,ymax,confidence\na.png,PT,1,2,3,4,0.5\n")
     (found,) = read_detections(path)
     assert (found.image_id, found.finding, found.score) == ("a", "Pleural_Thickening", 0.5)
+
+
+def test_two_files_of_one_name_are_never_one_image(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    heading = "image,finding,x_min,y_min,x_max,y_max\n"
+    path.write_text(heading + "p1/a.png,Mass,1,2,3,4\np2/a.png,Mass,5,6,7,8\n")
+    with pytest.raises(CxrlocError, match=r"row 3: 'p2/a.png' and 'p1/a.png' .* image a"):
+        read_boxes(path)
+    there = {"p1_a": tmp_path / "p1/a.png", "p2_a": tmp_path / "p2/a.png"}
+    assert [each.image_id for each in read_detections(path, there)] == ["p1_a", "p2_a"]

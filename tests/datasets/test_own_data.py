@@ -75,6 +75,30 @@ def test_images_of_one_name_in_two_folders_are_named_by_their_path(tmp_path: Pat
     assert by_id(data)["p1_frontal"].labels == {"Mass": Label.POSITIVE}
 
 
+def test_boxes_of_one_file_name_in_two_folders_go_to_the_image_of_their_folder(
+    tmp_path: Path,
+) -> None:
+    folder = images(tmp_path, "p1/frontal.png", "p2/frontal.png", "p2/other.png")
+    rows = (
+        "p2/frontal.png,Mass,1,2,3,4\npictures/p1/frontal.png,Nodule,1,2,3,4\nother,Mass,1,2,3,4\n"
+    )
+    boxes = tmp_path / "b.csv"
+    boxes.write_text("image,finding,x_min,y_min,x_max,y_max\n" + rows)
+    records = by_id(OwnData(folder, None, boxes))
+    drawn = {name: [each.finding for each in r.annotations] for name, r in records.items()}
+    assert drawn == {"p1_frontal": ["Nodule"], "p2_frontal": ["Mass"], "p2_other": ["Mass"]}
+    boxes.write_text("image,finding,x_min,y_min,x_max,y_max\nfrontal.png,Mass,1,2,3,4\n")
+    with pytest.raises(CxrlocError, match=r"row 2: 'frontal.png' can be several images"):
+        by_id(OwnData(folder, None, boxes))
+
+
+def test_two_files_of_a_table_are_never_one_image(tmp_path: Path) -> None:
+    folder = images(tmp_path, "p2/frontal.png")
+    text = "image,Mass\np1/frontal.png,1\np2/frontal.png,1\n"
+    with pytest.raises(CxrlocError, match=r"'p2/frontal.png' and 'p1/frontal.png' .row 2. would"):
+        by_id(OwnData(folder, table(tmp_path, text)))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,7 +1,7 @@
 """`probabilities.csv`: one row per image, one column per finding."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.table_writer import write_csv
@@ -41,7 +41,11 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     write_csv(frame, path, float_format="%.9g")
 
 
-def read_predictions(path: Path, declared: Collection[str] | None = None) -> Predictions:
+def read_predictions(
+    path: Path,
+    declared: Collection[str] | None = None,
+    images: Mapping[str, Path | None] | None = None,
+) -> Predictions:
     """Probabilities from a CSV of any tool: column `image`, then one column per finding.
 
     The results of `cxrloc archive` are read too, of which the raw probabilities are taken. Images
@@ -52,6 +56,8 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
         declared: findings that count beside those of the vocabularies; columns of other names
             (an index, a patient's id) are left out. None for a file of this package: all columns
             are findings.
+        images: the images that are known, by id, with their files; the folders in the table's names
+            then decide between files of the same name.
 
     Equal rows count once.
 
@@ -79,7 +85,7 @@ def read_predictions(path: Path, declared: Collection[str] | None = None) -> Pre
         if not cell:
             raise CxrlocError(f"{row_name(table, index)}: it names no image")
     scores = [_numbers(table, name) for name in kept]
-    image_ids = [image_id_of(from_csv(cell)) for cell in table.columns[IMAGE]]
+    image_ids = _image_ids(table, images or {})
     rows = np.array(scores).T.reshape(-1, len(kept))
     first: dict[str, int] = {}
     for index, image_id in enumerate(image_ids):
@@ -119,7 +125,7 @@ def match_predictions(
         CxrlocError: as `read_predictions`, or the file holds none of the images.
     """
     known = {*declared, *(finding for record in records for finding in record.labels)}
-    given = read_predictions(path, known)
+    given = read_predictions(path, known, {record.image_id: record.path for record in records})
     names = {record.image_id for record in records}
     predictions = of_images(given, names)
     if not predictions.image_ids:
@@ -143,6 +149,17 @@ def match_predictions(
         said += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
         notes.append(said + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
     return Matched(predictions, tuple(notes))
+
+
+def _image_ids(table: Table, images: Mapping[str, Path | None]) -> list[str]:
+    """The image of each row."""
+    known, seen = images_by_stem(images), SeenNames()
+    image_ids = []
+    for index, cell in enumerate(table.columns[IMAGE]):
+        where, name = row_name(table, index), from_csv(cell)
+        image_ids.append(image_named(where, name, known) or image_id_of(name))
+        seen.check(f"row {table.numbers[index]}", name, image_ids[-1])
+    return image_ids
 
 
 def _numbers(table: Table, column: str) -> Float[np.ndarray, " row"]:

@@ -113,11 +113,14 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
     files = {path.stem: path for path in folder.glob("*.npz")}
     own = [record for record in records if record.image_id in files]
     warnings = _compare_images(folder, files, records, "map")
+    known = {each.finding for record in records for each in record.annotations}
     found, failures = [], []
     for record in own:
         path = files[record.image_id]
         try:
             probabilities, heatmaps = read_maps(path, record.image_id)
+            findings = tuple(spelled_as(finding, known) for finding in heatmaps.findings)
+            heatmaps = replace(heatmaps, findings=findings)
             _check_size(path, heatmaps, record)
             found.append((probabilities, heatmaps))
         except CxrlocError as error:
@@ -160,8 +163,10 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
         CxrlocError: no box is of one of these images, or of a finding that they have a box of.
     """
     known = {each.finding for record in records for each in record.annotations}
-    objects = not holds_parts(path) and (path.is_dir() or object_files(path))
-    found = detections_in_objects(path, records) if objects else read_detections(path)
+    if not holds_parts(path) and (path.is_dir() or object_files(path)):
+        found = detections_in_objects(path, records)
+    else:
+        found = read_detections(path, {record.image_id: record.path for record in records})
     detections = [replace(each, finding=spelled_as(each.finding, known)) for each in found]
     placed, failures = [], []
     for record in records:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization.measure import Kind, Metric, draw_patients, measure, ratio
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.localization.tables import differences_frame, report_note
@@ -57,6 +58,18 @@ def test_the_interval_of_a_mean_says_how_many_findings_have_one() -> None:
     assert rows["mean"].low is not None
     assert rows["mean"].averaged == ("Mass", "Nodule")
     assert rows["mean"].note.startswith("1 of the 2 findings have an interval")
+
+
+def test_a_number_that_rests_on_one_patient_has_no_interval_if_others_carry_the_finding() -> None:
+    """Two patients share a stratum, but the metric counts something of one of them only."""
+    carries = np.ones((2, 1), dtype=bool)
+    draws = draw_patients(carries, np.ones(2, dtype=bool), Resampling(50))
+    divisor = np.array([[3.0], [0.0]])
+    hits = np.array([[[1.0]], [[0.0]]])
+    metric = Metric((Kind("share"),), ratio(hits, divisor), divisor, "boxes", ("Mass",))
+    row, *_ = measure([metric], draws)
+    assert row.value == pytest.approx(1 / 3)
+    assert (row.low, row.high) == (None, None)
 
 
 def test_two_images_of_one_patient_give_no_interval() -> None:
