@@ -17,24 +17,21 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.reports.dependency import dependency_engine
+from cxrloc.reports.gold_scores import TABLE_2_TOTAL, score_against_gold, scores_frame
 from cxrloc.reports.label_file import NORMAL, read_labels
 from cxrloc.reports.labels import ReportLabels, label_reports
 from cxrloc.reports.negation import scope_engine
 from cxrloc.reports.parses import spacy_parser
 from cxrloc.reports.read import UnreadableReport, read_reports
-from cxrloc.reports.scores import (
-    Labels,
-    LabelScore,
-    label_score,
-    outcomes,
-    score_intervals,
-    score_labels,
-)
+from cxrloc.reports.scores import METRICS, Labels
 from cxrloc.types import Label
 
-SAMPLES = 2000
+TABLE_2_ROWS = {"Normal": "Normal", "Total": TABLE_2_TOTAL}
+"""Rows of table 2 that are shown, and what they are called here."""
 
 
 def half(report_id: str) -> str:
@@ -53,68 +50,50 @@ def part(gold: Labels, which: str) -> Labels:
 
 
 def published(path: Path) -> dict[tuple[str, str], str]:
-    """Published precision / recall / F1 by system and finding; Normal is given in table 2 only."""
+    """Published precision / recall / F1 by system and finding, of tables 18 and 2."""
+    found = {}
     with path.open(newline="") as file:
-        return {
-            (row["system"], row["finding"]): f"{row['precision']} / {row['recall']} / {row['f1']}"
-            for row in csv.DictReader(file)
-            if row["corpus"] == "OpenI" and (row["table"] == "18" or row["finding"] == "Normal")
-        }
-
-
-def normal_score(found: dict[str, ReportLabels], gold: Labels) -> LabelScore:
-    """The score of the label Normal by the paper's first criterion.
-
-    A report without text has an unknown label, which does not count as Normal.
-    """
-    pairs = [
-        (found[report].normal is True, truth.get(NORMAL) == Label.POSITIVE)
-        for report, truth in gold.items()
-    ]
-    return label_score(
-        "Normal", *(pairs.count(c) for c in ((True, True), (True, False), (False, True)))
-    )
-
-
-def percent(score: LabelScore) -> str:
-    """Precision / recall / F1 with three decimals."""
-    ratios = (score.precision, score.recall, score.f1)
-    return " / ".join("-" if ratio is None else f"{ratio:.3f}" for ratio in ratios)
+        for row in csv.DictReader(file):
+            name = row["finding"] if row["table"] == "18" else TABLE_2_ROWS.get(row["finding"])
+            if row["corpus"] == "OpenI" and name:
+                found[row["system"], name] = f"{row['precision']} / {row['recall']} / {row['f1']}"
+    return found
 
 
 def print_table(
     found: dict[str, ReportLabels], gold: Labels, paper: dict[tuple[str, str], str]
 ) -> None:
-    """Print a row per finding, totals and Normal, with "uncertain" as negative and as positive."""
-    labels = {report: found[report].labels for report in gold}
-    readings = [
-        outcomes(labels, gold, CHESTXRAY14, positive)
-        for positive in (frozenset({Label.POSITIVE}), frozenset({Label.POSITIVE, Label.UNCERTAIN}))
-    ]
-    strict, loose = (score_labels(pairs, CHESTXRAY14) for pairs in readings)
+    """Print a row per finding and total, with "uncertain" as negative and as positive."""
+    labels = {
+        report: found[report].labels
+        | ({} if found[report].normal is None else {NORMAL: Label(int(found[report].normal))})
+        for report in gold
+    }
+    frame = scores_frame(score_against_gold(labels, gold, "chestxray14", seed=0).measurements)
+    by_reading = {name: part.set_index("finding") for name, part in frame.groupby("uncertain_as")}
     print("| finding | TP | FP | FN | P / R / F1 | uncertain as positive | Wang 2017 | MetaMap |")
     print("|---|---|---|---|---|---|---|---|")
-    for one, other in zip(strict, loose, strict=True):
-        print_row(one, percent(other), paper)
-    print_row(normal_score(found, gold), "", paper)
-    print(f"\n{len(gold)} reports. Totals, 95 % bootstrap over reports ({SAMPLES} draws):\n")
-    for score, intervals in zip(
-        strict[-2:], score_intervals(readings[0], CHESTXRAY14, SAMPLES, seed=0)[-2:], strict=True
-    ):
-        ends = (
-            f"{name} {ends[0]:.3f} to {ends[1]:.3f}" for name, ends in intervals.items() if ends
+    for finding, row in by_reading["negative"].iterrows():
+        counts = " | ".join(
+            str(row[f"{of}s"]) for of in ("true_positive", "false_positive", "false_negative")
         )
-        print(f"- {score.finding}: {', '.join(ends)}")
+        others = by_reading["positive"]
+        other = ratios(others.loc[finding]) if finding in others.index else ""
+        beside = " | ".join(
+            paper.get((system, str(finding)), "") for system in ("Wang 2017", "MetaMap")
+        )
+        print(f"| {finding} | {counts} | {ratios(row)} | {other} | {beside} |")
+    print(f"\n{len(gold)} reports. Totals, 95 % bootstrap over reports:\n")
+    for finding in (name for name in by_reading["negative"].index if name.startswith("Total")):
+        row = by_reading["negative"].loc[finding]
+        ends = (f"{m} {row[f'{m}_low']:.3f} to {row[f'{m}_high']:.3f}" for m in METRICS)
+        print(f"- {finding}: {', '.join(ends)}")
     print()
 
 
-def print_row(score: LabelScore, other: str, paper: dict[tuple[str, str], str]) -> None:
-    """Print a row of `print_table`."""
-    counts = f"{score.true_positives} | {score.false_positives} | {score.false_negatives}"
-    beside = " | ".join(
-        paper.get((system, score.finding), "") for system in ("Wang 2017", "MetaMap")
-    )
-    print(f"| {score.finding} | {counts} | {percent(score)} | {other} | {beside} |")
+def ratios(row: pd.Series) -> str:
+    """Precision / recall / F1 with three decimals."""
+    return " / ".join("-" if pd.isna(row[metric]) else f"{row[metric]:.3f}" for metric in METRICS)
 
 
 def print_errors(found: dict[str, ReportLabels], gold: Labels, findings: Sequence[str]) -> None:

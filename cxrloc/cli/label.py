@@ -116,6 +116,7 @@ def label(
 
 def show_labels(result: Any) -> None:
     """Print the number of labelled reports; with gold labels, also scores beside published ones."""
+    from cxrloc.evaluation.published import cited
     from cxrloc.reports.gold_scores import beside_rows, interval_rows
 
     screen = console()
@@ -123,13 +124,16 @@ def show_labels(result: Any) -> None:
         f"{result.reports} reports labelled, {len(result.failures)} not read.", highlight=False
     )
     if result.scores is not None:
-        frame, scored, missing = result.scores
+        scores, frame = result.scores, result.frame
         screen.print(
-            f"{scored} of them have gold labels; {missing} reports with gold labels are not among "
-            "them.\nUncertain labels count as negative. Intervals: 95 %, bootstrap over reports.",
+            f"{scores.reports} of them have gold labels; {scores.missing} reports with gold labels "
+            "are not among them.\n"
+            "Uncertain labels count as negative. Intervals: 95 %, bootstrap over reports.",
             highlight=False,
         )
-        screen.print(plain_table(interval_rows(frame)), plain_table(beside_rows(frame)))
+        screen.print(plain_table(interval_rows(frame)))
+        for name, beside in result.beside.items():
+            screen.print(plain_table(beside_rows(frame, beside, cited(name))))
     screen.print(f"Written: {', '.join(map(str, result.files))}", highlight=False)
 
 

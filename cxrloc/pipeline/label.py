@@ -9,13 +9,19 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.published import published
+from cxrloc.evaluation.published import beside, published
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import write_csv
+from cxrloc.findings import standard_finding
 from cxrloc.reports.clauses import Clustering, cluster_clauses
 from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
 from cxrloc.reports.dependency import dependency_engine
-from cxrloc.reports.gold_scores import GoldScores, score_against_gold, with_published
+from cxrloc.reports.gold_scores import (
+    PUBLISHED_TOTALS,
+    GoldScores,
+    score_against_gold,
+    scores_frame,
+)
 from cxrloc.reports.label_file import read_labels, write_labels
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.language import CHINESE, foreign_language
@@ -23,6 +29,7 @@ from cxrloc.reports.mentions import VOCABULARIES
 from cxrloc.reports.negation import Engine, scope_engine
 from cxrloc.reports.parses import spacy_parser
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
+from cxrloc.reports.scores import METRICS, TOTAL
 from cxrloc.types import CxrlocError, UsageError
 
 ENGINES = ("scope", "dependency")
@@ -77,13 +84,21 @@ class ClusterConfig:
 class LabelResult(NamedTuple):
     """The results for the terminal; the files are already written.
 
-    A failure is a report's id and the reason why the report could not be read.
+    Attributes:
+        reports: number of reports that were labelled.
+        failures: id of each report that could not be read, and the reason.
+        files: the files that were written.
+        scores: against gold labels; None if there are none.
+        frame: the scores as a table (`scores_frame`).
+        beside: the same beside published tables, by the names of these.
     """
 
     reports: int
     failures: Sequence[tuple[str, str]]
     files: Sequence[Path]
     scores: GoldScores | None
+    frame: pd.DataFrame | None = None
+    beside: Mapping[str, pd.DataFrame] = {}
 
 
 class ClusterResult(NamedTuple):
@@ -128,13 +143,31 @@ def label(
         return LabelResult(written.reports, failures, files, None)
     # The labels are read back, so that the scores are those of the written file.
     scores = score_against_gold(read_labels(out), gold, options.vocabulary, options.seed)
-    if options.vocabulary == "chestxray14":
-        # The published scores of Normal are in table 2 only.
-        normal = published("wang2017:2").query("finding == 'Normal'")
-        scores = with_published(scores, pd.concat([published("wang2017:18"), normal]))
+    frame = scores_frame(scores.measurements)
     files.append(_beside(out, "scores"))
-    write_csv(scores.frame, files[-1])
-    return LabelResult(written.reports, failures, files, scores)
+    write_csv(frame, files[-1])
+    shown = _beside_published(frame) if options.vocabulary == "chestxray14" else {}
+    for name, table in shown.items():
+        files.append(_beside(out, f"beside_{name.replace(':', '_')}"))
+        write_csv(table, files[-1])
+    return LabelResult(written.reports, failures, files, scores, frame, shown)
+
+
+def _beside_published(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Scores beside each published table of labelers, which count uncertain labels as negative.
+
+    A total stands beside a total over the same labels only, so each table has its own rows.
+    """
+    shown = {}
+    strict = frame[frame["uncertain_as"] == "negative"]
+    for name, total in PUBLISHED_TOTALS.items():
+        own = {standard_finding(finding) for finding in published(name)["finding"]}
+        rows = strict.replace({"finding": {TOTAL: "", total: TOTAL}})
+        rows = rows[rows["finding"].map(standard_finding).isin(own)].drop(columns="uncertain_as")
+        for metric in METRICS:
+            rows = beside(rows, name, metric)
+        shown[name] = rows.reset_index(drop=True)
+    return shown
 
 
 def cluster(

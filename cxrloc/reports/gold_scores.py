@@ -1,38 +1,54 @@
-"""Scores labels of reports against gold labels, beside the scores of published labelers."""
+"""Scores labels of reports against gold labels, and prints them beside published scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from cxrloc.findings import CHESTXRAY8
 from cxrloc.reports.label_file import NORMAL
 from cxrloc.reports.labels import FINDINGS
-from cxrloc.reports.scores import Labels, outcomes, score_intervals, score_labels
-from cxrloc.types import CxrlocError, Label
+from cxrloc.reports.scores import (
+    METRICS,
+    TOTAL,
+    Labels,
+    LabelScoring,
+    outcomes,
+    score_labels,
+    totals_of,
+)
+from cxrloc.types import CxrlocError, Label, Measurement
 
-METRICS = ("precision", "recall", "f1")
-SYSTEMS = {"Wang 2017 on OpenI": "wang2017", "MetaMap on OpenI": "metamap"}
-"""Settings of the published tables, and how their columns begin."""
+SYSTEMS = ("Wang 2017 on OpenI", "MetaMap on OpenI")
+"""Settings of the published tables that are of the same reports."""
 
-_SAMPLES = 1000  # of the bootstrap
+NORMAL_ROW, TABLE_2_TOTAL = "Normal", "Total of the eight and Normal"
+"""Rows of table 2 of Wang et al. 2017: it counts Normal like a finding, and has eight findings."""
+
+PUBLISHED_TOTALS = {"wang2017:18": TOTAL, "wang2017:2": TABLE_2_TOTAL}
+"""The published tables by their names, and the total here that is over the same labels."""
+
+STRICT, LOOSE = "uncertain as negative", "uncertain as positive"
 _READINGS = {
-    "negative": frozenset({Label.POSITIVE}),
-    "positive": frozenset({Label.POSITIVE, Label.UNCERTAIN}),
+    STRICT: frozenset({Label.POSITIVE}),
+    LOOSE: frozenset({Label.POSITIVE, Label.UNCERTAIN}),
 }
+_SAMPLES = 1000  # of the bootstrap
 
 
 class GoldScores(NamedTuple):
     """Scores, and the number of reports with gold labels that they are computed on.
 
-    The frame has one row per finding, totals with and without Hernia and Normal, for each way to
-    count an uncertain label (`uncertain_as`): counts, then precision, recall and F1 with 95 %
-    intervals.
+    Attributes:
+        measurements: precision, recall and F1 of every finding and total, by both ways to count an
+            uncertain label (`Measurement.group`).
+        reports: number of reports that were scored.
+        missing: number of reports with gold labels that were not labelled.
     """
 
-    frame: pd.DataFrame
+    measurements: tuple[Measurement, ...]
     reports: int
     missing: int
 
@@ -41,7 +57,8 @@ def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int)
     """Scores of the reports that have gold labels and could be read.
 
     Source: *Wang et al. 2017, tables 2 and 18*. A report with text is Normal if no abnormality is
-    found in the text.
+    found in the text. Where the gold labels say which reports are normal, there is also the total
+    of table 2, over its eight findings and Normal.
 
     Raises:
         CxrlocError: no report has both kinds of labels, or the gold labels have no finding of the
@@ -57,30 +74,44 @@ def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int)
     named = {finding for truth in scored.values() for finding in truth}
     if named.isdisjoint(findings):
         raise CxrlocError(f"the gold labels have no finding of {vocabulary}: {', '.join(findings)}")
-    rows = []
-    for uncertain_as, positive in _READINGS.items():
+    found: list[Measurement] = []
+    for reading, positive in _READINGS.items():
         pairs = outcomes(labels, scored, findings, positive)
-        rows += [{"uncertain_as": uncertain_as, **row} for row in _rows(pairs, findings, seed)]
-    if NORMAL in named:
-        (normal, *_) = _rows(_normal(labels, scored), ("Normal",), seed)
-        rows.append({"uncertain_as": "negative", **normal})
-    return GoldScores(pd.DataFrame(rows), len(scored), len(gold) - len(scored))
+        rows, totals = [*findings], totals_of(findings)
+        if NORMAL in named and reading == STRICT:
+            pairs = np.concatenate([pairs, _normal(labels, scored)], axis=1)
+            rows.append(NORMAL_ROW)
+            if set(CHESTXRAY8) <= set(findings):
+                totals[TABLE_2_TOTAL] = (*CHESTXRAY8, NORMAL_ROW)
+        found += score_labels(pairs, LabelScoring(rows, totals, reading, _SAMPLES, seed))
+    return GoldScores(tuple(found), len(scored), len(gold) - len(scored))
 
 
-def with_published(scores: GoldScores, published: pd.DataFrame) -> GoldScores:
-    """The scores beside those of the published labelers, which count uncertain as negative.
+def scores_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
+    """One row per finding or total and reading: counts, then the ratios with their intervals.
 
-    Args:
-        scores: by the vocabulary of ChestX-ray14.
-        published: tables 18 and 2 of Wang et al. 2017: `setting`, `finding`, `metric`, `value`.
+    Columns: `uncertain_as` ("negative" or "positive"), `finding`, `true_positives`,
+    `false_positives`, `false_negatives`, and each of `METRICS` with `_low` and `_high`.
     """
-    numbers = published[published["setting"].isin(SYSTEMS)]
-    column = numbers["setting"].map(SYSTEMS) + "_" + numbers["metric"]
-    wide = numbers.assign(column=column).pivot(index="finding", columns="column", values="value")
-    ordered = [f"{system}_{metric}" for system in SYSTEMS.values() for metric in METRICS]
-    beside = wide[ordered].reset_index().assign(uncertain_as="negative")
-    frame = scores.frame.merge(beside, how="left", on=["uncertain_as", "finding"])
-    return scores._replace(frame=frame)
+    rows = []
+    for start in range(0, len(measurements), len(METRICS)):
+        precision, recall, _ = own = measurements[start : start + len(METRICS)]
+        hit = int(precision.numerator or 0)
+        row = {
+            "uncertain_as": precision.group.removeprefix("uncertain as "),
+            "finding": precision.finding,
+            "true_positives": hit,
+            "false_positives": int(precision.divisor) - hit,
+            "false_negatives": int(recall.divisor) - hit,
+        }
+        for one in own:
+            row |= {
+                one.metric: one.value,
+                f"{one.metric}_low": one.low,
+                f"{one.metric}_high": one.high,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def interval_rows(frame: pd.DataFrame) -> list[list[str]]:
@@ -98,15 +129,20 @@ def interval_rows(frame: pd.DataFrame) -> list[list[str]]:
     return table
 
 
-def beside_rows(frame: pd.DataFrame) -> list[list[str]]:
-    """The other printed table: precision, recall and F1 by both readings, and published ones."""
-    headings = ["P / R / F1", "uncertain as negative", "uncertain as positive"]
-    systems = {begin: name for name, begin in SYSTEMS.items() if f"{begin}_f1" in frame.columns}
+def beside_rows(frame: pd.DataFrame, beside: pd.DataFrame, cited: str) -> list[list[str]]:
+    """A printed table: precision, recall and F1 by both readings, and those of a published table.
+
+    Args:
+        frame: of `scores_frame`.
+        beside: its rows that count uncertain labels as negative, with the published numbers in
+            further columns (`evaluation.published.beside`).
+        cited: how these columns call the published table.
+    """
+    table = [[f"{cited}, P / R / F1", STRICT, LOOSE, *SYSTEMS]]
     loose = frame[frame["uncertain_as"] == "positive"].set_index("finding").to_dict("index")
-    table = [[*headings, *systems.values()]]
-    for row in frame[frame["uncertain_as"] == "negative"].to_dict("records"):
-        cells = [_ratios(row), _ratios(loose.get(row["finding"], {}))]
-        cells += (_ratios(row, f"{system}_") for system in systems)
+    for row in beside.to_dict("records"):
+        cells = [_three(row), _three(loose.get(row["finding"], {}))]
+        cells += (_three(row, f" ({cited}: {system})") for system in SYSTEMS)
         table.append([row["finding"], *cells])
     return table
 
@@ -117,27 +153,12 @@ def _with_interval(row: Mapping[Any, Any], metric: str) -> str:
     return f"{row[metric]:.3f} ({row[f'{metric}_low']:.2f} to {row[f'{metric}_high']:.2f})"
 
 
-def _ratios(row: Mapping[Any, Any], begin: str = "") -> str:
-    values = [row.get(f"{begin}{metric}") for metric in METRICS]
+def _three(row: Mapping[Any, Any], end: str = "") -> str:
+    """Precision / recall / F1, from the columns that end so; empty where there is none."""
+    values = [row.get(f"{metric}{end}") for metric in METRICS]
     if all(pd.isna(value) for value in values):
         return ""
     return " / ".join("-" if pd.isna(value) else f"{value:.3f}" for value in values)
-
-
-def _rows(
-    pairs: Bool[np.ndarray, "report finding two"], findings: Sequence[str], seed: int
-) -> list[dict[str, Any]]:
-    rows = []
-    intervals = score_intervals(pairs, findings, _SAMPLES, seed)
-    for score, ends in zip(score_labels(pairs, findings), intervals, strict=True):
-        if score.finding == "Total without Hernia" and "Hernia" not in findings:
-            continue
-        row = asdict(score)
-        for metric in METRICS:
-            row[metric] = row.pop(metric)  # to stand before its interval
-            row[f"{metric}_low"], row[f"{metric}_high"] = ends[metric] or (None, None)
-        rows.append(row)
-    return rows
 
 
 def _normal(

@@ -1,52 +1,15 @@
 """Precision, recall and F1 of labels against gold labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import CxrlocError, Label, Measurement
 
 Labels = Mapping[str, Mapping[str, Label]]
 """For each report id, the label of each finding that is mentioned."""
-
-Interval = tuple[float, float]
-"""Lower and upper end of an interval."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScore:
-    """Counts of one finding, or their sums over findings (micro), and the ratios of these counts.
-
-    A ratio whose divisor is 0 is None.
-    """
-
-    finding: str
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
-def label_score(finding: str, true_positives: int, false_positives: int, missed: int) -> LabelScore:
-    """Precision, recall and F1 = 2 TP / (2 TP + FP + FN).
-
-    >>> label_score("Edema", 3, 1, 2).f1
-    0.6666666666666666
-    """
-    claimed, there = true_positives + false_positives, true_positives + missed
-    return LabelScore(
-        finding,
-        true_positives,
-        false_positives,
-        missed,
-        true_positives / claimed if claimed else None,
-        true_positives / there if there else None,
-        2 * true_positives / (claimed + there) if claimed + there else None,
-    )
 
 
 def outcomes(
@@ -77,63 +40,128 @@ def outcomes(
     return np.array(pairs, dtype=bool).reshape(len(gold), len(findings), 2)
 
 
-def score_labels(
-    pairs: Bool[np.ndarray, "report finding two"], findings: Sequence[str]
-) -> list[LabelScore]:
-    """One score per finding, then `Total` over all and `Total without Hernia`.
+METRICS = ("precision", "recall", "f1")
+"""What is measured of every finding, in this order."""
+
+TOTAL, WITHOUT_HERNIA = "Total", "Total without Hernia"
+
+
+def totals_of(findings: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The totals (micro averages) of a vocabulary, each with the findings that it sums.
 
     The gold standard of Open-i has no Hernia, though dozens of its reports name one, so there is
     also a total without Hernia.
 
-    >>> pairs = np.array([[[True, True], [True, False]], [[False, True], [False, False]]])
-    >>> [(s.finding, s.precision, s.recall) for s in score_labels(pairs, ("Edema", "Mass"))[:3]]
-    [('Edema', 1.0, 0.5), ('Mass', 0.0, None), ('Total', 0.5, 0.5)]
+    >>> totals_of(["Mass", "Hernia"])
+    {'Total': ('Mass', 'Hernia'), 'Total without Hernia': ('Mass',)}
     """
-    claimed, true = pairs[..., 0], pairs[..., 1]
-    counts = np.stack([claimed & true, claimed & ~true, ~claimed & true]).sum(axis=1)
-    kept = np.array([finding != "Hernia" for finding in findings])
-    return [
-        *(label_score(f, *map(int, c)) for f, c in zip(findings, counts.T, strict=True)),
-        label_score("Total", *map(int, counts.sum(axis=1))),
-        label_score("Total without Hernia", *map(int, counts[:, kept].sum(axis=1))),
-    ]
+    totals = {TOTAL: tuple(findings)}
+    if "Hernia" in findings:
+        totals[WITHOUT_HERNIA] = tuple(name for name in findings if name != "Hernia")
+    return totals
 
 
-def score_intervals(
-    pairs: Bool[np.ndarray, "report finding two"], findings: Sequence[str], samples: int, seed: int
-) -> list[dict[str, Interval | None]]:
-    """95 % intervals of precision, recall and F1 for every row of `score_labels`, in its order.
+@dataclass(frozen=True, slots=True)
+class LabelScoring:
+    """What is scored of a labeler, and how intervals are made.
 
-    The bootstrap resamples reports. Draws in which a ratio is not defined are left out; a ratio
-    that is defined in no draw has no interval.
+    Attributes:
+        findings: the findings, in the order of the columns.
+        totals: sums over some of the findings, by their names.
+        reading: which labels count as claims, in words; the group of every measurement.
+        samples: draws of the bootstrap over reports; 0: no intervals.
+        seed: of the bootstrap.
+    """
+
+    findings: Sequence[str]
+    totals: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    reading: str = "all"
+    samples: int = 0
+    seed: int = 0
+
+
+def score_labels(
+    pairs: Bool[np.ndarray, "report finding two"], scoring: LabelScoring
+) -> list[Measurement]:
+    """Precision, recall and F1 = 2 TP / (2 TP + FP + FN) of every finding, then of every total.
+
+    A ratio whose divisor is 0 is not defined. The intervals are at 95 %; draws in which a ratio is
+    not defined are left out of them.
+
+    >>> pairs = np.array([[[True, True], [True, False]], [[False, True], [False, False]]])
+    >>> scores = score_labels(pairs, LabelScoring(("Edema", "Mass"), {"Total": ("Edema", "Mass")}))
+    >>> [(s.finding, s.value) for s in scores if s.metric == "recall"]
+    [('Edema', 0.5), ('Mass', None), ('Total', 0.5)]
     """
     claimed, true = pairs[..., 0], pairs[..., 1]
     counts = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).astype(float)
-    kept = [finding != "Hernia" for finding in findings]
-    totals = (counts.sum(axis=1), counts[:, kept].sum(axis=1))
-    rows = np.concatenate([counts, np.stack(totals, axis=1)], axis=1)  # report row three
-    generator = np.random.default_rng(seed)
-    n = len(pairs)
-    chances = np.full(n, 1 / n)
-    drawn = [
-        np.tensordot(generator.multinomial(n, chances).astype(float), rows, 1)
-        for _ in range(samples)
+    sums = [
+        counts[:, [scoring.findings.index(name) for name in own]].sum(axis=1)
+        for own in scoring.totals.values()
     ]
-    hit, wrong, missed = np.moveaxis(np.stack(drawn), 2, 0)  # sample row
-    ratios = {
+    rows = np.stack([*np.moveaxis(counts, 1, 0), *sums], axis=1)  # report row three
+    drawn = _drawn(rows, scoring)
+    names = (*scoring.findings, *scoring.totals)
+    averaged = {name: tuple(own) for name, own in scoring.totals.items()}
+    found = []
+    for row, name in enumerate(names):
+        exact, sampled = _ratios(rows[:, row].sum(axis=0)[:, None]), _ratios(drawn[:, row].T)
+        for metric in METRICS:
+            (top,), (bottom,) = exact[metric]
+            low, high = _interval(*sampled[metric]) or (None, None)
+            found.append(
+                Measurement(
+                    metric=metric,
+                    finding=name,
+                    value=float(top / bottom) if bottom else None,
+                    low=low,
+                    high=high,
+                    group=scoring.reading,
+                    n=len(pairs),
+                    positives=int(rows[:, row, [0, 2]].sum()),
+                    numerator=float(top),
+                    divisor=float(bottom),
+                    divided_by=_DIVIDED_BY[metric],
+                    averaged=averaged.get(name, ()),
+                    note="" if bottom else f"not defined: no {_DIVIDED_BY[metric]}",
+                )
+            )
+    return found
+
+
+_DIVIDED_BY = {
+    "precision": "labels claimed",
+    "recall": "labels in the gold standard",
+    "f1": "labels claimed and labels in the gold standard",
+}
+
+
+def _drawn(
+    rows: Float[np.ndarray, "report row three"], scoring: LabelScoring
+) -> Float[np.ndarray, "sample row three"]:
+    """The counts in each resample of the reports."""
+    generator = np.random.default_rng(scoring.seed)
+    n = len(rows)
+    chances = np.full(n, 1 / max(n, 1))
+    draws = [generator.multinomial(n, chances).astype(float) for _ in range(scoring.samples)]
+    return np.array([np.tensordot(draw, rows, 1) for draw in draws]).reshape(-1, *rows.shape[1:])
+
+
+def _ratios(
+    counts: Float[np.ndarray, "three sample"],
+) -> dict[str, tuple[Float[np.ndarray, " sample"], Float[np.ndarray, " sample"]]]:
+    """Dividend and divisor of each of `METRICS`, from counts of hit, wrong and missed labels."""
+    hit, wrong, missed = counts
+    return {
         "precision": (hit, hit + wrong),
         "recall": (hit, hit + missed),
         "f1": (2 * hit, 2 * hit + wrong + missed),
     }
-    return [
-        {name: _interval(part[:, row], whole[:, row]) for name, (part, whole) in ratios.items()}
-        for row in range(rows.shape[1])
-    ]
 
 
 def _interval(
     part: Float[np.ndarray, " sample"], whole: Float[np.ndarray, " sample"]
-) -> Interval | None:
+) -> tuple[float, float] | None:
     defined = whole > 0
     if not defined.any():
         return None

@@ -12,7 +12,13 @@ from cxrloc.reports.label_file import read_labels
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.mentions import concepts
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.reports.scores import outcomes, score_labels
+from cxrloc.reports.scores import (
+    WITHOUT_HERNIA,
+    LabelScoring,
+    outcomes,
+    score_labels,
+    totals_of,
+)
 from cxrloc.types import Label, Record
 
 
@@ -39,10 +45,11 @@ def test_quality_on_the_half_that_rules_were_written_on(shared: Path) -> None:
         if not isinstance(report, UnreadableReport)
     }
     pairs = outcomes(labels, gold, CHESTXRAY14, frozenset({Label.POSITIVE}))
-    total = score_labels(pairs, CHESTXRAY14)[-1]
-    assert total.finding == "Total without Hernia"
+    scoring = LabelScoring(CHESTXRAY14, totals_of(CHESTXRAY14))
+    scores = score_labels(pairs, scoring)
+    total = {score.metric: score.value or 0 for score in scores if score.finding == WITHOUT_HERNIA}
     # The paper's method has .898 / .850 / .873 on the whole standard (table 18).
-    assert min(total.precision or 0, total.recall or 0) > 0.94
+    assert min(total["precision"], total["recall"]) > 0.94
 
 
 def test_the_concepts_of_table_5_and_of_the_published_list(shared: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.evaluation.published import cited
+from cxrloc.findings import CHESTXRAY8
 from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label
 from cxrloc.reports.gold_scores import beside_rows, interval_rows
 from cxrloc.types import CxrlocError, UsageError
@@ -90,7 +92,8 @@ def test_scores_by_both_readings_beside_the_published_ones(reports: Path, tmp_pa
     result = label(reports, tmp_path / "labels.csv", LabelOptions(gold=gold))
     assert result.scores is not None
     assert (result.scores.reports, result.scores.missing) == (3, 1)
-    rows = {(row["uncertain_as"], row["finding"]): row for row in read(result.files[-1])}
+    files = {file.stem: read(file) for file in result.files if file.suffix == ".csv"}
+    rows = {(row["uncertain_as"], row["finding"]): row for row in files["labels_scores"]}
 
     def counts(uncertain_as: str, finding: str) -> list[int]:
         row = rows[uncertain_as, finding]
@@ -101,21 +104,27 @@ def test_scores_by_both_readings_beside_the_published_ones(reports: Path, tmp_pa
     assert counts("positive", "Mass") == [0, 1, 0]
     assert counts("positive", "Total") == [2, 1, 0]
     assert counts("negative", "Normal") == [1, 1, 0]  # d leaves its effusion open
-    assert rows["negative", "Effusion"]["wang2017_f1"] == "0.918"  # table 18
-    assert rows["negative", "Normal"]["wang2017_recall"] == "0.99"  # table 2
-    assert rows["positive", "Effusion"]["wang2017_f1"] == ""  # the paper counts as negative
-    by_finding = {row[0]: row for row in interval_rows(result.scores.frame)}
+    by_finding = {row[0]: row for row in interval_rows(result.frame)}
     assert by_finding["Effusion"][1:4] == ["1", "0", "1"]
     assert by_finding["Effusion"][5].startswith("0.500 (")
     assert by_finding["Mass"][4] == "not defined"
-    beside = {row[0]: row[1:] for row in beside_rows(result.scores.frame)}
-    assert beside["Effusion"] == [
+    shown = {
+        name: {row[0]: row[1:] for row in beside_rows(result.frame, table, cited(name))}
+        for name, table in result.beside.items()
+    }
+    assert shown["wang2017:18"]["Effusion"] == [
         "1.000 / 0.500 / 0.667",
         "1.000 / 1.000 / 1.000",
         "0.966 / 0.875 / 0.918",
         "0.903 / 0.875 / 0.889",
     ]
-    assert beside["Total without Hernia"][2] == ""
+    assert shown["wang2017:18"]["Total"][2] == "0.898 / 0.850 / 0.873"
+    table_2 = shown["wang2017:2"]
+    assert list(table_2)[1:] == [*CHESTXRAY8, "Normal", "Total"]
+    assert table_2["Normal"][2] == "0.870 / 0.990 / 0.930"
+    # Effusion of d is missed and its report called normal; a and b are right.
+    assert table_2["Total"][::2] == ["0.667 / 0.667 / 0.667", "0.900 / 0.910 / 0.900"]
+    assert "labels_beside_wang2017_2" in files
 
 
 def test_gold_labels_of_another_vocabulary_are_scored_without_published_ones(
@@ -125,11 +134,11 @@ def test_gold_labels_of_another_vocabulary_are_scored_without_published_ones(
     options = LabelOptions(gold=gold, vocabulary="chexpert")
     result = label(reports, tmp_path / "labels.csv", options)
     assert result.scores is not None
-    findings = result.scores.frame["finding"].tolist()
+    findings = result.frame["finding"].tolist()
     assert "Total" in findings
     assert "Normal" not in findings  # the gold labels do not say
     assert "Total without Hernia" not in findings
-    assert not any("wang" in name for name in result.scores.frame.columns)
+    assert not result.beside
 
 
 @pytest.mark.parametrize(

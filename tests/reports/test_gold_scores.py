@@ -1,8 +1,6 @@
-"""Scores against gold labels, and the published ones beside them."""
+"""Scores against gold labels: which reports are normal, and which labels a total sums."""
 
-import pandas as pd
-
-from cxrloc.reports.gold_scores import score_against_gold, with_published
+from cxrloc.reports.gold_scores import TABLE_2_TOTAL, score_against_gold, scores_frame
 from cxrloc.types import Label
 
 YES, NO = Label.POSITIVE, Label.NEGATIVE
@@ -11,22 +9,27 @@ YES, NO = Label.POSITIVE, Label.NEGATIVE
 def test_a_report_without_text_is_not_called_normal() -> None:
     labels = {"a": {"normal": YES}, "b": {}, "c": {"normal": NO, "Mass": YES}}
     gold = {report: {"normal": YES, "Mass": NO} for report in labels}
-    frame = score_against_gold(labels, gold, "chestxray14", seed=0).frame
+    frame = scores_frame(score_against_gold(labels, gold, "chestxray14", seed=0).measurements)
     (normal,) = frame[frame["finding"] == "Normal"].to_dict("records")
     assert (normal["true_positives"], normal["false_negatives"]) == (1, 2)
 
 
-def test_published_scores_stand_beside_the_reading_of_the_paper() -> None:
-    labels = {"a": {"Mass": YES}}
-    scores = score_against_gold(labels, {"a": {"Mass": YES}}, "chestxray14", seed=0)
-    systems = ("Wang 2017 on OpenI", "MetaMap on OpenI")
-    published = pd.DataFrame(
-        [
-            {"setting": system, "finding": "Mass", "metric": metric, "value": value}
-            for system, value in zip(systems, (0.5, 0.25), strict=True)
-            for metric in ("precision", "recall", "f1")
-        ]
-    )
-    frame = with_published(scores, published).frame.set_index(["uncertain_as", "finding"])
-    assert frame.loc[("negative", "Mass"), ["wang2017_f1", "metamap_f1"]].tolist() == [0.5, 0.25]
-    assert pd.isna(frame.loc[("positive", "Mass"), "wang2017_f1"])
+def test_the_total_of_table_2_sums_its_eight_findings_and_normal() -> None:
+    """Mass and two normal reports are right; Hernia and Edema are in no column of table 2."""
+    labels = {
+        "a": {"Mass": YES, "Hernia": YES, "normal": NO},
+        "b": {"normal": YES, "Edema": NO},
+        "c": {"normal": YES},
+        "d": {"normal": NO, "Nodule": YES},
+    }
+    gold = {
+        "a": {"Mass": YES, "Edema": YES, "normal": NO},
+        "b": {"normal": YES},
+        "c": {"normal": YES},
+        "d": {"normal": YES},
+    }
+    scores = score_against_gold(labels, gold, "chestxray14", seed=0)
+    total = {s.metric: s for s in scores.measurements if s.finding == TABLE_2_TOTAL}
+    assert (total["precision"].numerator, total["precision"].divisor) == (3, 4)
+    assert (total["recall"].numerator, total["recall"].divisor) == (3, 4)
+    assert len(total["f1"].averaged) == 9

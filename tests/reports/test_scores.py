@@ -6,8 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from cxrloc.reports.scores import outcomes, score_intervals, score_labels
-from cxrloc.types import CxrlocError, Label
+from cxrloc.reports.scores import METRICS, LabelScoring, outcomes, score_labels, totals_of
+from cxrloc.types import CxrlocError, Label, Measurement
+
+
+def scored(pairs: np.ndarray, findings: tuple[str, ...], samples: int = 0) -> list[Measurement]:
+    return score_labels(pairs, LabelScoring(findings, totals_of(findings), samples=samples, seed=1))
 
 
 @settings(deadline=None)
@@ -15,7 +19,7 @@ from cxrloc.types import CxrlocError, Label
 def test_scores_agree_with_scikit_learn(seed: int) -> None:
     pairs = np.random.default_rng(seed).random((20, 3, 2)) < 0.5
     findings = ("Mass", "Edema", "Hernia")
-    found = {score.finding: score for score in score_labels(pairs, findings)}
+    found = {(score.finding, score.metric): score.value for score in scored(pairs, findings)}
     for name, kept in (("Mass", [0]), ("Total", [0, 1, 2]), ("Total without Hernia", [0, 1])):
         claimed, true = pairs[:, kept, 0], pairs[:, kept, 1]
         options = {"average": "micro" if len(kept) > 1 else "binary", "zero_division": np.nan}
@@ -24,8 +28,8 @@ def test_scores_agree_with_scikit_learn(seed: int) -> None:
                   claimed if len(kept) > 1 else claimed[:, 0], **options)
             for score in (precision_score, recall_score, f1_score)
         ]  # fmt: skip
-        one = found[name]
-        got = [np.nan if r is None else r for r in (one.precision, one.recall, one.f1)]
+        values = [found[name, metric] for metric in METRICS]
+        got = [np.nan if value is None else value for value in values]
         np.testing.assert_allclose(got, expected)
 
 
@@ -46,19 +50,22 @@ def test_a_gold_report_without_labels_is_an_error() -> None:
 def test_intervals_hold_every_score_and_repeat() -> None:
     findings = ("A", "Hernia", "C")
     pairs = np.random.default_rng(0).random((300, 3, 2)) < 0.4
-    found = score_intervals(pairs, findings, 500, seed=1)
-    for score, intervals in zip(score_labels(pairs, findings), found, strict=True):
-        for name, interval in intervals.items():
-            assert interval is not None
-            assert interval[0] < getattr(score, name) < interval[1]
-    total, single = (found[row]["f1"] for row in (3, 0))
-    assert total is not None
-    assert single is not None
-    assert total[1] - total[0] < single[1] - single[0]  # more labels, less chance
-    assert found == score_intervals(pairs, findings, 500, seed=1)
+    found = scored(pairs, findings, samples=500)
+    widths = {}
+    for score in found:
+        assert score.low is not None
+        assert score.high is not None
+        assert score.value is not None
+        assert score.low < score.value < score.high
+        widths[score.finding, score.metric] = score.high - score.low
+    assert widths["Total", "f1"] < widths["A", "f1"]  # more labels, less chance
+    assert found == scored(pairs, findings, samples=500)
 
 
-def test_a_ratio_without_divisor_has_no_interval() -> None:
+def test_a_ratio_without_divisor_is_not_defined_and_has_no_interval() -> None:
     pairs = np.array([[[True, False]], [[False, False]]])  # one claim, nothing to find
-    (mass, *_) = score_intervals(pairs, ("Mass",), 20, seed=0)
-    assert mass == {"precision": (0.0, 0.0), "recall": None, "f1": (0.0, 0.0)}
+    precision, recall, f1, *_ = scored(pairs, ("Mass",), samples=20)
+    assert (precision.value, precision.low, precision.high) == (0.0, 0.0, 0.0)
+    assert (recall.value, recall.low, recall.high) == (None, None, None)
+    assert recall.note == "not defined: no labels in the gold standard"
+    assert (f1.numerator, f1.divisor) == (0, 1)
