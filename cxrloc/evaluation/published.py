@@ -113,11 +113,11 @@ def protocols(names: Sequence[str]) -> pd.DataFrame:
     """How the numbers of localization tables were made, one row per setting.
 
     Columns: table, setting, boxes_for_training, tuned_on_boxed_images, split, images_scored,
-    boxes_per_map, and read: where the numbers were read, first or second hand. No two methods share
-    a protocol, so their numbers are no ranking.
+    boxes_per_map, and read: where these cells were read. A cell that was found in no text is
+    "unknown". No two methods share a protocol, so their numbers are no ranking.
 
-    >>> protocols(["wang2017:7"])["tuned_on_boxed_images"].item()
-    'no'
+    >>> protocols(["wang2017:7"])["boxes_for_training"].item()
+    'none'
     """
     known = _read("protocols.csv")
     return known[known["table"].isin(names)].reset_index(drop=True)
