@@ -223,7 +223,7 @@ def main() -> None:
         for recipe_name in RECIPES:
             place = Path(folder) / recipe_name
             recipe = on_phantoms(recipe_name, quick)
-            data = training_data(recipe, None, None, place / "cache")
+            data = training_data(recipe, None, place / "cache")
             for row in speeds(recipe, data, device, place / "speed"):
                 print(f"| {recipe_name} | {row[0]} | {row[1]} |", flush=True)
         short = replace(recipe, fit=replace(recipe.fit, steps=4, validate_every=2, batch_size=8))

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from cxrloc.evaluation.classification.units import NoFinding, TruthRules, Uncertain
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
 from cxrloc.models.model import Model
@@ -53,55 +54,79 @@ def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = No
     return "\n".join([*inherited, *comments, tomli_w.dumps(values)])
 
 
-def chosen_recipe(
-    name_or_path: str | Path,
-    start: str = "",
-    fold: int | None = None,
-    precision: str = "",
-    images_per_pass: int = 0,
-    processes: int = 1,
-) -> tuple[str, Recipe]:
-    """The complete text and the values of a recipe, after the changes that the user asked for.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user changes in a recipe without editing its file.
 
-    Args:
-        name_or_path: a name in `RECIPES`, or a file.
-        start: first weights; empty: the recipe's. The text holds only the names of files, so that
-            the weights do not reveal folders of this machine.
+    Attributes:
+        start: first weights; empty: the recipe's. The text of the recipe holds only the names of
+            files, so that the weights do not reveal folders of this machine.
         fold: number of the fold, from 0; None: the fold that the recipe names.
         precision: precision of forward and backward passes; empty: the recipe's.
         images_per_pass: images of each process in one forward pass. The batch of a step stays that
             of the recipe and is divided into more or fewer passes. 0: as the recipe says.
         processes: number of processes that share each pass.
+        own_data: the images are a plain folder with the user's own tables, in place of the
+            recipe's data set. Such data have no official split, so a recipe with an official split
+            draws its ratios by patient.
+    """
+
+    start: str = ""
+    fold: int | None = None
+    precision: str = ""
+    images_per_pass: int = 0
+    processes: int = 1
+    own_data: bool = False
+
+
+def chosen_recipe(name_or_path: str | Path, choices: Choices = Choices()) -> tuple[str, Recipe]:
+    """The complete text and the values of a recipe, after the changes that the user asked for.
 
     Raises:
         UsageError: the recipe or its fold does not exist, or the batch cannot be divided evenly.
         CxrlocError: the file is not a valid recipe.
     """
     recipe = read_recipe(name_or_path)
+    start, fold = choices.start, choices.fold
     changes: dict[str, Any] = {}
     if start:
         changes["start"] = " + ".join(Path(name).name for name in start.split(" + "))
+    data: dict[str, Any] = _of_own_data(recipe) if choices.own_data else {}
     if fold is not None:
-        folds = recipe.data.split.folds
-        if not folds:
-            raise UsageError(
-                f"--fold {fold}: the recipe {name_or_path} has no folds; give it `folds` in "
-                "[data.split]"
-            )
-        if not 0 <= fold < folds:
-            raise UsageError(f"--fold {fold}: {name_or_path} has folds 0 to {folds - 1}")
-        changes["data"] = {"split": {"fold": fold}}
+        data["split"] = data.get("split", {}) | {"fold": _known_fold(name_or_path, recipe, fold)}
+    if data:
+        changes["data"] = data
     for stage, config in (("fit", recipe.fit), ("head", recipe.head)):
         if config is None:
             continue
-        own: dict[str, Any] = {"precision": precision} if precision else {}
-        if images_per_pass:
-            own["accumulation"] = _passes(config.batch_size, images_per_pass, processes)
+        own: dict[str, Any] = {"precision": choices.precision} if choices.precision else {}
+        if choices.images_per_pass:
+            own["accumulation"] = _passes(
+                config.batch_size, choices.images_per_pass, choices.processes
+            )
         if own:
             changes[stage] = own
     text = recipe_text(name_or_path, changes)
     chosen = recipe_of_text(text, str(name_or_path))
     return text, replace(chosen, start=start or chosen.start)
+
+
+def _of_own_data(recipe: Recipe) -> dict[str, Any]:
+    """The changes of a recipe's data for a plain folder of images with the user's own tables."""
+    changes: dict[str, Any] = {"reader": "boxes", "images": []}
+    return changes | ({"split": {"kind": "ratios"}} if recipe.data.split.kind == "official" else {})
+
+
+def _known_fold(name_or_path: str | Path, recipe: Recipe, fold: int) -> int:
+    folds = recipe.data.split.folds
+    if not folds:
+        raise UsageError(
+            f"--fold {fold}: the recipe {name_or_path} has no folds; give it `folds` in "
+            "[data.split]"
+        )
+    if not 0 <= fold < folds:
+        raise UsageError(f"--fold {fold}: {name_or_path} has folds 0 to {folds - 1}")
+    return fold
 
 
 def _passes(batch_size: int, images_per_pass: int, processes: int) -> int:
@@ -156,6 +181,37 @@ def own_recipe(model: Model) -> Recipe:
     if not model.card.recipe:
         raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
+
+
+def truth_rules(
+    models: Sequence[Model], uncertain: Uncertain | None, no_finding: NoFinding | None
+) -> TruthRules:
+    """How labels become truth: as the user says, else as the recipe of the models says.
+
+    If several models have other rules in their recipes, or a model has no recipe, the rules are
+    those of `TruthRules`.
+
+    Args:
+        models: the models that are scored.
+        uncertain: the user's choice, as in `TruthRules`; None: not chosen.
+        no_finding: likewise.
+    """
+    usual = asdict(TruthRules())
+    recipes = [_data_of_recipe(model) for model in models]
+    keys = {"uncertain": "uncertain_truth", "no_finding": "no_finding"}
+    said = {
+        name: {recipe.get(key, usual[name]) for recipe in recipes} for name, key in keys.items()
+    }
+    learned = {name: values.pop() for name, values in said.items() if len(values) == 1}
+    own = {"uncertain": uncertain, "no_finding": no_finding}
+    chosen = {name: value for name, value in own.items() if value is not None}
+    return TruthRules(**{**usual, **learned, **chosen})
+
+
+def _data_of_recipe(model: Model) -> Mapping[str, Any]:
+    """The table `data` of the recipe that trained a model; empty if its card has no recipe."""
+    recipe = model.card.recipe
+    return parse_toml(recipe, f"the recipe of {model.card.name}").get("data", {}) if recipe else {}
 
 
 def models_by_fold(models: Sequence[tuple[str, Model]]) -> dict[int, Model]:

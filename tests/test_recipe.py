@@ -1,8 +1,20 @@
 import pytest
+from torch import nn
 
+from cxrloc.evaluation.classification.units import NoFinding, Uncertain
 from cxrloc.findings import standard_finding
+from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.recipe import RECIPES, chosen_recipe, read_recipe, recipe_of_text
+from cxrloc.models.model import Model, ModelCard
+from cxrloc.recipe import (
+    RECIPES,
+    Choices,
+    chosen_recipe,
+    read_recipe,
+    recipe_of_text,
+    recipe_text,
+    truth_rules,
+)
 from cxrloc.types import CxrlocError, UsageError
 
 WHOLE = """
@@ -105,30 +117,54 @@ def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, said):
 
 
 def test_images_per_pass_leave_the_images_of_a_step_as_they_are():
-    text, recipe = chosen_recipe("wang2017_resnet50_lse", images_per_pass=5, processes=8)
+    text, recipe = chosen_recipe("wang2017_resnet50_lse", Choices(images_per_pass=5, processes=8))
     assert (recipe.fit.batch_size, recipe.fit.accumulation) == (80, 2)
     assert recipe_of_text(text, "card") == recipe
     with pytest.raises(UsageError, match=r"--batch-size 3: 1 processes .* batch of 80 evenly"):
-        chosen_recipe("wang2017_resnet50_lse", images_per_pass=3)
+        chosen_recipe("wang2017_resnet50_lse", Choices(images_per_pass=3))
 
 
 def test_a_precision_is_that_of_both_stages():
-    _, recipe = chosen_recipe("pham2019_ones_ct", precision="bf16")
+    _, recipe = chosen_recipe("pham2019_ones_ct", Choices(precision="bf16"))
     assert (recipe.fit.precision, recipe.head.precision) == ("bf16", "bf16")
     with pytest.raises(CxrlocError, match="precision 'half' is unknown"):
-        chosen_recipe("pham2019_ones_ct", precision="half")
+        chosen_recipe("pham2019_ones_ct", Choices(precision="half"))
 
 
 def test_a_fold_is_one_that_the_recipe_has_and_travels_with_the_text():
-    text, recipe = chosen_recipe("baltruschat2019_ft", fold=3)
+    text, recipe = chosen_recipe("baltruschat2019_ft", Choices(fold=3))
     assert recipe.data.split.fold == recipe_of_text(text, "card").data.split.fold == 3
     with pytest.raises(UsageError, match="--fold 5: baltruschat2019_ft has folds 0 to 4"):
-        chosen_recipe("baltruschat2019_ft", fold=5)
+        chosen_recipe("baltruschat2019_ft", Choices(fold=5))
     with pytest.raises(UsageError, match="--fold 0: the recipe phantom has no folds"):
-        chosen_recipe("phantom", fold=0)
+        chosen_recipe("phantom", Choices(fold=0))
 
 
 def test_first_weights_travel_by_their_names_alone():
-    text, recipe = chosen_recipe("rubin2018_dualnet_pa", start="/a/pa.pt + /b/lateral.pt")
+    text, recipe = chosen_recipe("rubin2018_dualnet_pa", Choices(start="/a/pa.pt + /b/lateral.pt"))
     assert recipe.start == "/a/pa.pt + /b/lateral.pt"
     assert recipe_of_text(text, "card").start == "pa.pt + lateral.pt"
+
+
+def model_of(recipe: str, name: str = "a") -> Model:
+    text = recipe_text(RECIPES[recipe]) if recipe else ""
+    card = ModelCard(name, "", ("Mass",), recipe=text)
+    return Model(nn.Identity(), None, Preprocessing(64), card)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "chosen", "rules"),
+    [
+        (["rubin2018_ap"], (None, None), ("negative", "outputs")),
+        (["rubin2018_ap"], ("unknown", None), ("unknown", "outputs")),
+        (["rubin2018_ap", "rubin2018_pa"], (None, None), ("negative", "outputs")),
+        (["rubin2018_ap", "pham2019_ones"], (None, None), ("unknown", "labels")),
+        (["rubin2018_ap", ""], (None, None), ("unknown", "labels")),
+        ([], (None, "outputs"), ("unknown", "outputs")),
+    ],
+)
+def test_labels_become_truth_as_the_user_says_or_else_as_the_models_recipe_does(
+    recipes: list[str], chosen: tuple[Uncertain | None, NoFinding | None], rules: tuple[str, str]
+) -> None:
+    found = truth_rules([model_of(recipe) for recipe in recipes], *chosen)
+    assert (found.uncertain, found.no_finding) == rules

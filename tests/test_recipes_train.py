@@ -9,6 +9,7 @@ import torch
 
 from cxrloc.datasets import read_as
 from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.weights import read_model, write_model
@@ -110,7 +111,7 @@ def test_every_recipe_takes_a_step_and_its_written_model_localizes(
         assert folder is not None
         studies = {record.study_id: None for record in read_as(recipe.data.reader, folder)}
         write_report_labels(labels, list(studies), recipe.network.findings)
-    data = training_data(recipe, folder, labels, cache)
+    data = training_data(recipe, folder, cache, DataOptions(labels=labels))
     trained = train_stages(recipe, data, torch.device("cpu"), Run(tmp_path))
     assert np.isfinite(trained.scores["validation_loss"])
     assert set(trained.scores) == {"validation_loss", "mean_auc", *recipe.network.findings}

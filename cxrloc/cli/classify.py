@@ -26,6 +26,7 @@ from cxrloc.cli.options import (
     MaxMegapixels,
     Models,
     NewOut,
+    NoFinding,
     Overwrite,
     OwnBoxes,
     PairingChoice,
@@ -98,8 +99,21 @@ def classify(
         ),
     ] = "all",
     uncertain: Annotated[
-        Uncertain, typer.Option(help="Uncertain labels: unknown (left out) or negative.")
-    ] = Uncertain.UNKNOWN,
+        Uncertain | None,
+        typer.Option(
+            help="Uncertain labels: unknown (left out) or negative.  [default: as the model's "
+            "recipe, else unknown]",
+            show_default=False,
+        ),
+    ] = None,
+    no_finding: Annotated[
+        NoFinding | None,
+        typer.Option(
+            help="No Finding: the data set's own label (labels), or none of the findings scored "
+            "beside it (outputs).  [default: as the model's recipe, else labels]",
+            show_default=False,
+        ),
+    ] = None,
     patient_ids: PatientIds = False,
     folds: Annotated[
         bool,
@@ -178,7 +192,8 @@ def classify(
             projection=projection,
             findings=tuple(finding),
             population=population,
-            uncertain=uncertain.value,
+            uncertain=uncertain.value if uncertain else None,
+            no_finding=no_finding.value if no_finding else None,
             patient_ids=patient_ids,
             unit=by.value,
             aggregation=aggregation.value,

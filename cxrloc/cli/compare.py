@@ -109,7 +109,7 @@ def show_comparison(result: Any, out: Path, every: bool) -> None:
     screen = console()
     folds = f" Over {len(result.run['folds'])} folds." if "folds" in result.run else ""
     screen.print(
-        f"Data: {result.run['data']}; labels: {result.run['labels_from']}.{folds} "
+        f"Data: {result.run['data']['name']}; labels: {result.run['labels_from']}.{folds} "
         "Differences: later minus earlier run.",
         *(f"Note: {note}" for note in result.run["notes"]),
         sep="\n",

@@ -45,6 +45,7 @@ def lr_range(
     """Loss of a recipe while its learning rate rises, as a table and a plot."""
     with clear_errors(quiet, log_json):
         from cxrloc.files.run_folder import Destination
+        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.run_settings import run_in_folder
         from cxrloc.pipeline.train import TrainOptions
@@ -52,13 +53,13 @@ def lr_range(
         options = TrainOptions(
             recipe=recipe,
             data=data,
-            labels=labels,
             start=start,
             fold=fold,
             cache=cache,
             device=device,
             precision=precision,
             batch_size=batch_size,
+            images=DataOptions(labels=labels),
         )
         config = flow.RangeConfig(lowest, highest, steps, ramp)
         result, folder = run_in_folder(

@@ -85,11 +85,19 @@ RecipeName = Annotated[
 ]
 TrainingFolder = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the recipe's data set; phantoms need none."),
+    typer.Option(
+        "--data",
+        help="Folder of the recipe's data set, or of your own images with --labels or --boxes; "
+        "phantoms need none.",
+    ),
 ]
 TrainingLabels = Annotated[
     Path | None,
-    typer.Option("--labels", help="Labels by `cxrloc label`, in place of the data set's own."),
+    typer.Option(
+        "--labels",
+        help="Labels by `cxrloc label`, in place of the data set's own; or the table of labels of "
+        "a plain folder of images.",
+    ),
 ]
 FirstWeights = Annotated[
     str,
@@ -234,6 +242,13 @@ class Uncertain(StrEnum):
 
     UNKNOWN = "unknown"
     NEGATIVE = "negative"
+
+
+class NoFinding(StrEnum):
+    """What makes the truth of No Finding."""
+
+    LABELS = "labels"
+    OUTPUTS = "outputs"
 
 
 class Group(StrEnum):

@@ -11,11 +11,15 @@ from cxrloc.cli.options import (
     DataSetName,
     Deterministic,
     Device,
+    FindingColumns,
     FirstWeights,
     Fold,
+    IdColumn,
     ImageCache,
+    ImageDir,
     MaxMegapixels,
     Out,
+    OwnBoxes,
     Quiet,
     RecipeName,
     TrainingBatchSize,
@@ -43,6 +47,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
+    boxes: OwnBoxes = None,
+    image_dir: ImageDir = None,
+    id_column: IdColumn = "",
+    finding_columns: FindingColumns = [],  # noqa: B006 (typer copies it)
     dataset: DataSetName = "",
     max_megapixels: MaxMegapixels = 80.0,
     cache: ImageCache = Path("cxrloc-cache"),
@@ -54,6 +62,7 @@ def train(
 ) -> None:
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
     with clear_errors(quiet, go_on="Call it again with --resume to go on."):
+        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.pipeline import train as flow
         from cxrloc.training.distributed import is_main_process
 
@@ -62,7 +71,6 @@ def train(
         options = flow.TrainOptions(
             recipe=recipe,
             data=data,
-            labels=labels,
             start=start,
             fold=fold,
             cache=cache,
@@ -71,8 +79,15 @@ def train(
             batch_size=batch_size,
             deterministic=deterministic,
             resume=resume,
-            data_set=dataset,
-            max_megapixels=max_megapixels,
+            images=DataOptions(
+                dataset,
+                max_megapixels=max_megapixels,
+                image_dir=image_dir,
+                labels=labels,
+                boxes=boxes,
+                id_column=id_column,
+                finding_columns=tuple(finding_columns),
+            ),
         )
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(

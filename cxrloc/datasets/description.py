@@ -11,20 +11,16 @@ from cxrloc.types import Record
 def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
     """Counts and hashes of a set of images with experts' boxes.
 
-    `truth_sha256` is the hash of image, finding and corners of every box. `images_sha256` is the
-    hash of the content of the image files that are on this disk, None if there are none.
+    `truth_sha256` is `boxes_sha256`. `images_sha256` is the hash of the content of the image files
+    that are on this disk, None if there are none.
     """
-    boxes = sorted(
-        f"{box.image_id},{box.finding},{','.join(map(repr, astuple(box.box)))}"
-        for record in records
-        for box in record.annotations
-    )
+    boxes = [box for record in records for box in record.annotations]
     return {
         "name": name,
         "images": len(records),
         "boxed_images": sum(bool(record.annotations) for record in records),
         "boxes": len(boxes),
-        "truth_sha256": _sha256(f"{line}\n".encode() for line in boxes),
+        "truth_sha256": boxes_sha256(records),
         "images_sha256": _images_sha256(records),
         "annotation_frames": sorted(
             {record.annotation_frame for record in records if record.annotation_frame}
@@ -37,21 +33,35 @@ def describe_data(name: str, records: Sequence[Record]) -> dict[str, Any]:
 def describe_labels(name: str, records: Sequence[Record]) -> dict[str, Any]:
     """Counts and hashes of a set of labelled images.
 
-    `truth_sha256` is the hash of images, findings and labels; `images_sha256` is that of
-    `describe_data`.
+    `truth_sha256` is `labels_sha256`; `images_sha256` is that of `describe_data`.
     """
+    return {
+        "name": name,
+        "images": len(records),
+        "patients": len({record.patient_id for record in records}),
+        "truth_sha256": labels_sha256(records),
+        "images_sha256": _images_sha256(records),
+    }
+
+
+def boxes_sha256(records: Iterable[Record]) -> str:
+    """The hash of image, finding and corners of every true box; their order does not matter."""
+    boxes = sorted(
+        f"{box.image_id},{box.finding},{','.join(map(repr, astuple(box.box)))}"
+        for record in records
+        for box in record.annotations
+    )
+    return _sha256(f"{line}\n".encode() for line in boxes)
+
+
+def labels_sha256(records: Iterable[Record]) -> str:
+    """The hash of image, finding and value of every label; their order does not matter."""
     labels = sorted(
         f"{record.image_id},{finding},{label.value}"
         for record in records
         for finding, label in record.labels.items()
     )
-    return {
-        "name": name,
-        "images": len(records),
-        "patients": len({record.patient_id for record in records}),
-        "truth_sha256": _sha256(f"{line}\n".encode() for line in labels),
-        "images_sha256": _images_sha256(records),
-    }
+    return _sha256(f"{line}\n".encode() for line in labels)
 
 
 def _sha256(parts: Iterable[bytes]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
+from cxrloc.findings import spelled_as
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
@@ -143,6 +144,33 @@ def _moved(annotation: Annotation, frame: tuple[int, int], size: tuple[int, int]
         ) from error
     shape = _scaled(annotation.shape, scale_x, scale_y)
     return dataclasses.replace(annotation, box=inside, shape=shape)
+
+
+def spelled_records(records: Iterable[Record], declared: Collection[str]) -> list[Record]:
+    """The records, with findings of the user's own spelled as they are declared.
+
+    Known findings have their standard names already; other names may differ in case and blanks
+    between a table, a box file and the model's card.
+
+    >>> record = Record("a", "1", "a", None, labels={"coin_lesion": Label.POSITIVE})
+    >>> spelled_records([record], ["Coin lesion"])[0].labels
+    {'Coin lesion': <Label.POSITIVE: 1>}
+    """
+    if not declared:
+        return [*records]
+    return [
+        dataclasses.replace(
+            record,
+            labels={spelled_as(name, declared): label for name, label in record.labels.items()},
+            annotations=tuple(_spelled(each, declared) for each in record.annotations),
+            ignored=tuple(_spelled(each, declared) for each in record.ignored),
+        )
+        for record in records
+    ]
+
+
+def _spelled(annotation: Annotation, declared: Collection[str]) -> Annotation:
+    return dataclasses.replace(annotation, finding=spelled_as(annotation.finding, declared))
 
 
 def finished_records(records: Iterable[Record], path: Path) -> list[Record]:

@@ -1,13 +1,14 @@
 """Compares the result folders of two or more runs by their probabilities or by their boxes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cxrloc.datasets.boxes import read_detections
+from cxrloc.datasets.description import boxes_sha256, labels_sha256
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.populations import of_findings, of_images
@@ -18,7 +19,7 @@ from cxrloc.evaluation.classification.tables import (
     rank_correlations_frame,
 )
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
-from cxrloc.evaluation.classification.units import Aggregation, Unit
+from cxrloc.evaluation.classification.units import Aggregation, TruthRules, Unit
 from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
@@ -183,6 +184,32 @@ COMPARED: dict[str, RunComparison] = {
     DETECTIONS: _compare_detections,
 }
 """Comparisons by the name of the file in which a run has the results to compare."""
+
+
+TRUTH_SHA256: dict[str, Callable[[Sequence[Record]], str]] = {
+    PREDICTIONS: labels_sha256,
+    DETECTIONS: boxes_sha256,
+}
+"""The hash of the truth that the runs are compared by, for each of `COMPARED`."""
+
+
+def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
+    """The rules by which the runs' labels became truth, as their cards say it.
+
+    Raises:
+        UsageError: the runs were scored by different rules.
+    """
+    usual = asdict(TruthRules())
+    cards = {name: run.card.get("protocol", {}) for name, run in runs.items()}
+    said = {name: {key: card.get(key, usual[key]) for key in usual} for name, card in cards.items()}
+    (first, rules), *others = said.items()
+    for name, own in others:
+        if differing := next((key for key in usual if own[key] != rules[key]), None):
+            raise UsageError(
+                f"{first} was scored with --{differing.replace('_', '-')} {rules[differing]}, "
+                f"{name} with {own[differing]}: score both in one way"
+            )
+    return TruthRules(**rules)
 
 
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:

@@ -16,6 +16,7 @@ from cxrloc.datasets import (
 )
 from cxrloc.datasets.boxed_patients import named_patients
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
+from cxrloc.datasets.records import spelled_records
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
@@ -68,6 +69,10 @@ class DataOptions:
     finding_columns: tuple[str, ...] = ()
 
 
+NO_OPTIONS = DataOptions()
+"""The options of a data set of which the user says nothing."""
+
+
 class ImageSet(NamedTuple):
     """The records of a data set, and the images of them that are on this disk.
 
@@ -94,7 +99,7 @@ class ImageSet(NamedTuple):
 
 def read_images(
     data: Path | None,
-    options: DataOptions = DataOptions(),
+    options: DataOptions = NO_OPTIONS,
     declared: Collection[str] = (),
 ) -> ImageSet:
     """The images of a data set, or the embedded phantoms if no data set is given.
@@ -117,20 +122,55 @@ def read_images(
     return ImageSet(PHANTOM_NAME, records, images, boxed_throughout=True)
 
 
-def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageSet:
+class FoundData(NamedTuple):
+    """The records of a data set, and how they were read.
+
+    Attributes:
+        reader: name of the reader; "boxes" for the user's own tables.
+        records: all of them; patients are named as far as file names tell them.
+        notes: how columns and ids of the user's own tables were understood.
+        own: whether they come from the user's own tables, beside a plain folder of images.
+        path: what the reader read.
+    """
+
+    reader: str
+    records: list[Record]
+    notes: tuple[str, ...]
+    own: OwnData | None
+    path: Path
+
+
+def read_records(
+    data: Path, options: DataOptions, declared: Collection[str] = (), reader: str = ""
+) -> FoundData:
+    """The records of a data set, or of a plain folder of images with the user's own tables.
+
+    Args:
+        data: path of the data set, or of the folder.
+        options: what the user says about it.
+        declared: findings that its labels may name beside the known ones.
+        reader: name of the reader of a data set; empty: found by the content of `data`.
+
+    Raises:
+        CxrlocError: nothing there can be read as a data set.
+    """
     own = own_data(data, options)
-    notes: tuple[str, ...] = ()
-    looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
     if own is not None:
-        reader = "boxes"
         records, notes = read_own_data(own, declared)
-    else:
-        reader, path = layout_of(data)
-        records = read_as(reader, path, declared)
-        if options.image_dir is not None:
-            files = own_images(options.image_dir)
-            records = [replace(record, path=files.get(record.image_id)) for record in records]
-    records = named_patients(records)
+        records = spelled_records(named_patients(records), declared)
+        return FoundData("boxes", records, notes, own, own.images)
+    reader, path = (reader, data) if reader else layout_of(data)
+    records = read_as(reader, path, declared)
+    if options.image_dir is not None:
+        files = own_images(options.image_dir)
+        records = [replace(record, path=files.get(record.image_id)) for record in records]
+    return FoundData(reader, spelled_records(named_patients(records), declared), (), None, path)
+
+
+def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageSet:
+    found = read_records(data, options, declared)
+    records, own = found.records, found.own
+    looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
     images = [
         Image(
             record.image_id,
@@ -140,10 +180,11 @@ def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageS
         for record in records
         if record.path is not None
     ]
-    names = {options.data_set} if options.data_set else names_of_data_set(reader, records)
+    names = {options.data_set} if options.data_set else names_of_data_set(found.reader, records)
     if is_synthetic(data) and not options.data_set:
         names |= {PHANTOM}
-    return ImageSet(str(data), records, images, looked_at, frozenset(names), notes, own is not None)
+    name, notes = str(data), found.notes
+    return ImageSet(name, records, images, looked_at, frozenset(names), notes, own is not None)
 
 
 def own_data(data: Path, options: DataOptions) -> OwnData | None:

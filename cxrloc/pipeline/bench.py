@@ -126,7 +126,8 @@ def bench(
         refuse_other_maps(out / "maps")
     protocol = options.protocol
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]
-    image_set = read_images(data, options.data)
+    declared = [finding for model in models for finding in model.card.findings]
+    image_set = read_images(data, options.data, declared)
     paired = paired_images(*image_set[:3], models, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     benchmark = images_to_score(image_set, protocol.population)

@@ -41,11 +41,13 @@ from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.tables import metrics_frame
 from cxrloc.evaluation.classification.units import (
     Aggregation,
+    NoFinding,
     Uncertain,
     Unit,
     hide_patients,
     score_units,
     split_units,
+    under_rules,
 )
 from cxrloc.evaluation.contamination import check_with_leaks
 from cxrloc.evaluation.published import published_means
@@ -75,7 +77,7 @@ from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.installed import versions
-from cxrloc.recipe import own_recipe
+from cxrloc.recipe import own_recipe, truth_rules
 from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import own_test_part
@@ -106,7 +108,8 @@ class ClassifyOptions:
         population: score units with one or with several labels only, a name of `POPULATIONS`.
         unit: what is scored, such as images or patients.
         aggregation: how the scores of a unit's images are combined to the unit's score.
-        uncertain: whether an uncertain label leaves the pair out or counts as negative.
+        uncertain: as in `TruthRules`; None: as in the recipe of the models (`truth_rules`).
+        no_finding: likewise.
         tuning: share of the patients on whom operating points are chosen and calibration is
             fitted, and who are not scored. If 0, operating points are those of the model's card
             or, without a card's points, are chosen on the scored patients; every row then says so.
@@ -134,7 +137,8 @@ class ClassifyOptions:
     population: str = "all"
     unit: Unit = "image"
     aggregation: Aggregation = "max"
-    uncertain: Uncertain = "unknown"
+    uncertain: Uncertain | None = None
+    no_finding: NoFinding | None = None
     tuning: float = 0.0
     operating_point: float | None = None
     groups: tuple[str, ...] = GROUPS
@@ -221,9 +225,9 @@ def classify_by(
         outcome = predictions_of_models(models, image_set, inference, watch, journal)
     # Units with truth and scores, and the operating points of their decisions.
     predicted = of_findings(outcome.predictions, options.findings)
-    units = score_units(
-        predicted, image_set.records, options.unit, options.aggregation, options.uncertain
-    )
+    rules = truth_rules(models, options.uncertain, options.no_finding)
+    truth = under_rules(image_set.records, rules)
+    units = score_units(predicted, truth, options.unit, options.aggregation)
     units = select_population(units, options.population)
     tuning, judged = split_units(units, options.tuning, options.resampling.seed)
     of_cards = [] if options.products else models
@@ -263,7 +267,8 @@ def classify_by(
         "products_along_tree": options.products,
         "labels_from": label_origin(data, options.labels),
         "readers": describe_readers(readers),
-        "protocol": {name: value for name, value in asdict(options).items() if name in PROTOCOL},
+        "protocol": {name: of for name, of in asdict(options).items() if name in PROTOCOL}
+        | asdict(rules),
         "operating_points": {finding: asdict(point) for finding, point in points.items()},
         "scored": {"units": report.units, "patients": report.patients},
         "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
@@ -283,10 +288,10 @@ def classify_by(
 
 
 PROTOCOL = (
-    *("split", "projection", "findings", "population", "unit", "aggregation", "uncertain"),
+    *("split", "projection", "findings", "population", "unit", "aggregation"),
     *("tuning", "operating_point", "groups", "resampling"),
 )
-"""Options that say how the numbers were made."""
+"""Options that say how the numbers were made, beside the rules of truth."""
 
 
 def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool) -> str:

@@ -11,6 +11,7 @@ from cxrloc.datasets import label_origin
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
 from cxrloc.evaluation.classification.populations import of_projection
+from cxrloc.evaluation.classification.units import under_rules
 from cxrloc.evaluation.result_folders import (
     PREDICTIONS,
     data_of,
@@ -20,9 +21,11 @@ from cxrloc.evaluation.result_folders import (
 )
 from cxrloc.evaluation.run_comparison import (
     COMPARED,
+    TRUTH_SHA256,
     CompareOptions,
     KindWatch,
     compare_runs_of_two_views,
+    rules_of_runs,
     write_comparison,
 )
 from cxrloc.files.run_folder import make_folder
@@ -82,20 +85,30 @@ def compare_named(
         records, notes = with_labels_of_file(options.labels, records, options.findings)
     else:
         refuse_other_labels(runs)
+    rules = rules_of_runs(runs)
+    records = under_rules(records, rules)
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
     for kind, compare_kind in watch(shared.items()):
-        own, counts[kind] = compare_kind(runs, records, options)
+        own, counted = compare_kind(runs, records, options)
         frames |= own
+        counts[kind] = counted | {"truth_sha256": TRUTH_SHA256[kind](records)}
     run = {
         "versions": versions(),
         "runs": {
             name: {kind: str(f) for kind, f in run.files.items()} for name, run in runs.items()
         },
-        "data": image_set.name,
+        "data": {
+            "name": image_set.name,
+            "path": str(data) if data else None,
+            "synthetic": is_synthetic(data),
+            "images": len(records),
+            "truth_sha256": TRUTH_SHA256[next(iter(shared))](records),
+        },
         "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *notes],
         "labels_from": label_origin(data, options.labels),
-        "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")},
+        "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")}
+        | asdict(rules),
         **counts,
     }
     write_comparison(frames, run, out)

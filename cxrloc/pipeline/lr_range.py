@@ -59,7 +59,7 @@ def lr_range(
     make_folder(out)
     check_before_data(recipe, options)
     device = choose_device(options.device)
-    data = training_data(recipe, options.data, options.labels, options.cache, decoding)
+    data = training_data(recipe, options.data, options.cache, options.images, decoding)
     network = build(recipe, data, device)
     images = images_learned(with_values(data, network).train, recipe, recipe.data.condition)
     fit = replace(resolved(recipe.fit, len(images.slots)), steps=config.steps)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.files.run_folder import held_folder
 from cxrloc.files.whole import write_json
-from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import choose_device
+from cxrloc.inference.image_sets import DataOptions, own_data
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.installed import versions
-from cxrloc.recipe import chosen_recipe
+from cxrloc.recipe import Choices, chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.distributed import (
@@ -48,7 +48,6 @@ class TrainOptions:
     Attributes:
         recipe: name or file.
         data: folder of the data set; None for phantoms.
-        labels: labels of reports, in place of the data set's own.
         start: first weights, in place of the recipe's; empty for the recipe's.
         fold: which of the recipe's folds, from 0; None for the fold that the recipe names.
         cache: folder that keeps decoded images, for any number of runs.
@@ -58,13 +57,12 @@ class TrainOptions:
             of a step stay those of the recipe.
         deterministic: the same run on the same device gives the same weights, to the bit.
         resume: continue from the last checkpoint, if there is one.
-        data_set: name of the data set in the card; empty for that of its reader.
-        max_megapixels: larger images are refused.
+        images: what the user says about the data: labels out of reports in place of the data set's
+            own, or tables of labels and boxes of a plain folder of images.
     """
 
     recipe: str
     data: Path | None = None
-    labels: Path | None = None
     start: str = ""
     fold: int | None = None
     cache: Path = Path("cxrloc-cache")
@@ -73,8 +71,7 @@ class TrainOptions:
     batch_size: int = 0
     deterministic: bool = False
     resume: bool = False
-    data_set: str = ""
-    max_megapixels: float = MAX_MEGAPIXELS
+    images: DataOptions = field(default_factory=DataOptions)
 
 
 class TrainWatch(NamedTuple):
@@ -107,14 +104,17 @@ class TrainResult(NamedTuple):
 
 def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
     """Text and values of the recipe that the user chose, see `chosen_recipe`."""
-    return chosen_recipe(
-        options.recipe,
+    data = options.data
+    own = data is not None and data.exists() and own_data(data, options.images) is not None
+    choices = Choices(
         options.start,
         options.fold,
         options.precision,
         options.batch_size,
         planned_world_size(),
+        own,
     )
+    return chosen_recipe(options.recipe, choices)
 
 
 def check_before_data(recipe: Recipe, options: TrainOptions) -> None:
@@ -149,14 +149,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         from_first(partial(held.enter_context, held_folder(out)))
         from_first(partial(refuse_to_overwrite, out / "last.ckpt", options.resume))
         check_before_data(recipe, options)
-        data = training_data(
-            recipe,
-            options.data,
-            options.labels,
-            options.cache,
-            watch.decoding,
-            options.max_megapixels,
-        )
+        data = training_data(recipe, options.data, options.cache, options.images, watch.decoding)
         recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)
         run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment)
@@ -170,7 +163,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "deterministic": options.deterministic,
             LEAKS: data.parts.leaking,
             "data": data.description,
-            "labels_from": label_origin(options.data, options.labels),
+            "labels_from": label_origin(options.data, options.images.labels),
             "failed_images": dict(data.failures),
             "images_in_no_official_list": data.unlisted,
             "images_of_boxed_patients_left_out": data.left_out,
@@ -180,7 +173,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         }
         path = out / "model.safetensors"
         if rank() == 0:
-            card = trained_card(recipe, text, data, trained, versions(), options.data_set)
+            card = trained_card(recipe, text, data, trained, versions(), options.images.data_set)
             write_model(path, trained.network, recipe.preprocessing, card)
             write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path)

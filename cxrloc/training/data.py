@@ -13,7 +13,7 @@ from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_imag
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
-from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
+from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions
 from cxrloc.models.context import Input
 from cxrloc.models.networks import inputs_of_architecture
 from cxrloc.training.labels import label_warnings
@@ -41,7 +41,8 @@ class TrainingData:
         failures: images that could not be read, each with the reason.
         preprocessing: the recipe's preprocessing, with the template learned from training images.
         description: counts, prevalences and hashes for run.json.
-        warnings: findings without positive labels, and images of unknown origin.
+        warnings: how tables of labels were understood, findings without positive labels, and
+            images of unknown origin.
         may_have_seen: data sets that the images may come from, as in `ModelCard`.
         prevalence: share of labelled images with each finding of the network, among all training
             records, including those whose image is not on this disk.
@@ -79,20 +80,18 @@ class _Decoded(NamedTuple):
 def training_data(
     recipe: Recipe,
     path: Path | None,
-    labels: Path | None,
     cache: Path,
+    options: DataOptions = NO_OPTIONS,
     watch: Watch = iter,
-    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> TrainingData:
     """The labels and decoded pixels of a recipe's data, split into training and validation.
 
     Args:
         recipe: the recipe, which selects the data.
         path: path of the data set; None for phantoms.
-        labels: file of labels from reports, which replace the data set's own (`cxrloc label`).
         cache: folder that keeps decoded images.
+        options: what the user says about the data, as in `find_records`.
         watch: wrapper of the loop over images that have to be decoded, to show progress.
-        max_megapixels: larger images are refused.
 
     Raises:
         UsageError: a folder is needed and not given, or the other way round.
@@ -100,7 +99,7 @@ def training_data(
             a patient with an expert's box would be trained on although the recipe forbids it.
     """
     check_folder(recipe, path)
-    found = find_records(recipe, path, labels, max_megapixels)
+    found = find_records(recipe, path, options)
     parts, missing = _present(found.parts, found.sources)
     warnings = label_warnings(found.parts, parts.train, recipe.network.findings)
     parts = _paired(parts, recipe)
@@ -126,7 +125,7 @@ def training_data(
         failures=[*decoded.failures.items()],
         preprocessing=preprocessing,
         description=description,
-        warnings=(*found.boxed.warnings, *warnings),
+        warnings=(*found.notes, *found.boxed.warnings, *warnings),
         may_have_seen=found.boxed.may_have_seen,
         left_out=found.left_out,
         prevalence=_prevalence(found.parts.train, recipe),
@@ -218,7 +217,8 @@ def _describe(
 ) -> dict[str, Any]:
     findings = recipe.network.findings
     records_of_parts = sum(map(len, parts[:3])) + sum(missing.values())
-    name = f"radiographs of {recipe.data.reader}"
+    own = recipe.data.reader == "boxes"
+    name = "radiographs of the user's own" if own else f"radiographs of {recipe.data.reader}"
     if recipe.data.phantom is not None:
         name = f"synthetic radiographs (phantoms, seed {recipe.data.phantom.seed})"
     return {

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc import phantom
-from cxrloc.datasets import READERS, read_as
+from cxrloc.datasets import READERS
 from cxrloc.datasets.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
 from cxrloc.datasets.image_cache import Source, file_key
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.records import has_view
-from cxrloc.datasets.report_labels import with_labels
+from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.datasets.splits import Parts, split_records
 from cxrloc.images.read import read_radiograph
-from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
+from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions, read_records
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.reports.label_file import read_labels
 from cxrloc.training.labels import with_attributes
 from cxrloc.training.recipe_config import PHANTOM, DataConfig, PhantomData, Recipe
 from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
@@ -33,6 +32,7 @@ class FoundRecords(NamedTuple):
         unlisted: number of images that no list of the official split names.
         boxed: patients with an expert's box, and what is not known about them.
         left_out: number of images of these patients, if the recipe leaves them out of all parts.
+        notes: how tables of labels were understood, and which of their rows matched.
     """
 
     parts: Parts
@@ -40,6 +40,7 @@ class FoundRecords(NamedTuple):
     unlisted: int = 0
     boxed: Boxed = Boxed()
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def check_folder(recipe: Recipe, path: Path | None) -> None:
@@ -57,18 +58,15 @@ def check_folder(recipe: Recipe, path: Path | None) -> None:
 
 
 def find_records(
-    recipe: Recipe,
-    path: Path | None,
-    labels: Path | None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    recipe: Recipe, path: Path | None, options: DataOptions = NO_OPTIONS
 ) -> FoundRecords:
     """The records of a recipe's data set, labelled and split.
 
     Args:
         recipe: the recipe, which selects the data set.
         path: path of the data set; None for phantoms.
-        labels: file of labels from reports, which replace the data set's own labels.
-        max_megapixels: larger images are refused.
+        options: what the user says about the data. `labels` are labels from reports, which replace
+            the data set's own labels, or the table of labels of a plain folder of images.
 
     Raises:
         CxrlocError: the data set cannot be read or split, or a patient with an expert's box would
@@ -78,18 +76,18 @@ def find_records(
     if config.phantom is not None:
         return FoundRecords(*phantom_parts(config.phantom, recipe.preprocessing.size))
     assert path is not None
-    records = _read(config, path, recipe.network.findings)
+    findings = recipe.network.findings
+    records, notes, own = _read(config, path, options, findings)
     # This comes before reports replace the labels, because boxes belong to the data set's own
     # records.
     boxed = boxed_patients(config.reader, path, records)
-    if labels is not None:
-        records = with_labels(records, read_labels(labels))
-    records = [
-        with_attributes(record, recipe.network.findings, config.no_finding) for record in records
-    ]
+    if options.labels is not None and not own:
+        records, said = with_labels_of_file(options.labels, records, findings)
+        notes += said
+    records = [with_attributes(record, findings, config.no_finding) for record in records]
     records = [record for record in records if not config.views or has_view(record, config.views)]
     parts = split_parts(config, path, records, boxed)
-    read = partial(read_radiograph, max_megapixels=max_megapixels)
+    read = partial(read_radiograph, max_megapixels=options.max_megapixels)
     sources = {
         record.image_id: Source(file_key(record.path), partial(read, record.path))
         for record in records
@@ -99,18 +97,22 @@ def find_records(
     if config.boxed_patients == "left_out":
         left_out = sum(record.patient_id in boxed.patients for record in records)
     unlisted = len(records) - left_out - sum(map(len, parts[:3]))
-    return FoundRecords(parts, sources, unlisted, boxed, left_out)
+    return FoundRecords(parts, sources, unlisted, boxed, left_out, tuple(notes))
 
 
-def _read(config: DataConfig, path: Path, findings: Sequence[str]) -> list[Record]:
-    records = named_patients(read_as(config.reader, path, declared=findings))
-    if config.images:
+def _read(
+    config: DataConfig, path: Path, options: DataOptions, findings: Sequence[str]
+) -> tuple[list[Record], list[str], bool]:
+    """The records, notes on them, and whether they come from the user's own tables."""
+    found = read_records(path, options, findings, config.reader)
+    records = found.records
+    if config.images and options.image_dir is None:
         folders = [path / name for name in config.images]
         if absent := [str(place) for place in folders if not place.is_dir()]:
             raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
         files = find_image_files_below(folders)
         records = [replace(record, path=files.get(record.image_id)) for record in records]
-    return records
+    return records, [*found.notes], found.own is not None
 
 
 def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.recipe import read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.losses import softmax
@@ -44,7 +45,9 @@ def test_phantoms_and_their_reports_have_the_labels_that_the_recipe_learns(tmp_p
     recipe = read_recipe("dong2017_single_vgg16")
     recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, size=32, crop_from=36))
     labels = tmp_path / "chests" / "labels.csv"
-    data = training_data(recipe, tmp_path / "chests", labels, tmp_path / "cache")
+    data = training_data(
+        recipe, tmp_path / "chests", tmp_path / "cache", DataOptions(labels=labels)
+    )
     assert sum(map(len, data.parts[:3])) == 40
     counts = dict(zip(recipe.network.findings, data.train.labels.sum(axis=0), strict=True))
     assert {name for name, count in counts.items() if count} == {

@@ -9,6 +9,7 @@ import torch
 
 from cxrloc.datasets.batches import training_step
 from cxrloc.datasets.stratification import stratified
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.feeding import feeding_for
@@ -55,7 +56,7 @@ def test_a_label_is_positive_only_if_neither_negated_nor_uncertain(name, mimic, 
     recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, size=16))
     labels = tmp_path / "labels.csv"
     write_report_labels(labels, [f"s{i}" for i in range(COUNT)], recipe.network.findings)
-    images = training_data(recipe, mimic, labels, mimic.parent / "cache").train
+    images = training_data(recipe, mimic, mimic.parent / "cache", DataOptions(labels=labels)).train
     assert set(np.unique(images.labels)) == {-1, 0, 1}
     rows = list(range(len(images.slots)))
     feeding = feeding_for(recipe, recipe.fit, recipe.data.condition, torch.device("cpu"))

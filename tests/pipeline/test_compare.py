@@ -67,7 +67,11 @@ def test_folders_of_classify_are_compared_on_the_data_they_name(runs: Path, tmp_
     assert {path.stem for path in tmp_path.glob("*.csv")} == names == set(result.frames)
     listed = pd.read_csv(tmp_path / "disagreements.csv")
     assert listed.columns.tolist() == ["image", "finding", "truth", "disagreement", "a", "b"]
-    assert json.loads((tmp_path / "run.json").read_text())["data"] == str(runs / "chests")
+    data = json.loads((tmp_path / "run.json").read_text())["data"]
+    assert data["name"] == data["path"] == str(runs / "chests")
+    assert data["synthetic"]
+    scored = json.loads((runs / "a" / "run.json").read_text())["data"]
+    assert data["truth_sha256"] == scored["truth_sha256"]
 
 
 def test_files_are_compared_as_their_folders_are(runs: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cxrloc.datasets.boxed_patients import refuse_boxed
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.files.run_folder import held_folder
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
@@ -123,7 +124,7 @@ def test_the_prevalence_of_the_training_set_goes_by_all_its_records(
     chests: Path, tmp_path: Path
 ) -> None:
     recipe = read_recipe(written(tmp_path, RECIPE))
-    data = training_data(recipe, chests, None, tmp_path / "cache")
+    data = training_data(recipe, chests, tmp_path / "cache")
     for finding, (positive, labelled) in data.description["parts"]["train"][
         "positive_of_labelled"
     ].items():
@@ -133,7 +134,7 @@ def test_the_prevalence_of_the_training_set_goes_by_all_its_records(
     (folder / "images").mkdir()
     for path in sorted((chests / "images").iterdir())[::2]:
         (folder / "images" / path.name).symlink_to(path)
-    half = training_data(recipe, folder, None, tmp_path / "cache")
+    half = training_data(recipe, folder, tmp_path / "cache")
     assert sum(half.missing.values()) == 30
     assert half.prevalence == data.prevalence
 
@@ -281,7 +282,7 @@ def test_images_that_are_missing_are_counted_and_unreadable_ones_named(
     recipe = tmp_path / "part.toml"
     text = RECIPE.replace('reader = "chestxray14"', 'reader = "chestxray14"\nimages = ["small"]')
     recipe.write_text(text.replace("steps = 9", "steps = 1"))
-    data = training_data(read_recipe(recipe), folder, None, tmp_path / "cache")
+    data = training_data(read_recipe(recipe), folder, tmp_path / "cache")
     assert sum(data.missing.values()) == 5
     broken = data.parts.train[0].image_id
     (folder / "small" / f"{broken}.png").unlink()
@@ -300,7 +301,7 @@ def test_images_that_are_missing_are_counted_and_unreadable_ones_named(
 @pytest.mark.parametrize("kind", ["official", "ratios", "resamplings", "image"])
 def test_nobody_with_a_box_is_ever_trained_on(chests: Path, tmp_path: Path, kind: str) -> None:
     recipe = read_recipe(written(tmp_path, RECIPE.replace('"ratios"', f'"{kind}"')))
-    data = training_data(recipe, chests, None, tmp_path / "cache")
+    data = training_data(recipe, chests, tmp_path / "cache")
     boxed = {record.patient_id for record in read_chestxray14(chests) if record.annotations}
     seen = {record.patient_id for record in [*data.parts.train, *data.parts.validation]}
     assert boxed
@@ -314,7 +315,7 @@ def test_boxed_patients_are_left_out_of_all_parts_or_drawn_as_the_recipe_says(
     parts, left_out = {}, {}
     for mode in ("test", "left_out", "drawn"):
         text = RECIPE.replace("[data]", f'[data]\nboxed_patients = "{mode}"')
-        data = training_data(read_recipe(written(tmp_path, text)), chests, None, tmp_path / "cache")
+        data = training_data(read_recipe(written(tmp_path, text)), chests, tmp_path / "cache")
         parts[mode] = [{r.patient_id for r in part} for part in data.parts[:3]]
         left_out[mode] = data.left_out
     records = read_chestxray14(chests)
@@ -340,7 +341,7 @@ def test_without_the_box_list_there_is_no_training(chests: Path, tmp_path: Path)
     folder = copy_of(chests, tmp_path / "part")
     (folder / "BBox_List_2017.csv").unlink()
     with pytest.raises(CxrlocError, match=r"no BBox_List\*\.csv: it says whom not to train on"):
-        training_data(read_recipe(written(tmp_path, RECIPE)), folder, None, tmp_path / "cache")
+        training_data(read_recipe(written(tmp_path, RECIPE)), folder, tmp_path / "cache")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -370,7 +371,7 @@ def test_a_split_by_image_marks_every_output_as_leaking(
 def test_shuffled_labels_are_the_same_labels_on_other_images(chests: Path, tmp_path: Path) -> None:
     plain = read_recipe(written(tmp_path, RECIPE))
     shuffled = replace(plain, data=replace(plain.data, shuffle_labels=True))
-    a, b = (training_data(each, chests, None, tmp_path / "cache") for each in (plain, shuffled))
+    a, b = (training_data(each, chests, tmp_path / "cache") for each in (plain, shuffled))
     assert not np.array_equal(a.train.labels, b.train.labels)
     assert sorted(map(tuple, a.train.labels)) == sorted(map(tuple, b.train.labels))
     assert np.array_equal(a.train.slots, b.train.slots)
@@ -384,7 +385,7 @@ def test_projections_that_the_recipe_does_not_name_are_in_no_part(
     views = {}
     for named in ("[]", '["PA"]', '["AP"]'):
         text = RECIPE.replace("[data]", f"[data]\nviews = {named}")
-        data = training_data(read_recipe(written(tmp_path, text)), chests, None, tmp_path / "cache")
+        data = training_data(read_recipe(written(tmp_path, text)), chests, tmp_path / "cache")
         views[named] = {record.view for part in data.parts[:3] for record in part}
     assert views == {"[]": {View.PA, View.AP}, '["PA"]': {View.PA}, '["AP"]': {View.AP}}
 
@@ -402,7 +403,7 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
     names = [record.image_id for record in read_chestxray14(chests)]
     labels = labels_file(tmp_path, [f"{name},1,0,0,0" for name in names])
     recipe = read_recipe(written(tmp_path, RECIPE))
-    data = training_data(recipe, chests, labels, tmp_path / "cache")
+    data = training_data(recipe, chests, tmp_path / "cache", DataOptions(labels=labels))
     assert data.train.labels[:, 1].min() == 1
     assert data.train.labels[:, 0].max() == 0
 

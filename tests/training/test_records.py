@@ -58,7 +58,7 @@ def rsna(tmp_path: Path) -> Path:
 
 def parts_of(rsna: Path) -> Parts:
     recipe, labels = read_recipe(rsna / "recipe.toml"), rsna / "stage_2_train_labels.csv"
-    return training_data(recipe, labels, None, rsna / "cache").parts
+    return training_data(recipe, labels, rsna / "cache").parts
 
 
 def test_rsna_images_of_a_boxed_patient_are_never_trained_on(rsna: Path) -> None:

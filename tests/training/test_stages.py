@@ -168,7 +168,7 @@ def two_stages(tmp_path_factory: pytest.TempPathFactory) -> TwoStages:
     chexpert(place / "chests")
     (place / "two.toml").write_text(TWO_STAGES)
     recipe = read_recipe(place / "two.toml")
-    data = without_parents(training_data(recipe, place / "chests", None, place / "cache"))
+    data = without_parents(training_data(recipe, place / "chests", place / "cache"))
     out = place / "whole"
     return TwoStages(recipe, data, out, train_stages(recipe, data, CPU, Run(out)))
 

@@ -21,7 +21,24 @@ from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 Unit = Literal["image", "study", "patient"]
 Aggregation = Literal["max", "mean"]
 Uncertain = Literal["unknown", "negative"]
+NoFinding = Literal["labels", "outputs"]
 AGE_EDGES = (18, 40, 65)
+
+
+@dataclass(frozen=True, slots=True)
+class TruthRules:
+    """How labels become truth, where the papers differ.
+
+    Attributes:
+        uncertain: whether an uncertain label leaves the pair out ("unknown") or counts as
+            "negative", as in Rubin et al. 2018, section 4.
+        no_finding: "labels" takes the data set's own label No Finding, where it has one. "outputs"
+            derives it from the findings that are scored: none of them is positive. For Rubin et al.
+            2018 an image with Emphysema alone has none of the 13 findings.
+    """
+
+    uncertain: Uncertain = "unknown"
+    no_finding: NoFinding = "labels"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +112,27 @@ an image with Emphysema alone has none of the 13 findings of Rubin et al. 2018.
 """
 
 
+def under_rules(records: Sequence[Record], rules: TruthRules) -> list[Record]:
+    """The records with the labels that `score_units` takes as truth under these rules.
+
+    >>> record = Record("a", "1", "a", None, labels={"Mass": Label.UNCERTAIN})
+    >>> under_rules([record], TruthRules(uncertain="negative"))[0].labels
+    {'Mass': <Label.NEGATIVE: 0>}
+    """
+    truth = [*records]
+    if rules.uncertain == "negative":
+        truth = [_without_uncertain(record) for record in truth]
+    if rules.no_finding == "outputs":
+        # Without a label of its own, the record's No Finding follows from the outputs beside it.
+        truth = [_without_no_finding(record) for record in truth]
+    return truth
+
+
 def score_units(
     predictions: Predictions,
     records: Sequence[Record],
     unit: Unit = "image",
     aggregation: Aggregation = "max",
-    uncertain: Uncertain = "unknown",
 ) -> ScoredUnits:
     """Truth and scores per image, study or patient.
 
@@ -113,11 +145,9 @@ def score_units(
 
     Args:
         predictions: of images.
-        records: the data set that was predicted.
+        records: the data set that was predicted; `under_rules` applies other rules of truth.
         unit: what is scored.
         aggregation: how the scores of a unit's images become its score.
-        uncertain: whether an uncertain label leaves the pair out ("unknown") or counts as
-            "negative", as in Rubin et al. 2018, section 4.
 
     Raises:
         CxrlocError: an image is predicted twice, has no record, or a score is not finite.
@@ -130,8 +160,6 @@ def score_units(
             "is not finite; leave the image out or predict it again"
         )
     unit_ids = [getattr(record, f"{unit}_id") for record in table]
-    if uncertain == "negative":
-        table = [_without_uncertain(record) for record in table]
     outputs = predictions.findings
     rank = np.array([[_truth_rank(r, f, outputs) for f in outputs] for r in table])
     scores = pd.DataFrame(predictions.probabilities).groupby(unit_ids, sort=False)
@@ -273,6 +301,11 @@ def _without_uncertain(record: Record) -> Record:
         for name, label in record.labels.items()
     }
     return replace(record, labels=certain)
+
+
+def _without_no_finding(record: Record) -> Record:
+    others = {name: label for name, label in record.labels.items() if name != NO_FINDING}
+    return replace(record, labels=others)
 
 
 def _truth_rank(record: Record, finding: str, outputs: Collection[str]) -> int:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification.units import aligned, score_units
+from cxrloc.evaluation.classification.units import TruthRules, aligned, score_units, under_rules
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
 POS, NEG, UNC = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
@@ -125,7 +125,8 @@ def test_an_image_that_the_label_table_does_not_list_is_unknown_and_not_negative
 @pytest.mark.parametrize(("uncertain", "known"), [("unknown", False), ("negative", True)])
 def test_an_uncertain_label_is_left_out_or_counts_as_negative(uncertain, known):
     predictions = Predictions(("a",), ("Mass",), np.array([[0.5]]))
-    units = score_units(predictions, [record("a", label=UNC)], uncertain=uncertain)
+    records = under_rules([record("a", label=UNC)], TruthRules(uncertain))
+    units = score_units(predictions, records)
     assert (units.known[0, 0], units.truth[0, 0]) == (known, False)
 
 
@@ -140,4 +141,16 @@ def test_an_uncertain_label_is_left_out_or_counts_as_negative(uncertain, known):
 def test_no_finding_means_none_of_the_findings_that_are_scored_beside_it(findings, none):
     emphysema = Record("a", "p", "s", None, labels={"Emphysema": POS, "Mass": NEG})
     units = scored([emphysema], [[0.5] * len(findings)], findings=findings)
+    assert units.truth[0, -1] == none
+
+
+@pytest.mark.parametrize(("rule", "none"), [("labels", False), ("outputs", True)])
+def test_a_data_set_s_own_no_finding_holds_unless_the_outputs_decide(rule, none):
+    """MIMIC's own label is negative for Emphysema alone, of which Rubin's 13 findings are none."""
+    emphysema = Record("a", "p", "s", None, labels={"Emphysema": POS, "No Finding": NEG})
+    units = scored(
+        under_rules([emphysema], TruthRules(no_finding=rule)),
+        [[0.5, 0.5]],
+        findings=("Mass", "No Finding"),
+    )
     assert units.truth[0, -1] == none
