@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.options import Beside, Quiet
+from cxrloc.cli.options import Beside, Projection, Quiet
 from cxrloc.cli.terminal import clear_errors, console
 
 
@@ -35,6 +35,7 @@ def figure(
     image: Annotated[
         list[str] | None, typer.Option(help="Draw this image; may be repeated.")
     ] = None,
+    projection: Projection = "",
     beside: Beside = [],  # noqa: B006 (typer copies it)
     out: Annotated[
         Path | None,
@@ -58,7 +59,11 @@ def figure(
                 typer.echo(f"{name:24} {each.reads}{after}")
             return
         request = FigureRequest(
-            width.value, tuple(finding or ()), tuple(beside), images=tuple(image or ())
+            width.value,
+            tuple(finding or ()),
+            tuple(beside),
+            images=tuple(image or ()),
+            projection=projection,
         )
         paths = flow.figure(
             panel, results or [], out or Path(panel), request, dark, training_images

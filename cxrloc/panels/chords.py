@@ -13,6 +13,7 @@ from matplotlib.path import Path as Curve
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.cooccurrence import Cooccurrence, cooccurrence
+from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.panels.plots import (
     GREY,
@@ -50,6 +51,8 @@ def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure
         CxrlocError: no image is positive for any of the findings.
     """
     records = _records(only_result(results, "cooccurrence"))
+    if request.projection:
+        records = of_projection(records, request.projection)
     named = [f for r in records for f, label in r.labels.items() if label is Label.POSITIVE]
     counted = [f for f in dict.fromkeys(named) if standard_finding(f) != NO_FINDING]
     if not counted:

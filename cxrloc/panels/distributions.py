@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cxrloc.datasets import read_dataset
+from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.classification.ranking import cumulative_shares
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, line_of
 from cxrloc.panels.results import only_result, read_table, run_names
@@ -33,6 +34,8 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
         CxrlocError: no image has an age.
     """
     records = read_dataset(only_result(results, "ages"))
+    if request.projection:
+        records = of_projection(records, request.projection)
     known = [r for r in records if r.age_years is not None and 0 <= r.age_years <= _MOST_YEARS]
     if not known:
         raise CxrlocError(f"{results[0]}: none of its {len(records)} images has an age to draw")

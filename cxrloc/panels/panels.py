@@ -40,27 +40,37 @@ class Panel(NamedTuple):
         draw: called inside `figure_style`.
         reads: what results it takes, in words for `--list`.
         after: the published figures or tables that it follows.
+        projections: whether `--projection` chooses its images: "data" if the panel reads a data set
+            and chooses them itself, "scores" if it reads runs of classify, which are scored again
+            on these images; empty: it does not.
     """
 
     draw: Callable[[Sequence[Path], FigureRequest], Figure]
     reads: str
     after: str
+    projections: str = ""
 
 
 PANELS: dict[str, Panel] = {
-    "roc": Panel(draw_roc, "folders of classify; CSV of readers", "Wang 5-7, Pham 4, Dong 6b"),
-    "roc-by-run": Panel(draw_roc_by_run, "folders of classify", "Wang 5-7"),
-    "auc-ranking": Panel(draw_auc_ranking, "folders of classify", "Baltruschat 5, Wang table 17"),
+    "roc": Panel(
+        draw_roc, "folders of classify; CSV of readers", "Wang 5-7, Pham 4, Dong 6b", "scores"
+    ),
+    "roc-by-run": Panel(draw_roc_by_run, "folders of classify", "Wang 5-7", "scores"),
+    "auc-ranking": Panel(
+        draw_auc_ranking, "folders of classify", "Baltruschat 5, Wang table 17", "scores"
+    ),
     "spearman": Panel(draw_spearman, "folders of compare", "Baltruschat table 5"),
-    "confusion": Panel(draw_confusion, "a folder of classify", "Dong 6a"),
-    "precision-cdf": Panel(draw_precision_cdf, "folders of classify", "Dong 8"),
+    "confusion": Panel(draw_confusion, "a folder of classify", "Dong 6a", "scores"),
+    "precision-cdf": Panel(draw_precision_cdf, "folders of classify", "Dong 8", "scores"),
     "localization": Panel(draw_localization, "a folder of bench", "Wang tables 4, 7, 19"),
     "localization-by-finding": Panel(
         draw_localization_by_finding, "a folder of bench", "Wang tables 4, 7, 19"
     ),
     "froc": Panel(draw_froc, "folders of bench", ""),
-    "ages": Panel(draw_ages, "a data set", "Baltruschat 3"),
-    "cooccurrence": Panel(draw_cooccurrence, "a data set or labels.csv of label", "Wang 2, 8"),
+    "ages": Panel(draw_ages, "a data set", "Baltruschat 3", "data"),
+    "cooccurrence": Panel(
+        draw_cooccurrence, "a data set or labels.csv of label", "Wang 2, 8", "data"
+    ),
     "clusters": Panel(draw_clusters, "labels_clusters.csv of label --cluster", "Dong 4"),
     "training": Panel(draw_training, "folders of train; recipes (rates)", "Rubin section 6"),
     "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),

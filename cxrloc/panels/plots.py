@@ -22,6 +22,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cxrloc.findings import standard_finding
 from cxrloc.types import CxrlocError, UsageError
 
 WIDTHS_MM = {"single": 89.0, "double": 183.0}
@@ -47,10 +48,13 @@ class FigureRequest:
 
     Attributes:
         width: a name of `WIDTHS_MM`.
-        findings: findings to draw, in this order; if empty, all findings.
+        findings: findings to draw, in this order; if empty, all findings. They are kept in their
+            standard spelling.
         beside: published tables whose numbers are drawn beside the measured ones.
         caption: small print above, such as a model's limits.
         images: ids of images to draw, in this order; if empty, the panel chooses.
+        projection: draw the results on images of this projection only, a name of `PROJECTIONS`;
+            empty for all.
 
     Raises:
         UsageError: there is no such width.
@@ -61,8 +65,10 @@ class FigureRequest:
     beside: tuple[str, ...] = ()
     caption: str = ""
     images: tuple[str, ...] = ()
+    projection: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "findings", tuple(map(standard_finding, self.findings)))
         if self.width not in WIDTHS_MM:
             raise UsageError(f"--width {self.width}: choose from {', '.join(WIDTHS_MM)}")
 

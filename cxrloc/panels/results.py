@@ -12,6 +12,7 @@ from cxrloc.files import tables
 from cxrloc.files.structured import read_json, unlike
 from cxrloc.files.tables import frame_of
 from cxrloc.files.text import one_line
+from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.types import CxrlocError, UsageError
 
@@ -130,11 +131,16 @@ def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
 
     >>> chosen_findings(["Mass", "Nodule", "Mass"], ())
     ['Mass', 'Nodule']
+    >>> chosen_findings(["Mass", "Pleural Effusion"], ["Effusion"])
+    ['Pleural Effusion']
     """
     known = list(dict.fromkeys(present))
-    if unknown := [finding for finding in asked if finding not in known]:
-        raise UsageError(f"--finding {unknown[0]}: the results have {', '.join(known)}")
-    return list(asked) or known
+    spelled = {standard_finding(name): name for name in known}
+    found = [spelled.get(spelled_as(name, spelled)) for name in asked]
+    if None in found:
+        unknown = asked[found.index(None)]
+        raise UsageError(f"--finding {unknown}: the results have {', '.join(known)}")
+    return [name for name in found if name is not None] or known
 
 
 def only_result(results: Sequence[Path], panel: str) -> Path:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
 from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.panels.results import data_notes, leaks
+from cxrloc.panels.results import data_notes, leaks, run_names
+from cxrloc.pipeline.classify import score_again
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import planned_rates
 from cxrloc.types import UsageError
@@ -56,7 +58,10 @@ def figure(
     for path in results:
         if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
+    _check_projection(panel, request.projection)
     notes = [*([_LEAK] if any(map(leaks, results)) else []), *data_notes(results)]
+    if request.projection:
+        notes.append(f"{request.projection} images only.")
     request = replace(request, caption=" ".join([*notes, request.caption]).rstrip())
     paths = figure_paths(out)
     make_folder(out.parent)
@@ -67,8 +72,34 @@ def figure(
             else path
             for path in results
         ]
+        if request.projection and PANELS[panel].projections == "scores":
+            read = _of_projection(results, request.projection, Path(folder))
         write_figure(PANELS[panel].draw(read, request), paths)
     return paths
+
+
+def _check_projection(panel: str, projection: str) -> None:
+    """Refuse a projection that does not exist, or a panel that has no images to choose from."""
+    if not projection:
+        return
+    if projection not in PROJECTIONS:
+        raise UsageError(f"--projection {projection}: choose from {', '.join(PROJECTIONS)}")
+    if not PANELS[panel].projections:
+        others = ", ".join(name for name, each in PANELS.items() if each.projections)
+        raise UsageError(f"--projection is for {others}; {panel} draws its results as they are")
+
+
+def _of_projection(results: Sequence[Path], projection: str, folder: Path) -> list[Path]:
+    """Runs of `classify` that are scored again on images of one projection, under their names.
+
+    A file of readers is passed on, as it belongs to no run.
+    """
+    runs = [path for path in results if path.is_dir()]
+    scored = {}
+    for path, name in zip(runs, run_names(runs), strict=True):
+        scored[path] = folder / name.replace("/", "_")
+        score_again(path, projection, scored[path])
+    return [scored.get(path, path) for path in results]
 
 
 def _is_recipe(path: Path) -> bool:

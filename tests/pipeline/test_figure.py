@@ -1,5 +1,8 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import rc_params_from_file
@@ -8,12 +11,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
+from cxrloc.datasets import read_dataset
+from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.findings import CHESTXRAY8
 from cxrloc.panels import plots
 from cxrloc.panels.plots import FigureRequest
+from cxrloc.phantom import write_phantoms
+from cxrloc.pipeline.classify import ClassifyOptions, classify, score_again
 from cxrloc.pipeline.figure import figure
 from cxrloc.recipe import read_recipe
 from cxrloc.training.fit_config import planned_rates
-from cxrloc.types import UsageError
+from cxrloc.types import Predictions, UsageError
 
 
 def test_a_recipe_alone_plans_its_cycles() -> None:
@@ -85,3 +94,28 @@ def test_dark_is_the_ink_of_the_dark_style_on_its_background(tmp_path: Path) -> 
     most, colours = colours_of(tmp_path)
     assert most == white
     assert not colours & {background, ink[-1]}
+
+
+def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(tmp_path: Path) -> None:
+    chests = tmp_path / "chests"
+    write_phantoms(chests, 40, seed=7, size=32)
+    records = read_dataset(chests)
+    scores = np.random.default_rng(0).uniform(size=(len(records), 8))
+    ids = tuple(record.image_id for record in records)
+    write_predictions(Predictions(ids, CHESTXRAY8, scores), tmp_path / "p.csv")
+    few = ClassifyOptions((), tmp_path / "p.csv", groups=(), resampling=Resampling(20))
+    classify(chests, tmp_path / "run", few)
+    score_again(tmp_path / "run", "AP", tmp_path / "again")
+    classify(chests, tmp_path / "ap", replace(few, projection="AP"))
+    again, direct = (pd.read_csv(tmp_path / name / "auc.csv") for name in ("again", "ap"))
+    pd.testing.assert_frame_equal(again, direct)
+    assert len(again) < len(pd.read_csv(tmp_path / "run/auc.csv")) or not again.equals(
+        pd.read_csv(tmp_path / "run/auc.csv")
+    )
+    request = FigureRequest(projection="AP", findings=("pleural effusion",))
+    (out,) = figure("roc", [tmp_path / "run"], tmp_path / "roc.svg", request)
+    assert "AP images only" in re.sub(r"\s+", " ", out.read_text())
+    for panel, said in (("froc", "--projection is for roc, "), ("ages", "choose from PA")):
+        wrong = FigureRequest(projection="PA" if panel == "froc" else "sideways")
+        with pytest.raises(UsageError, match=said):
+            figure(panel, [tmp_path / "run"], tmp_path / "no.svg", wrong)
