@@ -227,6 +227,10 @@ def test_bench_scores_a_folder_and_its_own_boxes_and_maps_score_the_same(
     run_card = json.loads((tmp_path / "model/run.json").read_text())
     assert run_card["divisors"]["afp"] == tables[0].query("finding == 'mean'")["annotated"].iloc[0]
     assert run_card["missing_images"] == []
+    synthetic = "measured on synthetic radiographs, not on patients"
+    for name in ("differences", "views", "metrics"):
+        assert set(pd.read_csv(tmp_path / f"model/{name}.csv")["note"]) >= {synthetic}
+    assert synthetic[1:] in (tmp_path / "model/table.md").read_text()
 
 
 def test_bench_counts_missing_images_and_leaves_nothing_out_silently(

@@ -127,6 +127,8 @@ def show_data(data: Any, quiet: bool) -> None:
         screen.print(f"Left out, as an expert drew a box for the patient: {data.left_out} images.")
     if data.parts.leaking:
         screen.print("Split by image: patients leak from one part into another.")
+    if data.description["synthetic"]:
+        screen.print("The radiographs are synthetic: no number here is of patients.")
     if data.description["labels_shuffled"]:
         screen.print("The training labels are shuffled: nothing can be learned.")
 

@@ -24,9 +24,10 @@ from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.result_folders import DETECTIONS, PREDICTIONS, Run
-from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
+from cxrloc.files.table_writer import latex_table, markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import check_names
+from cxrloc.phantom import NOT_OF_PATIENTS
 from cxrloc.types import Predictions, Record, UsageError
 
 
@@ -213,9 +214,14 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
 
 
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
-    """Every frame as CSV; differences and correlations as tables for a page and a paper."""
+    """Every frame as CSV; differences and correlations as tables for a page and a paper.
+
+    Where the radiographs are synthetic, every row says so, except in the matrix of correlations.
+    """
+    notes = [note for note in run["notes"] if note == NOT_OF_PATIENTS]
     for name, frame in frames.items():
-        write_csv(frame, out / f"{name}.csv")
+        marked = frame if name.endswith("rank_correlations") else with_notes(frame, notes)
+        write_csv(marked, out / f"{name}.csv")
     tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
     said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
     write_text(out / "table.md", "\n".join([*map(markdown_table, tables), *said]))

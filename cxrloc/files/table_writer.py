@@ -5,6 +5,7 @@ four significant digits, and a missing value is an empty cell.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,24 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
     safe.to_csv(text, index=False, float_format=float_format, lineterminator="\n")
     with whole_file(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> pd.DataFrame:
+    """The frame with sentences in the column `note` of every row, before what stands there.
+
+    A table is often copied without the page that explains it, so what holds for all of its numbers
+    stands in every row. Without notes the frame stays as it is.
+
+    >>> with_notes(pd.DataFrame({"finding": ["Mass"], "note": ["few"]}), ["synthetic"])["note"][0]
+    'synthetic; few'
+    """
+    if not notes:
+        return frame
+    own = frame["note"] if "note" in frame.columns else [""] * len(frame)
+    said = [
+        "; ".join([*notes, *([note] if isinstance(note, str) and note else [])]) for note in own
+    ]
+    return frame.assign(note=said)
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:

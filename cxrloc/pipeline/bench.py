@@ -151,14 +151,14 @@ def bench(
         metrics += score_points(placed, read_chexlocalize_points(options.points))
     readings = score_sensitivity(placed) if options.sensitivity else ()
 
-    write_scores(scores, claims, out)
-    write_metrics(metrics, out)
-    write_sensitivity(readings, out)
+    synthetic = is_synthetic(data)
+    remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
+    write_scores(scores, claims, out, remarks)
+    write_metrics(metrics, out, remarks)
+    write_sensitivity(readings, out, remarks)
     if options.save_maps:
         write_claimed_maps(claims, out / "maps")
-    synthetic = is_synthetic(data)
     where = {"path": str(data) if data else None, "synthetic": synthetic}
-    remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
     own = describe_protocol(benchmark.name, scores, protocol)
     beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
     if models:

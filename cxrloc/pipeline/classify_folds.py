@@ -12,10 +12,11 @@ from cxrloc.evaluation.classification.folds import over_folds
 from cxrloc.evaluation.classification.predicted_images import PredictionWatch
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.batches import Failure
 from cxrloc.models.weights import read_model
+from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
 from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import models_by_fold, own_recipe
@@ -73,14 +74,17 @@ def classify_folds(
         own = None if journal is None else journal.part(name)
         results[name] = classify_by([model], data, out / name, options, watch, own)
     frame = over_folds([result.report for result in results.values()])
-    write_csv(frame, out / "folds.csv")
+    remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
+    write_csv(with_notes(frame, remarks), out / "folds.csv")
     warnings = _warnings(results)
-    said = "".join(f"\nWarning: {text}.\n" for text in warnings)
+    said = "".join(f"\n{remark.capitalize()}.\n" for remark in remarks)
+    said += "".join(f"\nWarning: {text}.\n" for text in warnings)
     write_text(out / "table.md", markdown_table(frame) + said)
     first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),
         "recipe": first.title,
+        "data": {"path": str(data) if data else None, "synthetic": bool(remarks)},
         "split": first.data.split.kind,
         "folds": first.data.split.folds,
         "scored": {

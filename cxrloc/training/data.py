@@ -16,6 +16,7 @@ from cxrloc.images.preprocessing import Preprocessing, learn_template
 from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions
 from cxrloc.models.context import Input
 from cxrloc.models.networks import inputs_of_architecture
+from cxrloc.phantom import is_synthetic
 from cxrloc.training.labels import label_warnings
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder, find_records
@@ -114,7 +115,7 @@ def training_data(
         order = np.random.default_rng(recipe.fit.seed).permutation(len(train.labels))
         train = replace(train, labels=train.labels[order])
     hashed = images_sha256(decoded.images, train.slots, train.labels)
-    description = _describe(recipe, parts, missing, hashed)
+    description = _describe(recipe, parts, missing, hashed, synthetic=is_synthetic(path))
     return TrainingData(
         name=description["name"],
         parts=parts,
@@ -213,7 +214,7 @@ def _label_not_mentioned(recipe: Recipe) -> float:
 
 
 def _describe(
-    recipe: Recipe, parts: Parts, missing: dict[str, int], training_sha256: str
+    recipe: Recipe, parts: Parts, missing: dict[str, int], training_sha256: str, synthetic: bool
 ) -> dict[str, Any]:
     findings = recipe.network.findings
     records_of_parts = sum(map(len, parts[:3])) + sum(missing.values())
@@ -221,8 +222,11 @@ def _describe(
     name = "radiographs of the user's own" if own else f"radiographs of {recipe.data.reader}"
     if recipe.data.phantom is not None:
         name = f"synthetic radiographs (phantoms, seed {recipe.data.phantom.seed})"
+    elif synthetic:
+        name = "synthetic radiographs (a folder of phantoms)"
     return {
         "name": name,
+        "synthetic": synthetic,
         "split": recipe.data.split.kind,
         "fold": recipe.data.split.fold,
         "folds": recipe.data.split.folds,

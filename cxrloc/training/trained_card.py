@@ -104,7 +104,8 @@ def _data_sets(
     recipe: Recipe, data: TrainingData, data_set: str, before: Sequence[ModelCard]
 ) -> tuple[str, ...]:
     """Names of the data sets whose patients the card lists; empty if one of them is not known."""
-    names = {data_set} if data_set else names_of_data_set(recipe.data.reader, data.parts.train)
+    own = PHANTOM if data.description["synthetic"] else recipe.data.reader
+    names = {data_set} if data_set else names_of_data_set(own, data.parts.train)
     earlier = [data_sets_of(card) for card in before if card.training_patients]
     return tuple(sorted(names.union(*earlier))) if all(earlier) else ()
 
@@ -126,7 +127,7 @@ def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
 def _limits(recipe: Recipe, data: TrainingData) -> str:
     """One paragraph for every picture that says what the model must not be used for."""
     limits = ["Research only: not for diagnosis."]
-    if recipe.data.phantom is not None:
+    if data.description["synthetic"]:
         limits.append("Trained on synthetic radiographs: must not be used on patients.")
     if data.parts.leaking:
         limits.append("Split by image: patients leak from training into validation and test.")

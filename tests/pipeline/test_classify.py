@@ -287,6 +287,10 @@ def test_findings_and_projection_are_chosen_and_patients_are_hidden(
     assert not set(written["unit"]) & patients
     assert result.run["data"]["synthetic"] is True
     assert "measured on synthetic radiographs" in (tmp_path / "table.md").read_text()
+    for path in tmp_path.glob("*.csv"):
+        if path.stem != "probabilities":  # which other programs read, with a finding per column
+            notes = pd.read_csv(path)["note"]
+            assert notes.str.startswith("measured on synthetic radiographs").all(), path
     assert len(read_predictions(tmp_path / "probabilities.csv").findings) == 8
 
 

@@ -86,6 +86,7 @@ def test_mean_and_deviation_over_the_folds_are_written_and_shown(
 ) -> None:
     out, done = scored
     table = pd.read_csv(out / "folds.csv").set_index(["metric", "finding"])
+    assert set(table["note"]) == {"measured on synthetic radiographs, not on patients"}
     aucs = [
         pd.read_csv(out / f"fold-{fold}" / "auc.csv").query("group == 'all'").set_index("finding")
         for fold in (0, 1)

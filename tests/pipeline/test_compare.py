@@ -66,10 +66,13 @@ def test_folders_of_classify_are_compared_on_the_data_they_name(runs: Path, tmp_
     names = {"differences", "rank_correlations", "disagreements"}
     assert {path.stem for path in tmp_path.glob("*.csv")} == names == set(result.frames)
     listed = pd.read_csv(tmp_path / "disagreements.csv")
-    assert listed.columns.tolist() == ["image", "finding", "truth", "disagreement", "a", "b"]
+    columns = ["image", "finding", "truth", "disagreement", "a", "b", "note"]
+    assert listed.columns.tolist() == columns
     data = json.loads((tmp_path / "run.json").read_text())["data"]
     assert data["name"] == data["path"] == str(runs / "chests")
     assert data["synthetic"]
+    said = pd.read_csv(tmp_path / "differences.csv")["note"]
+    assert set(said) == {"measured on synthetic radiographs, not on patients"}
     scored = json.loads((runs / "a" / "run.json").read_text())["data"]
     assert data["truth_sha256"] == scored["truth_sha256"]
 

@@ -25,7 +25,7 @@ from cxrloc.evaluation.classification.tables import (
 )
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.files.table_writer import write_csv
+from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.types import ClassificationReport
 
@@ -40,26 +40,26 @@ def write_classification(
     """Write the CSV files of numbers and curves, and the tables.
 
     Radiologists' points are written to `readers.csv`. Curves and the confusion matrix are those of
-    all units together. Scores outside [0, 1] are not probabilities
-    and have no reliability curve. If lists of findings are scored, `labels.csv` has the labels that
-    the threshold gives.
+    all units together. Scores outside [0, 1] are not probabilities and have no reliability curve.
+    If lists of findings are scored, `labels.csv` has the labels that the threshold gives. The
+    report's remarks stand in every row, except in labels, which other programs read.
     """
     resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {
-        "auc": auc_frame(report),
-        "classification": classification_frame(report),
         "roc": roc_frame(units),
         "roc_bands": roc_bands_frame(units, resampling),
         "confusion": confusion_frame(units, points),
         "single_findings": single_findings_frame(units),
         "image_precision": image_precision_frame(units, report.list_threshold),
     }
-    if report.list_threshold is not None:
-        frames["labels"] = labels_frame(units, report.list_threshold)
     if readers:
         frames["readers"] = pd.DataFrame([asdict(point) for point in readers])
     if ((units.scores >= 0) & (units.scores <= 1)).all():
         frames["reliability"] = reliability_frame(units)
+    frames = {name: with_notes(frame, report.remarks) for name, frame in frames.items()}
+    frames |= {"auc": auc_frame(report), "classification": classification_frame(report)}
+    if report.list_threshold is not None:
+        frames["labels"] = labels_frame(units, report.list_threshold)
     for name, frame in frames.items():
         write_csv(frame, out / f"{name}.csv")
     write_text(out / "table.md", classification_markdown(report))

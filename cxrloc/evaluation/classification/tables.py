@@ -24,7 +24,7 @@ from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.files.keys import keyed_patient
-from cxrloc.files.table_writer import latex_table, markdown_table
+from cxrloc.files.table_writer import latex_table, markdown_table, with_notes
 from cxrloc.files.text import for_markdown, one_line
 from cxrloc.types import ClassificationReport, Measurement
 
@@ -50,7 +50,7 @@ def classification_frame(report: ClassificationReport) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=pd.Index(MEASURED))
     frame = frame.astype(dict.fromkeys(("value", "low", "high", "threshold"), "Float64"))
     frame = frame.astype(dict.fromkeys(("n", "positives", "divisor"), int))
-    frame["note"] = ["; ".join(filter(None, (*report.remarks, n))) for n in frame["note"]]
+    frame = with_notes(frame, report.remarks)
     frame.insert(0, "unit", report.unit)
     frame.insert(1, "aggregation", report.aggregation)
     return frame

@@ -24,14 +24,20 @@ from cxrloc.evaluation.localization.tables import (
     views_frame,
     wang_tables,
 )
-from cxrloc.files.table_writer import latex_table, markdown_table, write_csv
+from cxrloc.files.table_writer import latex_table, markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
 from cxrloc.types import Detection, Measurement, Record, UsageError
 
 
-def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
-    """Write the CSV files of scores, controls, differences, views and boxes, and the tables."""
+def write_scores(
+    scores: LocalizationScores, claims: Claims, out: Path, remarks: Sequence[str] = ()
+) -> None:
+    """Write the CSV files of scores, controls, differences, views and boxes, and the tables.
+
+    Remarks on all numbers stand in the tables and in every row of differences and views. The other
+    CSV files have fixed columns, which other programs read.
+    """
     measured = scores.measurements
     frames = {
         "localization": localization_frame(rows_of(measured)),
@@ -43,9 +49,13 @@ def write_scores(scores: LocalizationScores, claims: Claims, out: Path) -> None:
     for name, frame in frames.items():
         # Boxes are written without rounding, so that scoring the file again gives the same numbers.
         if frame is not None:
+            if name in ("differences", "views"):
+                frame = with_notes(frame, remarks)
             digits = None if name == "detections" else "%.6g"
             write_csv(frame, out / f"{name}.csv", digits)
-    warnings, note = warning_lines(claims), report_note(scores)
+    new = [remark for remark in remarks if remark not in claims.warnings]
+    said = [f"{remark[0].upper()}{remark[1:]}." for remark in new]
+    warnings, note = [*said, *warning_lines(claims)], report_note(scores)
     own = wang_tables(rows_of(measured)).values()
     of_views = {view: wang_tables(rows).values() for view, rows in by_view(measured).items()}
     markdown = [*map(markdown_table, own), f"{note}\n", *(f"{line}\n" for line in warnings)]
@@ -79,13 +89,21 @@ def write_claimed_maps(claims: Claims, folder: Path) -> None:
         write_maps(probabilities, each, folder / f"{each.image_id}.npz")
 
 
-def write_metrics(measurements: Sequence[Measurement], out: Path) -> None:
-    """Write `metrics.csv` with a row per number, and `metrics.md` with the means over findings."""
-    write_csv(metrics_frame(measurements), out / "metrics.csv")
-    write_text(out / "metrics.md", markdown_table(means_table(measurements)))
+def write_metrics(
+    measurements: Sequence[Measurement], out: Path, remarks: Sequence[str] = ()
+) -> None:
+    """Write `metrics.csv` with a row per number, and `metrics.md` with the means over findings.
+
+    Remarks on all numbers stand in every row and below the means.
+    """
+    write_csv(with_notes(metrics_frame(measurements), remarks), out / "metrics.csv")
+    said = [f"{remark[0].upper()}{remark[1:]}.\n" for remark in remarks]
+    write_text(out / "metrics.md", "\n".join([markdown_table(means_table(measurements)), *said]))
 
 
-def write_sensitivity(readings: Sequence[Measurement], out: Path) -> None:
+def write_sensitivity(
+    readings: Sequence[Measurement], out: Path, remarks: Sequence[str] = ()
+) -> None:
     """Write `sensitivity.csv`: scores under other readings of the box rule, and differences.
 
     Without readings nothing is written.
@@ -93,8 +111,9 @@ def write_sensitivity(readings: Sequence[Measurement], out: Path) -> None:
     if not readings:
         return
     frame = subjects_frame(readings, (EXACT, *SENSITIVITY), "reading")
-    write_csv(frame, out / "sensitivity.csv")
-    write_csv(differences_frame(readings, "reading"), out / "sensitivity_differences.csv")
+    differences = differences_frame(readings, "reading")
+    write_csv(with_notes(frame, remarks), out / "sensitivity.csv")
+    write_csv(with_notes(differences, remarks), out / "sensitivity_differences.csv")
 
 
 def detections_frame(detections: Sequence[Detection]) -> pd.DataFrame:
