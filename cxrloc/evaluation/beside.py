@@ -13,7 +13,7 @@ from cxrloc.evaluation.published import (
     published,
     published_tables,
 )
-from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.types import UsageError
 
@@ -91,7 +91,7 @@ def write_beside(
     shown = shown[shown.iloc[:, len(kept) :].notna().any(axis=1)].reset_index(drop=True)
     if shown.empty:
         raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
-    write_csv(shown, out / "table_beside.csv")
+    write_csv(with_notes(shown, remarks), out / "table_beside.csv")
     notes = [f"{cited(name)}: {published_tables()[name]}. {_citation(name)}" for name in names]
     notes += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
     page = [markdown_table(shown), *notes, ""]

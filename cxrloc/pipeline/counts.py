@@ -13,7 +13,7 @@ from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.image_sets import part_of, read_images, with_file_labels
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
@@ -92,7 +92,7 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
         "notes": list(image_set.notes),
     }
     for name, frame in frames.items():
-        write_csv(frame, out / f"{name}.csv")
+        write_csv(with_notes(frame, remarks), out / f"{name}.csv")
     lines = [f"Data: {image_set.name}; labels: {run['labels_from']}.", *remarks, *image_set.notes]
     write_text(out / "table.md", "\n\n".join([*lines, *map(markdown_table, frames.values())]))
     write_json(out / "run.json", run)

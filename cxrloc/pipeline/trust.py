@@ -71,7 +71,7 @@ def trust(
     models = read_tested(options)
     model = models.model
     every = [m for m in (model, models.shuffled, *models.others) if m is not None]
-    image_set = read_images(data, options.data)
+    image_set = read_images(data, options.data, model.card.findings)
     paired = paired_images(*image_set[:3], every, options.pairing)
     image_set = image_set._replace(**paired._asdict())
     images = drawn_images(image_set.records, image_set.images, model, options)
@@ -93,6 +93,7 @@ def trust(
     caption = caption_of(description)
     if synthetic:
         caption += f" {NOT_OF_PATIENTS.capitalize()}."
+    remarks = [*contamination.remarks, *([NOT_OF_PATIENTS] if synthetic else [])]
     run = {
         "versions": versions(),
         "model": description,
@@ -103,11 +104,11 @@ def trust(
         "failed_images": {failure.image_id: failure.reason for failure in failures},
         # Training patients are counted and not refused, because heatmaps are tested, not scored.
         "training_patients_among_the_data": contamination.count,
-        "notes": list(contamination.remarks),
+        "notes": remarks,
         "seconds": round(time.perf_counter() - started, 1),
     }
     frame = trust_frame(rows)
-    write_trust(frame, curves, out)
+    write_trust(frame, curves, out, remarks)
     write_json(out / "run.json", run)
     with figure_style():
         page = draw_trust([out], FigureRequest(caption=caption))

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.evaluation.resampling import Resampling, bootstrap
-from cxrloc.files.table_writer import markdown_table, write_csv
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.types import Measurement
 
@@ -91,9 +91,15 @@ def trust_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("value", "low", "high"), "Float64"))
 
 
-def write_trust(frame: pd.DataFrame, curves: pd.DataFrame, out: Path) -> None:
-    """Write `trust.csv`, the curves behind its areas, and `trust.md`, which explains each test."""
-    write_csv(frame, out / "trust.csv")
-    write_csv(curves, out / "trust_curves.csv")
+def write_trust(
+    frame: pd.DataFrame, curves: pd.DataFrame, out: Path, remarks: Sequence[str] = ()
+) -> None:
+    """Write `trust.csv`, the curves behind its areas, and `trust.md`, which explains each test.
+
+    Remarks on all numbers stand in every row and below the table.
+    """
+    write_csv(with_notes(frame, remarks), out / "trust.csv")
+    write_csv(with_notes(curves, remarks), out / "trust_curves.csv")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]
+    legend += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
     write_text(out / "trust.md", "\n".join([markdown_table(frame), *legend, ""]))
