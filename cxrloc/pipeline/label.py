@@ -166,7 +166,7 @@ def _beside_published(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
         rows = rows[rows["finding"].map(standard_finding).isin(own)].drop(columns="uncertain_as")
         for metric in METRICS:
             rows = beside(rows, name, metric)
-        shown[name] = rows.reset_index(drop=True)
+        shown[name] = rows.replace({"finding": {TOTAL: total}}).reset_index(drop=True)
     return shown
 
 
