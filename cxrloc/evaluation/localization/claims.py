@@ -176,6 +176,8 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
             placed.append(record)
         except CxrlocError as error:
             failures.append(Failure(record.image_id, str(error)))
+    if failures and not placed:
+        raise CxrlocError(f"no image could be scored; the first: {failures[0].reason}")
     images = [detection.image_id for detection in detections]
     warnings = _compare_images(path, images, records, "box") if detections else {}
     warnings |= _compare_findings(path, detections, records)

@@ -1,5 +1,6 @@
 """Boxes and maps of other tools: which of them match the data, and the messages about others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,15 @@ def test_detections_of_other_findings_are_named_and_an_error_where_all_are(tmp_p
     other = detections(tmp_path, "a,Hernia,1,2,3,4,1")
     with pytest.raises(CxrlocError, match=r"its findings \(Hernia\) are none .*\(Mass\)"):
         claims_of_detections([record("a")], other)
+
+
+def test_truth_wholly_outside_its_image_is_named_where_nothing_else_is_left(tmp_path: Path) -> None:
+    outside = Box(900.0, 10.0, 950.0, 20.0)  # the image has 600 columns
+    truth = Annotation("a", "Mass", outside, where="boxes.csv, row 2")
+    boxed = replace(record("a", path=image(tmp_path, "a")), annotations=(truth,))
+    path = detections(tmp_path, "a,Mass,1,2,3,4,1")
+    with pytest.raises(CxrlocError, match=r"the first: boxes.csv, row 2: .* lies outside"):
+        claims_of_detections([boxed], path)
 
 
 def test_a_list_without_boxes_finds_nothing(tmp_path: Path) -> None:
