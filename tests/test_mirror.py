@@ -70,7 +70,7 @@ TESTED_ELSEWHERE = {
     "models/metadata.py": "models/test_weights.py",
     "models/transformers_names.py": "models/test_hub.py",
     "models/weight_names.py": "models/test_adopt.py",
-    "pacs/query.py": "pacs/test_node.py",
+    "pacs/query.py": "pacs/test_node_and_orthanc.py",
 }
 """Modules that no test of their room names, and the file that tests them."""
 

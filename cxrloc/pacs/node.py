@@ -30,7 +30,7 @@ from cxrloc.pacs.spool import (
     result_files,
     write_note,
 )
-from cxrloc.workers import Limits, TaskDiedError, TaskProcess
+from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ SWEEP_SECONDS = 600.0
 
 REPAIR_SECONDS = 10.0
 """Seconds until the next try after a full disk, or after a worker could not load its models."""
+
+START_SECONDS = 600.0
+"""Seconds that a worker may take to load its models."""
 
 MOST_STARTS = 30
 """An image fails after this many starts of its computation, even if the worker did not die.
@@ -126,6 +129,7 @@ class Node:
         settings = self.config.compute
         limits = Limits(
             seconds=settings.seconds_per_image,
+            start_seconds=START_SECONDS,
             address_space_bytes=settings.megabytes << 20 or None,
         )
         process: TaskProcess[Task, None] = TaskProcess(partial(_ready, self._prepare), limits)
@@ -167,6 +171,8 @@ class Node:
             shutil.rmtree(job.results, ignore_errors=True)
             job.results.mkdir()
             process.run(Task(job.image, self._study_of(job), job.results))
+        except StartError as error:
+            raise NotReadyError(str(error)) from error
         except TaskDiedError as error:
             log.warning("a worker died", extra={"fields": {"job": job.name, "reason": str(error)}})
             write_note(job, replace(note, deaths=note.deaths + 1, reason=str(error)))

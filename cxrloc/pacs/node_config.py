@@ -184,6 +184,8 @@ def _section(path: Path, name: str, kind: type, told: Any) -> Any:
     if unknown := [key for key in told if key not in known]:
         raise UsageError(f"{path}: [{name}] has no key {unknown[0]}: there are {', '.join(known)}")
     default = kind()
+    own_paths = {k: str(v) for k in known if isinstance(v := getattr(default, k), Path)}
+    told = own_paths | told  # default paths too are relative to the file
     return kind(
         **{
             key: _value(path, f"[{name}] {key}", known[key].type, getattr(default, key), value)

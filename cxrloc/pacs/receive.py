@@ -142,6 +142,7 @@ class Receiver:
         server.hosts = {address for _, host in self._senders for address in _addresses(host)}
         server.max_connections = settings.max_connections
         server.idle_seconds = settings.idle_seconds
+        server.shaking_hands = set()
         server.start()
         return server
 
@@ -196,6 +197,7 @@ class _Server(ThreadedAssociationServer):
     hosts: set[str]
     max_connections: int
     idle_seconds: float
+    shaking_hands: set[Any]
 
     def start(self) -> None:
         """Listen in a thread."""
@@ -205,10 +207,36 @@ class _Server(ThreadedAssociationServer):
         """Whether a new connection may be served."""
         if client_address[0] not in self.hosts:
             return False
-        if len(self.active_associations) >= self.max_connections:
+        if len(self.active_associations) + len(self.shaking_hands) >= self.max_connections:
             return False
         request.settimeout(self.idle_seconds)
         return True
+
+    def get_request(self) -> tuple[Any, Any]:
+        """A new connection, with TLS if it is set.
+
+        The handshake happens in the connection's own thread. pynetdicom's method waits for it here,
+        so that a client that says nothing would keep out all others.
+        """
+        connection, address = self.socket.accept()
+        if self.ssl_context is not None:
+            connection = self.ssl_context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in its own thread."""
+        if isinstance(request, ssl.SSLSocket):
+            self.shaking_hands.add(request)
+            try:
+                request.do_handshake()
+            except OSError:  # no TLS, or no certificate of the authority
+                self.shutdown_request(request)
+                return
+            finally:
+                self.shaking_hands.discard(request)
+        super().process_request_thread(request, client_address)
 
 
 class _Handler(RequestHandler):

@@ -19,7 +19,12 @@ from cxrloc.pacs.node import Node, Task
 from cxrloc.pacs.node_config import Compute, read_node_config
 from cxrloc.pacs.spool import INCOMING, Spool, State, oldest_age_seconds, read_note
 from cxrloc.pipeline.image_report import ReportSettings, report_image
-from cxrloc.pipeline.writers import DICOM_WRITERS, chosen_writers, write_results
+from cxrloc.pipeline.writers import (
+    DICOM_WRITERS,
+    check_sources,
+    chosen_writers,
+    write_results,
+)
 from cxrloc.types import CxrlocError, UsageError
 
 LAST_ERRORS = 5
@@ -113,6 +118,7 @@ def check_kinds(compute: Compute) -> None:
 
     Raises:
         UsageError: no kind is given, or a kind is not a DICOM object.
+        CxrlocError: a kind needs a package that is not installed.
     """
     kinds = chosen_writers(compute.write)
     if not kinds or any(kind not in DICOM_WRITERS for kind in kinds):
@@ -120,3 +126,4 @@ def check_kinds(compute: Compute) -> None:
             f"[compute] write: {list(compute.write)} must name DICOM objects: sr, gsps, sc, seg, "
             "fractional-seg"
         )
+    check_sources((), kinds)

@@ -68,7 +68,6 @@ def write_report(image: ImageResult, path: Path) -> None:
 
 def write_object(kind: str, image: ImageResult, path: Path) -> None:
     """Write the DICOM object of one kind; no file if the image has no content for the object."""
-    import_extra("highdicom", "pacs")
     from cxrloc.dicom_objects.objects import OBJECTS
     from cxrloc.pipeline.dicom_result import dicom_result
 
@@ -120,13 +119,16 @@ def chosen_writers(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
-    """Refuse DICOM objects for images that do not belong to a DICOM study.
+    """Refuse DICOM objects that cannot be made, before any image is computed.
 
     Raises:
-        UsageError: an image is a PNG or JPEG file, and a kind is one of `DICOM_WRITERS`.
+        UsageError: a kind is one of `DICOM_WRITERS`, and an image is a PNG or JPEG file, which
+            belongs to no DICOM study.
+        CxrlocError: a kind needs a package that is not installed.
     """
     if not (asked := [kind for kind in kinds if kind in DICOM_WRITERS]):
         return
+    import_extra("highdicom", "pacs")
     for path in paths:
         try:
             with path.open("rb") as file:

@@ -7,12 +7,14 @@ The folder gets `answers.json`. Everything listens on the loopback device of a n
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -22,7 +24,10 @@ from dicomweb_client.api import DICOMwebClient
 
 from cxrloc.dicom_objects.stamp import MANUFACTURER
 from cxrloc.pacs.destinations import ApplicationEntity, WebServer
+from cxrloc.pacs.node_config import Compute, NodeConfig, Query, Receive, Send, Storage
+from cxrloc.pacs.query import fetch_new
 from cxrloc.pacs.send import SendSettings, send
+from cxrloc.pacs.spool import Spool, State
 from cxrloc.phantom import write_phantoms
 
 HTTP, DICOM, NODE = 8042, 4242, 11112
@@ -62,7 +67,7 @@ def orthanc(folder: Path) -> Iterator[None]:
         ["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
     )
     try:
-        _wait(lambda: rest("system"))
+        wait(lambda: rest("system"), 180)
         yield
     finally:
         process.terminate()
@@ -108,6 +113,24 @@ def delete_all() -> None:
         urlopen(request, timeout=20).close()
 
 
+def queried(folder: Path, images: list[Path], results: list[Path]) -> dict[str, Any]:
+    """A queue is filled by queries; our own picture, a result, lies in the archive too."""
+    today = f"{date.today():%Y%m%d}"
+    for path in images:
+        image = pydicom.dcmread(path)
+        image.StudyDate = today
+        image.save_as(folder / "today.dcm", enforce_file_format=True)
+        list(send([folder / "today.dcm"], WEB, SendSettings(tries=1)))
+    list(send(results, WEB, SendSettings(tries=1)))
+    query = Query(url=WEB.url, modalities=("DX", "OT"), days=99_999)
+    config = NodeConfig(Receive(min_free_megabytes=0), query, Compute(), Send(), Storage())
+    spool = Spool(folder / "queried")
+    fetched = [fetch_new(config, spool) for _ in range(2)]
+    uids = {str(pydicom.dcmread(job.image).SOPInstanceUID) for job in spool.jobs(State.RECEIVED)}
+    expected = {str(pydicom.dcmread(path).SOPInstanceUID) for path in images}
+    return {"fetched": fetched, "are the images": uids == expected}
+
+
 def node_answers(folder: Path, model: str, images: list[Path]) -> dict[str, Any]:
     """Images are sent to a node that is killed twice; how many sets of results arrive."""
     settings = folder / "node.toml"
@@ -136,7 +159,7 @@ def node_answers(folder: Path, model: str, images: list[Path]) -> dict[str, Any]
             node.wait()
     expected = 3 * len(acknowledged)  # two reports and a picture each
     try:
-        _wait(lambda: len(rest("instances")) >= expected, seconds=240)
+        wait(lambda: len(rest("instances")) >= expected, seconds=240)
         time.sleep(1.0)
     finally:
         assert node is not None
@@ -154,18 +177,16 @@ def _started(settings: Path, folder: Path) -> "subprocess.Popen[str]":
     log = (folder / "node.log").open("a")
     command = [sys.executable, "-m", "cxrloc", "node", str(settings)]
     process = subprocess.Popen(command, stderr=log, text=True)
-    _wait(lambda: _listens(NODE))
+    wait(lambda: listens(NODE))
     return process
 
 
-def _listens(port: int) -> bool:
-    import socket
-
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait(happened: Any, seconds: float = 60) -> None:
+def wait(happened: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -202,6 +223,8 @@ def main(folder: Path, model: str) -> None:
         delete_all()
         answers["stored by STOW-RS"] = [type(each).__name__ for each in send(files, WEB, quick)]
         answers["equal after STOW-RS"] = round_trips(files)
+        delete_all()
+        answers["queried"] = queried(folder, images[:2], files)
         delete_all()
         stranger = SendSettings(calling_title="STRANGER", tries=1, timeout_seconds=20)
         answers["a stranger"] = [type(each).__name__ for each in send(files[:1], PACS, stranger)]

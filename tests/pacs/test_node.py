@@ -201,6 +201,12 @@ def test_the_settings_of_a_file(tmp_path: Path) -> None:
     assert config.spool == Storage(tmp_path / "queue", 2.0)
 
 
+def test_the_queue_lies_beside_the_settings_if_they_name_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text('[receive]\nallow = ["A@h"]\n[send]\nto = ["P@h:1"]\n')
+    assert read_node_config(path).spool.folder == tmp_path / "spool"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

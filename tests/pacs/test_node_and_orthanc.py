@@ -55,6 +55,10 @@ def test_qido_finds_them(answers: dict[str, Any]) -> None:
     assert answers["found by QIDO-RS"] == 6
 
 
+def test_a_query_fetches_each_image_once_and_no_result(answers: dict[str, Any]) -> None:
+    assert answers["queried"] == {"fetched": [2, 0], "are the images": True}
+
+
 def test_a_stranger_is_refused(answers: dict[str, Any]) -> None:
     assert answers["a stranger"] == ["NotSent"]
 

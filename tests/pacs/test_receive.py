@@ -1,6 +1,7 @@
 """An image is on disk before it is acknowledged; unknown or excessive senders are refused."""
 
 import gc
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from cxrloc.dicom_objects.stamp import SERIES_NUMBERS
+from cxrloc.pacs.destinations import ApplicationEntity, Security
 from cxrloc.pacs.node_config import Receive
 from cxrloc.pacs.receive import Receiver
+from cxrloc.pacs.send import SendSettings, Sent, send
 from cxrloc.pacs.spool import Spool, State
 from tests.pacs import attacks
 from tests.pacs.servers import LOOPBACK, small_object
@@ -179,6 +182,53 @@ def test_idle_connections_leave_others_served_and_end(spool: Spool) -> None:
                 each.close()
         time.sleep(0.5)
         _serves_others(receiver, spool)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority of this test, a service's and a sender's certificate, and a stranger's own."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    for name in ("authority", "stranger"):
+        openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    (folder / "names").write_text(f"subjectAltName=IP:{LOOPBACK}\n")
+    for name in ("service", "sender"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "authority.pem", "-days", "2",
+                "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "names",
+                "-out", f"{name}.pem")  # fmt: skip
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sender", "stored"), [("sender", True), ("stranger", False), (None, False), ("plain", False)]
+)
+def test_only_senders_with_a_certificate_of_the_authority_are_served(
+    sender: str | None, stored: bool, certificates: Path, spool: Spool, tmp_path: Path
+) -> None:
+    own = certificates / "service.pem", certificates / "service.key"
+    authority = certificates / "authority.pem"
+    settings = replace(SETTINGS, certificate=own[0], key=own[1], authority=authority)
+    path = tmp_path / "object.dcm"
+    small_object().save_as(path, enforce_file_format=True)
+    security = Security(tls=sender != "plain", authority=authority)
+    if sender in ("sender", "stranger"):
+        pair = certificates / f"{sender}.pem", certificates / f"{sender}.key"
+        security = replace(security, certificate=pair[0], key=pair[1])
+    once = SendSettings("SENDER", security, tries=1, timeout_seconds=10)
+    with receiving(spool, replace(settings, idle_seconds=20.0)) as receiver:
+        # A client that says nothing, not even in the handshake, keeps nobody out.
+        (silent,) = attacks.idle_connections(receiver.port, 1)
+        (result,) = send([path], ApplicationEntity("NODE", LOOPBACK, receiver.port), once)
+        silent.close()
+    assert isinstance(result, Sent) == stored
+    assert spool.count(State.RECEIVED) == stored
 
 
 def _serves_others(receiver: Receiver, spool: Spool) -> None:

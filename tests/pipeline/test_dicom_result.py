@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_a_png_has_no_study_to_belong_to(untrained_model: Path, tmp_path: Path) 
     refused = heatmap(tmp_path / "chests" / "images", *options)
     assert refused.exit_code == 2
     assert "is a PNG file" in refused.output
+
+
+def test_a_missing_package_is_named_before_any_image_is_computed(
+    untrained_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_phantoms(tmp_path / "chests", n=1, seed=0, size=32, file_format="dicom")
+    monkeypatch.setitem(sys.modules, "highdicom", None)  # then its import fails
+    options = ["--model", untrained_model, "--write", "json,sr", "--out", tmp_path / "out"]
+    refused = heatmap(tmp_path / "chests" / "images", *options)
+    assert refused.exit_code != 0
+    assert "needs the package highdicom: pip install 'cxrloc[pacs]'" in refused.output
+    assert not list((tmp_path / "out").rglob("*.json"))
 
 
 def test_boxes_of_reports_score_as_those_of_the_table(
