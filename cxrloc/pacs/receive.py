@@ -218,6 +218,7 @@ class _Server(ThreadedAssociationServer):
         The handshake happens in the connection's own thread. pynetdicom's method waits for it here,
         so that a client that says nothing would keep out all others.
         """
+        assert self.socket is not None  # it listens
         connection, address = self.socket.accept()
         if self.ssl_context is not None:
             connection = self.ssl_context.wrap_socket(
