@@ -1,7 +1,6 @@
 """Fetches images from a DICOMweb server, which is queried for new images at an interval."""
 
 import hashlib
-import io
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from dicomweb_client.api import DICOMwebClient
 from cxrloc.pacs.destinations import bearer_token
 from cxrloc.pacs.node_config import NodeConfig, Query
 from cxrloc.pacs.receive import STORAGE_CLASSES, is_own
-from cxrloc.pacs.spool import Spool
+from cxrloc.pacs.spool import INCOMING, Spool
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +49,10 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
             log.warning("an image was not fetched (%s)", type(error).__name__)
             continue  # it is tried again after the next query
         if not is_own(image):
-            content = io.BytesIO()
-            image.save_as(content, enforce_file_format=True)
-            spool.add(uids[2], content.getvalue())
+            fetched_file = spool.folder / INCOMING / f"{key}.dcm"
+            image.save_as(fetched_file, enforce_file_format=True)
+            spool.add(uids[2], fetched_file)
+            fetched_file.unlink()
             fetched += 1
         _remember(seen_file, key)
         seen.add(key)

@@ -77,6 +77,10 @@ MAX_PDU_BYTES = 16 << 20
 """Limit of the length that a PDU may claim, since a sender may exceed the negotiated length."""
 
 
+ACSE_SECONDS = 5.0
+"""Seconds in which a new connection must ask for an association."""
+
+
 class Receiver:
     """A running C-STORE service that puts images into a spool.
 
@@ -122,8 +126,9 @@ class Receiver:
         entity.require_called_aet = True
         entity.require_calling_aet = sorted({title for title, _ in self._senders})
         entity.maximum_associations = settings.max_associations
-        entity.network_timeout = entity.acse_timeout = settings.idle_seconds
-        entity.dimse_timeout = settings.idle_seconds
+        entity.network_timeout = entity.dimse_timeout = settings.idle_seconds
+        # A refused connection counts until its request for an association has failed to come.
+        entity.acse_timeout = min(ACSE_SECONDS, settings.idle_seconds)
         for sop_class in STORAGE_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
         entity.add_supported_context(VERIFICATION)
@@ -163,7 +168,7 @@ class Receiver:
         try:
             if is_own(_header(path)):
                 return STORED  # a result that comes back needs no result
-            job = self._spool.add(uid, path.read_bytes())
+            job = self._spool.add(uid, path)
         except Exception:  # whatever happens, an image that is not on disk is not acknowledged
             log.exception("An image was refused: it could not be written")
             return OUT_OF_RESOURCES

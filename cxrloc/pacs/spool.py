@@ -113,19 +113,22 @@ class Spool:
         """Whether the disk that holds the queue has less free space than this."""
         return shutil.disk_usage(self.folder).free < min_free_megabytes << 20
 
-    def add(self, sop_instance_uid: str, content: bytes) -> Job | None:
-        """Put an image into the queue; once this returns, a crash does not lose it.
+    def add(self, sop_instance_uid: str, source: Path) -> Job | None:
+        """Copy an image into the queue; once this returns, a crash does not lose it.
 
         Returns None if the image is already in the queue or is already done.
         """
-        name = hashlib.sha256(sop_instance_uid.encode() + b"\0" + content).hexdigest()[:32]
+        content = hashlib.sha256(sop_instance_uid.encode() + b"\0")
+        with source.open("rb") as file:
+            hashlib.file_digest(file, lambda: content)
+        name = content.hexdigest()[:32]
         if any((self.folder / state / name).exists() for state in State):
             return None
         # Several associations may send the same image at once, so each writes into its own folder.
         incoming = self.folder / INCOMING / f"{name}.{time.monotonic_ns()}"
         incoming.mkdir()
         with whole_file(incoming / IMAGE) as part:
-            part.write_bytes(content)
+            shutil.copyfile(source, part)
         write_json(incoming / NOTE, asdict(Note()))
         _flush_folder(incoming)
         target = self.folder / State.RECEIVED / name

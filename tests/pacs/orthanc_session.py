@@ -186,7 +186,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait(happened: Any, seconds: float = 60) -> None:
+def wait(happened: Any, seconds: float = 60, pause: float = 0.1) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -194,7 +194,7 @@ def wait(happened: Any, seconds: float = 60) -> None:
                 return
         except OSError:
             pass
-        time.sleep(0.1)
+        time.sleep(pause)
     raise TimeoutError("waited in vain")
 
 

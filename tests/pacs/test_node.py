@@ -66,7 +66,7 @@ def put(config: NodeConfig, number: int, patient: str = "somebody") -> None:
     dataset.PatientID = patient
     path = config.spool.folder.parent / f"{number}.dcm"
     dataset.save_as(path, enforce_file_format=True)
-    Spool(config.spool.folder).add(dataset.SOPInstanceUID, path.read_bytes())
+    Spool(config.spool.folder).add(dataset.SOPInstanceUID, path)
 
 
 @contextmanager

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
-from cxrloc.pacs.spool import Note, Spool, State, read_note, write_note
+from cxrloc.pacs.spool import Job, Note, Spool, State, read_note, write_note
+
+
+def added(spool: Spool, uid: str, content: bytes) -> Job | None:
+    source = spool.folder / "source"
+    source.write_bytes(content)
+    return spool.add(uid, source)
 
 
 def test_an_image_goes_from_state_to_state(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    job = spool.add("1.2.3", b"pixels")
+    job = added(spool, "1.2.3", b"pixels")
     assert job is not None
     assert job.image.read_bytes() == b"pixels"
     moved = spool.move(job, State.SENDING)
@@ -22,13 +28,13 @@ def test_an_image_goes_from_state_to_state(tmp_path: Path) -> None:
 
 def test_the_same_image_is_queued_once_in_any_state(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    job = spool.add("1.2.3", b"pixels")
+    job = added(spool, "1.2.3", b"pixels")
     assert job is not None
     for state in (State.RECEIVED, State.SENDING, State.DONE):
         if state is not State.RECEIVED:
             job = spool.move(job, state)
-        assert spool.add("1.2.3", b"pixels") is None
-    assert spool.add("1.2.3", b"corrected pixels") is not None
+        assert added(spool, "1.2.3", b"pixels") is None
+    assert added(spool, "1.2.3", b"corrected pixels") is not None
 
 
 def test_what_was_not_wholly_received_is_swept(tmp_path: Path) -> None:
@@ -40,7 +46,7 @@ def test_what_was_not_wholly_received_is_swept(tmp_path: Path) -> None:
 
 def test_only_done_jobs_are_removed_by_age(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    done, waiting = spool.add("1.2.3", b"a"), spool.add("1.2.4", b"b")
+    done, waiting = added(spool, "1.2.3", b"a"), added(spool, "1.2.4", b"b")
     assert done is not None
     assert waiting is not None
     spool.move(done, State.DONE)
@@ -50,7 +56,7 @@ def test_only_done_jobs_are_removed_by_age(tmp_path: Path) -> None:
 
 
 def test_a_note_comes_back(tmp_path: Path) -> None:
-    job = Spool(tmp_path).add("1.2.3", b"a")
+    job = added(Spool(tmp_path), "1.2.3", b"a")
     assert job is not None
     note = Note(starts=2, deaths=1, sent_to=("A@h:1",), reason="why")
     write_note(job, note)
@@ -58,5 +64,5 @@ def test_a_note_comes_back(tmp_path: Path) -> None:
 
 
 def test_no_identifier_stands_in_a_name(tmp_path: Path) -> None:
-    Spool(tmp_path).add("../../1.2.3", b"a")
+    added(Spool(tmp_path), "../../1.2.3", b"a")
     assert not any("1.2.3" in str(path) for path in tmp_path.rglob("*"))
