@@ -1,6 +1,7 @@
 """The header of a source image, corrected for objects that inherit patient and study from it."""
 
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
@@ -41,8 +42,9 @@ _MOMENTS = (
 def read_source(path: Path) -> Dataset:
     """The header of a DICOM image without pixels, corrected so that results can inherit from it.
 
-    Absent attributes of type 2 become empty; ages that are not an Age String (PS3.5, section 6.2)
-    and spacings that are not positive are dropped; text becomes UTF-8. No value is invented.
+    Absent attributes of type 2 become empty; values that are no age, date, time or sex (PS3.5,
+    section 6.2) and spacings that are not positive are dropped; text becomes UTF-8. No value is
+    invented. Names and identifiers stay as they are, because a result must match its study.
 
     Raises:
         CxrlocError: the file is no DICOM file, or lacks an identifier to which results refer.
@@ -65,15 +67,33 @@ def prepared(source: Dataset) -> Dataset:
     """A copy of a header, corrected so that results can inherit from it; see `read_source`."""
     copy = deepcopy(source)  # setting a value would otherwise change the caller's element
     _to_utf8(copy)
+    for element in [each for each in copy if each.VR in _VALID]:
+        if element.value and not _VALID[element.VR](str(element.value)):
+            del copy[element.tag]
+    if copy.get("PatientSex") not in ("M", "F", "O", "", None):
+        del copy.PatientSex
     for keyword in _TYPE_2:
         if keyword not in copy:
             setattr(copy, keyword, None if dictionary_VR(keyword) == "IS" else "")
-    if not re.fullmatch(r"\d{3}[DWMY]", str(copy.get("PatientAge", "000Y"))):
-        del copy.PatientAge
     for keyword in _SPACINGS:
         if keyword in copy and not _is_spacing(copy.get(keyword)):
             del copy[keyword]
     return copy
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return len(text) == 8 and bool(datetime.strptime(text, "%Y%m%d"))
+    except ValueError:
+        return False
+
+
+_VALID: dict[str, Callable[[str], object]] = {
+    "AS": re.compile(r"\d{3}[DWMY]").fullmatch,
+    "DA": _is_date,
+    "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?").fullmatch,
+}
+"""Checks of an age, a date and a time, by value representation (PS3.5, section 6.2)."""
 
 
 def _to_utf8(copy: Dataset) -> None:

@@ -59,6 +59,11 @@ def test_the_validator_can_find_an_error(result: DicomResult, tmp_path: Path) ->
     [
         ({"PatientName": None, "PatientID": None, "StudyID": None}, "absent type-2 attributes"),
         ({"PatientAge": "81"}, "an age without unit"),
+        (
+            {"PatientBirthDate": "1950-01-02", "StudyDate": "20230229", "StudyTime": "25:00:00"},
+            "dates and times that are none",
+        ),
+        ({"PatientSex": "Male"}, "a sex in words"),
         ({"ImagerPixelSpacing": [0, 0]}, "a spacing of zero"),
         ({"ImagerPixelSpacing": None}, "no spacing"),
         ({"PatientOrientation": None, "ViewPosition": None}, "no orientation"),
