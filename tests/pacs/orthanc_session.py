@@ -177,7 +177,7 @@ def _started(settings: Path, folder: Path) -> "subprocess.Popen[str]":
     log = (folder / "node.log").open("a")
     command = [sys.executable, "-m", "cxrloc", "node", str(settings)]
     process = subprocess.Popen(command, stderr=log, text=True)
-    wait(lambda: listens(NODE))
+    wait(lambda: listens(NODE), 300)
     return process
 
 
