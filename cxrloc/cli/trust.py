@@ -103,12 +103,18 @@ def trust(
 
 
 def show_trust(result: Any, out: Path) -> None:
-    """Print every number about the model's heatmaps, and how to read each number."""
+    """Print the numbers about the model's heatmaps, then three lines of verdict."""
+    from cxrloc.evaluation.trust.table import without_layers
+
     run, screen = result.run, console()
     screen.print(
         f"{model_line(run)}Data: {run['data']['name']}; "
         f"{run['pairs']} findings on {len(run['images'])} images.",
         highlight=False,
     )
-    show_frame(result.frame)
-    screen.print(f"Table, how to read it, figure and run.json are in {out}", highlight=False)
+    show_frame(without_layers(result.frame))
+    for line in result.verdict:
+        screen.print(line, highlight=False)
+    screen.print(
+        f"All layers, how to read each number, figure and run.json are in {out}", highlight=False
+    )

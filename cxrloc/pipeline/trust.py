@@ -25,6 +25,7 @@ from cxrloc.evaluation.trust.map_tests import (
     weight_randomisation,
 )
 from cxrloc.evaluation.trust.table import trust_frame, write_trust
+from cxrloc.evaluation.trust.verdict import trust_verdict
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import Failure
@@ -45,6 +46,7 @@ class TrustResult(NamedTuple):
     frame: pd.DataFrame
     failures: Sequence[Failure]
     run: dict[str, Any]
+    verdict: Sequence[str]
 
 
 CaseWatch = Callable[[Iterable[Case]], Iterable[Case]]
@@ -85,6 +87,7 @@ def trust(
         *disturbances(model, cases, options),
         chance(cases, options),
     ]
+    verdict = trust_verdict(rows)
     contamination = check_contamination(
         [model], image_set.records, image_set.data_sets, allowed=True
     )
@@ -105,12 +108,13 @@ def trust(
         # Training patients are counted and not refused, because heatmaps are tested, not scored.
         "training_patients_among_the_data": contamination.count,
         "notes": remarks,
+        "verdict": list(verdict),
         "seconds": round(time.perf_counter() - started, 1),
     }
     frame = trust_frame(rows)
-    write_trust(frame, curves, out, remarks)
+    write_trust(frame, curves, verdict, out, remarks)
     write_json(out / "run.json", run)
     with figure_style():
         page = draw_trust([out], FigureRequest(caption=caption))
         write_figure(page, [out / "trust.png", out / "trust.pdf"])
-    return TrustResult(frame, failures, run)
+    return TrustResult(frame, failures, run, verdict)

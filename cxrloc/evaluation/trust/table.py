@@ -91,15 +91,33 @@ def trust_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("value", "low", "high"), "Float64"))
 
 
-def write_trust(
-    frame: pd.DataFrame, curves: pd.DataFrame, out: Path, remarks: Sequence[str] = ()
-) -> None:
-    """Write `trust.csv`, the curves behind its areas, and `trust.md`, which explains each test.
+def without_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `trust_frame` with one for the randomised layers: that with all of them random.
 
-    Remarks on all numbers stand in every row and below the table.
+    The cascade randomises one layer more with each row, so its last row has randomised all.
+    """
+    layers = frame.index[frame["test"] == "weight randomisation"]
+    short = frame.drop(layers[:-1]).copy()
+    short.loc[layers[-1:], "subject"] = "all layers"
+    return short
+
+
+def write_trust(
+    frame: pd.DataFrame,
+    curves: pd.DataFrame,
+    verdict: Sequence[str],
+    out: Path,
+    remarks: Sequence[str] = (),
+) -> None:
+    """Write `trust.csv`, the curves behind its areas, and `trust.md`.
+
+    `trust.md` has the verdict, all numbers and how to read each test. Remarks on all numbers stand
+    in every row and below the table.
     """
     write_csv(with_notes(frame, remarks), out / "trust.csv")
     write_csv(with_notes(curves, remarks), out / "trust_curves.csv")
     legend = [f"{test}: {words}." for test, words in TESTS.items()]
     legend += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
-    write_text(out / "trust.md", "\n".join([markdown_table(frame), *legend, ""]))
+    write_text(
+        out / "trust.md", "\n\n".join([*verdict, markdown_table(frame), "\n".join(legend)]) + "\n"
+    )
