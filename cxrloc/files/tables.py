@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from cxrloc.files.encodings import opened_text
 from cxrloc.types import CxrlocError
 
@@ -227,32 +224,6 @@ def number_in(where: str, column: str, text: str) -> float:
     if not math.isfinite(value):
         raise CxrlocError(f"{where}: {column} is {text[:40]!r}, not a finite number")
     return value
-
-
-def frame_of(table: Table, text: Sequence[str] = ()) -> pd.DataFrame:
-    """The table as a frame, with numbers where all cells of a column are numbers or blank.
-
-    Args:
-        table: from `read_table`.
-        text: columns that stay text, such as ids.
-    """
-    data = {
-        name: list(cells) if name in text else _typed(cells)
-        for name, cells in table.columns.items()
-    }
-    return pd.DataFrame(data, columns=pd.Index(list(table.columns)))
-
-
-def _typed(cells: Sequence[str]) -> Any:
-    """Whole numbers, numbers, truth values, or text with NaN for blank cells."""
-    if cells and all(cell in ("True", "False") for cell in cells):
-        return np.array([cell == "True" for cell in cells])
-    for kind in (int, float):
-        try:
-            return np.array([kind(cell) if cell or kind is int else math.nan for cell in cells])
-        except (ValueError, OverflowError):
-            continue
-    return [cell or math.nan for cell in cells]
 
 
 def key_of(name: str) -> str:

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.files.tables import frame_of, number_in, read_table, rows_of, table_rows
+from cxrloc.files.tables import number_in, read_table, rows_of, table_rows
 from cxrloc.files.text import from_csv
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph

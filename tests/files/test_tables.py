@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.files import encodings, tables
-from cxrloc.files.tables import frame_of, number_in, read_table, row_name, rows_of
+from cxrloc.files.frames import frame_of
+from cxrloc.files.tables import number_in, read_table, row_name, rows_of
 from cxrloc.types import CxrlocError
 
 
