@@ -36,6 +36,10 @@ def figure(
         list[str] | None, typer.Option(help="Draw this image; may be repeated.")
     ] = None,
     projection: Projection = "",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name a result so in the figure; once for each, in their order."),
+    ] = None,
     beside: Beside = [],  # noqa: B006 (typer copies it)
     out: Annotated[
         Path | None,
@@ -54,9 +58,9 @@ def figure(
         from cxrloc.pipeline import figure as flow
 
         if names or panel is None:
-            for name, each in PANELS.items():
+            for known, each in PANELS.items():
                 after = f"; after {each.after}" if each.after else ""
-                typer.echo(f"{name:24} {each.reads}{after}")
+                typer.echo(f"{known:24} {each.reads}{after}")
             return
         request = FigureRequest(
             width.value,
@@ -64,6 +68,7 @@ def figure(
             tuple(beside),
             images=tuple(image or ()),
             projection=projection,
+            names=tuple(name or ()),
         )
         paths = flow.figure(
             panel, results or [], out or Path(panel), request, dark, training_images

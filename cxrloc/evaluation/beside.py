@@ -30,18 +30,28 @@ def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool 
         UsageError: says what there is instead.
     """
     known = published_tables()
-    if synthetic and (once := [name for name in names if names.count(name) == 1]):
-        raise UsageError(
-            f"--beside {once[0]}: these radiographs are synthetic, and published numbers are of "
-            f"patients; to see them beside each other, ask twice: --beside {once[0]} --beside "
-            f"{once[0]}"
-        )
+    if synthetic:
+        refuse_beside_synthetic(names)
     for name in names:
         if name not in known:
             raise UsageError(f"--beside {name}: choose from {', '.join(known)}; see --beside list")
         if not _metrics(name, measured):
             has = ", ".join(dict.fromkeys(published(name)["metric"]))
             raise UsageError(f"--beside {name}: it has {has}, and none of these is measured here")
+
+
+def refuse_beside_synthetic(names: Sequence[str]) -> None:
+    """Raise an error for tables that are to stand beside numbers of synthetic radiographs.
+
+    Raises:
+        UsageError: a table is not named twice.
+    """
+    if once := [name for name in names if names.count(name) == 1]:
+        raise UsageError(
+            f"--beside {once[0]}: these radiographs are synthetic, and published numbers are of "
+            f"patients; to see them beside each other, ask twice: --beside {once[0]} --beside "
+            f"{once[0]}"
+        )
 
 
 def write_beside(

@@ -12,7 +12,7 @@ from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.evaluation.published import cited, published, published_means
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of
-from cxrloc.panels.results import chosen_findings, read_table
+from cxrloc.panels.results import chosen_findings, own_name, read_table
 from cxrloc.types import UsageError
 
 _ROW_MM, _MARGIN_MM = 5.0, 12.0
@@ -68,7 +68,9 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
     if "mean" in own.index:
         axes.axhline(0.5, color=GREY, linewidth=0.6)
     bar = "95 % interval" if len(results) == 1 else f"min to max of {len(results)} runs"
-    marks = [Line2D([], [], label=f"this work ({bar})", **{**marker_of(0), "linestyle": "-"})]
+    marks = [
+        Line2D([], [], label=f"{own_name(request)} ({bar})", **{**marker_of(0), "linestyle": "-"})
+    ]
     marks += [
         Line2D([], [], label=setting, fillstyle="none", **marker_of(number))
         for number, setting in enumerate(others.columns, start=1)

@@ -83,7 +83,9 @@ def draw_precision_cdf(results: Sequence[Path], request: FigureRequest) -> Figur
     """
     figure, (axes,) = free_axes(1, 1, request, 65)
     columns = ("findings", "image_ranking_precision")
-    for place, (path, name) in enumerate(zip(results, run_names(results), strict=True)):
+    for place, (path, name) in enumerate(
+        zip(results, run_names(results, request.names), strict=True)
+    ):
         frame = read_table(path, "image_precision.csv", columns, "classify")
         listed = "image_list_precision" in frame.columns
         column = "image_list_precision" if listed else "image_ranking_precision"

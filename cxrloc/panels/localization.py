@@ -26,7 +26,13 @@ from cxrloc.panels.plots import (
     line_of,
     words_of,
 )
-from cxrloc.panels.results import chosen_findings, only_result, read_table, run_names
+from cxrloc.panels.results import (
+    chosen_findings,
+    only_result,
+    own_name,
+    read_table,
+    run_names,
+)
 from cxrloc.types import UsageError
 
 _KEYS = ("finding", "criterion", "threshold")
@@ -126,7 +132,7 @@ def draw_froc(results: Sequence[Path], request: FigureRequest) -> Figure:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.set_ylim(-0.03, 1.03)
     label_grid(figure, panels, "False positives per image", "Sensitivity")
-    names = run_names(results)
+    names = run_names(results, request.names)
     marks = [
         Line2D([], [], label=name, marker=MARKERS[place % len(MARKERS)], **line_of(place))
         for place, name in enumerate(names)
@@ -187,7 +193,7 @@ def _rows(frame: pd.DataFrame, finding: str, criterion: str) -> pd.DataFrame:
 
 
 def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
-    marks = [Line2D([], [], label="this work (95 % band)", marker="o", **line_of(0))]
+    marks = [Line2D([], [], label=f"{own_name(request)} (95 % band)", marker="o", **line_of(0))]
     present = set(scores.controls["control"])
     for control, look in _CONTROL_STYLES.items():
         if control in present:

@@ -55,6 +55,7 @@ class FigureRequest:
         images: ids of images to draw, in this order; if empty, the panel chooses.
         projection: draw the results on images of this projection only, a name of `PROJECTIONS`;
             empty for all.
+        names: what the results are called, in their order; if empty, names of their paths.
 
     Raises:
         UsageError: there is no such width.
@@ -66,6 +67,7 @@ class FigureRequest:
     caption: str = ""
     images: tuple[str, ...] = ()
     projection: str = ""
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", tuple(map(standard_finding, self.findings)))

@@ -48,13 +48,17 @@ def read_table(
     return frame
 
 
-def run_names(results: Sequence[Path]) -> list[str]:
+def run_names(results: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     """A short name of each run: the last part of its path; the whole path where two share it.
 
     The name is followed by a note if patients leak from the run's training into its scores.
 
+    Args:
+        results: the runs.
+        names: what the user calls them, in their order; empty for names of paths.
+
     Raises:
-        UsageError: a run is named twice.
+        UsageError: a run is named twice, or there are not as many names as runs.
         CxrlocError: a run's card cannot be read.
 
     >>> run_names([Path("out/average"), Path("out/lse.csv")])
@@ -62,7 +66,11 @@ def run_names(results: Sequence[Path]) -> list[str]:
     """
     short = [path.stem if path.suffix == ".csv" else path.resolve().name for path in results]
     counts = Counter(short)
-    names = [n if counts[n] == 1 else str(path) for n, path in zip(short, results, strict=True)]
+    if names and len(names) != len(results):
+        raise UsageError(f"--name: {len(names)} names for {len(results)} results; name each once")
+    names = names or [
+        n if counts[n] == 1 else str(path) for n, path in zip(short, results, strict=True)
+    ]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(names)}: a run is named twice")
     marks = (" (patients leak)" if leaks(path) else "" for path in results)
@@ -94,15 +102,22 @@ def data_notes(results: Sequence[Path]) -> list[str]:
         CxrlocError: a run's card cannot be read.
     """
     cards = [_run_card(result) for result in results]
-    notes = []
-    if any(map(_of_phantoms, results, cards)):
-        notes.append(f"{NOT_OF_PATIENTS.capitalize()}.")
+    notes = [f"{NOT_OF_PATIENTS.capitalize()}."] if any_synthetic(results) else []
     data = [card.get("data") for card in cards]
     known = [each for each in data if isinstance(each, dict) and each.get("truth_sha256")]
     if len({each["truth_sha256"] for each in known}) > 1:
         names = (one_line(f"{each.get('name')} ({each.get('images')} images)") for each in known)
         notes.append(f"These runs were scored on different data: {'; '.join(names)}.")
     return notes
+
+
+def any_synthetic(results: Sequence[Path]) -> bool:
+    """Whether a result is of synthetic radiographs.
+
+    Raises:
+        CxrlocError: a run's card cannot be read.
+    """
+    return any(_of_phantoms(result, _run_card(result)) for result in results)
 
 
 def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
@@ -153,3 +168,14 @@ def only_result(results: Sequence[Path], panel: str) -> Path:
     if len(results) != 1:
         raise UsageError(f"{panel} draws one result at a time, not {len(results)}")
     return results[0]
+
+
+def own_name(request: FigureRequest) -> str:
+    """What a panel of one run calls it beside controls and published numbers.
+
+    Raises:
+        UsageError: there are several names.
+    """
+    if len(request.names) > 1:
+        raise UsageError(f"--name: {len(request.names)} names for one result; name it once")
+    return (*request.names, "this work")[0]

@@ -59,7 +59,7 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
         request: width, findings, small print.
     """
     readers = [path for path in results if path.is_file()]
-    runs = _read([path for path in results if path not in readers] or results)
+    runs = _read([path for path in results if path not in readers] or results, request)
     findings = _findings(runs, request)
     figure, panels = grid_of_axes([_title(runs[0], finding) for finding in findings], request)
     for finding, axes in zip(findings, panels, strict=True):
@@ -88,7 +88,7 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: Wang et al. 2017, figures 5 (initialisations), 6 (poolings) and 7 (data set).
     """
-    runs = _read(results)
+    runs = _read(results, request)
     findings = _findings(runs, request)
     titles = []
     for run in runs:
@@ -111,14 +111,14 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
     return figure
 
 
-def _read(results: Sequence[Path]) -> list[_Run]:
+def _read(results: Sequence[Path], request: FigureRequest) -> list[_Run]:
     runs = []
     for path in results:
         if path.is_file():
             raise UsageError(
                 f"{path}: name the folder that `cxrloc classify` wrote, not a file in it"
             )
-    for path, name in zip(results, run_names(results), strict=True):
+    for path, name in zip(results, run_names(results, request.names), strict=True):
         areas = read_table(path, "auc.csv", ("finding", "group", "auc"), "classify")
         runs.append(
             _Run(

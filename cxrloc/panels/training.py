@@ -44,7 +44,7 @@ def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:
         letter_axes(panels[: len(columns)])
     marks = [
         Line2D([], [], label=name, **line_of(place))
-        for place, name in enumerate(run_names(results))
+        for place, name in enumerate(run_names(results, request.names))
     ]
     add_legend(figure, marks if len(marks) > 1 else [], request.caption)
     return figure

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cxrloc.evaluation.beside import refuse_beside_synthetic
 from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
 from cxrloc.models.weights import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.panels.results import data_notes, leaks, run_names
+from cxrloc.panels.results import any_synthetic, data_notes, leaks, run_names
 from cxrloc.pipeline.classify import score_again
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import planned_rates
@@ -59,10 +60,14 @@ def figure(
         if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
     _check_projection(panel, request.projection)
+    if any_synthetic(results):
+        refuse_beside_synthetic(request.beside)
+    beside = tuple(dict.fromkeys(request.beside))
     notes = [*([_LEAK] if any(map(leaks, results)) else []), *data_notes(results)]
     if request.projection:
         notes.append(f"{request.projection} images only.")
-    request = replace(request, caption=" ".join([*notes, request.caption]).rstrip())
+    caption = " ".join([*notes, request.caption]).rstrip()
+    request = replace(request, beside=beside, caption=caption)
     paths = figure_paths(out)
     make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder, figure_style(dark):

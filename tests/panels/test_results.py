@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from cxrloc.panels.results import data_notes
+from cxrloc.datasets.splits import LEAKS
+from cxrloc.panels.results import data_notes, run_names
 from cxrloc.phantom.write import SYNTHETIC
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 
 ON_PHANTOMS = "Measured on synthetic radiographs, not on patients."
 
@@ -52,3 +53,12 @@ def test_a_card_that_is_no_card_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[1]")
     with pytest.raises(CxrlocError, match=r"run\.json"):
         data_notes([tmp_path])
+
+
+def test_runs_have_the_names_that_the_user_gives(tmp_path: Path) -> None:
+    runs = [run_on(tmp_path, name, **{LEAKS: name == "b"}) for name in ("a", "b")]
+    assert run_names(runs) == ["a", "b (patients leak)"]
+    assert run_names(runs, ["plain", "with TTA"]) == ["plain", "with TTA (patients leak)"]
+    for names in (["plain"], ["plain", "plain"], ["plain", "x", "y"]):
+        with pytest.raises(UsageError):
+            run_names(runs, names)

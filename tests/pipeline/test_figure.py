@@ -119,3 +119,24 @@ def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(tmp_path:
         wrong = FigureRequest(projection="PA" if panel == "froc" else "sideways")
         with pytest.raises(UsageError, match=said):
             figure(panel, [tmp_path / "run"], tmp_path / "no.svg", wrong)
+
+
+def test_published_numbers_stand_beside_synthetic_ones_only_where_asked_twice(
+    tmp_path: Path,
+) -> None:
+    """Patients and phantoms in one figure mislead, so a slip of the hand draws nothing."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text('{"data": {"synthetic": true}}')
+    columns = "finding,criterion,threshold,accuracy,accuracy_low,accuracy_high,afp,annotated"
+    rows = "mean,iobb,0.5,0.4,0.3,0.5,1,9\nmean,iobb,0.7,0.3,0.2,0.4,1,9"
+    (run / "localization.csv").write_text(f"{columns}\n{rows}\n")
+    out, table = tmp_path / "a.svg", ("wang2017:7",)
+    with pytest.raises(UsageError, match="ask twice"):
+        figure("localization", [run], out, FigureRequest(beside=table))
+    assert not out.exists()
+    twice = FigureRequest(beside=table * 2, names=("mine",))
+    (out,) = figure("localization", [run], out, twice)
+    drawn = out.read_text()
+    assert "synthetic" in drawn
+    assert "mine (95 % band)" in drawn
