@@ -46,7 +46,7 @@ def embed(trained: Path, out: Path) -> Path:
     model = read_model(trained)
     card = replace(model.card, name=PHANTOM_MODEL, limits=LIMITS)
     path = out / f"{PHANTOM_MODEL}.safetensors"
-    write_model(path, model.network, model.preprocessing, card)
+    write_model(path, model.network, model.preprocessing, card, model.typical)
     return path
 
 

@@ -62,7 +62,7 @@ def main() -> None:
         prevalence={finding: prevalence[finding] for finding in found},
         limits=LIMITS,
     )
-    write_model(options.to, model.network, model.preprocessing, card)
+    write_model(options.to, model.network, model.preprocessing, card, model.typical)
 
 
 if __name__ == "__main__":

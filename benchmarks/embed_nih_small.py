@@ -94,6 +94,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
         trained_on=TRAINED_ON.format(images=f"{len(trained):,}") + "".join(started),
         training_images=len(trained),
         training_patients=tuple(sorted({card_patient(r.patient_id, public=True) for r in trained})),
+        distance=None,  # of other features; `outside.py` fits that of these
     )
     write_model(path, network, model.preprocessing, card)
 

@@ -71,6 +71,37 @@ class Label(IntEnum):
     UNCERTAIN = -1
 
 
+class Status(StrEnum):
+    """Whether the result of an image can be used.
+
+    OUTSIDE means that the models were not made for such an image, see `Suitability`.
+    """
+
+    OK = "ok"
+    OUTSIDE = "outside"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Suitability:
+    """Whether the models of a result were made for images like this one.
+
+    Attributes:
+        reasons: why the image is outside, one sentence each; empty for an image inside.
+        distance: distance of the image's features from those of validation images, divided by the
+            model's threshold, so that an image above 1 is outside; the largest among several
+            models. None if no model knows a distance.
+    """
+
+    reasons: tuple[str, ...] = ()
+    distance: float | None = None
+
+    @property
+    def status(self) -> Status:
+        """OUTSIDE if there is a reason for it, else OK."""
+        return Status.OUTSIDE if self.reasons else Status.OK
+
+
 @dataclass(frozen=True, slots=True)
 class Affine:
     """A map of the plane, `x' = xx x + xy y + x0` and `y' = yx x + yy y + y0`.
@@ -104,6 +135,8 @@ class Radiograph:
         intensity: how stored values became grey levels, in words.
         file_format: "DICOM", "PNG" or "JPEG".
         warnings: what a reader of any result should know.
+        not_a_chest: those of the warnings by which the header contradicts that this is a chest
+            radiograph, such as the modality CT.
         read_stored: function that returns the stored values of a DICOM file divided by 4095
             (12 bits) and clipped to [0, 1], without a window; larger values are brighter. None for
             other files.
@@ -121,6 +154,7 @@ class Radiograph:
     intensity: str = ""
     file_format: str = ""
     warnings: tuple[str, ...] = ()
+    not_a_chest: tuple[str, ...] = ()
     read_stored: Callable[[], Float[np.ndarray, "row col"]] | None = None
 
 

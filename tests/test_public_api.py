@@ -19,14 +19,16 @@ SIGNATURES = {
     "Box": "x_min, y_min, x_max, y_max",
     "Detection": "image_id, finding, box, threshold, score",
     "Heatmaps": "image_id, findings, scores, to_image, image_rows, image_columns",
-    "Model": "network, config, preprocessing, card, sha256",
+    "Model": "network, config, preprocessing, card, sha256, typical",
     "ModelCard": "name, trained_on, findings, views, operating_points, auc, "
     "box_thresholds, calibration, prevalence, training_patients, validation_patients, "
-    "training_images, limits, recipe, may_have_seen, provenance, probabilities, data_sets, licence",
+    "training_images, limits, recipe, may_have_seen, provenance, probabilities, data_sets, licence, "
+    "distance",
     "Preprocessing": "size, fit, crop_from, source_size, bit_depth, mean, std, standardised, grey, "
     "interpolation, template",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "
-    "laterality, photometric_interpretation, intensity, file_format, warnings, read_stored",
+    "laterality, photometric_interpretation, intensity, file_format, warnings, "
+    "not_a_chest, read_stored",
     "Record": "image_id, patient_id, study_id, path, view, age_years, sex, labels, annotations, "
     "annotation_frame, labelled, ignored, warnings",
     "ScoringProtocol": "rules, population, box_thresholds, box_rule, finding_thresholds, "

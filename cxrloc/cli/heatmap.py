@@ -59,6 +59,16 @@ def heatmap(
             help="Also draw and write boxes of findings below their operating point.",
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Give boxes and operating points to images outside what the model was made for.",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="An image outside counts as a failure.")
+    ] = False,
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
     max_megapixels: MaxMegapixels = 80.0,
     write: Annotated[
@@ -106,7 +116,9 @@ def heatmap(
             voi=voi,
             write=chosen_writers(kinds),
             max_megapixels=max_megapixels,
-            report=ReportSettings(top, tuple(threshold), products, below_operating_point, uids),
+            report=ReportSettings(
+                top, tuple(threshold), products, below_operating_point, uids, force, strict
+            ),
             pairing=Pairing(pairs, pairing),
             inference=InferenceSettings(
                 method,
@@ -120,14 +132,15 @@ def heatmap(
             ),
         )
         results = flow.heatmap(paths, Destination(out, overwrite), options, expect)
-        show_each(results, top, quiet)
+        show_each(results, top, quiet, force)
 
 
-def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
+def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False) -> None:
     """Print the model, each image as it comes, and the folder; exit with status 1 on a failure."""
     from cxrloc.inference.batches import Failure
     from cxrloc.inference.hierarchy import ALONG_TREE
     from cxrloc.models.provenance import caption_of
+    from cxrloc.pipeline.image_report import OUTSIDE
 
     screen = console()
     counts, warnings = Counter[str](), Counter[str]()
@@ -141,6 +154,7 @@ def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
         warnings.update(result.report["warnings"])
         show_warnings(f"{result.report['image']}: {text}" for text in new)
         counts["skipped" if result.skipped else "done"] += 1
+        counts["outside"] += result.report["status"] == "outside"
         if not quiet and last is None:
             screen.print(caption_of(result.model))
             if result.report["products_along_tree"]:
@@ -149,6 +163,9 @@ def show_each(results: Iterable[Any], top: int, quiet: bool) -> None:
             screen.print(findings_table(result.report, top))
         last = result
     show_warnings(f"{text} ({n} images)" for text, n in warnings.items() if n > 1)
+    if counts["outside"]:
+        forced = "" if force else ", so they have no boxes and no operating points (see --force)"
+        show_warnings([f"{counts['outside']} of these images are {OUTSIDE}{forced}"])
     if last is not None and not quiet:
         if counts["skipped"]:
             screen.print(f"{counts['skipped']} images were done before and are left as they are.")
@@ -179,4 +196,7 @@ def findings_table(report: Any, top: int) -> "RenderableType":
             corners = " ".join(f"{box[side]:.0f}" for side in ("x_min", "y_min", "x_max", "y_max"))
             table.add_row(*head, f"{box['threshold']:g}", corners, f"{box['score']:.3f}")
             head = ["", ""]
-    return Group(one_line(report["image"]), table)
+    said = [one_line(report["image"])]
+    if report["outside_because"]:
+        said.append(f"Status outside: {'; '.join(report['outside_because'])}")
+    return Group(*said, table)

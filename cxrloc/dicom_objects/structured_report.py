@@ -40,10 +40,13 @@ def region_report(result: DicomResult) -> Dataset | None:
     return _report(result, groups, "sr-regions", "cxrloc: regions") if groups else None
 
 
-def finding_report(result: DicomResult) -> Dataset:
-    """The report of all findings on the whole image (TID 1501 groups), with probabilities."""
+def finding_report(result: DicomResult) -> Dataset | None:
+    """The report of all findings on the whole image (TID 1501 groups), with probabilities.
+
+    None if the result has no findings, as that of an image outside.
+    """
     groups = [_finding_group(result, each) for each in result.findings]
-    return _report(result, groups, "sr-findings", "cxrloc: findings")
+    return _report(result, groups, "sr-findings", "cxrloc: findings") if groups else None
 
 
 def _region_group(

@@ -26,6 +26,7 @@ from cxrloc.images.dicom_header import (
     age_years_of,
     header_warnings,
     laterality_of,
+    not_a_chest,
     patient_orientation_of,
     sex_of,
     spacing_mm_of,
@@ -188,6 +189,7 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
                 *stored.warnings,
                 *complaints,
             ),
+            not_a_chest=not_a_chest(header),
             read_stored=read_stored,
         )
 

@@ -74,6 +74,10 @@ UNEQUAL = 0.01
 
 CHEST_WORDS = ("CHEST", "THORAX")
 RADIOGRAPH_MODALITIES = ("CR", "DX")
+
+NO_MODALITY_OF_ITS_OWN = ("", "OT", "SC", "RG")
+"""Modalities that a radiograph may have after a conversion or as a scanned film (PS3.3 C.7.3.1)."""
+
 YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
@@ -127,17 +131,8 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
     >>> header_warnings(header)
     ('Modality (0008,0060) is CT, not CR or DX',)
     """
-    modality, part = code_of(dataset, "Modality"), code_of(dataset, "BodyPartExamined")
     frames = numbers(dataset, "NumberOfFrames")
     checks = (
-        (
-            modality not in RADIOGRAPH_MODALITIES,
-            f"Modality (0008,0060) is {_quoted(modality, OTHER_MODALITIES)}, not CR or DX",
-        ),
-        (
-            bool(part) and not any(word in part for word in CHEST_WORDS),
-            f"BodyPartExamined (0018,0015) is {_quoted(part, OTHER_BODY_PARTS)}, not CHEST",
-        ),
         (
             code_of(dataset, "BurnedInAnnotation") == "YES",
             "BurnedInAnnotation (0028,0301) is YES: text in the pixels may name the patient",
@@ -154,7 +149,31 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
         ),
     )
     own = tuple(warning for applies, warning in checks if applies)
-    return (*own, *_shape_warnings(dataset), *_orientation_warnings(dataset))
+    subject = (*_modality_warnings(dataset), *_body_part_warnings(dataset))
+    return (*subject, *own, *_shape_warnings(dataset), *_orientation_warnings(dataset))
+
+
+def not_a_chest(dataset: Dataset) -> tuple[str, ...]:
+    """Those of `header_warnings` that contradict a chest radiograph: modality and body part.
+
+    A modality that is missing, or that a converted radiograph may have, contradicts nothing.
+    """
+    known = code_of(dataset, "Modality") not in NO_MODALITY_OF_ITS_OWN
+    return (*(_modality_warnings(dataset) if known else ()), *_body_part_warnings(dataset))
+
+
+def _modality_warnings(dataset: Dataset) -> tuple[str, ...]:
+    modality = code_of(dataset, "Modality")
+    if modality in RADIOGRAPH_MODALITIES:
+        return ()
+    return (f"Modality (0008,0060) is {_quoted(modality, OTHER_MODALITIES)}, not CR or DX",)
+
+
+def _body_part_warnings(dataset: Dataset) -> tuple[str, ...]:
+    part = code_of(dataset, "BodyPartExamined")
+    if not part or any(word in part for word in CHEST_WORDS):
+        return ()
+    return (f"BodyPartExamined (0018,0015) is {_quoted(part, OTHER_BODY_PARTS)}, not CHEST",)
 
 
 def _quoted(code: str, known: str) -> str:

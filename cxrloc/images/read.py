@@ -12,6 +12,8 @@ from cxrloc.images.intensity import is_blank
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.types import CxrlocError, Radiograph
 
+BLANK = "the image is blank: all pixels have one grey level, so no finding means anything"
+
 
 def read_radiograph(path: Path, voi: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> Radiograph:
     """The radiograph in a DICOM, PNG or JPEG file.
@@ -38,8 +40,7 @@ def read_radiograph(path: Path, voi: int = 0, max_megapixels: float = MAX_MEGAPI
     except MemoryError as error:
         raise CxrlocError(f"{path}: there is not enough memory to read it") from error
     if is_blank(radiograph.pixels):
-        blank = "the image is blank: all pixels have one grey level, so no finding means anything"
-        return replace(radiograph, warnings=(*radiograph.warnings, blank))
+        return replace(radiograph, warnings=(*radiograph.warnings, BLANK))
     return radiograph
 
 

@@ -26,6 +26,7 @@ from cxrloc.inference.batches import (
     versions_of,
 )
 from cxrloc.inference.ensemble import average_maps
+from cxrloc.inference.suitability import Watched, distances_of, suitability
 from cxrloc.inference.versions import average_versions, cell_affine
 from cxrloc.localization.heatmaps import (
     ALTERS_IMAGES,
@@ -37,7 +38,7 @@ from cxrloc.models.any_layer import layer_of_class_token, with_layer
 from cxrloc.models.centring import mean_maps
 from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.model import Model
-from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, UsageError
+from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, Suitability, UsageError
 
 
 class Localized(NamedTuple):
@@ -47,11 +48,13 @@ class Localized(NamedTuple):
         radiograph: the image as it was read, with the warnings that belong to it.
         probabilities: of each finding of `heatmaps`, in [0, 1].
         heatmaps: raw maps of these findings.
+        suitability: whether the models were made for such an image.
     """
 
     radiograph: Radiograph
     probabilities: Float[np.ndarray, " finding"]
     heatmaps: Heatmaps
+    suitability: Suitability = Suitability()
 
 
 def localize(
@@ -164,11 +167,11 @@ def _localize_batch(
     settings: InferenceSettings,
 ) -> list[Localized]:
     """Probabilities and maps of one batch, averaged over models."""
-    probabilities, maps, cells = [], [], []
+    probabilities, maps, cells, far = [], [], [], []
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
-        network = network_for(model, batch)
+        network = Watched(network_for(model, batch))
         of_network = heatmap_method(settings.method, model.probabilities)
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
@@ -183,10 +186,13 @@ def _localize_batch(
         )
         probabilities.append(own_probabilities[:, columns].cpu())
         maps.append(own_maps.cpu())
+        far.append(distances_of(model, network, images, settings))
         cells.append(cell_affine(images.shape, own_maps.shape, shift))
     mean = torch.stack(probabilities).mean(0)
     return [
-        _localized(item, findings, mean[row], [own[row] for own in maps], cells)
+        _localized(item, findings, mean[row], [own[row] for own in maps], cells)._replace(
+            suitability=suitability(models, item.radiograph, [own[row] for own in far])
+        )
         for row, item in enumerate(batch)
     ]
 

@@ -19,10 +19,11 @@ from cxrloc.inference.batches import (
     probabilities_of,
     versions_of,
 )
+from cxrloc.inference.suitability import Watched, distances_of, suitability
 from cxrloc.inference.versions import average_probabilities
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, Predictions, View
+from cxrloc.types import CxrlocError, Predictions, Suitability, View
 
 
 class Predicted(NamedTuple):
@@ -33,12 +34,14 @@ class Predicted(NamedTuple):
         probabilities: of each finding, in [0, 1].
         view: projection that the file names, None if unknown.
         warnings: warnings from reading the file.
+        suitability: whether the models were made for such an image.
     """
 
     image_id: str
     probabilities: Float[np.ndarray, " finding"]
     view: View | None
     warnings: tuple[str, ...]
+    suitability: Suitability = Suitability()
 
 
 def predict(
@@ -103,17 +106,24 @@ def _predict_batch(
     settings: InferenceSettings,
 ) -> list[Predicted]:
     """Probabilities of one batch, averaged over models."""
-    own = []
+    own, far = [], []
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
-            network = network_for(model, batch)
+            network = Watched(network_for(model, batch))
             versions = versions_of(images, model, settings)
             every = average_probabilities(network, versions, probabilities_of(model, settings))
+            far.append(distances_of(model, network, images, settings))
         columns = [model.card.findings.index(finding) for finding in findings]
         own.append(every[:, columns].cpu())
     mean = torch.stack(own).mean(0).numpy()
     return [
-        Predicted(item.image_id, row, item.radiograph.view, item.radiograph.warnings)
-        for item, row in zip(batch, mean, strict=True)
+        Predicted(
+            item.image_id,
+            mean[row],
+            item.radiograph.view,
+            item.radiograph.warnings,
+            suitability(models, item.radiograph, [own[row] for own in far]),
+        )
+        for row, item in enumerate(batch)
     ]

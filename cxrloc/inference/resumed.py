@@ -11,7 +11,7 @@ from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import Localized, localize
 from cxrloc.inference.predict import Predicted, predict
 from cxrloc.models.model import Model
-from cxrloc.types import Affine, Heatmaps, Radiograph, View
+from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability, View
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ def _pack_localized(result: Localized) -> dict[str, Any]:
         "image_columns": heatmaps.image_columns,
         "view": result.radiograph.view,
         "warnings": result.radiograph.warnings,
+        **_pack_suitability(result.suitability),
     }
 
 
@@ -103,7 +104,7 @@ def _unpack_localized(image_id: str, found: Mapping[str, Any]) -> Localized:
         found["image_rows"],
         found["image_columns"],
     )
-    return Localized(radiograph, found["probabilities"], heatmaps)
+    return Localized(radiograph, found["probabilities"], heatmaps, _suitability(found))
 
 
 def _pack_predicted(result: Predicted) -> dict[str, Any]:
@@ -111,11 +112,26 @@ def _pack_predicted(result: Predicted) -> dict[str, Any]:
         "probabilities": result.probabilities,
         "view": result.view,
         "warnings": result.warnings,
+        **_pack_suitability(result.suitability),
     }
 
 
 def _unpack_predicted(image_id: str, found: Mapping[str, Any]) -> Predicted:
-    return Predicted(image_id, found["probabilities"], _view(found), tuple(found["warnings"]))
+    return Predicted(
+        image_id,
+        found["probabilities"],
+        _view(found),
+        tuple(found["warnings"]),
+        _suitability(found),
+    )
+
+
+def _pack_suitability(found: Suitability) -> dict[str, Any]:
+    return {"outside": found.reasons, "distance": found.distance}
+
+
+def _suitability(found: Mapping[str, Any]) -> Suitability:
+    return Suitability(tuple(found["outside"]), found["distance"])
 
 
 def _view(found: Mapping[str, Any]) -> View | None:

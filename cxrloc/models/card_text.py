@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model
+from cxrloc.models.model import Model, ModelCard
 
 GREY_LEVELS = {
     "shown": "as the file shows them (window, polarity)",
@@ -43,10 +43,19 @@ def card_lines(model: Model) -> list[tuple[str, str]]:
         ("licence", card.licence or UNKNOWN),
         ("probabilities", card.probabilities),
         ("calibration", f"{len(calibrated)} of {len(card.findings)} findings"),
+        ("outside", _outside(card)),
         ("provenance", ", ".join(f"{k}: {v}" for k, v in card.provenance.items()) or UNKNOWN),
         ("limits", card.limits),
         ("sha256", model.sha256 or UNKNOWN),
     ]
+
+
+def _outside(card: ModelCard) -> str:
+    """What the distance calls outside, as measured on validation images."""
+    if card.distance is None:
+        return f"{UNKNOWN}: by blank pixels and the header alone"
+    share, images = card.distance.measured_outside, card.distance.measured_images
+    return f"{share:.1%} of {images} validation images that did not choose the threshold"
 
 
 def finding_rows(model: Model) -> list[list[str]]:

@@ -254,6 +254,7 @@ def push(model: Model, repo: str, private: bool = True) -> str:
             model.network,  # type: ignore[arg-type]
             model.preprocessing,
             model.card,
+            model.typical,
             half=False,
         )
         (folder / "README.md").write_text(hub_card(model, repo), encoding="utf-8")

@@ -10,6 +10,7 @@ from cxrloc.datasets.identifiers import patient_key
 from cxrloc.files.keys import has_key, keyed_patient
 from cxrloc.findings import standard_findings
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.feature_distance import DistanceRule, TypicalFeatures
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.types import CxrlocError
@@ -47,6 +48,8 @@ class ModelCard:
         may_have_seen: data sets ("ChestX-ray14") any image of which may have been used in training,
             where `training_patients` does not list the patients.
         provenance: hashes of split and training data, seed, versions of packages.
+        distance: from which distance on an image is unlike those that the model was made for; None
+            where it is not known.
         data_sets: names of the data sets whose patients the card lists, because patient ids are
             unique only within one data set. A name is that of the reader, or the one given by
             `--dataset`. Empty where the data sets are not known.
@@ -76,6 +79,7 @@ class ModelCard:
     probabilities: str = "sigmoid"
     data_sets: tuple[str, ...] = ()
     licence: str = ""
+    distance: DistanceRule | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", standard_findings(self.findings))
@@ -110,6 +114,7 @@ class Model:
         config: configuration that the network was built from; None for a user's own network.
         preprocessing: how images are prepared for the network.
         card: origin, findings, views, limits.
+        typical: the features from which the card's `distance` is measured; None without one.
         sha256: SHA-256 of the file in hexadecimal; empty for a user's own network.
     """
 
@@ -118,6 +123,7 @@ class Model:
     preprocessing: Preprocessing
     card: ModelCard
     sha256: str = ""
+    typical: TypicalFeatures | None = None
 
     def probabilities(
         self, logits: Float[Tensor, "image finding"]

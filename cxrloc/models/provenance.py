@@ -50,11 +50,14 @@ def condition_warnings(models: Sequence[Model]) -> list[str]:
 
 
 def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
-    """One warning per model that was not trained on this view; none if the view is unknown."""
+    """One warning per model that was not trained on this view.
+
+    There is none if the view of the image, or the views that trained the model, are unknown.
+    """
     return [
         f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
         for model in models
-        if view is not None and view not in _fitting(view, model.card.views)
+        if view is not None and model.card.views and view not in _fitting(view, model.card.views)
     ]
 
 

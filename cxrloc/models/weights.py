@@ -15,6 +15,7 @@ from cxrloc.files.structured import parse_json
 from cxrloc.files.text import one_line
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.feature_distance import TypicalFeatures
 from cxrloc.models.hub import PREFIX as HUB
 from cxrloc.models.hub import adopt_from_hub, fetch_weights, repository_of
 from cxrloc.models.localizer import LocalizerConfig
@@ -37,8 +38,17 @@ PHANTOM_MODEL = "phantom-v1"
 """The model of a command that is given neither a model nor data, and therefore uses phantoms."""
 
 
+MEAN, DIRECTIONS = "typical.mean", "typical.directions"
+"""Names of the tensors of `Model.typical`, beside the weights of the network."""
+
+
 def write_model(
-    path: Path, network: Network, preprocessing: Preprocessing, card: ModelCard, half: bool = True
+    path: Path,
+    network: Network,
+    preprocessing: Preprocessing,
+    card: ModelCard,
+    typical: TypicalFeatures | None = None,
+    half: bool = True,
 ) -> None:
     """Write the weights, together with configuration, preprocessing and card.
 
@@ -52,8 +62,10 @@ def write_model(
     """
     if card.findings != network.config.findings:
         raise CxrlocError(f"{path}: the card's findings differ from the network's outputs")
-    tensors = {}
-    for name, tensor in network.state_dict().items():
+    named, tensors = dict(network.state_dict()), {}
+    if typical is not None:
+        named |= {MEAN: typical.mean, DIRECTIONS: typical.directions}
+    for name, tensor in named.items():
         tensor = tensor.detach().cpu()
         tensors[name] = (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
         if not tensors[name].isfinite().all():
@@ -152,12 +164,23 @@ def _read_file(path: Path, name_or_path: str | Path) -> Model:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, MemoryError) as error:
         raise CxrlocError(_say_what_it_is(path, str(error))) from error
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CxrlocError(f"{path}: weight {name} holds a value that is not finite")
     config = _part(LocalizerConfig, "config", metadata, path)
+    card = _part(ModelCard, "card", metadata, path)
+    mean, directions = tensors.pop(MEAN, None), tensors.pop(DIRECTIONS, None)
+    typical = None
+    if card.distance is not None:
+        if mean is None or directions is None or directions.shape[1:] != mean.shape:
+            raise CxrlocError(f"{path}: {MEAN} and {DIRECTIONS} do not fit the card's distance")
+        typical = TypicalFeatures(mean.float(), directions.float())
     return Model(
         network=_filled(config, tensors, path),
         config=config,
         preprocessing=_part(Preprocessing, "preprocessing", metadata, path),
-        card=_part(ModelCard, "card", metadata, path),
+        card=card,
+        typical=typical,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
@@ -193,9 +216,6 @@ def _say_what_it_is(path: Path, error: str) -> str:
 def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
     """The network with its weights in float32; the names of tensors and weights must agree."""
     network = network_to_fill(config)
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise CxrlocError(f"{path}: weight {name} holds a value that is not finite")
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()

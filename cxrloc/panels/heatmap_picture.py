@@ -24,6 +24,7 @@ def heatmap_picture(
     detections: Sequence[Detection],
     findings: Sequence[Mapping[str, Any]],
     captions: Sequence[str],
+    note: str = "",
 ) -> PIL.Image.Image:
     """The radiograph alone, then a panel per finding, above a key and the captions.
 
@@ -36,6 +37,7 @@ def heatmap_picture(
         detections: the boxes, of any findings.
         findings: those to show, with the keys finding, probability, above_operating_point.
         captions: lines of small print: model, limits, warnings.
+        note: is added to the title of every finding.
     """
     width = (PICTURE_WIDTH - MARGIN) // (len(findings) + 1) - MARGIN
     panels = [draw_panel(pixels, width, one_line(Path(heatmaps.image_id).name))]
@@ -52,6 +54,7 @@ def heatmap_picture(
         thin = thin or any(mark.thin for mark in marks)
         title = f"{row['finding']}  {row['probability']:.2f}"
         title += "  below the operating point" if doubtful else ""
+        title += f"  {note}" if note else ""
         panels.append(draw_panel(pixels, width, title, heatmaps, row["finding"], marks))
     lines = [one_line(caption) for caption in captions] + [THIN_BOXES] * thin
     return compose_panels(panels, len(panels), lines, list(roles))

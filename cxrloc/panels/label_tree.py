@@ -59,6 +59,11 @@ def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
         raise UsageError(f"--image {image_id}: {path} has no such row")
     row = predictions.probabilities[predictions.image_ids.index(image_id)]
     findings = chosen_findings(predictions.findings, request.findings)
+    if not any(_ancestor(finding, dict.fromkeys(findings)) for finding in findings):
+        raise UsageError(
+            f"label-tree: no finding of {path} is another's parent in CheXpert's tree, so "
+            "there is no tree to draw"
+        )
     p = dict(zip(predictions.findings, row.tolist(), strict=True))
     nodes = _placed(findings)
     width = WIDTHS_MM[request.width]

@@ -173,6 +173,8 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
     if measure == "accuracy":
         low, high = rows["accuracy_low"], rows["accuracy_high"]
         axes.fill_between(rows["threshold"], low, high, color="C0", alpha=0.2, linewidth=0)
+        if len(rows) == 1:  # a band over one threshold has no width
+            axes.vlines(rows["threshold"], low, high, color="C0", linewidth=1.2)
         axes.set_ylim(-0.03, 1.03)
     axes.set_xticks(np.unique(rows["threshold"]))
     printed = scores.published
@@ -187,19 +189,31 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
         axes.set_ylim(bottom=0)
 
 
+def _shown(scores: _Scores) -> pd.DataFrame:
+    """The published numbers that have a place in the figure: of its criteria and measures."""
+    printed = scores.published
+    known = printed["criterion"].isin(_criteria(scores)) & printed["metric"].isin([*_MEASURES])
+    return printed[known]
+
+
 def _rows(frame: pd.DataFrame, finding: str, criterion: str) -> pd.DataFrame:
     rows = frame[(frame["finding"] == finding) & (frame["criterion"] == criterion)]
     return rows.sort_values("threshold")
 
 
 def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
-    marks = [Line2D([], [], label=f"{own_name(request)} (95 % band)", marker="o", **line_of(0))]
+    own = own_name(request)
+    if scores.own["accuracy_low"].notna().any():
+        # The interval of a single threshold is drawn as a line.
+        several = scores.own.groupby("criterion")["threshold"].nunique().max() > 1
+        own += " (95 % band)" if several else " (95 % interval)"
+    marks = [Line2D([], [], label=own, marker="o", **line_of(0))]
     present = set(scores.controls["control"])
     for control, look in _CONTROL_STYLES.items():
         if control in present:
             words = control.replace("_", " ")
             marks.append(Line2D([], [], label=words, color=GREY, linewidth=0.9, **look))
-    if request.beside:
+    if not _shown(scores).empty:
         label = cited(*request.beside)
         open_circle: dict[str, Any] = {"marker": "o", "fillstyle": "none", "linestyle": "none"}
         marks.append(Line2D([], [], label=label, color="C1", **open_circle))

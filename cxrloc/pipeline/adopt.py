@@ -65,7 +65,7 @@ def adopt_file(paths: Sequence[Path], out: Path, options: AdoptOptions) -> Adopt
     """
     adopted = adopt(paths, adoption_of(options, options.name or out.stem))
     model = adopted.model
-    write_model(out, model.network, model.preprocessing, model.card, half=False)  # type: ignore[arg-type]
+    write_model(out, model.network, model.preprocessing, model.card, model.typical, half=False)  # type: ignore[arg-type]
     return replace(adopted, model=read_model(out))
 
 

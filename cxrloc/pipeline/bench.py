@@ -12,6 +12,7 @@ from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.datasets.description import describe_data
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
+from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
 from cxrloc.evaluation.localization.claims import (
     Claims,
@@ -154,6 +155,7 @@ def bench(
     synthetic = is_synthetic(data)
     remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
     write_scores(scores, claims, out, remarks)
+    status = write_image_status(claims.suitability, claims.failures, out)
     write_metrics(metrics, out, remarks)
     write_sensitivity(readings, out, remarks)
     if options.save_maps:
@@ -177,6 +179,7 @@ def bench(
         "data": describe_data(benchmark.name, benchmark.records) | where,
         "protocol": asdict(protocol),
         **describe_scores(scores, claims, benchmark.records),
+        "images": status,
         "notes": [*remarks, *image_set.notes],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),

@@ -50,6 +50,7 @@ from cxrloc.evaluation.classification.units import (
     under_rules,
 )
 from cxrloc.evaluation.contamination import check_with_leaks
+from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.published import published_means
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, read_run
@@ -247,6 +248,7 @@ def classify_by(
     written = judged if options.patient_ids else hide_patients(judged)
     caption = _caption(models, options, synthetic)
     write_predictions(outcome.predictions, out / "probabilities.csv")
+    status = write_image_status(outcome.suitability, outcome.failures, out)
     write_classification(written, points, report, out, readers)
     width = "double" if len(written.findings) > _FEW else "single"
     with figure_style():
@@ -274,6 +276,7 @@ def classify_by(
         "scored": {"units": report.units, "patients": report.patients},
         "tuning": {"units": len(tuning.unit_ids) if tuning else 0},
         **describe_images(image_set, outcome, out),
+        "images": status,
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **outcome.warnings},
         "remarks": list(report.remarks),
@@ -283,7 +286,7 @@ def classify_by(
     }
     write_json(out / "run.json", run)
     if options.html:
-        made = Classified(outcome.predictions, judged, points, report)
+        made = Classified(outcome.predictions, judged, points, report, outcome.suitability)
         write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, outcome.failures, run, shown)
 

@@ -7,18 +7,22 @@ from pathlib import Path
 from cxrloc.dicom_objects.result import Algorithm, DicomResult, FindingResult
 from cxrloc.dicom_objects.source import moment_of, read_source
 from cxrloc.pipeline.image_report import ImageResult, top_findings
+from cxrloc.types import Status
 
 
 def dicom_result(image: ImageResult) -> DicomResult:
     """The result of one image, with the header of its file.
 
-    All reported findings have a probability; the findings in the picture have boxes and maps.
+    All reported findings have a probability; the findings in the picture have boxes and maps. The
+    result of an image outside holds neither findings nor maps, unless the settings force them.
 
     Raises:
         CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
     """
     report = image.report
     source = read_source(Path(report["image"]))
+    claimed = report["status"] == Status.OK or image.settings.force
+    rows = report["findings"] if claimed else []
     shown = [row["finding"] for row in top_findings(report, image.settings.top)]
     findings = tuple(
         FindingResult(
@@ -31,7 +35,7 @@ def dicom_result(image: ImageResult) -> DicomResult:
                 if box.finding == row["finding"] and row["finding"] in shown
             ),
         )
-        for row in report["findings"]
+        for row in rows
     )
     heatmaps = image.localized.heatmaps
     columns = [heatmaps.findings.index(finding) for finding in shown]
@@ -44,7 +48,9 @@ def dicom_result(image: ImageResult) -> DicomResult:
             parameters=_parameters(image),
         ),
         findings=findings,
-        heatmaps=replace(heatmaps, findings=tuple(shown), scores=heatmaps.scores[columns]),
+        heatmaps=replace(heatmaps, findings=tuple(shown), scores=heatmaps.scores[columns])
+        if claimed
+        else None,
         # The objects have the time of the image, so that a second run gives the same bytes.
         moment=moment_of(source) or datetime.now().replace(microsecond=0),
     )
@@ -54,7 +60,7 @@ def _parameters(image: ImageResult) -> dict[str, object]:
     """Every setting that changes an object's content, in the words of the report."""
     report = image.report
     settings = asdict(image.settings)
-    del settings["uids"]  # it changes the JSON file alone
+    del settings["uids"], settings["strict"]  # they change the content of no object
     return {
         "method": report["method"],
         "versions": report["versions"],

@@ -17,13 +17,16 @@ from cxrloc.models.provenance import (
     condition_warnings,
     describe_models,
     operating_point,
-    view_warnings,
 )
 from cxrloc.pipeline.installed import versions
-from cxrloc.types import Detection, Heatmaps
+from cxrloc.types import CxrlocError, Detection, Heatmaps
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of an image's JSON file, which `image_report.schema.json` describes."""
+
+
+OUTSIDE = "outside what the model was made for"
+"""How messages call an image whose status is `Status.OUTSIDE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class ReportSettings:
             their products (`unconditional`); a model's own operating points then mean nothing.
         below_operating_point: also draw and write boxes of findings below their operating point.
         uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
+        force: give an image outside boxes and operating points as well.
+        strict: an image outside is a failure.
     """
 
     top: int = 3
@@ -44,6 +49,8 @@ class ReportSettings:
     products: bool = False
     below_operating_point: bool = False
     uids: bool = False
+    force: bool = False
+    strict: bool = False
 
 
 class ImageResult(NamedTuple):
@@ -78,10 +85,20 @@ def report_image(
         models: models that made the result.
         inference: how the models were run, and which findings are reported.
         settings: settings of the report.
+
+    Raises:
+        CxrlocError: the image is outside, and the settings are strict.
     """
+    outside = result.suitability.reasons
+    if outside and settings.strict:
+        raise CxrlocError(f"{result.heatmaps.image_id}: {OUTSIDE}: {'; '.join(outside)}")
     result = _with_warnings(result, models, settings)
     heatmaps, probabilities = _chosen(result, chosen_findings(models, inference))
-    points = [None if settings.products else operating_point(models, f) for f in heatmaps.findings]
+    claimless = bool(outside) and not settings.force
+    points = [
+        None if settings.products or claimless else operating_point(models, finding)
+        for finding in heatmaps.findings
+    ]
     # A finding without an operating point (None) is never below it.
     below = {
         finding
@@ -98,7 +115,7 @@ def report_image(
 
     hidden = set() if settings.below_operating_point else below
     boxes = detections_from_heatmaps(heatmaps, probabilities, settings.thresholds)
-    boxes = [box for box in boxes if box.finding not in hidden]
+    boxes = [box for box in boxes if box.finding not in hidden and not claimless]
     degenerate = is_degenerate(heatmaps.scores).tolist()
     rows = [
         {
@@ -127,11 +144,17 @@ def report_image(
         "method": inference.method,
         "versions": inference.versions,
         "products_along_tree": settings.products,
-        "status": "ok",
+        "status": result.suitability.status.value,
+        "outside_because": list(outside),
+        "distance": _rounded(result.suitability.distance),
         "warnings": list(result.radiograph.warnings),
         "findings": rows,
     }
     return ImageResult(result, boxes, report, describe_models(models), settings)
+
+
+def _rounded(distance: float | None) -> float | None:
+    return None if distance is None else round(distance, 4)
 
 
 def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
@@ -145,10 +168,11 @@ def _with_warnings(
 ) -> Localized:
     """The result with warnings about the models added to those about the image."""
     own = result.radiograph
-    warnings = [*own.warnings, *view_warnings(models, own.view)]
+    warnings = [*own.warnings, *result.suitability.reasons]
     if not settings.products:
         warnings += condition_warnings(models)
-    return result._replace(radiograph=replace(own, warnings=tuple(warnings)))
+    # What the header says of the image may be a warning and a reason too.
+    return result._replace(radiograph=replace(own, warnings=tuple(dict.fromkeys(warnings))))
 
 
 def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[float]]:

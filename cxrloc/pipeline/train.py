@@ -174,6 +174,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         path = out / "model.safetensors"
         if rank() == 0:
             card = trained_card(recipe, text, data, trained, versions(), options.images.data_set)
-            write_model(path, trained.network, recipe.preprocessing, card)
+            typical = trained.distance[0] if trained.distance else None
+            write_model(path, trained.network, recipe.preprocessing, card, typical)
             write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path)

@@ -21,7 +21,7 @@ from cxrloc.inference.map_files import write_maps
 from cxrloc.models.provenance import caption_of
 from cxrloc.panels.heatmap_picture import heatmap_picture
 from cxrloc.panels.overlay import write_png
-from cxrloc.pipeline.image_report import SCHEMA_VERSION, ImageResult, top_findings
+from cxrloc.pipeline.image_report import OUTSIDE, SCHEMA_VERSION, ImageResult, top_findings
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -31,7 +31,8 @@ class Writer(NamedTuple):
     Attributes:
         ending: ending of the file's name.
         write: function that writes the file.
-        always: whether every image gets this file; without boxes there is no DICOM object of boxes.
+        always: whether every image gets this file. Without boxes there is no DICOM object of boxes,
+            and of an image outside there is no report of findings.
     """
 
     ending: str
@@ -41,12 +42,15 @@ class Writer(NamedTuple):
 
 def picture_of(image: ImageResult) -> PIL.Image.Image:
     """The radiograph, and beside it the heatmaps and boxes of the most probable findings."""
-    radiograph, _, heatmaps = image.localized
-    captions = [caption_of(image.model), *(f"Warning: {w}" for w in image.report["warnings"])]
-    if image.report["products_along_tree"]:
-        captions.insert(1, ALONG_TREE)
+    radiograph, heatmaps = image.localized.radiograph, image.localized.heatmaps
+    outside = image.report["outside_because"]
+    captions = [f"This image is {OUTSIDE}: {'; '.join(outside)}."] if outside else []
+    captions += [caption_of(image.model)]
+    captions += [ALONG_TREE] if image.report["products_along_tree"] else []
+    captions += [f"Warning: {text}" for text in image.report["warnings"] if text not in outside]
     shown = top_findings(image.report, image.settings.top)
-    return heatmap_picture(radiograph.pixels, heatmaps, image.detections, shown, captions)
+    note = "(image outside: no claim)" if outside and not image.settings.force else ""
+    return heatmap_picture(radiograph.pixels, heatmaps, image.detections, shown, captions, note)
 
 
 def write_picture(image: ImageResult, path: Path) -> None:
@@ -84,7 +88,7 @@ def _dicom(kind: str, always: bool) -> Writer:
 
 
 DICOM_WRITERS: dict[str, Writer] = {
-    "sr-findings": _dicom("sr-findings", always=True),
+    "sr-findings": _dicom("sr-findings", always=False),
     "sr-regions": _dicom("sr-regions", always=False),
     "gsps": _dicom("gsps", always=False),
     "sc": _dicom("sc", always=True),

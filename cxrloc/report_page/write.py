@@ -22,7 +22,14 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import ClassificationReport, CxrlocError, Heatmaps, Predictions, Record
+from cxrloc.types import (
+    ClassificationReport,
+    CxrlocError,
+    Heatmaps,
+    Predictions,
+    Record,
+    Suitability,
+)
 
 PAGE = "report.html"
 
@@ -57,6 +64,7 @@ def write_bench_page(
     data = {
         **localization_data(localization, pictures),
         "lead": lead(run, f"Boxes from: {run['boxes_from']}."),
+        "outside": _outside(claims.suitability),
         "warnings": warning_lines(run),
         "card": bench_card(run),
         "run": run,
@@ -72,6 +80,7 @@ class Classified:
     units: ScoredUnits
     points: Mapping[str, OperatingPoint]
     report: ClassificationReport
+    suitability: Mapping[str, Suitability]
 
 
 def write_classification_page(
@@ -114,6 +123,7 @@ def write_classification_page(
     data = {
         **classification_data(classification, shown_images.pictures),
         "lead": lead(run, f"Probabilities from: {run['probabilities_from']}. {shown}"),
+        "outside": _outside(made.suitability),
         "warnings": warning_lines(run),
         "card": classification_card(run),
         "run": run,
@@ -147,6 +157,11 @@ def _with_maps(
         pictures[image_id] = picture_uri(pixels, _LARGE)
         heatmaps.append(result.heatmaps)
     return _Shown([*placed.values()], pictures, heatmaps)
+
+
+def _outside(suitability: Mapping[str, Suitability]) -> dict[str, tuple[str, ...]]:
+    """The images outside what the models were made for, and why."""
+    return {name: found.reasons for name, found in suitability.items() if found.reasons}
 
 
 def _pictures(images: Sequence[Image]) -> dict[str, str]:

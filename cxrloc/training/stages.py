@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cxrloc.datasets.batches import evaluation_inputs
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.feature_distance import DistanceRule, TypicalFeatures, fit_distance
 from cxrloc.models.meta import learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
 from cxrloc.training.data import TrainingData
@@ -23,8 +24,8 @@ from cxrloc.training.losses import probabilities_after
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.validation import (
     calibration,
-    logits_of,
     operating_points,
+    outputs_of,
     validation_labels,
     validation_scores,
 )
@@ -43,6 +44,8 @@ class Trained:
         operating_points: by finding, chosen by Youden's index on the validation images.
         calibration: by finding, Platt's slope and intercept at the training set's prevalence.
         probabilities: how its logits become probabilities, as in `ModelCard`.
+        distance: features of validation images and the rule of `fit_distance`; None for a network
+            of two views, and where there are too few images.
     """
 
     network: Network
@@ -50,6 +53,7 @@ class Trained:
     operating_points: dict[str, float]
     calibration: dict[str, tuple[float, float]]
     probabilities: str
+    distance: tuple[TypicalFeatures, DistanceRule] | None
 
 
 class _Stage(NamedTuple):
@@ -102,17 +106,21 @@ def _train_stage(
         return {**found, LEAKS: 1.0} if found and data.parts.leaking else found
 
     def validate(network: nn.Module) -> dict[str, float]:
-        return scores(logits_of(data.validation, feeding, config, network))
+        return scores(outputs_of(data.validation, feeding, config, network).logits)
 
     kept = fit(network, batches, validate, config, stage.run)
     assert isinstance(kept, Network)
-    logits = logits_of(data.validation, feeding, config, kept)
+    logits, features = outputs_of(data.validation, feeding, config, kept)
+    # The two views of a pair would need a distance each.
+    one_view = Input.SECOND_VIEW not in inputs_of(kept)
+    patients = [record.patient_id for record in data.parts.validation]
     return Trained(
         network=kept,
         scores=scores(logits),
         operating_points=operating_points(logits, labels, config.loss, findings),
         calibration=calibration(logits, labels, config.loss, data.prevalence),
         probabilities=probabilities_after(config.loss),
+        distance=fit_distance(features, patients, config.seed) if one_view else None,
     )
 
 

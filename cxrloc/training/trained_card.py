@@ -56,6 +56,7 @@ def trained_card(
         prevalence={finding: data.prevalence[finding] for finding in trained.calibration},
         auc={finding: trained.scores[finding] for finding in trained.operating_points},
         probabilities=trained.probabilities,
+        distance=trained.distance[1] if trained.distance else None,
         training_patients=tuple(sorted(patients.union(*(c.training_patients for c in before)))),
         validation_patients=tuple(sorted(judges.union(*(c.validation_patients for c in before)))),
         training_images=len(records) + sum(c.training_images for c in before),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.classification.units import ATTRIBUTES
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.threads import map_in_threads
+from cxrloc.models.feature_distance import mean_features
 from cxrloc.models.probabilities import PROBABILITIES
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.distributed import gathered, own_share
@@ -32,8 +34,22 @@ MOST_IMAGES = 128
 """Batch size of validation on other devices; it is halved if a batch does not fit in memory."""
 
 
-def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module) -> Tensor:
-    """The logits of a whole set, in its order, on the CPU; the processes share the work.
+class Outputs(NamedTuple):
+    """What a network gives for the images of a set.
+
+    Attributes:
+        logits: of all findings.
+        features: their mean over all cells (`mean_features`).
+    """
+
+    logits: Float[Tensor, "image finding"]
+    features: Float[Tensor, "image depth"]
+
+
+def outputs_of(
+    images: ImageSet, feeding: Feeding, config: FitConfig, network: nn.Module
+) -> Outputs:
+    """The outputs for a whole set, in its order, on the CPU; the processes share the work.
 
     Validation keeps no activations for a backward pass, so its batches are larger than those of
     training.
@@ -41,7 +57,9 @@ def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn
     own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
     size = VALIDATION_IMAGES.get(feeding.device.type, MOST_IMAGES)
     precision = AUTOCAST.get(config.precision)
-    rows = [torch.empty(0, images.labels.shape[1])]
+    findings, depth = images.labels.shape[1], network.get_submodule("prediction").in_features
+    # A process may have no image, so that the list begins with no row of the right width.
+    rows = [torch.empty(0, findings + depth)]
     with (
         torch.inference_mode(),
         torch.autocast(feeding.device.type, precision, enabled=precision is not None),
@@ -50,13 +68,15 @@ def logits_of(images: ImageSet, feeding: Feeding, config: FitConfig, network: nn
         while done < len(own):
             try:
                 for inputs in _inputs(images, own[done:], size, feeding):
-                    rows.append(network(*inputs)[0].float().cpu())
+                    logits, features = network(*inputs)
+                    rows.append(torch.cat([logits.float(), mean_features(features)], dim=1).cpu())
                     done += len(rows[-1])
             except torch.OutOfMemoryError:
                 if size == 1:
                     raise
                 size //= 2
-    return gathered(torch.cat(rows), len(images.slots))
+    every = gathered(torch.cat(rows), len(images.slots))
+    return Outputs(every[:, :findings], every[:, findings:])
 
 
 def _inputs(

@@ -117,6 +117,11 @@ def test_a_tree_shows_what_a_child_is_given_its_parent(scores: Path, width: str)
     check_print(figure, WIDTHS_MM[width])
 
 
+def test_findings_without_a_parent_among_them_are_no_tree(scores: Path) -> None:
+    with pytest.raises(UsageError, match="no tree to draw"):
+        draw_label_tree([scores], FigureRequest(findings=("Pneumonia", "No Finding")))
+
+
 def test_an_unknown_image_is_named(scores: Path) -> None:
     with pytest.raises(UsageError, match="--image z"):
         draw_label_tree([scores], FigureRequest(images=("z",)))

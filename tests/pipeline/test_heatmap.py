@@ -312,3 +312,67 @@ def test_a_calibrated_probability_stands_beside_the_raw_one_and_decides_nothing(
         assert own["probability"] == pytest.approx(odds / (1 + odds), abs=2e-4)
         assert own["operating_point"] == pytest.approx(1 / (1 + math.exp(2)), abs=1e-4)
         assert raw["above_operating_point"] == own["above_operating_point"]
+
+
+@pytest.fixture
+def of_laterals(options: HeatmapOptions, tmp_path: Path) -> HeatmapOptions:
+    """Options with a model of laterals, for which phantoms are outside."""
+    model = read_model(options.models[0])
+    assert model.config is not None
+    path = tmp_path / "laterals.safetensors"
+    points = dict.fromkeys(model.card.findings, 0.0)  # every finding is called present
+    card = replace(model.card, views=("LATERAL",), operating_points=points)
+    write_model(path, model.network, model.preprocessing, card)  # type: ignore[arg-type]
+    return replace(options, models=(str(path),))
+
+
+def dicom_phantom(folder: Path) -> Path:
+    write_phantoms(folder, n=1, seed=5, size=96, file_format="dicom")
+    return next((folder / "images").iterdir())
+
+
+def test_an_image_outside_has_no_boxes_and_no_operating_points(
+    of_laterals: HeatmapOptions, tmp_path: Path
+) -> None:
+    image = dicom_phantom(tmp_path / "phantom")
+    kinds = ("png", "json", *writers.DICOM_WRITERS)
+    (result,) = heatmap([image], Destination(tmp_path / "out"), replace(of_laterals, write=kinds))
+    assert isinstance(result, HeatmapResult)
+    assert result.report["status"] == "outside"
+    assert "was trained on (LATERAL)" in result.report["outside_because"][0]
+    assert all(row["boxes"] == [] for row in result.report["findings"])
+    assert {row["above_operating_point"] for row in result.report["findings"]} == {None}
+    objects = {path.name.split(".")[-2] for path in (tmp_path / "out").glob("*.dcm")}
+    assert objects == {"sc"}  # the picture says so; there is no report and no segmentation
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert run["images"] == {"done": 1, "skipped": 0, "failed": 0, "outside": 1}
+    assert set(pd.read_csv(tmp_path / "out/findings.csv")["status"]) == {"outside"}
+    assert pd.read_csv(tmp_path / "out/detections.csv").empty
+
+
+def test_force_gives_an_image_outside_what_others_get(
+    of_laterals: HeatmapOptions, tmp_path: Path
+) -> None:
+    image = dicom_phantom(tmp_path / "phantom")
+    forced = replace(
+        of_laterals, report=ReportSettings(force=True), write=("json", *writers.DICOM_WRITERS)
+    )
+    (result,) = heatmap([image], Destination(tmp_path / "out"), forced)
+    assert isinstance(result, HeatmapResult)
+    assert result.report["status"] == "outside"
+    assert any(row["boxes"] for row in result.report["findings"])
+    assert {row["above_operating_point"] for row in result.report["findings"]} == {True}
+    assert len(list((tmp_path / "out").glob("*.dcm"))) == len(writers.DICOM_WRITERS)
+
+
+def test_strict_makes_an_image_outside_a_failure(
+    of_laterals: HeatmapOptions, tmp_path: Path
+) -> None:
+    image = dicom_phantom(tmp_path / "phantom")
+    strict = replace(of_laterals, report=ReportSettings(strict=True))
+    (result,) = heatmap([image], Destination(tmp_path / "out"), strict)
+    assert isinstance(result, Failure)
+    assert "outside what the model was made for" in result.reason
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert run["images"]["failed"] == 1
+    assert not list((tmp_path / "out").glob("*.png"))

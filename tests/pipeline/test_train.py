@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,15 @@ from typer.testing import Result
 
 from cxrloc.datasets.boxed_patients import refuse_boxed
 from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.files.run_folder import held_folder
 from cxrloc.inference.image_sets import DataOptions
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.predict import predict
+from cxrloc.models import feature_distance
+from cxrloc.models.model import card_patient
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
@@ -473,3 +480,29 @@ def test_a_template_is_learned_from_training_images_and_travels_with_the_weights
     done = run("train", written(tmp_path, text), *command[2:], "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert read_model(tmp_path / "out/model.safetensors").preprocessing.template
+
+
+def test_the_model_knows_how_far_an_image_is_from_its_validation_images(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the validation patients give the distance; of the others it says how many are out."""
+    monkeypatch.setattr(feature_distance, "FEWEST_IMAGES", 3)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.replace("[0.6, 0.2, 0.2]", "[0.4, 0.6, 0.0]"))
+    done = run("train", recipe, "--data", chests, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    model = read_model(tmp_path / "out/model.safetensors")
+    rule = model.card.distance
+    assert rule is not None
+    parts = json.loads((tmp_path / "out/run.json").read_text())["data"]["parts"]
+    assert 0 < rule.measured_images < parts["validation"]["images"]
+    judges = set(model.card.validation_patients)
+    records = {r.image_id: r for r in read_chestxray14(chests)}
+    held_out = [r for r in records.values() if card_patient(r.patient_id, True) in judges]
+    first = draw_patients([r.patient_id for r in held_out], 0.5, seed=0)
+    other = [r for r in held_out if r.patient_id not in first]
+    images = [Image(r.image_id, partial(read_radiograph, r.path)) for r in other if r.path]
+    found = [each.suitability.distance for each in predict([model], images, InferenceSettings())]
+    assert len(found) == rule.measured_images
+    outside = np.mean([distance > 1 for distance in found])
+    assert outside == pytest.approx(rule.measured_outside, abs=1.5 / len(found))

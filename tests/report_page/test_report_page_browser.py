@@ -37,7 +37,13 @@ LEVELS = (0.0, 60.0, 63.75, 127.5, 180.0)
 COLUMNS = {"iou": (3, 4, 5), "iobb": (6, 7, 8)}
 """Of the summary: accuracy, false positives, AFP."""
 
-AROUND = {"lead": "", "warnings": ["one"], "card": [["Divisor", 7]], "run": {"versions": {}}}
+AROUND = {
+    "lead": "",
+    "outside": {},
+    "warnings": ["one"],
+    "card": [["Divisor", 7]],
+    "run": {"versions": {}},
+}
 HOSTILE = "chest-<b onclick=alert(1)>"
 
 

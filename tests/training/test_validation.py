@@ -12,7 +12,7 @@ from cxrloc.models.probabilities import calibrated
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.schedules import ScheduleConfig
 from cxrloc.training.uncertainty import ignore
-from cxrloc.training.validation import calibration, logits_of
+from cxrloc.training.validation import calibration, outputs_of
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (21, 4, 4), dtype=np.uint16)
 IMAGES = ImageSet(PIXELS, np.arange(21)[::-1, None], np.zeros((21, 1), np.float32))
@@ -30,6 +30,7 @@ class Mean(nn.Module):
         super().__init__()
         self.fits = fits
         self.sizes: list[int] = []
+        self.prediction = nn.Linear(1, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if len(images) > self.fits:
@@ -40,14 +41,14 @@ class Mean(nn.Module):
 
 def test_every_image_is_seen_once_in_its_order_and_in_16_bits() -> None:
     network = Mean(fits=99)
-    logits = logits_of(IMAGES, FEEDING, CONFIG, network)
+    logits = outputs_of(IMAGES, FEEDING, CONFIG, network).logits
     np.testing.assert_allclose(logits[:, 0], MEANS, rtol=1e-5)
     assert network.sizes == [8, 8, 5]
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_no_image_is_lost() -> None:
     network = Mean(fits=3)
-    logits = logits_of(IMAGES, FEEDING, CONFIG, network)
+    logits = outputs_of(IMAGES, FEEDING, CONFIG, network).logits
     np.testing.assert_allclose(logits[:, 0], MEANS, rtol=1e-5)
     assert network.sizes == [2] * 10 + [1]
 

@@ -16,8 +16,8 @@ from cxrloc.inference.predict import Predicted, gather
 from cxrloc.inference.resumed import predict_on
 from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model
-from cxrloc.models.provenance import contamination_warnings, view_warnings
-from cxrloc.types import CxrlocError, Predictions
+from cxrloc.models.provenance import contamination_warnings
+from cxrloc.types import CxrlocError, Predictions, Suitability
 
 NAMED, MISSING = 20, "missing_images.txt"
 """How many missing images `run.json` names, and the file that names all of them."""
@@ -35,12 +35,14 @@ class PredictedImages(NamedTuple):
         failures: the images that could not be read.
         warnings: each warning, with the number of its images.
         notes: sentences about the file that the predictions come from.
+        suitability: of each image that models computed; empty for a file.
     """
 
     predictions: Predictions
     failures: Sequence[Failure]
     warnings: Mapping[str, int]
     notes: Sequence[str] = ()
+    suitability: Mapping[str, Suitability] = {}
 
 
 def predictions_of_file(
@@ -70,6 +72,7 @@ def predictions_of_models(
     if not image_set.images:
         raise CxrlocError(f"{image_set.name}: none of the images is on this disk{_hint(image_set)}")
     predicted, failures = [], []
+    fitting: dict[str, Suitability] = {}
     warnings: Counter[str] = Counter()
     images = image_set.images
     results = Counted(predict_on(models, images, inference, journal), len(images))
@@ -78,13 +81,13 @@ def predictions_of_models(
             failures.append(result)
             continue
         predicted.append(result)
-        warnings.update([*result.warnings, *view_warnings(models, result.view)])
+        fitting[result.image_id] = own = result.suitability
+        warnings.update(dict.fromkeys([*result.warnings, *own.reasons]).keys())
         warnings.update(contamination_warnings(models, result.image_id))
     if not predicted:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
-    return PredictedImages(
-        gather(predicted, chosen_findings(models, inference)), failures, warnings
-    )
+    predictions = gather(predicted, chosen_findings(models, inference))
+    return PredictedImages(predictions, failures, warnings, suitability=fitting)
 
 
 def _hint(image_set: ImageSet) -> str:

@@ -23,9 +23,8 @@ from cxrloc.models.provenance import (
     above_operating_point,
     contamination_warnings,
     selection_warnings,
-    view_warnings,
 )
-from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, Suitability, UsageError
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
 """A function that passes results on unchanged and may show progress."""
@@ -43,6 +42,7 @@ class Claims:
         predicted: (image_id, finding) at or above the operating point; empty without a model.
         failures: images that could not be read, and why.
         warnings: what the reader of any result should know, with the number of images.
+        suitability: of each image that models computed; empty without a model.
         without_map: images for which the folder of maps has no file; they are not scored.
     """
 
@@ -54,6 +54,7 @@ class Claims:
     failures: Sequence[Failure] = ()
     warnings: Mapping[str, int] = field(default_factory=dict)
     without_map: Sequence[str] = ()
+    suitability: Mapping[str, Suitability] = field(default_factory=dict)
 
 
 def warning_lines(claims: Claims) -> list[str]:
@@ -79,6 +80,7 @@ def claims_of_models(
         raise CxrlocError("none of the boxed images is on this disk")
     found: list[tuple[Probabilities, Heatmaps]] = []
     failures = []
+    fitting: dict[str, Suitability] = {}
     warnings: Counter[str] = Counter()
     results = Counted(localize_on(models, images, inference, journal), len(images))
     for result in watch(results):
@@ -86,8 +88,9 @@ def claims_of_models(
             failures.append(result)
             continue
         found.append((result.probabilities, result.heatmaps))
-        warnings.update(result.radiograph.warnings)
-        warnings.update(view_warnings(models, result.radiograph.view))
+        own = result.suitability
+        fitting[result.heatmaps.image_id] = own
+        warnings.update(dict.fromkeys([*result.radiograph.warnings, *own.reasons]).keys())
         warnings.update(contamination_warnings(models, result.heatmaps.image_id))
     read = {heatmaps.image_id for _, heatmaps in found}
     warnings.update(selection_warnings(models, [r for r in records if r.image_id in read]))
@@ -97,7 +100,8 @@ def claims_of_models(
         for finding, probability in zip(heatmaps.findings, probabilities.tolist(), strict=True)
         if above_operating_point(models, finding, probability)
     )
-    return _claims(records, found, thresholds, predicted, failures, warnings)
+    claims = _claims(records, found, thresholds, predicted, failures, warnings)
+    return replace(claims, suitability=fitting)
 
 
 def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence[float]) -> Claims:

@@ -35,6 +35,11 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/** An image's id and view, and whether it is outside what the models were made for. */
+export function captionOf({ id, view, outside }) {
+  return [id, view, outside && "outside"].filter(Boolean).join(" · ");
+}
+
 /** A finding's name as words. */
 export function words(name) {
   return name.replaceAll("_", " ");

@@ -1,5 +1,5 @@
 /** Cards of pairs of image and finding, filtered, a page at a time. */
-import { byId, chooser, counted, element, oncePerFrame, words } from "./dom.js";
+import { byId, captionOf, chooser, counted, element, oncePerFrame, words } from "./dom.js";
 import { composeView, drawMarks, pictureOf } from "./drawing.js";
 
 const PAGE = 24;
@@ -112,7 +112,7 @@ function createCard(pair, report, onOpen) {
     element(
       "span",
       { class: "image" },
-      [pair.image.id, pair.image.view].filter(Boolean).join(" · "),
+      captionOf(pair.image),
     ),
     chips,
   );

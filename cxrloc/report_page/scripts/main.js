@@ -42,7 +42,7 @@ function start() {
 /** Pairs joined with their images and maps, and the state with its two setters. */
 function createReport(data) {
   const levels = new Uint16Array(bytes(data.maps).buffer);
-  const images = data.images;
+  const images = data.images.map((image) => ({ ...image, outside: data.outside[image.id] }));
   const pairs = data.pairs.map((pair) => {
     const { offset, rows, columns } = pair.map ?? {};
     const map = pair.map && {

@@ -1,6 +1,6 @@
 /** One radiograph at full size: zoom, findings, boxes in words, keys. */
 import { displaySliders } from "./display.js";
-import { byId, decimals, element, slider, words } from "./dom.js";
+import { byId, captionOf, decimals, element, slider, words } from "./dom.js";
 import { LARGEST_ZOOM, createStage } from "./stage.js";
 
 const ZOOM_STEP = 1.5;
@@ -125,7 +125,8 @@ function createSide(display, step, close) {
 
   function show({ pair, list }, report, onChoice) {
     const { finding, image, map } = pair;
-    title.textContent = [words(finding), image.id, image.view].filter(Boolean).join(" · ");
+    title.textContent = `${words(finding)} · ${captionOf(image)}`;
+    title.title = (image.outside ?? []).join("; ");
     const at = list.indexOf(pair);
     place.textContent = at >= 0 ? `${at + 1} of ${list.length}` : `not among the ${list.length}`;
     const rows = findingsOf(report, pair).map((each, i) =>

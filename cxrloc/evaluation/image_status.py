@@ -1,0 +1,40 @@
+"""The status of every image of a run: ok, outside what the models were made for, or failed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cxrloc.files.table_writer import write_csv
+from cxrloc.inference.batches import Failure
+from cxrloc.types import Status, Suitability
+
+IMAGES = "images.csv"
+
+COLUMNS = ("image", "status", "distance", "reason")
+
+
+def write_image_status(
+    suitability: Mapping[str, Suitability], failures: Sequence[Failure], out: Path
+) -> dict[str, int] | None:
+    """Write `images.csv`, a row per image, and return the number of images of each status.
+
+    No image is left out of the scores for its status.
+
+    Args:
+        suitability: of each image that models computed; empty for the boxes, maps or probabilities
+            of another tool, for which nothing is written and None is returned.
+        failures: images that could not be read.
+        out: folder of the run.
+    """
+    if not suitability:
+        return None
+    rows = [
+        (image_id, found.status.value, found.distance, "; ".join(found.reasons))
+        for image_id, found in suitability.items()
+    ]
+    rows += [(each.image_id, Status.FAILED.value, None, each.reason) for each in failures]
+    write_csv(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), out / IMAGES, "%.4g")
+    counts = Counter(status for _, status, _, _ in rows)
+    return {status.value: counts[status.value] for status in Status}
