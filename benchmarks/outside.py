@@ -34,8 +34,8 @@ from cxrloc.inference.suitability import suitability
 from cxrloc.models.feature_distance import INSIDE, distances, fit_distance, mean_features
 from cxrloc.models.model import Model, card_patient
 from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL, read_model, write_model
+from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import recipe_of_text
-from cxrloc.training.records import find_records
 from cxrloc.types import CxrlocError, Radiograph, Status, View
 
 SIZE = 512
@@ -105,17 +105,28 @@ def chests(data: Path) -> dict[str, list[Item]]:
 
 def phantoms() -> dict[str, list[Item]]:
     """Phantoms: the validation images of `phantom-v1`, others, and others tagged as laterals."""
-    recipe = recipe_of_text(read_model(PHANTOM_MODEL).card.recipe, "the card's recipe")
-    found = find_records(recipe, None, None)
+    card = read_model(PHANTOM_MODEL).card
+    recipe = recipe_of_text(card.recipe, "the card's recipe")
+    series, size = recipe.data.phantom, recipe.preprocessing.size
+    assert series is not None
+    last = series.training_images + series.validation_images
+    validation = []
+    for index in range(series.training_images, last):
+        patient = phantom_record(plan_phantom(series.seed, index), size).patient_id
+        if card_patient(patient, True) in card.validation_patients:
+            validation.append(Item(patient, partial(phantom, series.seed, index, size)))
     others = [Item(image.image_id, image.read) for image in read_images(None).images]
     return {
-        "validation": [
-            Item(record.patient_id, found.sources[record.image_id].read)
-            for record in found.parts.validation
-        ],
+        "validation": validation,
         "phantoms": others,
         "lateral phantoms": [Item(each.patient, partial(lateral, each)) for each in others[:40]],
     }
+
+
+def phantom(seed: int, index: int, size: int) -> Radiograph:
+    """One phantom."""
+    made = make_phantom(seed, index, size)
+    return Radiograph(made.pixels, bits_stored=16, view=made.record.view)
 
 
 def lateral(item: Item) -> Radiograph:
