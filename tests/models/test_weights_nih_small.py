@@ -1,10 +1,15 @@
 """The model for real radiographs is small, names its origin, and never saw a boxed patient."""
 
+from functools import partial
+
 import pytest
 
 from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.predict import Predicted, predict
 from cxrloc.models.weights import MODELS, read_model
 
 NAME = "nih-small-v4"
@@ -37,3 +42,21 @@ def test_no_boxed_and_no_test_patient_ever_trained_or_chose_it(model, shared):
         assert not contaminated_patients(test, named)
         assert len(contaminated_patients(records, named)) == len(named) > 0  # of this data set
     assert not {*model.card.training_patients} & {*model.card.validation_patients}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("nih_udacity_test1", "ok"),
+        ("nih_udacity_test4", "ok"),  # its header says RIBCAGE, but it shows a chest
+        ("nih_udacity_test5", "ok"),  # its header says CT
+        ("siim_txrv_mono2_jpeg", "ok"),
+        ("highdicom_dx_thorax_mono1", "outside"),  # its header says THORAX, but it shows a dog
+        ("codecs/pydicom_mlut_18", "outside"),
+    ],
+)
+def test_the_picture_decides_what_is_outside(model, shared, name, status):
+    path = shared / "data" / "dicom" / f"{name}.dcm"
+    (found,) = predict([model], [Image(name, partial(read_radiograph, path))], InferenceSettings())
+    assert isinstance(found, Predicted)
+    assert found.suitability.status == status
