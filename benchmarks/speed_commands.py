@@ -1,4 +1,4 @@
-"""Whole commands: `cxrloc heatmap FOLDER` against its bare forward passes, memory, `--help`.
+"""Whole commands: `cxrloc heatmap FOLDER` against its bare forward passes, memory, and starts.
 
     python benchmarks/speed_commands.py                     all three tables
     python benchmarks/speed_commands.py --images 20         a quick look
@@ -116,24 +116,38 @@ def memory(folder: Path, count: int) -> None:
             print(f"| {done} | {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:.0f} |", flush=True)
 
 
-def help_against_typer(rounds: int = 15) -> None:
-    """The time of `cxrloc --help` and of importing typer alone, measured in turn."""
-    programs = {
-        "python -c 'import typer'": "import typer",
-        "cxrloc --help": "import sys; sys.argv = ['cxrloc', '--help']; "
-        "from cxrloc.cli import app; app()",
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
+CXRLOC = "import sys; sys.argv = ['cxrloc', *{}]; from cxrloc.cli import app; app()"
+
+
+def against(title: str, base: str, program: str, rounds: int, status: int = 0) -> None:
+    """Print the median time of a program and of what it is compared with, run in turn."""
+    seconds: dict[str, list[float]] = {base: [], program: []}
     for _ in range(rounds):
-        for name, program in programs.items():
+        for code, times in seconds.items():
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-            seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    print("\n| command | median seconds |\n|---|---|")
-    for name, value in medians.items():
-        print(f"| `{name}` | {value:.3f} |")
-    print(f"| ratio | {medians['cxrloc --help'] / medians[next(iter(programs))]:.2f} |")
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+            times.append(time.perf_counter() - start)
+            if done.returncode != (status if code == program else 0):
+                raise SystemExit(done.stderr.decode())
+    bare, whole = (statistics.median(times) for times in seconds.values())
+    print(f"| {title} | {bare:.2f} | {whole:.2f} | {whole / bare:.2f} |", flush=True)
+
+
+def starts(folder: Path, rounds: int) -> None:
+    """How long commands take to start, against what they cannot do without."""
+    write_phantoms(folder / "one", 1, seed=0, file_format="dicom", size=256)
+    image = str(next((folder / "one/images").iterdir()))
+    heatmap_of_one = ["heatmap", image, "--out", str(folder / "one/out"), "--overwrite"]
+    print("\n| median seconds | of what it needs | of the command | ratio |\n|---|---|---|---|")
+    against("`--help` / import typer", "import typer", CXRLOC.format(["--help"]), rounds)
+    against(
+        "`heatmap one.dcm` / import torch and torchvision",
+        "import torch, torchvision",
+        CXRLOC.format(heatmap_of_one),
+        rounds,
+    )
+    version, missing = CXRLOC.format(["--version"]), CXRLOC.format(["heatmap", "/no/such.dcm"])
+    against("a missing file / `--version`", version, missing, rounds, status=1)
 
 
 def main() -> None:
@@ -141,9 +155,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--memory-images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=9, help="of each start")
     arguments = parser.parse_args()
-    help_against_typer()
     with tempfile.TemporaryDirectory() as folder:
+        starts(Path(folder), arguments.rounds)
         if arguments.images:
             end_to_end(Path(folder), arguments.images)
         if arguments.memory_images:
