@@ -7,12 +7,14 @@ import typer
 from cxrloc.cli.options import (
     BatchSize,
     Device,
+    Force,
     LogJson,
     MaxMegapixels,
     Method,
     Models,
     Quiet,
     Seed,
+    Strict,
     Thresholds,
     Versions,
 )
@@ -63,6 +65,8 @@ def archive(
             help="Also write boxes of findings below their operating point.",
         ),
     ] = False,
+    force: Force = False,
+    strict: Strict = False,
     max_megapixels: MaxMegapixels = 80.0,
     seconds_per_image: Annotated[
         float, typer.Option(min=0.1, help="An image that takes longer to read fails.")
@@ -104,7 +108,10 @@ def archive(
             seconds_per_image=seconds_per_image,
             megabytes_per_image=megabytes_per_image,
             report=ReportSettings(
-                thresholds=tuple(threshold), below_operating_point=below_operating_point
+                thresholds=tuple(threshold),
+                below_operating_point=below_operating_point,
+                force=force,
+                strict=strict,
             ),
             inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
         )

@@ -10,6 +10,7 @@ import typer
 from cxrloc.cli.options import (
     BatchSize,
     Device,
+    Force,
     Layer,
     LogJson,
     MaxMegapixels,
@@ -22,6 +23,7 @@ from cxrloc.cli.options import (
     Products,
     Quiet,
     Seed,
+    Strict,
     Thresholds,
     Versions,
     Workers,
@@ -59,16 +61,8 @@ def heatmap(
             help="Also draw and write boxes of findings below their operating point.",
         ),
     ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Give boxes and operating points to images outside what the model was made for.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="An image outside counts as a failure.")
-    ] = False,
+    force: Force = False,
+    strict: Strict = False,
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,
     max_megapixels: MaxMegapixels = 80.0,
     write: Annotated[

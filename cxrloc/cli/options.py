@@ -36,6 +36,14 @@ Models = Annotated[
         "(file.py:function, module:function); several make an ensemble.",
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Give boxes and operating points to images outside what the model was made for.",
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="An image outside counts as a failure.")]
 Pairs = Annotated[
     Path | None,
     typer.Option(
