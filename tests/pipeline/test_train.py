@@ -21,9 +21,9 @@ from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.files.run_folder import held_folder
-from cxrloc.inference.image_sets import DataOptions
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Image, InferenceSettings
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.predict import predict
 from cxrloc.models import feature_distance
 from cxrloc.models.model import card_patient
