@@ -132,6 +132,7 @@ def _chosen(regions: Regions, index: np.ndarray, map_index: np.ndarray) -> Regio
 
 
 def _joined(parts: Sequence[Regions]) -> Regions:
+    """The regions of all parts, sorted by their map."""
     if not parts:
         return Regions(np.empty(0, int), np.empty(0), np.empty((0, 4)), np.empty(0))
     map_index = np.concatenate([each.map_index for each in parts])

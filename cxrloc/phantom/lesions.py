@@ -196,7 +196,7 @@ def mass(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
 
 
 def infiltration(rng: np.random.Generator, anatomy: Anatomy, side: int) -> Lesion:
-    """Ill-defined patches scattered over a region of one lung, now and then of both."""
+    """Ill-defined patches scattered over a region of one lung, sometimes of both lungs."""
     width, height = log_normal(rng, 0.235, 0.35, 0.12, 0.36), log_normal(rng, 0.295, 0.4, 0.12, 0.5)
     both = rng.random() < 0.15
     patches: list[BaseGeometry] = []

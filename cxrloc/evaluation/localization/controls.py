@@ -214,6 +214,7 @@ def boxes_of_maps(maps: Sequence[PlacedMaps], finder: RegionFinder) -> PlacedBox
 
 
 def _covered_shares(pairs: ScoredPairs, maps: PlacedMaps) -> Float[np.ndarray, "map row col"]:
+    """The share of each map's cell that the annotated box covering most of it covers."""
     map_of_pair = np.full(pairs.scored.size, -1)
     map_of_pair[maps.pair] = np.arange(maps.pair.size)
     index = map_of_pair[pairs.truth_pair]

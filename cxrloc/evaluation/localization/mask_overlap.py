@@ -158,6 +158,7 @@ def _areas_above(
     weight: Float32[np.ndarray, "map row col"],
     levels: Float[np.ndarray, " level"],
 ) -> Float[np.ndarray, "map level"]:
+    """The weighted share of each map's samples that lies above each level."""
     maps, bins = surfaces.shape[0], levels.size + 1
     # The number of levels that each sample is strictly above.
     passed = np.searchsorted(levels.astype(np.float32), surfaces.reshape(maps, -1))

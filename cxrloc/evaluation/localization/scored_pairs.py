@@ -231,6 +231,7 @@ def _population(
     truth_pair: Int[np.ndarray, " box"],
     predicted: Collection[tuple[str, str]],
 ) -> Bool[np.ndarray, "image finding"]:
+    """Which pairs of image and finding belong to a population."""
     if population == "annotated":
         scored = np.zeros(len(records) * len(findings), dtype=bool)
         scored[truth_pair] = True
