@@ -74,9 +74,9 @@ def test_a_missing_package_is_named_before_any_image_is_computed(
 def test_boxes_of_reports_score_as_those_of_the_table(
     untrained_model: Path, tmp_path: Path
 ) -> None:
-    write_phantoms(tmp_path / "chests", n=12, seed=0, size=96, file_format="dicom")
+    write_phantoms(tmp_path / "chests", n=4, seed=0, size=96, file_format="dicom")
     options = ["--model", untrained_model, "--write", "json,sr,seg", "--below-operating-point"]
-    options += ["--top", "8", "--out", tmp_path / "out", "--quiet"]
+    options += ["--top", "8", "--threshold", "180", "--out", tmp_path / "out", "--quiet"]
     assert heatmap(tmp_path / "chests" / "images", *options).exit_code == 0
     for source, out in (("out", "of_reports"), ("out/detections.csv", "of_table")):
         scored = ["bench", tmp_path / "chests", "--detections", tmp_path / source, "--quiet"]
@@ -87,6 +87,7 @@ def test_boxes_of_reports_score_as_those_of_the_table(
         (tmp_path / out / "localization.csv").read_text() for out in ("of_reports", "of_table")
     )
     assert of_reports == of_table
+    assert (tmp_path / "of_table" / "detections.csv").read_text().count("\n") > 1
 
 
 @pytest.mark.slow
