@@ -284,6 +284,22 @@ SIGNS = {
 }
 
 
+def write_first_input(path: Path, case: str, vr: str) -> Path:
+    """A DICOM file with a VOI LUT whose first input is written in this VR."""
+    bits, dtype, intercept, first = SIGNS[case]
+    tables = lut(SQUARES, 0, 16)
+    written = first % 65_536 if vr == "US" else (first + 32_768) % 65_536 - 32_768
+    tables[0].add_new("LUTDescriptor", vr, [4096, written, 16])
+    return write_dicom(
+        path,
+        ramp(bits, dtype),
+        bits,
+        VOILUTSequence=tables,
+        RescaleSlope=1,
+        RescaleIntercept=intercept,
+    )
+
+
 @pytest.mark.parametrize("vr", ["US", "SS"])
 @pytest.mark.parametrize("case", SIGNS)
 def test_the_first_input_of_a_voi_lut_is_found_in_either_vr(
@@ -291,17 +307,7 @@ def test_the_first_input_of_a_voi_lut_is_found_in_either_vr(
 ) -> None:
     # PS3.3 C.11.2.1.1: signed where the inputs can be negative; the VR says it wrongly in places.
     bits, dtype, intercept, first = SIGNS[case]
-    tables = lut(SQUARES, 0, 16)
-    written = first % 65_536 if vr == "US" else (first + 32_768) % 65_536 - 32_768
-    tables[0].add_new("LUTDescriptor", vr, [4096, written, 16])
-    path = write_dicom(
-        tmp_path / "a",
-        ramp(bits, dtype),
-        bits,
-        VOILUTSequence=tables,
-        RescaleSlope=1,
-        RescaleIntercept=intercept,
-    )
+    path = write_first_input(tmp_path / "a", case, vr)
     inputs = ramp(bits, dtype).astype(int) + intercept
     expected = SQUARES[np.clip(inputs - first, 0, 4095)] / SQUARES.max()
     assert np.abs(read_radiograph(path).pixels - expected).max() <= ONE_LEVEL

@@ -13,7 +13,14 @@ from pydicom import dcmread, uid
 from cxrloc.images.read import read_radiograph
 from tests.images.dicom_files import chest, dicom_header, ramp, raw, write_dicom, write_raw
 from tests.images.test_dicom_pixels import GREY, transcoded, write_colour
-from tests.images.test_dicom_rendering import CASES, SIGNS, SQUARES, WINDOW, lut
+from tests.images.test_dicom_rendering import (
+    CASES,
+    SIGNS,
+    SQUARES,
+    WINDOW,
+    lut,
+    write_first_input,
+)
 
 pytestmark = pytest.mark.slow
 RESCALE = {"RescaleSlope", "RescaleIntercept"}
@@ -61,18 +68,7 @@ def test_views_of_plain_files_agree(tmp_path: Path, dcmj2pnm: str, case: str) ->
 @pytest.mark.parametrize("vr", ["US", "SS"])
 @pytest.mark.parametrize("case", SIGNS)
 def test_first_inputs_of_voi_luts_agree(tmp_path: Path, dcmj2pnm: str, case: str, vr: str) -> None:
-    bits, dtype, intercept, first = SIGNS[case]
-    tables = lut(SQUARES, 0, 16)
-    written = first % 65_536 if vr == "US" else (first + 32_768) % 65_536 - 32_768
-    tables[0].add_new("LUTDescriptor", vr, [4096, written, 16])
-    path = write_dicom(
-        tmp_path / "a",
-        ramp(bits, dtype),
-        bits,
-        VOILUTSequence=tables,
-        RescaleSlope=1,
-        RescaleIntercept=intercept,
-    )
+    path = write_first_input(tmp_path / "a", case, vr)
     theirs = shown(dcmj2pnm, path, "--use-voi-lut")
     ours = read_radiograph(path).pixels
     if np.ptp(theirs) < 0.5:
