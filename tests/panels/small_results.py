@@ -47,7 +47,7 @@ def write_tables(folder: Path) -> None:
     names += ["accuracy", "accuracy_low", "accuracy_high", "afp"]
     said = [("1", 1, 1, ""), ("2", 1, "", ""), ("3", "", 1, 0)]
     clauses = [(1, "clear lungs", 9, "clear lungs", 7), (1, "clear lungs", 9, "lungs clear", 2)]
-    clauses += [(2, "a most long-winded diagnosis", 1, "a most long-winded diagnosis", 1)]
+    clauses += [(2, "a large heart", 1, "a large heart", 1)]
     trusted = [
         (test, subject, value, value - 0.1, value + 0.1)
         for test in ("insertion", "deletion", "road")
