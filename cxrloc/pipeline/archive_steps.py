@@ -24,7 +24,7 @@ import torch
 from cxrloc.archive.isolation import Item, Lost, Step
 from cxrloc.archive.plan import uris_of
 from cxrloc.archive.steps import Steps
-from cxrloc.archive.store import local_copy, write_bytes
+from cxrloc.archive.store import local_copy, opened, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
 from cxrloc.images.folders import output_stem
 from cxrloc.images.read import read_radiograph
@@ -228,6 +228,6 @@ def _write_files(
 
 def _lost(stage: str, reason: str, uri: str, path: Path | None = None) -> Lost:
     """A failure; its reason does not repeat the image's name, so that equal reasons are counted."""
-    for name in (uri, str(path)):
+    for name in (uri, opened(uri)[1], str(path)):
         reason = reason.removeprefix(f"{name}: ")
     return Lost(stage, reason)
