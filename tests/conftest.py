@@ -51,6 +51,12 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ray_started() -> Iterator[None]:
     """Ray on two processors, which starts once for all tests of this process."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+    )
     yield
     ray.shutdown()

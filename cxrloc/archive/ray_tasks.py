@@ -107,7 +107,9 @@ def _start_options(resources: Resources) -> dict[str, Any]:
     if resources.address:
         return {"address": resources.address}
     gpus = sum(device != "cpu" for device in resources.devices)
-    return {"num_cpus": os.cpu_count(), "num_gpus": gpus, "include_dashboard": False}
+    # Without "local" Ray would look for a cluster that someone else may have started here.
+    own = {"address": "local", "include_dashboard": False}
+    return {**own, "num_cpus": os.cpu_count(), "num_gpus": gpus}
 
 
 def _cause(error: BaseException) -> Exception:
