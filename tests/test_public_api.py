@@ -23,7 +23,7 @@ SIGNATURES = {
     "ModelCard": "name, trained_on, findings, views, operating_points, auc, "
     "box_thresholds, calibration, prevalence, training_patients, validation_patients, "
     "training_images, limits, recipe, may_have_seen, provenance, probabilities, data_sets, "
-    "licence, distance",
+    "licence, distance, patients_beside",
     "Preprocessing": "size, fit, crop_from, source_size, bit_depth, mean, std, standardised, grey, "
     "interpolation, template",
     "Radiograph": "pixels, bits_stored, spacing_mm, view, age_years, sex, patient_orientation, "

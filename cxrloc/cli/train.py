@@ -144,6 +144,7 @@ def show_result(result: Any, out: Path) -> None:
         console().print(plain_table(rows))
     if leaking:
         console().print("Split by image: patients leak into these scores.")
+    console().print(f"Training patients: {result.run['patients']}.", highlight=False)
     console().print(f"Model, metrics and run.json are in {out}", highlight=False)
 
 

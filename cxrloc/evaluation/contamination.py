@@ -49,9 +49,10 @@ def check_contamination(
     for model in models:
         card = model.card
         if not card.training_patients:
+            beside = " but in a list that is not beside it" if card.patients_beside else ""
             remarks.append(
                 f"contamination not checkable: {card.name} does not name the patients that "
-                "trained it"
+                f"trained it{beside}"
             )
             continue
         own = data_sets_of(card)

@@ -39,6 +39,8 @@ class ModelCard:
         auc: area under the ROC curve of each finding on the validation images.
         training_patients: all patients whose images trained the model, as `card_patient` writes
             them: ids for public data sets, keyed hashes for private ones.
+        patients_beside: private patients were not hashed, since there was no key; they are listed
+            in a file beside the weights, and not in the card (`models.patient_list`).
         validation_patients: all patients whose images did not train the model, but were used to
             choose its weights and operating points and to measure the AUC; empty where these
             patients are not known.
@@ -80,6 +82,7 @@ class ModelCard:
     data_sets: tuple[str, ...] = ()
     licence: str = ""
     distance: DistanceRule | None = None
+    patients_beside: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", standard_findings(self.findings))

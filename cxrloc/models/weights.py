@@ -23,6 +23,7 @@ from cxrloc.models.metadata import from_plain
 from cxrloc.models.model import Model, ModelCard
 from cxrloc.models.networks import Network, network_to_fill
 from cxrloc.models.own_code import names_own_code, read_own_code
+from cxrloc.models.patient_list import with_patients_beside, write_patients_beside
 from cxrloc.models.xrv import PREFIX, read_xrv
 from cxrloc.types import CxrlocError, UsageError
 
@@ -54,7 +55,8 @@ def write_model(
 
     With `half`, the weights are written in half precision, otherwise as they are. Biases and
     normalisation statistics keep their precision, so that small variances stay exact; these tensors
-    have one axis and are small. The same network and card give the same bytes.
+    have one axis and are small. The same network and card give the same bytes. A card whose
+    patients stand beside the weights gives a second file (`models.patient_list`).
 
     Raises:
         CxrlocError: the card's findings are not the network's, or a weight is not finite in
@@ -71,7 +73,7 @@ def write_model(
         if not tensors[name].isfinite().all():
             raise CxrlocError(f"{path}: weight {name} is not finite in half precision")
     parts: dict[str, Any] = {
-        "card": card,
+        "card": write_patients_beside(path, card),
         "config": network.config,
         "preprocessing": preprocessing,
     }
@@ -179,7 +181,7 @@ def _read_file(path: Path, name_or_path: str | Path) -> Model:
         network=_filled(config, tensors, path),
         config=config,
         preprocessing=_part(Preprocessing, "preprocessing", metadata, path),
-        card=card,
+        card=with_patients_beside(path, card),
         typical=typical,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )

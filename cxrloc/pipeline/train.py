@@ -38,7 +38,7 @@ from cxrloc.training.hardware import computing
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
-from cxrloc.training.trained_card import trained_card, what_was_trained
+from cxrloc.training.trained_card import trained_card, what_was_trained, where_patients_are
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +176,6 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             card = trained_card(recipe, text, data, trained, versions(), options.images.data_set)
             typical = trained.distance[0] if trained.distance else None
             write_model(path, trained.network, recipe.preprocessing, card, typical)
+            description["patients"] = where_patients_are(card, path)
             write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path)

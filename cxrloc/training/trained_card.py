@@ -8,7 +8,8 @@ from typing import Any
 from cxrloc.datasets import names_of_data_set
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.files.keys import has_key
-from cxrloc.models.model import ModelCard, card_patient
+from cxrloc.models.model import KEYED, ModelCard, card_patient
+from cxrloc.models.patient_list import patient_list
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.training.data import TrainingData
 from cxrloc.training.first_weights import earlier_models, weights_sha256
@@ -28,7 +29,8 @@ def trained_card(
     """The card of a trained model: its origin, its patients and its scores.
 
     If the model started from other models, their patients, images and possible data sets are
-    included in its card.
+    included in its card. Patients of public data sets are listed by their ids, and private ones by
+    keyed hashes; without a key, private ones are listed beside the model, and not in its card.
 
     Args:
         recipe: the recipe that was trained, with the template that was learned.
@@ -41,8 +43,9 @@ def trained_card(
     records, split = data.parts.train, recipe.data.split
     before = [model.card for model in earlier_models(recipe.start)]
     public = not data_set and _is_public(recipe.data.reader, records)
-    patients = _listed(records, public)
-    judges = _listed(data.parts.validation, public)
+    hashed = not public and has_key()
+    patients = {card_patient(record.patient_id, not hashed) for record in records}
+    judges = {card_patient(record.patient_id, not hashed) for record in data.parts.validation}
     seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
@@ -64,6 +67,7 @@ def trained_card(
         recipe=text,
         may_have_seen=tuple(sorted(seen)),
         data_sets=_data_sets(recipe, data, data_set, before),
+        patients_beside=not (public or hashed) or any(card.patients_beside for card in before),
         provenance={
             "split_sha256": data.description["split_sha256"],
             "training_sha256": data.description["training_sha256"],
@@ -94,11 +98,12 @@ def _is_public(reader: str, records: Sequence[Record]) -> bool:
     return reader in PUBLIC
 
 
-def _listed(records: Sequence[Record], public: bool) -> set[str]:
-    """The patients as the card lists them; empty if ids are private and there is no key to hash."""
-    if not public and not has_key():
-        return set()
-    return {card_patient(record.patient_id, public) for record in records}
+def where_patients_are(card: ModelCard, model: Path) -> str:
+    """A phrase that says where and how a trained model names its patients."""
+    if card.patients_beside:
+        return f"listed in {patient_list(model).name} beside the model; keep that file private"
+    hashed = any(name.startswith(KEYED) for name in card.training_patients)
+    return f"named in the model's card by {'keyed hashes' if hashed else 'the public ids'}"
 
 
 def _data_sets(

@@ -127,6 +127,28 @@ def test_a_second_training_into_one_folder_is_refused(command: list[str], tmp_pa
     assert not (tmp_path / "last.ckpt").exists()
 
 
+def test_private_patients_are_listed_beside_the_model_where_there_is_no_key(
+    command: list[str], chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CXRLOC_PATIENT_KEY", raising=False)
+    monkeypatch.delenv("CXRLOC_PATIENT_KEY_FILE", raising=False)
+    recipe = written(tmp_path, RECIPE.replace("steps = 9", "steps = 1"))
+    own = ("--dataset", "our hospital", "--out", tmp_path / "out")
+    done = run(command[0], recipe, *command[2:], *own)
+    assert "listed in model.patients.csv beside the model; keep that file private" in done.output
+    model = tmp_path / "out/model.safetensors"
+    listed = pd.read_csv(tmp_path / "out/model.patients.csv", dtype=str)
+    parts = json.loads((tmp_path / "out/run.json").read_text())["data"]["parts"]
+    assert (listed["part"] == "training").sum() == parts["train"]["patients"]
+    score = ("classify", chests, "--dataset", "our hospital", "--model", model, "--resamples", "0")
+    refused = run(*score, "--out", tmp_path / "refused")
+    assert (refused.exit_code, "was trained on" in refused.stderr) == (1, True)
+    (tmp_path / "out/model.patients.csv").unlink()
+    assert run(*score, "--out", tmp_path / "scored").exit_code == 0
+    for name in ("run.json", "table.md"):
+        assert "contamination not checkable" in (tmp_path / "scored" / name).read_text()
+
+
 def test_the_prevalence_of_the_training_set_goes_by_all_its_records(
     chests: Path, tmp_path: Path
 ) -> None:
