@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -16,34 +15,24 @@ from cxrloc.images.codestreams import EXTENDED, JPEG_LS, LOSSLESS, SCAN, jpeg_fr
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import jpeg_damage
 from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_header import UNEQUAL
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
+from cxrloc.images.png_chunks import (
+    PNG_ALPHA,
+    PNG_GREY,
+    PNG_GREY_ALPHA,
+    PNG_KEPT,
+    PNG_PALETTE,
+    checksum_is_right,
+    chunks,
+    has_all_rows,
+    side_ratio,
+)
 from cxrloc.images.stored_pixels import Words, check_size, single_channel
 from cxrloc.types import CxrlocError, Radiograph
-
-PNG_GREY, PNG_PALETTE, PNG_GREY_ALPHA, PNG_ALPHA = 0, 3, 4, 6
-"""Colour types of a PNG's IHDR chunk (PNG specification, 11.2.2)."""
-
-PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Channels by colour type."""
-
-ADAM7 = (
-    (0, 0, 8, 8),
-    (0, 4, 8, 8),
-    (4, 0, 8, 4),
-    (0, 2, 4, 4),
-    (2, 0, 4, 2),
-    (0, 1, 2, 2),
-    (1, 0, 2, 1),
-)
-"""First row, first column and their steps in each pass of an interlaced PNG (8.2)."""
-
-BLOCK = 2**20  # bytes that are inflated at a time
-
-PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
-"""Chunks that describe the pixels; others may be damaged or larger than Pillow accepts."""
 
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""
@@ -89,14 +78,16 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     """
     columns, rows, depth, colour = png_header(path, data)
     check_size(path, rows, columns, max_megapixels)
-    if sum(kind == b"IHDR" for kind, _ in _chunks(data)) != 1:
+    if sum(kind == b"IHDR" for kind, _ in chunks(data)) != 1:
         raise _damaged(path, "PNG", "it has not one header but several")
-    warnings: tuple[str, ...] = ()
+    if colour == PNG_PALETTE and not any(kind == b"PLTE" for kind, _ in chunks(data)):
+        raise _damaged(path, "PNG", "it has no palette")
+    warnings = _shape_warnings(*side_ratio(data))
     deep_colour = depth == 16 and colour != PNG_GREY
     try:
         words = _png_words(path, data, deep_colour)
     except DAMAGE:
-        pixels_only = PNG_START + b"".join(c for kind, c in _chunks(data) if kind in PNG_KEPT)
+        pixels_only = PNG_START + b"".join(c for kind, c in chunks(data) if kind in PNG_KEPT)
         try:
             words = _png_words(path, pixels_only, deep_colour)
         except DAMAGE as error:
@@ -105,9 +96,9 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     # Pillow fills missing rows with zeros and raises no error. Zero may be any colour of a palette,
     # and the rows of an interlaced PNG are not stored from top to bottom.
     may_lack_rows = colour == PNG_PALETTE or data[28] or not words[-1].any()
-    if may_lack_rows and not _has_all_rows(data):
+    if may_lack_rows and not has_all_rows(data):
         raise _damaged(path, "PNG", "its pixels end early or are damaged: is it cut short?")
-    if not all(_checksum_is_right(chunk) for kind, chunk in _chunks(data) if kind == b"IDAT"):
+    if not all(checksum_is_right(chunk) for kind, chunk in chunks(data) if kind == b"IDAT"):
         warnings += ("a checksum of the PNG's pixels is wrong, so part of the image may be wrong",)
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
         warnings += ("transparency is ignored",)
@@ -133,11 +124,12 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     if frame.bits == 8 and frame.marker != LOSSLESS:
         try:
             with recorded_warnings(), JpegImageFile(BytesIO(data)) as image:
+                density = image.info.get("jfif_density", (1, 1))
                 words = _pillow_words(path, image)
         except DAMAGE as error:
             raise _damaged(path, "JPEG", str(error)) from error
         damage = jpeg_damage(data)
-        warnings = (damage_warning(damage),) if damage else ()
+        warnings = _shape_warnings(*density) + ((damage_warning(damage),) if damage else ())
         return _radiograph(words, 8, "JPEG", jpeg_orientation(data), warnings)
     if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
         what = f"process {frame.marker:02X} with {frame.bits} bits"
@@ -178,7 +170,7 @@ def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
 def png_orientation(data: bytes) -> int:
     """The EXIF orientation (1 to 8) of a PNG, in its eXIf chunk; 1 where it has none."""
     return _orientation_in(
-        next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"eXIf"), b"")
+        next((chunk[8:-4] for kind, chunk in chunks(data) if kind == b"eXIf"), b"")
     )
 
 
@@ -205,6 +197,16 @@ def upright(words: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
+def _shape_warnings(across: int, down: int) -> tuple[str, ...]:
+    """A warning where a file's pixels per length differ across and down; 0 means unknown."""
+    if not (across and down) or abs(across / down - 1) <= UNEQUAL:
+        return ()
+    return (
+        f"the file has {across} pixels per length across and {down} down: the pixels are not "
+        "square, and the image is analysed as it is stored",
+    )
+
+
 def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
     if not deep_colour:
         # `Image.open` is avoided, because its pixel limit is a setting of the whole process.
@@ -225,20 +227,6 @@ def _pillow_words(path: Path, image: Image.Image) -> Words:
     return single_channel(path, np.asarray(image.convert("RGB")))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kinds of a PNG's chunks, and the chunks with length and checksum (PNG specification, 5.3)."""
-    at = len(PNG_START)
-    while at + 12 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield data[at + 4 : at + 8], data[at : at + 12 + length]
-        at += 12 + length
-
-
-def _checksum_is_right(chunk: bytes) -> bool:
-    """Whether a chunk ends in the CRC of its kind and content (PNG specification, 5.3)."""
-    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
-
-
 def _orientation_in(exif: bytes) -> int:
     """The orientation in a block of EXIF data; 1 where it has no valid one."""
     try:
@@ -249,32 +237,6 @@ def _orientation_in(exif: bytes) -> int:
     except DAMAGE:
         return 1
     return value if isinstance(value, int) and value in TURNS else 1
-
-
-def _has_all_rows(data: bytes) -> bool:
-    """Whether the pixels of a PNG inflate to as many bytes as its header promises (7.2, 8.2).
-
-    Pixels whose own checksum is wrong do not inflate.
-    """
-    columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
-    bits = depth * PNG_CHANNELS.get(colour, 1)
-    passes = ADAM7 if data[28] else ((0, 0, 1, 1),)
-    promised = 0
-    for first_row, first_column, row_step, column_step in passes:
-        own_rows = -(-max(0, rows - first_row) // row_step)
-        own_columns = -(-max(0, columns - first_column) // column_step)
-        # Each row has one byte more, which names its filter.
-        promised += own_rows * (1 + (own_columns * bits + 7) // 8) if own_columns else 0
-    inflating, found = zlib.decompressobj(), 0
-    for kind, chunk in _chunks(data):
-        rest = chunk[8:-4] if kind == b"IDAT" else b""
-        while rest and found < promised:
-            try:
-                found += len(inflating.decompress(rest, BLOCK))
-            except zlib.error:
-                return False
-            rest = inflating.unconsumed_tail
-    return found >= promised
 
 
 def _radiograph(

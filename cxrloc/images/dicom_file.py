@@ -121,6 +121,10 @@ def read_dicom_file(
         pixels, end, about_end = _closed_items(path, rest, header.file_meta.TransferSyntaxUID)
     else:
         pixels, end, about_end = rest[:length], length, ()
+        if length > len(rest):
+            about_end = (
+                f"PixelData (7FE0,0010) ends after {len(rest)} of {length} bytes that it announces",
+            )
     about_rest = _about_rest(rest[end:], bool(implicit), little is not False)
     vr = "OB" if content[at + 4 : at + 6] == b"OB" else "OW"
     return DicomFile(header, pixels, tag, vr, (*warnings, *about_end, *about_rest))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import uid
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_fragments, get_frame
 from pydicom.pixels import get_decoder
 
 from cxrloc.images.codestreams import (
@@ -189,10 +189,14 @@ def _uncompressed(
         return StoredPixels(
             words, description.photometric, bits_warnings(words, description, has_overlay)
         )
-    half_chroma = description.photometric.endswith("_422")
+    # A label of half-rate chrominance is wrong where all samples are there.
+    half_chroma = description.photometric.endswith("_422") and len(file.pixels) < 3 * size * (
+        shape[0] * shape[1]
+    )
     options = _options(description, description.bits_allocated)
-    if half_chroma:  # pydicom expands only the full range, and the range changes nothing
-        options["photometric_interpretation"] = "YBR_FULL_422"
+    if description.photometric.endswith("_422"):
+        # pydicom expands only the full range, and the range changes nothing.
+        options["photometric_interpretation"] = "YBR_FULL_422" if half_chroma else "YBR_FULL"
     if not little:
         options["pixel_vr"] = file.pixel_vr
     try:
@@ -240,6 +244,10 @@ def _plugin(path: Path, syntax: uid.UID) -> str:
 
 
 def _first_frame(path: Path, description: PixelDescription, file: DicomFile) -> bytes:
+    if description.frames == 1:
+        # All fragments belong to one frame, so a wrong offset table (PS3.5 A.4) does no harm.
+        _, *fragments = generate_fragments(bytes(file.pixels))
+        return b"".join(fragments)
     tables = (file.header.get(keyword) for keyword in OFFSET_TABLES)
     offsets = tuple(table for table in tables if table)
     try:

@@ -245,11 +245,13 @@ def _modality(
     factors = {}
     for keyword, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
         factors[keyword] = next(iter(numbers(header, keyword)), usual)
-        if math.isnan(factors[keyword]):
+        if not math.isfinite(factors[keyword]):
             factors[keyword] = usual
             warnings += (f"{tag_of(keyword)} is no number: {usual:g} is taken",)
-    # A slope of 0 would leave no image.
-    slope, intercept = factors["RescaleSlope"] or 1.0, factors["RescaleIntercept"]
+    if factors["RescaleSlope"] == 0:
+        factors["RescaleSlope"] = 1.0
+        warnings += (f"{tag_of('RescaleSlope')} is 0, which would leave no image: 1 is taken",)
+    slope, intercept = factors["RescaleSlope"], factors["RescaleIntercept"]
     values = slope * values + intercept
     words = "" if (slope, intercept) == (1.0, 0.0) else f"rescaled {slope:g} x + {intercept:g}"
     return values, (float(values.min()), float(values.max())), words, warnings

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 
-from cxrloc.images.bitmaps import ADAM7
+from cxrloc.images.png_chunks import ADAM7
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.types import CxrlocError
@@ -161,6 +161,26 @@ def test_pixels_that_end_early_are_not_taken_for_an_image(
     cut = png_of_lines(tmp_path / "cut.png", lines[:-missing], bits, colour, interlaced)
     with pytest.raises(CxrlocError, match="its pixels end early"):
         read_radiograph(cut)
+
+
+@pytest.mark.parametrize(("across", "down"), [(100, 100), (100, 200), (300, 100)])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_pixels_that_are_not_square_are_warned_of(
+    tmp_path: Path, name: str, across: int, down: int
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(GREY).save(path, dpi=(across, down))
+    said = read_radiograph(path).warnings
+    assert any("the pixels are not square" in line for line in said) == (across != down)
+
+
+def test_a_palette_image_without_its_palette_is_refused(tmp_path: Path) -> None:
+    lines = [row.tobytes() for row in GREY]
+    content = png_of_lines(tmp_path / "a.png", lines, 8, 3, 0).read_bytes()
+    start, end = content.index(b"PLTE") - 4, content.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(content[:start] + content[end:])
+    with pytest.raises(CxrlocError, match="it has no palette"):
+        read_radiograph(tmp_path / "a.png")
 
 
 def test_a_wrong_checksum_of_the_pixels_is_a_warning(tmp_path: Path) -> None:

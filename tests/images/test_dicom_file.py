@@ -195,3 +195,19 @@ def test_only_a_file_that_ends_early_is_asked_whether_it_is_cut_short(tmp_path: 
     path.write_bytes(content[: content.index(b"0.1\\0.1")])
     with pytest.raises(CxrlocError, match="cut short"):
         read_radiograph(path)
+
+
+def test_pixels_that_announce_more_bytes_than_the_file_has_are_read_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    pixels = (chest(48, 40) * 4095).astype("u2")
+    path = write_dicom(tmp_path / "a", pixels, 12, WindowCenter=2048, WindowWidth=4096)
+    right = read_radiograph(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xe0\x7f\x10\x00") + 8
+    content[at : at + 4] = (10**9).to_bytes(4, "little")
+    path.write_bytes(content)
+    read = read_radiograph(path)
+    assert np.array_equal(read.pixels, right.pixels)
+    said = "PixelData (7FE0,0010) ends after 3840 of 1000000000 bytes that it announces"
+    assert read.warnings == (said,)

@@ -267,6 +267,32 @@ def test_a_stream_that_is_cut_before_its_end_marker_is_never_read_in_silence(
     assert re.search("cannot be decoded|part of the image may be missing or wrong", said)
 
 
+def test_a_wrong_offset_table_of_a_single_frame_does_no_harm(tmp_path: Path) -> None:
+    pixels = (chest(48, 40) * 65_535).astype("u2")
+    stream = stream_of(uid.JPEGLSLossless, pixels, tmp_path)
+    path = encapsulated(tmp_path / "a", pixels, uid.JPEGLSLossless, stream)
+    right = read_radiograph(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xfe\xff\x00\xe0\x04\x00\x00\x00") + 8
+    content[at : at + 4] = (999_999).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert np.array_equal(read_radiograph(path).pixels, right.pixels)
+
+
+@pytest.mark.parametrize("label", ["YBR_FULL_422", "YBR_PARTIAL_422"])
+def test_whole_samples_under_a_label_of_half_rate_chrominance_are_grey(
+    tmp_path: Path, label: str
+) -> None:
+    grey = (chest(48, 40) * 255).astype("u1")
+    header = dicom_header(grey, 8, SamplesPerPixel=3, PhotometricInterpretation=label)
+    header.PlanarConfiguration, header.PixelData = 0, np.stack([grey] * 3, axis=2).tobytes()
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    radiograph = read_radiograph(tmp_path / "a")
+    order = np.argsort(grey, axis=None, kind="stable")
+    assert (np.diff(radiograph.pixels.ravel()[order]) >= 0).all()
+    assert "three equal channels, and read as grey" in radiograph.warnings[0]
+
+
 def test_a_jpeg_2000_stream_without_all_its_tiles_is_refused(tmp_path: Path) -> None:
     pixels = (chest(96, 80) * 255).astype("u1")
     buffer = BytesIO()

@@ -455,6 +455,8 @@ def test_the_voi_lut_function_is_read_past_odd_spelling_and_never_quoted(
     ("keyword", "text", "intensity"),
     [
         ("RescaleSlope", b"abc", ""),
+        ("RescaleSlope", b"0", ""),
+        ("RescaleSlope", b"inf", ""),
         ("RescaleIntercept", b"abc", ""),
         ("RescaleSlope", b"2,5", "rescaled 2.5 x + 0, "),
     ],
