@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -28,11 +29,13 @@ LONGEST_FILE = 100_000
 
 
 def damaged_files(kind: str, folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Read `count` damaged files in processes of their own; counts, and what went wrong."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Read `count` damaged files in processes of their own; counts, and what went wrong.
+
+    The folder begins anew; files that went wrong are kept in it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     outcomes, wrong = folder / "outcomes", folder / "wrong.jsonl"
-    for left in (outcomes, wrong):
-        left.unlink(missing_ok=True)
     outcomes.touch()
     begun, deaths, peak = time.perf_counter(), 0, 0
     while (done := outcomes.stat().st_size) < count:

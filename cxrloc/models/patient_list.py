@@ -25,6 +25,13 @@ def patient_list(model: Path) -> Path:
     return model.with_suffix(".patients.csv")
 
 
+def without_patients_beside(card: ModelCard) -> ModelCard:
+    """The card as a file may hold it: without the patients that are listed beside."""
+    if not card.patients_beside:
+        return card
+    return replace(card, training_patients=(), validation_patients=())
+
+
 def write_patients_beside(model: Path, card: ModelCard) -> ModelCard:
     """Write the list if the card says that it stands beside; returns the card without the patients.
 
@@ -40,7 +47,7 @@ def write_patients_beside(model: Path, card: ModelCard) -> ModelCard:
         ):
             for patient in patients:
                 add((patient, part))
-    return replace(card, training_patients=(), validation_patients=())
+    return without_patients_beside(card)
 
 
 def with_patients_beside(model: Path, card: ModelCard) -> ModelCard:
