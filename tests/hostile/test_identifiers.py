@@ -64,9 +64,9 @@ def places_of_ids(done: Result, out: Path) -> list[str]:
     return found
 
 
-def command(place: Path, name: str) -> list[str | Path]:
+def command(place: Path, name: str, untrained: Path) -> list[str | Path]:
     images, labels = place / "images", ("--labels", place / "labels.csv")
-    model = ("--model", "phantom-v1")
+    model = ("--model", untrained)
     few = (*model, "--resamples", "20", "--html")
     by_patient = ("--by", "patient", "--operating-point", "0.3")
     readings = ("--readings", place / "readings.csv")
@@ -80,11 +80,16 @@ def command(place: Path, name: str) -> list[str | Path]:
 
 
 @pytest.mark.parametrize("name", ["heatmap", "bench", "by image", "by patient"])
-def test_no_output_names_a_patient(place: Path, tmp_path: Path, name: str) -> None:
-    assert places_of_ids(run(*command(place, name), "--out", tmp_path), tmp_path) == []
+def test_no_output_names_a_patient(
+    place: Path, tmp_path: Path, untrained_model: Path, name: str
+) -> None:
+    done = run(*command(place, name, untrained_model), "--out", tmp_path)
+    assert places_of_ids(done, tmp_path) == []
 
 
-def test_patients_are_named_where_it_is_asked_for(place: Path, tmp_path: Path) -> None:
+def test_patients_are_named_where_it_is_asked_for(
+    place: Path, tmp_path: Path, untrained_model: Path
+) -> None:
     # The check of the tests above can fail.
-    done = run(*command(place, "by patient, named"), "--out", tmp_path)
+    done = run(*command(place, "by patient, named", untrained_model), "--out", tmp_path)
     assert "labels.csv" in places_of_ids(done, tmp_path)
