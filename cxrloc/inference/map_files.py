@@ -17,6 +17,9 @@ from cxrloc.types import Affine, CxrlocError, Heatmaps
 
 KEYS = ("findings", "probabilities", "maps", "to_image", "rows", "columns")
 
+LONGEST_SIDE = 65_535
+"""Rows and Columns of a DICOM image have two bytes (PS3.3 C.7.6.3)."""
+
 Probabilities = Float[np.ndarray, " finding"]
 
 
@@ -64,10 +67,10 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
             f"{maps.shape} of {maps.dtype} for {len(findings)} findings"
         )
     rows, columns = (_numbers(path, arrays, key, 1)[0] for key in ("rows", "columns"))
-    if min(rows, columns) < 1 or rows % 1 or columns % 1:
+    if min(rows, columns) < 1 or max(rows, columns) > LONGEST_SIDE or rows % 1 or columns % 1:
         raise CxrlocError(
-            f"{path}: rows and columns must be those of the image, whole numbers above 0, got "
-            f"{rows:g} and {columns:g}"
+            f"{path}: rows and columns must be those of the image, whole numbers from 1 to "
+            f"{LONGEST_SIDE}, got {rows:g} and {columns:g}"
         )
     to_image = Affine(xx=columns / maps.shape[2], yy=rows / maps.shape[1])
     if "to_image" in arrays:

@@ -46,7 +46,8 @@ def test_maps_of_another_tool_cover_the_image_and_have_the_probability_1(tmp_pat
     ("arrays", "message"),
     [
         ({"rows": "forty"}, "rows must be 1 finite numbers, got 1 of <U5"),
-        ({"rows": 40.5}, "whole numbers above 0, got 40.5 and 60"),
+        ({"rows": 40.5}, "whole numbers from 1 to 65535, got 40.5 and 60"),
+        ({"columns": 10**18}, r"whole numbers from 1 to 65535, got 40 and 1e\+18"),
         ({"columns": None}, "has no array 'columns'"),
         ({"findings": np.array(["Mass", "masses"])}, "Mass is there twice; one map per finding"),
         ({"findings": np.array([1, 2])}, "findings must be text, got int64"),
