@@ -237,8 +237,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _left_over(unfit: list[str]) -> str:
     asked = f"--without '{unfit[0].rpartition('.')[0] or unfit[0]}*'"
     return (
-        f"{len(unfit)} weights are not of this architecture: {_some(unfit)}. If its logits do not "
-        f"use them, leave them out: {asked}"
+        f"weights that are not of this architecture: {_some(unfit)}. If its logits do not use "
+        f"them, leave them out: {asked}"
     )
 
 

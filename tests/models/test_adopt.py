@@ -178,7 +178,7 @@ def lacking(weights: Weights, start: str) -> Weights:
 UNFIT: list[tuple[Callable[[Weights], Weights], str]] = [
     (
         lambda w: {**w, "criterion.weight": torch.ones(3)},
-        r"1 weights are not of .*criterion\.weight.*--without 'criterion\*'",
+        r"weights that are not of .*criterion\.weight.*--without 'criterion\*'",
     ),
     (lambda w: {**w, "fc.weight": torch.ones(3, 9)}, "no head: a linear layer that reads"),
     (lambda w: lacking(w, "fc."), "no head: a linear layer that reads"),
