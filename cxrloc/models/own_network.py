@@ -85,8 +85,9 @@ def _check_parts(name: str, network: nn.Module) -> None:
             kind = "none" if prediction is None else f"a {type(prediction).__name__}"
             found = f"{kind} as prediction"
         raise CxrlocError(
-            f"{name}: {WANTED}; this {type(network).__name__} has {found}. For a network of any "
-            "other kind, --layer NAME gives the layer whose output the gradient methods explain"
+            f"{name}: this {type(network).__name__} has {found}: take a gradient method and name "
+            f"the layer to be explained (--method grad_cam --layer NAME; it has "
+            f"{', '.join(part for part, _ in network.named_children())}), or: {WANTED}"
         )
 
 
