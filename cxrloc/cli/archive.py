@@ -8,6 +8,7 @@ from cxrloc.cli.options import (
     BatchSize,
     Device,
     Force,
+    Layer,
     LogJson,
     MaxMegapixels,
     Method,
@@ -75,6 +76,7 @@ def archive(
         int, typer.Option(min=1, help="An image that needs more memory to read fails.")
     ] = 4096,
     method: Method = "cam",
+    layer: Layer = "",
     versions: Versions = "plain",
     device: Device = "auto",
     batch_size: BatchSize = 8,
@@ -113,7 +115,9 @@ def archive(
                 force=force,
                 strict=strict,
             ),
-            inference=InferenceSettings(method, (), versions, device, batch_size, workers, seed),
+            inference=InferenceSettings(
+                method, (), versions, device, batch_size, workers, seed, layer=layer
+            ),
         )
         where = flow.Engine(engine, address, shard_of(shard))
         parts = flow.archive(words[0], out, options, where, expect)
