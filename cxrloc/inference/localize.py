@@ -71,6 +71,7 @@ def localize(
             versions are asked of a centred network with a method other than "cam".
         CxrlocError: the models share no finding.
     """
+    models = _with_layers(models, settings)
     compute, settings = _localizing(models, settings)
     yield from in_batches(models, images, settings, compute)
 
@@ -83,8 +84,14 @@ def localizer(
     Raises:
         UsageError, CxrlocError: as `localize`.
     """
+    models = _with_layers(models, settings)
     compute, settings = _localizing(models, settings)
     return batch_function(models, settings, compute)
+
+
+def _with_layers(models: Sequence[Model], settings: InferenceSettings) -> list[Model]:
+    """The models, whose features are those of the layer that the settings name, if they do."""
+    return [with_layer(model, settings.layer) for model in models]
 
 
 def _localizing(
@@ -94,7 +101,6 @@ def _localizing(
     check_names("--method", [settings.method], HEATMAPS)
     findings = chosen_findings(models, settings)
     _refuse_without_maps(models, settings)
-    models = [with_layer(model, settings.layer) for model in models]
     if settings.versions != "plain" and settings.method != "cam":
         _refuse_centred(models, settings)
     reads_more = any(inputs_of(model.network) != (Input.IMAGE,) for model in models)
