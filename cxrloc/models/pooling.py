@@ -181,7 +181,6 @@ def _cells(count: float, cells: int) -> int:
 
 POOLINGS: dict[str, Callable[..., Pooled]] = {
     "average": average,
-    "average_normalised": average_normalised,
     "max": maximum,
     "lse": log_sum_exp,
     "lse_learned": learned_log_sum_exp,
@@ -189,6 +188,7 @@ POOLINGS: dict[str, Callable[..., Pooled]] = {
     "noisy_or": noisy_or,
     "highest_and_lowest": highest_and_lowest,
     "linear_softmax": linear_softmax,
+    "average_normalised": average_normalised,
 }
 """Global poolings by name: (maps [batch channel row col], own parameters) -> [batch channel]."""
 
