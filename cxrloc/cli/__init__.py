@@ -14,6 +14,7 @@ from cxrloc.cli.bench import bench
 from cxrloc.cli.classify import classify
 from cxrloc.cli.compare import compare
 from cxrloc.cli.counts import counts
+from cxrloc.cli.export import export
 from cxrloc.cli.figure import figure
 from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.label import label
@@ -42,6 +43,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     recipes: "cxrloc recipes",
     models: "cxrloc models --default",
     adopt: "cxrloc adopt --list",
+    export: "cxrloc export phantom-v1 --to onnx --out phantom.onnx",
     send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
     "cxrloc send results --to PACS@127.0.0.1:4242",
     node: "cxrloc node node.toml",

@@ -44,7 +44,7 @@ def cam(
     logits, features = _forward(network, images)
     weight = _weight(network, findings)
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        return logits, _weighted(features, weight)
+        return logits, feature_maps(features, weight)
 
 
 def grad_cam(
@@ -59,7 +59,7 @@ def grad_cam(
     """
 
     def scores(features: Features, gradient: Features) -> Map:
-        return _weighted(features, gradient.mean(dim=(2, 3))[:, None])[:, 0]
+        return feature_maps(features, gradient.mean(dim=(2, 3))[:, None])[:, 0]
 
     return _from_gradients(network, images, findings, scores)
 
@@ -80,7 +80,7 @@ def grad_cam_plus_plus(
         gradient = gradient.clamp(min=0)
         total = features.sum(dim=(2, 3), keepdim=True)
         weights = (gradient / (2 + total * gradient)).sum(dim=(2, 3))
-        return _weighted(features, weights[:, None])[:, 0]
+        return feature_maps(features, weights[:, None])[:, 0]
 
     return _from_gradients(network, images, findings, scores)
 
@@ -98,7 +98,7 @@ def xgrad_cam(
     def scores(features: Features, gradient: Features) -> Map:
         total = features.sum(dim=(2, 3))
         weights = (gradient * features).sum(dim=(2, 3)) / total
-        return _weighted(features, torch.where(total == 0, 0, weights)[:, None])[:, 0]
+        return feature_maps(features, torch.where(total == 0, 0, weights)[:, None])[:, 0]
 
     return _from_gradients(network, images, findings, scores)
 
@@ -235,6 +235,14 @@ def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "
     return np.asarray(~((spread > 0) & np.isfinite(spread)))
 
 
+def feature_maps(features: Features, weights: Float[Tensor, "*batch finding depth"]) -> Maps:
+    """Maps that are weighted sums of the features over the depth.
+
+    This is a matrix product, which is ten times faster here than einsum.
+    """
+    return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
+
+
 def _forward(network: LocalizingNetwork, images: Images) -> tuple[Logits, Features]:
     """The logits, and the features in the data type of the weights, also under autocast."""
     with torch.no_grad():
@@ -247,14 +255,6 @@ def _weight(
 ) -> Float[Tensor, "finding depth"]:
     weight = network.prediction.weight
     return weight if findings is None else weight[list(findings)]
-
-
-def _weighted(features: Features, weights: Float[Tensor, "*batch finding depth"]) -> Maps:
-    """Weighted sums of the features over the depth.
-
-    This is a matrix product, which is ten times faster here than einsum.
-    """
-    return (weights @ features.flatten(2)).unflatten(2, features.shape[2:])
 
 
 def _from_gradients(

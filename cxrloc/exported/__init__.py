@@ -1,0 +1,1 @@
+"""Models as graphs that other tools run: written from a model, and run here by onnxruntime."""

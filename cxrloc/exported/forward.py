@@ -1,0 +1,92 @@
+"""Everything that an exported graph computes, as one network: grey levels in, results out."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cxrloc.exported.metadata import calibration_tensors
+from cxrloc.images.normalised import normalised
+from cxrloc.localization.heatmaps import feature_maps
+from cxrloc.models.any_layer import layer_of_class_token
+from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.model import Model
+from cxrloc.types import CxrlocError
+
+INPUT = "grey"
+"""Name of the graph's input: Float32[batch, row, col], grey levels in [0, 1]."""
+
+
+class Outputs(NamedTuple):
+    """The outputs of an exported graph, by their names.
+
+    Attributes:
+        logits: of every finding.
+        raw_probabilities: what the network gives (`ModelCard.probabilities`).
+        probabilities: calibrated ones; the raw one of a finding without calibration.
+        maps: raw class activation maps.
+    """
+
+    logits: Float[Tensor, "batch finding"]
+    raw_probabilities: Float[Tensor, "batch finding"]
+    probabilities: Float[Tensor, "batch finding"]
+    maps: Float[Tensor, "batch finding map_row map_col"]
+
+
+class ExportedForward(nn.Module):
+    """The network with what stands before and after it.
+
+    Before it, grey levels are standardised and normalised as `Preprocessing` says. How an image of
+    any size becomes such grey levels (resize, crop, 8 bit) is outside the graph, because it also
+    gives the affine map by which boxes return to the image.
+
+    Args:
+        model: a model whose network reads images alone.
+
+    Raises:
+        CxrlocError: the network reads more than an image, or has no class activation maps.
+    """
+
+    calibration_slope: Tensor
+    calibration_intercept: Tensor
+    is_calibrated: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        if inputs_of(model.network) != (Input.IMAGE,):
+            more = " and ".join(inputs_of(model.network)[1:])
+            raise CxrlocError(
+                f"{model.card.name} also reads {more}: only networks that read an image alone "
+                "can be exported"
+            )
+        if layer := layer_of_class_token(model.network):
+            raise CxrlocError(
+                f"{model.card.name}: its logits come from the class token, whose class activation "
+                f"maps are flat, so it cannot be exported with maps (its layer is {layer})"
+            )
+        if not isinstance(getattr(model.network, "prediction", None), nn.Module):
+            raise CxrlocError(
+                f"{model.card.name}: its network has no prediction layer, so there are no class "
+                "activation maps to export"
+            )
+        self.network: Any = model.network
+        self._preprocessing = model.preprocessing
+        self._raw = model.probabilities
+        for name, values in calibration_tensors(model.card).items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def forward(self, grey: Float[Tensor, "batch row col"]) -> Outputs:
+        """All outputs for grey levels of the network's input size."""
+        logits, features = self.network(normalised(grey[:, None], self._preprocessing))
+        raw = self._raw(logits)
+        maps = feature_maps(features, self.network.prediction.weight)
+        return Outputs(logits, raw, self._calibrate(raw), maps)
+
+    def _calibrate(self, raw: Float[Tensor, "batch finding"]) -> Float[Tensor, "batch finding"]:
+        """The same as `probabilities.calibrated`, for all findings at once."""
+        share = raw.clamp(1e-7, 1 - 1e-7)
+        log_odds = (
+            self.calibration_slope * torch.log(share / (1 - share)) + self.calibration_intercept
+        )
+        return torch.where(self.is_calibrated, torch.sigmoid(log_odds), raw)

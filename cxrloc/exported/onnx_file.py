@@ -1,0 +1,117 @@
+"""Writes a model as an ONNX file."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cxrloc.exported.forward import INPUT, ExportedForward, Outputs
+from cxrloc.exported.metadata import facts_of, to_metadata
+from cxrloc.extras import import_extra
+from cxrloc.files.whole import whole_file
+from cxrloc.models.model import Model
+from cxrloc.types import CxrlocError
+
+EXTRA = "onnx"
+OPSET = 20
+"""Version of ONNX's operators, unless another is asked for."""
+
+OPSETS = range(18, 24)
+"""The exporter of torch writes these versions."""
+
+
+def onnx_graph(model: Model, opset: int = OPSET) -> Any:
+    """The `onnx.ModelProto` of a model, with any number of images in a batch.
+
+    Weights keep their names. Batch normalisations stay nodes of their own, since every runtime
+    folds them into the convolutions when it loads the graph; so the weights are those of the model.
+
+    Raises:
+        CxrlocError: a package of the extra is missing, or torch cannot trace the network.
+    """
+    for package in ("onnx", "onnxscript"):
+        import_extra(package, EXTRA)
+    import onnx
+    import onnxscript.optimizer
+
+    size = model.preprocessing.size
+    forward = ExportedForward(model).eval().cpu()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # they are about the exporter's own code
+            program = torch.onnx.export(
+                forward,
+                (torch.rand(2, size, size),),
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+                opset_version=opset,
+                input_names=[INPUT],
+                output_names=list(Outputs._fields),
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise CxrlocError(
+            f"{model.card.name}: torch cannot write this network as ONNX: {reason}"
+        ) from error
+    assert program is not None
+    onnxscript.optimizer.fold_constants(program.model)
+    onnxscript.optimizer.remove_unused_nodes(program.model)
+    graph = program.model_proto
+    _remove_traces(graph)
+    graph.producer_name = "cxrloc"
+    set_metadata(graph, to_metadata(facts_of(model)))
+    onnx.checker.check_model(graph)
+    return graph
+
+
+def write_onnx(graph: Any, path: Path) -> None:
+    """Write a graph as one whole file."""
+    import onnx
+
+    with whole_file(path) as part:
+        onnx.save(graph, part)
+
+
+def set_metadata(graph: Any, texts: Mapping[str, str]) -> None:
+    """Replace the metadata of a graph."""
+    import onnx
+
+    graph.ClearField("metadata_props")
+    onnx.helper.set_model_props(graph, dict(texts))
+
+
+def store_half(graph: Any) -> None:
+    """Store the weights in half precision, in place; they are cast to float32 when they are used.
+
+    Runtimes cast them once, when they load the graph. So the file has half the size, and results
+    change by the rounding of the weights alone: not at all for a model that `write_model` wrote,
+    which has its weights in half precision already.
+    """
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    casts = []
+    for weight in graph.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2:
+            continue
+        name, half = weight.name, numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.graph.node]
+    graph.graph.ClearField("node")
+    graph.graph.node.extend(nodes)
+
+
+def _remove_traces(graph: Any) -> None:
+    """Remove what the exporter notes about source code, such as the paths of files."""
+    own = graph.graph
+    for part in (*own.node, *own.input, *own.output, *own.initializer, *own.value_info, own):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    own.ClearField("value_info")
+    own.name = "cxrloc"
