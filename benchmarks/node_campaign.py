@@ -212,14 +212,14 @@ def kills_in_states(folder: Path, options: argparse.Namespace) -> list[dict[str,
 
 
 def _killed(folder: Path, node: NodeProcess, count: int, moment: Moment) -> list[dict[str, Any]]:
-    images = phantoms(folder / "chests", 3 * count, seed=0)
+    images = phantoms(folder / "chests", count, seed=0)
     waiting, sent = list(images), []
     found: Counter[str] = Counter()
     with orthanc(folder):
         for life in range(count):
             node.start()
             sender = threading.Thread(
-                target=lambda batch=waiting[:3]: sent.extend(acknowledged(batch, ONCE))
+                target=lambda batch=waiting[:2]: sent.extend(acknowledged(batch, ONCE))
             )
             sender.start()
             moment(life)
@@ -463,7 +463,7 @@ def page(folder: Path, command: str) -> str:
     text = f"# A node beside Orthanc\n\n`{command}`, {time.strftime('%Y-%m-%d')}.\n"
     for part in PARTS:
         if (folder / f"{part}.json").exists():
-            table = pd.DataFrame(json.loads((folder / f"{part}.json").read_text())).fillna("")
+            table = pd.DataFrame(json.loads((folder / f"{part}.json").read_text())).astype(object).fillna("")
             text += f"\n{HEADINGS[part]}\n\n{table.to_markdown(index=False)}\n"
     return text
 
