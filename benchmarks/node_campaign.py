@@ -187,7 +187,11 @@ def kills(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     moments = random.Random(options.seed)
     node = ForkedNode(folder / "node")
     return _killed(
-        folder, node, options.kills, lambda _: time.sleep(moments.uniform(0, options.longest_life))
+        folder,
+        node,
+        options.kills,
+        options.kills,
+        lambda _: time.sleep(moments.uniform(0, options.longest_life)),
     )
 
 
@@ -198,9 +202,13 @@ def kills_in_states(folder: Path, options: argparse.Namespace) -> list[dict[str,
     incoming = node.spool.folder / "incoming"
 
     def moment(life: int) -> None:
-        done = node.spool.count(State.DONE)
+        received, done = node.spool.count(State.RECEIVED), node.spool.count(State.DONE)
         begun: tuple[tuple[Callable[[], bool], float], ...] = (
-            (lambda: any(incoming.iterdir()), 0.02),
+            (
+                # The folder of incoming images is used for milliseconds, and may be missed.
+                lambda: any(incoming.iterdir()) or node.spool.count(State.RECEIVED) > received,
+                0.02,
+            ),
             (lambda: any(job.results.exists() for job in node.spool.jobs(State.RECEIVED)), 5.0),
             (lambda: node.spool.count(State.SENDING) + node.spool.count(State.DONE) > done, 0.2),
         )
@@ -208,12 +216,13 @@ def kills_in_states(folder: Path, options: argparse.Namespace) -> list[dict[str,
         wait(happened, 300, pause=0.001)
         time.sleep(moments.uniform(0, longest))
 
-    return _killed(folder, node, options.state_kills, moment)
+    return _killed(folder, node, options.state_kills, 2 * options.state_kills, moment)
 
 
-def _killed(folder: Path, node: NodeProcess, count: int, moment: Moment) -> list[dict[str, Any]]:
-    images = phantoms(folder / "chests", count, seed=0)
-    waiting, sent = list(images), []
+def _killed(
+    folder: Path, node: NodeProcess, count: int, images: int, moment: Moment
+) -> list[dict[str, Any]]:
+    waiting, sent = phantoms(folder / "chests", images, seed=0), []
     found: Counter[str] = Counter()
     with orthanc(folder):
         for life in range(count):
@@ -463,7 +472,11 @@ def page(folder: Path, command: str) -> str:
     text = f"# A node beside Orthanc\n\n`{command}`, {time.strftime('%Y-%m-%d')}.\n"
     for part in PARTS:
         if (folder / f"{part}.json").exists():
-            table = pd.DataFrame(json.loads((folder / f"{part}.json").read_text())).astype(object).fillna("")
+            table = (
+                pd.DataFrame(json.loads((folder / f"{part}.json").read_text()))
+                .astype(object)
+                .fillna("")
+            )
             text += f"\n{HEADINGS[part]}\n\n{table.to_markdown(index=False)}\n"
     return text
 

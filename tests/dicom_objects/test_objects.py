@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -123,8 +124,11 @@ def test_objects_of_real_radiographs_are_valid(shared: Path, tmp_path: Path) -> 
 def test_identifiers_follow_from_source_model_and_settings(
     result: DicomResult, tmp_path: Path
 ) -> None:
-    other = result_on(altered(result.source, tmp_path, SOPInstanceUID="2.25.1"))
-    own, others = objects_of(result), objects_of(other)
-    uids = [each.SOPInstanceUID for each in (*own.values(), *others.values())]
+    other_source = result_on(altered(result.source, tmp_path, SOPInstanceUID="2.25.1"))
+    algorithm = result.algorithm
+    other_model = replace(result, algorithm=replace(algorithm, sha256="cd" * 32))
+    other_setting = replace(result, algorithm=replace(algorithm, parameters={"method": "layercam"}))
+    made = [objects_of(each) for each in (result, other_source, other_model, other_setting)]
+    uids = [each.SOPInstanceUID for objects in made for each in objects.values()]
     assert len(set(uids)) == len(uids)
     assert all(pydicom.uid.UID(uid).is_valid for uid in uids)
