@@ -454,8 +454,10 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[dict[str, Any]]]] = {
 }
 
 HEADINGS = {
-    "kills": "Killed (-9) at random moments. `while ...` counts the kills that found images in "
-    "this state; to reach: exactly one set of results of every acknowledged image.",
+    "kills": "Killed (-9) at random moments. The node is forked off a process that has imported "
+    "all modules. `while computing` counts the kills that found an image whose computation had "
+    "begun, the others those that found an image in this state. To reach: exactly one set of "
+    "results of every acknowledged image.",
     "kills-in-states": "Killed (-9) at random moments after it began to receive, to compute or to "
     "send, in turn.",
     "attacks": "Attacked. To reach: others are served, and the memory of the node and its worker "
