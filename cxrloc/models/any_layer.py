@@ -133,7 +133,8 @@ def with_layer(model: Model, layer: str) -> Model:
         )
     if inputs_of(model.network) != (Input.IMAGE,):
         raise CxrlocError(f"--layer {layer}: {model.card.name} reads more than an image")
-    return replace(model, network=LayerNetwork(model.network, layer), config=None)
+    # The typical features are those of the network's own layer, so no distance is known here.
+    return replace(model, network=LayerNetwork(model.network, layer), config=None, typical=None)
 
 
 def logits_of_output(output: Any) -> Tensor:

@@ -94,6 +94,14 @@ def test_distances_are_of_the_image_itself_whatever_the_method(
     assert [each.suitability.status for each in mapped] == ["ok", "outside"]  # type: ignore[union-attr]
 
 
+def test_of_another_layers_features_no_distance_is_known(model: Model) -> None:
+    knows = knowing(model, CHEST, threshold=1e-3)
+    settings = InferenceSettings("grad_cam", ("Mass",), layer="backbone")
+    (mapped,) = localize([knows], [Image("a", lambda: CHEST)], settings)
+    assert isinstance(mapped, Localized)
+    assert mapped.suitability.distance is None
+
+
 @pytest.mark.parametrize(
     ("modality", "part", "contradicts"),
     [
