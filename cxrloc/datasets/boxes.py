@@ -110,11 +110,7 @@ def read_detections(path: Path, images: Mapping[str, Path | None] | None = None)
         CxrlocError: as `read_box_rows`.
     """
     if holds_parts(path):
-        columns = ("uri", "finding", *CORNERS, "threshold", "score")
-        return [
-            Detection(image_id_of(uri), finding, Box(*corners), threshold, score)
-            for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns)
-        ]
+        return _detections_of_archive(path, images or {})
     return [
         Detection(
             row.image_id,
@@ -125,6 +121,17 @@ def read_detections(path: Path, images: Mapping[str, Path | None] | None = None)
         )
         for row in read_box_rows(path, images)
     ]
+
+
+def _detections_of_archive(path: Path, images: Mapping[str, Path | None]) -> list[Detection]:
+    columns = ("uri", "finding", *CORNERS, "threshold", "score")
+    known, seen = images_by_stem(images), SeenNames()
+    detections = []
+    for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns):
+        image_id = image_named(str(path), uri, known) or image_id_of(uri)
+        seen.check(str(path), uri, image_id)
+        detections.append(Detection(image_id, finding, Box(*corners), threshold, score))
+    return detections
 
 
 def read_box_rows(path: Path, images: Mapping[str, Path | None] | None = None) -> list[BoxRow]:

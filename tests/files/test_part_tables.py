@@ -78,3 +78,16 @@ def test_results_without_maps_say_so(results: Path) -> None:
         card.write_text(json.dumps(content))
     with pytest.raises(CxrlocError, match="archive --save-maps"):
         [*maps_in_parts(results)]
+
+
+def test_two_images_of_one_file_name_are_told_apart_by_their_folders_or_refused(
+    tmp_path: Path,
+) -> None:
+    write = PartWriter(str(tmp_path), maps=False)
+    write(Part(0, 0, 2), [item(0, "p1/a"), item(1, "p2/a")])
+    for read in (read_detections, read_predictions):
+        with pytest.raises(CxrlocError, match=r"p2/a.dcm' and .*p1/a.dcm'.* would both be image a"):
+            read(tmp_path)
+    there = {"p1_a": Path("/archive/p1/a.dcm"), "p2_a": Path("/archive/p2/a.dcm")}
+    assert [each.image_id for each in read_detections(tmp_path, there)] == ["p1_a", "p2_a"]
+    assert read_predictions(tmp_path, images=there).image_ids == ("p1_a", "p2_a")

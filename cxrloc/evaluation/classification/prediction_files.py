@@ -66,7 +66,7 @@ def read_predictions(
             one finding, or two rows of one image differ; the message names file, row and column.
     """
     if holds_parts(path):
-        return _predictions_of_archive(path)
+        return _predictions_of_archive(path, images or {})
     hint = "probabilities have a column `image` and one column per finding"
     table = read_table(path, (IMAGE,), hint=hint)
     names = [name for name in table.columns if name != IMAGE]
@@ -97,12 +97,15 @@ def read_predictions(
     return Predictions(tuple(first), tuple(kept.values()), rows[[*first.values()]])
 
 
-def _predictions_of_archive(path: Path) -> Predictions:
+def _predictions_of_archive(path: Path, images: Mapping[str, Path | None]) -> Predictions:
     rows: dict[str, dict[str, float]] = {}
+    known, seen = images_by_stem(images), SeenNames()
     for uri, finding, probability in rows_of_parts(
         path, "findings", ("uri", "finding", "raw_probability")
     ):
-        rows.setdefault(image_id_of(uri), {})[finding] = probability
+        image_id = image_named(str(path), uri, known) or image_id_of(uri)
+        seen.check(str(path), uri, image_id)
+        rows.setdefault(image_id, {})[finding] = probability
     if not rows:
         raise CxrlocError(f"{path}: has no findings of any image")
     findings = tuple(next(iter(rows.values())))
