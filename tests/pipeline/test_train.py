@@ -180,7 +180,9 @@ def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     assert done.exit_code == 0, done.output
     card = read_model(tmp_path / "out/model.safetensors").card
     before = read_model(first)
-    assert card.trained_on.endswith(f"chestxray14, started from Tiny ({before.card.trained_on})")
+    started = f"(a folder of phantoms), started from Tiny ({before.card.trained_on})"
+    assert card.trained_on.endswith(started)
+    assert "Trained on synthetic radiographs" in card.limits
     assert recipe_of_text(card.recipe, "card").start == "model.safetensors"
     assert card.provenance["start_sha256"] == before.sha256
     described = json.loads((tmp_path / "out/run.json").read_text())
