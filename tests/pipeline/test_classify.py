@@ -28,6 +28,7 @@ FILES = [
     "classification",
     "confusion",
     "image_precision",
+    "images",
     "probabilities",
     "reliability",
     "roc",
