@@ -87,7 +87,10 @@ def assert_same(
         )
         np.testing.assert_allclose(of["raw_probabilities"][row], raw, atol=1e-4)
         if model.card.probabilities == "sigmoid":
-            np.testing.assert_allclose(of["logits"][row], np.log(raw / (1 - raw)), atol=1e-3)
+            # 1 - raw has too few digits in float32 where the probability is nearly 1.
+            clear = raw < 0.99
+            logits = np.log(raw[clear] / (1 - raw[clear]))
+            np.testing.assert_allclose(of["logits"][row][clear], logits, atol=1e-3)
         own = [
             calibrated(float(each), model.card.calibration.get(finding))
             for each, finding in zip(raw, model.card.findings, strict=True)
