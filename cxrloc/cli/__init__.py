@@ -22,6 +22,7 @@ from cxrloc.cli.lr_range import lr_range
 from cxrloc.cli.manifest import manifest
 from cxrloc.cli.models import models
 from cxrloc.cli.node import node
+from cxrloc.cli.page import page
 from cxrloc.cli.phantom import phantom
 from cxrloc.cli.recipes import recipes
 from cxrloc.cli.send import send
@@ -44,6 +45,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     models: "cxrloc models --default",
     adopt: "cxrloc adopt --list",
     export: "cxrloc export phantom-v1 --to onnx --out phantom.onnx",
+    page: "npm install onnxruntime-web dicom-parser && cxrloc page --out demo.html",
     send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
     "cxrloc send results --to PACS@127.0.0.1:4242",
     node: "cxrloc node node.toml",

@@ -28,14 +28,14 @@ def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
     style, script = (_FOLDER / "page.css").read_text(), bundle("main")
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+        f"style-src '{source_hash(style)}'; script-src '{source_hash(script)}'"
     )
     page = Template((_FOLDER / "page.html").read_text()).substitute(
         title=escape(title),
         policy=escape(policy),
         style=style,
         script=script,
-        data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        data=as_json(data),
     )
     write_text(path, page)
 
@@ -62,5 +62,11 @@ def bundle(entry: str) -> str:
     return "\n".join(parts.values())
 
 
-def _hash(text: str) -> str:
+def as_json(data: Mapping[str, Any]) -> str:
+    """Data for a script element; no text in it can end the element."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def source_hash(text: str) -> str:
+    """The hash by which a content security policy allows a style or a script."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

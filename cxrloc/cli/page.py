@@ -1,0 +1,39 @@
+"""`cxrloc page`: writes a page that runs a model in the browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrloc.cli.terminal import clear_errors, show_warnings
+
+
+def page(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Name from `cxrloc models`, a checkpoint file, or an ONNX file."
+        ),
+    ] = "",
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("demo.html"),
+    runtime: Annotated[
+        Path,
+        typer.Option(
+            "--runtime",
+            help="Folder with the npm packages onnxruntime-web and dicom-parser: `npm install "
+            "--prefix FOLDER onnxruntime-web dicom-parser`.",
+        ),
+    ] = Path(),
+) -> None:
+    """A page that runs a model in the browser: drop a radiograph, see findings and boxes.
+
+    It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
+    """
+    with clear_errors():
+        from cxrloc.models.names import DEFAULT_MODEL
+        from cxrloc.pipeline import page as flow
+
+        written = flow.page(model or DEFAULT_MODEL, runtime, out)
+        typer.echo(f"{written.path}: {written.bytes / 1e6:.1f} MB")
+        if written.bytes > flow.MOST_BYTES:
+            show_warnings([f"{written.path} has more than {flow.MOST_BYTES / 1e6:.0f} MB"])

@@ -1,0 +1,46 @@
+"""`cxrloc page`: writes a page that runs a model in the browser."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from cxrloc.exported.graph import read_graph
+from cxrloc.exported.metadata import facts_of
+from cxrloc.exported.onnx_file import onnx_graph, store_half
+from cxrloc.models.weights import read_model
+from cxrloc.report_page.demo import check_input, read_runtime, write_demo
+
+MOST_BYTES = 25_000_000
+"""A page larger than this is said to be too large to send by mail or to open quickly."""
+
+
+class WrittenPage(NamedTuple):
+    """The page that was written, and its size in bytes."""
+
+    path: Path
+    bytes: int
+
+
+def page(model: str, runtime: Path, out: Path) -> WrittenPage:
+    """Write the page of a model, whose weights are stored in half precision.
+
+    Args:
+        model: an embedded name, a checkpoint file, or an ONNX file of `cxrloc export`.
+        runtime: folder of the npm packages onnxruntime-web and dicom-parser.
+        out: the page.
+
+    Raises:
+        UsageError: there is no such model, or a file of the packages is missing.
+        CxrlocError: the page cannot do the model's preprocessing, or the model cannot be exported.
+    """
+    parts = read_runtime(runtime)
+    if Path(model).suffix == ".onnx":
+        facts, content = read_graph(Path(model)).facts, Path(model).read_bytes()
+    else:
+        read = read_model(model)
+        facts = facts_of(read)
+        check_input(facts)
+        graph = onnx_graph(read)
+        store_half(graph)
+        content = graph.SerializeToString()
+    write_demo(facts, content, parts, out)
+    return WrittenPage(out, out.stat().st_size)

@@ -1,0 +1,135 @@
+/**
+ * Grey levels of a DICOM file: the pipeline of `cxrloc/images/dicom_rendering.py` for files that are
+ * not compressed. What this page cannot read is refused with advice, never guessed.
+ */
+/* global dicomParser */
+
+const NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"];
+const ADVICE = "the command `cxrloc heatmap` reads it";
+
+/**
+ * @param {Uint8Array} content a DICOM file
+ * @returns {{pixels: Float32Array, rows: number, columns: number}}
+ * @throws {Error} with a reason for the reader
+ */
+export function radiographOfDicom(content) {
+  let header;
+  try {
+    header = dicomParser.parseDicom(content);
+  } catch (error) {
+    throw new Error(`a damaged DICOM file (${error.exception ?? error.message ?? error})`);
+  }
+  const syntax = header.string("x00020010") ?? NATIVE[0];
+  if (!NATIVE.includes(syntax)) {
+    throw new Error(`its pixels are compressed (transfer syntax ${syntax}): ${ADVICE}`);
+  }
+  for (const [tag, name] of [
+    ["x00283000", "Modality LUT Sequence (0028,3000)"],
+    ["x00283010", "VOI LUT Sequence (0028,3010)"],
+  ]) {
+    if (header.elements[tag]?.items?.length) throw new Error(`it has a ${name}: ${ADVICE}`);
+  }
+  const [rows, columns] = [header.uint16("x00280010"), header.uint16("x00280011")];
+  const photometric = header.string("x00280004");
+  const allocated = header.uint16("x00280100");
+  const element = header.elements.x7fe00010;
+  if (!element || !rows || !columns) throw new Error("it holds no image");
+  if (!["MONOCHROME1", "MONOCHROME2"].includes(photometric) || ![8, 16].includes(allocated)) {
+    throw new Error(`${photometric} with ${allocated} bits is not read here: ${ADVICE}`);
+  }
+  const count = rows * columns;
+  if (element.length < (count * allocated) / 8) throw new Error("its pixels end early");
+  const words = wordsOf(content, element.dataOffset, count, allocated);
+  const table = tableOf(header, words, allocated, photometric);
+  return { pixels: Float32Array.from(words, (word) => table[word]), rows, columns };
+}
+
+/** Stored words, little-endian; the data need not begin at an even address. */
+function wordsOf(content, offset, count, allocated) {
+  const bytes = content.slice(offset, offset + (count * allocated) / 8);
+  return allocated === 8 ? bytes : new Uint16Array(bytes.buffer);
+}
+
+/** The grey level of every word that a pixel can hold. */
+function tableOf(header, words, allocated, photometric) {
+  const stored = header.uint16("x00280101") ?? allocated;
+  const high = header.uint16("x00280102") ?? stored - 1;
+  const signed = header.uint16("x00280103") === 1;
+  const slope = number(header, "x00281053", 1) || 1;
+  const intercept = number(header, "x00281052", 0);
+  const values = Array.from({ length: 2 ** allocated }, (_, word) => {
+    let value = (word >>> (high + 1 - stored)) & (2 ** stored - 1);
+    if (signed && value >= 2 ** (stored - 1)) value -= 2 ** stored;
+    return value;
+  });
+  const padded = paddingOf(header, signed, allocated, values);
+  const modality = values.map((value) => slope * value + intercept);
+  const centre = number(header, "x00281050", NaN);
+  const width = number(header, "x00281051", NaN);
+  const shape = header.string("x20500020");
+  const inverse = ["INVERSE", "IDENTITY"].includes(shape)
+    ? shape === "INVERSE"
+    : photometric === "MONOCHROME1";
+  const voi = header.string("x00281056") || "LINEAR";
+  const narrowest = voi === "LINEAR" ? 1 : Number.MIN_VALUE;
+  const shade =
+    Number.isFinite(centre) && width >= narrowest
+      ? (WINDOWS[voi] ?? WINDOWS.LINEAR)(centre, width)
+      : rangeOf(modality, words, padded);
+  return Float32Array.from(modality, (value, word) => {
+    if (padded[word]) return 0;
+    return inverse ? 1 - shade(value) : shade(value);
+  });
+}
+
+const clipped = (share) => Math.min(Math.max(share, 0), 1);
+
+/** VOI LUT Functions (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3). */
+const WINDOWS = {
+  LINEAR: (centre, width) => (value) =>
+    width === 1
+      ? Number(value > centre - 0.5)
+      : clipped((value - (centre - 0.5)) / (width - 1) + 0.5),
+  LINEAR_EXACT: (centre, width) => (value) => clipped((value - centre) / width + 0.5),
+  SIGMOID: (centre, width) => (value) => 1 / (1 + Math.exp((-4 * (value - centre)) / width)),
+};
+
+/** The range that is shown without a window: `used_range` in `cxrloc/images/intensity.py`. */
+function rangeOf(values, words, padded) {
+  const counts = new Float64Array(values.length);
+  for (const word of words) if (!padded[word]) counts[word] += 1;
+  const total = Math.max(1, counts.reduce((sum, own) => sum + own, 0));
+  const order = values.map((_, word) => word).sort((a, b) => values[a] - values[b]);
+  const nominal = [values[order[0]], values[order[order.length - 1]]];
+  const at = (share) => {
+    let seen = 0;
+    for (const word of order) {
+      seen += counts[word];
+      if (seen / total >= share) return values[word];
+    }
+    return nominal[1];
+  };
+  let [low, high] = [at(0.005), at(0.995)];
+  if (high > low && high - low < 0.25 * (nominal[1] - nominal[0])) {
+    const pad = 0.05 * (high - low);
+    [low, high] = [Math.max(nominal[0], low - pad), Math.min(nominal[1], high + pad)];
+  } else {
+    [low, high] = nominal;
+  }
+  return (value) => (high > low ? clipped((value - low) / (high - low)) : 0);
+}
+
+/** Which words are padding (0028,0120) to (0028,0121), taken modulo the range of words. */
+function paddingOf(header, signed, allocated, values) {
+  const tags = ["x00280120", "x00280121"].filter((tag) => header.elements[tag]?.length === 2);
+  if (!tags.includes("x00280120")) return values.map(() => false);
+  const wrapped = (end) => (signed && end >= 2 ** (allocated - 1) ? end - 2 ** allocated : end);
+  const ends = tags.map((tag) => wrapped(header.uint16(tag)));
+  return values.map((value) => value >= Math.min(...ends) && value <= Math.max(...ends));
+}
+
+/** The first of a tag's numbers, or what is usual where it has none. */
+function number(header, tag, usual) {
+  const value = header.elements[tag] ? header.floatString(tag) : undefined;
+  return Number.isFinite(value) ? value : usual;
+}

@@ -1,0 +1,139 @@
+"""The page that runs a model in the browser gives what Python gives on the same grey levels."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from cxrloc.exported.graph import grey_levels_only
+from cxrloc.exported.metadata import GraphFacts
+from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.backends import read_models
+from cxrloc.inference.localize import localize_radiograph
+from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.models.model import ModelCard
+from cxrloc.phantom import make_phantom, write_phantoms
+from cxrloc.report_page.demo import THRESHOLDS, check_input, read_runtime
+from cxrloc.report_page.page import bundle
+from cxrloc.types import CxrlocError, Radiograph, UsageError
+from tests.panels.browser import open_browser
+
+CASES = {
+    "larger than published": ((300, 240), Preprocessing(size=64, source_size=128)),
+    "square and small": ((100, 100), Preprocessing(size=64, source_size=128)),
+    "enlarged": ((40, 50), Preprocessing(size=64, source_size=None, bit_depth=None)),
+    "letterbox": ((90, 130), Preprocessing(size=64, fit="letterbox", source_size=None)),
+    "crop": ((90, 130), Preprocessing(size=64, fit="crop", source_size=None)),
+    "centre of a larger square": ((90, 130), Preprocessing(size=56, crop_from=64)),
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    yield from open_browser()
+
+
+def test_the_page_prepares_an_image_as_python_does(browser: Any) -> None:
+    page = browser.new_page()
+    page.add_script_tag(content=bundle("demo_input"))
+    generator = np.random.default_rng(3)
+    for name, (shape, preprocessing) in CASES.items():
+        pixels = generator.uniform(0, 1, shape).astype(np.float32)
+        grey, affine = preprocess(Radiograph(pixels, 8), grey_levels_only(preprocessing))
+        settings = {
+            key: getattr(preprocessing, key)
+            for key in ("size", "fit", "crop_from", "source_size", "bit_depth")
+        }
+        found = page.evaluate(
+            """([pixels, rows, columns, settings]) => {
+                const image = { pixels: Float32Array.from(pixels), rows, columns };
+                const { grey, scale, shift } = demo_input.networkInput(image, settings);
+                return { grey: [...grey], scale, shift };
+            }""",
+            [pixels.ravel().tolist(), *shape, settings],
+        )
+        # Sums of the weights are rounded in another order, so a rare grey level differs by a bit.
+        apart = np.abs(np.array(found["grey"]).reshape(grey[0].shape) - grey[0])
+        assert (apart > 0).mean() < 0.01, name
+        assert apart.max() < 1 / 255, name
+        place = (affine.xx, affine.yy, affine.x0, affine.y0)
+        assert (*found["scale"], *found["shift"]) == pytest.approx(place), name
+    page.close()
+
+
+def test_a_page_is_refused_for_an_input_that_it_cannot_make() -> None:
+    card = ModelCard("mine", "nothing", ("Mass",))
+    facts = GraphFacts(card, Preprocessing(size=64, interpolation="nearest"), 0.0, "")
+    with pytest.raises(CxrlocError, match="mine: its preprocessing has interpolation 'nearest'"):
+        check_input(facts)
+
+
+def test_missing_packages_are_named_with_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"npm install --prefix .* onnxruntime-web dicom-parser"):
+        read_runtime(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def packages() -> Path:
+    """A folder with the two npm packages."""
+    folder = os.environ.get("CXRLOC_NPM")
+    if not folder:
+        pytest.skip("needs CXRLOC_NPM, a folder after `npm install onnxruntime-web dicom-parser`")
+    return Path(folder)
+
+
+@pytest.mark.slow
+def test_the_page_gives_the_boxes_of_python_and_connects_to_nothing(
+    browser: Any, packages: Path, tmp_path: Path
+) -> None:
+    from cxrloc.pipeline.page import page as write_page
+
+    written = write_page("phantom-v1", packages, tmp_path / "demo.html")
+    assert written.bytes < 25_000_000
+    text = written.path.read_text()
+    assert not re.search(r"(src|href)=.?https?:", text)
+    assert "default-src 'none'" in text.replace("&#x27;", "'")
+    write_phantoms(tmp_path / "chests", n=1, seed=7, file_format="dicom", size=300)
+    (dicom,) = (tmp_path / "chests/images").iterdir()
+    grey = (make_phantom(3, 0, 500).pixels[:, :420] * 255).astype(np.uint8)
+    png = tmp_path / "a.png"
+    PIL.Image.fromarray(grey).save(png)
+    requests: list[str] = []
+    opened = browser.new_page()
+    opened.set_default_timeout(120_000)
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.goto(written.path.as_uri())
+    opened.wait_for_selector("#state[data-state=done]")
+    (model,) = read_models(["phantom-v1"], "onnx")
+    for path in (png, dicom):
+        opened.set_input_files("#file", path)
+        opened.wait_for_selector("#state[data-state=done]")
+        rows = opened.eval_on_selector_all(
+            ".demo-result:first-child tbody tr",
+            "rows => rows.map((row) => [row.dataset.finding, Number(row.dataset.raw), "
+            "JSON.parse(row.dataset.boxes)])",
+        )
+        wanted = localize_radiograph(model, read_radiograph(path))
+        every = detections_from_heatmaps(wanted.heatmaps, wanted.probabilities, THRESHOLDS)
+        for finding, raw, boxes in rows:
+            own = [each for each in every if each.finding == finding]
+            probability = wanted.probabilities[wanted.heatmaps.findings.index(finding)]
+            assert raw == pytest.approx(probability, abs=1e-4)
+            corners = [[e.box.x_min, e.box.y_min, e.box.x_max, e.box.y_max] for e in own]
+            assert len(boxes) == len(corners)
+            found = np.array([each["box"] for each in boxes]).reshape(-1, 4)
+            np.testing.assert_allclose(found, np.array(corners).reshape(-1, 4), atol=1)
+            assert [each["threshold"] for each in boxes] == [each.threshold for each in own]
+    broken = tmp_path / "b.dcm"
+    broken.write_bytes(dicom.read_bytes()[:2000])
+    opened.set_input_files("#file", broken)
+    opened.wait_for_selector("#state[data-state=failed]")
+    assert opened.text_content("#state").startswith("b.dcm: ")
+    opened.close()
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
