@@ -14,10 +14,10 @@ from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.backends import read_models
 from cxrloc.inference.localize import localize_radiograph
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.model import ModelCard
+from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, write_phantoms
 from cxrloc.report_page.demo import THRESHOLDS, check_input, read_runtime
 from cxrloc.report_page.page import bundle
@@ -110,7 +110,7 @@ def test_the_page_gives_the_boxes_of_python_and_connects_to_nothing(
     opened.on("request", lambda request: requests.append(request.url))
     opened.goto(written.path.as_uri())
     opened.wait_for_selector("#state[data-state=done]")
-    (model,) = read_models(["phantom-v1"], "onnx")
+    model = read_model("phantom-v1")
     for path in (png, dicom):
         opened.set_input_files("#file", path)
         opened.wait_for_selector("#state[data-state=done]")
