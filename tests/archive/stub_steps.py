@@ -59,8 +59,10 @@ def prepare_network(device: str) -> Callable[[list[Item]], list[Any]]:
 def stub_steps(manifest: Path, out: Path) -> Steps:
     return Steps(
         uris=partial(uris_of, str(manifest)),
-        read=Step("read", prepare_read, Limits(seconds=2.0, task_bytes=1 << 30)),
-        network=Step("network", prepare_network, Limits(seconds=30.0), together=3),
+        read=Step(
+            "read", prepare_read, Limits(seconds=5.0, start_seconds=600.0, task_bytes=1 << 30)
+        ),
+        network=Step("network", prepare_network, Limits(start_seconds=600.0), together=3),
         write=PartWriter(str(out)),
     )
 

@@ -16,7 +16,7 @@ from tests.archive.stub_steps import finding, stub_steps, table_rows, write_uris
 
 POISON = {
     "die": ("read", "the image ended its process by signal 6"),
-    "hang": ("read", "the image took longer than 2 seconds"),
+    "hang": ("read", "the image took longer than 5 seconds"),
     "eat": ("read", "there is not enough memory to read it"),
     "broken": ("read", "an empty file"),
     "overflow": ("network", "the image ended its process by signal 9"),
