@@ -37,8 +37,7 @@ def export(
 ) -> None:
     """A model as a graph: grey levels in; logits, probabilities and maps of all findings out.
 
-    Model card and preprocessing are in the file's metadata, and `cxrloc heatmap --model FILE.onnx`
-    runs it.
+    Model card and preprocessing are in the file's metadata, where other programs find them.
     """
     with clear_errors():
         if images:
