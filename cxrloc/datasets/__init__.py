@@ -1,7 +1,8 @@
 """Data sets: a folder or a file becomes a list of `Record`s.
 
 To read another kind of data set, write a function from path to records and add one line to
-`READERS`.
+`READERS`. Patients of a public data set are named in model cards: see `PUBLIC` in
+`training/trained_card.py`.
 """
 
 import re

@@ -107,6 +107,8 @@ def interval(
 ) -> Float[np.ndarray, "2 ..."]:
     """The interval of each value: quantiles of its distribution (the percentile bootstrap).
 
+    The report page has the same rule for its sliders: `report_page/scripts/scoring.js`.
+
     Args:
         distribution: the values of all resamples along the last axis.
         level: coverage of the intervals.

@@ -63,7 +63,10 @@ WINDOWS: dict[
     "LINEAR_EXACT": linear_exact_window,
     "SIGMOID": sigmoid_window,
 }
-"""VOI LUT Functions (0028,1056) by name: (values, center, width) -> grey levels in [0, 1]."""
+"""VOI LUT Functions (0028,1056) by name: (values, center, width) -> grey levels in [0, 1].
+
+The page that runs a model in the browser has them too: `report_page/scripts/demo_dicom.js`.
+"""
 
 
 def look_up(

@@ -200,7 +200,10 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "shapley_cam": partial(package_heatmap, "ShapleyCAM"),
     "score_cam": partial(package_heatmap, "ScoreCAM"),
 }
-"""Heatmap methods by name: (network, images, findings=None) -> (logits, maps)."""
+"""Heatmap methods by name: (network, images, findings=None) -> (logits, maps).
+
+The help of `--method` lists them: `Method` in `cxrloc/cli/options.py`.
+"""
 
 ALTERS_IMAGES = ("score_cam",)
 """Methods that run the whole network on altered copies of an image, not only its head."""

@@ -5,7 +5,8 @@ or to the maps of logits after it ("predict_then_pool"). Poolings whose formula 
 probability can be applied to maps of logits only. Every pooling computes in float32 or better and
 returns the data type of its input.
 
-To add a pooling, write a function of maps and its own parameters and add one line to `POOLINGS`.
+To add a pooling, write a function of maps and its own parameters and add one line to `POOLINGS`;
+parameters that no other pooling has become fields of `PoolingParameters`.
 """
 
 import inspect

@@ -1,7 +1,8 @@
 """Every panel by name: how it is drawn, what it reads, and which published figure it follows.
 
 To add one, write a function that takes paths of results and a `FigureRequest` and returns a
-figure, and add a line to `PANELS`.
+figure, and add a line to `PANELS`. `tests/panels/baselines.py` makes the picture that its test
+expects.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,7 @@
 """`WRITERS`: the files that `heatmap` writes for one image.
 
 To add a format, write a function of an `ImageResult` and a path, and add one line to `WRITERS`.
+The help of `--write` in `cxrloc/cli/heatmap.py` lists the names.
 """
 
 from collections.abc import Callable, Iterable, Sequence

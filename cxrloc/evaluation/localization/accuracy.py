@@ -108,7 +108,8 @@ def false_positive_metrics(
 
     The paper's AFP is the number of false positives of one finding divided by the annotated boxes
     of *all* findings (its tables divide by 984). The other two metrics divide by the finding's own
-    scored heatmaps.
+    scored heatmaps. The report page counts them anew for each position of its sliders:
+    `report_page/scripts/scoring.js`.
     """
     boxes = counts.annotated.sum(axis=1, keepdims=True)
     parts = {
