@@ -207,10 +207,10 @@ def _of_timm(name: str) -> Backbone:
 
 @cache
 def _of_torchvision(name: str) -> Backbone:
-    with torch.device("meta"):
-        layers = _torchvision_features(name)
-        stride = 256 // layers.eval()(torch.zeros(1, 3, 256, 256)).shape[-1]
-        is_resnet = isinstance(torchvision_classifier(name), ResNet)
+    # RegNet computes its widths with tensors, so that it cannot be built on "meta".
+    layers = _torchvision_features(name).to("meta").eval()
+    stride = 256 // layers(torch.zeros(1, 3, 256, 256, device="meta")).shape[-1]
+    is_resnet = isinstance(torchvision_classifier(name), ResNet)
     return Backbone(
         partial(_torchvision_features, name),
         torchvision_weights=name,
