@@ -51,6 +51,9 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ray_started() -> Iterator[None]:
     """Ray on two processors, which starts once for all tests of this process."""
     ray = pytest.importorskip("ray")
+    # Ray's processes run at the lowest priority unless told; beside other tests they would starve.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  Ray spells it so
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         address="local",
         num_cpus=2,
