@@ -182,8 +182,10 @@ DIGESTS = {
     "baltruschat2019": "a578cae01a4325c1",
     "later": "269dcd17d8859867",
     "protocols": "cf335d3361d4b3ac",
+    "tables": "ed3bac31648c54f7",
+    "papers": "3f53dc589105d7cd",
 }
-"""SHA-256 of each file of numbers, so that two exchanged cells or findings are noticed."""
+"""SHA-256 of each file, so that two exchanged cells, findings or captions are noticed."""
 
 
 @pytest.mark.parametrize("paper", DIGESTS)

@@ -142,3 +142,9 @@ def test_the_learned_sharpness_is_one_per_channel_and_has_a_gradient():
     assert pooled[0, 0] < pooled[0, 1]
     pooled.sum().backward()
     assert (learned.beta.grad != 0).all()
+
+
+def test_lse_without_a_sharpness_takes_10():
+    features = grid([-2.0, 0.0], [1.0, 3.0])
+    pooled = Pool("lse", PoolingParameters(), channels=1)(features)
+    assert pooled.item() == log_sum_exp(features, 10.0).item()

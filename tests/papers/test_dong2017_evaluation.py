@@ -159,6 +159,8 @@ def test_ties_count_against_the_model_in_top_1_and_top_3_of_a_report():
     assert value["Mass", "top1_sensitivity"] == 0  # the first image's highest score is shared
     assert value["Mass", "top3_sensitivity"] == 2 / 3  # the second image's third place is shared
     assert value["Nodule", "top1_specificity"] == 2 / 3  # it may stand first in the first image
+    (accuracy,) = [m for m in report.measurements if m.metric == "argmax_accuracy"]
+    assert (accuracy.value, accuracy.divisor) == (0, 3)  # nor is the shared highest score right
 
 
 def test_table_2_never_prints_a_top_3_sensitivity_below_the_sensitivity():

@@ -14,6 +14,7 @@ from cxrloc.datasets.splits import Parts
 from cxrloc.recipe import read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.labels import label_warnings
+from cxrloc.training.records import find_records
 from cxrloc.types import CxrlocError, Label, Record
 
 RECIPE = """
@@ -149,3 +150,23 @@ def test_a_label_of_no_finding_of_the_recipe_is_named() -> None:
         CxrlocError, match=r"a label for Nodule: .*; these have Nodul, which are no"
     ):
         label_warnings(Parts(train, [], []), train, ["Mass", "Nodule"])
+
+
+def test_a_recipe_reads_only_images_of_its_views(tmp_path: Path) -> None:
+    (tmp_path / "Data_Entry_2017.csv").write_text(
+        "Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position\n"
+        + "".join(
+            f"{number:08d}_00{image}.png,Pneumonia,{number},50,F,{view}\n"
+            for number in range(1, 21)
+            for image, view in enumerate(("PA", "AP"))
+        )
+    )
+    (tmp_path / "BBox_List_2017.csv").write_text(BOX_LIST + "00000003_000.png,Mass,1,2,3,4\n")
+    text = RECIPE.replace('"rsna_pneumonia"', '"chestxray14"\nviews = ["AP"]')
+    (tmp_path / "recipe.toml").write_text(text)
+    parts = find_records(read_recipe(tmp_path / "recipe.toml"), tmp_path).parts
+    assert {len(part) > 0 for part in parts[:3]} == {True}
+    records = [record for part in parts[:3] for record in part]
+    assert sorted(record.image_id for record in records) == [
+        f"{number:08d}_001" for number in range(1, 21)
+    ]
