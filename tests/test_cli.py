@@ -1,6 +1,7 @@
 """The commands as a user types them."""
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ import cxrloc
 from cxrloc.cli import app
 from cxrloc.cli.terminal import with_progress
 from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
 from cxrloc.inference import image_sets
 from cxrloc.inference.image_sets import SPLITS
@@ -24,6 +26,7 @@ from cxrloc.inference.map_files import read_maps
 from cxrloc.inference.versions import VERSIONS
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.phantom import write_phantoms
+from cxrloc.pipeline.image_report import ReportSettings
 from cxrloc.pipeline.writers import GROUPS
 
 COMMANDS = [
@@ -434,3 +437,12 @@ def test_label_refuses_what_makes_no_sense(
     assert done.exit_code == status
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["bench", "heatmap", "archive"])
+def test_boxes_are_drawn_above_the_thresholds_of_wang_unless_others_are_given(name: str) -> None:
+    (command,) = [c for c in app.registered_commands if c.callback and c.callback.__name__ == name]
+    assert command.callback is not None
+    default = inspect.signature(command.callback).parameters["threshold"].default
+    assert default == [60.0, 180.0]  # Wang et al. 2017, section 3.2
+    assert ReportSettings().thresholds == ScoringProtocol().box_thresholds == tuple(default)
