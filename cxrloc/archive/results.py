@@ -33,20 +33,22 @@ def claim_results(out: str, run: Mapping[str, Any]) -> None:
     if there is None:
         write_bytes(f"{out}/{RUN_FILE}", (json.dumps(run, indent=1) + "\n").encode())
         return
-    settings = _settings(there)
-    if settings is None:
+    earlier = _run(there)
+    if earlier is None:
         raise UsageError(f"--out {out} holds results of another command: choose another place")
     # Through JSON, so that tuples and lists are alike.
-    if found := first_difference(settings, json.loads(json.dumps(run["settings"]))):
+    if found := first_difference(earlier["settings"], json.loads(json.dumps(run["settings"]))):
         raise UsageError(
             f"--out {out} holds results of another run ({found}): choose another place for these"
         )
 
 
-def _settings(content: bytes) -> dict[str, Any] | None:
+def _run(content: bytes) -> dict[str, Any] | None:
+    """The content of `run.json`; None if it is not of `cxrloc archive`."""
     try:
         run = json.loads(content)
-        return dict(run["settings"]) if run["command"] == "archive" else None
+        settings = dict(run["settings"])
+        return {**run, "settings": settings} if run["command"] == "archive" else None
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -90,10 +92,9 @@ def status_of(out: str) -> ArchiveStatus:
         UsageError: there are no results.
     """
     content = read_bytes(f"{out}/{RUN_FILE}")
-    settings = None if content is None else _settings(content)
-    if content is None or settings is None:
+    run = None if content is None else _run(content)
+    if run is None:
         raise UsageError(f"{out}: holds no results of `cxrloc archive`")
-    run = json.loads(content)
     cards = [_card(out, number) for number in sorted(complete_parts(out))]
     images = sum(card["images"] for card in cards)
     rate = _rate(cards)

@@ -6,6 +6,7 @@ import typer
 
 from cxrloc.cli.options import (
     BatchSize,
+    BelowOperatingPoint,
     Device,
     Force,
     Layer,
@@ -59,13 +60,7 @@ def archive(
         typer.Option(help="Also write files of each image, as `cxrloc heatmap --write` does."),
     ] = "",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
-    below_operating_point: Annotated[
-        bool,
-        typer.Option(
-            "--below-operating-point",
-            help="Also write boxes of findings below their operating point.",
-        ),
-    ] = False,
+    below_operating_point: BelowOperatingPoint = False,
     force: Force = False,
     strict: Strict = False,
     max_megapixels: MaxMegapixels = 80.0,

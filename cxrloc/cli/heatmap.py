@@ -9,6 +9,7 @@ import typer
 
 from cxrloc.cli.options import (
     BatchSize,
+    BelowOperatingPoint,
     Device,
     Force,
     Layer,
@@ -54,13 +55,7 @@ def heatmap(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Findings drawn, most probable first.")] = 3,
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
-    below_operating_point: Annotated[
-        bool,
-        typer.Option(
-            "--below-operating-point",
-            help="Also draw and write boxes of findings below their operating point.",
-        ),
-    ] = False,
+    below_operating_point: BelowOperatingPoint = False,
     force: Force = False,
     strict: Strict = False,
     voi: Annotated[int, typer.Option(min=0, help="Which window of a DICOM, from 0.")] = 0,

@@ -36,6 +36,13 @@ Models = Annotated[
         "(file.py:function, module:function); several make an ensemble.",
     ),
 ]
+BelowOperatingPoint = Annotated[
+    bool,
+    typer.Option(
+        "--below-operating-point",
+        help="Also draw and write boxes of findings below their operating point.",
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option(

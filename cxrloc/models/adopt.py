@@ -5,7 +5,6 @@ its prediction layer, whose class activation maps explain the logits. What the f
 named, and nothing of it is dropped in silence.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.models.checkpoint_files import read_checkpoint
@@ -107,7 +107,7 @@ def adopt(paths: Sequence[Path], adoption: Adoption) -> Adopted:
             others = ", ".join(repr(name) for name in checkpoint.others)
             notes.append(f"{path.name}: left out weights under {others} (--key takes them)")
     adopted = adopt_weights(given, adoption, ", ".join(map(str, paths)))
-    digest = " + ".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+    digest = " + ".join(map(content_hash, paths))
     names = " + ".join(path.name for path in paths)
     provenance = {**adopted.model.card.provenance, "weights": names, "weights_sha256": digest}
     card = replace(adopted.model.card, provenance=provenance)

@@ -208,9 +208,11 @@ def _of_timm(name: str) -> Backbone:
 @cache
 def _of_torchvision(name: str) -> Backbone:
     # RegNet computes its widths with tensors, so that it cannot be built on "meta".
-    layers = _torchvision_features(name).to("meta").eval()
+    with weights_left_unset():
+        classifier = torchvision_classifier(name)
+    layers = _features_of(name, classifier).to("meta").eval()
     stride = 256 // layers(torch.zeros(1, 3, 256, 256, device="meta")).shape[-1]
-    is_resnet = isinstance(torchvision_classifier(name), ResNet)
+    is_resnet = isinstance(classifier, ResNet)
     return Backbone(
         partial(_torchvision_features, name),
         torchvision_weights=name,
@@ -221,8 +223,11 @@ def _of_torchvision(name: str) -> Backbone:
 
 
 def _torchvision_features(name: str) -> nn.Module:
+    return _features_of(name, torchvision_classifier(name))
+
+
+def _features_of(name: str, network: Any) -> nn.Module:
     """The layers of a torchvision classifier before its pooling."""
-    network: Any = torchvision_classifier(name)
     if isinstance(network, DenseNet):
         return densenet_features(network)
     if isinstance(network, SwinTransformer):

@@ -7,7 +7,7 @@ rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,11 +128,8 @@ def _settings(models: Sequence[Model], options: ArchiveOptions) -> dict[str, Any
 def _content_hash(place: str) -> str:
     """The SHA-256 of a file or object."""
     system, path = opened(place)
-    digest = sha256()
     with system.open(path, "rb") as stream:
-        while content := stream.read(1 << 24):
-            digest.update(content)
-    return digest.hexdigest()
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def _resources(inference: InferenceSettings, address: str) -> Resources:

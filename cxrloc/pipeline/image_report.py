@@ -131,6 +131,7 @@ def report_image(
             heatmaps.findings, probabilities, points, degenerate, strict=True
         )
     ]
+    model = describe_models(models)
     report = {
         **_describe_image(heatmaps.image_id, settings.uids),
         "rows": heatmaps.image_rows,
@@ -138,7 +139,7 @@ def report_image(
         # The limits of the models are long, so only run.json has them.
         "model": {
             key: value
-            for key, value in describe_models(models).items()
+            for key, value in model.items()
             if key not in ("limits", "licence")  # pictures and run.json have these
         },
         "method": inference.method,
@@ -150,7 +151,7 @@ def report_image(
         "warnings": list(result.radiograph.warnings),
         "findings": rows,
     }
-    return ImageResult(result, boxes, report, describe_models(models), settings)
+    return ImageResult(result, boxes, report, model, settings)
 
 
 def _rounded(distance: float | None) -> float | None:

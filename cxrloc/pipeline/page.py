@@ -35,6 +35,7 @@ def page(model: str, runtime: Path, out: Path) -> WrittenPage:
     parts = read_runtime(runtime)
     if Path(model).suffix == ".onnx":
         facts, content = read_graph(Path(model)).facts, Path(model).read_bytes()
+        check_input(facts)
     else:
         read = read_model(model)
         facts = facts_of(read)

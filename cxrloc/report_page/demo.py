@@ -5,14 +5,12 @@ import re
 from base64 import b64encode
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.files.whole import write_text
-from cxrloc.report_page.page import as_json, bundle, source_hash
+from cxrloc.report_page.page import bundle, filled_page
 from cxrloc.report_page.pictures import style_data
 from cxrloc.types import CxrlocError, UsageError
 
@@ -32,7 +30,6 @@ NOTICE = """onnxruntime-web is copyright (c) Microsoft Corporation, and dicom-pa
 
 """
 
-_FOLDER = files("cxrloc.report_page")
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\}\s*;?")
 
 
@@ -92,28 +89,18 @@ def check_input(facts: GraphFacts) -> None:
 def write_demo(facts: GraphFacts, graph: bytes, runtime: Runtime, path: Path) -> None:
     """Write a page that needs no other file and may not connect to anything.
 
-    The content security policy allows this style and this script, by their hashes, WebAssembly, and
-    pictures inside the file. Graph and WebAssembly are compressed by gzip, which browsers unpack.
-
-    Raises:
-        CxrlocError: the page cannot do the model's preprocessing.
+    `check_input` tells whether the page can do the model's preprocessing. Graph and WebAssembly are
+    compressed by gzip, which browsers unpack.
     """
-    check_input(facts)
-    style = (_FOLDER / "page.css").read_text() + (_FOLDER / "demo.css").read_text()
-    script = _script(runtime)
-    policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"style-src '{source_hash(style)}'; script-src '{source_hash(script)}' 'wasm-unsafe-eval'"
-    )
-    page = Template((_FOLDER / "demo.html").read_text()).substitute(
-        title=escape(f"{facts.card.name} in the browser"),
-        policy=escape(policy),
-        style=style,
+    page = filled_page(
+        "demo.html",
+        f"{facts.card.name} in the browser",
+        _data(facts),
+        ("page.css", "demo.css"),
+        _script(runtime),
         licences=escape(NOTICE + runtime.licence),
-        data=as_json(_data(facts)),
         wasm=_packed(runtime.wasm),
         model=_packed(graph),
-        script=script,
     )
     write_text(path, page)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -19,25 +19,47 @@ _EXPORT = re.compile(r"^export (function|const) (\w+)", flags=re.MULTILINE)
 
 
 def write_page(title: str, data: Mapping[str, Any], path: Path) -> None:
-    """Write a page that needs no other file and cannot reach the network.
+    """Write the page of a run, which needs no other file and cannot reach the network."""
+    write_text(path, filled_page("page.html", title, data, ("page.css",), bundle("main")))
+
+
+def filled_page(
+    template: str,
+    title: str,
+    data: Mapping[str, Any],
+    styles: Sequence[str],
+    script: str,
+    **parts: str,
+) -> str:
+    """A page of a template of this folder, which may connect to nothing.
 
     The content security policy allows this style and this script, by their hashes, and pictures
-    inside the file; the data are JSON in which `<` is escaped, so no text of a run can end the
+    inside the file; the data are JSON in which `<` is escaped, so no text of them can end the
     script element or become HTML.
+
+    Args:
+        template: name of the template.
+        title: title of the page, not escaped.
+        data: what the script reads.
+        styles: names of the style sheets.
+        script: the script.
+        parts: further parts of the template, which are HTML. With a part `wasm`, the policy also
+            allows WebAssembly.
     """
-    style, script = (_FOLDER / "page.css").read_text(), bundle("main")
+    style = "".join((_FOLDER / name).read_text() for name in styles)
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"style-src '{source_hash(style)}'; script-src '{source_hash(script)}'"
+        f"style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'"
     )
-    page = Template((_FOLDER / "page.html").read_text()).substitute(
+    policy += " 'wasm-unsafe-eval'" if "wasm" in parts else ""
+    return Template((_FOLDER / template).read_text()).substitute(
         title=escape(title),
         policy=escape(policy),
         style=style,
         script=script,
-        data=as_json(data),
+        data=_as_json(data),
+        **parts,
     )
-    write_text(path, page)
 
 
 def bundle(entry: str) -> str:
@@ -62,11 +84,11 @@ def bundle(entry: str) -> str:
     return "\n".join(parts.values())
 
 
-def as_json(data: Mapping[str, Any]) -> str:
+def _as_json(data: Mapping[str, Any]) -> str:
     """Data for a script element; no text in it can end the element."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def source_hash(text: str) -> str:
+def _source_hash(text: str) -> str:
     """The hash by which a content security policy allows a style or a script."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
