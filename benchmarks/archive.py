@@ -110,8 +110,8 @@ def stages(folder: Path, options: Options) -> Numbers:
     """Processor milliseconds of each step per image, in one thread, and bytes of the tables."""
     import torch
 
+    from cxrloc.archive import image_steps as steps
     from cxrloc.inference.batches import InferenceSettings
-    from cxrloc.pipeline import archive_steps as steps
 
     torch.set_num_threads(1)
     own = steps.ArchiveOptions((options.model,), inference=InferenceSettings(device="cpu"))

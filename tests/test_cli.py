@@ -20,14 +20,14 @@ from cxrloc.cli.terminal import with_progress
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import POPULATIONS
+from cxrloc.image_results.report import ReportSettings
+from cxrloc.image_results.writers import GROUPS
 from cxrloc.inference import image_sets
 from cxrloc.inference.image_sets import SPLITS
 from cxrloc.inference.map_files import read_maps
 from cxrloc.inference.versions import VERSIONS
 from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.image_report import ReportSettings
-from cxrloc.pipeline.writers import GROUPS
 
 COMMANDS = [
     command.name or command.callback.__name__.replace("_", "-")

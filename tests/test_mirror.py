@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     # Patients with a box may not be trained on: tested where records for training are chosen.
     "datasets/boxed_patients.py": "training/test_records.py",
     # What a command writes is tested by running the command.
+    "archive/image_steps.py": "pipeline/test_archive.py",
     "datasets/description.py": "test_cli.py",
     "evaluation/classification/folds.py": "pipeline/test_classify_folds.py",
     "evaluation/classification/predicted_images.py": "pipeline/test_classify.py",

@@ -88,13 +88,13 @@ def archive(
         if status:
             _show_status(words[1])
             return
+        from cxrloc.archive.image_steps import ArchiveOptions
         from cxrloc.archive.plan import shard_of
+        from cxrloc.image_results.report import ReportSettings
+        from cxrloc.image_results.writers import chosen_writers
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import archive as flow
-        from cxrloc.pipeline.archive_steps import ArchiveOptions
-        from cxrloc.pipeline.image_report import ReportSettings
-        from cxrloc.pipeline.writers import chosen_writers
 
         options = ArchiveOptions(
             models=tuple(model or [DEFAULT_MODEL]),

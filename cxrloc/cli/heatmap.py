@@ -92,12 +92,12 @@ def heatmap(
     with clear_errors(quiet, log_json):
         refuse_missing(paths, model or [])
         from cxrloc.files.run_folder import Destination
+        from cxrloc.image_results.report import ReportSettings
+        from cxrloc.image_results.writers import chosen_writers
         from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.paired_images import Pairing
         from cxrloc.models.weights import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
-        from cxrloc.pipeline.image_report import ReportSettings
-        from cxrloc.pipeline.writers import chosen_writers
 
         kinds = [kind.strip() for kind in write.split(",")] + ["npz"] * save_maps
         options = flow.HeatmapOptions(
@@ -126,10 +126,10 @@ def heatmap(
 
 def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False) -> None:
     """Print the model, each image as it comes, and the folder; exit with status 1 on a failure."""
+    from cxrloc.image_results.report import OUTSIDE
     from cxrloc.inference.batches import Failure
     from cxrloc.inference.hierarchy import ALONG_TREE
     from cxrloc.models.provenance import caption_of
-    from cxrloc.pipeline.image_report import OUTSIDE
 
     screen = console()
     counts, warnings = Counter[str](), Counter[str]()
@@ -170,7 +170,7 @@ def findings_table(report: Any, top: int) -> "RenderableType":
     from rich.table import Table
 
     from cxrloc.files.text import one_line
-    from cxrloc.pipeline.image_report import top_findings
+    from cxrloc.image_results.report import top_findings
 
     table = Table(box=lines.SIMPLE_HEAD)
     for heading in ("Finding", "Probability", "Threshold", "Box: x, y, to x, y", "Score"):

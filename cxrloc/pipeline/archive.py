@@ -1,6 +1,6 @@
 """`cxrloc archive`: runs models over the images of a manifest, part by part.
 
-Which parts are left is decided here. `pipeline.archive_steps` has the way from an image to its
+Which parts are left is decided here. `archive.image_steps` has the way from an image to its
 rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
 """
 
@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import torch
 
 from cxrloc.archive.engines import ENGINES
+from cxrloc.archive.image_steps import ArchiveOptions, archive_steps
 from cxrloc.archive.plan import make_plan
 from cxrloc.archive.results import claim_results, complete_parts
 from cxrloc.archive.steps import Resources
 from cxrloc.archive.store import absolute, opened
 from cxrloc.archive.tables import PartCounts
+from cxrloc.files.installed import versions
 from cxrloc.inference.batches import (
     InferenceSettings,
     check_names,
@@ -30,8 +32,6 @@ from cxrloc.models.context import Input, inputs_of
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.archive_steps import ArchiveOptions, archive_steps
-from cxrloc.pipeline.installed import versions
 from cxrloc.types import UsageError
 
 

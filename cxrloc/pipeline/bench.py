@@ -40,6 +40,7 @@ from cxrloc.evaluation.localization.scores import (
     score_sensitivity,
 )
 from cxrloc.evaluation.localization.tables import BESIDE_COLUMNS, beside_frame
+from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import whole_file, write_json
@@ -54,7 +55,6 @@ from cxrloc.models.weights import read_model
 from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.installed import versions
 from cxrloc.report_page.write import write_bench_page
 from cxrloc.types import Measurement, UsageError
 

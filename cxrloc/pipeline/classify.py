@@ -54,6 +54,7 @@ from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.published import published_means
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, read_run
+from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
@@ -78,7 +79,6 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import own_recipe, truth_rules
 from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe

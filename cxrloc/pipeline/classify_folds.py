@@ -10,6 +10,7 @@ import pandas as pd
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.classification.folds import over_folds
 from cxrloc.evaluation.classification.predicted_images import PredictionWatch
+from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
@@ -18,7 +19,6 @@ from cxrloc.inference.batches import Failure
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
-from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import models_by_fold, own_recipe
 from cxrloc.types import UsageError
 

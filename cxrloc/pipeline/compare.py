@@ -28,11 +28,11 @@ from cxrloc.evaluation.run_comparison import (
     rules_of_runs,
     write_comparison,
 )
+from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import make_folder
 from cxrloc.inference.image_sets import read_images
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.installed import versions
 from cxrloc.types import CxrlocError, UsageError
 
 

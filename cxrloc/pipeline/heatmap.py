@@ -4,13 +4,13 @@ This module has all steps from a file to its boxes. These modules do the steps, 
 
 | step | module |
 |---|---|
-| which files, and where their results go | `pipeline.outputs`, `files.run_folder` |
+| which files, and where their results go | `image_results.places`, `files.run_folder` |
 | read: file to grey levels | `images.read` |
 | preprocess: grey levels to the network's input | `images.preprocessing` |
 | network: input to logits and features | `models` |
 | maps: features to a map of each finding | `localization.heatmaps` |
 | boxes: maps to boxes in pixels of the original image | `localization.boxes` |
-| files: picture, JSON, raw maps | `pipeline.writers` |
+| files: picture, JSON, raw maps | `image_results.writers` |
 
 `inference.localize` runs the steps from reading to maps over many images.
 """
@@ -22,8 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, check_folder, open_run
+from cxrloc.image_results.places import plan_outputs
+from cxrloc.image_results.report import ReportSettings, report_image
+from cxrloc.image_results.run_tables import RunTables
+from cxrloc.image_results.writers import (
+    check_sources,
+    finished_report,
+    remove_results,
+    write_results,
+)
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import (
@@ -40,16 +50,6 @@ from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import calibration_warnings, describe_models
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.heatmap_tables import RunTables
-from cxrloc.pipeline.image_report import ReportSettings, report_image
-from cxrloc.pipeline.installed import versions
-from cxrloc.pipeline.outputs import plan_outputs
-from cxrloc.pipeline.writers import (
-    check_sources,
-    finished_report,
-    remove_results,
-    write_results,
-)
 from cxrloc.types import CxrlocError
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,13 @@ from types import FrameType
 from typing import NamedTuple
 
 from cxrloc.files.text import one_line
+from cxrloc.image_results.report import ReportSettings, report_image
+from cxrloc.image_results.writers import (
+    DICOM_WRITERS,
+    check_sources,
+    chosen_writers,
+    write_results,
+)
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import localize
@@ -18,13 +25,6 @@ from cxrloc.models.weights import read_model
 from cxrloc.pacs.node import Node, Task
 from cxrloc.pacs.node_config import Compute, read_node_config
 from cxrloc.pacs.spool import INCOMING, Spool, State, oldest_age_seconds, read_note
-from cxrloc.pipeline.image_report import ReportSettings, report_image
-from cxrloc.pipeline.writers import (
-    DICOM_WRITERS,
-    check_sources,
-    chosen_writers,
-    write_results,
-)
 from cxrloc.types import CxrlocError, UsageError
 
 LAST_ERRORS = 5

@@ -14,13 +14,13 @@ import torch
 from cxrloc.datasets import label_origin
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import held_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import choose_device
 from cxrloc.inference.image_sets import DataOptions, own_data
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
-from cxrloc.pipeline.installed import versions
 from cxrloc.recipe import Choices, chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data

@@ -26,6 +26,7 @@ from cxrloc.evaluation.trust.map_tests import (
 )
 from cxrloc.evaluation.trust.table import trust_frame, write_trust
 from cxrloc.evaluation.trust.verdict import trust_verdict
+from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
 from cxrloc.inference.batches import Failure
@@ -36,7 +37,6 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.installed import versions
 from cxrloc.types import CxrlocError, UsageError
 
 

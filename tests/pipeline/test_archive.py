@@ -18,13 +18,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from cxrloc.archive.image_steps import ArchiveOptions
 from cxrloc.archive.manifest import ManifestOptions, write_manifest
 from cxrloc.cli import app
+from cxrloc.image_results.report import ReportSettings
 from cxrloc.inference.batches import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.archive import Engine, archive
-from cxrloc.pipeline.archive_steps import ArchiveOptions
-from cxrloc.pipeline.image_report import ReportSettings
 from cxrloc.types import UsageError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]

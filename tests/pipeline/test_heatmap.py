@@ -18,13 +18,13 @@ from pydicom import dcmread
 
 from cxrloc.files.run_folder import Destination
 from cxrloc.files.whole import DiskError
+from cxrloc.image_results import writers
+from cxrloc.image_results.report import ReportSettings
 from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import heatmap as flow
-from cxrloc.pipeline import writers
 from cxrloc.pipeline.heatmap import HeatmapOptions, HeatmapResult, heatmap
-from cxrloc.pipeline.image_report import ReportSettings
 from cxrloc.types import UsageError
 
 Results = list[HeatmapResult | Failure]
@@ -244,7 +244,9 @@ def test_a_report_is_as_its_schema_says_and_tables_say_the_same(
     out = tmp_path / "out"
     options = replace(options, report=ReportSettings(below_operating_point=True))
     list(heatmap(images[:2], Destination(out), options))
-    schema = json.loads(files("cxrloc.pipeline").joinpath("image_report.schema.json").read_text())
+    schema = json.loads(
+        files("cxrloc.image_results").joinpath("image_report.schema.json").read_text()
+    )
     jsonschema.Draft202012Validator.check_schema(schema)
     reports = [json.loads((out / f"{path.stem}.json").read_text()) for path in images[:2]]
     for report in reports:

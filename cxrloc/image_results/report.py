@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.files.installed import versions
 from cxrloc.images.study import read_study
 from cxrloc.inference.batches import InferenceSettings, chosen_findings
 from cxrloc.inference.localize import Localized
@@ -18,7 +19,6 @@ from cxrloc.models.provenance import (
     describe_models,
     operating_point,
 )
-from cxrloc.pipeline.installed import versions
 from cxrloc.types import CxrlocError, Detection, Heatmaps
 
 SCHEMA_VERSION = 2

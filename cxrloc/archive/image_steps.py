@@ -26,6 +26,8 @@ from cxrloc.archive.plan import uris_of
 from cxrloc.archive.steps import Steps
 from cxrloc.archive.store import local_copy, opened, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
+from cxrloc.image_results.report import ImageResult, ReportSettings, report_image
+from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
@@ -41,8 +43,6 @@ from cxrloc.inference.batches import (
 from cxrloc.inference.localize import Localized, localizer
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.pipeline.image_report import ImageResult, ReportSettings, report_image
-from cxrloc.pipeline.writers import write_results
 from cxrloc.types import CxrlocError
 from cxrloc.workers import Limits
 

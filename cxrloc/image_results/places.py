@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from cxrloc.files.run_folder import MARK
+from cxrloc.image_results.writers import WRITERS
 from cxrloc.images.folders import find_images, output_stem
-from cxrloc.pipeline.writers import WRITERS
 from cxrloc.types import UsageError
 
 LONGEST_NAME = 230

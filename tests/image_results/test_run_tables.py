@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from cxrloc.image_results.run_tables import RunTables
 from cxrloc.inference.batches import Failure
-from cxrloc.pipeline.heatmap_tables import RunTables
 
 
 def report(finding: str, boxes: int, warnings: list[str], status: str = "ok") -> dict[str, Any]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.pipeline.image_report import SCHEMA_VERSION
-from cxrloc.pipeline.writers import WRITERS, finished_report, remove_results, written_file
+from cxrloc.image_results.report import SCHEMA_VERSION
+from cxrloc.image_results.writers import WRITERS, finished_report, remove_results, written_file
 
 
 def report_file(folder: Path, source: Path, **other: object) -> Path:

@@ -15,6 +15,7 @@ import PIL.Image
 from cxrloc.extras import import_extra
 from cxrloc.files.structured import read_json
 from cxrloc.files.whole import whole_file, write_json
+from cxrloc.image_results.report import OUTSIDE, SCHEMA_VERSION, ImageResult, top_findings
 from cxrloc.images.formats import HEAD, file_format_of
 from cxrloc.inference.batches import check_names
 from cxrloc.inference.hierarchy import ALONG_TREE
@@ -22,7 +23,6 @@ from cxrloc.inference.map_files import write_maps
 from cxrloc.models.provenance import caption_of
 from cxrloc.panels.heatmap_picture import heatmap_picture
 from cxrloc.panels.overlay import write_png
-from cxrloc.pipeline.image_report import OUTSIDE, SCHEMA_VERSION, ImageResult, top_findings
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -74,7 +74,7 @@ def write_report(image: ImageResult, path: Path) -> None:
 def write_object(kind: str, image: ImageResult, path: Path) -> None:
     """Write the DICOM object of one kind; no file if the image has no content for the object."""
     from cxrloc.dicom_objects.objects import OBJECTS
-    from cxrloc.pipeline.dicom_result import dicom_result
+    from cxrloc.image_results.for_dicom import dicom_result
 
     made = OBJECTS[kind](dicom_result(image), lambda: picture_of(image))
     if made is None:

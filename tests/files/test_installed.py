@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-from cxrloc.pipeline.installed import versions
+from cxrloc.files.installed import versions
 
 
 def test_versions_are_those_that_are_installed() -> None:
