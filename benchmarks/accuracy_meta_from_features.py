@@ -22,8 +22,8 @@ from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.splits import SplitConfig, split_records
 from cxrloc.evaluation.meta_probes import Reading, meta_from_features
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.predict import pooled_features
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.types import Record
 

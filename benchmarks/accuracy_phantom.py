@@ -26,8 +26,8 @@ from matplotlib.lines import Line2D
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.files.table_writer import markdown_table
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.predict import gather, predict
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import (

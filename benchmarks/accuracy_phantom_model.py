@@ -28,9 +28,11 @@ from cxrloc.evaluation.localization.scores import (
     score_localization,
 )
 from cxrloc.evaluation.localization.tables import grid, rows_of
-from cxrloc.inference.localize import Failure, Image, InferenceSettings, Localized
+from cxrloc.inference.localize import Failure, Image, InferenceSettings
+from cxrloc.inference.localized import Localized
 from cxrloc.models.model import Model
-from cxrloc.models.weights import PHANTOM_MODEL, read_model, write_model
+from cxrloc.models.names import PHANTOM_MODEL
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.types import Label, MatchRule, Radiograph, Record
 

@@ -111,7 +111,7 @@ def stages(folder: Path, options: Options) -> Numbers:
     import torch
 
     from cxrloc.archive import image_steps as steps
-    from cxrloc.inference.batches import InferenceSettings
+    from cxrloc.inference.prepared import InferenceSettings
 
     torch.set_num_threads(1)
     own = steps.ArchiveOptions((options.model,), inference=InferenceSettings(device="cpu"))

@@ -16,8 +16,9 @@ from embed_nih_small import blocks, labels_of
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
-from cxrloc.models.model import card_patient
-from cxrloc.models.weights import DEFAULT_MODEL, read_model, write_model
+from cxrloc.models.card import card_patient
+from cxrloc.models.names import DEFAULT_MODEL
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.training.validation import calibration
 from cxrloc.types import Label
 

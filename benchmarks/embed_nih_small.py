@@ -23,9 +23,10 @@ from cxrloc.evaluation.classification.operating_points import choose_operating_p
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
+from cxrloc.models.card import card_patient
 from cxrloc.models.centring import centre
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.model import Model, card_patient
+from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import Label, Record
 

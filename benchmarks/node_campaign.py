@@ -35,7 +35,7 @@ from speed_commands import seconds_of_forwards, write_network  # noqa: E402
 
 from cxrloc import workers  # noqa: E402
 from cxrloc.cli import app  # noqa: E402
-from cxrloc.models.weights import PHANTOM_MODEL  # noqa: E402
+from cxrloc.models.names import PHANTOM_MODEL  # noqa: E402
 from cxrloc.pacs.destinations import ApplicationEntity  # noqa: E402
 from cxrloc.pacs.send import SendSettings, Sent, send  # noqa: E402
 from cxrloc.pacs.spool import Spool, State, read_note  # noqa: E402

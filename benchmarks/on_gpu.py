@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cxrloc.datasets.splits import SplitConfig
 from cxrloc.files.run_folder import Destination
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.localization.gradcam_package import package_heatmap
 from cxrloc.localization.heatmaps import grad_cam
-from cxrloc.models.model import ModelCard
+from cxrloc.models.card import ModelCard
 from cxrloc.models.weights import write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap

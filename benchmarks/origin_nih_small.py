@@ -26,9 +26,9 @@ from sklearn.preprocessing import StandardScaler
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.models.card import card_patient
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer
-from cxrloc.models.model import card_patient
 from cxrloc.models.weights import read_model
 
 

@@ -25,9 +25,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.inference.prepared import Failure, InferenceSettings
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom, write_phantoms
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap

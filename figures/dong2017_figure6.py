@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify

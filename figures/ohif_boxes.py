@@ -30,7 +30,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from cxrloc.datasets.dicom_regions import read_regions  # noqa: E402
-from cxrloc.models.weights import PHANTOM_MODEL  # noqa: E402
+from cxrloc.models.names import PHANTOM_MODEL  # noqa: E402
 from cxrloc.pacs.send import NotSent, SendSettings, send  # noqa: E402
 from cxrloc.phantom import write_phantoms  # noqa: E402
 from tests.pacs.orthanc_session import HTTP, PACS, orthanc  # noqa: E402

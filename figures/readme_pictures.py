@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.phantom import make_phantom, write_phantoms
 
 FIGURES = Path(__file__).parent

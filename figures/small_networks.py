@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.train import TrainOptions, TrainWatch, train

@@ -5,7 +5,7 @@ python figures/wang2017_figure4.py
 
 from pathlib import Path
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.figure import figure
 

@@ -6,7 +6,7 @@ python figures/wang2017_figure7.py draws wang2017_figure7.svg.
 import tempfile
 from pathlib import Path
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.figure import figure

@@ -8,7 +8,7 @@ of phantoms.
 import tempfile
 from pathlib import Path
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure

@@ -27,8 +27,8 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from cxrloc.findings import CHESTXRAY8
     from cxrloc.images.preprocessing import Preprocessing
+    from cxrloc.models.card import ModelCard
     from cxrloc.models.localizer import Localizer, LocalizerConfig
-    from cxrloc.models.model import ModelCard
     from cxrloc.models.weights import write_model
 
     with torch.random.fork_rng():

@@ -4,8 +4,9 @@ from torch import nn
 from cxrloc.evaluation.classification.units import NoFinding, Uncertain
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.recipe import (
     RECIPES,
     Choices,

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from cxrloc.datasets import read_as
-from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.image_sets import DataOptions
-from cxrloc.inference.localize import Localized, localize
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.data import training_data

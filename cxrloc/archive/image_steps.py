@@ -31,16 +31,17 @@ from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.batches import (
+from cxrloc.inference.batches import images_together
+from cxrloc.inference.localize import localizer
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import (
     Failure,
     Image,
     InferenceSettings,
     Prepared,
     failure_of,
-    images_together,
     prepare_image,
 )
-from cxrloc.inference.localize import Localized, localizer
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.types import CxrlocError

@@ -92,8 +92,8 @@ def archive(
         from cxrloc.archive.plan import shard_of
         from cxrloc.image_results.report import ReportSettings
         from cxrloc.image_results.writers import chosen_writers
-        from cxrloc.inference.batches import InferenceSettings
-        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.inference.prepared import InferenceSettings
+        from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import archive as flow
 
         options = ArchiveOptions(

@@ -152,10 +152,10 @@ def bench(
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.files.run_folder import Destination
-        from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.image_sets import DataOptions
         from cxrloc.inference.paired_images import Pairing
-        from cxrloc.models.weights import DEFAULT_MODEL, PHANTOM_MODEL
+        from cxrloc.inference.prepared import InferenceSettings
+        from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import bench as flow
         from cxrloc.pipeline.run_settings import run_in_folder
 

@@ -94,9 +94,9 @@ def heatmap(
         from cxrloc.files.run_folder import Destination
         from cxrloc.image_results.report import ReportSettings
         from cxrloc.image_results.writers import chosen_writers
-        from cxrloc.inference.batches import InferenceSettings
         from cxrloc.inference.paired_images import Pairing
-        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.inference.prepared import InferenceSettings
+        from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
 
         kinds = [kind.strip() for kind in write.split(",")] + ["npz"] * save_maps
@@ -127,8 +127,8 @@ def heatmap(
 def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False) -> None:
     """Print the model, each image as it comes, and the folder; exit with status 1 on a failure."""
     from cxrloc.image_results.report import OUTSIDE
-    from cxrloc.inference.batches import Failure
     from cxrloc.inference.hierarchy import ALONG_TREE
+    from cxrloc.inference.prepared import Failure
     from cxrloc.models.provenance import caption_of
 
     screen = console()

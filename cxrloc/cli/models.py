@@ -22,7 +22,8 @@ def models(
 ) -> None:
     """Models: what they need, what trained them, their licence, limits, AUC, operating points."""
     with clear_errors():
-        from cxrloc.models.weights import DEFAULT_MODEL, MODELS, read_model
+        from cxrloc.models.names import DEFAULT_MODEL, MODELS
+        from cxrloc.models.weights import read_model
 
         if default:
             typer.echo(DEFAULT_MODEL)

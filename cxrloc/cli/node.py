@@ -32,7 +32,7 @@ def node(
         from cxrloc.extras import import_extra
 
         import_extra("pynetdicom", "pacs")
-        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import node as flow
 
         if not status:

@@ -30,7 +30,7 @@ def page(
     It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
     """
     with clear_errors():
-        from cxrloc.models.weights import DEFAULT_MODEL
+        from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import page as flow
 
         written = flow.page(model or DEFAULT_MODEL, runtime, out)

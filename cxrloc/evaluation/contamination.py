@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cxrloc.files.keys import KEY
-from cxrloc.models.model import Model, card_patients, needs_key
+from cxrloc.models.card import card_patients, needs_key
+from cxrloc.models.model import Model
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.types import CxrlocError, Record
 

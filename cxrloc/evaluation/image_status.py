@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.files.table_writer import write_csv
-from cxrloc.inference.batches import Failure
+from cxrloc.inference.prepared import Failure
 from cxrloc.types import Status, Suitability
 
 IMAGES = "images.csv"

@@ -26,7 +26,7 @@ from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.result_folders import DETECTIONS, PREDICTIONS, Run
 from cxrloc.files.table_writer import latex_table, markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
-from cxrloc.inference.batches import check_names
+from cxrloc.inference.prepared import check_names
 from cxrloc.phantom import NOT_OF_PATIENTS
 from cxrloc.types import Predictions, Record, UsageError
 

@@ -10,7 +10,7 @@ from cxrloc.exported.metadata import calibration_tensors
 from cxrloc.images.normalised import normalised
 from cxrloc.localization.heatmaps import feature_maps
 from cxrloc.models.any_layer import layer_of_class_token
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError
 
@@ -54,8 +54,8 @@ class ExportedForward(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        if inputs_of(model.network) != (Input.IMAGE,):
-            more = " and ".join(inputs_of(model.network)[1:])
+        if model.reads != (Input.IMAGE,):
+            more = " and ".join(model.reads[1:])
             raise CxrlocError(
                 f"{model.card.name} also reads {more}: only networks that read an image alone "
                 "can be exported"

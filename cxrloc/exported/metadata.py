@@ -10,8 +10,9 @@ import numpy as np
 
 from cxrloc.files.structured import parse_json
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.metadata import from_plain
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.patient_list import without_patients_beside
 from cxrloc.types import CxrlocError
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from cxrloc.files.installed import versions
 from cxrloc.images.study import read_study
-from cxrloc.inference.batches import InferenceSettings, chosen_findings
-from cxrloc.inference.localize import Localized
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import InferenceSettings, chosen_findings
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.localization.heatmaps import is_degenerate
-from cxrloc.models.model import Model
+from cxrloc.localization.regions import is_degenerate
+from cxrloc.models.described import Described
 from cxrloc.models.provenance import (
     calibrated_probability,
     condition_warnings,
@@ -73,7 +73,7 @@ class ImageResult(NamedTuple):
 
 def report_image(
     result: Localized,
-    models: Sequence[Model],
+    models: Sequence[Described],
     inference: InferenceSettings,
     settings: ReportSettings,
 ) -> ImageResult:
@@ -165,7 +165,7 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
 
 
 def _with_warnings(
-    result: Localized, models: Sequence[Model], settings: ReportSettings
+    result: Localized, models: Sequence[Described], settings: ReportSettings
 ) -> Localized:
     """The result with warnings about the models added to those about the image."""
     own = result.radiograph

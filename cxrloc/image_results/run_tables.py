@@ -10,7 +10,7 @@ from typing import Any
 
 from cxrloc.files.csv_rows import csv_rows
 from cxrloc.files.whole import write_json
-from cxrloc.inference.batches import Failure
+from cxrloc.inference.prepared import Failure
 
 FINDING_COLUMNS = (
     "finding",

@@ -17,9 +17,9 @@ from cxrloc.files.structured import read_json
 from cxrloc.files.whole import whole_file, write_json
 from cxrloc.image_results.report import OUTSIDE, SCHEMA_VERSION, ImageResult, top_findings
 from cxrloc.images.formats import HEAD, file_format_of
-from cxrloc.inference.batches import check_names
 from cxrloc.inference.hierarchy import ALONG_TREE
 from cxrloc.inference.map_files import write_maps
+from cxrloc.inference.prepared import check_names
 from cxrloc.models.provenance import caption_of
 from cxrloc.panels.heatmap_picture import heatmap_picture
 from cxrloc.panels.overlay import write_png

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from cxrloc.images.geometry import compose, inverse, transform_boxes
-from cxrloc.localization.sampling import mean_inside, sample
 from cxrloc.types import Affine, CxrlocError
 
 
@@ -28,8 +25,8 @@ def shared_findings(vocabularies: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def average_maps(
-    maps: Sequence[Float[Tensor, "finding _row _col"]], to_image: Sequence[Affine]
-) -> tuple[Float[Tensor, "finding row col"], Affine]:
+    maps: Sequence[Float[np.ndarray, "finding _row _col"]], to_image: Sequence[Affine]
+) -> tuple[Float[np.ndarray, "finding row col"], Affine]:
     """The mean of several models' maps of one image, on the finest of their grids.
 
     Each map is first scaled to [0, 1] by its own minimum and maximum, so that no model outweighs
@@ -46,19 +43,24 @@ def average_maps(
     Returns:
         The mean map, and the affine from its grid coordinates to original pixels.
 
-    >>> left, right = torch.tensor([[[4.0, 2.0]]]), torch.tensor([[[0.0, 9.0]]])
+    >>> left, right = np.float32([[[4, 2]]]), np.float32([[[0, 9]]])
     >>> average_maps([left, right], [Affine(), Affine()])[0]
-    tensor([[[0.5000, 0.5000]]])
+    array([[[0.5, 0.5]]], dtype=float32)
     """
     if len(maps) == 1:
         return maps[0], to_image[0]
+    # Here, because the maps of one exported graph are made without torch.
+    import torch
+
+    from cxrloc.localization.sampling import mean_inside, sample
+
     grid, rows, columns = _common_grid([(own.shape[-2], own.shape[-1]) for own in maps], to_image)
     seen = []
-    for own, affine in zip(maps, to_image, strict=True):
+    for own, affine in zip(map(torch.from_numpy, maps), to_image, strict=True):
         low, high = own.amin((-2, -1), keepdim=True), own.amax((-2, -1), keepdim=True)
         share = torch.nan_to_num((own - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0)
         seen.append(sample(share[None], compose(grid, inverse(affine)), rows, columns))
-    return mean_inside(seen)[0], grid
+    return mean_inside(seen)[0].numpy(), grid
 
 
 def _common_grid(

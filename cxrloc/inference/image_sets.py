@@ -20,7 +20,7 @@ from cxrloc.datasets.records import spelled_records
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.batches import Image
+from cxrloc.inference.prepared import Image
 from cxrloc.phantom import is_synthetic, make_phantom, phantom_record, plan_phantom
 from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
 

@@ -3,31 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from cxrloc.images.geometry import compose, inverse
 from cxrloc.inference.batches import (
-    Failure,
-    Image,
-    InferenceSettings,
-    Prepared,
     batch_function,
-    check_names,
-    chosen_findings,
     in_batches,
     network_for,
     network_inputs,
     probabilities_of,
     versions_of,
 )
-from cxrloc.inference.ensemble import average_maps
-from cxrloc.inference.suitability import Watched, distances_of, suitability
-from cxrloc.inference.versions import average_versions, cell_affine
+from cxrloc.inference.localized import Localized, cell_affine, localized
+from cxrloc.inference.prepared import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Prepared,
+    check_names,
+    chosen_findings,
+)
+from cxrloc.inference.suitability import suitability
+from cxrloc.inference.versions import average_versions
+from cxrloc.inference.watched import Watched, distances_of
 from cxrloc.localization.heatmaps import (
     ALTERS_IMAGES,
     HEATMAPS,
@@ -36,25 +34,9 @@ from cxrloc.localization.heatmaps import (
 )
 from cxrloc.models.any_layer import layer_of_class_token, with_layer
 from cxrloc.models.centring import mean_maps
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.model import Model
-from cxrloc.types import Affine, CxrlocError, Heatmaps, Radiograph, Suitability, UsageError
-
-
-class Localized(NamedTuple):
-    """The results of models on one image.
-
-    Attributes:
-        radiograph: the image as it was read, with the warnings that belong to it.
-        probabilities: of each finding of `heatmaps`, in [0, 1].
-        heatmaps: raw maps of these findings.
-        suitability: whether the models were made for such an image.
-    """
-
-    radiograph: Radiograph
-    probabilities: Float[np.ndarray, " finding"]
-    heatmaps: Heatmaps
-    suitability: Suitability = Suitability()
+from cxrloc.types import CxrlocError, Radiograph, UsageError
 
 
 def localize(
@@ -103,7 +85,7 @@ def _localizing(
     _refuse_without_maps(models, settings)
     if settings.versions != "plain" and settings.method != "cam":
         _refuse_centred(models, settings)
-    reads_more = any(inputs_of(model.network) != (Input.IMAGE,) for model in models)
+    reads_more = any(model.reads != (Input.IMAGE,) for model in models)
     if settings.layer or (settings.method in ALTERS_IMAGES and reads_more):
         # Further inputs are bound per image, so a batch of altered copies must come from one image,
         # and a network that is run again from one of its layers remembers one image.
@@ -191,38 +173,18 @@ def _localize_batch(
             0.0 if subtracted is None else subtracted,
         )
         probabilities.append(own_probabilities[:, columns].cpu())
-        maps.append(own_maps.cpu())
+        maps.append(own_maps.cpu().numpy())
         far.append(distances_of(model, network, images, settings))
         cells.append(cell_affine(images.shape, own_maps.shape, shift))
-    mean = torch.stack(probabilities).mean(0)
+    mean = torch.stack(probabilities).mean(0).numpy()
     return [
-        _localized(item, findings, mean[row], [own[row] for own in maps], cells)._replace(
-            suitability=suitability(models, item.radiograph, [own[row] for own in far])
+        localized(
+            item,
+            findings,
+            mean[row],
+            [own[row] for own in maps],
+            cells,
+            suitability(models, item.radiograph, [own[row] for own in far]),
         )
         for row, item in enumerate(batch)
     ]
-
-
-def _localized(
-    item: Prepared,
-    findings: tuple[str, ...],
-    probabilities: Float[Tensor, " finding"],
-    maps: Sequence[Float[Tensor, "finding _row _col"]],
-    cells: Sequence[Affine],
-) -> Localized:
-    """The result of one image from each model's output; `cells` map grids to network inputs."""
-    to_image = [
-        compose(cell, inverse(to_input))
-        for (_, to_input), cell in zip(item.inputs, cells, strict=True)
-    ]
-    mean_maps, mean_to_image = average_maps(maps, to_image)
-    rows, columns = item.shape
-    heatmaps = Heatmaps(
-        item.image_id,
-        findings,
-        mean_maps.numpy(),
-        mean_to_image,
-        image_rows=rows,
-        image_columns=columns,
-    )
-    return Localized(item.radiograph, probabilities.numpy(), heatmaps)

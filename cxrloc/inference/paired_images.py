@@ -9,9 +9,8 @@ from typing import NamedTuple
 from cxrloc.datasets.pairs import FRONTAL, PAIRINGS, Pair, pairs_by_study, read_pairs
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.study import read_study
-from cxrloc.inference.batches import Image, check_names
-from cxrloc.models.context import Input, inputs_of
-from cxrloc.models.model import Model
+from cxrloc.inference.prepared import Image, check_names
+from cxrloc.models.described import Described, Input
 from cxrloc.types import CxrlocError, Radiograph, Record, UsageError, View
 
 
@@ -40,7 +39,7 @@ def paired_images(
     name: str,
     records: list[Record],
     images: list[Image],
-    models: Sequence[Model],
+    models: Sequence[Described],
     pairing: Pairing,
 ) -> PairedImages:
     """One image per pair, the frontal one, if a model reads two views; else the images as given.
@@ -69,7 +68,7 @@ def paired_images(
 
 
 def paired_files(
-    images: Sequence[Image], paths: Sequence[Path], models: Sequence[Model], pairing: Pairing
+    images: Sequence[Image], paths: Sequence[Path], models: Sequence[Described], pairing: Pairing
 ) -> list[Image]:
     """All images, each with the other view of its pair if a model reads two views.
 
@@ -132,16 +131,16 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
     return done
 
 
-def _reads_two_views(models: Sequence[Model], pairing: Pairing) -> bool:
+def _reads_two_views(models: Sequence[Described], pairing: Pairing) -> bool:
     check_names("--pairing", [pairing.choice], PAIRINGS)
-    two = any(Input.SECOND_VIEW in inputs_of(model.network) for model in models)
+    two = any(Input.SECOND_VIEW in model.reads for model in models)
     if pairing.file is not None and not two:
         raise UsageError("--pairs is for networks that read two views, and none of these does")
     return two
 
 
 def _pairs(
-    name: str, records: Sequence[Record], models: Sequence[Model], pairing: Pairing
+    name: str, records: Sequence[Record], models: Sequence[Described], pairing: Pairing
 ) -> list[Pair]:
     """The pairs from the file, or from studies, with the frontal views that the models know."""
     if pairing.file is not None:

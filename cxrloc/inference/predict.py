@@ -8,19 +8,16 @@ import torch
 from jaxtyping import Float
 
 from cxrloc.inference.batches import (
-    Failure,
-    Image,
-    InferenceSettings,
-    Prepared,
-    chosen_findings,
     in_batches,
     network_for,
     network_inputs,
     probabilities_of,
     versions_of,
 )
-from cxrloc.inference.suitability import Watched, distances_of, suitability
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared, chosen_findings
+from cxrloc.inference.suitability import suitability
 from cxrloc.inference.versions import average_probabilities
+from cxrloc.inference.watched import Watched, distances_of
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Predictions, Suitability, View

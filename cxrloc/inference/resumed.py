@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cxrloc.files.journal import Journal, file_signature
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability, View
 

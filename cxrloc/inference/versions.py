@@ -11,6 +11,7 @@ from torch import Tensor
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.images.normalised import normalised
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.inference.localized import cell_affine
 from cxrloc.localization.sampling import Sampled, mean_inside, sample
 from cxrloc.models.probabilities import Probabilities
 from cxrloc.types import Affine
@@ -155,23 +156,3 @@ def average_versions(
             planes, inside = sample(maps + subtracted, back, *maps.shape[-2:])
             carried.append(Sampled(planes - subtracted, inside))
     return torch.stack(of_versions).mean(0), mean_inside(carried)
-
-
-def cell_affine(
-    images_shape: Sequence[int], maps_shape: Sequence[int], shift_pixels: float
-) -> Affine:
-    """The affine from grid coordinates of a map to coordinates of the network's input.
-
-    The grid covers the input and is moved by the distance from the centre of a cell to the centre
-    of the region that the cell's feature sees (`models.grid.cell_shift_pixels`; 0 for networks that
-    have no such attribute).
-
-    >>> cell_affine((1, 1, 256, 256), (1, 8, 16, 16), shift_pixels=-7.5)
-    Affine(xx=16.0, xy=0.0, x0=-7.5, yx=0.0, yy=16.0, y0=-7.5)
-    """
-    return Affine(
-        xx=images_shape[-1] / maps_shape[-1],
-        x0=shift_pixels,
-        yy=images_shape[-2] / maps_shape[-2],
-        y0=shift_pixels,
-    )

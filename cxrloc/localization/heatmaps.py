@@ -14,9 +14,8 @@ written here call that package.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.localization.gradcam_package import package_heatmap
@@ -224,18 +223,6 @@ def heatmap_method(name: str, probabilities: Probabilities) -> Callable[..., tup
     if name in EXPLAIN_PROBABILITIES:
         return partial(method, probabilities=probabilities)
     return method
-
-
-def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:
-    """Whether a map cannot be scaled to its extremes: flat, or not finite everywhere.
-
-    >>> is_degenerate(np.array([[[1.0, 1.0]], [[1.0, 2.0]], [[1.0, np.nan]]]))
-    array([ True, False,  True])
-    """
-    # inf - inf and nan - nan are nan, and no comparison with nan holds.
-    with np.errstate(invalid="ignore"):
-        spread = maps.max(axis=(-2, -1)) - maps.min(axis=(-2, -1))
-    return np.asarray(~((spread > 0) & np.isfinite(spread)))
 
 
 def feature_maps(features: Features, weights: Float[Tensor, "*batch finding depth"]) -> Maps:

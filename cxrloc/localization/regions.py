@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -108,6 +108,18 @@ def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float
     size = np.array([columns, rows], dtype=np.float64)
     high = np.where(boxes[:, 2:] >= size, size + BEYOND_CELLS, boxes[:, 2:])
     return np.concatenate([low, high], axis=1)
+
+
+def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:
+    """Whether a map cannot be scaled to its extremes: flat, or not finite everywhere.
+
+    >>> is_degenerate(np.array([[[1.0, 1.0]], [[1.0, 2.0]], [[1.0, np.nan]]]))
+    array([ True, False,  True])
+    """
+    # inf - inf and nan - nan are nan, and no comparison with nan holds.
+    with np.errstate(invalid="ignore"):
+        spread = maps.max(axis=(-2, -1)) - maps.min(axis=(-2, -1))
+    return np.asarray(~((spread > 0) & np.isfinite(spread)))
 
 
 def scale_maps(

@@ -17,11 +17,12 @@ from torch import Tensor
 from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.classifiers import Classifier, classifier_of
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.networks import network_to_fill
 from cxrloc.models.pooling import PoolingParameters
 from cxrloc.models.weight_names import Matched, match_names

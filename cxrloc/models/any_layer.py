@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.context import Input, Subject, inputs_of
+from cxrloc.models.context import Subject
+from cxrloc.models.described import Input
 from cxrloc.models.grid import receptive_field
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, UsageError
@@ -131,7 +132,7 @@ def with_layer(model: Model, layer: str) -> Model:
         raise UsageError(
             f"--layer {layer}: {model.card.name} has no such layer: choose from {', '.join(alike)}"
         )
-    if inputs_of(model.network) != (Input.IMAGE,):
+    if model.reads != (Input.IMAGE,):
         raise CxrlocError(f"--layer {layer}: {model.card.name} reads more than an image")
     # The typical features are those of the network's own layer, so no distance is known here.
     return replace(model, network=LayerNetwork(model.network, layer), config=None, typical=None)

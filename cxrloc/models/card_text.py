@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 
 GREY_LEVELS = {
     "shown": "as the file shows them (window, polarity)",

@@ -1,22 +1,14 @@
 """The inputs of a network, and networks to which all inputs except the image are bound."""
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from cxrloc.models.described import Input
 from cxrloc.models.heads import logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.types import Sex, View
-
-
-class Input(StrEnum):
-    """One kind of input that a network reads."""
-
-    IMAGE = "image"
-    SECOND_VIEW = "second view"
-    METADATA = "age, sex and view"
 
 
 def inputs_of(network: nn.Module) -> tuple[Input, ...]:

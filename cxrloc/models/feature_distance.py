@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.datasets.splits import draw_patients
+from cxrloc.models.card import DistanceRule
 
 INSIDE = 0.99
 """Share of the images of other validation patients that the threshold keeps inside."""
@@ -27,23 +28,6 @@ MOST_DIRECTIONS = 64
 
 FEWEST_IMAGES = 50
 """With fewer images in either half no distance is fitted: a 99th percentile would mean nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class DistanceRule:
-    """From which distance on an image is outside, and what that rule does to other images.
-
-    Attributes:
-        threshold: images with a larger distance are outside.
-        variance: of the features in every direction that is not in `TypicalFeatures.directions`.
-        measured_images: number of validation images of patients who did not choose the threshold.
-        measured_outside: share of these images that is outside.
-    """
-
-    threshold: float
-    variance: float
-    measured_images: int
-    measured_outside: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,9 @@ from cxrloc.files.structured import parse_json
 from cxrloc.files.text import for_markdown, one_line
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.adopt import Adoption, adopt
+from cxrloc.models.card import ModelCard
 from cxrloc.models.card_text import card_lines, finding_rows
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.presets import IMAGENET_MEAN, IMAGENET_STD
 from cxrloc.types import CxrlocError, UsageError
 

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.context import BoundNetwork, Input, Subject
+from cxrloc.models.context import BoundNetwork, Subject
+from cxrloc.models.described import Input
 from cxrloc.models.heads import HEADS
 from cxrloc.models.localizer import LocalizerConfig, Trunk, pool_and_prediction
 from cxrloc.types import CxrlocError, Sex, View

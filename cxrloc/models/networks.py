@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from cxrloc.models.context import Input
+from cxrloc.models.described import Input
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.library_backbones import weights_left_unset
 from cxrloc.models.localizer import Localizer, LocalizerConfig

@@ -19,7 +19,8 @@ from torch import nn
 from cxrloc.files.text import one_line
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, UsageError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from cxrloc.files.csv_rows import csv_rows
 from cxrloc.files.tables import read_table
 from cxrloc.files.text import from_csv
-from cxrloc.models.model import ModelCard
+from cxrloc.models.card import ModelCard
 
 COLUMNS = ("patient", "part")
 TRAINING, VALIDATION = "training", "validation"

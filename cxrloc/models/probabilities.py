@@ -1,15 +1,18 @@
-"""Functions that turn the logits of a network into probabilities."""
+"""Functions that turn the logits of a network into probabilities.
+
+They take tensors of torch, but nothing here imports torch, because model cards name these functions
+and are read without it.
+"""
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-Logits = Float[Tensor, "image finding"]
+Logits = Float[Any, "image finding"]
 
-Probabilities = Callable[[Tensor], Tensor]
+Probabilities = Callable[[Any], Any]
 """A function from logits to probabilities, both with the axes [image finding].
 
 It is a function of `PROBABILITIES`, or `Model.probabilities`.
@@ -19,10 +22,11 @@ It is a function of `PROBABILITIES`, or `Model.probabilities`.
 def sigmoid(logits: Logits) -> Logits:
     """Independent probabilities of the findings, of which any number may be present.
 
+    >>> import torch
     >>> sigmoid(torch.zeros(1, 2))
     tensor([[0.5000, 0.5000]])
     """
-    return torch.sigmoid(logits.float())
+    return logits.float().sigmoid()
 
 
 def softmax(logits: Logits) -> Logits:
@@ -30,10 +34,11 @@ def softmax(logits: Logits) -> Logits:
 
     Source: Dong et al. 2017.
 
+    >>> import torch
     >>> softmax(torch.zeros(1, 4))
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
-    return torch.softmax(logits.float(), dim=1)
+    return logits.float().softmax(dim=1)
 
 
 def calibrated(raw: float, coefficients: Sequence[float] | None) -> float:

@@ -5,12 +5,13 @@ from typing import Any
 
 from cxrloc.datasets.identifiers import may_be_seen
 from cxrloc.files.structured import parse_toml
-from cxrloc.models.model import Model, ModelCard, card_patients
+from cxrloc.models.card import ModelCard, card_patients
+from cxrloc.models.described import Described
 from cxrloc.models.probabilities import calibrated
 from cxrloc.types import Record, View
 
 
-def describe_models(models: Sequence[Model]) -> dict[str, Any]:
+def describe_models(models: Sequence[Described]) -> dict[str, Any]:
     """Name, hash, origin, limits, licence and input size; " + " joins the texts of an ensemble."""
 
     def joined(parts: Sequence[str]) -> str:
@@ -33,7 +34,7 @@ def caption_of(description: dict[str, Any]) -> str:
     return f"Model {name}, trained on {trained_on}. {limits}{licence}"
 
 
-def condition_warnings(models: Sequence[Model]) -> list[str]:
+def condition_warnings(models: Sequence[Described]) -> list[str]:
     """One warning per model whose recipe trained findings conditionally on their parents.
 
     Open: Pham et al. 2019 do not say whether the probabilities of such a model are still
@@ -49,7 +50,7 @@ def condition_warnings(models: Sequence[Model]) -> list[str]:
     ]
 
 
-def view_warnings(models: Sequence[Model], view: View | None) -> list[str]:
+def view_warnings(models: Sequence[Described], view: View | None) -> list[str]:
     """One warning per model that was not trained on this view.
 
     There is none if the view of the image, or the views that trained the model, are unknown.
@@ -80,7 +81,7 @@ def data_sets_of(card: ModelCard) -> tuple[str, ...]:
     return (reader,) if reader and begun in ("", "scratch", "imagenet") else ()
 
 
-def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
+def contamination_warnings(models: Sequence[Described], image_id: str) -> list[str]:
     """One warning per model that may have been trained on this image; its card cannot tell."""
     return [
         f"{model.card.name} may have been trained on this image: its score here is not held out"
@@ -89,7 +90,7 @@ def contamination_warnings(models: Sequence[Model], image_id: str) -> list[str]:
     ]
 
 
-def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> dict[str, int]:
+def selection_warnings(models: Sequence[Described], records: Sequence[Record]) -> dict[str, int]:
     """One warning per model whose weights or thresholds were chosen on some of these patients.
 
     Returns:
@@ -104,7 +105,7 @@ def selection_warnings(models: Sequence[Model], records: Sequence[Record]) -> di
     return warnings
 
 
-def operating_point(models: Sequence[Model], finding: str) -> float | None:
+def operating_point(models: Sequence[Described], finding: str) -> float | None:
     """The probability at or above which a finding counts as present; the mean over an ensemble.
 
     None if a model has no operating point for the finding.
@@ -114,7 +115,7 @@ def operating_point(models: Sequence[Model], finding: str) -> float | None:
     return sum(known) / len(known) if len(known) == len(points) else None
 
 
-def calibrated_probability(models: Sequence[Model], finding: str, raw: float) -> float:
+def calibrated_probability(models: Sequence[Described], finding: str, raw: float) -> float:
     """The calibrated probability of one model or an ensemble, computed from its raw probability.
 
     For an ensemble, `raw` is the mean of the raw probabilities of its models. This mean is
@@ -127,7 +128,7 @@ def calibrated_probability(models: Sequence[Model], finding: str, raw: float) ->
     return sum(calibrated(raw, coefficients) for coefficients in known) / len(known)
 
 
-def calibration_warnings(models: Sequence[Model], findings: Iterable[str]) -> list[str]:
+def calibration_warnings(models: Sequence[Described], findings: Iterable[str]) -> list[str]:
     """A warning that names the findings whose probabilities are not calibrated.
 
     >>> calibration_warnings([], [])
@@ -139,7 +140,9 @@ def calibration_warnings(models: Sequence[Model], findings: Iterable[str]) -> li
     return [f"not calibrated, so that `probability` is the raw one: {', '.join(lacking)}"]
 
 
-def above_operating_point(models: Sequence[Model], finding: str, probability: float) -> bool | None:
+def above_operating_point(
+    models: Sequence[Described], finding: str, probability: float
+) -> bool | None:
     """Whether a probability reaches the operating point; None if there is no operating point."""
     point = operating_point(models, finding)
     return None if point is None else probability >= point

@@ -15,29 +15,19 @@ from cxrloc.files.structured import parse_json
 from cxrloc.files.text import one_line
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.feature_distance import TypicalFeatures
 from cxrloc.models.hub import PREFIX as HUB
 from cxrloc.models.hub import adopt_from_hub, fetch_weights, repository_of
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
+from cxrloc.models.names import MODELS
 from cxrloc.models.networks import Network, network_to_fill
 from cxrloc.models.own_code import names_own_code, read_own_code
 from cxrloc.models.patient_list import with_patients_beside, write_patients_beside
 from cxrloc.models.xrv import PREFIX, read_xrv
 from cxrloc.types import CxrlocError, UsageError
-
-_EMBEDDED = Path(__file__).parent / "embedded"
-
-MODELS = {name: _EMBEDDED / f"{name}.safetensors" for name in ("nih-small-v4", "phantom-v1")}
-"""Models that come with the package: name -> file."""
-
-DEFAULT_MODEL = "nih-small-v4"
-"""The model of a command that is given data but no model."""
-
-PHANTOM_MODEL = "phantom-v1"
-"""The model of a command that is given neither a model nor data, and therefore uses phantoms."""
-
 
 MEAN, DIRECTIONS = "typical.mean", "typical.directions"
 """Names of the tensors of `Model.typical`, beside the weights of the network."""

@@ -13,9 +13,10 @@ from torch import Tensor
 from cxrloc.extras import import_extra
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, UsageError
 
 PREFIX = "xrv:"

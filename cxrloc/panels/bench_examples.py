@@ -9,7 +9,7 @@ import PIL.Image
 from cxrloc.evaluation.localization.claims import Claims, warning_lines
 from cxrloc.evaluation.localization.hits import is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
-from cxrloc.inference.batches import Image
+from cxrloc.inference.prepared import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
 from cxrloc.types import Annotation, Detection, MatchRule
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.context import inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.model import Model

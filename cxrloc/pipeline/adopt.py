@@ -8,7 +8,7 @@ from typing import Any
 from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.adopt import Adopted, Adoption, adopt
-from cxrloc.models.model import ModelCard
+from cxrloc.models.card import ModelCard
 from cxrloc.models.presets import PRESETS, Preset
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import UsageError

@@ -21,14 +21,11 @@ from cxrloc.archive.steps import Resources
 from cxrloc.archive.store import absolute, opened
 from cxrloc.archive.tables import PartCounts
 from cxrloc.files.installed import versions
-from cxrloc.inference.batches import (
-    InferenceSettings,
-    check_names,
-    choose_device,
-)
+from cxrloc.inference.batches import choose_device
 from cxrloc.inference.localize import localizer
+from cxrloc.inference.prepared import InferenceSettings, check_names
 from cxrloc.localization.regions import check_thresholds
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
@@ -108,7 +105,7 @@ def _absolute_model(name: str) -> str:
 
 def _check_inputs(models: Sequence[Model]) -> None:
     for model in models:
-        if Input.SECOND_VIEW in inputs_of(model.network):
+        if Input.SECOND_VIEW in model.reads:
             raise UsageError(
                 f"--model {model.card.name}: reads two views of a patient together, and an archive "
                 "is read image by image: choose a model of one view"

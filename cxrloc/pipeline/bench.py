@@ -44,9 +44,9 @@ from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import whole_file, write_json
-from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.image_sets import DataOptions, ImageSet, data_warnings, read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.localization.box_rules import BOX_RULES
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model

@@ -58,7 +58,6 @@ from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
-from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.inference.image_sets import (
     DataOptions,
     data_warnings,
@@ -67,6 +66,7 @@ from cxrloc.inference.image_sets import (
     with_file_labels,
 )
 from cxrloc.inference.paired_images import Pairing, paired_images
+from cxrloc.inference.prepared import Failure, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
     caption_of,

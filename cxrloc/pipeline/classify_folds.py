@@ -15,7 +15,7 @@ from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
-from cxrloc.inference.batches import Failure
+from cxrloc.inference.prepared import Failure
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by

@@ -17,7 +17,7 @@ from cxrloc.exported.pt2_file import write_pt2
 from cxrloc.images.folders import find_images
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import check_names
+from cxrloc.inference.prepared import check_names
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom

@@ -9,7 +9,7 @@ from pathlib import Path
 from cxrloc.evaluation.beside import refuse_beside_synthetic
 from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
-from cxrloc.models.weights import MODELS
+from cxrloc.models.names import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style

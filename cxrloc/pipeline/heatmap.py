@@ -36,15 +36,10 @@ from cxrloc.image_results.writers import (
 )
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.batches import (
-    Failure,
-    Image,
-    InferenceSettings,
-    chosen_findings,
-    failure_of,
-)
-from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
 from cxrloc.inference.paired_images import Pairing, paired_files
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings, chosen_findings, failure_of
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model

@@ -17,9 +17,9 @@ from cxrloc.image_results.writers import (
     write_results,
 )
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.paired_images import Pairing, paired_files
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pacs.node import Node, Task

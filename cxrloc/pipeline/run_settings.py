@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, RunFolder, check_folder, open_run
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.types import UsageError
 
 T = TypeVar("T")

@@ -29,9 +29,9 @@ from cxrloc.evaluation.trust.verdict import trust_verdict
 from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
-from cxrloc.inference.batches import Failure
 from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.paired_images import paired_images
+from cxrloc.inference.prepared import Failure
 from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style

@@ -13,9 +13,9 @@ from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.localization.claims import Claims
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import LocalizationScores
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.localize import localize
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.report_page.card import bench_card, classification_card, lead, warning_lines
 from cxrloc.report_page.classification import ClassificationRun, classification_data

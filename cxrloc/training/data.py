@@ -14,7 +14,7 @@ from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
 from cxrloc.images.preprocessing import Preprocessing, learn_template
 from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions
-from cxrloc.models.context import Input
+from cxrloc.models.described import Input
 from cxrloc.models.networks import inputs_of_architecture
 from cxrloc.phantom import is_synthetic
 from cxrloc.training.labels import label_warnings

@@ -7,7 +7,8 @@ from typing import Literal, cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.context import inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer
@@ -125,7 +126,7 @@ def _start_from_models(network: Network, weights: str) -> None:
     if len(models) == 1:
         _start_from_model(network, models[0], weights)
         return
-    alone = all(inputs_of(model.network) == (Input.IMAGE,) for model in models)
+    alone = all(model.reads == (Input.IMAGE,) for model in models)
     if Input.SECOND_VIEW not in inputs_of(network) or not alone:
         raise CxrlocError(
             f"{weights}: only a DualNet starts from two models, each of a single view"

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from cxrloc.datasets.batches import evaluation_inputs
 from cxrloc.datasets.splits import LEAKS
-from cxrloc.models.context import Input, inputs_of
-from cxrloc.models.feature_distance import DistanceRule, TypicalFeatures, fit_distance
+from cxrloc.models.card import DistanceRule
+from cxrloc.models.context import inputs_of
+from cxrloc.models.described import Input
+from cxrloc.models.feature_distance import TypicalFeatures, fit_distance
 from cxrloc.models.meta import learn_ages, meta_values
 from cxrloc.models.networks import Network, build_network
 from cxrloc.training.data import TrainingData

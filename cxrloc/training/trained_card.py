@@ -8,7 +8,7 @@ from typing import Any
 from cxrloc.datasets import names_of_data_set
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.files.keys import has_key
-from cxrloc.models.model import KEYED, ModelCard, card_patient
+from cxrloc.models.card import KEYED, ModelCard, card_patient
 from cxrloc.models.patient_list import patient_list
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.training.data import TrainingData

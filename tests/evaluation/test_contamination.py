@@ -5,7 +5,8 @@ from torch import nn
 
 from cxrloc.evaluation.contamination import check_contamination, contaminated_patients
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard, card_patient
+from cxrloc.models.card import ModelCard, card_patient
+from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Record
 
 CARD = ModelCard("mine", "4 images", ("Mass",), training_patients=("1",))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxrloc.evaluation.image_status import IMAGES, write_image_status
-from cxrloc.inference.batches import Failure
+from cxrloc.inference.prepared import Failure
 from cxrloc.types import Suitability
 
 

@@ -12,7 +12,7 @@ from cxrloc.exported.graph import open_session, read_graph
 from cxrloc.exported.metadata import GraphFacts, from_metadata, to_metadata
 from cxrloc.exported.onnx_file import set_metadata, store_half
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import ModelCard
+from cxrloc.models.card import ModelCard
 from cxrloc.types import CxrlocError, UsageError
 
 CARD = ModelCard("two", "nothing", ("Mass", "Nodule"), calibration={"Mass": (1.0, -3.0)})

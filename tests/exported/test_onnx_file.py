@@ -17,9 +17,10 @@ from cxrloc.exported.pt2_file import write_pt2
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.inference.localize import localize_radiograph
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.probabilities import calibrated
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cxrloc.image_results.run_tables import RunTables
-from cxrloc.inference.batches import Failure
+from cxrloc.inference.prepared import Failure
 
 
 def report(finding: str, boxes: int, warnings: list[str], status: str = "ok") -> dict[str, Any]:

@@ -1,11 +1,11 @@
+import numpy as np
 import pytest
-import torch
 
 from cxrloc.inference.ensemble import average_maps, shared_findings
 from cxrloc.types import Affine, CxrlocError
 
 
-def mean(maps: list[torch.Tensor], to_image: list[Affine]) -> list[float]:
+def mean(maps: list[np.ndarray], to_image: list[Affine]) -> list[float]:
     return average_maps(maps, to_image)[0].flatten().tolist()
 
 
@@ -15,26 +15,26 @@ def test_models_without_a_common_finding_make_no_ensemble() -> None:
 
 
 def test_one_models_maps_stay_raw() -> None:
-    maps = torch.tensor([[[-3.0, 7.0]]])
+    maps = np.float32([[[-3.0, 7.0]]])
     assert average_maps([maps], [Affine()]) == (maps, Affine())
 
 
 def test_each_map_weighs_the_same_whatever_its_scale() -> None:
-    left = torch.tensor([[[1000.0, 0.0]]])
-    right = torch.tensor([[[0.0, 0.001]]])
+    left = np.float32([[[1000.0, 0.0]]])
+    right = np.float32([[[0.0, 0.001]]])
     assert mean([left, right], [Affine(), Affine()]) == [0.5, 0.5]
 
 
 def test_a_flat_map_adds_nothing() -> None:
-    peaked = torch.tensor([[[0.0, 1.0]]])
-    flat = torch.full((1, 1, 2), 3.0)
+    peaked = np.float32([[[0.0, 1.0]]])
+    flat = np.full((1, 1, 2), 3.0, np.float32)
     assert mean([peaked, flat], [Affine(), Affine()]) == [0.0, 0.5]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_maps_meet_on_the_finest_grid_whatever_the_order_of_the_models(order: int) -> None:
-    coarse = torch.tensor([[[0.0, 1.0]]])  # cells of 8 x 16 original pixels
-    fine = torch.tensor([[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]])  # of 4 x 8
+    coarse = np.float32([[[0.0, 1.0]]])  # cells of 8 x 16 original pixels
+    fine = np.float32([[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]])  # of 4 x 8
     maps, to_image = [coarse, fine][::order], [Affine(xx=8.0, yy=16.0), Affine(xx=4.0, yy=8.0)]
     averaged, affine = average_maps(maps, to_image[::order])
     assert affine == Affine(xx=4.0, yy=8.0)
@@ -48,7 +48,7 @@ def test_crops_of_equal_cells_meet_where_they_lie_whatever_the_order_of_the_mode
     order: int,
 ) -> None:
     # Cells of 4 pixels: the left crop shows the columns 0 to 12, the right one 8 to 20.
-    left, right = torch.tensor([[[0.0, 0.0, 1.0]]]), torch.tensor([[[0.0, 0.5, 1.0]]])
+    left, right = np.float32([[[0.0, 0.0, 1.0]]]), np.float32([[[0.0, 0.5, 1.0]]])
     to_image = [Affine(xx=4.0, yy=4.0), Affine(xx=4.0, yy=4.0, x0=8.0)]
     averaged, affine = average_maps([left, right][::order], to_image[::order])
     assert affine == to_image[0]
@@ -57,8 +57,8 @@ def test_crops_of_equal_cells_meet_where_they_lie_whatever_the_order_of_the_mode
 
 
 def test_a_finer_crop_does_not_cut_what_the_whole_image_shows() -> None:
-    whole = torch.tensor([[[1.0, 0.0]]])  # cells of 8 x 4 original pixels
-    crop = torch.tensor([[[0.0, 1.0]]])  # of 4 x 4, the columns 4 to 12 of 16
+    whole = np.float32([[[1.0, 0.0]]])  # cells of 8 x 4 original pixels
+    crop = np.float32([[[0.0, 1.0]]])  # of 4 x 4, the columns 4 to 12 of 16
     averaged, affine = average_maps(
         [whole, crop], [Affine(xx=8.0, yy=4.0), Affine(xx=4.0, yy=4.0, x0=4.0)]
     )

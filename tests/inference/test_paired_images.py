@@ -10,11 +10,11 @@ from PIL import Image as Pillow
 from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import Failure, InferenceSettings
 from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
+from cxrloc.inference.prepared import Failure, InferenceSettings
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify import ClassifyOptions, classify

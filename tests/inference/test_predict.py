@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
 from cxrloc.types import CxrlocError, Radiograph

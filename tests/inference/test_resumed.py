@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cxrloc.files.journal import Journal
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.inference.resumed import localize_on, predict_on
 from cxrloc.models.weights import read_model
 from cxrloc.types import CxrlocError, Radiograph, View

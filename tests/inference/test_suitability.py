@@ -9,11 +9,13 @@ import torch
 from pydicom import Dataset
 
 from cxrloc.images.dicom_header import header_warnings, not_a_chest
-from cxrloc.inference.batches import Image, InferenceSettings
-from cxrloc.inference.localize import Localized, localize
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
+from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.inference.suitability import suitability
-from cxrloc.models.feature_distance import DistanceRule, TypicalFeatures
+from cxrloc.models.card import DistanceRule
+from cxrloc.models.feature_distance import TypicalFeatures
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom

@@ -8,7 +8,8 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from cxrloc.localization.heatmaps import HEATMAPS, cam, grad_cam, heatmap_method, is_degenerate
+from cxrloc.localization.heatmaps import HEATMAPS, cam, grad_cam, heatmap_method
+from cxrloc.localization.regions import is_degenerate
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.probabilities import sigmoid, softmax
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.adopt import Adopted, Adoption, adopt
+from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import timm_network
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, UsageError
 

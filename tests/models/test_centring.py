@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.localize import localize
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.inference.versions import VERSIONS, average_versions, make_versions
 from cxrloc.localization.heatmaps import cam
+from cxrloc.models.card import ModelCard
 from cxrloc.models.centring import centre, mean_maps
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.probabilities import sigmoid
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, UsageError

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.networks import build_network
 from cxrloc.types import Radiograph, Sex, View
 

@@ -3,9 +3,9 @@ import torch
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
+from cxrloc.models.card import ModelCard
 from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, Record, View

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.library_backbones import timm_network
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.types import CxrlocError, UsageError
 

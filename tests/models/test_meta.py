@@ -3,9 +3,9 @@ import torch
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values, missing_meta
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, Record, Sex, View
 

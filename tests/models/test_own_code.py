@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
+from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models.any_layer import BoundLayer, to_grid, with_layer
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.types import CxrlocError, Radiograph, UsageError
 

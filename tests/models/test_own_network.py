@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Radiograph
 
 SETTINGS = InferenceSettings(device="cpu", batch_size=2)

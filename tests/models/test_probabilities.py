@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.probabilities import calibrated
 from cxrloc.models.provenance import calibrated_probability, calibration_warnings
 from cxrloc.types import CxrlocError

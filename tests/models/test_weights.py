@@ -8,9 +8,9 @@ import safetensors.torch
 import torch
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError
 

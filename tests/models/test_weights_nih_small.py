@@ -8,9 +8,10 @@ from cxrloc.datasets.chestxray14 import official_split, read_chestxray14
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.predict import Predicted, predict
-from cxrloc.models.weights import MODELS, read_model
+from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.models.names import MODELS
+from cxrloc.models.weights import read_model
 
 NAME = "nih-small-v4"
 

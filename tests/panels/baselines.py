@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
 from tests.panels.small_results import ROWS, write_images, write_tables

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cxrloc.evaluation.localization.claims import Claims
-from cxrloc.inference.batches import Image
+from cxrloc.inference.prepared import Image
 from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import LINE_HEIGHT
 from cxrloc.types import Annotation, Box, MatchRule, Radiograph, Record

@@ -7,8 +7,9 @@ import pytest
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.model import Model
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.panels.dependency_graph import draw_dependency

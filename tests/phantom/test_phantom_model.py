@@ -9,7 +9,8 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.localization.heatmaps import cam
-from cxrloc.models.weights import MODELS, PHANTOM_MODEL, read_model
+from cxrloc.models.names import MODELS, PHANTOM_MODEL
+from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import read_recipe
 from cxrloc.types import Label, Radiograph

@@ -22,7 +22,7 @@ from cxrloc.archive.image_steps import ArchiveOptions
 from cxrloc.archive.manifest import ManifestOptions, write_manifest
 from cxrloc.cli import app
 from cxrloc.image_results.report import ReportSettings
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.archive import Engine, archive
 from cxrloc.types import UsageError

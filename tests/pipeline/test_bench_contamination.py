@@ -7,9 +7,10 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.image_sets import read_images
-from cxrloc.models.model import Model, ModelCard, card_patient
+from cxrloc.inference.prepared import InferenceSettings
+from cxrloc.models.card import ModelCard, card_patient
+from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms

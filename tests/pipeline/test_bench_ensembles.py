@@ -16,10 +16,10 @@ from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.run_folder import Destination
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.map_files import Probabilities, read_maps
+from cxrloc.inference.prepared import InferenceSettings
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench

@@ -6,8 +6,8 @@ import pytest
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.inference.batches import InferenceSettings
-from cxrloc.models.weights import PHANTOM_MODEL
+from cxrloc.inference.prepared import InferenceSettings
+from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench

@@ -15,8 +15,8 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions, 
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.inference.batches import InferenceSettings
-from cxrloc.models.model import ModelCard, card_patient
+from cxrloc.inference.prepared import InferenceSettings
+from cxrloc.models.card import ModelCard, card_patient
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify

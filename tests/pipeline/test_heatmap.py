@@ -20,7 +20,7 @@ from cxrloc.files.run_folder import Destination
 from cxrloc.files.whole import DiskError
 from cxrloc.image_results import writers
 from cxrloc.image_results.report import ReportSettings
-from cxrloc.inference.batches import Failure, InferenceSettings
+from cxrloc.inference.prepared import Failure, InferenceSettings
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import heatmap as flow

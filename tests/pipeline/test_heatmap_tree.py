@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import write_model
 
 FINDINGS = ("Lung Opacity", "Consolidation", "Pneumonia")

@@ -8,7 +8,7 @@ import pytest
 
 from cxrloc.files.run_folder import Destination, RunFolder
 from cxrloc.files.whole import write_text
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.pipeline.run_settings import run_in_folder
 from cxrloc.types import UsageError
 

@@ -22,11 +22,11 @@ from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.files.run_folder import held_folder
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.batches import Image, InferenceSettings
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.predict import predict
+from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models import feature_distance
-from cxrloc.models.model import card_patient
+from cxrloc.models.card import card_patient
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text

@@ -13,8 +13,8 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.cases import TrustOptions
-from cxrloc.inference.batches import InferenceSettings
 from cxrloc.inference.paired_images import Pairing
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench

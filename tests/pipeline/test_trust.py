@@ -9,7 +9,7 @@ import pytest
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.cases import TrustOptions
 from cxrloc.evaluation.trust.table import TESTS
-from cxrloc.inference.batches import InferenceSettings
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.trust import trust
 from cxrloc.types import UsageError

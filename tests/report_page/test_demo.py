@@ -16,7 +16,7 @@ from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.localize import localize_radiograph
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.models.model import ModelCard
+from cxrloc.models.card import ModelCard
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, write_phantoms
 from cxrloc.report_page.demo import THRESHOLDS, check_input, read_runtime

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.model import ModelCard
 from cxrloc.models.weights import write_model
 from cxrloc.training.first_weights import _is_folded, earlier_models, fill, start
 from cxrloc.types import CxrlocError

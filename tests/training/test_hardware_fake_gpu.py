@@ -18,7 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from cxrloc.datasets.batches import Batch, ImageSet, evaluation_inputs, training_step
 from cxrloc.inference.versions import VERSIONS, make_versions
 from cxrloc.localization.heatmaps import cam
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.models.context import inputs_of
+from cxrloc.models.described import Input
 from cxrloc.models.localizer import Localizer
 from cxrloc.models.networks import Network, build_network, inputs_of_architecture
 from cxrloc.models.probabilities import PROBABILITIES

@@ -9,10 +9,10 @@ from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.files.journal import Journal
 from cxrloc.files.whole import write_text
 from cxrloc.findings import CHEXPERT_PARENTS
-from cxrloc.inference.batches import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.predict import Predicted, gather
+from cxrloc.inference.prepared import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.resumed import predict_on
 from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model

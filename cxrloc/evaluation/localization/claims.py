@@ -12,9 +12,9 @@ from cxrloc.files.journal import Journal
 from cxrloc.files.part_tables import holds_parts
 from cxrloc.findings import spelled_as
 from cxrloc.images.size import image_size
-from cxrloc.inference.batches import Failure, Image, InferenceSettings
-from cxrloc.inference.localize import Localized
+from cxrloc.inference.localized import Localized
 from cxrloc.inference.map_files import Probabilities, maps_in_parts, read_maps
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.inference.resumed import localize_on
 from cxrloc.inference.threads import Counted
 from cxrloc.localization.boxes import detections_from_heatmaps

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
-from cxrloc.inference.batches import Failure, Image, InferenceSettings, Prepared, in_batches
+from cxrloc.inference.batches import in_batches
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.localize import localize
 from cxrloc.inference.paired_images import Pairing
-from cxrloc.localization.heatmaps import is_degenerate
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared
+from cxrloc.localization.regions import is_degenerate
 from cxrloc.models.any_layer import with_layer
-from cxrloc.models.context import BoundNetwork, Input, Subject, bound, inputs_of
+from cxrloc.models.context import BoundNetwork, Subject, bound
+from cxrloc.models.described import Input
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
@@ -171,7 +173,7 @@ def _scored_view(
 ) -> tuple[Float[Tensor, "channel row col"], Float[Tensor, "channel row col"] | None]:
     """The view that is tested, and the lateral view if the network reads two views."""
     whole = torch.from_numpy(item.inputs[0][0]).to(device)
-    if Input.SECOND_VIEW not in inputs_of(model.network):
+    if Input.SECOND_VIEW not in model.reads:
         return whole, None
     frontal, lateral = whole.chunk(2)  # the images of a pair are its frontal one (`paired_images`)
     return frontal, lateral

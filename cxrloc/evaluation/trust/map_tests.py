@@ -24,9 +24,10 @@ from cxrloc.evaluation.trust.map_stability import (
 )
 from cxrloc.evaluation.trust.table import TESTS, mean_over_pairs, not_measured
 from cxrloc.images.geometry import compose
-from cxrloc.inference.batches import Image
-from cxrloc.localization.heatmaps import heatmap_method, is_degenerate
-from cxrloc.models.context import Input, inputs_of
+from cxrloc.inference.prepared import Image
+from cxrloc.localization.heatmaps import heatmap_method
+from cxrloc.localization.regions import is_degenerate
+from cxrloc.models.described import Input
 from cxrloc.models.model import Model
 from cxrloc.types import Affine, Heatmaps, Measurement
 
@@ -63,7 +64,7 @@ def weight_randomisation(
 ) -> Iterator[Measurement]:
     """Similarity to the maps of networks with more and more random layers."""
     for name, network in randomised_cascade(model.network, options.resampling.seed):
-        if Input.SECOND_VIEW in inputs_of(model.network) and name.startswith("lateral"):
+        if Input.SECOND_VIEW in model.reads and name.startswith("lateral"):
             continue  # has no part in the map of a frontal image
         maps = [_map(model, network, case.image, case, options) for case in cases]
         values = [_likeness(case, own) for case, own in zip(cases, maps, strict=True)]

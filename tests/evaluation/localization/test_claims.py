@@ -18,7 +18,8 @@ from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.model import Model, ModelCard
+from cxrloc.models.card import ModelCard
+from cxrloc.models.model import Model
 from cxrloc.types import Annotation, Box, CxrlocError, MatchRule, Record, UsageError
 
 HEADING = "image,finding,x_min,y_min,x_max,y_max,score\n"
