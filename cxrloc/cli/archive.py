@@ -1,32 +1,34 @@
 """`cxrloc archive`: runs a model over the images of a manifest, or shows how far it has come."""
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cxrloc.cli.options import (
-    BatchSize,
     BelowOperatingPoint,
-    Device,
     Force,
-    Layer,
     LogJson,
     MaxMegapixels,
     Method,
     Models,
     Quiet,
-    Seed,
     Strict,
     Thresholds,
-    Versions,
 )
+from cxrloc.cli.settings import inference_settings, with_settings
 from cxrloc.cli.terminal import clear_errors, console, expect, with_progress
+
+if TYPE_CHECKING:
+    from cxrloc.inference.prepared import InferenceSettings
 
 REASONS = 10
 """Number of reasons of failures that `status` shows."""
 
 
+@with_settings(inference=inference_settings)
 def archive(
+    *,
     words: Annotated[
         list[str],
         typer.Argument(
@@ -71,12 +73,8 @@ def archive(
         int, typer.Option(min=1, help="An image that needs more memory to read fails.")
     ] = 4096,
     method: Method = "cam",
-    layer: Layer = "",
-    versions: Versions = "plain",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read and decode.")] = 2,
-    seed: Seed = 0,
+    inference: "InferenceSettings",
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -92,7 +90,6 @@ def archive(
         from cxrloc.archive.plan import shard_of
         from cxrloc.image_results.report import ReportSettings
         from cxrloc.image_results.writers import chosen_writers
-        from cxrloc.inference.prepared import InferenceSettings
         from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import archive as flow
 
@@ -110,9 +107,7 @@ def archive(
                 force=force,
                 strict=strict,
             ),
-            inference=InferenceSettings(
-                method, (), versions, device, batch_size, workers, seed, layer=layer
-            ),
+            inference=replace(inference, method=method),
         )
         where = flow.Engine(engine, address, shard_of(shard))
         parts = flow.archive(words[0], out, options, where, expect)

@@ -9,33 +9,23 @@ import typer
 
 from cxrloc.cli.options import (
     AllowContaminated,
-    BatchSize,
     Beside,
-    DataSetName,
-    Device,
-    FindingColumns,
     Html,
-    IdColumn,
-    ImageDir,
-    Layer,
     LogJson,
-    MaxMegapixels,
     Method,
     Models,
-    NewOut,
-    Overwrite,
-    OwnBoxes,
-    OwnLabels,
-    PairingChoice,
-    Pairs,
     Quiet,
     Resamples,
-    Seed,
     Thresholds,
     TIobb,
     TIou,
-    Versions,
-    Workers,
+)
+from cxrloc.cli.settings import (
+    destination,
+    image_data,
+    inference_settings,
+    view_pairing,
+    with_settings,
 )
 from cxrloc.cli.terminal import (
     clear_errors,
@@ -52,10 +42,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from cxrloc.evaluation.localization.scores import LocalizationScores
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.inference.image_sets import DataOptions
+    from cxrloc.inference.paired_images import Pairing
+    from cxrloc.inference.prepared import InferenceSettings
     from cxrloc.types import Measurement
 
 
+@with_settings(
+    images=image_data, pairing=view_pairing, where=destination, inference=inference_settings
+)
 def bench(
+    *,
     data: Annotated[
         Path | None,
         typer.Argument(
@@ -111,7 +109,6 @@ def bench(
     ] = False,
     resamples: Resamples = 1000,
     method: Method = "cam",
-    layer: Layer = "",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     box_rule: Annotated[
         str,
@@ -120,23 +117,11 @@ def bench(
             "or chosen on --tuning patients, who are then not scored) or hottest-share."
         ),
     ] = "two-threshold",
-    labels: OwnLabels = None,
-    boxes: OwnBoxes = None,
-    image_dir: ImageDir = None,
-    id_column: IdColumn = "",
-    finding_columns: FindingColumns = [],  # noqa: B006
-    dataset: DataSetName = "",
+    images: "DataOptions",
     allow_contaminated: AllowContaminated = False,
-    max_megapixels: MaxMegapixels = 80.0,
-    pairs: Pairs = None,
-    pairing: PairingChoice = "first",
-    out: NewOut = None,
-    overwrite: Overwrite = False,
-    versions: Versions = "plain",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
-    workers: Workers = 2,
-    seed: Seed = 0,
+    pairing: "Pairing",
+    where: "Destination",
+    inference: "InferenceSettings",
     everything: Annotated[
         bool, typer.Option("--all", help="Print all tables, also by view and of other metrics.")
     ] = False,
@@ -151,10 +136,6 @@ def bench(
         from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
         from cxrloc.evaluation.resampling import Resampling
-        from cxrloc.files.run_folder import Destination
-        from cxrloc.inference.image_sets import DataOptions
-        from cxrloc.inference.paired_images import Pairing
-        from cxrloc.inference.prepared import InferenceSettings
         from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import bench as flow
         from cxrloc.pipeline.run_settings import run_in_folder
@@ -164,8 +145,8 @@ def bench(
             t_iou or [],
             boxes_for,
             threshold,
-            Resampling(resamples, seed),
-            ThresholdProtocol(tuning, oracle_threshold, seed),
+            Resampling(resamples, inference.seed),
+            ThresholdProtocol(tuning, oracle_threshold, inference.seed),
         )
         options = flow.BenchOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
@@ -177,24 +158,13 @@ def bench(
             beside=tuple(beside),
             html=html,
             save_maps=save_maps,
-            data=DataOptions(
-                dataset,
-                allow_contaminated,
-                max_megapixels,
-                image_dir,
-                labels,
-                boxes,
-                id_column,
-                tuple(finding_columns),
-            ),
-            pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(
-                method, (), versions, device, batch_size, workers, seed, layer=layer
-            ),
+            data=replace(images, allow_contaminated=allow_contaminated),
+            pairing=pairing,
+            inference=replace(inference, method=method),
         )
         result, folder = run_in_folder(
             "bench",
-            Destination(out, overwrite),
+            where,
             [data],
             options,
             lambda run: flow.bench(

@@ -1,7 +1,8 @@
 """`cxrloc classify`: scores image-level predictions."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,38 +11,29 @@ from cxrloc.cli.options import (
     Aggregation,
     All,
     AllowContaminated,
-    BatchSize,
     Beside,
     ByUnit,
-    DataSetName,
-    Device,
     Finding,
-    FindingColumns,
     Group,
     Html,
-    IdColumn,
-    ImageDir,
-    Layer,
     LogJson,
-    MaxMegapixels,
     Models,
-    NewOut,
     NoFinding,
-    Overwrite,
-    OwnBoxes,
-    PairingChoice,
-    Pairs,
     PatientIds,
     Products,
     Projection,
     Quiet,
     Resamples,
-    Seed,
     TruthLabels,
     Uncertain,
     Unit,
-    Versions,
-    Workers,
+)
+from cxrloc.cli.settings import (
+    destination,
+    image_data,
+    inference_settings,
+    view_pairing,
+    with_settings,
 )
 from cxrloc.cli.terminal import (
     clear_errors,
@@ -54,11 +46,21 @@ from cxrloc.cli.terminal import (
     with_progress,
 )
 
+if TYPE_CHECKING:
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.inference.image_sets import DataOptions
+    from cxrloc.inference.paired_images import Pairing
+    from cxrloc.inference.prepared import InferenceSettings
+
 TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
 """Metrics of a classification report on the terminal; more do not fit beside each other."""
 
 
+@with_settings(
+    images=image_data, pairing=view_pairing, where=destination, inference=inference_settings
+)
 def classify(
+    *,
     data: Annotated[
         Path | None,
         typer.Argument(
@@ -147,23 +149,11 @@ def classify(
     beside: Beside = [],  # noqa: B006
     html: Html = False,
     resamples: Resamples = 1000,
-    boxes: OwnBoxes = None,
-    image_dir: ImageDir = None,
-    id_column: IdColumn = "",
-    finding_columns: FindingColumns = [],  # noqa: B006
-    dataset: DataSetName = "",
+    images: "DataOptions",
     allow_contaminated: AllowContaminated = False,
-    max_megapixels: MaxMegapixels = 80.0,
-    pairs: Pairs = None,
-    pairing: PairingChoice = "first",
-    out: NewOut = None,
-    overwrite: Overwrite = False,
-    layer: Layer = "",
-    versions: Versions = "plain",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
-    workers: Workers = 2,
-    seed: Seed = 0,
+    pairing: "Pairing",
+    where: "Destination",
+    inference: "InferenceSettings",
     every: All = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
@@ -174,10 +164,6 @@ def classify(
             show_published()
             return
         from cxrloc.evaluation.resampling import Resampling
-        from cxrloc.files.run_folder import Destination
-        from cxrloc.inference.image_sets import DataOptions
-        from cxrloc.inference.paired_images import Pairing
-        from cxrloc.inference.prepared import InferenceSettings
         from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import classify as flow
         from cxrloc.pipeline.run_settings import run_in_folder
@@ -187,7 +173,6 @@ def classify(
             predictions=predictions,
             labels=labels,
             readings=readings,
-            products=products,
             split=split,
             projection=projection,
             findings=tuple(finding),
@@ -202,29 +187,17 @@ def classify(
             groups=tuple(group.value for group in group_by),
             beside=tuple(beside),
             html=html,
-            resampling=Resampling(resamples, seed),
-            data=DataOptions(
-                dataset,
-                allow_contaminated,
-                max_megapixels,
-                image_dir,
-                labels,
-                boxes,
-                id_column,
-                tuple(finding_columns),
-            ),
-            pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(
-                "cam", (), versions, device, batch_size, workers, seed, layer=layer
-            ),
+            resampling=Resampling(resamples, inference.seed),
+            data=replace(images, allow_contaminated=allow_contaminated),
+            pairing=pairing,
+            inference=replace(inference, products=products),
         )
-        destination = Destination(out, overwrite)
         if folds:
-            show_folds(data, destination, options, quiet)
+            show_folds(data, where, options, quiet)
             return
         result, folder = run_in_folder(
             "classify",
-            destination,
+            where,
             [data],
             options,
             lambda run: flow.classify(
@@ -238,14 +211,14 @@ def classify(
         exit_on(result.failures)
 
 
-def show_folds(data: Path | None, destination: Any, options: Any, quiet: bool) -> None:
+def show_folds(data: Path | None, where: "Destination", options: Any, quiet: bool) -> None:
     """Score the models as folds of one recipe; print mean and standard deviation of every AUC."""
     from cxrloc.pipeline.classify_folds import classify_folds
     from cxrloc.pipeline.run_settings import run_in_folder
 
     result, out = run_in_folder(
         "classify-folds",
-        destination,
+        where,
         [data],
         options,
         lambda run: classify_folds(

@@ -2,33 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cxrloc.cli.options import (
-    BatchSize,
     BelowOperatingPoint,
-    Device,
     Force,
-    Layer,
     LogJson,
     MaxMegapixels,
     Method,
     Models,
-    NewOut,
-    Overwrite,
-    PairingChoice,
-    Pairs,
     Products,
     Quiet,
-    Seed,
     Strict,
     Thresholds,
-    Versions,
-    Workers,
 )
+from cxrloc.cli.settings import destination, inference_settings, view_pairing, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -42,14 +34,19 @@ from cxrloc.cli.terminal import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.inference.paired_images import Pairing
+    from cxrloc.inference.prepared import InferenceSettings
 
+
+@with_settings(pairing=view_pairing, where=destination, inference=inference_settings)
 def heatmap(
+    *,
     paths: Annotated[
         list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders of them.")
     ],
     model: Models = None,
     method: Method = "cam",
-    layer: Layer = "",
     finding: Annotated[
         list[str] | None, typer.Option(help="Report this finding only; may be repeated.")
     ] = None,
@@ -73,15 +70,9 @@ def heatmap(
         bool, typer.Option("--uids", help="Write SOP Instance UIDs of DICOM files into the JSON.")
     ] = False,
     products: Products = False,
-    pairs: Pairs = None,
-    pairing: PairingChoice = "first",
-    out: NewOut = None,
-    overwrite: Overwrite = False,
-    versions: Versions = "plain",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
-    workers: Workers = 2,
-    seed: Seed = 0,
+    pairing: "Pairing",
+    where: "Destination",
+    inference: "InferenceSettings",
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -91,11 +82,8 @@ def heatmap(
     """
     with clear_errors(quiet, log_json):
         refuse_missing(paths, model or [])
-        from cxrloc.files.run_folder import Destination
         from cxrloc.image_results.report import ReportSettings
         from cxrloc.image_results.writers import chosen_writers
-        from cxrloc.inference.paired_images import Pairing
-        from cxrloc.inference.prepared import InferenceSettings
         from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import heatmap as flow
 
@@ -106,21 +94,14 @@ def heatmap(
             write=chosen_writers(kinds),
             max_megapixels=max_megapixels,
             report=ReportSettings(
-                top, tuple(threshold), products, below_operating_point, uids, force, strict
+                top, tuple(threshold), below_operating_point, uids, force, strict
             ),
-            pairing=Pairing(pairs, pairing),
-            inference=InferenceSettings(
-                method,
-                tuple(finding or ()),
-                versions,
-                device,
-                batch_size,
-                workers,
-                seed,
-                layer=layer,
+            pairing=pairing,
+            inference=replace(
+                inference, method=method, findings=tuple(finding or ()), products=products
             ),
         )
-        results = flow.heatmap(paths, Destination(out, overwrite), options, expect)
+        results = flow.heatmap(paths, where, options, expect)
         show_each(results, top, quiet, force)
 
 

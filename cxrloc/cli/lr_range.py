@@ -1,71 +1,40 @@
 """`cxrloc lr-range`: tests how high a recipe's learning rate may be."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrloc.cli.options import (
-    Device,
-    FirstWeights,
-    Fold,
-    ImageCache,
-    LogJson,
-    NewOut,
-    Overwrite,
-    Quiet,
-    RecipeName,
-    TrainingBatchSize,
-    TrainingFolder,
-    TrainingLabels,
-    TrainingPrecision,
-)
+from cxrloc.cli.options import LogJson, Quiet
+from cxrloc.cli.settings import destination, training, with_settings
 from cxrloc.cli.terminal import clear_errors, decoded, show_failures, show_warnings, with_progress
 
+if TYPE_CHECKING:
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.pipeline.train import TrainOptions
 
+
+@with_settings(options=training, where=destination)
 def lr_range(
-    recipe: RecipeName,
-    data: TrainingFolder = None,
-    labels: TrainingLabels = None,
-    start: FirstWeights = "",
-    fold: Fold = None,
+    *,
+    options: "TrainOptions",
     lowest: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
     steps: Annotated[int, typer.Option(help="Batches.")] = 100,
     ramp: Annotated[str, typer.Option(help="exponential or linear.")] = "exponential",
-    out: NewOut = None,
-    overwrite: Overwrite = False,
-    cache: ImageCache = Path("cxrloc-cache"),
-    precision: TrainingPrecision = "",
-    batch_size: TrainingBatchSize = 0,
-    device: Device = "auto",
+    where: "Destination",
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
     """Loss of a recipe while its learning rate rises, as a table and a plot."""
     with clear_errors(quiet, log_json):
-        from cxrloc.files.run_folder import Destination
-        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.run_settings import run_in_folder
-        from cxrloc.pipeline.train import TrainOptions
 
-        options = TrainOptions(
-            recipe=recipe,
-            data=data,
-            start=start,
-            fold=fold,
-            cache=cache,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            images=DataOptions(labels=labels),
-        )
         config = flow.RangeConfig(lowest, highest, steps, ramp)
         result, folder = run_in_folder(
             "lr-range",
-            Destination(out, overwrite),
-            [data],
+            where,
+            [options.data],
             (options, config),
             lambda run: flow.lr_range(
                 run.path,

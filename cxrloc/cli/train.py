@@ -2,31 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import (
-    DataSetName,
-    Deterministic,
-    Device,
-    FindingColumns,
-    FirstWeights,
-    Fold,
-    IdColumn,
-    ImageCache,
-    ImageDir,
-    MaxMegapixels,
-    Out,
-    OwnBoxes,
-    Quiet,
-    RecipeName,
-    TrainingBatchSize,
-    TrainingFolder,
-    TrainingLabels,
-    TrainingPrecision,
-)
+from cxrloc.cli.options import Out, Quiet
+from cxrloc.cli.settings import training, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -36,66 +19,34 @@ from cxrloc.cli.terminal import (
     show_warnings,
 )
 
+if TYPE_CHECKING:
+    from cxrloc.pipeline.train import TrainOptions
 
+
+@with_settings(options=training)
 def train(
-    recipe: RecipeName,
-    data: TrainingFolder = None,
-    labels: TrainingLabels = None,
-    start: FirstWeights = "",
-    fold: Fold = None,
+    *,
+    options: "TrainOptions",
     out: Out = Path("cxrloc-train"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
-    boxes: OwnBoxes = None,
-    image_dir: ImageDir = None,
-    id_column: IdColumn = "",
-    finding_columns: FindingColumns = [],  # noqa: B006 (typer copies it)
-    dataset: DataSetName = "",
-    max_megapixels: MaxMegapixels = 80.0,
-    cache: ImageCache = Path("cxrloc-cache"),
-    precision: TrainingPrecision = "",
-    batch_size: TrainingBatchSize = 0,
-    deterministic: Deterministic = False,
-    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
     with clear_errors(quiet, go_on="Call it again with --resume to go on."):
-        from cxrloc.inference.image_sets import DataOptions
         from cxrloc.pipeline import train as flow
         from cxrloc.training.distributed import is_main_process
 
         first = is_main_process()
         hidden = quiet or not first
-        options = flow.TrainOptions(
-            recipe=recipe,
-            data=data,
-            start=start,
-            fold=fold,
-            cache=cache,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            deterministic=deterministic,
-            resume=resume,
-            images=DataOptions(
-                dataset,
-                max_megapixels=max_megapixels,
-                image_dir=image_dir,
-                labels=labels,
-                boxes=boxes,
-                id_column=id_column,
-                finding_columns=tuple(finding_columns),
-            ),
-        )
         with _shown_progress(hidden) as moment:
             watch = flow.TrainWatch(
                 decoding=lambda images: decoded(images, hidden),
                 data=lambda data: show_data(data, quiet) if first else None,
                 moment=moment,
             )
-            result = flow.train(out, options, watch)
+            result = flow.train(out, replace(options, resume=resume), watch)
         if not hidden:
             show_result(result, out)
         if first:  # images that cannot be read do not make the training fail

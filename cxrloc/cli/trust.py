@@ -1,7 +1,7 @@
 """`cxrloc trust`: tests heatmaps."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,15 +12,12 @@ from cxrloc.cli.options import (
     Layer,
     LogJson,
     Method,
-    NewOut,
-    Overwrite,
-    PairingChoice,
-    Pairs,
     Quiet,
     Resamples,
     Seed,
     Workers,
 )
+from cxrloc.cli.settings import destination, view_pairing, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -30,8 +27,14 @@ from cxrloc.cli.terminal import (
     with_progress,
 )
 
+if TYPE_CHECKING:
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.inference.paired_images import Pairing
 
+
+@with_settings(pairing=view_pairing, where=destination)
 def trust(
+    *,
     data: Annotated[
         Path | None,
         typer.Argument(help="A data set with labels.  [default: embedded phantoms]"),
@@ -50,10 +53,8 @@ def trust(
     method: Method = "cam",
     layer: Layer = "",
     dataset: DataSetName = "",
-    pairs: Pairs = None,
-    pairing: PairingChoice = "first",
-    out: NewOut = None,
-    overwrite: Overwrite = False,
+    pairing: "Pairing",
+    where: "Destination",
     device: Device = "auto",
     batch_size: BatchSize = 8,
     workers: Workers = 2,
@@ -68,9 +69,7 @@ def trust(
     with clear_errors(quiet, log_json):
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.evaluation.trust.cases import TrustOptions
-        from cxrloc.files.run_folder import Destination
         from cxrloc.inference.image_sets import DataOptions
-        from cxrloc.inference.paired_images import Pairing
         from cxrloc.inference.prepared import InferenceSettings
         from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
         from cxrloc.pipeline import trust as flow
@@ -83,14 +82,14 @@ def trust(
             images=images,
             resampling=Resampling(resamples, seed),
             data=DataOptions(dataset),
-            pairing=Pairing(pairs, pairing),
+            pairing=pairing,
             inference=InferenceSettings(
                 method, (), "plain", device, batch_size, workers, seed, layer=layer
             ),
         )
         result, folder = run_in_folder(
             "trust",
-            Destination(out, overwrite),
+            where,
             [data],
             options,
             lambda run: flow.trust(

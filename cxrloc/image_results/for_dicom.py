@@ -65,5 +65,6 @@ def _parameters(image: ImageResult) -> dict[str, object]:
         "method": report["method"],
         "versions": report["versions"],
         "findings": [row["finding"] for row in report["findings"]],
+        "products": report["products_along_tree"],
         **settings,
     }

@@ -36,8 +36,6 @@ class ReportSettings:
     Attributes:
         top: number of findings in the picture, the most probable first.
         thresholds: thresholds of the box rule, between 0 and 255.
-        products: take probabilities as conditional on the parent in CheXpert's tree, and report
-            their products (`unconditional`); a model's own operating points then mean nothing.
         below_operating_point: also draw and write boxes of findings below their operating point.
         uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
         force: give an image outside boxes and operating points as well.
@@ -46,7 +44,6 @@ class ReportSettings:
 
     top: int = 3
     thresholds: tuple[float, ...] = (60.0, 180.0)
-    products: bool = False
     below_operating_point: bool = False
     uids: bool = False
     force: bool = False
@@ -92,11 +89,11 @@ def report_image(
     outside = result.suitability.reasons
     if outside and settings.strict:
         raise CxrlocError(f"{result.heatmaps.image_id}: {OUTSIDE}: {'; '.join(outside)}")
-    result = _with_warnings(result, models, settings)
+    result = _with_warnings(result, models, inference.products)
     heatmaps, probabilities = _chosen(result, chosen_findings(models, inference))
     claimless = bool(outside) and not settings.force
     points = [
-        None if settings.products or claimless else operating_point(models, finding)
+        None if inference.products or claimless else operating_point(models, finding)
         for finding in heatmaps.findings
     ]
     # A finding without an operating point (None) is never below it.
@@ -111,7 +108,7 @@ def report_image(
     def shown(finding: str, raw: float) -> float:
         # Calibration increases with the raw value, so it does not change decisions at the operating
         # point. Products along the tree are made of raw values, and no card calibrates products.
-        return raw if settings.products else calibrated_probability(models, finding, raw)
+        return raw if inference.products else calibrated_probability(models, finding, raw)
 
     hidden = set() if settings.below_operating_point else below
     boxes = detections_from_heatmaps(heatmaps, probabilities, settings.thresholds)
@@ -144,7 +141,7 @@ def report_image(
         },
         "method": inference.method,
         "versions": inference.versions,
-        "products_along_tree": settings.products,
+        "products_along_tree": inference.products,
         "status": result.suitability.status.value,
         "outside_because": list(outside),
         "distance": _rounded(result.suitability.distance),
@@ -164,13 +161,11 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
     return ranked[:top]
 
 
-def _with_warnings(
-    result: Localized, models: Sequence[Described], settings: ReportSettings
-) -> Localized:
+def _with_warnings(result: Localized, models: Sequence[Described], products: bool) -> Localized:
     """The result with warnings about the models added to those about the image."""
     own = result.radiograph
     warnings = [*own.warnings, *result.suitability.reasons]
-    if not settings.products:
+    if not products:
         warnings += condition_warnings(models)
     # What the header says of the image may be a warning and a reason too.
     return result._replace(radiograph=replace(own, warnings=tuple(dict.fromkeys(warnings))))

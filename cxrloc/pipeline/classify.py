@@ -102,8 +102,6 @@ class ClassifyOptions:
         predictions: a CSV of probabilities to score instead of a model's.
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
         readings: a file of radiologists' decisions, shown as operating points beside the curves.
-        products: take probabilities as conditional on the parent in CheXpert's tree, and score
-            their products (`unconditional`); a model's own operating points then mean nothing.
         split: which part of the data set, a name of `inference.image_sets.SPLITS`.
         projection: score images of this projection only, a name of `PROJECTIONS`; empty for all.
         findings: score these findings only, and take their mean; empty for all.
@@ -132,7 +130,6 @@ class ClassifyOptions:
     predictions: Path | None = None
     labels: Path | None = None
     readings: Path | None = None
-    products: bool = False
     split: str = "all"
     projection: str = ""
     findings: tuple[str, ...] = ()
@@ -221,10 +218,9 @@ def classify_by(
     # Probabilities.
     if options.predictions:
         outcome = predictions_of_file(options.predictions, image_set, options.findings)
-        outcome = products_along_tree(outcome) if options.products else outcome
+        outcome = products_along_tree(outcome) if options.inference.products else outcome
     else:
-        inference = replace(options.inference, products=options.products)
-        outcome = predictions_of_models(models, image_set, inference, watch, journal)
+        outcome = predictions_of_models(models, image_set, options.inference, watch, journal)
     # Units with truth and scores, and the operating points of their decisions.
     predicted = of_findings(outcome.predictions, options.findings)
     rules = truth_rules(models, options.uncertain, options.no_finding)
@@ -232,7 +228,8 @@ def classify_by(
     units = score_units(predicted, truth, options.unit, options.aggregation)
     units = select_population(units, options.population)
     tuning, judged = split_units(units, options.tuning, options.resampling.seed)
-    of_cards = [] if options.products else models
+    # The operating points of a card are not those of products along the tree.
+    of_cards = [] if options.inference.products else models
     points = known_or_chosen_points(of_cards, tuning, judged, overlap=bool(chosen_by))
     # Numbers.
     scope = ReportScope(options.groups, options.operating_point, published_means(options.beside))
@@ -267,7 +264,7 @@ def classify_by(
             "path": str(data) if data else None,
             "synthetic": synthetic,
         },
-        "products_along_tree": options.products,
+        "products_along_tree": options.inference.products,
         "labels_from": label_origin(data, options.labels),
         "readers": describe_readers(readers),
         "protocol": {name: of for name, of in asdict(options).items() if name in PROTOCOL}
@@ -336,7 +333,7 @@ def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool)
 
 
 def _conditional(models: Sequence[Model], options: ClassifyOptions) -> list[str]:
-    return [] if options.products else condition_warnings(models)
+    return [] if options.inference.products else condition_warnings(models)
 
 
 def _recipes(models: Sequence[Model], options: ClassifyOptions) -> list[Recipe]:

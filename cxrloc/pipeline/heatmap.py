@@ -179,9 +179,9 @@ def _images(paths: Sequence[Path], models: Sequence[Model], options: HeatmapOpti
 
 
 def _inference(options: HeatmapOptions) -> InferenceSettings:
-    """The settings of the models: with products if asked for, and on all findings for raw maps."""
-    inference = replace(options.inference, products=options.report.products)
-    return replace(inference, findings=()) if "npz" in options.write else inference
+    """The settings of the models: raw maps are written of all findings."""
+    own = options.inference
+    return replace(own, findings=()) if "npz" in options.write else own
 
 
 def _write(

@@ -48,13 +48,10 @@ class TrainOptions:
     Attributes:
         recipe: name or file.
         data: folder of the data set; None for phantoms.
-        start: first weights, in place of the recipe's; empty for the recipe's.
-        fold: which of the recipe's folds, from 0; None for the fold that the recipe names.
+        choices: what the user changes in the recipe. How many processes share the work, and whether
+            the data are the user's own, is found out when the training starts.
         cache: folder that keeps decoded images, for any number of runs.
         device: "auto", "cpu", "cuda", ...
-        precision: of forward and backward passes, in place of the recipe's; empty: the recipe's.
-        batch_size: images of one forward pass in each process; 0: as the recipe says. The images
-            of a step stay those of the recipe.
         deterministic: the same run on the same device gives the same weights, to the bit.
         resume: continue from the last checkpoint, if there is one.
         images: what the user says about the data: labels out of reports in place of the data set's
@@ -63,12 +60,9 @@ class TrainOptions:
 
     recipe: str
     data: Path | None = None
-    start: str = ""
-    fold: int | None = None
+    choices: Choices = field(default_factory=Choices)
     cache: Path = Path("cxrloc-cache")
     device: str = "auto"
-    precision: str = ""
-    batch_size: int = 0
     deterministic: bool = False
     resume: bool = False
     images: DataOptions = field(default_factory=DataOptions)
@@ -106,14 +100,7 @@ def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
     """Text and values of the recipe that the user chose, see `chosen_recipe`."""
     data = options.data
     own = data is not None and data.exists() and own_data(data, options.images) is not None
-    choices = Choices(
-        options.start,
-        options.fold,
-        options.precision,
-        options.batch_size,
-        planned_world_size(),
-        own,
-    )
+    choices = replace(options.choices, processes=planned_world_size(), own_data=own)
     return chosen_recipe(options.recipe, choices)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import Predictions
@@ -22,7 +23,10 @@ def test_a_child_is_scored_as_the_product_with_its_parent(products: bool, tmp_pa
     ids = tuple(record.image_id for record in records)
     write_predictions(Predictions(ids, FINDINGS, given), tmp_path / "given.csv")
     options = ClassifyOptions(
-        (), tmp_path / "given.csv", products=products, resampling=Resampling(resamples=5)
+        (),
+        tmp_path / "given.csv",
+        inference=InferenceSettings(products=products),
+        resampling=Resampling(5),
     )
     classify(tmp_path / "chests", tmp_path / "out", options)
     expected = given.copy()

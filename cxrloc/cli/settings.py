@@ -1,0 +1,180 @@
+"""Settings that several commands take: each group has its options, defaults and object here, once.
+
+`@with_settings(images=image_data)` above a command replaces its parameter `images` with the options
+of the function `image_data`; the command gets what this function makes of them.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cxrloc.cli.options import (
+    BatchSize,
+    DataSetName,
+    Deterministic,
+    Device,
+    FindingColumns,
+    FirstWeights,
+    Fold,
+    IdColumn,
+    ImageCache,
+    ImageDir,
+    Layer,
+    MaxMegapixels,
+    NewOut,
+    Overwrite,
+    OwnBoxes,
+    OwnLabels,
+    PairingChoice,
+    Pairs,
+    RecipeName,
+    Seed,
+    TrainingBatchSize,
+    TrainingFolder,
+    TrainingLabels,
+    TrainingPrecision,
+    Versions,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from cxrloc.files.run_folder import Destination
+    from cxrloc.inference.image_sets import DataOptions
+    from cxrloc.inference.paired_images import Pairing
+    from cxrloc.inference.prepared import InferenceSettings
+    from cxrloc.pipeline.train import TrainOptions
+
+
+def with_settings(
+    **groups: Callable[..., Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that gives a command the options of groups of settings.
+
+    An option that both the command and a group have is one option, which the command describes;
+    both get its value.
+
+    Args:
+        groups: for each parameter of the command, the function that makes it out of its options.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command).parameters
+        described = {name: each for name, each in own.items() if name not in groups}
+        options: dict[str, inspect.Parameter] = {}
+        for name, parameter in own.items():
+            if name in groups:
+                of_group = inspect.signature(groups[name]).parameters
+                options |= {each: described.get(each, of_group[each]) for each in of_group}
+            else:
+                options[name] = parameter
+
+        @wraps(command)
+        def with_options(**values: Any) -> None:
+            made = {
+                name: make(**{each: values[each] for each in inspect.signature(make).parameters})
+                for name, make in groups.items()
+            }
+            command(**{name: made[name] if name in made else values[name] for name in own})
+
+        # Typer reads the options from the signature and from the annotations.
+        by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in options.values()]
+        with_options.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {each.name: each.annotation for each in by_name}
+        return with_options
+
+    return decorate
+
+
+def destination(out: NewOut = None, overwrite: Overwrite = False) -> "Destination":
+    """Where a run's results go."""
+    from cxrloc.files.run_folder import Destination
+
+    return Destination(out, overwrite)
+
+
+def image_data(
+    labels: OwnLabels = None,
+    boxes: OwnBoxes = None,
+    image_dir: ImageDir = None,
+    id_column: IdColumn = "",
+    finding_columns: FindingColumns = [],  # noqa: B006 (typer copies it)
+    dataset: DataSetName = "",
+    max_megapixels: MaxMegapixels = 80.0,
+) -> "DataOptions":
+    """What the user says about a data set."""
+    from cxrloc.inference.image_sets import DataOptions
+
+    return DataOptions(
+        data_set=dataset,
+        max_megapixels=max_megapixels,
+        image_dir=image_dir,
+        labels=labels,
+        boxes=boxes,
+        id_column=id_column,
+        finding_columns=tuple(finding_columns),
+    )
+
+
+def view_pairing(pairs: Pairs = None, pairing: PairingChoice = "first") -> "Pairing":
+    """How images are paired, for networks that read two views."""
+    from cxrloc.inference.paired_images import Pairing
+
+    return Pairing(pairs, pairing)
+
+
+def inference_settings(
+    layer: Layer = "",
+    versions: Versions = "plain",
+    device: Device = "auto",
+    batch_size: BatchSize = 8,
+    workers: Workers = 2,
+    seed: Seed = 0,
+) -> "InferenceSettings":
+    """How a model is run."""
+    from cxrloc.inference.prepared import InferenceSettings
+
+    return InferenceSettings(
+        versions=versions,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        seed=seed,
+        layer=layer,
+    )
+
+
+def training(
+    recipe: RecipeName,
+    data: TrainingFolder = None,
+    labels: TrainingLabels = None,
+    start: FirstWeights = "",
+    fold: Fold = None,
+    boxes: OwnBoxes = None,
+    image_dir: ImageDir = None,
+    id_column: IdColumn = "",
+    finding_columns: FindingColumns = [],  # noqa: B006
+    dataset: DataSetName = "",
+    max_megapixels: MaxMegapixels = 80.0,
+    cache: ImageCache = Path("cxrloc-cache"),
+    precision: TrainingPrecision = "",
+    batch_size: TrainingBatchSize = 0,
+    deterministic: Deterministic = False,
+    device: Device = "auto",
+) -> "TrainOptions":
+    """A recipe with the user's choices, and its data."""
+    from cxrloc.pipeline.train import TrainOptions
+    from cxrloc.recipe import Choices
+
+    return TrainOptions(
+        recipe,
+        data,
+        choices=Choices(start, fold, precision, batch_size),
+        cache=cache,
+        device=device,
+        deterministic=deterministic,
+        images=image_data(
+            labels, boxes, image_dir, id_column, finding_columns, dataset, max_megapixels
+        ),
+    )
