@@ -19,15 +19,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.evaluation.report_labels.gold_scores import (
+    TABLE_2_TOTAL,
+    score_against_gold,
+    scores_frame,
+)
+from cxrloc.evaluation.report_labels.scores import METRICS
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.reports.dependency import dependency_engine
-from cxrloc.reports.gold_scores import TABLE_2_TOTAL, score_against_gold, scores_frame
-from cxrloc.reports.label_file import NORMAL, read_labels
+from cxrloc.reports.label_file import NORMAL, Labels, read_labels
 from cxrloc.reports.labels import ReportLabels, label_reports
 from cxrloc.reports.negation import scope_engine
 from cxrloc.reports.parses import spacy_parser
 from cxrloc.reports.read import UnreadableReport, read_reports
-from cxrloc.reports.scores import METRICS, Labels
 from cxrloc.types import Label
 
 TABLE_2_ROWS = {"Normal": "Normal", "Total": TABLE_2_TOTAL}

@@ -22,6 +22,8 @@ from cxrloc.reports.clauses import edit_distances, k_medoids
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.read import Report, read_reports
 
+CLUSTERS = 50
+
 WORDS = (
     *("small", "left", "right", "pleural", "effusion", "mild", "basilar", "atelectasis", "stable"),
     *("calcified", "nodule", "lobe", "upper", "lower", "heart", "enlarged", "tortuous", "aorta"),
@@ -61,9 +63,9 @@ def timed_clauses(count: int) -> None:
     start = time.perf_counter()
     distances = edit_distances(names)
     middle = time.perf_counter()
-    k_medoids(distances, np.ones(count, dtype=np.int64), 50, generator)
+    k_medoids(distances, np.ones(count, dtype=np.int64), CLUSTERS, generator)
     end = time.perf_counter()
-    print(f"\n| {count} clauses, 50 clusters | s |\n|---|---|")
+    print(f"\n| {count} clauses, {CLUSTERS} clusters | s |\n|---|---|")
     print(f"| edit distances, {distances.nbytes / 2**20:.0f} MiB | {middle - start:.1f} |")
     print(f"| k-medoids | {end - middle:.1f} |\n| together | {end - start:.1f} |")
     ratio = one_list_ratio(names[::4])
@@ -89,6 +91,8 @@ def main() -> None:
     parser.add_argument("--repeated", type=int, default=0)
     parser.add_argument("--clauses", type=int, default=16_000)
     arguments = parser.parse_args()
+    if arguments.clauses < CLUSTERS:
+        parser.error(f"--clauses {arguments.clauses}: {CLUSTERS} clusters need as many clauses")
     archive = arguments.openi / "NLMCXR_reports.tgz"
     reports = [report for report in read_reports(archive) if isinstance(report, Report)]
     print("| reports | number | per s | per CPU s | peak memory grew by, MiB |")

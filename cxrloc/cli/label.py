@@ -117,7 +117,7 @@ def label(
 def show_labels(result: Any) -> None:
     """Print the number of labelled reports; with gold labels, also scores beside published ones."""
     from cxrloc.evaluation.published import cited
-    from cxrloc.reports.gold_scores import beside_rows, interval_rows
+    from cxrloc.evaluation.report_labels.gold_scores import beside_rows, interval_rows
 
     screen = console()
     screen.print(

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cxrloc.findings import NO_FINDING, standard_finding
-from cxrloc.reports.label_file import NORMAL, other_columns, read_labels
-from cxrloc.reports.scores import Labels
+from cxrloc.reports.label_file import NORMAL, Labels, other_columns, read_labels
 from cxrloc.types import CxrlocError, Label, Record
 
 

@@ -9,30 +9,23 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cxrloc.evaluation.published import beside, published
-from cxrloc.files.run_folder import make_folder
-from cxrloc.files.table_writer import write_csv
-from cxrloc.findings import standard_finding
-from cxrloc.reports.clauses import Clustering, cluster_clauses
-from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
-from cxrloc.reports.dependency import dependency_engine
-from cxrloc.reports.gold_scores import (
-    PUBLISHED_TOTALS,
+from cxrloc.evaluation.report_labels.gold_scores import (
     GoldScores,
+    beside_published,
     score_against_gold,
     scores_frame,
 )
+from cxrloc.files.run_folder import make_folder
+from cxrloc.files.table_writer import write_csv
+from cxrloc.reports.clauses import Clustering, cluster_clauses
+from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
+from cxrloc.reports.engines import ENGINES
 from cxrloc.reports.label_file import read_labels, write_labels
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.language import CHINESE, foreign_language
 from cxrloc.reports.mentions import VOCABULARIES
-from cxrloc.reports.negation import Engine, scope_engine
-from cxrloc.reports.parses import spacy_parser
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.reports.scores import METRICS, TOTAL
 from cxrloc.types import CxrlocError, UsageError
-
-ENGINES = ("scope", "dependency")
 
 Reports = Iterable[Report | UnreadableReport]
 
@@ -131,7 +124,9 @@ def label(
         raise UsageError(
             f"--vocabulary {options.vocabulary}: choose from {', '.join(VOCABULARIES)}"
         )
-    engine = _engine(options)
+    if options.engine not in ENGINES:
+        raise UsageError(f"--engine {options.engine}: choose from {', '.join(ENGINES)}")
+    engine = ENGINES[options.engine](options.parser)
     gold = read_labels(options.gold) if options.gold else {}
     found = _opened(reports, out, options.gold)
     reasons = _beside(out, "explanations") if options.explain else None
@@ -146,28 +141,11 @@ def label(
     frame = scores_frame(scores.measurements)
     files.append(_beside(out, "scores"))
     write_csv(frame, files[-1])
-    shown = _beside_published(frame) if options.vocabulary == "chestxray14" else {}
+    shown = beside_published(frame) if options.vocabulary == "chestxray14" else {}
     for name, table in shown.items():
         files.append(_beside(out, f"beside_{name.replace(':', '_')}"))
         write_csv(table, files[-1])
     return LabelResult(written.reports, failures, files, scores, frame, shown)
-
-
-def _beside_published(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Scores beside each published table of labelers, which count uncertain labels as negative.
-
-    A total stands beside a total over the same labels only, so each table has its own rows.
-    """
-    shown = {}
-    strict = frame[frame["uncertain_as"] == "negative"]
-    for name, total in PUBLISHED_TOTALS.items():
-        own = {standard_finding(finding) for finding in published(name)["finding"]}
-        rows = strict.replace({"finding": {TOTAL: "", total: TOTAL}})
-        rows = rows[rows["finding"].map(standard_finding).isin(own)].drop(columns="uncertain_as")
-        for metric in METRICS:
-            rows = beside(rows, name, metric)
-        shown[name] = rows.replace({"finding": {TOTAL: total}}).reset_index(drop=True)
-    return shown
 
 
 def cluster(
@@ -195,14 +173,6 @@ def cluster(
     languages = Counter(foreign_language(report.text) for report in readable)
     foreign = {name: n for name, n in languages.items() if name and name != CHINESE}
     return ClusterResult(clustering, failures, [out, members], names, foreign)
-
-
-def _engine(options: LabelOptions) -> Engine:
-    if options.engine not in ENGINES:
-        raise UsageError(f"--engine {options.engine}: choose from {', '.join(ENGINES)}")
-    if options.engine == "scope":
-        return scope_engine
-    return dependency_engine(spacy_parser(options.parser))
 
 
 def _beside(out: Path, what: str) -> Path:

@@ -209,12 +209,17 @@ def k_medoids(
     for all j at once in O(n); an improving swap is made at once. The first medoids are drawn with
     probabilities proportional to weight x distance to the medoids drawn before.
 
+    Raises:
+        CxrlocError: there are fewer points than medoids.
+
     >>> line = np.array([0, 1, 2, 50, 51, 52])
     >>> table = abs(line[:, None] - line).astype(np.uint8)
     >>> k_medoids(table, np.ones(6, dtype=np.int64), 2, np.random.default_rng(0)).tolist()
     [1, 4]
     """
     n = len(distances)
+    if k > n:
+        raise CxrlocError(f"{k} clusters of {n} different clauses: ask for at most {n} clusters")
     medoids = _seeds(distances, weights, k, generator)
     nearest, d1, d2 = _two_nearest(distances, medoids)
     unimproved, candidate = 0, 0

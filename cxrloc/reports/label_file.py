@@ -3,7 +3,7 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,9 @@ from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
 from cxrloc.types import CxrlocError, Label
+
+Labels = Mapping[str, Mapping[str, Label]]
+"""For each report id, the label of each finding that is mentioned."""
 
 NORMAL = "normal"
 EXPLANATION_COLUMNS = (

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets.cooccurrence import cooccurrence
-from cxrloc.findings import CHESTXRAY14
-from cxrloc.reports.label_file import read_labels
-from cxrloc.reports.labels import label_reports
-from cxrloc.reports.mentions import concepts
-from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.reports.scores import (
+from cxrloc.evaluation.report_labels.scores import (
     WITHOUT_HERNIA,
     LabelScoring,
     outcomes,
     score_labels,
     totals_of,
 )
+from cxrloc.findings import CHESTXRAY14
+from cxrloc.reports.label_file import read_labels
+from cxrloc.reports.labels import label_reports
+from cxrloc.reports.mentions import concepts
+from cxrloc.reports.read import Report, UnreadableReport, read_reports
 from cxrloc.types import Label, Record
 
 

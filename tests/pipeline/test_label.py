@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cxrloc.evaluation.published import cited
+from cxrloc.evaluation.report_labels.gold_scores import TABLE_2_TOTAL, beside_rows, interval_rows
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label
-from cxrloc.reports.gold_scores import TABLE_2_TOTAL, beside_rows, interval_rows
 from cxrloc.types import CxrlocError, UsageError
 
 

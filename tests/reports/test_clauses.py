@@ -44,6 +44,12 @@ def test_on_a_small_set_the_best_of_all_choices_is_found() -> None:
     assert cost(distances, weights, found) == min(every)
 
 
+def test_more_clusters_than_clauses_are_refused_in_one_line() -> None:
+    distances = edit_distances(["effusion", "edema"])
+    with pytest.raises(CxrlocError, match="3 clusters of 2 different clauses: ask for at most 2"):
+        k_medoids(distances, np.ones(2, dtype=np.int64), 3, np.random.default_rng(0))
+
+
 def test_long_clauses_saturate_instead_of_wrapping() -> None:
     found = edit_distances(["a" * 300, "b", "a" * 299])
     assert found.dtype == np.uint8

@@ -1,6 +1,10 @@
 """Scores against gold labels: which reports are normal, and which labels a total sums."""
 
-from cxrloc.reports.gold_scores import TABLE_2_TOTAL, score_against_gold, scores_frame
+from cxrloc.evaluation.report_labels.gold_scores import (
+    TABLE_2_TOTAL,
+    score_against_gold,
+    scores_frame,
+)
 from cxrloc.types import Label
 
 YES, NO = Label.POSITIVE, Label.NEGATIVE

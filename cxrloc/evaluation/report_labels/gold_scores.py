@@ -7,18 +7,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from cxrloc.findings import CHESTXRAY8
-from cxrloc.reports.label_file import NORMAL
-from cxrloc.reports.labels import FINDINGS
-from cxrloc.reports.scores import (
+from cxrloc.evaluation.published import beside, published
+from cxrloc.evaluation.report_labels.scores import (
     METRICS,
     TOTAL,
-    Labels,
     LabelScoring,
     outcomes,
     score_labels,
     totals_of,
 )
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.findings import CHESTXRAY8, standard_finding
+from cxrloc.reports.label_file import NORMAL, Labels
+from cxrloc.reports.labels import FINDINGS
 from cxrloc.types import CxrlocError, Label, Measurement
 
 SYSTEMS = ("Wang 2017 on OpenI", "MetaMap on OpenI")
@@ -35,7 +36,6 @@ _READINGS = {
     STRICT: frozenset({Label.POSITIVE}),
     LOOSE: frozenset({Label.POSITIVE, Label.UNCERTAIN}),
 }
-_SAMPLES = 1000  # of the bootstrap
 
 
 class GoldScores(NamedTuple):
@@ -83,7 +83,8 @@ def score_against_gold(labels: Labels, gold: Labels, vocabulary: str, seed: int)
             rows.append(NORMAL_ROW)
             if set(CHESTXRAY8) <= set(findings):
                 totals[TABLE_2_TOTAL] = (*CHESTXRAY8, NORMAL_ROW)
-        found += score_labels(pairs, LabelScoring(rows, totals, reading, _SAMPLES, seed))
+        scoring = LabelScoring(rows, totals, reading, Resampling(seed=seed))
+        found += score_labels(pairs, scoring)
     return GoldScores(tuple(found), len(scored), len(gold) - len(scored))
 
 
@@ -114,6 +115,23 @@ def scores_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def beside_published(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Scores beside each published table of labelers, which count uncertain labels as negative.
+
+    A total stands beside a total over the same labels only, so each table has its own rows.
+    """
+    shown = {}
+    strict = frame[frame["uncertain_as"] == "negative"]
+    for name, total in PUBLISHED_TOTALS.items():
+        own = {standard_finding(finding) for finding in published(name)["finding"]}
+        rows = strict.replace({"finding": {TOTAL: "", total: TOTAL}})
+        rows = rows[rows["finding"].map(standard_finding).isin(own)].drop(columns="uncertain_as")
+        for metric in METRICS:
+            rows = beside(rows, name, metric)
+        shown[name] = rows.replace({"finding": {TOTAL: total}}).reset_index(drop=True)
+    return shown
+
+
 def interval_rows(frame: pd.DataFrame) -> list[list[str]]:
     """A printed table, headings first: counts, and precision, recall and F1 with intervals."""
     table = [["Finding", "hit", "wrong", "missed", "precision", "recall", "F1"]]
@@ -129,18 +147,18 @@ def interval_rows(frame: pd.DataFrame) -> list[list[str]]:
     return table
 
 
-def beside_rows(frame: pd.DataFrame, beside: pd.DataFrame, cited: str) -> list[list[str]]:
+def beside_rows(frame: pd.DataFrame, shown: pd.DataFrame, cited: str) -> list[list[str]]:
     """A printed table: precision, recall and F1 by both readings, and those of a published table.
 
     Args:
         frame: of `scores_frame`.
-        beside: its rows that count uncertain labels as negative, with the published numbers in
-            further columns (`evaluation.published.beside`).
+        shown: its rows that count uncertain labels as negative, with the published numbers in
+            further columns (`beside_published`).
         cited: how these columns call the published table.
     """
     table = [[f"{cited}, P / R / F1", STRICT, LOOSE, *SYSTEMS]]
     loose = frame[frame["uncertain_as"] == "positive"].set_index("finding").to_dict("index")
-    for row in beside.to_dict("records"):
+    for row in shown.to_dict("records"):
         cells = [_three(row), _three(loose.get(row["finding"], {}))]
         cells += (_three(row, f" ({cited}: {system})") for system in SYSTEMS)
         table.append([row["finding"], *cells])

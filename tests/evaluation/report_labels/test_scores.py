@@ -6,12 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from cxrloc.reports.scores import METRICS, LabelScoring, outcomes, score_labels, totals_of
+from cxrloc.evaluation.report_labels.scores import (
+    METRICS,
+    LabelScoring,
+    outcomes,
+    score_labels,
+    totals_of,
+)
+from cxrloc.evaluation.resampling import Resampling
 from cxrloc.types import CxrlocError, Label, Measurement
 
 
 def scored(pairs: np.ndarray, findings: tuple[str, ...], samples: int = 0) -> list[Measurement]:
-    return score_labels(pairs, LabelScoring(findings, totals_of(findings), samples=samples, seed=1))
+    resampling = Resampling(samples, seed=1)
+    return score_labels(pairs, LabelScoring(findings, totals_of(findings), resampling=resampling))
 
 
 @settings(deadline=None)

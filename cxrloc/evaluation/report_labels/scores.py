@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cxrloc.evaluation.resampling import Resampling, interval
+from cxrloc.reports.label_file import Labels
 from cxrloc.types import CxrlocError, Label, Measurement
-
-Labels = Mapping[str, Mapping[str, Label]]
-"""For each report id, the label of each finding that is mentioned."""
 
 
 def outcomes(
@@ -69,15 +68,13 @@ class LabelScoring:
         findings: the findings, in the order of the columns.
         totals: sums over some of the findings, by their names.
         reading: which labels count as claims, in words; the group of every measurement.
-        samples: draws of the bootstrap over reports; 0: no intervals.
-        seed: of the bootstrap.
+        resampling: of the bootstrap over reports.
     """
 
     findings: Sequence[str]
     totals: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: str = "all"
-    samples: int = 0
-    seed: int = 0
+    resampling: Resampling = field(default_factory=lambda: Resampling(resamples=0))
 
 
 def score_labels(
@@ -85,8 +82,8 @@ def score_labels(
 ) -> list[Measurement]:
     """Precision, recall and F1 = 2 TP / (2 TP + FP + FN) of every finding, then of every total.
 
-    A ratio whose divisor is 0 is not defined. The intervals are at 95 %; draws in which a ratio is
-    not defined are left out of them.
+    A ratio whose divisor is 0 is not defined. Draws in which a ratio is not defined are left out of
+    its interval.
 
     >>> pairs = np.array([[[True, True], [True, False]], [[False, True], [False, False]]])
     >>> scores = score_labels(pairs, LabelScoring(("Edema", "Mass"), {"Total": ("Edema", "Mass")}))
@@ -108,7 +105,7 @@ def score_labels(
         exact, sampled = _ratios(rows[:, row].sum(axis=0)[:, None]), _ratios(drawn[:, row].T)
         for metric in METRICS:
             (top,), (bottom,) = exact[metric]
-            low, high = _interval(*sampled[metric]) or (None, None)
+            low, high = _interval(*sampled[metric], scoring.resampling.level)
             found.append(
                 Measurement(
                     metric=metric,
@@ -140,10 +137,10 @@ def _drawn(
     rows: Float[np.ndarray, "report row three"], scoring: LabelScoring
 ) -> Float[np.ndarray, "sample row three"]:
     """The counts in each resample of the reports."""
-    generator = np.random.default_rng(scoring.seed)
+    generator = np.random.default_rng(scoring.resampling.seed)
     n = len(rows)
     chances = np.full(n, 1 / max(n, 1))
-    draws = [generator.multinomial(n, chances).astype(float) for _ in range(scoring.samples)]
+    draws = generator.multinomial(n, chances, size=scoring.resampling.resamples).astype(float)
     return np.array([np.tensordot(draw, rows, 1) for draw in draws]).reshape(-1, *rows.shape[1:])
 
 
@@ -160,10 +157,11 @@ def _ratios(
 
 
 def _interval(
-    part: Float[np.ndarray, " sample"], whole: Float[np.ndarray, " sample"]
-) -> tuple[float, float] | None:
+    part: Float[np.ndarray, " sample"], whole: Float[np.ndarray, " sample"], level: float
+) -> tuple[float, float] | tuple[None, None]:
+    """The interval of a ratio over the draws that define it; none if no draw does."""
     defined = whole > 0
     if not defined.any():
-        return None
-    low, high = np.quantile(part[defined] / whole[defined], (0.025, 0.975))
+        return None, None
+    low, high = interval(part[defined] / whole[defined], level)
     return float(low), float(high)

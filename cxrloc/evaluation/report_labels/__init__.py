@@ -1,0 +1,1 @@
+"""Scores of labels that were read from reports, against gold labels."""
