@@ -1,6 +1,7 @@
 """Which findings occur together, as a circle of arcs joined by chords."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,23 +16,20 @@ from cxrloc.datasets import read_dataset
 from cxrloc.datasets.cooccurrence import Cooccurrence, cooccurrence
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.findings import NO_FINDING, standard_finding
-from cxrloc.panels.plots import (
-    GREY,
-    WIDTHS_MM,
-    FigureRequest,
-    add_legend,
-    free_axes,
-    words_of,
-)
+from cxrloc.panels.lettering import line_mm, text_mm
+from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest, words_of
 from cxrloc.panels.results import chosen_findings, only_result
+from cxrloc.panels.sheet import Rectangle, axes_at, new_sheet
 from cxrloc.reports.label_file import read_labels
 from cxrloc.types import CxrlocError, Label, Record
 
 _GAP = 0.02  # of the circle, between arcs
 _RING = 0.06
 _AROUND = 1.06  # radius where labels begin
-_WIDE, _HIGH = 1.95, 1.35  # half the plot, in radii
-_LINE_MM = 3.0  # of 6 points
+_HIGH = 1.2  # least half height of the plot, in radii
+_SIZE = 6.0  # points
+_WIDEST_MM = 90.0  # diameter
+_NOTE = "Below each finding: its images, and the share of them that have another finding too."
 _HATCHES = ("", "////", "....", "\\\\\\\\")
 
 
@@ -58,14 +56,20 @@ def draw_cooccurrence(results: Sequence[Path], request: FigureRequest) -> Figure
     if not counted:
         raise CxrlocError(f"{results[0]}: no image with a positive finding to draw")
     counts = cooccurrence(records, chosen_findings(sorted(counted), request.findings))
-    figure, (axes,) = free_axes(1, 1, request, min(130.0, WIDTHS_MM[request.width] * 0.72))
-    axes.set_aspect("equal")
-    axes.set_axis_off()
+    words = [_words(counts, row) for row in range(len(counts.findings))]
+    width = WIDTHS_MM[request.width]
+    side = max(text_mm(line, _SIZE) for text in words for line in text.split("\n")) + 6
+    radius = min(width - 2 * side, _WIDEST_MM) / 2
+    # Half of the labels stand on each side; where they are many, they decide the height.
+    lines = max(2 * _HIGH * radius, 0.6 * len(words) * 2.4 * line_mm(_SIZE))
+    note = " ".join([request.caption, _NOTE]).strip()
+    sheet = new_sheet(replace(request, caption=note), lines)
+    axes = axes_at(sheet, Rectangle(0, 0, width, lines))
+    half = lines / 2 / radius
+    axes.set(xlim=(-width / 2 / radius, width / 2 / radius), ylim=(-half, half))
     _draw_circle(axes, counts)
-    _write_labels(axes, counts, _LINE_MM * 2 * _WIDE / WIDTHS_MM[request.width])
-    axes.set(xlim=(-_WIDE, _WIDE), ylim=(-_HIGH, _HIGH))
-    add_legend(figure, [], request.caption)
-    return figure
+    _write_labels(axes, chord_spans(counts), words, line_mm(_SIZE) / radius)
+    return sheet.figure
 
 
 def chord_spans(counts: Cooccurrence) -> Float[np.ndarray, "finding finding 2"]:
@@ -141,58 +145,63 @@ def _arc(span: Float[np.ndarray, " 2"]) -> list[tuple[float, float]]:
     return [(radius * np.cos(a), radius * np.sin(a)) for a in angles]
 
 
-def _write_labels(axes: Axes, counts: Cooccurrence, line: float) -> None:
+def _write_labels(
+    axes: Axes, arcs: Float[np.ndarray, "finding finding 2"], words: Sequence[str], line: float
+) -> None:
     """Write names and counts around the circle.
 
     Where arcs are short, labels are moved apart, and a line leads from the label to its arc.
 
     Args:
         axes: their unit is the circle's radius.
-        counts: the findings.
+        arcs: the result of `chord_spans`.
+        words: of each finding.
         line: height of a line of text, in the same unit.
     """
-    arcs = chord_spans(counts)
     angles = np.pi / 2 - np.pi * (arcs[..., 0].min(axis=1) + arcs[..., 1].max(axis=1))
-    words = [_words(counts, row) for row in range(len(counts.findings))]
-    halves = np.array([line * (text.count("\n") + 1) / 2 for text in words])
+    halves = np.array([line * (text.count("\n") + 1.3) / 2 for text in words])
     wished = _AROUND * np.sin(angles)
     wished += np.where(np.abs(wished) > 0.6, np.sign(wished) * halves, 0)
     for side in (np.cos(angles) > 0, np.cos(angles) <= 0):
         rows = np.flatnonzero(side)
-        for row, y in zip(rows, moved_apart(wished[side], halves[side]), strict=True):
+        edge = axes.get_ylim()[1]
+        for row, y in zip(rows, moved_apart(wished[side], halves[side], edge), strict=True):
             foot = np.cos(angles[row]), np.sin(angles[row])
             out = 1 if foot[0] > 0 else -1
             nearest = max(abs(y) - halves[row], 0)
             x = out * max(np.sqrt(max(_AROUND**2 - nearest**2, 0)), _AROUND * abs(foot[0]))
             align = "left" if out > 0 else "right"
-            axes.text(x, y, words[row], ha=align, va="center", fontsize=6)
             if abs(y - wished[row]) > line / 2:
+                x += 0.06 * out
                 line_to = (x - 0.02 * out, y)
                 axes.plot(*zip(foot, line_to, strict=True), color=GREY, linewidth=0.4)
+            axes.text(x, y, words[int(row)], ha=align, va="center", fontsize=_SIZE)
 
 
 def _words(counts: Cooccurrence, row: int) -> str:
     images, overlap = int(counts.together[row, row]), int(counts.overlap[row])
-    share = f", {overlap / images:.0%} with others" if images else ""
+    share = f", {overlap / images:.0%}" if images else ""
     return f"{words_of(counts.findings[row], 22)}\n{images:,}{share}"
 
 
 def moved_apart(
-    places: Float[np.ndarray, " label"], halves: Float[np.ndarray, " label"]
+    places: Float[np.ndarray, " label"], halves: Float[np.ndarray, " label"], edge: float
 ) -> Float[np.ndarray, " label"]:
     """Heights of the labels' middles, moved until no label covers another.
 
-    From the highest to the lowest, each label is pushed below the one above it. Then, from the
-    lowest to the highest, labels below the edge of the plot are moved up again.
+    From the highest to the lowest, each label is pushed below the one above it, the highest below
+    the upper edge of the plot. Then, from the lowest to the highest, labels below the lower edge
+    are moved up again.
 
     Args:
         places: wished heights of the middles.
         halves: half the height of each label.
+        edge: height of the upper edge of the plot; that of the lower one is `-edge`.
 
-    >>> moved_apart(np.array([0.0, 0.1, 0.9]), np.array([0.1, 0.1, 0.1])).round(2).tolist()
+    >>> moved_apart(np.array([0.0, 0.1, 0.95]), np.full(3, 0.1), 1.0).round(2).tolist()
     [-0.1, 0.1, 0.9]
     """
-    moved, floor = places.copy(), -_HIGH
+    moved, floor = np.minimum(places, edge - halves), -edge
     falling = np.argsort(-places, kind="stable")
     for above, below in pairwise(falling):
         moved[below] = min(moved[below], moved[above] - halves[above] - halves[below])

@@ -1,9 +1,7 @@
 """Clusters of diagnosis clauses: a box for each cluster with its clauses inside."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cxrloc.panels.plots import INCH_MM, WIDTHS_MM, FigureRequest, add_legend, free_axes
+from cxrloc.panels.lettering import INCH_MM, LINE_HEIGHT, LINE_SPACING, text_mm, wrapped
+from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
 from cxrloc.panels.results import only_result, read_table
+from cxrloc.panels.sheet import new_sheet
 
 _COLUMNS = ("cluster", "medoid", "reports", "clause", "count")
 _SMALLEST, _LARGEST = 6.0, 16.0  # points
 _POINT_MM = INCH_MM / 72
-_LINE, _LETTER = 1.25, 0.62  # of the font size
 _PAD_MM = 1.2
 
 
@@ -35,7 +34,7 @@ def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: Dong et al. 2017, figure 4, where each box is a cluster and larger letters mean a more
     frequent clause. The area of a box is proportional to its number of reports. Clauses that do
-    not fit in letters of 6 points are left out, the rarest first.
+    not fit in letters of 6 points without a break inside a word are left out, the rarest first.
 
     Args:
         results: the clusters.csv that `label --cluster K` writes beside its labels.
@@ -47,18 +46,11 @@ def draw_clusters(results: Sequence[Path], request: FigureRequest) -> Figure:
     sizes = frame.groupby("cluster")["reports"].first().sort_values(ascending=False, kind="stable")
     width = WIDTHS_MM[request.width]
     height = width * (0.5 if request.width == "double" else 0.9)
-    figure, (axes,) = free_axes(1, 1, request, height)
-    axes.set_axis_off()
-    axes.set(xlim=(0, width), ylim=(height, 0))
+    sheet = new_sheet(request, height)
     tiles = treemap([float(size) for size in sizes], Tile(0.5, 0.5, width - 1, height - 1))
     for place, (cluster, tile) in enumerate(zip(sizes.index, tiles, strict=True)):
-        _draw_tile(axes, tile, frame[frame["cluster"] == cluster], place)
-    # The axes cover the whole figure, because tiles are given in mm of the page.
-    figure.set_layout_engine("none")
-    axes.set_position((0, 0, 1, 1))
-    if request.caption:
-        add_legend(figure, [], request.caption)
-    return figure
+        _draw_tile(sheet.canvas, tile, frame[frame["cluster"] == cluster], place)
+    return sheet.figure
 
 
 def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
@@ -140,14 +132,13 @@ def _draw_tile(axes: Axes, tile: Tile, clauses: pd.DataFrame, place: int) -> Non
         texts.append(
             (str(row["clause"]), _SMALLEST + (_LARGEST / 1.6 - _SMALLEST) * share, "normal")
         )
+    room = tile.width - 2 * _PAD_MM
     for words, points, weight in texts:
-        room = tile.width - 2 * _PAD_MM
-        points = min(points, max(_SMALLEST, room / (_letters(words, weight) * _POINT_MM)))
-        lines = [words]
-        if _letters(words, weight) * points * _POINT_MM > room:
-            per_line = max(1, int(room / (points * _POINT_MM * (_LETTER + 0.08))))
-            lines = wrap(words, per_line)
-        height = points * _LINE * _POINT_MM * len(lines)
+        points = max(_SMALLEST, min(points, room / text_mm(words, 1.0, weight)))
+        if words.isascii() and any(text_mm(w, points, weight) > room for w in words.split()):
+            return  # words of other scripts may be broken anywhere
+        lines = wrapped(words, room, points, weight)
+        height = points * LINE_HEIGHT * _POINT_MM * len(lines)
         if y + height > tile.y + tile.height - _PAD_MM / 2:
             return
         axes.text(
@@ -157,12 +148,6 @@ def _draw_tile(axes: Axes, tile: Tile, clauses: pd.DataFrame, place: int) -> Non
             fontsize=points,
             fontweight=weight,
             va="top",
-            linespacing=1.1,
+            linespacing=LINE_SPACING,
         )
         y += height
-
-
-def _letters(words: str, weight: str) -> float:
-    """Width of words as a multiple of the font size; a Chinese character is as wide as high."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in words)
-    return wide + (len(words) - wide) * (_LETTER + 0.08 * (weight == "bold"))

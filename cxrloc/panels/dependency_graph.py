@@ -11,8 +11,9 @@ from matplotlib.patches import Rectangle as Frame
 from matplotlib.path import Path as Curve
 
 from cxrloc.files.structured import read_json, unlike
+from cxrloc.panels.lettering import SMALL, line_mm, text_mm, wrapped
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
-from cxrloc.panels.sheet import SMALL, Sheet, letter_of, line_mm, new_sheet, text_mm, wrapped, write
+from cxrloc.panels.sheet import Sheet, letter_of, new_sheet, write
 from cxrloc.reports.dependency import Edge, Graph, Rule, fired_rule, words_between
 from cxrloc.types import CxrlocError
 

@@ -1,6 +1,5 @@
 """Examples of findings in a grid, and one image beside its report."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,31 +9,22 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Frame
 
+from cxrloc.panels.lettering import TEXT, line_mm, shortened, text_mm, wrapped
 from cxrloc.panels.overlay import Mark, Role
-from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
+from cxrloc.panels.plots import GREY, PAGE_MM, WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import draw_arrow, draw_key, draw_radiograph, key_height
 from cxrloc.panels.report_text import marked_text, text_height, write_mark_key, write_marked
 from cxrloc.panels.results import chosen_findings
-from cxrloc.panels.sheet import (
-    GAP_MM,
-    TEXT,
-    Rectangle,
-    Sheet,
-    line_mm,
-    new_sheet,
-    shortened,
-    text_mm,
-    wrapped,
-    write,
-    write_title,
-)
+from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, new_sheet, write, write_title
 from cxrloc.panels.sources import Sources, on_disk, picture_of, read_sources, report_key
 from cxrloc.types import Box, CxrlocError, Label, UsageError
 
 _LEAST_MM = {"single": 27.0, "double": 34.0}  # of a picture, where there are few
 _MOST_COLUMNS = 8
+_KEY_MM = 12.0  # room for the key and the small print
 _SMALL_SHARE = 0.01  # of the image: a smaller box is pointed at, so that it hides nothing
 _TITLE_MM = 5.0
+_LETTERS_MM = 5.5  # of a panel's letters, and the gap behind them
 
 
 class _Cell(NamedTuple):
@@ -60,11 +50,17 @@ def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
     sources = read_sources(results)
     cells = [_cell(sources, *pair) for pair in _chosen(sources, request)]
     width = WIDTHS_MM[request.width]
-    columns = _columns(len(cells), width, _LEAST_MM[request.width])
-    side = (width - 2 - GAP_MM * (columns - 1)) / columns
-    height = max(_height(cell, side) for cell in cells)
-    pitch = _TITLE_MM + height + GAP_MM / 2
-    grid = pitch * -(-len(cells) // columns)
+    # A column is as wide as the longest name of a finding, unless the page is too small for that.
+    names = [text_mm(cell.title, TEXT) + _LETTERS_MM for cell in cells if ", " not in cell.title]
+    for columns in range(
+        _columns(len(cells), width, max([_LEAST_MM[request.width], *names])), _MOST_COLUMNS + 1
+    ):
+        side = (width - 2 - GAP_MM * (columns - 1)) / columns
+        height = max(_height(cell, side) for cell in cells)
+        pitch = _TITLE_MM + height + GAP_MM / 2
+        grid = pitch * -(-len(cells) // columns)
+        if grid < PAGE_MM - _KEY_MM:
+            break
     roles = [Role.EXPERT] if any(cell.boxes for cell in cells) else []
     key = key_height(width, roles, "") if roles else 0.0
     sheet = new_sheet(request, grid + key)
@@ -77,9 +73,9 @@ def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _columns(count: int, width: float, least: float) -> int:
-    """The number of pictures in a row: rows are about equally long; many pictures are smaller."""
+    """The number of pictures in a row; rows are about equally long."""
     fits = int((width - 2 + GAP_MM) // (least + GAP_MM))
-    most = min(_MOST_COLUMNS, max(fits, math.isqrt(count)))
+    most = max(1, min(_MOST_COLUMNS, fits))
     return -(-count // -(-count // most))
 
 
@@ -133,8 +129,7 @@ def _height(cell: _Cell, side: float) -> float:
 
 
 def _draw_cell(sheet: Sheet, number: int, cell: _Cell, place: Rectangle) -> None:
-    letter = text_mm("aa", 9, "bold") + 1.2
-    title = shortened(cell.title, place.width - letter, TEXT)
+    title = shortened(cell.title, place.width - _LETTERS_MM, TEXT)
     write_title(sheet, (place.x, place.y + 3.8), number, title)
     inside = place._replace(y=place.y + _TITLE_MM)
     if cell.pixels is None:

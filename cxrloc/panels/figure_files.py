@@ -1,4 +1,4 @@
-"""Figures as files: PDF and SVG with their fonts inside, and PNG."""
+"""Figures as files: PDF with its fonts inside, SVG that names them, and PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cxrloc.files.whole import whole_file
+from cxrloc.panels.lettering import INCH_MM
+from cxrloc.panels.plots import FONT, PAGE_MM
 from cxrloc.types import UsageError
 
 FORMATS = {
@@ -15,6 +17,9 @@ FORMATS = {
     ".png": {},
 }
 """Formats that can be written, with the metadata that replace those of matplotlib."""
+
+
+_FAMILIES = f"{FONT}, Arial, Helvetica"
 
 
 def figure_paths(out: Path) -> list[Path]:
@@ -40,9 +45,19 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     `figure_style` in which the figure was drawn.
 
     Raises:
+        UsageError: the figure is higher than a page.
         CxrlocError: a file cannot be written, or no installed font has a character (see
             `figure_style`).
     """
+    height = figure.get_figheight() * INCH_MM
+    if height > PAGE_MM + 0.5:
+        raise UsageError(
+            f"the figure is {height:.0f} mm high, and a page {PAGE_MM:.0f} mm: choose less of it "
+            "with --finding or --image, or take --width double"
+        )
     for path in paths:
         with whole_file(path) as part:
             figure.savefig(part, metadata=FORMATS[path.suffix.lower()])
+            if path.suffix.lower() == ".svg":  # a machine without the font has one of equal widths
+                text = part.read_text(encoding="utf-8")
+                part.write_text(text.replace(f"'{FONT}'", _FAMILIES), encoding="utf-8", newline="")

@@ -42,9 +42,17 @@ _CONTROL_STYLES: dict[str, dict[str, Any]] = {
     "prior_mean": {"linestyle": "--", "marker": "s"},
     "prior_medoid": {"linestyle": ":", "marker": "D"},
     "random": {"linestyle": (0, (1, 1)), "marker": "v"},
-    "permuted": {"linestyle": "-.", "marker": "X"},
+    "permuted": {"linestyle": "-.", "marker": "x"},
     "oracle_map": {"linestyle": (0, (5, 1)), "marker": "^"},
 }
+_CONTROL: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "fillstyle": "none"}
+_PUBLISHED: dict[str, Any] = {
+    "color": "C1",
+    "marker": "o",
+    "fillstyle": "none",
+    "linestyle": "none",
+}
+_APART = 0.1  # between marks at a single threshold, of the plot's width
 _MEASURES = {"accuracy": "Accuracy", "afp": "AFP"}
 
 
@@ -96,11 +104,12 @@ def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest
     titles = []
     for finding in findings:
         count = scores.own.loc[scores.own["finding"] == finding, "annotated"].iloc[0]
-        titles.append(f"{words_of(finding)}\n{count:.0f} boxes")
+        titles.append(f"{words_of(finding)}\n{count:.0f} box{'' if count == 1 else 'es'}")
     figure, panels = grid_of_axes(titles, request)
     for axes, finding in zip(panels, findings, strict=True):
         _draw(axes, scores, (finding, criterion, "accuracy"))
-        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
+        if scores.own["threshold"].nunique() > 1:
+            axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
     label_grid(figure, panels, CRITERION_NAMES.get(criterion, criterion), "Accuracy")
     add_legend(figure, _marks(scores, request), request.caption)
     return figure
@@ -162,21 +171,32 @@ def _criteria(scores: _Scores) -> list[str]:
 
 
 def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
-    """Draw controls first, then over them the model with its band, then published points."""
+    """Draw controls first, then over them the model with its band, then published points.
+
+    At a single threshold the marks stand side by side, since there they would cover each other.
+    """
     finding, criterion, measure = what
-    for control, look in _CONTROL_STYLES.items():
-        rows = scores.controls[scores.controls["control"] == control]
-        rows = _rows(rows, finding, criterion)
-        axes.plot(rows["threshold"], rows[measure], color=GREY, linewidth=0.9, **look)
     rows = _rows(scores.own, finding, criterion)
-    axes.plot(rows["threshold"], rows[measure], **line_of(0), marker="o", zorder=3)
+    thresholds = np.unique(rows["threshold"])
+    present = [name for name in _CONTROL_STYLES if name in set(scores.controls["control"])]
+    apart = _APART if len(thresholds) == 1 else 0.0
+    shifts = apart * (np.arange(len(present) + 2) - (len(present) + 1) / 2)
+    if apart:
+        axes.set_xlim(thresholds[0] - 0.5, thresholds[0] + 0.5)
+    axes.set_xticks(thresholds, [f"{threshold:g}" for threshold in thresholds])
+    for control, shift in zip(present, shifts[1:], strict=False):
+        own = _rows(scores.controls[scores.controls["control"] == control], finding, criterion)
+        look = _CONTROL | _CONTROL_STYLES[control]
+        axes.plot(own["threshold"] + shift, own[measure], **look)
+    at = rows["threshold"] + shifts[0]
+    axes.plot(at, rows[measure], **line_of(0), marker="o", zorder=3)
     if measure == "accuracy":
         low, high = rows["accuracy_low"], rows["accuracy_high"]
-        axes.fill_between(rows["threshold"], low, high, color="C0", alpha=0.2, linewidth=0)
-        if len(rows) == 1:  # a band over one threshold has no width
-            axes.vlines(rows["threshold"], low, high, color="C0", linewidth=1.2)
+        if not apart:
+            axes.fill_between(at, low, high, color="C0", alpha=0.2, linewidth=0)
+        else:
+            axes.vlines(at, low, high, color="C0", linewidth=1.2)
         axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(np.unique(rows["threshold"]))
     printed = scores.published
     printed = printed[(printed["criterion"] == criterion) & (printed["metric"] == measure)]
     if finding != "mean":
@@ -184,7 +204,9 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
     elif "mean" in set(printed["finding"]):
         printed = printed[printed["finding"] == "mean"]
     points = printed.groupby("threshold")["value"].mean()
-    axes.plot(points.index, points, color="C1", marker="o", fillstyle="none", linestyle="none")
+    if apart:  # the plot has room for one threshold
+        points = points[points.index.isin(thresholds)]
+    axes.plot(points.index + shifts[-1], points, **_PUBLISHED)
     if measure == "afp":  # only after all points are drawn, so that the upper limit fits them
         axes.set_ylim(bottom=0)
 
@@ -212,9 +234,8 @@ def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
     for control, look in _CONTROL_STYLES.items():
         if control in present:
             words = control.replace("_", " ")
-            marks.append(Line2D([], [], label=words, color=GREY, linewidth=0.9, **look))
+            marks.append(Line2D([], [], label=words, **_CONTROL, **look))
     if not _shown(scores).empty:
         label = cited(*request.beside)
-        open_circle: dict[str, Any] = {"marker": "o", "fillstyle": "none", "linestyle": "none"}
-        marks.append(Line2D([], [], label=label, color="C1", **open_circle))
+        marks.append(Line2D([], [], label=label, **_PUBLISHED))
     return marks

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from cxrloc.evaluation.localization.hits import is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.files.structured import read_json, unlike
+from cxrloc.panels.lettering import LETTER, TEXT, line_mm, shortened, text_mm, wrapped
 from cxrloc.panels.overlay import Mark, Role
-from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
+from cxrloc.panels.plots import PAGE_MM, WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import (
     draw_arrow,
     draw_key,
@@ -29,25 +30,16 @@ from cxrloc.panels.report_text import (
     write_marked,
 )
 from cxrloc.panels.results import chosen_findings
-from cxrloc.panels.sheet import (
-    GAP_MM,
-    TEXT,
-    Rectangle,
-    Sheet,
-    line_mm,
-    new_sheet,
-    shortened,
-    wrapped,
-    write,
-    write_title,
-)
+from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, letter_of, new_sheet, write, write_title
 from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
-from cxrloc.types import Annotation, Box, CxrlocError, Heatmaps, MatchRule
+from cxrloc.types import Annotation, Box, CxrlocError, Heatmaps, MatchRule, UsageError
 
 _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _SCALE = "heatmap: min|max of each map"
 _TITLE_MM = 5.0
 _TALLEST = 1.25  # of a picture's width
+_MOST_COLUMNS = 4
+_SMALLEST = 14.0  # mm, of a picture
 
 
 class _Row(NamedTuple):
@@ -62,6 +54,28 @@ class _Row(NamedTuple):
     arrows: list[tuple[float, float]]
     report: Marked
     keywords: list[str]
+
+
+class _Layout(NamedTuple):
+    """Where rows stand on a page, in mm.
+
+    Attributes:
+        cell: width of a column of rows.
+        side: width of a picture.
+        text: width of the lines of a report.
+        maps: whether there is a second picture, with a heatmap.
+        pictures: place of each row's radiograph.
+        reports: upper left corner of each row's report.
+        height: of all rows together.
+    """
+
+    cell: float
+    side: float
+    text: float
+    maps: bool
+    pictures: list[Rectangle]
+    reports: list[tuple[float, float]]
+    height: float
 
 
 def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> Figure:
@@ -173,38 +187,70 @@ def _role(claim: Box, truth: Sequence[Box], rule: MatchRule) -> Role:
 def _draw_rows(
     rows: Sequence[_Row], request: FigureRequest, roles: Sequence[Role], note: str
 ) -> Figure:
-    """Rows below each other, above the key. Text stands at the left, in one column below."""
+    """Rows in as many columns as let them fit on a page, above the key."""
     width = WIDTHS_MM[request.width]
-    has_text = any(row.report.text for row in rows)
-    beside = has_text and request.width == "double"
-    text_width = (0.32 * width if beside else width - 2) - (GAP_MM if beside else 0)
-    left = 0.32 * width if beside else 1.0
-    side = (width - left - 1.0 - GAP_MM) / 2
-    columns = 2 if any(row.heatmaps is not None for row in rows) else 1
-    side = side if columns == 2 else min(width - left - 1.0, 1.2 * side)
-    heights = [_picture_height(row, side) for row in rows]
-    texts = [_text_height(row, text_width) if has_text else 0.0 for row in rows]
-    below = [0.0 if beside or not has_text else text + 1.5 for text in texts]
-    tops, y = [], 0.0
-    for height, text, more in zip(heights, texts, below, strict=True):
-        tops.append(y)
-        y += _TITLE_MM + max(height, text if beside else 0.0) + more + GAP_MM / 2
     shown = [role for role in roles if any(_shows(row, role) for row in rows)]
-    scale = _SCALE if columns == 2 else ""
+    scale = _SCALE if any(row.heatmaps is not None for row in rows) else ""
     labels = sorted({k.label for row in rows for k in row.report.keywords}, reverse=True)
     key = key_height(width, shown, scale, note)
-    marks = 1.3 * line_mm() if labels else 0.0
-    sheet = new_sheet(request, y + key + marks + 1.0)
-    for number, (row, top) in enumerate(zip(rows, tops, strict=True)):
-        _draw_pictures(sheet, number, row, Rectangle(left, top, side, heights[number]))
-        corner = (1.0, top + _TITLE_MM) if beside else (1.0, top + _TITLE_MM + heights[number] + 1)
-        _write_report(sheet, corner, row, text_width)
-    draw_key(sheet, y, shown, scale, note)
+    foot = key + (1.3 * line_mm() if labels else 0.0) + 1.0
+    caption = line_mm() * len(wrapped(request.caption, width - 2))
+    layout = _layout(rows, width, PAGE_MM - foot - caption)
+    sheet = new_sheet(request, layout.height + foot)
+    for number, row in enumerate(rows):
+        _draw_pictures(sheet, number, row, layout)
+        _write_report(sheet, layout.reports[number], row, layout.text)
+    draw_key(sheet, layout.height, shown, scale, note)
     if labels:
-        foot = y + key + 0.9 * line_mm()
-        write(sheet, (1.0, foot), "keywords:", va="baseline")
-        write_mark_key(sheet, (16.0, foot), labels)
+        y = layout.height + key + 0.9 * line_mm()
+        write(sheet, (1.0, y), "keywords:", va="baseline")
+        write_mark_key(sheet, (16.0, y), labels)
     return sheet.figure
+
+
+def _layout(rows: Sequence[_Row], width: float, height: float) -> _Layout:
+    """The layout with the largest pictures that is not higher than this.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for columns in range(1, _MOST_COLUMNS + 1):
+        layout = _in_columns(rows, width, columns)
+        if layout.height <= height and layout.side >= _SMALLEST:
+            return layout
+    raise UsageError(
+        f"a page has no room for {len(rows)} rows; choose some with --finding or --image"
+        + (", or take --width double" if width < WIDTHS_MM["double"] else "")
+    )
+
+
+def _in_columns(rows: Sequence[_Row], width: float, columns: int) -> _Layout:
+    """The rows in columns, from left to right and then from top to bottom.
+
+    Text stands at the left of the pictures where they leave room for it, else below them.
+    """
+    cell = (width - (columns - 1) * GAP_MM) / columns
+    has_text = any(row.report.text for row in rows)
+    beside = has_text and cell > WIDTHS_MM["single"]
+    text = 0.32 * cell - GAP_MM if beside else cell - 2
+    left = 0.32 * cell if beside else 1.0
+    side = (cell - left - 1.0 - GAP_MM) / 2
+    maps = any(row.heatmaps is not None for row in rows)
+    if not maps:
+        side = min(cell - left - 1.0, 1.2 * side)
+    pictures, reports, y = [], [], 0.0
+    for first in range(0, len(rows), columns):
+        bottom = y
+        for column, row in enumerate(rows[first : first + columns]):
+            x = column * (cell + GAP_MM)
+            place = Rectangle(x + left, y + _TITLE_MM, side, _picture_height(row, side))
+            pictures.append(place)
+            written = _text_height(row, text) if has_text else 0.0
+            under = y + _TITLE_MM if beside else place.y + place.height + 1.0
+            reports.append((x + 1.0, under))
+            bottom = max(bottom, place.y + place.height, under + written + 0.5 * has_text)
+        y = bottom + GAP_MM / 2
+    return _Layout(cell, side, text, maps, pictures, reports, y)
 
 
 def _shows(row: _Row, role: Role) -> bool:
@@ -216,21 +262,21 @@ def _picture_height(row: _Row, side: float) -> float:
     return min(side * rows / columns, _TALLEST * side)
 
 
-def _draw_pictures(sheet: Sheet, number: int, row: _Row, place: Rectangle) -> None:
-    x, y, side, height = place
-    name = f"{row.finding.replace('_', ' ')}, {row.image_id}"
-    write_title(
-        sheet, (x, y + 3.8), number, shortened(name, sheet.canvas.get_xlim()[1] - x - 6, TEXT)
-    )
-    first = Rectangle(x, y + _TITLE_MM, side, height)
+def _draw_pictures(sheet: Sheet, number: int, row: _Row, layout: _Layout) -> None:
+    first = layout.pictures[number]
+    finding = f"{row.finding.replace('_', ' ')}, "
+    letter = text_mm(letter_of(number), LETTER, "bold") + 1.2
+    room = layout.cell - 2.0 - letter - (first.x - layout.reports[number][0])
+    name = finding + shortened(row.image_id, room - text_mm(finding, TEXT), TEXT)
+    write_title(sheet, (first.x, first.y + 3.8 - _TITLE_MM), number, name)
     axes = draw_radiograph(sheet, first, row.pixels, marks=[*row.experts, *row.claims])
     for point in row.arrows:
         draw_arrow(axes, point)
+    second = first._replace(x=first.x + first.width + GAP_MM)
     if row.heatmaps is not None:
-        second = first._replace(x=x + side + GAP_MM)
         draw_radiograph(sheet, second, row.pixels, row.heatmaps, row.finding, row.experts)
-    elif sheet.canvas.get_xlim()[1] > x + 2 * side:
-        middle = picture_place(row.pixels, first._replace(x=x + side + GAP_MM))
+    elif layout.maps:
+        middle = picture_place(row.pixels, second)
         at = (middle.x + middle.width / 2, middle.y + middle.height / 2)
         write(sheet, at, "no map", ha="center", va="center")
 

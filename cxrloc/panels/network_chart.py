@@ -7,19 +7,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cxrloc.models.weights import read_model
+from cxrloc.panels.lettering import line_mm, shortened, wrapped
 from cxrloc.panels.network_shapes import Flow, Stage, network_flow
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.results import only_result
-from cxrloc.panels.sheet import (
-    Rectangle,
-    Sheet,
-    line_mm,
-    new_sheet,
-    shortened,
-    wrapped,
-    write,
-    write_node,
-)
+from cxrloc.panels.sheet import Rectangle, Sheet, new_sheet, write, write_node
 
 _STEP_GAP = 4.5  # mm between nodes: an arrow
 _MOST_LAYERS = 4
@@ -140,18 +132,20 @@ def _draw_side(
             write_node(sheet, values, words, GREY)
             _arrow(sheet, (x, middle), (prediction.x + prediction.width, middle))
         return
+    # Below the chart, in dashed frames; from the features a line leads around to the heatmaps.
     y = places[-1].y + places[-1].height + 5
-    for words, colour in [
-        (maps, "C3"),
-        *(
-            [(["Beside the image", ", ".join(flow.beside), "read by the prediction"], GREY)]
-            if flow.beside
-            else []
-        ),
-    ]:
-        node = places[0].width
-        write_node(sheet, Rectangle(places[0].x, y, node, height), words, colour, dashed=True)
-        y += height + 3
+    first = places[0]
+    write_node(sheet, Rectangle(first.x, y, first.width, height), maps, "C3", dashed=True)
+    edge = min(max(features[0], first.x + first.width) + 4, width - 1)
+    middle = y + height / 2
+    sheet.canvas.plot(
+        [features[0], edge, edge], [features[1], features[1], middle], color=GREY, linewidth=0.9
+    )
+    _arrow(sheet, (edge, middle), (first.x + first.width, middle))
+    if flow.beside:
+        words = ["Beside the image", ", ".join(flow.beside), "read by the prediction"]
+        place = Rectangle(first.x, y + height + 3, first.width, height)
+        write_node(sheet, place, words, GREY, dashed=True)
 
 
 def _arrow(sheet: Sheet, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -15,20 +15,10 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.ranking import image_ranking_precision
 from cxrloc.inference.map_files import Probabilities
 from cxrloc.localization.outlines import heatmap_outlines
+from cxrloc.panels.lettering import SMALL, TEXT, line_mm, shortened, text_mm
 from cxrloc.panels.plots import GREY, LINE_STYLES, WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import draw_radiograph
-from cxrloc.panels.sheet import (
-    GAP_MM,
-    SMALL,
-    TEXT,
-    Rectangle,
-    Sheet,
-    line_mm,
-    new_sheet,
-    shortened,
-    text_mm,
-    write,
-)
+from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, new_sheet, write
 from cxrloc.panels.sources import maps_of, picture_of, read_sources
 from cxrloc.types import CxrlocError, Heatmaps, Label, UsageError
 
@@ -187,7 +177,7 @@ def _draw_bars(
     """Draw rank, name, bar and number of every finding, then what filled and empty bars mean."""
     x, y = corner
     width = sheet.canvas.get_xlim()[1]
-    names = min(0.45 * (width - x), max(text_mm(name, SMALL, "bold") for name, _, _ in rows) + 2)
+    names = min(0.6 * (width - x), max(text_mm(name, SMALL, "bold") for name, _, _ in rows) + 2)
     start = x + 5 + names
     longest = width - start - 9
     for rank, (name, p, true) in enumerate(rows, 1):

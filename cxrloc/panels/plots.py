@@ -9,26 +9,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 from string import ascii_lowercase
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import Any
 
 import matplotlib
 import matplotlib.style
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cxrloc.findings import standard_finding
+from cxrloc.panels.lettering import INCH_MM, text_mm, wrapped
 from cxrloc.types import CxrlocError, UsageError
 
 WIDTHS_MM = {"single": 89.0, "double": 183.0}
 """Widths of one and of two columns of a journal, in mm."""
 
-INCH_MM = 25.4
+PAGE_MM = 247.0
+"""Height of a journal's page: no figure is higher."""
 
 LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -36,9 +38,16 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#808080"
 """Colour of what is drawn for comparison only; readable on white and on black slides."""
 
-_CELL_MM = 34.0  # least width of a small plot
+FONT = "Arimo"
+"""The font of figures. It has the widths of Arial, which journals ask for, and is free (OFL)."""
+
+_FOLDER = Path(__file__).parent
+_CELL_MM, _SMALLEST_CELL_MM = 34.0, 24.0  # usual and least width of a small plot
+_LEGEND_ROOM_MM = 20.0  # that a page keeps free for a legend
+_LABELS_MM = 8.0  # at the left of small plots
 _GRID_PAD = 0.05  # inches around small plots
-_CHARACTER_INCHES, _LINE_INCHES = 0.056, 0.135  # of legend text
+_LEGEND_LINE_MM = 3.4  # of letters of 6.5 points, with matplotlib's gap between labels
+_KEY_MM, _BETWEEN_MM = 9.0, 3.5  # a legend's line or marker, and the gap between its columns
 _CJK_FONTS = ("NotoSansCJK-Regular", "NotoSansCJKsc-Regular", "SourceHanSans-Regular", "wqy-zenhei")
 
 
@@ -84,12 +93,12 @@ def figure_style(dark: bool = False) -> Iterator[None]:
     Raises:
         CxrlocError: a character is in no font that is installed; names the package to install.
     """
-    folder = files("cxrloc.panels")
     names = ["print.mplstyle", *(["dark.mplstyle"] if dark else [])]
-    with as_file(folder) as here, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("error", r"Glyph \d+", UserWarning)
-        with matplotlib.style.context([str(here / name) for name in names], after_reset=True):
-            matplotlib.rcParams["font.family"] = ["DejaVu Sans", *_cjk_families()]
+        styles = [str(_FOLDER / name) for name in names]
+        with matplotlib.style.context(styles, after_reset=True):
+            matplotlib.rcParams["font.family"] = [*_latin_families(), *_cjk_families()]
             try:
                 yield
             except UserWarning as warning:
@@ -140,10 +149,15 @@ def free_axes(
 def grid_of_axes(titles: Sequence[str], request: FigureRequest) -> tuple[Figure, list[Axes]]:
     """Small plots with common axes, one per title; the width decides how many are in a row."""
     width = WIDTHS_MM[request.width]
-    rows = -(-len(titles) // int(width // _CELL_MM))
-    columns = -(-len(titles) // rows)  # rows as even as they can be
-    cell = min(width / columns, (1.8 if rows == 1 else 1.2) * _CELL_MM)
-    size = (width / INCH_MM, rows * (cell + 4) / INCH_MM)
+    heading = 3.2 * max(title.count("\n") + 1 for title in titles)
+    for least in (_CELL_MM, _SMALLEST_CELL_MM):  # smaller plots only where a page has no room
+        rows = -(-len(titles) // int(width // least))
+        columns = -(-len(titles) // rows)  # rows as even as they can be
+        cell = min((width - _LABELS_MM) / columns, (1.8 if rows == 1 else 1.35) * _CELL_MM)
+        height = rows * (cell + heading)
+        if height <= PAGE_MM - _LEGEND_ROOM_MM:
+            break
+    size = (width / INCH_MM, height / INCH_MM)
     figure = Figure(figsize=size)
     figure.set_layout_engine("compressed", h_pad=_GRID_PAD, w_pad=_GRID_PAD)
     every = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
@@ -184,21 +198,39 @@ def letter_axes(panels: Sequence[Axes]) -> None:
 
 
 def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> None:
-    """Add small print and a legend below it, above all plots; the figure grows by their height."""
-    width = figure.get_figwidth()
-    words = wrap(caption, width=int(width / _CHARACTER_INCHES))
-    longest = max((len(str(mark.get_label())) for mark in marks), default=0)
-    columns = int(width / (longest * _CHARACTER_INCHES + 0.5))
+    """Add small print and a legend below it, above all plots; the figure grows by their height.
+
+    A label that is wider than the figure is broken into lines.
+    """
+    room = figure.get_figwidth() * INCH_MM - 4
+    words = wrapped(caption, room)
+    if not (marks or words):
+        return
+    labels = [wrapped(str(mark.get_label()), room - _KEY_MM) for mark in marks]
+    for mark, lines in zip(marks, labels, strict=True):
+        mark.set_label("\n".join(lines))
+    longest = max((text_mm(line) for lines in labels for line in lines), default=0)
+    columns = int((room + _BETWEEN_MM) / (longest + _KEY_MM + _BETWEEN_MM))
     columns = max(1, min(columns, len(marks)))
-    if marks or words:
-        figure.legend(
-            handles=list(marks),
-            loc="outside upper center",
-            ncols=columns,
-            title="\n".join(words) or None,
-        )
-    lines = -(-len(marks) // columns) + len(words)
-    figure.set_figheight(figure.get_figheight() + lines * _LINE_INCHES + 0.08)
+    figure.legend(
+        handles=list(marks),
+        loc="outside upper center",
+        ncols=columns,
+        title="\n".join(words) or None,
+    )
+    # The legend's columns are filled one after another.
+    heights = np.array([len(lines) for lines in labels])
+    most = max(int(column.sum()) for column in np.array_split(heights, columns)) if marks else 0
+    height = (most + len(words)) * _LEGEND_LINE_MM + 2.0
+    figure.set_figheight(figure.get_figheight() + height / INCH_MM)
+
+
+@cache
+def _latin_families() -> tuple[str, ...]:
+    """The package's own font, which has Arial's widths, then matplotlib's, which has more signs."""
+    for path in sorted((_FOLDER / "fonts").glob("*.ttf")):
+        font_manager.fontManager.addfont(path)
+    return FONT, "DejaVu Sans"
 
 
 @cache

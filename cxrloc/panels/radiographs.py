@@ -9,18 +9,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle as Frame
 
+from cxrloc.panels.lettering import INCH_MM, SMALL, line_mm, text_mm
 from cxrloc.panels.overlay import COLOUR_MAP, Mark, Role, shade
-from cxrloc.panels.plots import INCH_MM
-from cxrloc.panels.sheet import (
-    GAP_MM,
-    SMALL,
-    Rectangle,
-    Sheet,
-    axes_at,
-    line_mm,
-    text_mm,
-    write,
-)
+from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, axes_at, write
 from cxrloc.types import Heatmaps
 
 ARROW = "#F0E442"

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.patches import Rectangle as Frame
 
+from cxrloc.panels.lettering import SMALL, line_mm, text_mm, wrapped
 from cxrloc.panels.plots import GREY
-from cxrloc.panels.sheet import SMALL, Sheet, line_mm, text_mm, wrapped, write
+from cxrloc.panels.sheet import Sheet, write
 from cxrloc.types import Label
 
 

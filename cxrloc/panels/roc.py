@@ -3,7 +3,7 @@
 Intervals are bands: at each false positive rate the 95 % interval of the sensitivity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from cxrloc.panels.plots import (
     GREY,
+    MARKERS,
     FigureRequest,
     add_legend,
     grid_of_axes,
@@ -29,10 +30,12 @@ _BAND = ("finding", "false_positive_rate", "sensitivity_low", "sensitivity_high"
 _POINT = ("finding", "rule", "chosen_on", "sensitivity", "specificity")
 _READER = ("reader", *_CURVE)
 _CHANCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (2, 2)), "linewidth": 0.7}
-_OPEN: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 4.5, "fillstyle": "none"}
+_OPEN: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "fillstyle": "none"}
 _STAR: dict[str, Any] = {"color": GREY, "linestyle": "none", "marker": "*", "markersize": 5}
 _LABELS = ("False positive rate (1 - specificity)", "Sensitivity")
 _MOST_AREAS = 4  # AUCs that fit under a curve
+_KEY_OF_ONE = "Behind each finding: its AUC."
+_KEY = "Behind each finding: its AUC in each plot, in their order."
 
 
 class _Run(NamedTuple):
@@ -50,8 +53,8 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
 
     Source: the comparisons of Wang et al. 2017, figures 5 to 7; radiologists' operating points as
     in Pham et al. 2019, figure 4. Runs differ in colour and in line; an operating point is an open
-    circle, a reader a star. If all units of a finding have the same label, its plot is empty and
-    says so.
+    mark whose shape says how it was chosen, a reader a star. If all units of a finding have the
+    same label, its plot is empty and says so.
 
     Args:
         results: output folders of `classify`; a CSV file with the columns reader, finding,
@@ -62,9 +65,13 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
     runs = _read([path for path in results if path not in readers] or results, request)
     findings = _findings(runs, request)
     figure, panels = grid_of_axes([_title(runs[0], finding) for finding in findings], request)
+    shapes = _shapes(runs)
     for finding, axes in zip(findings, panels, strict=True):
         axes.plot([0, 1], [0, 1], **_CHANCE)
-        drawn = [_draw_run(axes, run, finding, place, runs) for place, run in enumerate(runs)]
+        drawn = [
+            _draw_run(axes, run, finding, (place, len(runs)), shapes)
+            for place, run in enumerate(runs)
+        ]
         if not any(drawn):
             axes.text(0.5, 0.25, "one class only:\nnot defined", ha="center", fontsize=6)
         for path in readers:
@@ -75,7 +82,11 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
         _finish(axes)
     marks = [Line2D([], [], label=run.name, **line_of(i)) for i, run in enumerate(runs)]
     marks = [*(marks if len(runs) > 1 else []), Line2D([], [], label="chance", **_CHANCE)]
-    marks += _point_marks(runs)
+    colour = "C0" if len(runs) == 1 else GREY
+    marks += [
+        Line2D([], [], label=f"operating point: {how}", color=colour, marker=shape, **_OPEN)
+        for how, shape in shapes.items()
+    ]
     if readers:
         marks.append(Line2D([], [], label="reader", **_STAR))
     label_grid(figure, panels, *_LABELS)
@@ -107,7 +118,15 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
         for place, finding in enumerate(findings)
     ]
     label_grid(figure, panels, *_LABELS)
-    add_legend(figure, [*marks, Line2D([], [], label="chance", **_CHANCE)], request.caption)
+    key = (
+        "Behind each finding: its AUC."
+        if len(runs) == 1
+        else _KEY
+        if len(runs) <= _MOST_AREAS
+        else ""
+    )
+    caption = " ".join([request.caption, key]).strip()
+    add_legend(figure, [*marks, Line2D([], [], label="chance", **_CHANCE)], caption)
     return figure
 
 
@@ -144,8 +163,14 @@ def _title(run: _Run, finding: str) -> str:
     return f"{words_of(finding)}\n{own['positives'].iloc[0]} of {own['n'].iloc[0]}"
 
 
-def _draw_run(axes: Axes, run: _Run, finding: str, place: int, runs: Sequence[_Run]) -> bool:
-    """Band, curve with its AUC, and operating point; whether the run has a curve."""
+def _draw_run(
+    axes: Axes, run: _Run, finding: str, place_of: tuple[int, int], shapes: Mapping[str, str]
+) -> bool:
+    """Draw band, curve with its AUC, and operating points; whether the run has a curve.
+
+    `place_of` is the run's number and the number of runs.
+    """
+    place, number = place_of
     curve, area, band, point = (
         frame[frame["finding"] == finding]
         for frame in (run.curves, run.areas, run.bands, run.points)
@@ -158,11 +183,12 @@ def _draw_run(axes: Axes, run: _Run, finding: str, place: int, runs: Sequence[_R
         axes.fill_between(
             band["false_positive_rate"], low, high, color=role["color"], alpha=0.2, linewidth=0
         )
-    label = _area(area) if len(runs) <= _MOST_AREAS else None
+    label = _area(area) if number <= _MOST_AREAS else None
     axes.plot(curve["false_positive_rate"], curve["sensitivity"], label=label, **role)
-    if len(point):
-        x, y = 1 - point["specificity"], point["sensitivity"]
-        axes.plot(x, y, color=role["color"], clip_on=False, zorder=3, **_OPEN)
+    for how, own in point.groupby(_how(point), sort=False):
+        x, y = 1 - own["specificity"], own["sensitivity"]
+        look = {"color": role["color"], "marker": shapes[str(how)], **_OPEN}
+        axes.plot(x, y, clip_on=False, zorder=3, **look)
     return True
 
 
@@ -183,16 +209,15 @@ def _with_areas(finding: str, runs: Sequence[_Run]) -> str:
     return f"{words} {' '.join(areas)}" if len(runs) <= _MOST_AREAS else words
 
 
-def _point_marks(runs: Sequence[_Run]) -> list[Line2D]:
-    chosen = {
-        f"{rule}, {where}"
-        for run in runs
-        for rule, where in zip(run.points["rule"], run.points["chosen_on"], strict=True)
-    }
-    if not chosen:
-        return []
-    label = f"operating point ({'; '.join(sorted(chosen))})"
-    return [Line2D([], [], label=label, color="C0" if len(runs) == 1 else GREY, **_OPEN)]
+def _how(points: pd.DataFrame) -> pd.Series:
+    """How each operating point was chosen, in words."""
+    return points["rule"] + ", " + points["chosen_on"]
+
+
+def _shapes(runs: Sequence[_Run]) -> dict[str, str]:
+    """The marker of each way in which the runs' operating points were chosen."""
+    ways = sorted({how for run in runs for how in _how(run.points)})
+    return {how: MARKERS[place % len(MARKERS)] for place, how in enumerate(ways)}
 
 
 def _finish(axes: Axes) -> None:

@@ -6,28 +6,30 @@ upper left corner: text, boxes and arrows are drawn there, pictures in axes of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch
 
-from cxrloc.panels.plots import INCH_MM, WIDTHS_MM, FigureRequest
+from cxrloc.panels.lettering import (
+    INCH_MM,
+    LETTER,
+    LINE_SPACING,
+    SMALL,
+    TEXT,
+    line_mm,
+    text_mm,
+    wrapped,
+)
+from cxrloc.panels.plots import WIDTHS_MM, FigureRequest
 
 GAP_MM = 3.0
 """Distance between pictures, and between columns of text, in mm."""
 
-TEXT, SMALL, LETTER = 7.0, 6.5, 9.0
-"""Sizes of text in points: headings, all else, panel letters."""
-
-_LINE_HEIGHT = 1.25
-_POINT_MM = INCH_MM / 72
-_FINE = 1440  # dots per inch at which text is measured: the rounding of letters is negligible
+_FOOT_MM = 0.8  # below the last line of a caption
 
 
 class Rectangle(NamedTuple):
@@ -51,7 +53,7 @@ def new_sheet(request: FigureRequest, height_mm: float) -> Sheet:
     """An empty sheet of the request's width, its caption in small print at the bottom."""
     width = WIDTHS_MM[request.width]
     lines = wrapped(request.caption, width - 2)
-    total = height_mm + line_mm() * len(lines)
+    total = height_mm + line_mm() * len(lines) + (_FOOT_MM if lines else 0.0)
     figure = Figure(figsize=(width / INCH_MM, total / INCH_MM))
     figure.set_layout_engine("none")
     canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(total, 0))
@@ -77,7 +79,7 @@ def write(
 ) -> None:
     """Write text at a place, unless it is empty; `style` goes to matplotlib's `text`."""
     if text:
-        sheet.canvas.text(*at, text, fontsize=size, linespacing=_LINE_HEIGHT, **style)
+        sheet.canvas.text(*at, text, fontsize=size, linespacing=LINE_SPACING, **style)
 
 
 def write_title(sheet: Sheet, at: tuple[float, float], number: int, text: str) -> None:
@@ -126,48 +128,3 @@ def letter_of(number: int) -> str:
     """
     rounds, place = divmod(number, len(ascii_lowercase))
     return (letter_of(rounds - 1) if rounds else "") + ascii_lowercase[place]
-
-
-def line_mm(size: float = SMALL) -> float:
-    """Height of a line of text."""
-    return size * _LINE_HEIGHT * _POINT_MM
-
-
-def text_mm(text: str, size: float = SMALL, weight: str = "normal") -> float:
-    """Width of a line of text in the figure's fonts."""
-    font = FontProperties(family=matplotlib.rcParams["font.family"], size=size, weight=weight)
-    width, _, _ = _renderer().get_text_width_height_descent(text, font, ismath=False)
-    return width / _FINE * INCH_MM
-
-
-def wrapped(text: str, width_mm: float, size: float = SMALL) -> list[str]:
-    """Lines no wider than this, broken at spaces; a word that is too wide is broken inside."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_mm(longer, size) <= width_mm:
-            lines[-1] = longer
-            continue
-        pieces = [word]
-        while text_mm(pieces[-1], size) > width_mm and len(pieces[-1]) > 1:
-            fits = max(1, _fitting(pieces[-1], width_mm, size))
-            pieces[-1:] = [pieces[-1][:fits], pieces[-1][fits:]]
-        lines += pieces
-    return lines
-
-
-def shortened(text: str, width_mm: float, size: float = SMALL) -> str:
-    """One line, cut with an ellipsis where it is wider than this."""
-    if text_mm(text, size) <= width_mm:
-        return text
-    return text[: _fitting(text, width_mm - text_mm("…", size), size)].rstrip() + "…"
-
-
-def _fitting(text: str, width_mm: float, size: float) -> int:
-    """The number of characters, from the first on, that fit into the width."""
-    return next((n for n in range(len(text), 0, -1) if text_mm(text[:n], size) <= width_mm), 0)
-
-
-@cache
-def _renderer() -> RendererAgg:
-    return RendererAgg(8, 8, _FINE)

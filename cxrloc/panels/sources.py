@@ -52,7 +52,7 @@ class Sources:
 def read_sources(results: Sequence[Path]) -> Sources:
     """Sort paths by kind and read them: data set, images, maps, run, explanations, reports, arrows.
 
-    A folder with `detections.csv` is a run of `bench`, one with npz files holds maps; a CSV is
+    A folder with `localization.csv` is a run of `bench`, one with npz files holds maps; a CSV is
     recognised by its columns; everything else is a data set, an image, or a folder of images. A
     run brings its own folder `maps` (`bench --save-maps`) and, where no image is given, the data
     that it names.
@@ -71,7 +71,7 @@ def read_sources(results: Sequence[Path]) -> Sources:
 
 
 def _with(found: Sources, path: Path) -> Sources:
-    if path.is_dir() and (path / "detections.csv").is_file():
+    if path.is_dir() and (path / "localization.csv").is_file():
         boxes = tuple(read_detections(path / "detections.csv"))
         own = [path / "maps"] if (path / "maps").is_dir() else []
         return replace(found, detections=boxes, run=path, maps=(*found.maps, *own))

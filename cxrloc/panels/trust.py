@@ -40,7 +40,7 @@ def draw_trust(results: Sequence[Path], request: FigureRequest) -> Figure:
     frame = read_table(folder, "trust.csv", ("test", "subject", "value", "low", "high"), "trust")
     curves = read_table(folder, "trust_curves.csv", ("test", "subject", "share"), "trust")
     wide = request.width == "double"
-    figure, panels = free_axes(*((2, 3) if wide else (6, 1)), request, 105 if wide else 260)
+    figure, panels = free_axes(*((2, 3) if wide else (6, 1)), request, 105 if wide else 225)
     _draw_curves(panels[0], curves, frame, "insertion")
     _draw_curves(panels[1], curves, frame, "deletion")
     rows = frame[frame["test"] == "road"]
@@ -49,7 +49,7 @@ def draw_trust(results: Sequence[Path], request: FigureRequest) -> Figure:
     panels[2].axvline(0, color=GREY, linewidth=0.6)
     floor = frame.loc[frame["test"] == "random map", "value"].iloc[0]
     cascade = frame[frame["test"] == "weight randomisation"]
-    panels[3].set_title("Randomised from the last layer down to\n(smaller is better)")
+    panels[3].set_title("Randomised from the last layer\ndown to: smaller is better")
     _draw_points(panels[3], cascade, cascade["subject"])
     stable = frame[
         frame["test"].isin(["label randomisation", "repeatability", "map under disturbance"])

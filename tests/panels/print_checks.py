@@ -36,8 +36,9 @@ def words(figure: Figure) -> str:
 
 
 def check_print(figure: Figure, width_mm: float) -> None:
-    """Exact width, no text below 6 points, no text cut off or on top of other text, some ink."""
+    """Exact width, on a page, no text below 6 points, cut off or on top of other text, some ink."""
     assert abs(figure.get_figwidth() * 25.4 - width_mm) < 0.01
+    assert figure.get_figheight() * 25.4 <= 247.5
     FigureCanvasAgg(figure).draw()
     renderer = figure.canvas.get_renderer()
     boxes = []

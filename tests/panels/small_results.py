@@ -137,6 +137,7 @@ def write_images(folder: Path) -> None:
     claims += [("a", "Mass", 25, 1 + i / 4, 39, 30 + i / 4, 60, 0.5) for i in range(30)]
     detections = pd.DataFrame(claims, columns=[*columns, "threshold", "score"])
     detections.to_csv(folder / "run" / "detections.csv", index=False)
+    (folder / "run" / "localization.csv").write_text("finding,criterion,threshold\n")
     rules = [{"criterion": "iobb", "threshold": t} for t in (0.1, 0.5)]
     (folder / "run" / "run.json").write_text(json.dumps({"protocol": {"rules": rules}}))
     scores = pd.DataFrame([("a", 0.9, 0.5, 0.1)], columns=["image", *MAPPED])

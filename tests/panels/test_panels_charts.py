@@ -1,16 +1,20 @@
 """Every chart on small results: fit to print in both widths, and what is drawn where."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Wedge
 
+from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 from tests.panels.print_checks import check_print, ink, words
 from tests.panels.small_results import write_tables
 
@@ -64,7 +68,7 @@ def test_findings_rise_by_their_mean_and_one_without_auc_says_so(run: Path) -> N
 
 
 def test_an_arc_for_each_finding_and_a_chord_for_each_pair_that_occurs(run: Path) -> None:
-    (axes,) = PANELS["cooccurrence"].draw([run / "labels.csv"], FigureRequest()).axes
+    axes = PANELS["cooccurrence"].draw([run / "labels.csv"], FigureRequest()).axes[-1]
     assert sum(isinstance(patch, PathPatch) for patch in axes.patches) == 1
     assert sum(isinstance(patch, Wedge) for patch in axes.patches) == 4  # alone and joint, twice
     assert len(axes.texts) == 2
@@ -77,6 +81,51 @@ def test_control_and_published_points_stand_beside_the_curve(run: Path) -> None:
     assert model.get_ydata() == pytest.approx([0.9, 0.5])
     published = next(line for line in first.lines if line.get_color() == "C1")
     assert published.get_xdata() == pytest.approx([0.1, 0.25, 0.5, 0.75, 0.9])
+
+
+def test_at_one_threshold_marks_stand_side_by_side_and_the_interval_is_a_line(
+    run: Path, tmp_path: Path
+) -> None:
+    for name in ("localization", "controls"):
+        frame = pd.read_csv(run / f"{name}.csv")
+        frame[frame["threshold"] == 0.5].to_csv(tmp_path / f"{name}.csv", index=False)
+    first = PANELS["localization"].draw([tmp_path], FigureRequest(findings=("Mass",))).axes[0]
+    places = [float(line.get_xdata()[0]) for line in first.lines if len(line.get_xdata())]
+    assert len(set(places)) == 2  # the control and the model
+    (bar,) = first.collections
+    ((_, low), (_, high)) = bar.get_segments()[0]
+    assert (low, high) == (pytest.approx(0.3), 1.0)
+
+
+def test_controls_differ_in_marker_and_line(run: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(run / "controls.csv")
+    names = ("prior_mean", "prior_medoid", "random", "permuted", "oracle_map")
+    pd.concat([frame.assign(control=name) for name in names]).to_csv(tmp_path / "controls.csv")
+    (tmp_path / "localization.csv").write_bytes((run / "localization.csv").read_bytes())
+    legend = PANELS["localization"].draw([tmp_path], FigureRequest()).legends[0]
+    looks = {(mark.get_marker(), mark.get_linestyle()) for mark in legend.legend_handles}
+    assert len(looks) == 6
+    assert len({marker for marker, _ in looks}) == 6
+
+
+def test_a_figure_that_is_higher_than_a_page_is_not_written(tmp_path: Path) -> None:
+    figure = Figure(figsize=(3.5, 250 / 25.4))
+    with pytest.raises(UsageError, match="the figure is 250 mm high, and a page 247 mm"):
+        write_figure(figure, [tmp_path / "a.pdf"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_stays_text_and_the_font_is_in_the_pdf(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.text(0.5, 0.5, "Pleural Thickening")
+    write_figure(figure, [tmp_path / "a.svg", tmp_path / "a.pdf"])
+    drawing = (tmp_path / "a.svg").read_text()
+    assert ">Pleural Thickening</text>" in drawing
+    assert "font-family: Arimo, Arial, Helvetica" in drawing
+    document = (tmp_path / "a.pdf").read_bytes()
+    # Type 42 fonts are TrueType fonts; a part of the font has a name of six letters before its own.
+    assert re.search(rb"/FontName /[A-Z]{6}\+Arimo", document)
+    assert b"/FontFile2" in document
 
 
 def test_a_character_of_no_font_is_an_error_that_names_the_package(tmp_path: Path) -> None:
