@@ -231,7 +231,7 @@ def test_bench_scores_a_folder_and_its_own_boxes_and_maps_score_the_same(
     assert run_card["divisors"]["afp"] == tables[0].query("finding == 'mean'")["annotated"].iloc[0]
     assert run_card["missing_images"] == []
     synthetic = "measured on synthetic radiographs, not on patients"
-    for name in ("differences", "views", "metrics"):
+    for name in ("detections", "differences", "views", "metrics"):
         notes = pd.read_csv(tmp_path / f"model/{name}.csv")["note"]
         assert notes.str.contains(synthetic, regex=False).all(), name
     assert synthetic[1:] in (tmp_path / "model/table.md").read_text()

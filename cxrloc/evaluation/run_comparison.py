@@ -216,12 +216,11 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper.
 
-    Where the radiographs are synthetic, every row says so, except in the matrix of correlations.
+    Where the radiographs are synthetic, every row says so.
     """
     notes = [note for note in run["notes"] if note == NOT_OF_PATIENTS]
     for name, frame in frames.items():
-        marked = frame if name.endswith("rank_correlations") else with_notes(frame, notes)
-        write_csv(marked, out / f"{name}.csv")
+        write_csv(with_notes(frame, notes), out / f"{name}.csv")
     tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
     said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
     write_text(out / "table.md", "\n".join([*map(markdown_table, tables), *said]))

@@ -47,7 +47,7 @@ def draw_examples(results: Sequence[Path], request: FigureRequest) -> Figure:
         results: the data; a CSV of arrows (image, x, y in pixels) may replace boxes.
         request: width, findings, images.
     """
-    sources = read_sources(results)
+    sources = read_sources(results, request.projection)
     cells = [_cell(sources, *pair) for pair in _chosen(sources, request)]
     width = WIDTHS_MM[request.width]
     # A column is as wide as the longest name of a finding, unless the page is too small for that.
@@ -154,7 +154,7 @@ def draw_report_example(results: Sequence[Path], request: FigureRequest) -> Figu
         results: the data; reports; `label --explain`'s file, if any.
         request: width; the image (else the first by name that has a report).
     """
-    sources = read_sources(results)
+    sources = read_sources(results, request.projection)
     known = {**sources.explanations, **sources.reports}
     reported = [r.image_id for r in on_disk(sources) if report_key(known, r) is not None]
     if len(request.images) > 1:

@@ -91,7 +91,7 @@ def draw_localization_rows(results: Sequence[Path], request: FigureRequest) -> F
             if any.
         request: width, findings, images.
     """
-    sources = read_sources(results)
+    sources = read_sources(results, request.projection)
     if sources.run is None:
         raise CxrlocError("localization-rows needs the output folder of `cxrloc bench`")
     rule = _rule(sources.run)
@@ -113,7 +113,7 @@ def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
         request: its one finding (else Pneumothorax); images (else those with arrows and the first
             one with a box).
     """
-    sources = read_sources(results)
+    sources = read_sources(results, request.projection)
     finding = request.findings[0] if request.findings else "Pneumothorax"
     images = list(request.images)
     if not images:

@@ -43,7 +43,7 @@ def draw_findings_overlay(results: Sequence[Path], request: FigureRequest) -> Fi
         request: width; findings (else the four most probable); the image (else the first by name
             that has maps).
     """
-    sources = read_sources(results)
+    sources = read_sources(results, request.projection)
     names = _at_most_one(request.images, "findings-overlay") or sorted(sources.records)
     found = next((m for name in names if (m := maps_of(sources, name)) is not None), None)
     if found is None:
@@ -120,7 +120,7 @@ def draw_ranked_labels(results: Sequence[Path], request: FigureRequest) -> Figur
     """
     table, rest = _probabilities(results)
     predictions = read_predictions(table)
-    sources = read_sources(rest)
+    sources = read_sources(rest, request.projection)
     image_id = _chosen_image(request, sources.records, predictions.image_ids)
     pixels, record = picture_of(sources, image_id)
     if image_id not in predictions.image_ids:

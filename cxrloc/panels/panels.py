@@ -42,8 +42,8 @@ class Panel(NamedTuple):
         reads: what results it takes, in words for `--list`.
         after: the published figures or tables that it follows.
         projections: whether `--projection` chooses its images: "data" if the panel reads a data set
-            and chooses them itself, "scores" if it reads runs of classify, which are scored again
-            on these images; empty: it does not.
+            and chooses them itself; "scores" and "boxes" if it reads runs of classify and of
+            bench, which are scored again on these images; empty: it does not.
     """
 
     draw: Callable[[Sequence[Path], FigureRequest], Figure]
@@ -63,11 +63,11 @@ PANELS: dict[str, Panel] = {
     "spearman": Panel(draw_spearman, "folders of compare", "Baltruschat table 5"),
     "confusion": Panel(draw_confusion, "a folder of classify", "Dong 6a", "scores"),
     "precision-cdf": Panel(draw_precision_cdf, "folders of classify", "Dong 8", "scores"),
-    "localization": Panel(draw_localization, "a folder of bench", "Wang tables 4, 7, 19"),
+    "localization": Panel(draw_localization, "a folder of bench", "Wang tables 4, 7, 19", "boxes"),
     "localization-by-finding": Panel(
-        draw_localization_by_finding, "a folder of bench", "Wang tables 4, 7, 19"
+        draw_localization_by_finding, "a folder of bench", "Wang tables 4, 7, 19", "boxes"
     ),
-    "froc": Panel(draw_froc, "folders of bench", ""),
+    "froc": Panel(draw_froc, "folders of bench", "", "boxes"),
     "ages": Panel(draw_ages, "a data set", "Baltruschat 3", "data"),
     "cooccurrence": Panel(
         draw_cooccurrence, "a data set or labels.csv of label", "Wang 2, 8", "data"
@@ -79,15 +79,20 @@ PANELS: dict[str, Panel] = {
         draw_localization_rows,
         "a folder of bench --save-maps (or data; maps); reports; label --explain",
         "Wang tables 8-15",
+        "data",
     ),
-    "examples": Panel(draw_examples, "data; a CSV of arrows", "Wang 1, Baltruschat 1, Dong 5"),
-    "report-example": Panel(draw_report_example, "data; reports; label --explain", "Dong 3"),
-    "findings-overlay": Panel(draw_findings_overlay, "data or an image; maps", "Pham 5"),
-    "ranked-labels": Panel(draw_ranked_labels, "a folder of classify; data", "Dong 7"),
+    "examples": Panel(
+        draw_examples, "data; a CSV of arrows", "Wang 1, Baltruschat 1, Dong 5", "data"
+    ),
+    "report-example": Panel(
+        draw_report_example, "data; reports; label --explain", "Dong 3", "data"
+    ),
+    "findings-overlay": Panel(draw_findings_overlay, "data or an image; maps", "Pham 5", "data"),
+    "ranked-labels": Panel(draw_ranked_labels, "a folder of classify; data", "Dong 7", "data"),
     "label-tree": Panel(draw_label_tree, "a folder of classify", "Pham 1-3"),
     "dependency": Panel(draw_dependency, "JSON of sentences with graphs", "Wang 3"),
     "network": Panel(draw_network, "weights or phantom-v1", "Wang 4, Rubin 1, Baltruschat 2"),
-    "gradcam": Panel(draw_gradcam, "data; maps; a CSV of arrows", "Baltruschat 4"),
+    "gradcam": Panel(draw_gradcam, "data; maps; a CSV of arrows", "Baltruschat 4", "data"),
     "trust": Panel(draw_trust, "a folder of trust", ""),
 }
 """What `cxrloc figure` draws."""

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import read_json, unlike
 from cxrloc.files.tables import number_in, read_table, rows_of, table_rows
@@ -49,16 +50,16 @@ class Sources:
     arrows: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
-def read_sources(results: Sequence[Path]) -> Sources:
+def read_sources(results: Sequence[Path], projection: str = "") -> Sources:
     """Sort paths by kind and read them: data set, images, maps, run, explanations, reports, arrows.
 
     A folder with `localization.csv` is a run of `bench`, one with npz files holds maps; a CSV is
     recognised by its columns; everything else is a data set, an image, or a folder of images. A
     run brings its own folder `maps` (`bench --save-maps`) and, where no image is given, the data
-    that it names.
+    that it names. With a projection, only images of it are kept.
 
     Raises:
-        CxrlocError: a path is none of these, or there is no image.
+        CxrlocError: a path is none of these, there is no image, or none is of the projection.
     """
     found = Sources()
     for path in results:
@@ -67,6 +68,9 @@ def read_sources(results: Sequence[Path]) -> Sources:
         found = _with(found, _data_of(found.run))
     if not found.records:
         raise UsageError("no radiograph among the results: name the data set or the images too")
+    if projection:
+        kept = of_projection(found.records.values(), projection)
+        found = replace(found, records={record.image_id: record for record in kept})
     return found
 
 

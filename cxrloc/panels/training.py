@@ -13,7 +13,7 @@ from cxrloc.panels.results import read_table, run_names
 _LOSSES = {"loss": "Training loss per label", "validation_loss": "Validation loss"}
 _NAMES = {**_LOSSES, "learning_rate": "Learning rate", "mean_auc": "Validation, mean AUC"}
 _FEW = 20  # up to so many points are marked, because nothing was measured between them
-_NOT_VALIDATED = ("step", "learning_rate", "images_per_second", *_LOSSES)
+_NOT_VALIDATED = ("step", "learning_rate", "images_per_second", "note", *_LOSSES)
 
 
 def draw_training(results: Sequence[Path], request: FigureRequest) -> Figure:

@@ -2,7 +2,7 @@
 
 import csv
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.results import any_synthetic, data_notes, leaks, run_names
+from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.classify import score_again
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import planned_rates
@@ -21,6 +22,9 @@ from cxrloc.types import UsageError
 
 _PLANNED = "training"
 """The panel that also takes a recipe."""
+
+_AGAIN = {"scores": score_again, "boxes": score_boxes_again}
+"""How the runs that a panel draws are scored again, by the panel's `projections`."""
 
 _LEAK = "Split by image: patients leak from training into these scores."
 
@@ -77,8 +81,9 @@ def figure(
             else path
             for path in results
         ]
-        if request.projection and PANELS[panel].projections == "scores":
-            read = _of_projection(results, request.projection, Path(folder))
+        if request.projection and PANELS[panel].projections in _AGAIN:
+            again = _AGAIN[PANELS[panel].projections]
+            read = _of_projection(results, request.projection, Path(folder), again)
         write_figure(PANELS[panel].draw(read, request), paths)
     return paths
 
@@ -94,8 +99,13 @@ def _check_projection(panel: str, projection: str) -> None:
         raise UsageError(f"--projection is for {others}; {panel} draws its results as they are")
 
 
-def _of_projection(results: Sequence[Path], projection: str, folder: Path) -> list[Path]:
-    """Runs of `classify` that are scored again on images of one projection, under their names.
+def _of_projection(
+    results: Sequence[Path],
+    projection: str,
+    folder: Path,
+    again: Callable[[Path, str, Path], None],
+) -> list[Path]:
+    """Runs that are scored again on images of one projection, under their names.
 
     A file of readers is passed on, as it belongs to no run.
     """
@@ -103,7 +113,7 @@ def _of_projection(results: Sequence[Path], projection: str, folder: Path) -> li
     scored = {}
     for path, name in zip(runs, run_names(runs), strict=True):
         scored[path] = folder / name.replace("/", "_")
-        score_again(path, projection, scored[path])
+        again(path, projection, scored[path])
     return [scored.get(path, path) for path in results]
 
 

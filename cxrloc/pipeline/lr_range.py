@@ -1,19 +1,21 @@
 """`cxrloc lr-range`: a recipe's loss while its learning rate rises, as a table and a plot."""
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.files.run_folder import make_folder
-from cxrloc.files.whole import whole_file
+from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.inference.batches import choose_device
 from cxrloc.panels.figure_files import figure_paths, write_figure
 from cxrloc.panels.lr_range import draw_lr_range
 from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.phantom import NOT_OF_PATIENTS
 from cxrloc.pipeline.train import TrainOptions, check_before_data, recipe_of
 from cxrloc.training.data import training_data
 from cxrloc.training.feeding import feeding_for, images_learned, training_batches
@@ -68,11 +70,11 @@ def lr_range(
     with computing(fit.hardware, device, options.deterministic):
         points = [*watch(range_test(network, batches, fit, config))]
     table = out / "lr_range.csv"
-    with whole_file(table) as part, part.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([RangePoint._fields, *points])
+    notes = [NOT_OF_PATIENTS] if data.description["synthetic"] else []
+    write_csv(with_notes(pd.DataFrame(points), notes), table, float_format=None)
     figures = figure_paths(out / "lr_range")
     with figure_style():
-        request = FigureRequest(width="single", caption=recipe.title)
+        request = FigureRequest(width="single", caption="; ".join([recipe.title, *notes]))
         write_figure(draw_lr_range([out], request), figures)
     return RangeResult(
         points=points,

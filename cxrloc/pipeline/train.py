@@ -21,6 +21,7 @@ from cxrloc.inference.batches import choose_device
 from cxrloc.inference.image_sets import DataOptions, own_data
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
+from cxrloc.phantom import NOT_OF_PATIENTS
 from cxrloc.recipe import Choices, chosen_recipe
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data
@@ -139,7 +140,8 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         data = training_data(recipe, options.data, options.cache, options.images, watch.decoding)
         recipe = replace(recipe, preprocessing=data.preprocessing)
         watch.data(data)
-        run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment)
+        note = NOT_OF_PATIENTS if data.description["synthetic"] else ""
+        run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment, note)
         with computing(recipe.fit.hardware, device, options.deterministic):
             trained = train_stages(recipe, data, device, run)
         description = {

@@ -41,12 +41,13 @@ class State:
     history: list[Row] = field(default_factory=list)
 
 
-def write_history(path: Path, history: Sequence[Row]) -> None:
-    """Write all validations so far as a CSV table."""
+def write_history(path: Path, history: Sequence[Row], note: str = "") -> None:
+    """Write all validations so far as a CSV table, with the note, if any, in every row."""
+    own = {"note": note} if note else {}
     with whole_file(path) as part, part.open("w", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=history[-1])
+        table = csv.DictWriter(file, fieldnames=[*history[-1], *own])
         table.writeheader()
-        table.writerows(history)
+        table.writerows({**row, **own} for row in history)
 
 
 def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[str, Any]) -> None:

@@ -47,12 +47,14 @@ class Run:
         identity: recipe and data as plain values. A checkpoint, or a process, with other values
             is refused.
         watch: function that is called with the progress about once a second.
+        note: what every row of metrics.csv says of the data; empty for nothing.
     """
 
     out: Path
     resume: bool = False
     identity: Mapping[str, Any] = field(default_factory=dict)
     watch: Callable[[Moment], None] = ignore_progress
+    note: str = ""
 
 
 def fit(
@@ -124,7 +126,7 @@ def _validate(
     row = {"step": state.step, "learning_rate": rate, **losses.take(), **validate(kept)}
     state.history.append(row)
     if rank() == 0:
-        write_history(run.out / "metrics.csv", state.history)
+        write_history(run.out / "metrics.csv", state.history, run.note)
         if "validation_loss" in row and not validations_since_best(state.history):
             write_weights(run.out / "best.ckpt", kept)
     losses.watch(now=True)

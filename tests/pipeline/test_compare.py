@@ -18,6 +18,8 @@ from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.run_comparison import CompareOptions
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.panels.matrices import draw_spearman
+from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
@@ -71,10 +73,13 @@ def test_folders_of_classify_are_compared_on_the_data_they_name(runs: Path, tmp_
     data = json.loads((tmp_path / "run.json").read_text())["data"]
     assert data["name"] == data["path"] == str(runs / "chests")
     assert data["synthetic"]
-    said = pd.read_csv(tmp_path / "differences.csv")["note"]
-    assert set(said) == {"measured on synthetic radiographs, not on patients"}
+    for name in names:
+        said = pd.read_csv(tmp_path / f"{name}.csv")["note"]
+        assert set(said) == {"measured on synthetic radiographs, not on patients"}
     scored = json.loads((runs / "a" / "run.json").read_text())["data"]
     assert data["truth_sha256"] == scored["truth_sha256"]
+    with figure_style():
+        draw_spearman([tmp_path], FigureRequest())  # which takes the notes for no run
 
 
 def test_files_are_compared_as_their_folders_are(runs: Path, tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(tmp_path:
     request = FigureRequest(projection="AP", findings=("pleural effusion",))
     (out,) = figure("roc", [tmp_path / "run"], tmp_path / "roc.svg", request)
     assert "AP images only" in re.sub(r"\s+", " ", out.read_text())
-    for panel, said in (("froc", "--projection is for roc, "), ("ages", "choose from PA")):
-        wrong = FigureRequest(projection="PA" if panel == "froc" else "sideways")
+    for panel, said in (("trust", "--projection is for roc, "), ("ages", "choose from PA")):
+        wrong = FigureRequest(projection="PA" if panel == "trust" else "sideways")
         with pytest.raises(UsageError, match=said):
             figure(panel, [tmp_path / "run"], tmp_path / "no.svg", wrong)
 

@@ -34,7 +34,8 @@ def test_a_recipe_gives_a_table_and_a_plot(recipe: Path, tmp_path: Path) -> None
     assert ran.exit_code == 0, ran.output
     rows = list(csv.DictReader((tmp_path / "out/lr_range.csv").read_text().splitlines()))
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx([1e-4, 1e-3, 1e-2, 0.1])
-    assert tuple(rows[0]) == RangePoint._fields
+    assert tuple(rows[0]) == (*RangePoint._fields, "note")
+    assert rows[0]["note"] == "measured on synthetic radiographs, not on patients"
     written = [path for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")]
     assert {path.suffix for path in written} == {".csv", ".pdf", ".svg", ".png"}
 

@@ -183,6 +183,8 @@ def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     started = f"(a folder of phantoms), started from Tiny ({before.card.trained_on})"
     assert card.trained_on.endswith(started)
     assert "Trained on synthetic radiographs" in card.limits
+    said = set(pd.read_csv(tmp_path / "out/metrics.csv")["note"])
+    assert said == {"measured on synthetic radiographs, not on patients"}
     assert recipe_of_text(card.recipe, "card").start == "model.safetensors"
     assert card.provenance["start_sha256"] == before.sha256
     described = json.loads((tmp_path / "out/run.json").read_text())

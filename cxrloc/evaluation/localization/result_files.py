@@ -35,8 +35,8 @@ def write_scores(
 ) -> None:
     """Write the CSV files of scores, controls, differences, views and boxes, and the tables.
 
-    Remarks on all numbers stand in the tables and in every row of differences and views. The other
-    CSV files have fixed columns, which other programs read.
+    Remarks on all numbers stand in the tables and in every row of differences, views and boxes.
+    The columns of `localization.csv` and `controls.csv` are fixed, so these two rely on `run.json`.
     """
     measured = scores.measurements
     frames = {
@@ -49,7 +49,7 @@ def write_scores(
     for name, frame in frames.items():
         # Boxes are written without rounding, so that scoring the file again gives the same numbers.
         if frame is not None:
-            if name in ("differences", "views"):
+            if name not in ("localization", "controls"):
                 frame = with_notes(frame, remarks)
             digits = None if name == "detections" else "%.6g"
             write_csv(frame, out / f"{name}.csv", digits)
