@@ -19,9 +19,16 @@ _ANSWER = (
     r"(?:none|no|nil|not|negative|neg|absent|normal|yes|present|positive|[ny])"
     r"(?: (?:seen|present|identified|evident|detected|noted))?"
 )
-# "Effusion ..... none", "Effusion? No."
+_SIDE = r"(?:left|right|bilateral|both sides)"
+# An answer is a size or a side without a noun: "Pneumonia? Small effusion" is no answer.
+_SIZE = (
+    rf"(?:(?:trace|tiny|small|minimal|mild|moderate|large|severe|unchanged|stable)(?:,? {_SIDE})?"
+    rf"|{_SIDE})"
+)
+# "Effusion ..... none", "Effusion? No.", "Effusion? Small on the right."
 _LEADER = re.compile(
-    rf"\s*(?:\.{{2,}}|\u2026|_{{2,}}|-{{2,}}|\?(?=\s)|\t+)\s*(?={_ANSWER}\s*(?:[.,;]|$))",
+    r"\s*(?:\.{2,}|\u2026|_{2,}|-{2,}|\?(?=\s)|\t+)\s*"
+    rf"(?={_ANSWER}\s*(?:[.,;]|$)|{_SIZE}(?:\s*[.,;]|\s*$|\s+(?:on|in|at)\b))",
     re.IGNORECASE | re.MULTILINE,
 )
 _UNMARKED = re.compile(r"\b(is|are|was|were|does|did|has|have|could)nt\b")
