@@ -68,6 +68,7 @@ TESTED_ELSEWHERE = {
     "inference/watched.py": "inference/test_suitability.py",
     "localization/gradcam_package.py": "localization/test_heatmaps.py",
     "models/card_text.py": "models/test_hub.py",
+    "models/adopted_network.py": "models/test_adopt.py",
     "models/classifiers.py": "models/test_adopt.py",
     "models/described.py": "models/test_context.py",
     "models/heads.py": "models/test_localizer.py",

@@ -69,7 +69,8 @@ def adopt(
             return
         if not weights:
             raise typer.BadParameter("name a file of weights", param_hint="WEIGHTS")
-        from cxrloc.pipeline.adopt import AdoptOptions, adopt_file
+        from cxrloc.models.adoption import AdoptOptions
+        from cxrloc.pipeline.adopt import adopt_file
 
         options = AdoptOptions(
             architecture,

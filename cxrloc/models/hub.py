@@ -11,7 +11,8 @@ from cxrloc.extras import import_extra
 from cxrloc.files.structured import parse_json
 from cxrloc.files.text import for_markdown, one_line
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.adopt import Adoption, adopt
+from cxrloc.models.adopt import adopt
+from cxrloc.models.adoption import Adoption
 from cxrloc.models.card import ModelCard
 from cxrloc.models.card_text import card_lines, finding_rows
 from cxrloc.models.model import Model

@@ -40,8 +40,9 @@ def average_normalised(maps: Maps, epsilon: float = 1e-6) -> Pooled:
 
     x / sqrt(var_d(x) + epsilon), where x is the mean over the grid. ConvNeXt and transformers
     without a class token apply a layer normalisation (Ba et al. 2016) between pooling and
-    prediction; its other parts are linear and belong to the prediction (`adopt.folded`). The
-    divisor is the same for all cells of an image, so class activation maps keep their meaning.
+    prediction; its other parts are linear and belong to the prediction
+    (`adopted_network.folded`). The divisor is the same for all cells of an image, so class
+    activation maps keep their meaning.
 
     >>> average_normalised(torch.tensor([[[[1.0]], [[5.0]]]]), epsilon=0.0)  # deviation 2
     tensor([[0.5000, 2.5000]])

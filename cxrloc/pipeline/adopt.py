@@ -1,59 +1,12 @@
 """`cxrloc adopt`: makes a model file from weights of a classifier that was trained elsewhere."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, CHEXPERT14
-from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.adopt import Adopted, Adoption, adopt
-from cxrloc.models.card import ModelCard
-from cxrloc.models.presets import PRESETS, Preset
+from cxrloc.models.adopt import Adopted, adopt
+from cxrloc.models.adoption import AdoptOptions, adoption_of
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import UsageError
-
-VOCABULARIES = {"chestxray8": CHESTXRAY8, "chestxray14": CHESTXRAY14, "chexpert14": CHEXPERT14}
-"""Lists of findings that an option can name."""
-
-UNKNOWN = "images that the user did not name"
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptOptions:
-    """What the user says about the weights; what is left empty is taken from the preset.
-
-    Attributes:
-        architecture: name in torchvision or timm.
-        findings: a file with one name per line, names with commas between, or a name of
-            `VOCABULARIES`.
-        preset: a name of `PRESETS`.
-        size: rows and columns of the network's input; 0: the preset's.
-        mean: of the grey levels in [0, 1], for one or three channels.
-        std: as `mean`.
-        tokens: as in `models.adopt.Adoption`, like `pooling`, `key` and `without`.
-        name: name of the model; empty: that of its file.
-        trained_on: data set, in words.
-        may_have_seen: data sets whose images may have been used in training.
-        licence: licence of the weights.
-        probabilities: "sigmoid" or "softmax".
-    """
-
-    architecture: str = ""
-    findings: str = ""
-    preset: str = "imagenet"
-    size: int = 0
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    tokens: str = ""
-    pooling: str = ""
-    key: str = ""
-    without: tuple[str, ...] = ()
-    name: str = ""
-    trained_on: str = ""
-    may_have_seen: tuple[str, ...] = ()
-    licence: str = ""
-    probabilities: str = ""
 
 
 def adopt_file(paths: Sequence[Path], out: Path, options: AdoptOptions) -> Adopted:
@@ -67,83 +20,3 @@ def adopt_file(paths: Sequence[Path], out: Path, options: AdoptOptions) -> Adopt
     model = adopted.model
     write_model(out, model.network, model.preprocessing, model.card, model.typical, half=False)  # type: ignore[arg-type]
     return replace(adopted, model=read_model(out))
-
-
-def adoption_of(options: AdoptOptions, name: str) -> Adoption:
-    """What the user says about the weights, completed by the preset.
-
-    Raises:
-        UsageError: the preset does not exist, or neither it nor the user names architecture or
-            findings.
-    """
-    if options.preset not in PRESETS:
-        raise UsageError(f"--preset {options.preset}: choose from {', '.join(PRESETS)}")
-    preset = PRESETS[options.preset]
-    findings = findings_of(options.findings) if options.findings else preset.findings
-    architecture = options.architecture or preset.architecture
-    for option, value in (("--architecture", architecture), ("--findings", findings)):
-        if not value:
-            raise UsageError(f"{option} is needed: the preset {options.preset} does not say it")
-    return Adoption(
-        architecture,
-        findings,
-        _preprocessing(preset.preprocessing, options),
-        _card(preset, options, name),
-        options.tokens,
-        options.pooling or preset.pooling,
-        options.key,
-        (*options.without, *preset.without),
-    )
-
-
-def findings_of(text: str) -> tuple[str, ...]:
-    """The findings that a file, a list or a name of `VOCABULARIES` gives, in their order.
-
-    >>> findings_of("Mass, Nodule")
-    ('Mass', 'Nodule')
-    """
-    if text.lower() in VOCABULARIES:
-        return VOCABULARIES[text.lower()]
-    path = Path(text)
-    is_file = "," not in text and path.is_file()
-    if not is_file and path.suffix in (".txt", ".csv"):
-        raise UsageError(f"--findings {text}: no such file")
-    try:
-        names = path.read_text(encoding="utf-8-sig").splitlines() if is_file else text.split(",")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--findings {text}: not a text file in UTF-8") from error
-    return tuple(name.strip() for name in names if name.strip())
-
-
-def _preprocessing(preset: Preprocessing, options: AdoptOptions) -> Preprocessing:
-    """The preset's preprocessing with the size, mean and deviation that the user asked for."""
-    changes: dict[str, Any] = {}
-    if options.size:
-        margin = round(preset.crop_from * options.size / preset.size) - options.size
-        larger = options.size + 2 * round(margin / 2) if preset.crop_from else 0
-        changes |= {"size": options.size, "crop_from": larger}
-    for what, values in (("mean", options.mean), ("std", options.std)):
-        if values:
-            changes[what] = values
-    if len(options.mean or preset.mean) != len(options.std or preset.std):
-        raise UsageError("--mean and --std need the same number of values, 1 or 3")
-    return replace(preset, **changes)
-
-
-def _card(preset: Preset, options: AdoptOptions, name: str) -> ModelCard:
-    said: Mapping[str, str] = {"source": preset.source} if preset.source else {}
-    limits = f"Adopted, research only. {preset.limits}".strip()
-    seen = options.may_have_seen or preset.may_have_seen
-    if seen:
-        limits += f" It may have seen any image of {', '.join(seen)}."
-    return ModelCard(
-        name=name,
-        trained_on=options.trained_on or preset.trained_on or UNKNOWN,
-        findings=(),
-        views=preset.views,
-        limits=limits,
-        may_have_seen=seen,
-        provenance=said,
-        probabilities=options.probabilities or preset.probabilities,
-        licence=options.licence or preset.licence,
-    )

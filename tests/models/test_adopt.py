@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.adopt import Adopted, Adoption, adopt
+from cxrloc.models.adopt import Adopted, adopt
+from cxrloc.models.adoption import Adoption
 from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import timm_network

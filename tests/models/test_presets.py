@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.models.adopt import Adopted, adopt
+from cxrloc.models.adoption import AdoptOptions, adoption_of
 from cxrloc.models.library_backbones import torchvision_classifier
-from cxrloc.pipeline.adopt import AdoptOptions, adoption_of
 
 pytestmark = pytest.mark.slow  # whole DenseNets and ResNets
 
