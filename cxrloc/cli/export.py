@@ -42,10 +42,11 @@ def export(
     with clear_errors():
         if images:
             refuse_missing(images)
+        from cxrloc.exported.formats import ExportOptions
         from cxrloc.pipeline import export as flow
 
         path = out or Path(f"{Path(model).stem}.{to}")
-        options = flow.ExportOptions(to, path, opset, half, int8, tuple(images or ()))
+        options = ExportOptions(to, path, opset, half, int8, tuple(images or ()))
         written = flow.export(model, options)
         typer.echo(f"{written.path}: {written.bytes / 1e6:.1f} MB")
         rows = [["output", "shape", "largest difference from torch"]]
