@@ -226,6 +226,16 @@ RUBIN = {
 }
 
 
+OF_TIMM: dict[str, Any] = {
+    # DeiT: table 9; ConvNeXt: appendix A.1. Both end without a transition layer.
+    "network__transition_channels": 0,
+    "network__pooling_parameters__r": None,
+    "fit__optimizer": "adamw",
+    "fit__weight_decay": 0.05,
+    "fit__schedule__learning_rate": 5e-5,
+}
+
+
 def wang(**changes: Any) -> dict[str, Any]:
     return {**WANG, **{key.replace("__", "."): value for key, value in changes.items()}}
 
@@ -271,6 +281,27 @@ VALUES: dict[str, dict[str, Any]] = {
             ),
         )
     },
+    "preechakul2022_resnet50_pylon": wang(
+        preprocessing__size=512,
+        network__decoder="pylon",
+        network__output_stride=4,
+        network__head="predict_then_pool",
+        network__pooling="max",
+        network__pooling_parameters__r=None,
+    ),
+    "touvron2021_vit_small": wang(
+        preprocessing__size=512,
+        network__backbone="timm:deit_small_patch16_224",
+        network__output_stride=16,
+        network__pooling="average",
+        **OF_TIMM,
+    ),
+    "liu2022_convnext_tiny": wang(
+        preprocessing__size=512,
+        network__backbone="timm:convnext_tiny",
+        network__pooling="average_normalised",
+        **OF_TIMM,
+    ),
     **{f"wang2017_resnet50_{loss}": wang(fit__loss=loss) for loss in ("cel", "euclidean", "hinge")},
     "wang2017_alexnet_lse": wang(network__backbone="alexnet", fit__steps=20000),
     "wang2017_googlenet_lse": {

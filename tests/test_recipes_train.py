@@ -93,7 +93,8 @@ def localized(model: Model) -> Localized:
 
 
 FAST = (
-    *("phantom", "wang2017_resnet50_lse", "baltruschat2019_large_meta", "dong2017_single_vgg16"),
+    *("phantom", "wang2017_resnet50_lse", "preechakul2022_resnet50_pylon"),
+    *("baltruschat2019_large_meta", "dong2017_single_vgg16"),
     *("pham2019_ones_ct_lsr", "rubin2018_dualnet_pa"),
 )
 """One of each kind of data set, network, loss and stage; the others are marked slow."""

@@ -11,6 +11,7 @@ from cxrloc.models.backbones import timm_classifier
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.networks import Network
+from cxrloc.models.pyramid import TimmPyramid
 from cxrloc.types import CxrlocError
 
 
@@ -44,7 +45,7 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
     weights = {**weights, **{key.removeprefix("features."): weights[key] for key in weights}}
     for trunk in network.trunks.values():
         backbone = trunk.get_submodule("backbone")
-        if isinstance(backbone, TimmBackbone):
+        if isinstance(backbone, TimmBackbone | TimmPyramid):
             backbone = backbone.network
         _fill_backbone(backbone, weights, f"{source}: no weights for {name}")
 

@@ -177,14 +177,19 @@ class TimmBackbone(nn.Module):
             )
         features = self.network.forward_features(images)
         if features.ndim == 4:
-            last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
-            return features.movedim(3, 1) if last else features
+            return channels_first(self.network, features)
         prefix = self.network.num_prefix_tokens
         cells = features[:, prefix:].mT.unflatten(2, (rows, columns))  # batch depth row col
         if not self.has_class_token:
             return cells
         token = features[:, 0, :, None, None].expand_as(cells)
         return torch.cat([cells, token], dim=1)
+
+
+def channels_first(network: nn.Module, features: Tensor) -> Float[Tensor, "batch depth row col"]:
+    """The features of a network of timm with the channels before rows and columns."""
+    last = getattr(network, "output_fmt", "NCHW") == "NHWC"
+    return features.movedim(3, 1) if last else features
 
 
 @cache
@@ -201,7 +206,7 @@ def _of_timm(name: str) -> Backbone:
         timm_weights=name,
         native_stride=stride,
         has_refinable_grid=False,
-        cell_shift_pixels=_shift(TIMM + name, network, stride),
+        cell_shift_pixels=cell_shift_of(TIMM + name, network, stride),
     )
 
 
@@ -218,7 +223,7 @@ def _of_torchvision(name: str) -> Backbone:
         torchvision_weights=name,
         native_stride=stride,
         has_refinable_grid=is_resnet,
-        cell_shift_pixels=None if is_resnet else _shift(TORCHVISION + name, layers, stride),
+        cell_shift_pixels=None if is_resnet else cell_shift_of(TORCHVISION + name, layers, stride),
     )
 
 
@@ -245,13 +250,22 @@ def _features_of(name: str, network: Any) -> nn.Module:
     )
 
 
-def _shift(name: str, layers: nn.Module, stride: int) -> float:
+def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> float:
     """The distance from the centre of a cell to that of its receptive field, in pixels.
+
+    Args:
+        name: name of the backbone, for the error message.
+        layers: its layers.
+        stride: pixels of the input per cell of the features.
+        last: name of the layer that gives the features; empty: all layers are taken.
+
+    Raises:
+        CxrlocError: the layers are no chain, so that the place of the cells is unknown.
 
     Open: it is that of the layers without the shortcuts beside them. The shortcuts of ResNet-D (He
     et al. 2019) average pixels and pull the true centre nearer to that of the cell.
     """
-    centre, walked = receptive_field(layers)
+    centre, walked = receptive_field(layers, last)
     if walked == stride:
         return centre - stride / 2
     strided = [each for each in layers.modules() if isinstance(each, WINDOWS)]

@@ -1,5 +1,6 @@
 """The network of Wang et al. 2017: backbone, transition layer, global pooling, prediction layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.findings import standard_findings
+from cxrloc.models.decoders import CHANNELS, DECODERS
 from cxrloc.models.grid import (
     cell_shift_pixels,
     pad_as_tensorflow,
@@ -24,9 +26,13 @@ from cxrloc.models.pooling import (
     PoolingParameters,
     given_parameters,
 )
+from cxrloc.models.pyramid import pyramid_of
 from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
+
+DECODED_STRIDES = (4, 8)
+"""Strides of the grids that decoders give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,11 @@ class LocalizerConfig:
             (`findings.standard_finding`).
         input_channels: 1 (grey) or 3.
         output_stride: input pixels per cell of the S x S grid: 8, 16, 32, 64 or 128, or that of the
-            backbone.
+            backbone; with a decoder 4 or 8.
         transition_channels: depth D of the transition layer; None: the backbone's own depth;
-            0: no transition layer, for networks other than Wang's.
+            0: no transition layer, for networks other than Wang's. With a decoder: its channels;
+            None: 128.
+        decoder: a name of `DECODERS`, which takes the place of the transition layer; empty: none.
         pooling: a name of `POOLINGS`.
         pooling_parameters: parameters of that pooling.
         head: a name of `HEADS`: the pooling comes before or after the prediction.
@@ -65,6 +73,7 @@ class LocalizerConfig:
     input_channels: int = 1
     output_stride: int = 32
     transition_channels: int | None = None
+    decoder: str = ""
     pooling: str = "average"
     pooling_parameters: PoolingParameters = field(default_factory=PoolingParameters)
     head: str = "pool_then_predict"
@@ -80,7 +89,8 @@ class LocalizerConfig:
         for what, value, known in (
             ("pooling", self.pooling, POOLINGS),
             ("head", self.head, HEADS),
-            ("output_stride", self.output_stride, sorted({*OUTPUT_STRIDES, native})),
+            ("decoder", self.decoder, ("", *DECODERS)),
+            ("output_stride", self.output_stride, self._strides(native)),
             ("input_channels", self.input_channels, (1, 3)),
         ):
             if value not in known:
@@ -119,11 +129,18 @@ class LocalizerConfig:
             )
         if self.output_stride > native and self.transition_channels == 0:
             raise CxrlocError(f"output_stride {self.output_stride} needs a transition layer")
-        if self.output_stride < native and not backbone.has_refinable_grid:
+        if self.decoder:
+            if self.transition_channels == 0:
+                raise CxrlocError("transition_channels 0: a decoder has at least 1 channel")
+        elif self.output_stride < native and not backbone.has_refinable_grid:
             raise CxrlocError(
                 f"output_stride {self.output_stride}: the grid of {self.backbone} cannot be made "
                 f"finer than {native}"
             )
+
+    def _strides(self, native: int) -> Sequence[int]:
+        """The possible output strides."""
+        return DECODED_STRIDES if self.decoder else sorted({*OUTPUT_STRIDES, native})
 
 
 @runtime_checkable
@@ -142,11 +159,11 @@ class LocalizingNetwork(Protocol):
 
 
 class Trunk(nn.Module):
-    """Backbone and transition layer: all layers of a network before its pooling.
+    """Backbone and transition layer, or decoder: all layers of a network before its pooling.
 
     Attributes:
         backbone: the backbone, with the name, stride and padding of the configuration.
-        transition: the transition layer, or the identity.
+        transition: the transition layer, the decoder, or the identity.
         depth: number of output channels.
         cell_shift_pixels: distance from the centre of a cell to the centre of the receptive field
             of its feature, to the right and downwards, in pixels of the input.
@@ -161,14 +178,22 @@ class Trunk(nn.Module):
         set_input_channels(self.backbone, config.input_channels)
         if config.same_padding:
             pad_as_tensorflow(self.backbone)
-        if config.output_stride < backbone.native_stride:
-            set_output_stride(self.backbone, config.output_stride)
-        depth = _depth(self.backbone)
-        self.transition = _transition(depth, config)
-        self.depth = (
-            depth if config.transition_channels == 0 else config.transition_channels or depth
-        )
-        shift = backbone.cell_shift_pixels
+        if config.decoder:
+            self.backbone = pyramid_of(config.backbone, self.backbone)
+            self.depth = config.transition_channels or CHANNELS
+            self.transition: nn.Module = DECODERS[config.decoder](
+                self.backbone.levels, config.output_stride, self.depth
+            )
+            shift: float | None = self.transition.cell_shift_pixels
+        else:
+            if config.output_stride < backbone.native_stride:
+                set_output_stride(self.backbone, config.output_stride)
+            own = _depth(self.backbone)
+            self.transition = _transition(own, config)
+            self.depth = (
+                own if config.transition_channels == 0 else config.transition_channels or own
+            )
+            shift = backbone.cell_shift_pixels
         self.cell_shift_pixels = cell_shift_pixels(self) if shift is None else shift
 
     def forward(

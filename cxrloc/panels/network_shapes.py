@@ -19,6 +19,7 @@ from cxrloc.models.meta import META
 from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
 from cxrloc.models.pooling import given_parameters
+from cxrloc.models.pyramid import Pyramid, in_order
 from cxrloc.types import CxrlocError
 
 _UNNAMED = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
@@ -104,25 +105,33 @@ def _trunk(name: str, part: nn.Module, image: Tensor) -> tuple[Stage, ...]:
         stages = [start, *_stages(steps)]
         if not isinstance(transition, nn.Identity):
             out = tuple(transition(features).shape[1:])
-            stages.append(Stage("Transition", tuple(_words([*transition.children()])), out))
+            if isinstance(features, list):
+                stages.append(Stage("Decoder", (type(transition).__name__,), out))
+            else:
+                stages.append(Stage("Transition", tuple(_words([*transition.children()])), out))
     return tuple(stages)
 
 
 def _traced(
     backbone: nn.Module, image: Tensor
-) -> tuple[list[tuple[nn.Module, tuple[int, ...]]], Tensor]:
-    """The backbone's children in the order in which they run, each with its output's shape."""
+) -> tuple[list[tuple[nn.Module, tuple[int, ...]]], Tensor | list[Tensor]]:
+    """The backbone's children in the order in which they run, each with its output's shape.
+
+    Also its features; those of a backbone before a decoder are a list, from fine to coarse.
+    """
     steps: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, _: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
             steps.append((module, tuple(output.shape[1:])))
 
-    hooks = [child.register_forward_hook(note) for child in backbone.children()]
+    parts = in_order(backbone) if isinstance(backbone, Pyramid) else backbone.children()
+    hooks = [part.register_forward_hook(note) for part in parts]
     features = backbone(image)
     for hook in hooks:
         hook.remove()
-    shape = tuple(features.shape[1:])
+    last = features[-1] if isinstance(features, list) else features
+    shape = tuple(last.shape[1:])
     if not steps or steps[-1][1] != shape:
         steps.append((backbone, shape))
     return steps, features

@@ -131,6 +131,14 @@ def test_gradient_methods_agree_with_the_grad_cam_package(name, package_class, b
         np.testing.assert_allclose(scaled, theirs, atol=2e-3)
 
 
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_shapley_cam_of_a_head_without_curvature_is_grad_cam(pooling):
+    """Its weight is the mean of the gradient minus half a Hessian-vector product, here 0."""
+    network = localizer(pooling)
+    expected = HEATMAPS["grad_cam"](network, IMAGES)[1]
+    torch.testing.assert_close(HEATMAPS["shapley_cam"](network, IMAGES)[1], expected)
+
+
 def test_an_error_inside_the_package_comes_out():
     with pytest.raises(IndexError):
         HEATMAPS["eigen_grad_cam"](localizer(), IMAGES[:1], findings=[3])

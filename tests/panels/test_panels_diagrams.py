@@ -30,8 +30,11 @@ def _style() -> Iterator[None]:
         yield
 
 
-def model(architecture: str) -> Model:
-    config = LocalizerConfig("small_resnet", FINDINGS, architecture=architecture)
+def model(architecture: str, decoder: str = "") -> Model:
+    stride = 8 if decoder else 32
+    config = LocalizerConfig(
+        "small_resnet", FINDINGS, 1, stride, decoder=decoder, architecture=architecture
+    )
     card = ModelCard(architecture, "nothing", FINDINGS)
     return Model(build_network(config), config, Preprocessing(64), card)
 
@@ -50,6 +53,17 @@ def test_shapes_are_those_of_the_network() -> None:
     ]
     assert stages[2].layers == ("max pool", "2 x BasicBlock")
     assert flow.heatmap == (2, 2, 2)
+
+
+def test_a_decoder_follows_the_stages_of_the_backbone() -> None:
+    flow = network_flow(model("localizer", "pylon"))
+    stages = flow.trunks["image"]
+    assert [stage.shape for stage in stages[:-1]] == [
+        *((1, 64, 64), (16, 32, 32), (16, 16, 16), (48, 8, 8), (96, 4, 4), (192, 2, 2))
+    ]
+    assert stages[2].layers == ("max pool", "2 x BasicBlock")
+    assert (stages[-1].name, stages[-1].shape) == ("Decoder", (128, 8, 8))
+    assert flow.heatmap == (2, 8, 8)
 
 
 def test_two_views_are_concatenated_and_values_stand_beside_the_image() -> None:
