@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from pydicom import uid
 from pydicom.errors import BytesLengthException
 
-from cxrloc.images.dicom_bits import aligned
+from cxrloc.images.dicom_bits import aligned, stored_bits
 from cxrloc.images.dicom_file import (
     DOUBLE_PIXELS,
     FLOAT_PIXELS,
@@ -21,6 +21,7 @@ from cxrloc.images.dicom_file import (
     DicomFile,
     read_dicom_file,
 )
+from cxrloc.images.dicom_frames import OFFSET_TABLES
 from cxrloc.images.dicom_header import (
     HEADER_TAGS,
     age_years_of,
@@ -30,6 +31,7 @@ from cxrloc.images.dicom_header import (
     patient_orientation_of,
     sex_of,
     spacing_mm_of,
+    take_first_frame,
     view_of,
 )
 from cxrloc.images.dicom_pixel_description import (
@@ -38,7 +40,7 @@ from cxrloc.images.dicom_pixel_description import (
     PixelDescription,
     pixel_description,
 )
-from cxrloc.images.dicom_pixels import OFFSET_TABLES, stored_pixels
+from cxrloc.images.dicom_pixels import stored_pixels
 from cxrloc.images.dicom_rendering import (
     RENDERING_TAGS,
     render,
@@ -88,6 +90,7 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
             most_bytes = int(INFLATED_BYTES_PER_PIXEL * 1e6 * max_megapixels)
             file = read_dicom_file(path, data, TAGS, most_bytes)
             _check_is_image(path, file)
+            take_first_frame(file.header)
             description = pixel_description(path, file.header, max_megapixels)
         return _radiograph(path, file, description, voi)
     except PARSING_ERRORS as error:
@@ -150,13 +153,14 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
     with recorded_warnings() as complaints:
         stored = stored_pixels(path, description, file, overlay)
     words, read_stored = stored.words, None
+    description, misaligned = aligned(description, words)
     if description.samples == 3:
         # PS3.3 C.11.2.1.2: VOI, modality and presentation transforms are for grey images only.
-        pixels, about = grey_of_colour(path, words, stored.photometric, description.bits_stored)
-        intensity = "the grey of three equal channels"
+        channels = stored_bits(description, words)
+        pixels, about = grey_of_colour(path, channels, stored.photometric, description.bits_stored)
+        intensity, about = "the grey of three equal channels", (*about, *misaligned)
     else:
         with recorded_warnings():
-            description, misaligned = aligned(description, words)
             if description.photometric == PALETTE:
                 rendering = render_palette(path, header, description, words)
             else:

@@ -11,15 +11,6 @@ from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.stored_pixels import Channels, Words
 from cxrloc.types import CxrlocError
 
-JPEG_2000 = (
-    uid.JPEG2000Lossless,
-    uid.JPEG2000,
-    uid.HTJ2KLossless,
-    uid.HTJ2KLosslessRPCL,
-    uid.HTJ2K,
-)
-"""Syntaxes whose streams state whether samples are signed."""
-
 LOSSY = (
     uid.JPEGBaseline8Bit,
     uid.JPEGExtended12Bit,
@@ -38,9 +29,9 @@ def in_range(
 ) -> Words | Channels:
     """Decoded samples as words of the allocated size, within the bits that are stored.
 
-    Values of a lossy codec can overshoot the stored bits and are clipped. Bits of a lossless codec
-    beyond the stored ones are part of the image, so the header is wrong; unless they are an
-    overlay, which the table of grey levels leaves out.
+    Values of a lossy codec can overshoot the stored bits a little, and are clipped. Bits of a
+    lossless codec beyond the stored ones are part of the image, so the header is wrong; unless they
+    are an overlay, which the table of grey levels leaves out.
 
     Args:
         path: names the file in errors.
@@ -50,17 +41,23 @@ def in_range(
         has_overlay: whether bits above the stored ones belong to an overlay.
 
     Raises:
-        CxrlocError: a lossless stream has more bits than the header allows.
+        CxrlocError: a stream has more bits than the header allows, and uses them.
     """
     bits, size = description.bits_stored, description.bits_allocated // 8
-    if description.syntax in LOSSY and description.high_bit == bits - 1 < 8 * size - 1:
-        signed = description.signed and description.syntax in JPEG_2000
+    at_bottom = description.high_bit == bits - 1
+    too_deep = False
+    if description.syntax in LOSSY and at_bottom and bits < 8 * size:
+        # Decoders return negative numbers where they know the sign, else the bits as they are.
+        signed = description.signed and pixels.dtype.kind == "i"
         low = -(2 ** (bits - 1)) if signed else 0
         values = pixels if signed else pixels.view(f"u{pixels.itemsize}")
+        # Compression errors are far smaller than half of the range.
+        too_deep = int(values.max()) >= low + 1.5 * 2**bits
         pixels = np.clip(values, low, low + 2**bits - 1)
     words = pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
-    over = stream_bits is not None and description.high_bit == bits - 1 and not has_overlay
-    if over and share_above(words, description) > 0:
+    if stream_bits is not None and at_bottom and not has_overlay:
+        too_deep |= share_above(words, description) > 0
+    if too_deep:
         raise CxrlocError(
             f"{path}: PixelData (7FE0,0010), {description.syntax.name}: the stream has "
             f"{stream_bits} bits and uses more than the {bits} of BitsStored (0028,0101)"
@@ -69,14 +66,15 @@ def in_range(
 
 
 def bits_warnings(
-    words: Words, description: PixelDescription, has_overlay: bool
+    words: Words | Channels, description: PixelDescription, has_overlay: bool
 ) -> tuple[str, ...]:
     """A warning where bits above the stored ones are set and do not belong to an overlay."""
     if has_overlay or not (share := share_above(words, description)):
         return ()
     return (
-        f"{share:.0%} of the pixels use bits above BitsStored (0028,0101) {description.bits_stored}"
-        ", which are left out: if the header is wrong, the grey levels are too",
+        f"{100 * share:.3g} % of the pixels use bits above BitsStored (0028,0101) "
+        f"{description.bits_stored}, which are left out: if the header is wrong, the grey levels "
+        "are too",
     )
 
 
@@ -92,8 +90,20 @@ def share_above(words: Words | Channels, description: PixelDescription) -> float
     return float(((words + half >= 2**top) & (words >= 2**top)).mean())
 
 
+def stored_bits(description: PixelDescription, channels: Channels) -> Channels:
+    """The stored bits of colour, shifted and masked (PS3.5 8.1.1).
+
+    >>> from types import SimpleNamespace
+    >>> four_at_the_top = SimpleNamespace(bits_stored=4, high_bit=7)
+    >>> stored_bits(four_at_the_top, np.full((1, 1, 3), 0xA5, dtype=np.uint8)).tolist()
+    [[[10, 10, 10]]]
+    """
+    shift = description.high_bit + 1 - description.bits_stored
+    return (channels >> shift) & (2**description.bits_stored - 1)
+
+
 def aligned(
-    description: PixelDescription, words: Words
+    description: PixelDescription, words: Words | Channels
 ) -> tuple[PixelDescription, tuple[str, ...]]:
     """The description with the words' true high bit, and a warning if the header has another one.
 

@@ -21,6 +21,8 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
+from cxrloc.images.dicom_meta import LONG_VRS, read_file_meta
+from cxrloc.images.dicom_pixel_bytes import about_bytes_behind, pixel_bytes
 from cxrloc.types import CxrlocError
 
 # pydicom raises these errors on bytes that are not a DICOM file, and on damaged files.
@@ -41,39 +43,29 @@ PARSING_ERRORS = (
     zlib.error,
 )
 
-LONG_VRS = (
-    b"OB",
-    b"OD",
-    b"OF",
-    b"OL",
-    b"OV",
-    b"OW",
-    b"SQ",
-    b"SV",
-    b"UC",
-    b"UN",
-    b"UR",
-    b"UT",
-    b"UV",
-)
-"""VRs whose length has 4 bytes, after 2 reserved ones (PS3.5 7.1.2)."""
-
-UNDEFINED = 0xFFFFFFFF
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = Tag("PixelData"), Tag(0x7FE00008), Tag(0x7FE00009)
-ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-"""Item (FFFE,E000) and Sequence Delimitation Item (FFFE,E0DD), which closes compressed pixel data
-(PS3.5 A.4)."""
+LAST_GROUP = 0x00FF
+"""The data set of an image begins with a group up to this one; it has 0008, or 0028 at least."""
 
 LONGEST_HEADER = 2**24
 """Bytes before the pixels in which an unusable character set is looked for."""
 
-DEFERRED_BYTES = 2**20
+MOST_READS = 100_000
+"""Reads of the header after which a file is refused; each element takes about two.
+
+A file of a few megabytes can hold millions of empty items, which take minutes.
+"""
+
+DEFERRED_BYTES = 2**21
 """Larger values of the header are skipped, because no value that is needed is so large."""
 
-# Specific Character Set (0008,0005) in explicit and implicit VR, either byte order.
 CHARACTER_SET = re.compile(
-    rb"(?:\x08\x00\x05\x00|\x00\x08\x00\x05)(?:CS(?P<short>..)|(?P<long>..)\x00\x00)", re.DOTALL
+    rb"(?:\x08\x00\x05\x00|\x00\x08\x00\x05)(?=[A-Z]{2}|..\x00\x00)", re.DOTALL
 )
+"""The tag of Specific Character Set (0008,0005) in either byte order.
+
+A VR follows it, or in implicit VR a length of which two bytes are 0.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,15 +109,8 @@ def read_dicom_file(
     if tag is None:
         return DicomFile(header, b"", None, "", warnings)
     rest = memoryview(content)[value_at:]
-    if length == UNDEFINED or header.file_meta.TransferSyntaxUID.is_encapsulated:
-        pixels, end, about_end = _closed_items(path, rest, header.file_meta.TransferSyntaxUID)
-    else:
-        pixels, end, about_end = rest[:length], length, ()
-        if length > len(rest):
-            about_end = (
-                f"PixelData (7FE0,0010) ends after {len(rest)} of {length} bytes that it announces",
-            )
-    about_rest = _about_rest(rest[end:], bool(implicit), little is not False)
+    pixels, end, about_end = pixel_bytes(path, rest, length, header.file_meta.TransferSyntaxUID)
+    about_rest = about_bytes_behind(rest[end:], bool(implicit), little is not False)
     vr = "OB" if content[at + 4 : at + 6] == b"OB" else "OW"
     return DicomFile(header, pixels, tag, vr, (*warnings, *about_end, *about_rest))
 
@@ -144,54 +129,33 @@ def _opened(
     path: Path, data: mmap, tags: Sequence[str | int], most_bytes: int, whole: bool = True
 ) -> tuple[mmap | bytes, Dataset, int, tuple[str, ...]]:
     """The bytes that hold the elements, the header, the offset of the pixels, and warnings."""
-    syntax, start, warnings = _file_meta(data)
-    if syntax is not None and not syntax.is_transfer_syntax:
-        # A value that is not a UID may be misplaced text, such as a name, so it is not quoted.
-        named = syntax if syntax.is_valid else "is no UID, so it"
-        raise CxrlocError(
-            f"{path}: TransferSyntaxUID (0002,0010) {named} names no transfer syntax of the DICOM "
-            "standard (a vendor's own one?): convert the file to Explicit VR Little Endian"
-        )
+    syntax, start, warnings = read_file_meta(path, data)
     content: mmap | bytes = data
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         content, start = _inflated(path, data[start:], most_bytes, whole), 0
+    first = content[start : start + 2]
+    little = syntax is None or syntax.is_little_endian
+    if syntax is not None and int.from_bytes(first, "little" if little else "big") > LAST_GROUP:
+        raise CxrlocError(
+            f"{path}: the data set does not begin as {syntax.name} of TransferSyntaxUID (0002,0010)"
+            " must: the header is wrong, or the file damaged"
+        )
     header, at, about_text = _header(content, start, syntax, tags)
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = syntax or _plain_syntax(*header.original_encoding)
     return content, header, at, warnings + about_text
 
 
-def _file_meta(data: mmap) -> tuple[uid.UID | None, int, tuple[str, ...]]:
-    """The transfer syntax (0002,0010), the place of the data set, and warnings.
-
-    PS3.10 7.1: group 0002 is in explicit VR little endian. Its length (0002,0000) is wrong in some
-    files, so the group is followed to its end.
-    """
-    at = 132 if data[128:132] == b"DICM" else 0
-    found: dict[bytes, bytes] = {}
-    twice = False
-    while data[at : at + 2] == b"\x02\x00":
-        element, vr = data[at + 2 : at + 4], data[at + 4 : at + 6]
-        if vr in LONG_VRS:
-            value_at, length = at + 12, int.from_bytes(data[at + 8 : at + 12], "little")
-        elif vr.isalpha() and vr.isupper():
-            value_at, length = at + 8, int.from_bytes(data[at + 6 : at + 8], "little")
-        else:  # implicit VR, which some writers use here too
-            value_at, length = at + 8, int.from_bytes(data[at + 4 : at + 8], "little")
-        if value_at + length > len(data):
-            raise EOFError
-        twice |= element in found
-        found.setdefault(element, data[value_at : value_at + min(length, 64)])
-        at = value_at + length
-    named = found.get(b"\x10\x00", b"").replace(b"\0", b" ").strip().decode("latin-1")
-    said = ("file meta information (group 0002) stands twice: the first is taken",) * twice
-    return uid.UID(named) if named else None, at, said
-
-
 def _inflated(path: Path, deflated: bytes, most_bytes: int, whole: bool) -> bytes:
     """The data set of a deflated file (PS3.5 A.5), if it is not larger than expected."""
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflating.decompress(deflated, most_bytes)
+    try:
+        content = inflating.decompress(deflated, most_bytes)
+    except zlib.error as error:
+        raise CxrlocError(
+            f"{path}: its data set cannot be inflated: it is damaged, or not deflated as "
+            "TransferSyntaxUID (0002,0010) says"
+        ) from error
     if not whole:
         return content
     if inflating.unconsumed_tail:
@@ -211,16 +175,13 @@ def _header(
     try:
         header, at = _elements(content, start, syntax, tags)
     except PARSING_ERRORS:
-        # The only text that is needed is ASCII, so a character set that cannot be used is blanked.
-        head = bytearray(content[start : start + LONGEST_HEADER])
-        for match in list(CHARACTER_SET.finditer(head)):
-            size = match["short"] or match["long"]
-            order = "little" if match[0].startswith(b"\x08") else "big"
-            length = int.from_bytes(size, order)  # type: ignore[arg-type]
-            head[match.end() : match.end() + length] = b" " * length
-        if head == content[start : start + LONGEST_HEADER]:
+        # The only text that is needed is ASCII, so a character set that cannot be used gets the tag
+        # (0008,0004), which nothing reads.
+        head = content[start : start + LONGEST_HEADER]
+        without, found = CHARACTER_SET.subn(lambda tag: tag[0].replace(b"\5", b"\4"), head)
+        if not found:
             raise
-        header, at = _elements(bytes(head), 0, syntax, tags)
+        header, at = _elements(without, 0, syntax, tags)
         said = "SpecificCharacterSet (0008,0005) cannot be used and is ignored"
         return header, start + at, (said,)
     return header, at, ()
@@ -230,10 +191,10 @@ def _elements(
     content: mmap | bytes, start: int, syntax: uid.UID | None, tags: Sequence[str | int]
 ) -> tuple[Dataset, int]:
     implicit, little = _encoding(content[start : start + 6], syntax)
-    file = content if isinstance(content, mmap) else BytesIO(content)
+    file = _CountedReads(content if isinstance(content, mmap) else BytesIO(content))
     file.seek(start)
     header = read_dataset(
-        cast(BinaryIO, file),  # of which pydicom needs what a map has
+        cast(BinaryIO, file),  # of which pydicom needs only these methods
         implicit,
         little,
         stop_when=lambda tag, vr, length: tag in (PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS),
@@ -241,6 +202,25 @@ def _elements(
         specific_tags=[Tag(tag) for tag in tags],
     )
     return header, file.tell()
+
+
+class _CountedReads:
+    """A file from which only so many values can be read."""
+
+    def __init__(self, file: mmap | BytesIO) -> None:
+        self._read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._left = MOST_READS
+
+    def read(self, size: int) -> bytes:
+        """The next bytes.
+
+        Raises:
+            ValueError: too many reads.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("too many elements")
+        return self._read(size)
 
 
 def _encoding(first: bytes, syntax: uid.UID | None) -> tuple[bool, bool]:
@@ -273,41 +253,3 @@ def _pixel_element(
         length = struct.unpack(f"{order}{'I' if implicit else 'H'}", head[length_at:8])[0]
         return Tag(group, element), at + 8, length
     return Tag(group, element), at + 12, struct.unpack(f"{order}I", head[8:12])[0]
-
-
-def _closed_items(
-    path: Path, rest: memoryview, syntax: uid.UID
-) -> tuple[bytes | memoryview, int, tuple[str, ...]]:
-    """Compressed pixels up to and with their delimiter, the place behind it, and warnings."""
-    at = 0
-    while rest[at : at + 4] == ITEM and at + 8 <= len(rest):
-        length = int.from_bytes(rest[at + 4 : at + 8], "little")
-        if at + 8 + length > len(rest):
-            raise CxrlocError(
-                f"{path}: PixelData (7FE0,0010), {syntax.name}, ends after {len(rest)} bytes "
-                "without the delimiter (FFFE,E0DD) that closes compressed pixel data: the file is "
-                "cut short"
-            )
-        at += 8 + length
-    if rest[at : at + 4] == DELIMITER and at + 8 <= len(rest):
-        return bytes(rest[:at]) + DELIMITER + bytes(4), at + 8, ()
-    said = "compressed PixelData (7FE0,0010) has no whole closing delimiter (FFFE,E0DD)"
-    # Zeros instead of the delimiter are part of the same fault, and not bytes behind the pixels.
-    rest_of_it = bytes(rest[at : at + 8])
-    end = at + len(rest_of_it) if not any(rest_of_it) or rest_of_it[:4] == DELIMITER else at
-    return bytes(rest[:at]) + DELIMITER + bytes(4), end, (said,)
-
-
-def _about_rest(rest: memoryview, implicit: bool, little: bool) -> tuple[str, ...]:
-    """A warning where the bytes behind the pixels are not another element.
-
-    The tags of elements ascend (PS3.5 7.1), so that a lower tag is no element.
-    """
-    if len(rest) == 0:
-        return ()
-    head = bytes(rest[:8])
-    tag = struct.unpack(f"{'<' if little else '>'}HH", head[:4]) if len(head) == 8 else (0, 0)
-    has_vr = head[4:6].isalpha() and head[4:6].isupper()
-    if tag > (0x7FE0, 0x0010) and (implicit or has_vr or tag[0] == 0xFFFE):
-        return ()
-    return (f"{len(rest)} bytes after PixelData (7FE0,0010) are no DICOM element and are ignored",)

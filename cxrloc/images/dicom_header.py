@@ -3,6 +3,7 @@
 import re
 
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from cxrloc.images.dicom_values import code_of, known_code, numbers, tag_of, texts
 from cxrloc.types import Sex, View
@@ -24,8 +25,14 @@ HEADER_TAGS = (
     "PresentationIntentType",
     "PixelAspectRatio",
     "NominalScannedPixelSpacing",
+    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence",
 )
 """Tags that are read beside those of the pixels; no other tag, such as a name or id, is read."""
+
+FUNCTIONAL_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+FRAME_VALUES = ("FrameVOILUTSequence", "PixelValueTransformationSequence", "PixelMeasuresSequence")
+"""Where an enhanced object keeps windows, rescaling and spacing of its frames (PS3.3 C.7.6.16)."""
 
 VIEW_POSITIONS = {
     "PA": View.PA,
@@ -79,6 +86,27 @@ NO_MODALITY_OF_ITS_OWN = ("", "OT", "SC", "RG")
 """Modalities that a radiograph may have after a conversion or as a scanned film (PS3.3 C.7.3.1)."""
 
 YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+
+
+def take_first_frame(header: Dataset) -> None:
+    """Give the header those values of the first frame that stand in functional groups.
+
+    Values that the header has itself are kept.
+
+    >>> header, groups, window = Dataset(), Dataset(), Dataset()
+    >>> window.WindowCenter = 2000
+    >>> groups.FrameVOILUTSequence = [window]
+    >>> header.SharedFunctionalGroupsSequence = [groups]
+    >>> take_first_frame(header)
+    >>> header.WindowCenter
+    '2000'
+    """
+    was_read = {element.tag for element in header.values() if element.value is not None}
+    for group in filter(lambda name: Tag(name) in was_read, FUNCTIONAL_GROUPS):
+        for frame in header[group].value[:1]:
+            for values in (item for name in FRAME_VALUES for item in (frame.get(name) or ())[:1]):
+                for tag in values.keys() - header.keys():
+                    header[tag] = values.get_item(tag)
 
 
 def view_of(dataset: Dataset) -> View | None:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 from pydicom import Dataset
 
+from cxrloc.images.dicom_values import tag_of
 from cxrloc.types import CxrlocError
 
 PALETTE_COLOURS = ("Red", "Green", "Blue")
@@ -30,9 +31,15 @@ class LookupTable:
     bits: int = 16
 
 
-def is_empty(item: Dataset) -> bool:
-    """Whether an item of a LUT sequence is empty, as some writers leave it."""
-    return not any(item.get(keyword) for keyword in ("LUTDescriptor", "LUTData"))
+def full_items(header: Dataset, keyword: str) -> tuple[list[Dataset], tuple[str, ...]]:
+    """The items of a LUT sequence that have descriptor and data, and a warning if others have not.
+
+    Some writers leave empty items.
+    """
+    items = header.get(keyword) or ()
+    full = [item for item in items if item.get("LUTDescriptor") and item.get("LUTData")]
+    said = f"an empty or incomplete item of {tag_of(keyword)} is left out"
+    return full, (said,) * (len(full) < len(items))
 
 
 def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, float]) -> LookupTable:

@@ -1,25 +1,25 @@
 """Reads the stored words of DICOM pixel data, compressed or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom import uid
-from pydicom.encaps import generate_fragments, get_frame
 from pydicom.pixels import get_decoder
 
-from cxrloc.images.codestreams import (
-    END_OF_IMAGE,
-    CodedImage,
-    coded_image,
-    missing_tiles,
-    most_samples,
-)
-from cxrloc.images.decoder_process import DecodingError, decode_apart
+from cxrloc.images.codestreams import END_OF_IMAGE
+from cxrloc.images.decoder_process import decode_apart
 from cxrloc.images.decoding import decode
 from cxrloc.images.dicom_bits import bits_warnings, in_range
 from cxrloc.images.dicom_file import DicomFile
+from cxrloc.images.dicom_frames import (
+    DECODING_ERRORS,
+    checked_frame,
+    first_frame,
+    refusal,
+    undecoded,
+)
 from cxrloc.images.dicom_pixel_description import PixelDescription, check_length
 from cxrloc.images.stored_pixels import Channels, Words
 from cxrloc.types import CxrlocError
@@ -33,7 +33,6 @@ class Decoder:
     packages: str
 
 
-OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 PILLOW = Decoder("pillow", "pillow")
 GDCM = Decoder("gdcm", "python-gdcm")
 PYJPEGLS = Decoder("pyjpegls", "pyjpegls")
@@ -57,23 +56,6 @@ DECODERS = {
 
 All but Pillow's run in a separate process, since gdcm ends the process on some damaged streams.
 """
-
-# pydicom and Pillow raise these errors on damaged or contradictory pixel data.
-DECODING_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    DecodingError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +93,10 @@ def stored_pixels(
     """
     if not description.syntax.is_encapsulated:
         return _uncompressed(path, description, file, has_overlay)
-    frame = _first_frame(path, description, file)
-    return decoded_frame(path, description, frame, has_overlay)
+    _plugin(path, description.syntax)  # a syntax that is not read is named first
+    frame, about_table = first_frame(path, description, file)
+    decoded = decoded_frame(path, description, frame, has_overlay)
+    return replace(decoded, warnings=(*about_table, *decoded.warnings))
 
 
 def decoded_frame(
@@ -125,19 +109,10 @@ def decoded_frame(
     """
     syntax = description.syntax
     plugin = _plugin(path, syntax)
-    stream = coded_image(frame) if syntax != uid.RLELossless else None
-    warnings: tuple[str, ...] = ()
-    if syntax != uid.RLELossless:
-        stream = _checked(path, description, stream)
-        if stream.rows * stream.columns * stream.samples > most_samples(stream, len(frame)):
-            raise _undecoded(path, syntax, "the stream is too short for its size: is it cut short?")
-        if absent := missing_tiles(frame):
-            raise _undecoded(path, syntax, f"tiles are missing ({absent}): is it cut short?")
-        if END_OF_IMAGE not in frame[-32:]:
-            warnings += ("the compressed stream has no end marker: it may be cut short",)
-    bits_allocated = description.bits_allocated
-    if stream is not None and stream.bits <= 8:
-        bits_allocated = 8  # decoders return the stream's depth
+    stream, warnings = checked_frame(path, description, frame)
+    # Decoders return the stream's depth.
+    shallow = stream is not None and stream.bits <= 8
+    bits_allocated = 8 if shallow else description.bits_allocated
     options = _options(description, bits_allocated)
     if stream is not None:  # else gdcm masks what is more than the header says
         options["bits_stored"] = max(stream.bits, options["bits_stored"])
@@ -158,14 +133,16 @@ def decoded_frame(
             decoded = decoding(request, repaired)
             warnings += ("zero bytes before the end marker of the JPEG-LS stream were left out",)
     except DECODING_ERRORS as error:
-        raise _undecoded(path, syntax, _reason(error, frame)) from error
+        raise undecoded(path, syntax, refusal(error, frame, syntax)) from error
     if decoded.damage:
         warnings += (damage_warning(decoded.damage),)
     pixels = decoded.pixels
     expected = (description.rows, description.columns) + (3,) * (description.samples == 3)
     if pixels.shape != expected:
-        raise _undecoded(path, syntax, f"{pixels.shape} samples came out of it, not {expected}")
+        raise undecoded(path, syntax, f"{pixels.shape} samples came out of it, not {expected}")
     words = in_range(path, description, stream.bits if stream else None, pixels, has_overlay)
+    if stream is None:  # RLE does not state its depth
+        warnings += bits_warnings(words, description, has_overlay)
     return StoredPixels(words, decoded.photometric, warnings)
 
 
@@ -190,23 +167,25 @@ def _uncompressed(
             words, description.photometric, bits_warnings(words, description, has_overlay)
         )
     # A label of half-rate chrominance is wrong where all samples are there.
-    half_chroma = description.photometric.endswith("_422") and len(file.pixels) < 3 * size * (
-        shape[0] * shape[1]
-    )
+    of_a_frame = len(file.pixels) // description.frames
+    is_422 = description.photometric.endswith("_422")
+    half_chroma = is_422 and of_a_frame < 3 * size * shape[0] * shape[1]
     options = _options(description, description.bits_allocated)
-    if description.photometric.endswith("_422"):
+    if is_422:
         # pydicom expands only the full range, and the range changes nothing.
         options["photometric_interpretation"] = "YBR_FULL_422" if half_chroma else "YBR_FULL"
     if not little:
         options["pixel_vr"] = file.pixel_vr
+    samples = 2 if half_chroma else description.samples
+    first = bytes(file.pixels[: shape[0] * shape[1] * samples * size])
     try:
-        pixels, _ = get_decoder(description.syntax).as_array(
-            bytes(file.pixels), index=0, raw=True, **options
-        )
+        pixels, _ = get_decoder(description.syntax).as_array(first, index=0, raw=True, **options)
     except DECODING_ERRORS as error:
-        raise _undecoded(path, description.syntax, str(error)) from error
-    words = pixels.view(f"u{size}")
-    return StoredPixels(words, description.photometric)
+        raise undecoded(path, description.syntax, str(error)) from error
+    words = pixels.astype(pixels.dtype.newbyteorder("="), copy=False).view(f"u{size}")
+    return StoredPixels(
+        words, description.photometric, bits_warnings(words, description, has_overlay)
+    )
 
 
 def _options(description: PixelDescription, bits_allocated: int) -> dict[str, Any]:
@@ -243,65 +222,7 @@ def _plugin(path: Path, syntax: uid.UID) -> str:
     return decoder.plugin
 
 
-def _first_frame(path: Path, description: PixelDescription, file: DicomFile) -> bytes:
-    if description.frames == 1:
-        # All fragments belong to one frame, so a wrong offset table (PS3.5 A.4) does no harm.
-        _, *fragments = generate_fragments(bytes(file.pixels))
-        return b"".join(fragments)
-    tables = (file.header.get(keyword) for keyword in OFFSET_TABLES)
-    offsets = tuple(table for table in tables if table)
-    try:
-        return get_frame(
-            bytes(file.pixels),
-            0,
-            number_of_frames=description.frames,
-            extended_offsets=offsets if len(offsets) == 2 else None,
-        )
-    except DECODING_ERRORS as error:
-        raise _undecoded(path, description.syntax, str(error)) from error
-
-
-def _checked(path: Path, description: PixelDescription, stream: CodedImage | None) -> CodedImage:
-    """The stream's header, after a check that it agrees with the file's header."""
-    syntax = description.syntax
-    if stream is None:
-        raise _undecoded(path, syntax, "the compressed stream has no header")
-    size = stream.rows, stream.columns, stream.samples
-    told = description.rows, description.columns, description.samples
-    too_deep = stream.bits > description.bits_allocated
-    too_flat = stream.bits <= 8 < description.bits_stored
-    if size != told or too_deep or too_flat:
-        raise _undecoded(
-            path,
-            syntax,
-            f"the stream has {_words(*size, stream.bits)}, but the header says "
-            f"{_words(*told, description.bits_stored)}",
-        )
-    return stream
-
-
-def _words(rows: int, columns: int, samples: int, bits: int) -> str:
-    return f"{rows} rows x {columns} columns of {samples} x {bits} bits"
-
-
 def _without_zeros(frame: bytes) -> bytes:
     """A JPEG-LS stream without zero bytes before its end marker."""
     end = frame.rfind(END_OF_IMAGE)
     return frame[:end].rstrip(b"\0") + frame[end:] if end > 0 else frame
-
-
-def _reason(error: Exception, frame: bytes) -> str:
-    """Why a decoder refused a frame, in words."""
-    text = str(error)
-    if "'NoneType' object has no attribute" in text or "cannot reshape" in text:  # gdcm's refusal
-        text = "the stream is damaged"
-    if coded_image(frame) is not None and END_OF_IMAGE not in frame[-32:]:
-        text += "; it has no end marker: is it cut short?"
-    return text.partition("raised by all available plugins:")[2] or text  # pydicom's preface
-
-
-def _undecoded(path: Path, syntax: uid.UID, reason: str) -> CxrlocError:
-    why = " ".join(reason.split())
-    return CxrlocError(
-        f"{path}: PixelData (7FE0,0010), {syntax.name}, cannot be decoded: {why[:300]}"
-    )

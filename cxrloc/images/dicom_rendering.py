@@ -16,7 +16,7 @@ from pydicom import Dataset
 from cxrloc.images.dicom_luts import (
     PALETTE_TAGS,
     LookupTable,
-    is_empty,
+    full_items,
     lookup_table,
     palette,
 )
@@ -106,7 +106,8 @@ def render(
         shown = used_range(values, counts, nominal)
         grey, way = unit_range(values, *shown), f"range {shown[0]:g} to {shown[1]:g}"
         kind = "the full nominal" if shown == nominal else "a padded percentile"
-        warnings += (f"no VOI window or LUT: {kind} {way} is shown",)
+        usable = "usable " if warnings else ""
+        warnings += (f"no {usable}VOI window or LUT: {kind} {way} is shown",)
     inverted, contradiction = _inverted(header, description)
     if inverted:
         grey = 1.0 - grey
@@ -180,15 +181,11 @@ def voi_views(
         header: the data set.
         inputs: lowest and highest value that the view is applied to.
     """
-    items = header.get("VOILUTSequence") or ()
-    full = [item for item in items if not is_empty(item)]
+    items, warnings = full_items(header, "VOILUTSequence")
     tables: list[Window | LookupTable] = [
-        lookup_table(path, item, "VOI LUT", inputs) for item in full
+        lookup_table(path, item, "VOI LUT", inputs) for item in items
     ]
-    warnings: tuple[str, ...] = ()
-    if len(full) < len(items):
-        warnings += ("an empty item of the VOI LUT Sequence (0028,3010) is left out",)
-    function = code_of(header, "VOILUTFunction") or "LINEAR"
+    function = code_of(header, "VOILUTFunction").replace(" ", "_") or "LINEAR"
     if function not in WINDOWS:
         warnings += (
             f"VOILUTFunction (0028,1056) is none of {', '.join(WINDOWS)}: LINEAR is taken",
@@ -231,23 +228,20 @@ def _modality(
     """Modality values (PS3.3 C.11.1.1), their nominal range, the transform in words, warnings."""
     values = stored.astype(np.float64)
     bounds = float(values.min()), float(values.max())
-    sequence = header.get("ModalityLUTSequence") or ()
-    warnings: tuple[str, ...] = ()
-    if sequence and is_empty(sequence[0]):
-        warnings = ("the Modality LUT Sequence (0028,3000) is empty and left out",)
-    elif sequence and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
+    items, warnings = full_items(header, "ModalityLUTSequence")
+    if items and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
         # PS3.3 C.8.7.1.1.2: this LUT gives values linear in the exposure, not for display.
-        warnings = ("the Modality LUT of this image is not for display, and left out",)
-    elif sequence:
-        table = lookup_table(path, sequence[0], "Modality LUT", bounds)
+        warnings += ("the Modality LUT of this image is not for display, and left out",)
+    elif items:
+        table = lookup_table(path, items[0], "Modality LUT", bounds)
         nominal = float(table.entries.min()), float(table.entries.max())
-        return look_up(values, table.first, table.entries), nominal, "Modality LUT", ()
+        return look_up(values, table.first, table.entries), nominal, "Modality LUT", warnings
     factors = {}
     for keyword, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
-        factors[keyword] = next(iter(numbers(header, keyword)), usual)
-        if not math.isfinite(factors[keyword]):
-            factors[keyword] = usual
-            warnings += (f"{tag_of(keyword)} is no number: {usual:g} is taken",)
+        members = numbers(header, keyword)
+        factors[keyword] = next(filter(math.isfinite, members), usual)
+        if not all(map(math.isfinite, members[:1])):
+            warnings += (f"{tag_of(keyword)} is no number: {factors[keyword]:g} is taken",)
     if factors["RescaleSlope"] == 0:
         factors["RescaleSlope"] = 1.0
         warnings += (f"{tag_of('RescaleSlope')} is 0, which would leave no image: 1 is taken",)

@@ -4,14 +4,30 @@ import math
 import re
 from collections.abc import Collection
 
+import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-BINARY = ("US", "SS", "UL", "SL", "FL", "FD")
-"""VRs whose values are stored as numbers; every other number is text (PS3.5 6.2)."""
+BINARY = {
+    "US": "u2",
+    "SS": "i2",
+    "UL": "u4",
+    "SL": "i4",
+    "FL": "f4",
+    "FD": "f8",
+    "US or SS": "u2",
+}
+"""VRs whose values are stored as numbers, with their types; every other number is text (PS3.5 6.2).
+
+The dictionary leaves the sign of some tags open, and implicit VR does not tell it. All readers of
+such tags take their values modulo 2^16.
+"""
+
+NO_VR = (None, "UN", "OB", "OW")
+"""VRs that say nothing about a value, so that the dictionary's VR counts."""
 
 LONGEST_TEXT = 4096  # bytes of a value that are looked at: no number and no code is as long
 
@@ -19,8 +35,8 @@ LONGEST_TEXT = 4096  # bytes of a value that are looked at: no number and no cod
 def texts(dataset: Dataset, keyword: str | int) -> list[str]:
     r"""An element's values as stripped text, one per backslash; none where missing or empty.
 
-    pydicom converts values by their VR, and gives up on text that is no number; here the bytes are
-    read as text, whatever the VR says.
+    pydicom converts values by their VR, and gives up on text that is no number; here bytes are read
+    as text unless they must be binary numbers, whatever the VR says.
 
     >>> header = Dataset()
     >>> header.add_new("WindowCenter", "OB", b"2000\\300 ")
@@ -30,11 +46,14 @@ def texts(dataset: Dataset, keyword: str | int) -> list[str]:
     element = dataset.get_item(keyword)
     if element is None or element.value is None:
         return []
-    if isinstance(element, RawDataElement):
-        vr = element.VR if element.VR not in (None, "UN") else dictionary_VR(element.tag)
-        value = dataset[keyword].value if vr in BINARY else element.value
-    else:
-        value = element.value
+    value = element.value
+    if isinstance(element, RawDataElement) and isinstance(value, bytes):
+        vr = dictionary_VR(element.tag) if element.VR in NO_VR else element.VR
+        if vr in BINARY:
+            order = "<" if element.is_little_endian else ">"
+            dtype = np.dtype(order + BINARY[vr])
+            whole = min(len(value), LONGEST_TEXT) // dtype.itemsize
+            value = np.frombuffer(value, dtype, whole).tolist()
     if isinstance(value, bytes):
         value = value[:LONGEST_TEXT].decode("latin-1")
     if isinstance(value, str):

@@ -230,3 +230,32 @@ def test_a_warning_of_another_thread_lands_at_no_image() -> None:
         other.start()
         other.join()
     assert lines == ["ours"]
+
+
+@pytest.mark.parametrize("group", ["PerFrame", "Shared"])
+@pytest.mark.parametrize(
+    "syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian], ids=["explicit", "implicit"]
+)
+def test_an_enhanced_object_is_shown_by_the_values_of_its_first_frame(
+    tmp_path: Path, group: str, syntax: uid.UID
+) -> None:
+    pixels = (chest() * 4095).astype("u2")
+    values = {
+        "FrameVOILUTSequence": {"WindowCenter": 3000, "WindowWidth": 6000},
+        "PixelValueTransformationSequence": {"RescaleSlope": 2, "RescaleIntercept": -1000},
+        "PixelMeasuresSequence": {"PixelSpacing": [0.2, 0.1]},
+    }
+    frame = Dataset()
+    for keyword, own in values.items():
+        item = Dataset()
+        item.update(own)
+        setattr(frame, keyword, Sequence([item]))
+    header = dicom_header(pixels, 12, **{f"{group}FunctionalGroupsSequence": Sequence([frame])})
+    header.file_meta.TransferSyntaxUID = syntax
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    radiograph = read_radiograph(tmp_path / "a")
+    assert radiograph.intensity == "rescaled 2 x + -1000, window 3000/6000 LINEAR"
+    assert radiograph.spacing_mm == (0.2, 0.1)
+    # PS3.3 C.11.2.1.2.1, by hand.
+    levels = np.clip((2.0 * pixels - 1000 - 2999.5) / 5999 + 0.5, 0, 1)
+    assert np.abs(radiograph.pixels - levels).max() <= 1e-6

@@ -9,6 +9,7 @@ from highdicom.image import _CombinedPixelTransform
 from highdicom.pixels import apply_voi_window
 from pydicom import Dataset, dcmread, uid
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import CxrlocError
@@ -432,6 +433,7 @@ def test_readable_windows_are_kept_and_others_are_named(
         (b"\\SIGMOID", "SIGMOID"),
         (b"sigmoid\0", "SIGMOID"),
         (b" linear_exact", "LINEAR_EXACT"),
+        (b"LINEAR EXACT", "LINEAR_EXACT"),
         (b"DOE^JANE", "LINEAR"),
     ],
 )
@@ -459,6 +461,7 @@ def test_the_voi_lut_function_is_read_past_odd_spelling_and_never_quoted(
         ("RescaleSlope", b"inf", ""),
         ("RescaleIntercept", b"abc", ""),
         ("RescaleSlope", b"2,5", "rescaled 2.5 x + 0, "),
+        ("RescaleSlope", b"2.5\\", "rescaled 2.5 x + 0, "),
     ],
 )
 def test_a_rescale_value_that_is_no_number_is_said(
@@ -494,6 +497,50 @@ def test_padding_is_found_in_either_vr(
     shown = read_radiograph(tmp_path / "a").pixels
     assert (shown[0] == 0).all()
     assert (shown[1:] > 0).all()
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+@pytest.mark.parametrize("vr", ["US", "UN", "OW"])
+def test_padding_is_found_where_no_vr_tells_its_sign(
+    tmp_path: Path, syntax: uid.UID, vr: str
+) -> None:
+    pixels = np.array([[65_535, 100], [100, 200]], dtype="u2")
+    header = dicom_header(pixels, 16, WindowCenter=100, WindowWidth=200)
+    header[Tag("PixelPaddingValue")] = raw("PixelPaddingValue", vr, b"\xff\xff")
+    header.file_meta.TransferSyntaxUID = syntax
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    shown = read_radiograph(tmp_path / "a").pixels
+    assert (shown == 0).tolist() == [[True, False], [False, False]]
+
+
+def test_the_readable_member_of_a_rescale_value_is_taken_and_said(tmp_path: Path) -> None:
+    window = raw("WindowCenter", "DS", b"2000"), raw("WindowWidth", "DS", b"3000")
+    slope = raw("RescaleSlope", "DS", b"\\2.5")
+    radiograph = read_radiograph(write_raw(tmp_path / "a", ramp(12, "u2"), 12, *window, slope))
+    assert radiograph.intensity == "rescaled 2.5 x + 0, window 2000/3000 LINEAR"
+    assert "RescaleSlope (0028,1053) is no number: 2.5 is taken" in radiograph.warnings
+
+
+def test_a_window_that_cannot_be_used_is_not_called_missing(tmp_path: Path) -> None:
+    window = raw("WindowCenter", "DS", b"abc"), raw("WindowWidth", "DS", b"3000")
+    radiograph = read_radiograph(write_raw(tmp_path / "a", ramp(12, "u2"), 12, *window))
+    assert any(line.startswith("no usable VOI window") for line in radiograph.warnings)
+
+
+@pytest.mark.parametrize("keyword", ["LUTDescriptor", "LUTData"])
+def test_an_item_of_a_lut_sequence_with_one_half_is_left_out(tmp_path: Path, keyword: str) -> None:
+    (item,) = lut(GAMMA, 0, 16)
+    del item[keyword]
+    half = {"VOILUTSequence": Sequence([item]), "ModalityLUTSequence": Sequence([item])}
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **WINDOW, **half)
+    window = write_dicom(tmp_path / "window", ramp(12, "u2"), 12, **WINDOW)
+    assert np.array_equal(read_radiograph(path).pixels, read_radiograph(window).pixels)
+
+
+def test_the_full_item_behind_an_empty_one_is_the_modality_lut(tmp_path: Path) -> None:
+    tables = {"ModalityLUTSequence": Sequence([Dataset(), *lut(GAMMA, 0, 16)])}
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **WINDOW, **tables)
+    assert read_radiograph(path).intensity.startswith("Modality LUT, ")
 
 
 def test_a_palette_of_greys_is_read(tmp_path: Path) -> None:
