@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,15 @@ def heatmap(
             "(extra pacs). An interrupted run goes on only with json."
         ),
     ] = "png,json",
+    object_date: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            metavar="YYYY-MM-DDTHH:MM:SS",
+            help="Date and time of the DICOM objects.  [default: those of the image]",
+            show_default=False,
+        ),
+    ] = None,
     save_maps: Annotated[bool, typer.Option("--save-maps", help="Also write npz.")] = False,
     uids: Annotated[
         bool, typer.Option("--uids", help="Write SOP Instance UIDs of DICOM files into the JSON.")
@@ -94,7 +104,13 @@ def heatmap(
             write=chosen_writers(kinds),
             max_megapixels=max_megapixels,
             report=ReportSettings(
-                top, tuple(threshold), below_operating_point, uids, force, strict
+                top,
+                tuple(threshold),
+                below_operating_point,
+                uids,
+                force,
+                strict,
+                object_date,
             ),
             pairing=pairing,
             inference=replace(

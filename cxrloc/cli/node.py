@@ -22,8 +22,8 @@ def node(
 ) -> None:
     """Receive images from a PACS, compute results, and send them back until it is stopped.
 
-    Logs are JSON lines on stderr, without names, identifiers and UIDs. The settings are listed in
-    the README.
+    Logs are JSON lines on stderr, without names, identifiers and UIDs. The README has a file of
+    settings.
     """
     status = words[0] == "status" and len(words) == 2
     if not status and len(words) != 1:

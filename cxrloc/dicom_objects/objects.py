@@ -1,6 +1,7 @@
 """The kinds of DICOM objects as which a result can be written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PIL.Image import Image
 from pydicom import Dataset
@@ -9,6 +10,7 @@ from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.result import DicomResult
 from cxrloc.dicom_objects.secondary_capture import secondary_capture
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation
+from cxrloc.dicom_objects.stamp import stamped, stand_in
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 
 Draw = Callable[[], Image]
@@ -24,3 +26,9 @@ OBJECTS: dict[str, Callable[[DicomResult, Draw], Dataset | None]] = {
 }
 """Writers by kind of object: they make the object of a result, or None if the result has no content
 for it, for example no box for a presentation state."""
+
+
+def object_of(kind: str, result: DicomResult, draw: Draw) -> Dataset | None:
+    """The object of one kind, with names, dates and references; None if it would be empty."""
+    made = OBJECTS[kind](replace(result, source=stand_in(result.source)), draw)
+    return None if made is None else stamped(made, result)

@@ -1,9 +1,7 @@
 """A grayscale softcopy presentation state that draws the boxes over the source image."""
 
-from copy import deepcopy
-
 import numpy as np
-from highdicom import pr
+from highdicom import PresentationLUTTransformation, pr
 from highdicom.color import CIELabColor
 from jaxtyping import Float
 from pydicom import Dataset
@@ -15,7 +13,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stamped
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of
 from cxrloc.dicom_objects.structured_report import corners
 from cxrloc.types import Box, Detection
 
@@ -25,12 +23,15 @@ LABEL_HEIGHT = 0.03  # of the image's height
 
 
 def presentation_state(result: DicomResult) -> Dataset | None:
-    """The boxes and their labels as graphics (PS3.3, A.33.1); None if the result has no box.
+    """The boxes and their labels as graphics (PS3.3, A.33.1); None if there is nothing to draw on.
 
-    The state holds no window, because a viewer such as Weasis would replace the reader's own window
-    by it. A note in the upper left corner says that the boxes are not for diagnosis.
+    That is so if the result has no box, or if the image is in colour, because a grayscale state
+    refers to grayscale images only. The state holds no window, because a viewer such as Weasis
+    would replace the reader's own window by it. A note in the upper left corner says that the boxes
+    are not for diagnosis.
     """
-    if not region_names(result):
+    photometric = result.source.PhotometricInterpretation
+    if not region_names(result) or not photometric.startswith("MONOCHROME"):
         return None
     layer = pr.GraphicLayer(
         LAYER,
@@ -40,7 +41,7 @@ def presentation_state(result: DicomResult) -> Dataset | None:
     )
     identity = identity_of(result, KIND)
     state = pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[_without_window(result.source)],
+        referenced_images=[result.source],
         series_instance_uid=identity.series_instance_uid,
         series_number=SERIES_NUMBERS[KIND],
         sop_instance_uid=identity.sop_instance_uid,
@@ -51,11 +52,15 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         graphic_layers=[layer],
         graphic_annotations=[_annotation(result, layer)],
         concept_name=None,
+        # A state replaces the image's own polarity, so it must invert an image in MONOCHROME1.
+        presentation_lut_transformation=PresentationLUTTransformation(
+            "INVERSE" if photometric == "MONOCHROME1" else "IDENTITY"
+        ),
     )
     # Laterality (0020,0060) is of type 2C: it is not required if the body part is not paired.
     state.BodyPartExamined = "CHEST"
     state.SeriesDescription = f"cxrloc: boxes ({NOT_FOR_DIAGNOSIS.lower()})"
-    return stamped(state, result.moment)
+    return state
 
 
 def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:
@@ -74,7 +79,7 @@ def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnota
         texts.append(_label(_label_text(each, detection), detection.box, rows, columns))
     texts.append(_label(NOT_FOR_DIAGNOSIS, Box(0, 0, columns, rows * LABEL_HEIGHT), rows, columns))
     return pr.GraphicAnnotation(
-        referenced_images=[_without_window(result.source)],
+        referenced_images=[result.source],
         graphic_layer=layer,
         graphic_objects=boxes,
         text_objects=texts,
@@ -108,12 +113,3 @@ def _in_pixels(box: Box, rows: int, columns: int) -> Float[np.ndarray, "point 2"
     points[:, 0] = points[:, 0].clip(0, columns)
     points[:, 1] = points[:, 1].clip(0, rows)
     return points
-
-
-def _without_window(source: Dataset) -> Dataset:
-    """The header without its windows and VOI LUTs, which highdicom would copy into the state."""
-    copy = deepcopy(source)
-    for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"):
-        if keyword in copy:
-            del copy[keyword]
-    return copy

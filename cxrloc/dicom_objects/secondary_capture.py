@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
 from cxrloc.dicom_objects.result import NOT_FOR_DIAGNOSIS, DicomResult, identity_of
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stamped
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
 
 KIND = "sc"
 JPEG_QUALITY = 90
@@ -37,7 +37,7 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
         sop_instance_uid=identity.sop_instance_uid,
         instance_number=1,
         manufacturer=MANUFACTURER,
-        patient_orientation=("L", "F"),
+        patient_orientation=("L", "F"),  # highdicom requires one; that of the source comes below
         transfer_syntax_uid=JPEGBaseline8Bit,
     )
     capture.PixelData = encapsulate([_jpeg(noted)])
@@ -48,6 +48,7 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
     capture.LossyImageCompressionMethod = "ISO_10918_1"
     raw = noted.width * noted.height * 3
     capture.LossyImageCompressionRatio = round(raw / len(capture.PixelData), 2)
+    capture.PatientOrientation = result.source.PatientOrientation
     capture.BodyPartExamined = "CHEST"
     for keyword in ("StudyDescription", "PatientAge"):
         if keyword in result.source:
@@ -55,7 +56,7 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
     capture.SeriesDescription = f"cxrloc: picture ({NOT_FOR_DIAGNOSIS.lower()})"
     capture.ManufacturerModelName = result.algorithm.name[:64]
     capture.SoftwareVersions = result.algorithm.version
-    return stamped(capture, result.moment)
+    return capture
 
 
 def _with_note(picture: Image.Image) -> Image.Image:

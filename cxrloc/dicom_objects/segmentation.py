@@ -1,7 +1,6 @@
 """The thresholded regions as a binary segmentation, and the heatmaps as a fractional one."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import highdicom
 import numpy as np
@@ -21,8 +20,8 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.source import spacing_of
-from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stamped
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of
+from cxrloc.images.dicom_header import spacing_mm_of
 from cxrloc.images.geometry import inverse
 from cxrloc.localization.regions import FULL_SCALE, scale_maps
 from cxrloc.localization.sampling import sample
@@ -164,10 +163,10 @@ def _object(
     segmentation, and OHIF hangs.
     """
     binary = kind == "seg"
-    spacing = spacing_of(result.source)
+    spacing = spacing_mm_of(result.source)
     identity = identity_of(result, kind)
     dataset = seg.Segmentation(
-        source_images=[_with_orientation(result.source)],
+        source_images=[result.source],
         pixel_array=pixels if binary else pixels.astype(np.float32),
         segmentation_type="BINARY" if binary else "FRACTIONAL",
         segment_descriptions=list(descriptions),
@@ -198,12 +197,4 @@ def _object(
         item.DimensionOrganizationUID = derived_uid(result, kind, "dimensions")
     dataset.SeriesDescription = f"cxrloc: {'regions' if binary else 'heatmaps'} ({NOMINAL})"[:64]
     dataset.BodyPartExamined = "CHEST"
-    return stamped(dataset, result.moment)
-
-
-def _with_orientation(source: Dataset) -> Dataset:
-    """The header with Patient Orientation, which is empty if the source has none (type 2C)."""
-    if "PatientOrientation" not in source:
-        source = deepcopy(source)
-        source.PatientOrientation = ""
-    return source
+    return dataset

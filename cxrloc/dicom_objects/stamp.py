@@ -1,11 +1,11 @@
-"""Attributes that all objects share: manufacturer, series numbers, and dates not from the clock."""
+"""What all objects share: manufacturer, series numbers, dates, references to the image."""
 
-from datetime import datetime
+from copy import deepcopy
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, uid
 
-from cxrloc.dicom_objects.result import Algorithm
+from cxrloc.dicom_objects.result import Algorithm, DicomResult
 
 MANUFACTURER = "cxrloc"
 
@@ -38,12 +38,33 @@ _TIMES = ("InstanceCreationTime", "ContentTime", "PresentationCreationTime", "Se
 _BOTH = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture")
 
 
-def stamped(dataset: Dataset, moment: datetime) -> Dataset:
-    """The object with this date and time in place of the clock's, so that a second run is equal.
+# SOP classes of radiographs that may hold several frames. Only references to these name a frame.
+_OF_SEVERAL_FRAMES = (
+    uid.EnhancedXAImageStorage,
+    uid.EnhancedXRFImageStorage,
+    uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
+    uid.XRayAngiographicImageStorage,
+    uid.XRayRadiofluoroscopicImageStorage,
+)
 
-    Times have whole seconds. Dates that are inherited from the study do not change.
+# Sequences that refer to images with the Image SOP Instance Reference Macro (PS3.3, table 10-3),
+# which may name a frame.
+_IMAGE_REFERENCES = ("ReferencedSOPSequence", "ReferencedImageSequence", "SourceImageSequence")
+
+
+def stamped(dataset: Dataset, result: DicomResult) -> Dataset:
+    """The object with the names and references of the image, and with the result's date and time.
+
+    The date and time replace those of the clock, so that a second run is equal. Times have whole
+    seconds. Dates that are inherited from the study do not change.
     """
-    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    source = result.source
+    for keyword in _NAMES:
+        setattr(dataset, keyword, source.get(keyword))
+    _correct_references(dataset, source, source.SOPClassUID in _OF_SEVERAL_FRAMES)
+    date, time = result.moment.strftime("%Y%m%d"), result.moment.strftime("%H%M%S")
     for keyword in (*_DATES, _BOTH[0]):
         if keyword in dataset:
             setattr(dataset, keyword, date)
@@ -55,3 +76,39 @@ def stamped(dataset: Dataset, moment: datetime) -> Dataset:
         if "ContributionDateTime" in item:
             item.ContributionDateTime = f"{date}{time}"
     return dataset
+
+
+_NAMES = ("PatientName", "ReferringPhysicianName")
+
+
+def stand_in(source: Dataset) -> Dataset:
+    """The header of an image as a secondary capture of nobody, which highdicom takes of any image.
+
+    Of other SOP classes highdicom wants attributes that no result needs, such as the functional
+    groups of an image of several frames, and it quotes names of one component in its warnings.
+    `stamped` writes the class and the names of the image into the object.
+    """
+    copy = deepcopy(source)
+    copy.SOPClassUID = uid.SecondaryCaptureImageStorage
+    for keyword in _NAMES:
+        setattr(copy, keyword, "")
+    return copy
+
+
+def _correct_references(dataset: Dataset, source: Dataset, of_frames: bool) -> None:
+    """Set the SOP class in all references to an image, and the first frame, which was read.
+
+    Args:
+        dataset: the object.
+        source: header of the image.
+        of_frames: whether references of this data set may name a frame.
+    """
+    for element in dataset:
+        # The list of evidence names instances only (PS3.3, table C.17-3).
+        frames = of_frames and element.keyword != "CurrentRequestedProcedureEvidenceSequence"
+        for item in element.value if element.VR == "SQ" else ():
+            if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
+                item.ReferencedSOPClassUID = source.SOPClassUID
+                if frames and element.keyword in _IMAGE_REFERENCES:
+                    item.ReferencedFrameNumber = 1
+            _correct_references(item, source, frames)

@@ -22,7 +22,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, equipment_of, stamped
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, equipment_of
 from cxrloc.types import Box, Detection
 
 
@@ -153,7 +153,7 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
     report.ManufacturerModelName = device_of_file["manufacturer_model_name"]
     report.SoftwareVersions = device_of_file["software_versions"]
     report.DeviceSerialNumber = device_of_file["device_serial_number"]
-    return stamped(report, result.moment)
+    return report
 
 
 def _insert_image_library(root: Dataset, source: Dataset) -> None:

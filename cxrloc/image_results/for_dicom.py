@@ -10,17 +10,25 @@ from cxrloc.image_results.report import ImageResult, top_findings
 from cxrloc.types import Status
 
 
-def dicom_result(image: ImageResult) -> DicomResult:
-    """The result of one image, with the header of its file.
-
-    All reported findings have a probability; the findings in the picture have boxes and maps. The
-    result of an image outside holds neither findings nor maps, unless the settings force them.
+def with_header(image: ImageResult) -> ImageResult:
+    """The result with what DICOM objects inherit from its file, and with warnings about that.
 
     Raises:
         CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
     """
-    report = image.report
-    source = read_source(Path(report["image"]))
+    header, warnings = read_source(Path(image.report["image"]))
+    report = {**image.report, "warnings": [*image.report["warnings"], *warnings]}
+    return image._replace(report=report, header=header)
+
+
+def dicom_result(image: ImageResult) -> DicomResult:
+    """The result of one image that has a header (`with_header`).
+
+    All reported findings have a probability; the findings in the picture have boxes and maps. The
+    result of an image outside holds neither findings nor maps, unless the settings force them.
+    """
+    report, header = image.report, image.header
+    assert header is not None
     claimed = report["status"] == Status.OK or image.settings.force
     rows = report["findings"] if claimed else []
     shown = [row["finding"] for row in top_findings(report, image.settings.top)]
@@ -40,7 +48,7 @@ def dicom_result(image: ImageResult) -> DicomResult:
     heatmaps = image.localized.heatmaps
     columns = [heatmaps.findings.index(finding) for finding in shown]
     return DicomResult(
-        source=source,
+        source=header,
         algorithm=Algorithm(
             name=image.model["name"],
             version=report["cxrloc"],
@@ -52,7 +60,9 @@ def dicom_result(image: ImageResult) -> DicomResult:
         if claimed
         else None,
         # The objects have the time of the image, so that a second run gives the same bytes.
-        moment=moment_of(source) or datetime.now().replace(microsecond=0),
+        moment=image.settings.object_date
+        or moment_of(header)
+        or datetime.now().replace(microsecond=0),
     )
 
 
@@ -60,7 +70,9 @@ def _parameters(image: ImageResult) -> dict[str, object]:
     """Every setting that changes an object's content, in the words of the report."""
     report = image.report
     settings = asdict(image.settings)
-    del settings["uids"], settings["strict"]  # they change the content of no object
+    # These change the content of no object but its dates.
+    for name in ("uids", "strict", "object_date"):
+        del settings[name]
     return {
         "method": report["method"],
         "versions": report["versions"],

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydicom import Dataset
 
 from cxrloc.files.installed import versions
 from cxrloc.images.study import read_study
@@ -40,6 +43,7 @@ class ReportSettings:
         uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
         force: give an image outside boxes and operating points as well.
         strict: an image outside is a failure.
+        object_date: date and time that DICOM objects get; None for those of the image.
     """
 
     top: int = 3
@@ -48,6 +52,7 @@ class ReportSettings:
     uids: bool = False
     force: bool = False
     strict: bool = False
+    object_date: datetime | None = None
 
 
 class ImageResult(NamedTuple):
@@ -59,6 +64,7 @@ class ImageResult(NamedTuple):
         report: the content of the JSON file.
         model: description of the models, from `describe_models`.
         settings: settings of the report.
+        header: what DICOM objects inherit from the image's file; None if none is written.
     """
 
     localized: Localized
@@ -66,6 +72,7 @@ class ImageResult(NamedTuple):
     report: dict[str, Any]
     model: dict[str, Any]
     settings: ReportSettings
+    header: Dataset | None = None
 
 
 def report_image(

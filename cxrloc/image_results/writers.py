@@ -73,10 +73,10 @@ def write_report(image: ImageResult, path: Path) -> None:
 
 def write_object(kind: str, image: ImageResult, path: Path) -> None:
     """Write the DICOM object of one kind; no file if the image has no content for the object."""
-    from cxrloc.dicom_objects.objects import OBJECTS
+    from cxrloc.dicom_objects.objects import object_of
     from cxrloc.image_results.for_dicom import dicom_result
 
-    made = OBJECTS[kind](dicom_result(image), lambda: picture_of(image))
+    made = object_of(kind, dicom_result(image), lambda: picture_of(image))
     if made is None:
         path.unlink(missing_ok=True)
         return
@@ -147,8 +147,8 @@ def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
             )
 
 
-def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
-    """Write the files of one image.
+def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> dict[str, Any]:
+    """Write the files of one image; returns its report, to which a writer may add warnings.
 
     Args:
         image: what is written.
@@ -159,6 +159,10 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
         CxrlocError: a file cannot be written.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
+    if any(kind in DICOM_WRITERS for kind in kinds):
+        from cxrloc.image_results.for_dicom import with_header
+
+        image = with_header(image)
     # An older report would mark the image as finished while its other files are being replaced.
     written_file(stem, "json").unlink(missing_ok=True)
     begun: list[Path] = []
@@ -172,6 +176,7 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> None:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
+    return image.report
 
 
 def finished_report(path: Path, stem: Path, kinds: Sequence[str]) -> dict[str, Any] | None:

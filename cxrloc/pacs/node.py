@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,9 +68,13 @@ class Task(NamedTuple):
     results: Path
 
 
-Prepare = Callable[[], Callable[[Task], None]]
+Prepare = Callable[[], Callable[[Task], Mapping[str, object]]]
 """A function that is called once in a worker's process and returns the function that writes the
-results of a task. The latter raises `CxrlocError` if an image can have no results."""
+results of a task. The latter returns what the log shall say of them, which is nothing that comes
+from the image's header, and raises `CxrlocError` if an image can have no results."""
+
+
+_Worker = TaskProcess[Task, Mapping[str, object]]
 
 
 class NotReadyError(Exception):
@@ -132,7 +136,7 @@ class Node:
             start_seconds=START_SECONDS,
             address_space_bytes=settings.megabytes << 20 or None,
         )
-        process: TaskProcess[Task, None] = TaskProcess(partial(_ready, self._prepare), limits)
+        process: _Worker = TaskProcess(partial(_ready, self._prepare), limits)
         try:
             while not self._stop.is_set():
                 job = self._next_received()
@@ -150,7 +154,7 @@ class Node:
         finally:
             process.close()
 
-    def _compute_one(self, job: Job, process: TaskProcess[Task, None]) -> None:
+    def _compute_one(self, job: Job, process: _Worker) -> None:
         """Compute one image; it stays in the queue if its worker dies, or if the disk is full.
 
         Raises:
@@ -170,7 +174,7 @@ class Node:
             # Files of a computation that was killed must not be sent.
             shutil.rmtree(job.results, ignore_errors=True)
             job.results.mkdir()
-            process.run(Task(job.image, self._study_of(job), job.results))
+            told = process.run(Task(job.image, self._study_of(job), job.results))
         except StartError as error:
             raise NotReadyError(str(error)) from error
         except TaskDiedError as error:
@@ -187,7 +191,7 @@ class Node:
         write_note(job, replace(note, reason=""))
         seconds = round(time.monotonic() - started, 3)
         self.spool.move(job, State.SENDING)
-        log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds}})
+        log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds, **told}})
 
     def _fail(self, job: Job, reason: str) -> None:
         self.spool.fail(job, reason)
@@ -299,7 +303,7 @@ class Node:
             self._stop.wait(SWEEP_SECONDS)
 
 
-def _ready(prepare: Prepare) -> Callable[[Task], None]:
+def _ready(prepare: Prepare) -> Callable[[Task], Mapping[str, object]]:
     """What `prepare` makes; its failure is not an image's, so that no image fails for it."""
     try:
         return prepare()

@@ -196,9 +196,8 @@ def _write(
         if isinstance(result, Failure):
             raise CxrlocError(result.reason)
         image = report_image(result, models, options.inference, options.report)
-        write_results(image, stems[image_id], options.write)
+        return write_results(image, stems[image_id], options.write)
     except Exception as error:
         # Results of an earlier call must not look like results of this one.
         remove_results(image_id, stems[image_id], options.write)
         return failure_of(image_id, error)
-    return image.report

@@ -2,7 +2,7 @@
 
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -63,14 +63,19 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
     node.run()
 
 
-def prepare_worker(settings: Compute, names: tuple[str, ...]) -> Callable[[Task], None]:
+def prepare_worker(
+    settings: Compute, names: tuple[str, ...]
+) -> Callable[[Task], Mapping[str, object]]:
     """The function that computes one image's results, with models that this worker loads."""
     models = [read_model(name) for name in names]
     return partial(answer, models=models, settings=settings)
 
 
-def answer(task: Task, models: list[Model], settings: Compute) -> None:
-    """Write the DICOM objects of one image to its folder of results.
+def answer(task: Task, models: list[Model], settings: Compute) -> dict[str, object]:
+    """Write the DICOM objects of one image to its folder of results; returns a summary for the log.
+
+    An image outside what the models were made for gets no object that claims a finding. Only the
+    picture is written, if the settings ask for pictures, and says that the image is outside.
 
     Raises:
         CxrlocError: the image cannot be read, or is no radiograph.
@@ -84,7 +89,12 @@ def answer(task: Task, models: list[Model], settings: Compute) -> None:
         raise CxrlocError(result.reason)
     said = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
     reported = report_image(result, models, inference, said)
-    write_results(reported, task.results / "result", chosen_writers(settings.write))
+    report = write_results(reported, task.results / "result", chosen_writers(settings.write))
+    return {
+        "status": report["status"],
+        "objects": len(list(task.results.iterdir())),
+        "warnings": len(report["warnings"]),
+    }
 
 
 class NodeStatus(NamedTuple):

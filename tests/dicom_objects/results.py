@@ -53,7 +53,7 @@ def result_on(source: pydicom.Dataset) -> DicomResult:
 
 
 def small_result(folder: Path) -> DicomResult:
-    return result_on(read_source(phantom_file(folder)))
+    return result_on(read_source(phantom_file(folder)).header)
 
 
 def without_boxes(result: DicomResult) -> DicomResult:
@@ -62,7 +62,7 @@ def without_boxes(result: DicomResult) -> DicomResult:
 
 
 def altered(source: pydicom.Dataset, folder: Path, **values: object) -> pydicom.Dataset:
-    """The header of a file with other values, as it is read; None removes an attribute."""
+    """A header with other values, as it is read from a file; None removes an attribute."""
     copy = deepcopy(source)
     path = folder / "altered.dcm"
     with pydicom.config.disable_value_validation():
@@ -71,5 +71,7 @@ def altered(source: pydicom.Dataset, folder: Path, **values: object) -> pydicom.
                 setattr(copy, keyword, value)
             elif keyword in copy:
                 del copy[keyword]
+        copy.file_meta = pydicom.dataset.FileMetaDataset()
+        copy.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         copy.save_as(path, enforce_file_format=True)
-    return read_source(path)
+    return read_source(path).header

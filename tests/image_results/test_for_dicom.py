@@ -3,14 +3,23 @@
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import highdicom
+import numpy as np
+import pydicom
 import pytest
+from pydicom import Dataset, uid
 from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
 from cxrloc.datasets.dicom_regions import read_regions
+from cxrloc.findings import code_of
 from cxrloc.phantom import write_phantoms
+from tests.dicom_objects.results import phantom_file
+from tests.dicom_objects.test_objects import errors_in
 
 KINDS = "json,sr,gsps,sc,seg,fractional-seg"
 
@@ -104,3 +113,186 @@ def test_boxes_of_reports_are_truth(untrained_model: Path, tmp_path: Path) -> No
     with (tmp_path / "scored" / "localization.csv").open() as file:
         accuracies = {row["accuracy"] for row in csv.DictReader(file) if row["finding"] != "mean"}
     assert {*map(float, filter(None, accuracies))} == {1.0}
+
+
+def test_dates_are_those_of_the_image_or_of_the_option(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    image = phantom_file(tmp_path / "chests")
+    dataset = pydicom.dcmread(image)
+    dataset.StudyDate, dataset.StudyTime = "20240229", "102030"
+    dataset.save_as(image)
+    options = [image, "--model", untrained_model, "--write", "json,sr", "--quiet"]
+    moments, uids = [], set()
+    for name, more in (("own", []), ("given", ["--object-date", "2031-05-06T07:08:09"])):
+        assert heatmap(*options, *more, "--out", tmp_path / name).exit_code == 0
+        report = pydicom.dcmread(next((tmp_path / name).glob("*.sr-findings.dcm")))
+        moments.append(f"{report.ContentDate}{report.ContentTime}")
+        uids.add(report.SOPInstanceUID)
+    assert moments == ["20240229102030", "20310506070809"]
+    assert len(uids) == 1  # the date changes nothing that is said of the image
+
+
+def test_what_a_header_lacks_in_validity_is_a_warning(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    image = phantom_file(tmp_path / "chests")
+    dataset = pydicom.dcmread(image)
+    dataset.PatientID = "12\\34"
+    dataset.save_as(image)
+    options = ["--model", untrained_model, "--write", "json,sr", "--out", tmp_path / "out"]
+    done = heatmap(image, *options)
+    assert done.exit_code == 0
+    warning = "PatientID (0010,0020) has several values, so DICOM results leave it out"
+    assert warning in " ".join(done.output.split())
+    report = json.loads(next((tmp_path / "out").glob("00*.json")).read_text())
+    assert warning in report["warnings"]
+    assert pydicom.dcmread(next((tmp_path / "out").glob("*.sr-findings.dcm"))).PatientID == ""
+
+
+def _multi_frame(image: Dataset) -> None:
+    image.SOPClassUID = uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    image.NumberOfFrames = 2
+    image.PixelData = image.PixelData * 2
+
+
+def _colour(image: Dataset) -> None:
+    _eight_bits(image, 3)
+    image.SOPClassUID = uid.SecondaryCaptureImageStorage
+    image.PhotometricInterpretation, image.SamplesPerPixel = "RGB", 3
+    image.PlanarConfiguration = 0
+
+
+def _palette(image: Dataset) -> None:
+    _eight_bits(image, 1)
+    image.SOPClassUID = uid.SecondaryCaptureImageStorage
+    image.PhotometricInterpretation = "PALETTE COLOR"
+    for colour in ("Red", "Green", "Blue"):
+        image[f"{colour}PaletteColorLookupTableDescriptor"] = pydicom.DataElement(
+            f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, 16]
+        )
+        table = (np.arange(256, dtype="<u2") * 257).tobytes()
+        setattr(image, f"{colour}PaletteColorLookupTableData", table)
+
+
+def _eight_bits(image: Dataset, samples: int) -> None:
+    pixels = image.pixel_array >> (image.BitsStored - 8)
+    image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
+    image.PixelData = np.repeat(pixels.astype(np.uint8)[..., None], samples, -1).tobytes()
+
+
+def _signed(image: Dataset) -> None:
+    middle = 1 << (image.BitsStored - 1)
+    pixels = image.pixel_array.astype(np.int32) - middle
+    image.PixelRepresentation, image.PixelData = 1, pixels.astype("<i2").tobytes()
+    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = middle, 1, "US"
+
+
+def _mono1(image: Dataset) -> None:
+    image.PhotometricInterpretation = "MONOCHROME1"
+
+
+def _big_endian(image: Dataset) -> None:
+    image.PixelData = image.pixel_array.astype(">u2").tobytes()
+    image.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+
+
+def _deflated(image: Dataset) -> None:
+    image.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+
+
+def _angiogram(image: Dataset) -> None:
+    image.SOPClassUID, image.Modality = uid.XRayAngiographicImageStorage, "XA"
+
+
+def _of_a_vendor(image: Dataset) -> None:
+    image.SOPClassUID = "1.2.3.4.5.6"
+
+
+KINDS_OF_IMAGES: dict[str, Callable[[Dataset], None]] = {
+    "several frames": _multi_frame,
+    "colour": _colour,
+    "palette": _palette,
+    "signed": _signed,
+    "inverted": _mono1,
+    "big endian": _big_endian,
+    "deflated": _deflated,
+    "angiogram": _angiogram,
+    "a vendor's own class": _of_a_vendor,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS_OF_IMAGES)
+def test_objects_of_every_kind_of_image_are_valid_and_equal_the_json(
+    kind: str, untrained_model: Path, tmp_path: Path
+) -> None:
+    image = phantom_file(tmp_path / "chests")
+    dataset = pydicom.dcmread(image)
+    KINDS_OF_IMAGES[kind](dataset)
+    big_endian = dataset.file_meta.TransferSyntaxUID == uid.ExplicitVRBigEndian
+    dataset.set_original_encoding(False, not big_endian, dataset._character_set)
+    dataset.save_as(image, enforce_file_format=True)
+    options = ["--model", untrained_model, "--write", KINDS, "--below-operating-point", "--force"]
+    done = heatmap(image, *options, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    files = {file.name.split(".")[-2]: file for file in (tmp_path / "out").glob("*.dcm")}
+    objects = {name: pydicom.dcmread(file) for name, file in files.items()}
+    # A grayscale presentation state may not refer to an image in colour.
+    grey = kind not in ("colour", "palette")
+    assert objects.keys() == {*KINDS.split(",")[3:], "sr-findings", "sr-regions", *["gsps"] * grey}
+    found = {name: errors_in(each, tmp_path) for name, each in objects.items()}
+    assert not any(found.values()), found
+    assert {ref for each in objects.values() for ref in _classes(each, dataset.SOPInstanceUID)} == {
+        str(dataset.SOPClassUID)
+    }
+    report = json.loads(next((tmp_path / "out").glob("00*.json")).read_text())
+    _check_reports(files, report)
+    _check_pixels(files, objects, report)
+    if grey:
+        shape = "INVERSE" if kind == "inverted" else "IDENTITY"
+        assert objects["gsps"].PresentationLUTShape == shape
+
+
+def _classes(dataset: Dataset, uid_of_image: str) -> set[str]:
+    """SOP classes by which an object refers to an image."""
+    found = set()
+    for element in dataset:
+        for item in element.value if element.VR == "SQ" else ():
+            if item.get("ReferencedSOPInstanceUID") == uid_of_image:
+                found.add(str(item.ReferencedSOPClassUID))
+            found |= _classes(item, uid_of_image)
+    return found
+
+
+def _boxes(report: dict[str, Any]) -> list[tuple[float, ...]]:
+    top = sorted(report["findings"], key=lambda row: -row["probability"])[:3]
+    sides = ("x_min", "y_min", "x_max", "y_max")
+    return sorted(tuple(box[side] for side in sides) for row in top for box in row["boxes"])
+
+
+def _check_reports(files: dict[str, Path], report: dict[str, Any]) -> None:
+    """highdicom reads the probabilities and boxes of the JSON file."""
+    groups = highdicom.sr.srread(files["sr-findings"]).content.get_image_measurement_groups()
+    told = {group.finding_type.meaning: group.get_measurements()[0].value for group in groups}
+    expected = {code_of(row["finding"]).meaning: row["probability"] for row in report["findings"]}
+    assert told == expected
+    regions = highdicom.sr.srread(files["sr-regions"]).content.get_planar_roi_measurement_groups()
+    corners = [each.roi.value for each in regions]
+    boxes = sorted((*each.min(axis=0), *each.max(axis=0)) for each in corners)
+    np.testing.assert_allclose(boxes, _boxes(report), atol=2e-3)  # JSON has 3 decimals
+
+
+def _check_pixels(
+    files: dict[str, Path], objects: dict[str, Dataset], report: dict[str, Any]
+) -> None:
+    """Segments lie in the boxes, to the pixel; maps have the image's size; the picture is there."""
+    masks = highdicom.seg.segread(files["seg"]).pixel_array
+    extents = []
+    for mask in masks.reshape(-1, report["rows"], report["columns"]):
+        rows, columns = np.nonzero(mask)
+        extents.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    np.testing.assert_allclose(sorted(extents), _boxes(report), atol=1.01)
+    maps = highdicom.seg.segread(files["fractional-seg"])
+    assert (maps.Rows, maps.Columns) == (report["rows"], report["columns"])
+    assert objects["sc"].pixel_array.ndim == 3

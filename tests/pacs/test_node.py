@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,15 +27,15 @@ from cxrloc.types import CxrlocError, UsageError
 from tests.pacs.servers import LOOPBACK, small_object, store_service
 
 
-def prepare() -> Callable[[Task], None]:
+def prepare() -> Callable[[Task], Mapping[str, object]]:
     return compute
 
 
-def no_worker() -> Callable[[Task], None]:
+def no_worker() -> Callable[[Task], Mapping[str, object]]:
     raise CxrlocError("the model file is gone")
 
 
-def compute(task: Task) -> None:
+def compute(task: Task) -> Mapping[str, object]:
     """Writes one small result; some images are fatal or useless."""
     patient = str(pydicom.dcmread(task.image).PatientID)
     if patient == "fatal":
@@ -49,6 +49,7 @@ def compute(task: Task) -> None:
     result.SOPInstanceUID = f"{source.SOPInstanceUID}.9"
     result.PatientID = str(len(task.study))
     result.save_as(task.results / "result.dcm", enforce_file_format=True)
+    return {}
 
 
 def config_for(folder: Path, port: int, rest: float = 0.0) -> NodeConfig:

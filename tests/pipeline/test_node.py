@@ -1,0 +1,86 @@
+"""What a node's worker writes for an image, and what it tells the log."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from cxrloc.models.model import Model
+from cxrloc.models.weights import read_model
+from cxrloc.pacs.node import Task
+from cxrloc.pacs.node_config import Compute
+from cxrloc.pipeline.node import answer, check_kinds
+from cxrloc.types import CxrlocError, UsageError
+from tests.dicom_objects.results import phantom_file
+
+REPORTS = {"sr-findings", "sr-regions"}
+
+
+@pytest.fixture(scope="module")
+def model(untrained_model: Path) -> Model:
+    return read_model(str(untrained_model))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return phantom_file(tmp_path / "chests")
+
+
+def answered(image: Path, model: Model, *write: str) -> tuple[dict[str, object], set[str]]:
+    """What the log is told, and the kinds of the objects that are written."""
+    results = image.parent / "results"
+    results.mkdir()
+    settings = Compute(write=write, below_operating_point=True)
+    told = answer(Task(image, (image,), results), [model], settings)
+    return told, {file.name.split(".")[1] for file in results.iterdir()}
+
+
+def test_an_image_gets_the_objects_that_the_settings_name(image: Path, model: Model) -> None:
+    told, kinds = answered(image, model, "sr", "sc", "seg")
+    assert kinds == {*REPORTS, "sc", "seg"}
+    assert (told["status"], told["objects"]) == ("ok", 4)
+
+
+def of_laterals(image: Path, model: Model) -> Model:
+    """The header says that the image is a frontal one."""
+    return replace(model, card=replace(model.card, views=("LATERAL",)))
+
+
+def blank(image: Path, model: Model) -> Model:
+    """All pixels are 0."""
+    dataset = pydicom.dcmread(image)
+    dataset.PixelData = bytes(len(dataset.PixelData))
+    dataset.save_as(image)
+    return model
+
+
+@pytest.mark.parametrize("why", [of_laterals, blank])
+@pytest.mark.parametrize(("write", "written"), [(("sr", "sc", "seg"), {"sc"}), (("sr",), set())])
+def test_an_image_outside_gets_its_picture_only(  # type: ignore[no-untyped-def]
+    why, write: tuple[str, ...], written: set[str], image: Path, model: Model
+) -> None:
+    told, kinds = answered(image, why(image, model), *write)
+    assert kinds == written
+    assert (told["status"], told["objects"]) == ("outside", len(written))
+
+
+def test_the_log_is_told_nothing_that_the_header_says(image: Path, model: Model) -> None:
+    dataset = pydicom.dcmread(image)
+    dataset.PatientName, dataset.PatientID = "Doe^Jane", "1234567"
+    dataset.save_as(image)
+    told, _ = answered(image, model, "sr")
+    assert told.keys() == {"status", "objects", "warnings"}
+    assert not any(part in str(told) for part in ("Doe", "1234567", str(dataset.SOPInstanceUID)))
+
+
+def test_what_is_no_radiograph_is_refused(image: Path, model: Model) -> None:
+    image.write_bytes(b"no DICOM")
+    with pytest.raises(CxrlocError):
+        answered(image, model, "sr")
+
+
+@pytest.mark.parametrize("write", [(), ("png",), ("sr", "json")])
+def test_only_dicom_objects_are_sent(write: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=r"\[compute\] write: .* must name DICOM objects"):
+        check_kinds(Compute(write=write))
