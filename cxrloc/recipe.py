@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli_w
 
-from cxrloc.evaluation.classification.units import NoFinding, TruthRules, Uncertain
+from cxrloc.evaluation.classification.truth import NoFinding, TruthRules, Uncertain
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
 from cxrloc.models.model import Model

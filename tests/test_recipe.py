@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from cxrloc.evaluation.classification.units import NoFinding, Uncertain
+from cxrloc.evaluation.classification.truth import NoFinding, Uncertain
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard

@@ -18,8 +18,9 @@ from cxrloc.evaluation.classification.tables import (
     disagreements_frame,
     rank_correlations_frame,
 )
+from cxrloc.evaluation.classification.truth import TruthRules
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
-from cxrloc.evaluation.classification.units import Aggregation, TruthRules, Unit
+from cxrloc.evaluation.classification.units import Aggregation, Unit
 from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.evaluation.classification.truth import ATTRIBUTES
 from cxrloc.evaluation.published import cited, published, published_means
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of

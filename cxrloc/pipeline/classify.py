@@ -39,15 +39,13 @@ from cxrloc.evaluation.classification.report import (
 )
 from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.tables import metrics_frame
+from cxrloc.evaluation.classification.truth import NoFinding, Uncertain, under_rules
 from cxrloc.evaluation.classification.units import (
     Aggregation,
-    NoFinding,
-    Uncertain,
     Unit,
     hide_patients,
     score_units,
     split_units,
-    under_rules,
 )
 from cxrloc.evaluation.contamination import check_with_leaks
 from cxrloc.evaluation.image_status import write_image_status

@@ -11,7 +11,7 @@ from cxrloc.datasets import label_origin
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
 from cxrloc.evaluation.classification.populations import of_projection
-from cxrloc.evaluation.classification.units import under_rules
+from cxrloc.evaluation.classification.truth import under_rules
 from cxrloc.evaluation.result_folders import (
     PREDICTIONS,
     data_of,

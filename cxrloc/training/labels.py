@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cxrloc.datasets.splits import Parts
-from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.evaluation.classification.truth import ATTRIBUTES
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING, standard_finding
 from cxrloc.types import CxrlocError, Label, Record
 
@@ -15,7 +15,7 @@ _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
 def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "labels") -> Record:
     """The record with labels for outputs that are not findings, such as No Finding.
 
-    These outputs are listed in `units.ATTRIBUTES`. They are learned by the same rule by which they
+    These outputs are listed in `truth.ATTRIBUTES`. They are learned by the same rule by which they
     are scored, whether or not the data set has a column for them.
 
     Args:

@@ -14,7 +14,7 @@ from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
 from cxrloc.evaluation.classification.calibration import platt_coefficients
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
-from cxrloc.evaluation.classification.units import ATTRIBUTES
+from cxrloc.evaluation.classification.truth import ATTRIBUTES
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.feature_distance import mean_features

@@ -14,7 +14,8 @@ from cxrloc.evaluation.classification.auc_intervals import (
     rank_by_patient,
     resampled_rank_statistics,
 )
-from cxrloc.evaluation.classification.units import ATTRIBUTES, ScoredUnits
+from cxrloc.evaluation.classification.truth import ATTRIBUTES
+from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Statistic
 
 
@@ -40,7 +41,7 @@ def averaged_findings(
 
     No other function decides which findings a mean includes.
 
-    "mean" is over the defined findings without `units.ATTRIBUTES`, as in Baltruschat et al. 2019;
+    "mean" is over the defined findings without `truth.ATTRIBUTES`, as in Baltruschat et al. 2019;
     where a model has nothing but such outputs, they are averaged. Other means are over the
     findings of a published table: five in Pham et al. 2019, and No Finding too in Rubin et al.
     2018. A named mean that is the same as "mean", or of which a finding is not defined, is left

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification.units import TruthRules, aligned, score_units, under_rules
+from cxrloc.evaluation.classification.truth import TruthRules, under_rules
+from cxrloc.evaluation.classification.units import aligned, score_units
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
 POS, NEG, UNC = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
