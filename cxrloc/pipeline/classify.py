@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cxrloc.datasets import REPORTS, label_origin
+from cxrloc.datasets import label_origin
 from cxrloc.datasets.description import describe_labels
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
@@ -51,7 +51,6 @@ from cxrloc.evaluation.contamination import check_with_leaks
 from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.published import published_means
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, read_run
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
@@ -81,7 +80,7 @@ from cxrloc.recipe import own_recipe, truth_rules
 from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import own_test_part
-from cxrloc.types import ClassificationReport, UsageError
+from cxrloc.types import ClassificationReport
 
 LEAK = "split by image: some of these patients trained the model"
 
@@ -284,36 +283,6 @@ def classify_by(
         made = Classified(outcome.predictions, judged, points, report, outcome.suitability)
         write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, outcome.failures, run, shown)
-
-
-def score_again(run: Path, projection: str, out: Path) -> None:
-    """Score the probabilities of an earlier run on images of one projection, by its own protocol.
-
-    Raises:
-        UsageError: the folder is not one of `classify`, or its data are not on this disk.
-        CxrlocError: the run's files cannot be read, or no image is of this projection.
-    """
-    earlier = read_run(run)
-    if PREDICTIONS not in earlier.files or "protocol" not in earlier.card:
-        raise UsageError(f"{run}: no folder of `cxrloc classify`, with {PREDICTIONS} and run.json")
-    protocol = earlier.card["protocol"]
-    labels = earlier.card.get("labels_from", "")
-    options = ClassifyOptions(
-        (),
-        predictions=earlier.files[PREDICTIONS],
-        labels=Path(labels.removeprefix(REPORTS)) if labels.startswith(REPORTS) else None,
-        projection=projection,
-        findings=tuple(protocol["findings"]),
-        population=protocol["population"],
-        unit=protocol["unit"],
-        aggregation=protocol["aggregation"],
-        uncertain=protocol["uncertain"],
-        no_finding=protocol["no_finding"],
-        operating_point=protocol["operating_point"],
-        groups=(),
-        resampling=Resampling(**protocol["resampling"]),
-    )
-    classify(data_of({run.name: earlier}), out, options)
 
 
 PROTOCOL = (

@@ -15,7 +15,7 @@ from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.results import any_synthetic, data_notes, leaks, run_names
 from cxrloc.pipeline.bench_again import score_boxes_again
-from cxrloc.pipeline.classify import score_again
+from cxrloc.pipeline.classify_again import score_again
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.training.fit_config import planned_rates
 from cxrloc.types import UsageError

@@ -18,7 +18,8 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.panels import plots
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify, score_again
+from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify_again import score_again
 from cxrloc.pipeline.figure import figure
 from cxrloc.recipe import read_recipe
 from cxrloc.training.fit_config import planned_rates
