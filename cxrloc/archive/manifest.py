@@ -175,7 +175,7 @@ def write_manifest(
         for writer in writers:
             writer.close()
         if options.where:
-            counts[0], counts[1] = _keep(parts[0], options.where)
+            counts[0], counts[1] = _keep_rows(parts[0], options.where)
     return ManifestCounts(*counts)
 
 
@@ -309,8 +309,8 @@ def _hidden(value: str, options: ManifestOptions) -> str | None:
     return hmac.new(options.key, value.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _keep(path: Path, where: str) -> tuple[int, int]:
-    """Keep the rows of a Parquet file that an SQL condition is true of; images and duplicates."""
+def _keep_rows(path: Path, where: str) -> tuple[int, int]:
+    """Keep only the rows that meet an SQL condition; the numbers of images and of duplicates."""
     try:
         import duckdb
     except ImportError as error:

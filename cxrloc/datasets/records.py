@@ -147,7 +147,7 @@ def _moved(annotation: Annotation, frame: tuple[int, int], size: tuple[int, int]
 
 
 def spelled_records(records: Iterable[Record], declared: Collection[str]) -> list[Record]:
-    """The records, with findings of the user's own spelled as they are declared.
+    """The records, in which the user's own findings have the spelling of the declared names.
 
     Known findings have their standard names already; other names may differ in case and blanks
     between a table, a box file and the model's card.

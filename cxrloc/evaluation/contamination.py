@@ -92,7 +92,7 @@ def check_with_leaks(
     data_sets: Collection[str],
     allowed: bool,
 ) -> tuple[Contamination, frozenset[str]]:
-    """Scored patients who also trained a model, and those of them whom a split by image leaked.
+    """Scored patients who also trained a model, and those of them whom a split by image let in.
 
     Args:
         models: the models that are scored.

@@ -13,7 +13,7 @@ def shared_findings(vocabularies: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The findings that every model knows, in the order of the first.
 
     Raises:
-        CxrlocError: there is none.
+        CxrlocError: no finding is known to all models.
 
     >>> shared_findings([("Mass", "Nodule", "Edema"), ("Nodule", "Mass")])
     ('Mass', 'Nodule')

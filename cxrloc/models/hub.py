@@ -61,10 +61,10 @@ class Repository:
 
 
 def repository_of(name: str) -> Repository:
-    """The repository that a model's name names.
+    """The repository in a model's name, such as `hf:ORG/NAME`.
 
     Raises:
-        UsageError: the name is none.
+        UsageError: the name has another form.
 
     >>> repository_of("hf:someone/chest@v2")
     Repository(repo='someone/chest', revision='v2')

@@ -48,7 +48,7 @@ def find_backbone(name: str) -> Backbone:
     """The backbone with this name: of `BACKBONES`, or of a library.
 
     Raises:
-        CxrlocError: there is none; the message has similar names.
+        CxrlocError: there is no such name; the message lists similar ones.
 
     >>> find_backbone("torchvision:resnet34").native_stride
     32
@@ -69,7 +69,7 @@ def torchvision_classifier(name: str, **settings: Any) -> nn.Module:
     """The classifier that has this name in torchvision, with random weights.
 
     Raises:
-        CxrlocError: there is none; the message has similar names.
+        CxrlocError: there is no such name; the message lists similar ones.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:

@@ -56,7 +56,8 @@ def view_warnings(models: Sequence[Described], view: View | None) -> list[str]:
     There is none if the view of the image, or the views that trained the model, are unknown.
     """
     return [
-        f"view {view} is none that {model.card.name} was trained on ({', '.join(model.card.views)})"
+        f"the view is {view}, and {model.card.name} was trained on "
+        f"{', '.join(model.card.views)} only"
         for model in models
         if view is not None and model.card.views and view not in _fitting(view, model.card.views)
     ]

@@ -155,7 +155,7 @@ def _read_file(path: Path, name_or_path: str | Path) -> Model:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, MemoryError) as error:
-        raise CxrlocError(_say_what_it_is(path, str(error))) from error
+        raise CxrlocError(_not_a_model_file(path, str(error))) from error
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CxrlocError(f"{path}: weight {name} holds a value that is not finite")
@@ -190,8 +190,8 @@ def _part(cls: type, key: str, metadata: Mapping[str, str], path: Path) -> Any:
     return from_plain(cls, values, f"{path}: {key}")
 
 
-def _say_what_it_is(path: Path, error: str) -> str:
-    """An error message about a file that is no complete safetensors file, with advice."""
+def _not_a_model_file(path: Path, error: str) -> str:
+    """The message for a file that is not a whole safetensors file; it says what to do with it."""
     with path.open("rb") as file:
         start = file.read(4)
     # torch.save writes a zip archive; before version 1.6 it wrote pickles.

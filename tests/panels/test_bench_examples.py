@@ -16,7 +16,7 @@ def test_warnings_stand_under_the_examples() -> None:
     records = [Record("a", "1", "a", None, annotations=(mass,))]
     images = [Image("a", lambda: Radiograph(np.zeros((16, 16), dtype=np.float32), bits_stored=8))]
     plain = Claims(records, [])
-    warned = replace(plain, warnings={"view LATERAL is none that m was trained on (PA)": 1})
+    warned = replace(plain, warnings={"the view is LATERAL, and m was trained on PA only": 1})
     heights = [
         draw_examples(claims, images, [MatchRule("iou", 0.5)], "Model m.").height
         for claims in (plain, warned)

@@ -341,7 +341,7 @@ def test_an_image_outside_has_no_boxes_and_no_operating_points(
     (result,) = heatmap([image], Destination(tmp_path / "out"), replace(of_laterals, write=kinds))
     assert isinstance(result, HeatmapResult)
     assert result.report["status"] == "outside"
-    assert "was trained on (LATERAL)" in result.report["outside_because"][0]
+    assert "was trained on LATERAL only" in result.report["outside_because"][0]
     assert all(row["boxes"] == [] for row in result.report["findings"])
     assert {row["above_operating_point"] for row in result.report["findings"]} == {None}
     objects = {path.name.split(".")[-2] for path in (tmp_path / "out").glob("*.dcm")}

@@ -230,8 +230,8 @@ def _compare_findings(
     names = ", ".join(others)
     if others.total() == len(detections):
         raise CxrlocError(
-            f"{path}: its findings ({names}) are none that the data has a box of "
-            f"({', '.join(sorted(ours))})"
+            f"{path}: the data has no box of its findings ({names}), but boxes of "
+            f"{', '.join(sorted(ours))}"
         )
     images = {each.image_id for each in detections if each.finding in others}
     return {f"{path}: boxes of {names} are not scored, since the data has none": len(images)}

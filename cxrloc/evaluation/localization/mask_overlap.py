@@ -26,7 +26,7 @@ from cxrloc.localization.regions import FULL_SCALE, scale_maps
 LEVELS = np.arange(100) * (FULL_SCALE / 100)
 """The levels from which thresholds are chosen: 0, 2.55, ... 252.45 grey levels."""
 
-_MAPS_AT_ONCE = 16  # samples of so many maps stay in the cache
+_MAPS_AT_ONCE = 16  # the samples of this many maps fit into the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -172,7 +172,7 @@ def _with_interval(row: Mapping[Any, Any], metric: str) -> str:
 
 
 def _three(row: Mapping[Any, Any], end: str = "") -> str:
-    """Precision / recall / F1, from the columns that end so; empty where there is none."""
+    """Precision / recall / F1 of the columns with this ending; empty if the row has none."""
     values = [row.get(f"{metric}{end}") for metric in METRICS]
     if all(pd.isna(value) for value in values):
         return ""
