@@ -11,6 +11,7 @@ They are the steps of `pipeline.heatmap`. Reading and the network run in process
 which call `prepare_reading` and `prepare_network` once.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -23,7 +24,7 @@ import torch
 
 from cxrloc.archive.isolation import Item, Lost, Step
 from cxrloc.archive.plan import uris_of
-from cxrloc.archive.steps import Steps
+from cxrloc.archive.steps import Resources, Steps
 from cxrloc.archive.store import local_copy, opened, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
 from cxrloc.image_results.report import ImageResult, ReportSettings, report_image
@@ -31,7 +32,7 @@ from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.batches import images_together
+from cxrloc.inference.batches import choose_device, images_together
 from cxrloc.inference.localize import localizer
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import (
@@ -42,9 +43,10 @@ from cxrloc.inference.prepared import (
     failure_of,
     prepare_image,
 )
+from cxrloc.models.described import Input
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError
+from cxrloc.types import CxrlocError, UsageError
 from cxrloc.workers import Limits
 
 
@@ -92,6 +94,33 @@ def archive_steps(manifest: str, out: str, options: ArchiveOptions) -> Steps:
         ),
         write=PartWriter(out, options.save_maps),
     )
+
+
+def check_one_view(models: Sequence[Model]) -> None:
+    """Refuse models that read two views of a patient together.
+
+    Raises:
+        UsageError: a model does.
+    """
+    for model in models:
+        if Input.SECOND_VIEW in model.reads:
+            raise UsageError(
+                f"--model {model.card.name}: reads two views of a patient together, and an archive "
+                "is read image by image: choose a model of one view"
+            )
+
+
+def resources_of(inference: InferenceSettings, address: str) -> Resources:
+    """The devices of this machine: all accelerators or the one that is named, or else its cores."""
+    cores = len(os.sched_getaffinity(0))
+    device = choose_device(inference.device)
+    if device.type == "cpu":
+        devices = ("cpu",) * cores
+    elif inference.device == "auto":
+        devices = tuple(f"{device.type}:{n}" for n in range(torch.accelerator.device_count()))
+    else:
+        devices = (str(device),)
+    return Resources(inference.workers, devices, address)
 
 
 def prepare_reading(options: ArchiveOptions, device: str) -> Callable[[list[Item]], list[Any]]:

@@ -7,6 +7,7 @@ store gets it in one put, and needs no renaming.
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,10 @@ def local_copy(uri: str) -> Iterator[Path]:
         except Exception as error:
             raise CxrlocError(f"{uri}: cannot be fetched ({error})") from error
         yield copy
+
+
+def content_hash(place: str) -> str:
+    """The SHA-256 of a file or object."""
+    system, path = opened(place)
+    with system.open(path, "rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()

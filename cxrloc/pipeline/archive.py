@@ -4,32 +4,29 @@ Which parts are left is decided here. `archive.image_steps` has the way from an 
 rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from cxrloc.archive.engines import ENGINES
-from cxrloc.archive.image_steps import ArchiveOptions, archive_steps
+from cxrloc.archive.image_steps import (
+    ArchiveOptions,
+    archive_steps,
+    check_one_view,
+    resources_of,
+)
 from cxrloc.archive.plan import make_plan
 from cxrloc.archive.results import claim_results, complete_parts
-from cxrloc.archive.steps import Resources
-from cxrloc.archive.store import absolute, opened
+from cxrloc.archive.store import absolute, content_hash
 from cxrloc.archive.tables import PartCounts
 from cxrloc.files.installed import versions
-from cxrloc.inference.batches import choose_device
 from cxrloc.inference.localize import localizer
-from cxrloc.inference.prepared import InferenceSettings, check_names
+from cxrloc.inference.prepared import check_names
 from cxrloc.localization.regions import check_thresholds
-from cxrloc.models.described import Input
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
-from cxrloc.types import UsageError
 
 
 class Engine(NamedTuple):
@@ -73,7 +70,7 @@ def archive(
     options = replace(options, models=tuple(map(_absolute_model, options.models)))
     plan = make_plan(manifest, options.part_size, engine.shard)
     models = [read_model(name) for name in options.models]
-    _check_inputs(models)
+    check_one_view(models)
     # Wrong options are refused here, before anything is written.
     localizer(models, replace(options.inference, device="cpu"))
     claim_results(
@@ -85,14 +82,14 @@ def archive(
             "manifest": manifest,
             "images": plan.rows,
             "parts": -(-plan.rows // plan.part_size),
-            "settings": {"manifest": _content_hash(manifest), **_settings(models, options)},
+            "settings": {"manifest": content_hash(manifest), **_settings(models, options)},
         },
     )
     done = complete_parts(out)
     left = [part for part in plan.parts() if part.number not in done]
     expect(len(left))
     if left:
-        resources = _resources(options.inference, engine.address)
+        resources = resources_of(options.inference, engine.address)
         steps = archive_steps(manifest, out, options)
         yield from ENGINES[engine.name](left, steps, resources)
 
@@ -103,15 +100,6 @@ def _absolute_model(name: str) -> str:
     return str(path.absolute()) if path.is_file() else name
 
 
-def _check_inputs(models: Sequence[Model]) -> None:
-    for model in models:
-        if Input.SECOND_VIEW in model.reads:
-            raise UsageError(
-                f"--model {model.card.name}: reads two views of a patient together, and an archive "
-                "is read image by image: choose a model of one view"
-            )
-
-
 def _settings(models: Sequence[Model], options: ArchiveOptions) -> dict[str, Any]:
     """All that changes a result; models are named by their content."""
     own = asdict(options)
@@ -120,23 +108,3 @@ def _settings(models: Sequence[Model], options: ArchiveOptions) -> dict[str, Any
         del own["inference"][name]
     names = [{"name": model.card.name, "sha256": model.sha256} for model in models]
     return {"cxrloc": versions()["cxrloc"], "models": names, **own}
-
-
-def _content_hash(place: str) -> str:
-    """The SHA-256 of a file or object."""
-    system, path = opened(place)
-    with system.open(path, "rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
-
-
-def _resources(inference: InferenceSettings, address: str) -> Resources:
-    """The devices of this machine: all accelerators or the one that is named, or else its cores."""
-    cores = len(os.sched_getaffinity(0))
-    device = choose_device(inference.device)
-    if device.type == "cpu":
-        devices = ("cpu",) * cores
-    elif inference.device == "auto":
-        devices = tuple(f"{device.type}:{n}" for n in range(torch.accelerator.device_count()))
-    else:
-        devices = (str(device),)
-    return Resources(inference.workers, devices, address)
