@@ -210,8 +210,10 @@ def _with_areas(finding: str, runs: Sequence[_Run]) -> str:
 
 
 def _how(points: pd.DataFrame) -> pd.Series:
-    """How each operating point was chosen, in words."""
-    return points["rule"] + ", " + points["chosen_on"]
+    """How each operating point was chosen, in words; findings without a point are left out."""
+    # Columns in which every cell is empty hold floats, to which no text can be added.
+    chosen = points.dropna(subset=["rule"]).astype({"rule": str, "chosen_on": str})
+    return chosen["rule"] + ", " + chosen["chosen_on"]
 
 
 def _shapes(runs: Sequence[_Run]) -> dict[str, str]:
