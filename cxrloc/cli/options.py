@@ -81,7 +81,8 @@ Method = Annotated[
     typer.Option(
         help="cam, probability_cam, grad_cam, grad_cam_plus_plus, xgrad_cam, hirescam, layer_cam, "
         "grad_cam_elementwise, ablation_cam, eigen_cam, eigen_grad_cam, seg_eigen_cam, kpca_cam, "
-        "fem, shapley_cam or score_cam."
+        "fem, shapley_cam or score_cam; for transformers of timm also attention_rollout, "
+        "class_attention or legrad."
     ),
 ]
 Layer = Annotated[

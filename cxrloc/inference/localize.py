@@ -26,6 +26,7 @@ from cxrloc.inference.prepared import (
 from cxrloc.inference.suitability import suitability
 from cxrloc.inference.versions import average_versions
 from cxrloc.inference.watched import Watched, distances_of
+from cxrloc.localization.attention import ATTENTION_METHODS, check_attention
 from cxrloc.localization.heatmaps import (
     ALTERS_IMAGES,
     HEATMAPS,
@@ -116,10 +117,16 @@ def localize_radiograph(
 
 
 def _refuse_without_maps(models: Sequence[Model], settings: InferenceSettings) -> None:
-    """Raise an error for methods that need a prediction layer over the features that they explain.
+    """Raise an error for methods that need what a network, or one of its layers, does not have.
 
-    The map of a class token would be the same in all cells.
+    That is a prediction layer over the features, or attention. The class activation map of a class
+    token would be the same in all cells.
     """
+    if settings.method in ATTENTION_METHODS:
+        if settings.layer:
+            raise UsageError(f"--layer {settings.layer}: {settings.method} reads all layers")
+        for model in models:
+            check_attention(settings.method, model.network)
     if settings.method not in NEED_PREDICTION:
         return
     if settings.layer:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.localization.attention import ATTENTION_METHODS
 from cxrloc.localization.gradcam_package import package_heatmap
 from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
@@ -198,6 +199,7 @@ HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "fem": partial(package_heatmap, "FEM"),
     "shapley_cam": partial(package_heatmap, "ShapleyCAM"),
     "score_cam": partial(package_heatmap, "ScoreCAM"),
+    **ATTENTION_METHODS,
 }
 """Heatmap methods by name: (network, images, findings=None) -> (logits, maps).
 
