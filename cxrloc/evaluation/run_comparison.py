@@ -25,7 +25,8 @@ from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.result_folders import DETECTIONS, PREDICTIONS, Run
-from cxrloc.files.table_writer import latex_table, markdown_table, with_notes, write_csv
+from cxrloc.files.latex import PACKAGES, latex_tables
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.prepared import check_names
 from cxrloc.phantom import NOT_OF_PATIENTS
@@ -222,9 +223,12 @@ def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], ou
     notes = [note for note in run["notes"] if note == NOT_OF_PATIENTS]
     for name, frame in frames.items():
         write_csv(with_notes(frame, notes), out / f"{name}.csv")
-    tables = [frame for name, frame in frames.items() if not name.endswith("disagreements")]
+    tables = {name: frame for name, frame in frames.items() if not name.endswith("disagreements")}
     said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
-    write_text(out / "table.md", "\n".join([*map(markdown_table, tables), *said]))
-    comments = [f"% {note}" for note in said]
-    write_text(out / "table.tex", "\n".join([*map(latex_table, tables), *comments]))
+    write_text(out / "table.md", "\n".join([*map(markdown_table, tables.values()), *said]))
+    latex = [
+        latex_tables(frame, f"{name.replace('_', ' ').capitalize()} of the runs.", said)
+        for name, frame in tables.items()
+    ]
+    write_text(out / "table.tex", "\n".join([PACKAGES, *latex]))
     write_json(out / "run.json", run)

@@ -1,7 +1,7 @@
-"""Writes a data frame as CSV, Markdown, LaTeX, or a table for the terminal.
+"""Writes a data frame as CSV, Markdown, or a table for the terminal; `latex.py` as LaTeX.
 
-CSV holds the numbers in full, for other programs. The other three are for readers: a number has
-four significant digits, and a missing value is an empty cell.
+CSV holds the numbers in full, for other programs. The others are for readers: a number has four
+significant digits, and a missing value is an empty cell.
 """
 
 import io
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cxrloc.files.text import for_csv, for_latex, for_markdown, for_terminal
+from cxrloc.files.text import for_csv, for_markdown, for_terminal
 from cxrloc.files.whole import whole_file
 
 if TYPE_CHECKING:
@@ -76,27 +76,9 @@ def markdown_table(frame: pd.DataFrame) -> str:
     <BLANKLINE>
     """
     words = in_words(frame).map(for_markdown).rename(columns=for_markdown)
-    sides = ["right" if right else "left" for right in _numeric(frame)]
+    sides = ["right" if right else "left" for right in numeric_columns(frame)]
     # Without `disable_numparse`, the package tabulate would format the numbers again.
     return f"{words.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n"
-
-
-def latex_table(frame: pd.DataFrame) -> str:
-    r"""The frame as a LaTeX tabular with the rules of the package booktabs; all text is escaped.
-
-    >>> print(latex_table(pd.DataFrame({"finding": ["Mass & more"], "n": [3]})))
-    \begin{tabular}{lr}
-    \toprule
-    finding & n \\
-    \midrule
-    Mass \& more & 3 \\
-    \bottomrule
-    \end{tabular}
-    <BLANKLINE>
-    """
-    words = in_words(frame).map(for_latex).rename(columns=for_latex)
-    sides = "".join("r" if right else "l" for right in _numeric(frame))
-    return str(words.style.hide(axis="index").to_latex(hrules=True, column_format=sides))
 
 
 def terminal_table(frame: pd.DataFrame) -> "Table":
@@ -107,7 +89,9 @@ def terminal_table(frame: pd.DataFrame) -> "Table":
 
     words = in_words(frame)
     table = Table(box=lines.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    for position, (name, right) in enumerate(zip(words.columns, _numeric(frame), strict=True)):
+    for position, (name, right) in enumerate(
+        zip(words.columns, numeric_columns(frame), strict=True)
+    ):
         table.add_column(
             Text(for_terminal(name)),
             justify="right" if right else "left",
@@ -126,7 +110,7 @@ def _in_words(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _numeric(frame: pd.DataFrame) -> list[bool]:
+def numeric_columns(frame: pd.DataFrame) -> list[bool]:
     """Whether each column stands to the right: numbers do, and columns of text but the first."""
     return [
         position > 0 or pd.api.types.is_numeric_dtype(kind)

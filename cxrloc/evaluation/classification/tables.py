@@ -24,8 +24,9 @@ from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.files.keys import keyed_patient
-from cxrloc.files.table_writer import latex_table, markdown_table, with_notes
-from cxrloc.files.text import for_markdown, one_line
+from cxrloc.files.latex import PACKAGES, latex_tables
+from cxrloc.files.table_writer import markdown_table, with_notes
+from cxrloc.files.text import for_markdown
 from cxrloc.types import ClassificationReport, Measurement
 
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
@@ -221,10 +222,13 @@ def classification_markdown(
 def classification_latex(
     report: ClassificationReport, metrics: Sequence[str] = PRINTED, group: str = "all"
 ) -> str:
-    """The table of `classification_markdown` for a paper (needs the package booktabs)."""
-    table = latex_table(printed_frame(report, metrics, group))
-    notes = [f"% {one_line(note)}" for note in _notes(report, metrics, group)]
-    return "\n".join([table.rstrip("\n"), *notes, ""])
+    """The table of `classification_markdown` for a paper."""
+    table = latex_tables(
+        printed_frame(report, metrics, group),
+        "Classification of each finding.",
+        _notes(report, metrics, group),
+    )
+    return f"{PACKAGES}\n{table}"
 
 
 def _frame(rows: Sequence[dict[str, object]], of: type) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from cxrloc.evaluation.localization.claims import Claims, warning_lines
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY, LocalizationScores
 from cxrloc.evaluation.localization.tables import (
+    CRITERION_NAMES,
     by_view,
     controls_table,
     differences_frame,
@@ -24,7 +25,8 @@ from cxrloc.evaluation.localization.tables import (
     views_frame,
     wang_tables,
 )
-from cxrloc.files.table_writer import latex_table, markdown_table, with_notes, write_csv
+from cxrloc.files.latex import PACKAGES, latex_tables
+from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
 from cxrloc.types import Detection, Measurement, Record, UsageError
@@ -56,16 +58,19 @@ def write_scores(
     new = [remark for remark in remarks if remark not in claims.warnings]
     said = [f"{remark[0].upper()}{remark[1:]}." for remark in new]
     warnings, note = [*said, *warning_lines(claims)], report_note(scores)
-    own = wang_tables(rows_of(measured)).values()
-    of_views = {view: wang_tables(rows).values() for view, rows in by_view(measured).items()}
-    markdown = [*map(markdown_table, own), f"{note}\n", *(f"{line}\n" for line in warnings)]
-    markdown += [markdown_table(controls_table(scores))]
-    latex = [*map(latex_table, own), f"% {note}", *(f"% {line}" for line in warnings)]
+    own = wang_tables(rows_of(measured))
+    of_views = {view: wang_tables(rows) for view, rows in by_view(measured).items()}
+    markdown = [*map(markdown_table, own.values()), f"{note}\n"]
+    markdown += [*(f"{line}\n" for line in warnings), markdown_table(controls_table(scores))]
     for view, tables in of_views.items():
-        markdown += [f"View {view}\n", *map(markdown_table, tables)]
-        latex += [f"% View {view}", *map(latex_table, tables)]
+        markdown += [f"View {view}\n", *map(markdown_table, tables.values())]
     write_text(out / "table.md", "\n".join(markdown))
-    write_text(out / "table.tex", "\n".join([*latex, ""]))
+    latex = [PACKAGES]
+    for view, tables in ({"": own} | of_views).items():
+        for criterion, table in tables.items():
+            caption = f"Localization by {CRITERION_NAMES[criterion]}{view and f', view {view}'}."
+            latex.append(latex_tables(table, caption, [note, *warnings], keys=3))
+    write_text(out / "table.tex", "\n".join(latex))
 
 
 def refuse_other_maps(folder: Path) -> None:

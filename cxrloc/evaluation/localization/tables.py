@@ -204,10 +204,11 @@ def means_table(measurements: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def wang_tables(rows: Sequence[Measurement]) -> dict[str, pd.DataFrame]:
-    """Tables as in Wang et al. 2017, by criterion: table 4 (IoBB) and table 7 (IoU).
+    """The numbers of Wang et al. 2017 by criterion: table 4 (IoBB) and table 7 (IoU).
 
-    Findings are columns. Each threshold has a row of accuracies, of intervals, and of false
-    positives by both divisors.
+    Thresholds are columns. Each finding has a row of accuracies, of intervals, and of false
+    positives by both divisors. Departs: the paper's findings are columns, which fill a page at
+    eight findings.
     """
     frame = localization_frame(rows)
     return {
@@ -281,24 +282,25 @@ def _stacked(parts: dict[str, pd.DataFrame], column: str) -> pd.DataFrame:
 
 
 def _wang_table(frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
-    findings = list(dict.fromkeys(frame["finding"]))
-    boxes = frame.groupby("finding", sort=False)["annotated"].first()
-    table = [["", "boxes", *(f"{boxes[name]:.0f}" for name in findings)]]
-    for threshold, own in frame.groupby("threshold", sort=False):
-        by_finding = own.set_index("finding").loc[findings]
-        table += _block(f"{threshold:g}", by_finding)
-    return pd.DataFrame(table, columns=pd.Index([CRITERION_NAMES[criterion], "", *findings]))
+    thresholds = [f"{threshold:g}" for threshold in dict.fromkeys(frame["threshold"])]
+    table: list[list[str]] = []
+    for finding, own in frame.groupby("finding", sort=False):
+        measures = list(_measures(own))
+        first = [str(finding), f"{own['annotated'].iloc[0]:.0f}"]
+        table += [[*(first if not k else ("", "")), *row] for k, row in enumerate(measures)]
+    columns = ["finding", "boxes", CRITERION_NAMES[criterion], *thresholds]
+    return pd.DataFrame(table, columns=pd.Index(columns))
 
 
-def _block(threshold: str, by_finding: pd.DataFrame) -> Iterator[list[str]]:
-    """The rows of one threshold."""
-    yield [threshold, "Acc.", *_cells(by_finding["accuracy"])]
-    ends = by_finding[["accuracy_low", "accuracy_high"]]
+def _measures(own: pd.DataFrame) -> Iterator[list[str]]:
+    """The rows of one finding."""
+    yield ["Acc.", *_cells(own["accuracy"])]
+    ends = own[["accuracy_low", "accuracy_high"]]
     if ends.notna().any(axis=None):
         pairs = ends.itertuples(index=False)
-        yield ["", "95 %", *("" if np.isnan(a) else f"{a:.2f} to {b:.2f}" for a, b in pairs)]
-    yield ["", "AFP", *_cells(by_finding["afp"])]
-    yield ["", "FP per heatmap", *_cells(by_finding["false_positives_per_heatmap"])]
+        yield ["95 %", *("" if np.isnan(a) else f"{a:.2f} to {b:.2f}" for a, b in pairs)]
+    yield ["AFP", *_cells(own["afp"])]
+    yield ["FP per heatmap", *_cells(own["false_positives_per_heatmap"])]
 
 
 def _cells(values: pd.Series) -> list[str]:
