@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrloc.cli.options import (
+    Backend,
     BelowOperatingPoint,
     Force,
     LogJson,
@@ -47,6 +48,7 @@ def heatmap(
         list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders of them.")
     ],
     model: Models = None,
+    backend: Backend = "auto",
     method: Method = "cam",
     finding: Annotated[
         list[str] | None, typer.Option(help="Report this finding only; may be repeated.")
@@ -100,6 +102,7 @@ def heatmap(
         kinds = [kind.strip() for kind in write.split(",")] + ["npz"] * save_maps
         options = flow.HeatmapOptions(
             models=tuple(model or [DEFAULT_MODEL]),
+            backend=backend,
             voi=voi,
             write=chosen_writers(kinds),
             max_megapixels=max_megapixels,

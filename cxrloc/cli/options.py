@@ -150,6 +150,13 @@ Deterministic = Annotated[
     bool,
     typer.Option("--deterministic", help="The same run on the same device gives the same weights."),
 ]
+Backend = Annotated[
+    str,
+    typer.Option(
+        help="Library that runs the network: torch, onnx (onnxruntime; for exported graphs and "
+        "embedded models), or auto."
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 BatchSize = Annotated[
     int, typer.Option(min=1, help="Images in one forward pass on a GPU; a CPU takes one at a time.")

@@ -6,12 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.exported.metadata import calibration_tensors
+from cxrloc.exported.metadata import GraphFacts, calibration_tensors
 from cxrloc.images.normalised import normalised
 from cxrloc.localization.heatmaps import feature_maps
 from cxrloc.models.any_layer import layer_of_class_token
 from cxrloc.models.described import Input
+from cxrloc.models.feature_distance import TypicalFeatures, distances, mean_features
 from cxrloc.models.model import Model
+from cxrloc.models.patient_list import without_patients_beside
 from cxrloc.types import CxrlocError
 
 INPUT = "grey"
@@ -26,12 +28,16 @@ class Outputs(NamedTuple):
         raw_probabilities: what the network gives (`ModelCard.probabilities`).
         probabilities: calibrated ones; the raw one of a finding without calibration.
         maps: raw class activation maps.
+        distance: of the features from those of validation images (`models.feature_distance`),
+            divided by the card's threshold: an image above 1 is outside. 0 for every image if the
+            model knows no distance.
     """
 
     logits: Float[Tensor, "batch finding"]
     raw_probabilities: Float[Tensor, "batch finding"]
     probabilities: Float[Tensor, "batch finding"]
     maps: Float[Tensor, "batch finding map_row map_col"]
+    distance: Float[Tensor, " batch"]
 
 
 class ExportedForward(nn.Module):
@@ -75,13 +81,28 @@ class ExportedForward(nn.Module):
         self._raw = model.probabilities
         for name, values in calibration_tensors(model.card).items():
             self.register_buffer(name, torch.from_numpy(values))
+        self._rule = model.card.distance
+        if self._rule is not None:
+            if model.typical is None:
+                raise CxrlocError(f"{model.card.name}: its card has a distance, but no features")
+            self.typical: Any = nn.Module()  # so that the graph names its tensors as the file does
+            self.typical.register_buffer("mean", model.typical.mean)
+            self.typical.register_buffer("directions", model.typical.directions)
 
     def forward(self, grey: Float[Tensor, "batch row col"]) -> Outputs:
         """All outputs for grey levels of the network's input size."""
         logits, features = self.network(normalised(grey[:, None], self._preprocessing))
         raw = self._raw(logits)
         maps = feature_maps(features, self.network.prediction.weight)
-        return Outputs(logits, raw, self._calibrate(raw), maps)
+        return Outputs(logits, raw, self._calibrate(raw), maps, self._distance(features))
+
+    def _distance(self, features: Float[Tensor, "batch depth row col"]) -> Float[Tensor, " batch"]:
+        """The distance of each image as a share of the threshold."""
+        pooled = mean_features(features)
+        if self._rule is None:
+            return torch.zeros_like(pooled[:, 0])
+        typical = TypicalFeatures(self.typical.mean, self.typical.directions)
+        return distances(pooled, typical, self._rule.variance) / self._rule.threshold
 
     def _calibrate(self, raw: Float[Tensor, "batch finding"]) -> Float[Tensor, "batch finding"]:
         """The same as `probabilities.calibrated`, for all findings at once."""
@@ -90,3 +111,9 @@ class ExportedForward(nn.Module):
             self.calibration_slope * torch.log(share / (1 - share)) + self.calibration_intercept
         )
         return torch.where(self.is_calibrated, torch.sigmoid(log_odds), raw)
+
+
+def facts_of(model: Model) -> GraphFacts:
+    """The facts of a model; patients that are listed beside its file are not among them."""
+    shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
+    return GraphFacts(without_patients_beside(model.card), model.preprocessing, shift, model.sha256)

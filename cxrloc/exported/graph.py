@@ -13,35 +13,53 @@ from cxrloc.exported.metadata import GraphFacts, from_metadata
 from cxrloc.extras import import_extra
 from cxrloc.files.text import one_line
 from cxrloc.images.preprocessing import Preprocessing
+from cxrloc.models.card import ModelCard
+from cxrloc.models.described import Input
+from cxrloc.models.names import MODELS
 from cxrloc.types import CxrlocError, UsageError
 
 
 class GraphOutputs(NamedTuple):
-    """The outputs of a graph that become results.
+    """The outputs of a graph that become results; `forward.Outputs` has all.
 
     Attributes:
         raw_probabilities: of every finding.
         maps: raw class activation maps.
+        distance: as a share of the card's threshold.
     """
 
     raw_probabilities: Float[np.ndarray, "batch finding"]
     maps: Float[np.ndarray, "batch finding map_row map_col"]
+    distance: Float[np.ndarray, " batch"]
 
 
 class ExportedGraph:
-    """A graph that `cxrloc export` wrote, ready to run.
+    """A graph that `cxrloc export` wrote, ready to run: a model that needs no torch.
 
     Attributes:
         session: onnxruntime's inference session, which has all outputs of `forward.Outputs`.
         facts: what the file says about the model.
-        sha256: SHA-256 of the file, in hexadecimal.
+        sha256: SHA-256 of the file, in hexadecimal; of an embedded model, that of its weights.
+        reads: what the graph reads.
     """
+
+    reads: tuple[Input, ...] = (Input.IMAGE,)
 
     def __init__(self, session: Any, facts: GraphFacts, sha256: str) -> None:
         self.session, self.facts, self.sha256 = session, facts, sha256
 
+    @property
+    def card(self) -> ModelCard:
+        """Origin, findings, calibration, limits."""
+        return self.facts.card
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes grey levels for the graph."""
+        return grey_levels_only(self.facts.preprocessing)
+
     def run(self, grey: Float32[np.ndarray, "batch row col"]) -> GraphOutputs:
-        """The outputs for grey levels that `grey_levels_only` prepared."""
+        """The outputs for grey levels as `preprocessing` makes them."""
         return GraphOutputs(*self.session.run(list(GraphOutputs._fields), {"grey": grey}))
 
 
@@ -58,7 +76,40 @@ def read_graph(path: Path) -> ExportedGraph:
     content = path.read_bytes()
     session = open_session(content, str(path))
     facts = from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+    _check_outputs(session, path)
     return ExportedGraph(session, facts, hashlib.sha256(content).hexdigest())
+
+
+def read_embedded_graph(name: str) -> ExportedGraph:
+    """The graph of a model of `MODELS`: its file beside the weights, and the weights themselves.
+
+    Raises:
+        CxrlocError: the graph was written for other weights, or onnxruntime is missing.
+    """
+    from safetensors import numpy
+
+    weights = MODELS[name]
+    path = weights.with_suffix(".onnx")
+    content = weights.read_bytes()
+    tensors = {
+        initializer_name(key): value.astype(np.float32)
+        for key, value in numpy.load(content).items()
+        if value.dtype.kind == "f"
+    }
+    session = open_session(path.read_bytes(), str(path), tensors)
+    facts = from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
+    if facts.sha256 != hashlib.sha256(content).hexdigest():
+        raise CxrlocError(f"{path}: this graph was written for other weights than {weights.name}")
+    return ExportedGraph(session, facts, facts.sha256)
+
+
+def initializer_name(tensor: str) -> str:
+    """The name in a graph of a tensor in the file of a model.
+
+    >>> initializer_name("prediction.weight"), initializer_name("typical.mean")
+    ('network.prediction.weight', 'typical.mean')
+    """
+    return tensor if tensor.startswith("typical.") else f"network.{tensor}"
 
 
 def open_session(
@@ -96,3 +147,11 @@ def grey_levels_only(preprocessing: Preprocessing) -> Preprocessing:
     (0.0,)
     """
     return replace(preprocessing, mean=(0.0,), std=(1.0,), standardised=False)
+
+
+def _check_outputs(session: Any, path: Path) -> None:
+    """Refuse a graph of an earlier version, which has fewer outputs."""
+    found = {output.name for output in session.get_outputs()}
+    for name in GraphOutputs._fields:
+        if name not in found:
+            raise CxrlocError(f"{path}: it has no output {name!r}: write it again, `cxrloc export`")

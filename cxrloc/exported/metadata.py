@@ -12,8 +12,6 @@ from cxrloc.files.structured import parse_json
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.metadata import from_plain
-from cxrloc.models.model import Model
-from cxrloc.models.patient_list import without_patients_beside
 from cxrloc.types import CxrlocError
 
 
@@ -55,12 +53,6 @@ def calibration_tensors(card: ModelCard) -> dict[str, np.ndarray]:
         "calibration_intercept": pairs[:, 1].copy(),
         "is_calibrated": np.array([each is not None for each in known]),
     }
-
-
-def facts_of(model: Model) -> GraphFacts:
-    """The facts of a model; patients that are listed beside its file are not among them."""
-    shift = float(getattr(model.network, "cell_shift_pixels", 0.0))
-    return GraphFacts(without_patients_beside(model.card), model.preprocessing, shift, model.sha256)
 
 
 def to_metadata(facts: GraphFacts) -> dict[str, str]:

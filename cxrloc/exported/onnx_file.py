@@ -1,15 +1,15 @@
 """Writes a model as an ONNX file."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cxrloc.exported.forward import INPUT, ExportedForward, Outputs
-from cxrloc.exported.metadata import facts_of, to_metadata
+from cxrloc.exported.forward import INPUT, ExportedForward, Outputs, facts_of
+from cxrloc.exported.metadata import to_metadata
 from cxrloc.extras import import_extra
 from cxrloc.files.whole import whole_file
 from cxrloc.models.model import Model
@@ -21,6 +21,10 @@ OPSET = 20
 
 OPSETS = range(18, 24)
 """The exporter of torch writes these versions."""
+
+
+LARGEST_FOLDED = 1024
+"""Constants of more numbers are left as they are: weights and typical features are the model's."""
 
 
 def onnx_graph(model: Model, opset: int = OPSET) -> Any:
@@ -59,7 +63,7 @@ def onnx_graph(model: Model, opset: int = OPSET) -> Any:
             f"{model.card.name}: torch cannot write this network as ONNX: {reason}"
         ) from error
     assert program is not None
-    onnxscript.optimizer.fold_constants(program.model)
+    onnxscript.optimizer.fold_constants(program.model, input_size_limit=LARGEST_FOLDED)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     graph = program.model_proto
     _remove_traces(graph)
@@ -83,6 +87,24 @@ def set_metadata(graph: Any, texts: Mapping[str, str]) -> None:
 
     graph.ClearField("metadata_props")
     onnx.helper.set_model_props(graph, dict(texts))
+
+
+def without_weights(graph: Any, names: Collection[str]) -> None:
+    """Leave out the values of these initializers, in place.
+
+    They are declared as external data that lie nowhere: whoever opens the graph gives the values
+    (`graph.open_session`).
+    """
+    from onnx import TensorProto
+
+    for weight in graph.graph.initializer:
+        if weight.name not in names:
+            continue
+        length = len(weight.raw_data)
+        weight.ClearField("raw_data")
+        weight.data_location = TensorProto.EXTERNAL
+        for key, text in (("location", "none"), ("offset", "0"), ("length", str(length))):
+            weight.external_data.add(key=key, value=text)
 
 
 def store_half(graph: Any) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from cxrloc.exported.forward import ExportedForward, Outputs
-from cxrloc.exported.metadata import facts_of, to_metadata
+from cxrloc.exported.forward import ExportedForward, Outputs, facts_of
+from cxrloc.exported.metadata import to_metadata
 from cxrloc.files.whole import whole_file
 from cxrloc.models.model import Model
 

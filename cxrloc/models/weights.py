@@ -202,6 +202,8 @@ def _not_a_model_file(path: Path, error: str) -> str:
             "makes a model of it; to begin a training from these weights, `cxrloc train RECIPE "
             "--start FILE`"
         )
+    if path.suffix == ".onnx":
+        return f"{path}: an exported graph, which `cxrloc heatmap` and `cxrloc page` run alone"
     return f"{path}: not a whole safetensors file ({one_line(error, 200)})"
 
 

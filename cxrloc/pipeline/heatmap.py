@@ -12,7 +12,8 @@ This module has all steps from a file to its boxes. These modules do the steps, 
 | boxes: maps to boxes in pixels of the original image | `localization.boxes` |
 | files: picture, JSON, raw maps | `image_results.writers` |
 
-`inference.localize` runs the steps from reading to maps over many images.
+`inference.backends` names the libraries that run the network; `inference.localize` runs the steps
+from reading to maps over many images by torch, `inference.localize_graphs` by onnxruntime.
 """
 
 import logging
@@ -36,15 +37,14 @@ from cxrloc.image_results.writers import (
 )
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.localize import localize
+from cxrloc.inference.backends import BACKENDS, find_backend
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.paired_images import Pairing, paired_files
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, chosen_findings, failure_of
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.localization.regions import check_thresholds
-from cxrloc.models.model import Model
+from cxrloc.models.described import Described
 from cxrloc.models.provenance import calibration_warnings, describe_models
-from cxrloc.models.weights import read_model
 from cxrloc.types import CxrlocError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ class HeatmapOptions:
     """What `heatmap` does beside the paths.
 
     Attributes:
-        models: embedded names or checkpoint files; several make an ensemble.
+        models: embedded names, checkpoint files or exported graphs; several make an ensemble.
+        backend: "auto", or a name of `BACKENDS`.
         voi: which of a DICOM's windows or VOI LUTs, counted from 0.
         max_megapixels: larger images are refused.
         write: names of `WRITERS`.
@@ -65,6 +66,7 @@ class HeatmapOptions:
     """
 
     models: tuple[str, ...]
+    backend: str = "auto"
     voi: int = 0
     max_megapixels: float = MAX_MEGAPIXELS
     write: tuple[str, ...] = ("png", "json")
@@ -113,10 +115,12 @@ def heatmap(
     """
     check_thresholds(options.report.thresholds)
     check_folder(destination.out)
-    models = [read_model(name) for name in options.models]
+    inference = _inference(options)
+    backend = find_backend(options.backend, options.models)
+    models = [BACKENDS[backend].read(name) for name in options.models]
     for line in calibration_warnings(models, chosen_findings(models, options.inference)):
         log.info(line)
-    settings = _settings(models, options)
+    settings = {**_settings(models, options), "backend": backend}
     run = {"versions": versions(), "model": describe_models(models), "settings": settings}
     with open_run("heatmap", destination, settings) as folder:
         planned = plan_outputs(paths, folder.path)
@@ -126,7 +130,7 @@ def heatmap(
         images = [
             each for each in _images([*planned], models, options) if each.image_id not in done
         ]
-        mapped = localize(models, images, _inference(options))
+        mapped = BACKENDS[backend].localize(models, images, inference)
         write = partial(_write, {str(path): folder.path / planned[path] for path in planned})
         write = partial(write, models=models, options=options)
         written = map_in_threads(write, mapped, options.inference.workers)
@@ -141,7 +145,7 @@ def heatmap(
                     yield HeatmapResult(folder.path, run["model"], made, skipped)
 
 
-def _settings(models: Sequence[Model], options: HeatmapOptions) -> dict[str, Any]:
+def _settings(models: Sequence[Described], options: HeatmapOptions) -> dict[str, Any]:
     """All settings that change a result; models and pairs are given by their content."""
     inference = asdict(options.inference)
     for name in ("device", "batch_size", "workers"):
@@ -169,7 +173,9 @@ def _done_before(
     return {image_id: report for image_id, report in found.items() if report is not None}
 
 
-def _images(paths: Sequence[Path], models: Sequence[Model], options: HeatmapOptions) -> list[Image]:
+def _images(
+    paths: Sequence[Path], models: Sequence[Described], options: HeatmapOptions
+) -> list[Image]:
     """The images, still to be read; their ids are their paths."""
     images = [
         Image(str(path), partial(read_radiograph, path, options.voi, options.max_megapixels))
@@ -187,7 +193,7 @@ def _inference(options: HeatmapOptions) -> InferenceSettings:
 def _write(
     stems: Mapping[str, Path],
     result: Localized | Failure,
-    models: Sequence[Model],
+    models: Sequence[Described],
     options: HeatmapOptions,
 ) -> dict[str, Any] | Failure:
     """Find the boxes of one image and write its files; returns the content of its JSON file."""

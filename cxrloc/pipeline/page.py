@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from cxrloc.exported.forward import facts_of
 from cxrloc.exported.graph import read_graph
-from cxrloc.exported.metadata import facts_of
 from cxrloc.exported.onnx_file import onnx_graph, store_half
 from cxrloc.models.weights import read_model
 from cxrloc.report_page.demo import check_input, read_runtime, write_demo

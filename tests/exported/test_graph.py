@@ -1,5 +1,7 @@
 """Reading exported graphs: what they say about the model, and files that are none."""
 
+import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from cxrloc.exported.graph import open_session, read_graph
+from cxrloc.exported.graph import open_session, read_embedded_graph, read_graph
 from cxrloc.exported.metadata import GraphFacts, from_metadata, to_metadata
-from cxrloc.exported.onnx_file import set_metadata, store_half
+from cxrloc.exported.onnx_file import set_metadata, store_half, without_weights
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
+from cxrloc.models.names import MODELS
 from cxrloc.types import CxrlocError, UsageError
 
 CARD = ModelCard("two", "nothing", ("Mass", "Nodule"), calibration={"Mass": (1.0, -3.0)})
@@ -25,11 +28,16 @@ def small_graph() -> Any:
     nodes = [
         helper.make_node("MatMul", ["grey", "weight"], ["maps"]),
         helper.make_node("ReduceMean", ["maps"], ["raw_probabilities"], axes=[2], keepdims=0),
+        helper.make_node("ReduceMax", ["maps"], ["distance"], axes=[1, 2], keepdims=0),
     ]
     grey = helper.make_tensor_value_info("grey", TensorProto.FLOAT, ["batch", 2, 2])
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in (("raw_probabilities", ["batch", 2]), ("maps", ["batch", 2, 2]))
+        for name, shape in (
+            ("raw_probabilities", ["batch", 2]),
+            ("maps", ["batch", 2, 2]),
+            ("distance", ["batch"]),
+        )
     ]
     graph = helper.make_graph(nodes, "small", [grey], outputs, [weight])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -54,6 +62,35 @@ def test_a_graph_runs_on_several_images_and_knows_its_card(tmp_path: Path) -> No
     assert graph.facts.card.name == "two"
     np.testing.assert_allclose(found.maps, grey @ [[1.0, 0.1], [2.0, 4.0]], rtol=1e-6)
     np.testing.assert_allclose(found.raw_probabilities, found.maps.mean(2), rtol=1e-6)
+    np.testing.assert_array_equal(found.distance, found.maps.max((1, 2)))
+
+
+def test_a_graph_of_an_earlier_version_is_to_be_written_again(tmp_path: Path) -> None:
+    proto = small_graph()
+    set_metadata(proto, to_metadata(FACTS))
+    del proto.graph.output[2]
+    onnx.save(proto, tmp_path / "a.onnx")
+    with pytest.raises(CxrlocError, match="no output 'distance': write it again"):
+        read_graph(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_embedded_graph_belongs_to_the_weights_beside_it(name: str) -> None:
+    graph = read_embedded_graph(name)
+    assert graph.sha256 == hashlib.sha256(MODELS[name].read_bytes()).hexdigest()
+    assert (graph.card.name, graph.preprocessing.mean) == (name, (0.0,))
+
+
+def test_an_embedded_graph_refuses_other_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "a.safetensors"
+    content = MODELS["phantom-v1"].read_bytes()
+    other.write_bytes(content.replace(b"phantom-v1", b"phantom-v2", 1))
+    shutil.copy(MODELS["phantom-v1"].with_suffix(".onnx"), tmp_path / "a.onnx")
+    monkeypatch.setitem(MODELS, "phantom-v1", other)
+    with pytest.raises(CxrlocError, match="was written for other weights than a"):
+        read_embedded_graph("phantom-v1")
 
 
 @pytest.mark.parametrize(
@@ -106,11 +143,7 @@ def test_external_weights_are_given_from_memory() -> None:
     graph = small_graph()
     (weight,) = graph.graph.initializer
     values = {"weight": numpy_helper.to_array(weight) * 3}
-    weight.ClearField("raw_data")
-    weight.data_location = TensorProto.EXTERNAL
-    for key, text in (("location", "none"), ("offset", "0"), ("length", "16")):
-        entry = weight.external_data.add()
-        entry.key, entry.value = key, text
+    without_weights(graph, values)
     session = open_session(graph.SerializeToString(), "a", values)
     grey = np.eye(2, dtype=np.float32)[None]
     np.testing.assert_array_equal(session.run(["maps"], {"grey": grey})[0][0], values["weight"])

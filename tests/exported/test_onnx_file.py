@@ -105,6 +105,8 @@ def assert_same(
             for each, finding in zip(raw, model.card.findings, strict=True)
         ]
         np.testing.assert_allclose(of["probabilities"][row], own, atol=1e-4)
+        distance = wanted.suitability.distance or 0.0
+        np.testing.assert_allclose(of["distance"][row], distance, rtol=1e-3)
 
 
 @pytest.mark.slow
