@@ -74,7 +74,7 @@ def write_report(image: ImageResult, path: Path) -> None:
 def write_object(kind: str, image: ImageResult, path: Path) -> None:
     """Write the DICOM object of one kind; no file if the image has no content for the object."""
     from cxrloc.dicom_objects.objects import object_of
-    from cxrloc.image_results.for_dicom import dicom_result
+    from cxrloc.image_results.dicom_result import dicom_result
 
     made = object_of(kind, dicom_result(image), lambda: picture_of(image))
     if made is None:
@@ -160,7 +160,7 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> dict[
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     if any(kind in DICOM_WRITERS for kind in kinds):
-        from cxrloc.image_results.for_dicom import with_header
+        from cxrloc.image_results.dicom_result import with_header
 
         image = with_header(image)
     # An older report would mark the image as finished while its other files are being replaced.

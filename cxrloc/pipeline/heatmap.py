@@ -4,7 +4,7 @@ This module has all steps from a file to its boxes. These modules do the steps, 
 
 | step | module |
 |---|---|
-| which files, and where their results go | `image_results.places`, `files.run_folder` |
+| which files, and where their results go | `image_results.output_paths`, `files.run_folder` |
 | read: file to grey levels | `images.read` |
 | preprocess: grey levels to the network's input | `images.preprocessing` |
 | network: input to logits and features | `models` |
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, check_folder, open_run
-from cxrloc.image_results.places import plan_outputs
+from cxrloc.image_results.output_paths import plan_outputs
 from cxrloc.image_results.report import ReportSettings, report_image
 from cxrloc.image_results.run_tables import RunTables
 from cxrloc.image_results.writers import (

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.files.run_folder import MARK, make_folder
-from cxrloc.image_results.places import plan_outputs
+from cxrloc.image_results.output_paths import plan_outputs
 from cxrloc.types import UsageError
 
 
