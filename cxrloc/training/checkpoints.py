@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from zipfile import ZipFile
 
 import torch
 from torch import nn
@@ -88,7 +89,7 @@ def last_checkpoint(path: Path, resume: bool) -> dict[str, Any] | None:
     if not path.exists():
         return None
     checkpoint = _load(path)
-    if not checkpoint.keys() >= _KEYS:
+    if not all(isinstance(checkpoint.get(key), dict) for key in _KEYS):
         raise CxrlocError(f"{path}: no checkpoint of `cxrloc train`: {_ANEW}")
     return {**checkpoint, "path": str(path)}
 
@@ -106,14 +107,64 @@ def restore(checkpoint: Mapping[str, Any], parts: Parts, identity: Mapping[str, 
             "or start in another folder"
         )
     try:
+        _check_numbers(checkpoint["parts"], "parts")
         for name, part in parts.items():
             part.load_state_dict(checkpoint["parts"][name])
-        return State(**checkpoint["state"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(part, torch.optim.Optimizer):
+                _check_optimizer(part)
+        return _checked_state(checkpoint["state"])
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CxrlocError(
             f"{checkpoint['path']}: does not fit the network ({reason}): {_ANEW}"
         ) from error
+
+
+def _checked_state(values: Mapping[str, Any]) -> State:
+    """The progress of a run.
+
+    Raises:
+        TypeError: a value is missing, or is not what it must be.
+    """
+    state = State(**values)
+    whole = type(state.step) is int and values.keys() == set(State.__slots__)
+    sums = all(isinstance(value, int | float) for value in (state.loss, state.loss_terms))
+    rows = isinstance(state.history, list) and all(
+        isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values())
+        for row in state.history
+    )
+    if not (whole and sums and rows and state.step >= 0):
+        raise TypeError("its progress is incomplete or not in numbers")
+    _check_numbers([state.loss, state.loss_terms], "progress")
+    return state
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Raise TypeError where a restored optimizer could not take a step."""
+    for group in optimizer.param_groups:
+        for name, default in optimizer.defaults.items():
+            if type(group[name]) is not type(default):
+                raise TypeError(f"{name} of the optimizer is a {type(group[name]).__name__}")
+    for parameter, values in optimizer.state.items():
+        tensors = (value for value in values.values() if isinstance(value, torch.Tensor))
+        if any(tensor.ndim and tensor.shape != parameter.shape for tensor in tensors):
+            raise TypeError("the optimizer's state has other sizes")
+
+
+def _check_numbers(value: Any, name: str) -> None:
+    """Raise ValueError where a number in nested values is not finite."""
+    if isinstance(value, Mapping):
+        for key, own in value.items():
+            _check_numbers(own, str(key))
+    elif isinstance(value, list | tuple):
+        for own in value:
+            _check_numbers(own, name)
+    elif isinstance(value, torch.Tensor | float) and not _is_finite(value):
+        raise ValueError(f"{name} is not finite")
+
+
+def _is_finite(value: torch.Tensor | float) -> bool:
+    return bool(torch.isfinite(torch.as_tensor(value)).all())
 
 
 def write_weights(path: Path, network: nn.Module) -> None:
@@ -130,7 +181,7 @@ def read_weights(path: Path, network: nn.Module) -> None:
     weights = _load(path)
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError, LookupError) as error:
         raise CxrlocError(f"{path}: weights of another network: {_ANEW}") from error
 
 
@@ -170,7 +221,12 @@ def _load(path: Path) -> dict[str, Any]:
     Raises:
         CxrlocError: the file is empty, truncated, or not written by torch.
     """
+    if not path.is_file():
+        raise CxrlocError(f"{path}: not a regular file: {_ANEW}")
     try:
+        with ZipFile(path) as archive:  # torch does not compare the checksums
+            if archive.testzip() is not None:
+                raise ValueError("a checksum is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # for foreign bytes, torch raises errors of every kind
         raise CxrlocError(f"{path}: not a whole checkpoint (is it cut short?): {_ANEW}") from error

@@ -1,7 +1,9 @@
 """Training runs whose files are damaged or cannot be written."""
 
+import os
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,3 +90,67 @@ def test_a_disk_that_takes_no_more_is_named_and_the_last_whole_checkpoint_stays(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert checkpoint.read_bytes() == before
     assert [path.name for path in checkpoint.parent.iterdir()] == ["last.ckpt"]
+
+
+def stepped() -> dict[str, Any]:
+    """A network and its optimizer after one step."""
+    network = nn.Linear(4, 4)
+    optimizer = torch.optim.AdamW(network.parameters())
+    network(torch.ones(1, 4)).sum().backward()
+    optimizer.step()
+    return {"network": network, "optimizer": optimizer}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("identity", "text"),
+        ("state", [1]),
+        ("parts", torch.zeros(3)),
+        ("state", {}),
+        ("state.step", "3"),
+        ("state.step", -1),
+        ("state.loss", float("nan")),
+        ("state.history", "text"),
+        ("state.history", [1, 2]),
+        ("state.more", 1),
+        ("parts.network", torch.zeros(3)),
+        ("parts.network.weight", torch.full((4, 4), float("nan"))),
+        ("parts.optimizer", {}),
+        ("parts.optimizer.param_groups.0.lr", "fast"),
+        ("parts.optimizer.param_groups.0.lr", float("inf")),
+        ("parts.optimizer.state.0.exp_avg", torch.zeros(2, 2)),
+    ],
+)
+def test_a_checkpoint_with_a_wrong_value_is_one_line_that_names_it(
+    tmp_path: Path, place: str, value: object
+) -> None:
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(path, stepped(), State(step=3), IDENTITY)
+    content = torch.load(path)
+    *above, last = (int(name) if name.isdigit() else name for name in place.split("."))
+    owner = content
+    for name in above:
+        owner = owner[name]
+    owner[last] = value
+    torch.save(content, path)
+    with pytest.raises(CxrlocError, match=r"last\.ckpt: .*remove it") as said:
+        restore(last_checkpoint(path, resume=True) or {}, stepped(), IDENTITY)
+    assert "\n" not in str(said.value)
+
+
+def test_a_checkpoint_with_one_changed_byte_is_not_taken_for_whole(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(path, stepped(), State(step=3), IDENTITY)
+    weight = torch.load(path)["parts"]["network"]["weight"].numpy().tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(weight)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CxrlocError, match="not a whole checkpoint"):
+        last_checkpoint(path, resume=True)
+
+
+def test_a_named_pipe_in_place_of_a_checkpoint_never_blocks(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "last.ckpt")
+    with pytest.raises(CxrlocError, match="not a regular file"):
+        last_checkpoint(tmp_path / "last.ckpt", resume=True)
