@@ -48,6 +48,13 @@ def figure(
     training_images: Annotated[
         int, typer.Option(min=0, help="Number of them, for a recipe that counts epochs.")
     ] = 0,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULT",
+            help="Draw all panels that this run or data set gives on one page, gallery.html.",
+        ),
+    ] = None,
     names: Annotated[bool, typer.Option("--list", help="Name the panels.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -56,8 +63,9 @@ def figure(
         from cxrloc.panels.panels import PANELS
         from cxrloc.panels.plots import FigureRequest
         from cxrloc.pipeline import figure as flow
+        from cxrloc.types import UsageError
 
-        if names or panel is None:
+        if names or (panel is None and gallery is None):
             for known, each in PANELS.items():
                 after = f"; after {each.after}" if each.after else ""
                 typer.echo(f"{known:24} {each.reads}{after}")
@@ -70,8 +78,14 @@ def figure(
             projection=projection,
             names=tuple(name or ()),
         )
-        paths = flow.figure(
-            panel, results or [], out or Path(panel), request, dark, training_images
-        )
+        if gallery is not None:
+            if panel is not None:
+                raise UsageError("--gallery draws all panels: name no panel")
+            paths = [out or Path("gallery.html")]
+            flow.gallery([gallery], paths[0], request, dark)
+        else:
+            paths = flow.figure(
+                str(panel), results or [], out or Path(str(panel)), request, dark, training_images
+            )
         if not quiet:
             console().print(f"Wrote {', '.join(map(str, paths))}", highlight=False)

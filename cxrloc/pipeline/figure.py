@@ -1,6 +1,7 @@
 """`cxrloc figure`: draws a figure for print or for a slide from results on disk."""
 
 import csv
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,16 +10,19 @@ from pathlib import Path
 from cxrloc.evaluation.beside import refuse_beside_synthetic
 from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
+from cxrloc.files.whole import write_text
 from cxrloc.models.names import MODELS
 from cxrloc.panels.figure_files import figure_paths, write_figure
+from cxrloc.panels.lettering import INCH_MM
 from cxrloc.panels.panels import PANELS
-from cxrloc.panels.plots import FigureRequest, figure_style
+from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.results import any_synthetic, data_notes, leaks, run_names
 from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.classify_again import score_again
 from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.report_page.gallery import gallery_page
 from cxrloc.training.fit_config import planned_rates
-from cxrloc.types import UsageError
+from cxrloc.types import CxrlocError, UsageError
 
 _PLANNED = "training"
 """The panel that also takes a recipe."""
@@ -86,6 +90,46 @@ def figure(
             read = _of_projection(results, request.projection, Path(folder), again)
         write_figure(PANELS[panel].draw(read, request), paths)
     return paths
+
+
+def gallery(
+    results: Sequence[Path], out: Path, request: FigureRequest, dark: bool = False
+) -> list[str]:
+    """Draw every panel that the results give, and write one page to choose from.
+
+    Args:
+        results: of one run, or a data set.
+        out: the HTML file.
+        request: width and choices, the same for all panels.
+        dark: for slides.
+
+    Returns:
+        The names of the panels drawn.
+
+    Raises:
+        UsageError: a path does not exist.
+        CxrlocError: the results give no panel.
+    """
+    pictures: dict[str, tuple[bytes, str]] = {}
+    refused: dict[str, str] = {}
+    named = " ".join(shlex.quote(str(path)) for path in results)
+    for path in results:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+    with tempfile.TemporaryDirectory() as folder:
+        for panel in PANELS:
+            try:
+                (path,) = figure(panel, results, Path(folder) / f"{panel}.png", request, dark)
+            except CxrlocError as error:
+                refused[panel] = str(error)
+            else:
+                command = f"cxrloc figure {panel} {named} --width {request.width}"
+                pictures[panel] = path.read_bytes(), command
+    if not pictures:
+        raise CxrlocError(f"{named}: no panel can be drawn from it; see `cxrloc figure --list`")
+    width = round(WIDTHS_MM[request.width] * 96 / INCH_MM)  # CSS: an inch has 96 pixels
+    write_text(out, gallery_page(f"Figures of {named}", pictures, width, refused))
+    return list(pictures)
 
 
 def _check_projection(panel: str, projection: str) -> None:
