@@ -10,6 +10,7 @@ import typer
 from cxrloc.cli.options import (
     AllowContaminated,
     Beside,
+    BoxRuleName,
     Html,
     LogJson,
     Method,
@@ -110,13 +111,7 @@ def bench(
     resamples: Resamples = 1000,
     method: Method = "cam",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
-    box_rule: Annotated[
-        str,
-        typer.Option(
-            help="How maps become boxes: two-threshold, one-box (thresholds from the model's card "
-            "or chosen on --tuning patients, who are then not scored) or hottest-share."
-        ),
-    ] = "two-threshold",
+    box_rule: BoxRuleName = "two-threshold",
     images: "DataOptions",
     allow_contaminated: AllowContaminated = False,
     pairing: "Pairing",

@@ -12,6 +12,7 @@ import typer
 from cxrloc.cli.options import (
     Backend,
     BelowOperatingPoint,
+    BoxRuleName,
     Force,
     LogJson,
     MaxMegapixels,
@@ -55,6 +56,7 @@ def heatmap(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Findings drawn, most probable first.")] = 3,
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    box_rule: BoxRuleName = "two-threshold",
     below_operating_point: BelowOperatingPoint = False,
     force: Force = False,
     strict: Strict = False,
@@ -114,6 +116,7 @@ def heatmap(
                 force,
                 strict,
                 object_date,
+                box_rule,
             ),
             pairing=pairing,
             inference=replace(

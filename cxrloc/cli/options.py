@@ -76,6 +76,15 @@ Thresholds = Annotated[
     list[float],
     typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),
 ]
+BoxRuleName = Annotated[
+    str,
+    typer.Option(
+        "--box-rule",
+        help="How maps become boxes: two-threshold, one-box (the largest region above a threshold "
+        "for each finding, from the model's card, in bench also chosen on --tuning patients, who "
+        "are then not scored) or hottest-share (around the hottest 5 % of the cells).",
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(

@@ -13,7 +13,8 @@ from cxrloc.files.installed import versions
 from cxrloc.images.study import read_study
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import InferenceSettings, chosen_findings
-from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.localization.box_rules import BoxRule
+from cxrloc.localization.boxes import detections_by_rule
 from cxrloc.localization.regions import is_degenerate
 from cxrloc.models.described import Described
 from cxrloc.models.provenance import (
@@ -38,12 +39,13 @@ class ReportSettings:
 
     Attributes:
         top: number of findings in the picture, the most probable first.
-        thresholds: thresholds of the box rule, between 0 and 255.
+        thresholds: thresholds of the box rule "two-threshold", between 0 and 255.
         below_operating_point: also draw and write boxes of findings below their operating point.
         uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
         force: give an image outside boxes and operating points as well.
         strict: an image outside is a failure.
         object_date: date and time that DICOM objects get; None for those of the image.
+        box_rule: how a map becomes boxes, a name of `BOX_RULES`.
     """
 
     top: int = 3
@@ -53,6 +55,16 @@ class ReportSettings:
     force: bool = False
     strict: bool = False
     object_date: datetime | None = None
+    box_rule: str = "two-threshold"
+
+
+def box_rule_of(models: Sequence[Described], settings: ReportSettings) -> BoxRule:
+    """The box rule of the settings; its thresholds by finding are those of a single model's card.
+
+    The maps of an ensemble have other levels than those of its models, so it has no thresholds.
+    """
+    of_finding = models[0].card.box_thresholds if len(models) == 1 else {}
+    return BoxRule(settings.box_rule, settings.thresholds, of_finding)
 
 
 class ImageResult(NamedTuple):
@@ -118,7 +130,7 @@ def report_image(
         return raw if inference.products else calibrated_probability(models, finding, raw)
 
     hidden = set() if settings.below_operating_point else below
-    boxes = detections_from_heatmaps(heatmaps, probabilities, settings.thresholds)
+    boxes = detections_by_rule(heatmaps, probabilities, box_rule_of(models, settings))
     boxes = [box for box in boxes if box.finding not in hidden and not claimless]
     degenerate = is_degenerate(heatmaps.scores).tolist()
     rows = [

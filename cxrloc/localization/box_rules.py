@@ -48,15 +48,7 @@ def one_box(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
 
     If several boxes have the largest area, the first is taken. Competing methods to Wang et al.
     give one box per map, with a threshold that was tuned on images with boxes.
-
-    Raises:
-        UsageError: a finding has no threshold.
     """
-    if missing := sorted(set(findings) - rule.of_finding.keys()):
-        raise UsageError(
-            f"box rule one-box: {', '.join(missing)} has no threshold; the model's card has none, "
-            "so choose it on other patients (bench: --tuning above 0)"
-        )
     levels = np.array([rule.of_finding[name] for name in findings])
     parts = []
     for level in np.unique(levels):
@@ -92,14 +84,28 @@ BOX_RULES: dict[str, Callable[[Maps, Sequence[str], BoxRule], Regions]] = {
 """Box rules by name. To add a rule, write a function and add a line here."""
 
 
-def regions_by_rule(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
-    """The regions that a rule finds in maps; each map belongs to one finding.
+def check_box_rule(rule: BoxRule, findings: Sequence[str]) -> None:
+    """Raise an error for a rule that cannot give boxes of these findings.
 
     Raises:
         UsageError: there is no such rule, or it lacks a threshold.
     """
     if rule.name not in BOX_RULES:
         raise UsageError(f"box rule {rule.name!r}: choose from {', '.join(BOX_RULES)}")
+    if rule.name == "one-box" and (missing := sorted(set(findings) - rule.of_finding.keys())):
+        raise UsageError(
+            f"box rule one-box: {', '.join(missing)} has no threshold; the model's card has none, "
+            "so choose it on other patients (bench: --tuning above 0)"
+        )
+
+
+def regions_by_rule(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
+    """The regions that a rule finds in maps; each map belongs to one finding.
+
+    Raises:
+        UsageError: there is no such rule, or it lacks a threshold.
+    """
+    check_box_rule(rule, findings)
     return BOX_RULES[rule.name](maps, findings, rule)
 
 

@@ -27,7 +27,7 @@ from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, check_folder, open_run
 from cxrloc.image_results.output_paths import plan_outputs
-from cxrloc.image_results.report import ReportSettings, report_image
+from cxrloc.image_results.report import ReportSettings, box_rule_of, report_image
 from cxrloc.image_results.run_tables import RunTables
 from cxrloc.image_results.writers import (
     check_sources,
@@ -42,6 +42,7 @@ from cxrloc.inference.localized import Localized
 from cxrloc.inference.paired_images import Pairing, paired_files
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, chosen_findings, failure_of
 from cxrloc.inference.threads import map_in_threads
+from cxrloc.localization.box_rules import check_box_rule
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.described import Described
 from cxrloc.models.provenance import calibration_warnings, describe_models
@@ -118,7 +119,9 @@ def heatmap(
     inference = _inference(options)
     backend = find_backend(options.backend, options.models)
     models = [BACKENDS[backend].read(name) for name in options.models]
-    for line in calibration_warnings(models, chosen_findings(models, options.inference)):
+    findings = chosen_findings(models, options.inference)
+    check_box_rule(box_rule_of(models, options.report), findings)
+    for line in calibration_warnings(models, findings):
         log.info(line)
     settings = {**_settings(models, options), "backend": backend}
     run = {"versions": versions(), "model": describe_models(models), "settings": settings}

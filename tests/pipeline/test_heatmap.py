@@ -280,6 +280,30 @@ def test_boxes_of_improbable_findings_are_neither_drawn_nor_written_unless_asked
     assert pictures[False] != pictures[True]
 
 
+def test_a_box_rule_gives_one_box_per_map_with_the_thresholds_of_the_card(
+    images: list[Path], options: HeatmapOptions, untrained_model: Path, tmp_path: Path
+) -> None:
+    one_box = ReportSettings(below_operating_point=True, box_rule="one-box")
+    with pytest.raises(UsageError, match=r"one-box: .*, Effusion, .* has no threshold"):
+        list(heatmap(images[:1], Destination(tmp_path / "a"), replace(options, report=one_box)))
+    plain = read_model(untrained_model)
+    levels = {finding: 100.0 + k for k, finding in enumerate(plain.card.findings)}
+    path = tmp_path / "with_thresholds.safetensors"
+    card = replace(plain.card, box_thresholds=levels)
+    write_model(path, plain.network, plain.preprocessing, card, plain.typical)
+    own = replace(options, models=(str(path),))
+    hottest = replace(one_box, box_rule="hottest-share")
+    for name, report in (("one", one_box), ("hottest", hottest)):
+        list(heatmap(images[:1], Destination(tmp_path / name), replace(own, report=report)))
+        rows = json.loads((tmp_path / name / f"{images[0].stem}.json").read_text())["findings"]
+        assert [len(row["boxes"]) for row in rows] == [
+            0 if row["degenerate"] else 1 for row in rows
+        ]
+        if name == "one":
+            for row in rows:
+                assert [box["threshold"] for box in row["boxes"]] == [levels[row["finding"]]]
+
+
 def test_identifiers_of_files_are_written_only_if_asked_for(
     untrained_model: Path, tmp_path: Path
 ) -> None:
