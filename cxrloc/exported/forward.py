@@ -91,7 +91,10 @@ class ExportedForward(nn.Module):
 
     def forward(self, grey: Float[Tensor, "batch row col"]) -> Outputs:
         """All outputs for grey levels of the network's input size."""
-        logits, features = self.network(normalised(grey[:, None], self._preprocessing))
+        # In float64, because onnxruntime adds up the pixels of an image one after another: in
+        # float32 their mean would lose two digits, and every value behind it too.
+        images = normalised(grey[:, None].double(), self._preprocessing).float()
+        logits, features = self.network(images)
         raw = self._raw(logits)
         maps = feature_maps(features, self.network.prediction.weight)
         return Outputs(logits, raw, self._calibrate(raw), maps, self._distance(features))

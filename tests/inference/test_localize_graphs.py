@@ -35,7 +35,7 @@ def assert_same(one: Localized | Failure, two: Localized | Failure) -> None:
     np.testing.assert_allclose(two.probabilities, one.probabilities, atol=1e-5)
     spread = np.ptp(one.heatmaps.scores)
     np.testing.assert_allclose(
-        two.heatmaps.scores / spread, one.heatmaps.scores / spread, atol=1e-4
+        two.heatmaps.scores / spread, one.heatmaps.scores / spread, atol=2e-5
     )
     assert two.suitability.reasons == one.suitability.reasons
     assert two.suitability.distance == pytest.approx(one.suitability.distance, rel=1e-4)
