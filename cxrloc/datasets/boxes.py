@@ -20,10 +20,10 @@ from cxrloc.datasets.image_files import (
     image_named,
     images_by_stem,
 )
-from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.datasets.records import NO_PATIENT, boxed_record, checked_box, refuse_shares
 from cxrloc.datasets.voc import read_voc
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
-from cxrloc.files.tables import number_in, table_rows, whole_row
+from cxrloc.files.tables import is_blank, number_in, table_rows, whole_row
 from cxrloc.files.text import from_csv
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
@@ -42,7 +42,7 @@ _OTHER_NAMES = {
     "x_max": ("xmax", "x2"),
     "y_max": ("ymax", "y2"),
     "patient": ("patientid",),
-    "score": ("confidence", "probability"),
+    "score": ("scores", "confidence", "conf", "probability", "prob"),
 }
 """Columns, and their names in published files and other tools (lower-case letters and digits).
 
@@ -90,7 +90,6 @@ def read_boxed_images(path: Path) -> list[Record]:
         records = read_coco(path)
     else:
         records = _read_csv_records(path)
-    refuse_shares([each for record in records for each in record.annotations])
     files = find_image_files(folder)
     return [dataclasses.replace(record, path=files.get(record.image_id)) for record in records]
 
@@ -161,23 +160,8 @@ def read_box_rows(path: Path, images: Mapping[str, Path | None] | None = None) -
         image_id = image_named(where, name, known) or row_of_box.image_id
         seen.check(f"row {number}", name, image_id)
         boxes.append(dataclasses.replace(row_of_box, image_id=image_id))
-    refuse_shares(boxes)
+    refuse_shares((row.where, row.box) for row in boxes)
     return boxes
-
-
-def refuse_shares(boxes: Sequence[BoxRow] | Sequence[Annotation]) -> None:
-    """Raise an error if no box reaches beyond the first pixel.
-
-    Such coordinates are shares of the image and not pixels.
-
-    Raises:
-        CxrlocError: names the first box, and says what to do.
-    """
-    if boxes and all(max(each.box.x_max, each.box.y_max) <= 1 for each in boxes):
-        raise CxrlocError(
-            f"{boxes[0].where}: all coordinates are at most 1, so they are shares of the image; "
-            "multiply them by its width and height: boxes are in pixels"
-        )
 
 
 def _columns(header: Sequence[str]) -> list[str]:
@@ -219,14 +203,14 @@ def _box_row(cells: dict[str, str], extent: tuple[str, ...], where: str) -> BoxR
     x, y, third, fourth = (number_in(where, name, cells[name]) for name in extent)
     x_max, y_max = (x + third, y + fourth) if extent == EXTENT else (third, fourth)
     threshold, score = (
-        number_in(where, name, cells[name]) if cells.get(name) else None
+        None if is_blank(cells.get(name, "")) else number_in(where, name, cells[name])
         for name in ("threshold", "score")
     )
     return BoxRow(
         image_id=checked_id(where, image_id_of(from_csv(cells["image"]))),
         finding=standard_finding(cells["finding"]),
         box=checked_box(where, x, y, x_max, y_max),
-        patient_id=cells.get("patient") or None,
+        patient_id=None if is_blank(patient := cells.get("patient", "")) else patient,
         threshold=threshold,
         score=score,
         where=where,
@@ -251,7 +235,11 @@ def _read_csv_records(path: Path) -> list[Record]:
                 f"{row.where}: image {row.image_id} is of patient {row.patient_id} here and of "
                 f"{patients[row.image_id]} above"
             )
+    said = (NO_PATIENT,) if any(patients.values()) else ()
     return [
-        boxed_record(image_id, boxes, patient_id=patients[image_id])
+        dataclasses.replace(
+            boxed_record(image_id, boxes, patient_id=patients[image_id]),
+            warnings=() if patients[image_id] else said,
+        )
         for image_id, boxes in annotations_of(rows).items()
     ]

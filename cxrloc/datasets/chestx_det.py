@@ -5,10 +5,10 @@ from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
+from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.shapes import outline_of
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Record
 
 FRAME = (1024, 1024)
@@ -49,7 +49,7 @@ def _annotations(where: str, image_id: str, entry: dict[str, Any]) -> list[Annot
     for name, corners, ring in zip(entry["syms"], entry["boxes"], polygons, strict=True):
         box = checked_box(where, *map(float, corners))
         outline = outline_of([ring])
-        finding = standard_finding(name)
+        finding = known_finding(where, name)
         shape = outline if outline.polygons else None
         annotations.append(Annotation(image_id, finding, box, shape, where))
     return annotations

@@ -11,9 +11,9 @@ from pathlib import Path
 from cxrloc.datasets.boxes import annotations_of, read_box_rows
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME, checked_id, patient_in, patient_key
 from cxrloc.datasets.image_files import find_image_files, image_id_of
-from cxrloc.datasets.label_cells import finding_labels
+from cxrloc.datasets.label_cells import finding_labels, known_finding
 from cxrloc.datasets.records import boxed_record
-from cxrloc.files.tables import read_table
+from cxrloc.files.tables import is_blank, read_table
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
 
@@ -65,7 +65,10 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
         )
     if len(box_lists) > 1:
         raise CxrlocError(f"{folder} holds {len(box_lists)} files BBox_List*.csv: keep one")
-    annotations = annotations_of([row for path in box_lists for row in read_box_rows(path)])
+    rows = [row for path in box_lists for row in read_box_rows(path)]
+    for row in rows:
+        known_finding(row.where, row.finding, declared)
+    annotations = annotations_of(rows)
     files = find_image_files(folder)
     records = _read_entries(entries[-1], annotations, files, declared) if entries else []
     known = {record.image_id for record in records}
@@ -143,7 +146,7 @@ def _read_entries(
             FRAME,
             labelled,
         )
-        if not patient:
+        if is_blank(patient):
             record = _warned(record, FROM_NAME)
         if not labelled:
             record = _warned(record, UNLABELLED)
@@ -181,9 +184,9 @@ def _patient(where: str, patient: str, image_id: str) -> str:
         return patient  # nearly all rows
     if CHESTXRAY14_NAME.fullmatch(image_id):
         named = patient_in(image_id) or ""
-        if patient in ("", named) or patient_key(patient) == named:
+        if is_blank(patient) or patient_key(patient) == named:
             return named
-    if not patient:
+    if is_blank(patient):
         raise CxrlocError(
             f"{where}: Patient ID is blank, and {image_id} is not named as in ChestX-ray14 "
             "(00000001_000), so the patient is not known; fill the cell"
@@ -193,7 +196,7 @@ def _patient(where: str, patient: str, image_id: str) -> str:
 
 def _age_years(text: str, where: str) -> float | None:
     """Age in years, from "58" (later edition) or "058Y", "011M", "003D" (first edition)."""
-    if not text:
+    if is_blank(text):
         return None
     number, unit = text, "Y"
     if number[-1] in _YEARS_PER_UNIT:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id
+from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, coco_runs, outline_of
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Mask, Record
 
 _MOST_PIXELS = 200_000_000  # of a mask: 200 MB in memory while its box is found
@@ -58,7 +58,7 @@ def read_chexlocalize_points(path: Path) -> list[Point]:
     """
     with unlike(path, _KIND):
         return [
-            Point(image_id, standard_finding(finding), float(x), float(y))
+            Point(image_id, known_finding(f"{path}, {image_id}", finding), float(x), float(y))
             for image_id, entry in _entries(path)
             for finding, points in entry.items()
             if finding != "img_size"
@@ -91,7 +91,7 @@ def _record(path: Path, image_id: str, entry: dict[str, Any]) -> Record:
 
 def _annotation(where: str, image_id: str, name: str, shape: Any) -> Annotation | None:
     """The annotation that is given by rings or by a mask; None if nothing was drawn."""
-    finding = standard_finding(name)
+    finding = known_finding(where, name)
     if isinstance(shape, dict):
         rows, columns = checked_frame(where, *shape["size"])
         if rows * columns > _MOST_PIXELS:

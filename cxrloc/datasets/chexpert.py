@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.files.tables import read_table, rows_of
+from cxrloc.files.tables import is_blank, read_table, rows_of
 from cxrloc.findings import CHEXPERT14, standard_finding
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
@@ -24,6 +24,9 @@ _MORE_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 
 TABLES = {"train": "train.csv", "validation": "valid.csv", "test": "test*.csv"}
 """Official parts, and the files that list them."""
+
+_RELEASE = "[Cc]he[Xx]pert*/"
+"""Folders of a release, such as "CheXpert-v1.0-small" and "chexpertchestxrays-u20210408"."""
 
 _PATH = re.compile(r"(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<image>[^/]+)\.\w+$")
 _LABELS = {"1": Label.POSITIVE, "0": Label.NEGATIVE, "-1": Label.UNCERTAIN}
@@ -65,7 +68,7 @@ def observation_labels(where: str, cells: Mapping[str, str]) -> dict[str, Label]
     """
     labels = {}
     for name in CHEXPERT14:
-        if cell := cells.get(name, ""):
+        if not is_blank(cell := cells.get(name, "")):
             label = _LABELS.get(cell.removesuffix(".0"))
             if label is None:
                 raise CxrlocError(f"{where}: {name} is {cell[:40]!r}; it is 1, 0, -1 or blank")
@@ -107,8 +110,8 @@ def image_folders(folder: Path) -> list[Path]:
     """
     releases = [folder]
     for above in (folder, folder.parent):
-        releases += sorted(above.glob("CheXpert*/"))
-    releases += [below for release in releases[1:] for below in sorted(release.glob("CheXpert*/"))]
+        releases += sorted(above.glob(_RELEASE))
+    releases += [below for release in releases[1:] for below in sorted(release.glob(_RELEASE))]
     places = [r / part for r in dict.fromkeys(releases) for part in ("", "train", "valid", "test")]
     return [place for place in places if next(place.glob("patient*/"), None) is not None]
 
@@ -133,7 +136,7 @@ def _records(table_path: Path) -> list[Record]:
 
 def _record(where: str, cells: Mapping[str, str], places: Sequence[Path]) -> Record:
     names = _names(where, cells["Path"])
-    age = cells.get("Age", "")
+    age = "" if is_blank(age := cells.get("Age", "")) else age
     if age and not re.fullmatch(r"\d+(\.0)?", age):
         raise CxrlocError(f"{where}: Age {age[:40]!r} is not a number of years")
     return Record(

@@ -9,6 +9,25 @@ from cxrloc.types import CxrlocError
 _SEPARATORS = re.compile(r"[|;,\n]")
 
 
+def known_finding(where: str, text: str, declared: Collection[str] = ()) -> str:
+    """The finding that a published data set names, in its standard spelling.
+
+    Args:
+        where: the file and the row, for error messages.
+        text: the name.
+        declared: findings beside the known ones.
+
+    Raises:
+        CxrlocError: it is no known or declared finding.
+
+    >>> known_finding("row 2", "Infiltrates")
+    'Infiltration'
+    """
+    if not is_known(text, declared):
+        raise CxrlocError(f"{where}: {text[:60]!r} is no known finding; correct it")
+    return spelled_as(text, declared)
+
+
 def finding_labels(where: str, text: str, declared: Collection[str] = ()) -> tuple[str, ...] | None:
     """The findings that a cell names: an empty tuple for No Finding, None (unknown) if it is blank.
 

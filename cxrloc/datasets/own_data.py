@@ -18,8 +18,8 @@ from cxrloc.datasets.image_files import (
     joined_id,
 )
 from cxrloc.datasets.label_cells import finding_labels
-from cxrloc.datasets.records import finished_records
-from cxrloc.files.tables import Table, key_of, read_table, rows_of
+from cxrloc.datasets.records import NO_PATIENT, finished_records
+from cxrloc.files.tables import Table, is_blank, key_of, read_table, rows_of
 from cxrloc.findings import NO_FINDING, finding_columns, spelled_as
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import SUFFIXES
@@ -260,10 +260,13 @@ def _record(
     findings: Mapping[str, str],
     declared: Collection[str],
 ) -> Record:
-    cell = {role: cells[name] for role, name in roles.items()}
+    cell = {
+        role: "" if is_blank(cells[name]) and role != "labels" else cells[name]
+        for role, name in roles.items()
+    }
     labels: dict[str, Label] = {}
     for column, finding in findings.items():
-        if text := cells[column].lower():
+        if not is_blank(text := cells[column].lower()):
             if (label := _LABELS.get(text.removesuffix(".0"))) is None:
                 raise CxrlocError(f"{where}: {column} is {text[:40]!r}; it is 1, 0, -1 or blank")
             labels[finding] = label
@@ -278,6 +281,7 @@ def _record(
         sex=_SEXES.get(cell.get("sex", "")[:1].upper()),
         labels=labels,
         labelled=listed is not None,
+        warnings=(NO_PATIENT,) if "patient" in cell and not cell["patient"] else (),
     )
 
 

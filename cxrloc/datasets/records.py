@@ -69,6 +69,7 @@ _MOST_PIXELS = 100_000  # along one side
 CUT = "a box of the truth reached over the image and was cut to it"
 TWICE = "a box of the truth is in the list twice and counts once"
 _ROUNDING = 1e-6  # pixels that x + width may lie beyond the image by rounding
+NO_PATIENT = "its patient is blank: it counts as a patient of its own"
 NO_FRAME = "the size of the image is not known, so its boxes were not compared with it"
 
 
@@ -173,6 +174,29 @@ def _spelled(annotation: Annotation, declared: Collection[str]) -> Annotation:
     return dataclasses.replace(annotation, finding=spelled_as(annotation.finding, declared))
 
 
+def refuse_shares(boxes: Iterable[tuple[str, Box]]) -> None:
+    """Raise an error if there are boxes and none reaches beyond the first pixel.
+
+    Such coordinates are shares of the image and not pixels.
+
+    Args:
+        boxes: each with its place in the file.
+
+    Raises:
+        CxrlocError: names the first box, and says what to do.
+    """
+    places = []
+    for where, box in boxes:
+        if max(box.x_max, box.y_max) > 1:
+            return
+        places.append(where)
+    if places:
+        raise CxrlocError(
+            f"{places[0]}: all coordinates are at most 1, so they are shares of the image; "
+            "multiply them by its width and height: boxes are in pixels"
+        )
+
+
 def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
     """The records of a reader after checks: duplicate annotations removed, boxes cut to the frame.
 
@@ -180,8 +204,13 @@ def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
 
     Raises:
         CxrlocError: an id cannot be a file name, an image occurs twice, a box lies outside its
-            frame, or two ids mean the same patient (`identifiers.refuse_equal_patients`).
+            frame, all boxes are shares of their images, or two ids mean the same patient
+            (`identifiers.refuse_equal_patients`).
     """
+    records = list(records)
+    drawn = (each for record in records for each in record.annotations)
+    # Masks are always in pixels, and may be one pixel wide.
+    refuse_shares((each.where, each.box) for each in drawn if not isinstance(each.shape, Mask))
     finished = [_finished(record, str(path)) for record in records]
     ids: set[str] = set()
     for record in finished:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cxrloc.datasets.identifiers import patient_key
+from cxrloc.datasets.image_files import image_id_of
 from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.reports.label_file import NORMAL, Labels, other_columns, read_labels
 from cxrloc.types import CxrlocError, Label, Record
@@ -13,12 +15,13 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     """The records that have a report, with the report's labels in place of their own.
 
     A report belongs to the image that has the report's id, or else to all images of the study that
-    has this id. A finding that a report does not mention has no label. `cxrloc label` writes two
-    columns: No Finding, and `normal` (no abnormality at all, of these findings or of others). If
-    both are there, `normal` is left out; a single `normal` is read as No Finding, as in Dong et al.
-    2017. An image is left out if it has no report or if its report has no label, for example
-    because the report has no text: then nothing is known of the image, which differs from a report
-    that mentions nothing.
+    has this id. Ids may carry an image's suffix, or differ as `identifiers.patient_key` allows:
+    "50414267.0" is the study s50414267. A finding that a report does not mention has no label.
+    `cxrloc label` writes two columns: No Finding, and `normal` (no abnormality at all, of these
+    findings or of others). If both are there, `normal` is left out; a single `normal` is read as No
+    Finding, as in Dong et al. 2017. An image is left out if it has no report or if its report has
+    no label, for example because the report has no text: then nothing is known of the image, which
+    differs from a report that mentions nothing.
 
     Args:
         records: a data set.
@@ -26,7 +29,7 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
 
     Raises:
         CxrlocError: no record has a report (the message shows an id of a report and of an image),
-            or two columns hold the same finding.
+            two columns hold the same finding, or two reports can be that of one image.
 
     >>> from cxrloc.types import Label
     >>> chest = Record("a_1", patient_id="p", study_id="a", path=None)
@@ -35,10 +38,11 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     """
     every = list(records)
     both = any(NO_FINDING in said for said in labels.values())
+    own = _reports_of(every, labels)
     labelled = [
         dataclasses.replace(record, labels=_by_finding(said, both), labelled=True)
         for record in every
-        if (said := labels.get(record.image_id, labels.get(record.study_id)))
+        if (said := labels[own[record.image_id]] if record.image_id in own else None)
     ]
     if not labelled:
         ids = [f"image {r.image_id!r} of study {r.study_id!r}" for r in every[:1]]
@@ -48,6 +52,28 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
             "a report's id must be that of its image or study"
         )
     return labelled
+
+
+def _reports_of(records: Iterable[Record], labels: Labels) -> dict[str, str]:
+    """The id of the report of each image that has one, by the image's id."""
+    spelled: dict[str, set[str]] = {}
+    for report_id in labels:
+        for name in {image_id_of(report_id), patient_key(report_id)}:
+            spelled.setdefault(name, set()).add(report_id)
+    found = {}
+    for record in records:
+        names = [record.image_id, record.study_id]
+        near = [spelled.get(name, set()) for name in (*names, patient_key(record.study_id))]
+        exact = [{name} for name in names if name in labels]
+        for reports in filter(None, (*exact, *near)):
+            if len(reports) > 1:
+                both = " and ".join(map(repr, sorted(reports)[:2]))
+                raise CxrlocError(
+                    f"the labels of {both} can both be those of image {record.image_id}: keep one"
+                )
+            (found[record.image_id],) = reports
+            break
+    return found
 
 
 def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
@@ -78,9 +104,9 @@ def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
     >>> match_note("l.csv", [chest], {"a": {}, "b": {}})
     "l.csv: labels for 1 of the 1 images; 1 of its 2 rows belong to no image, such as 'b'"
     """
-    without = [r.image_id for r in records if not {r.image_id, r.study_id} & labels.keys()]
-    ids = {name for record in records for name in (record.image_id, record.study_id)}
-    foreign = sorted(labels.keys() - ids)
+    own = _reports_of(records, labels)
+    without = [record.image_id for record in records if record.image_id not in own]
+    foreign = sorted(labels.keys() - {*own.values()})
     if not without and not foreign:
         return ""
     said = f"{name}: labels for {len(records) - len(without)} of the {len(records)} images"

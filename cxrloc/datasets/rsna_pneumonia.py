@@ -8,7 +8,7 @@ from cxrloc.datasets.identifiers import checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.files.tables import number_in, read_table, rows_of
+from cxrloc.files.tables import is_blank, number_in, read_table, rows_of
 from cxrloc.types import Annotation, CxrlocError, Label, Record
 
 FINDING = "Pneumonia"
@@ -32,7 +32,8 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
 
     Raises:
         CxrlocError: a column is missing, a Target is neither 0 nor 1, an image has both, a row
-            (named) is not a box, or the list cannot be read or lacks an image (named).
+            (named) is not a box or has Target 0 and a box, or the list cannot be read or lacks an
+            image (named).
     """
     boxes: dict[str, list[Annotation]] = {}
     targets: dict[str, tuple[str, str]] = {}
@@ -47,6 +48,8 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
             raise CxrlocError(
                 f"{where}: {image_id} has Target {target} here and {before} in {place}"
             )
+        if target == "0" and not all(map(is_blank, (cells[name] for name in COLUMNS[1:5]))):
+            raise CxrlocError(f"{where}: {image_id} has Target 0 and a box; correct one of them")
         if target == "1":
             x, y, width, height = (number_in(where, name, cells[name]) for name in COLUMNS[1:5])
             box = checked_box(where, x, y, x + width, y + height)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
+from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.files.tables import number_in, read_table, rows_of
-from cxrloc.findings import NO_FINDING, standard_finding
+from cxrloc.findings import NO_FINDING
 from cxrloc.types import Annotation, CxrlocError, Record
 
 COLUMNS = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
@@ -22,18 +23,18 @@ def read_vindr_cxr(path: Path) -> list[Record]:
     one folder up.
 
     Raises:
-        CxrlocError: a column is missing, a row (named) is not a box, or one radiologist marks an
-            image with both `No finding` and a finding.
+        CxrlocError: a column is missing, a row (named) is not a box or of no known finding, or one
+            radiologist marks an image with both `No finding` and a finding.
     """
     boxes: dict[str, list[Annotation]] = {}
     said: dict[tuple[str, str], tuple[bool, str]] = {}
     for where, cells in rows_of(read_table(path, COLUMNS, optional=("rad_id",))):
         image_id = checked_id(where, image_id_of(cells["image_id"]))
-        finding = standard_finding(cells["class_name"])
-        if not finding:
+        if not cells["class_name"]:
             raise CxrlocError(
                 f"{where}: class_name is empty; an image without a box says No finding"
             )
+        finding = known_finding(where, cells["class_name"])
         clear = finding == NO_FINDING
         reader = (image_id, cells.get("rad_id", ""))
         before, place = said.setdefault(reader, (clear, where))

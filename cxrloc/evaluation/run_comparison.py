@@ -18,7 +18,7 @@ from cxrloc.evaluation.classification.tables import (
     disagreements_frame,
     rank_correlations_frame,
 )
-from cxrloc.evaluation.classification.truth import TruthRules
+from cxrloc.evaluation.classification.truth import TruthRules, with_no_finding
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
 from cxrloc.evaluation.localization.claims import claims_of_detections
@@ -77,8 +77,10 @@ KindWatch = Callable[[Iterable[tuple[str, RunComparison]]], Iterable[tuple[str, 
 
 def _predictions(
     runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
-) -> dict[str, Predictions]:
-    """Each run's probabilities of the findings and the projection that are compared.
+) -> tuple[dict[str, Predictions], list[Record]]:
+    """Each run's probabilities of the findings and the projection that are compared, and the truth.
+
+    No Finding is judged by the outputs that all runs have, so that all are scored on one truth.
 
     Raises:
         UsageError: a run has not predicted a finding.
@@ -89,18 +91,21 @@ def _predictions(
     part = options.projection or options.labels is not None
     chosen = {record.image_id for record in records} if part else None
     read = {name: read_predictions(run.files[PREDICTIONS]) for name, run in runs.items()}
+    first, *others = (predictions.findings for predictions in read.values())
+    shared = [finding for finding in first if all(finding in each for each in others)]
     return {
         name: of_images(of_findings(predictions, options.findings), chosen)
         for name, predictions in read.items()
-    }
+    }, with_no_finding(records, shared)
 
 
 def _compare_predictions(
     runs: Mapping[str, Run], records: Sequence[Record], options: CompareOptions
 ) -> _Compared:
+    predictions, truth = _predictions(runs, records, options)
     compared = compare_predictions(
-        _predictions(runs, records, options),
-        records,
+        predictions,
+        truth,
         options.unit,
         options.aggregation,
         options.protocol.resampling,
@@ -134,10 +139,9 @@ def compare_runs_of_two_views(
             "and of the network that reads both views"
         )
     check_names("--pairing", [options.pairing], PAIRINGS)
-    predicted = list(_predictions(runs, records, options).values())
-    frontal, lateral, dual = paired_studies(
-        predicted, records, options.pairing, options.aggregation
-    )
+    predictions, truth = _predictions(runs, records, options)
+    predicted = list(predictions.values())
+    frontal, lateral, dual = paired_studies(predicted, truth, options.pairing, options.aggregation)
     differences = compare_two_views(frontal, lateral, dual, options.protocol.resampling)
     return {"two_views": differences_frame(differences)}, {
         "unit": options.unit,

@@ -23,6 +23,7 @@ MAX_CELL = 1_000_000
 MAX_CELLS = 30_000_000
 """Most cells of a table that is kept in memory as a whole."""
 
+_BLANK = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
 _BLOCK = 1 << 20
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
@@ -223,6 +224,15 @@ def number_in(where: str, column: str, text: str) -> float:
     if not math.isfinite(value):
         raise CxrlocError(f"{where}: {column} is {text[:40]!r}, not a finite number")
     return value
+
+
+def is_blank(cell: str) -> bool:
+    """Whether a cell says that there is no value, as R and pandas may write it.
+
+    >>> [is_blank(cell) for cell in ("", "NA", "nan", "None", "0")]
+    [True, True, True, True, False]
+    """
+    return cell.strip().lower() in _BLANK
 
 
 def key_of(name: str) -> str:

@@ -14,6 +14,7 @@ from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
+from cxrloc.evaluation.localization.claim_checks import unknown_findings
 from cxrloc.evaluation.localization.claims import (
     Claims,
     Watch,
@@ -140,6 +141,7 @@ def bench(
     claims = _claims(benchmark, models, options, watch, journal)
     said = dict.fromkeys(contamination.remarks, len(claims.records))
     warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
+    warnings |= unknown_findings(claims.records, declared)
     claims = replace(claims, warnings=warnings)
     cards = [model.card.box_thresholds for model in models]
     claims, protocol = by_box_rule(claims, protocol, cards[0] if len(cards) == 1 else {})

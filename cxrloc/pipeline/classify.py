@@ -39,7 +39,12 @@ from cxrloc.evaluation.classification.report import (
 )
 from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.tables import metrics_frame
-from cxrloc.evaluation.classification.truth import NoFinding, Uncertain, under_rules
+from cxrloc.evaluation.classification.truth import (
+    NoFinding,
+    Uncertain,
+    under_rules,
+    with_no_finding,
+)
 from cxrloc.evaluation.classification.units import (
     Aggregation,
     Unit,
@@ -222,6 +227,7 @@ def classify_by(
     predicted = of_findings(outcome.predictions, options.findings)
     rules = truth_rules(models, options.uncertain, options.no_finding)
     truth = under_rules(image_set.records, rules)
+    truth = with_no_finding(truth, outcome.predictions.findings)
     units = score_units(predicted, truth, options.unit, options.aggregation)
     units = select_population(units, options.population)
     tuning, judged = split_units(units, options.tuning, options.resampling.seed)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.files.tables import Table, read_table, rows_of
+from cxrloc.files.tables import Table, is_blank, read_table, rows_of
 from cxrloc.files.text import for_csv, from_csv
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
@@ -125,7 +125,8 @@ def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str
         report_id = from_csv(row[key])
         if not report_id:
             raise CxrlocError(f"{where}: no id of a report")
-        labels = {as_: _label(row[name], where) for name, as_ in columns.items() if row[name]}
+        cells = {as_: row[name] for name, as_ in columns.items() if not is_blank(row[name])}
+        labels = {finding: _label(cell, where) for finding, cell in cells.items()}
         if found.setdefault(report_id, labels) != labels:
             raise CxrlocError(
                 f"{where}: id {report_id!r} occurs twice, with other labels than in "

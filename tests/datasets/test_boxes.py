@@ -7,7 +7,7 @@ import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_boxed_images, read_detections
-from cxrloc.datasets.records import annotations_in_image
+from cxrloc.datasets.records import NO_PATIENT, annotations_in_image
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Record
 
 MASS = Annotation("a", "Mass", Box(10.0, 20.0, 40.0, 60.0))
@@ -238,7 +238,7 @@ def test_shares_of_the_image_are_refused_with_a_hint(tmp_path: Path) -> None:
     entry = {"id": 3, "image_id": 7, "category_id": 1, "bbox": [0.1, 0.2, 0.3, 0.4]}
     path.write_text(coco(annotations=[entry]))
     with pytest.raises(CxrlocError, match="annotation 3: all coordinates"):
-        read_boxes(path)
+        read_dataset(path)
 
 
 def test_a_box_list_names_one_patient_per_image(tmp_path: Path) -> None:
@@ -263,3 +263,18 @@ def test_two_files_of_one_name_are_never_one_image(tmp_path: Path) -> None:
         read_boxes(path)
     there = {"p1_a": tmp_path / "p1/a.png", "p2_a": tmp_path / "p2/a.png"}
     assert [each.image_id for each in read_detections(path, there)] == ["p1_a", "p2_a"]
+
+
+def test_a_blank_patient_among_named_ones_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("image,patient,finding,x,y,w,h\na,7,Mass,1,2,3,4\nb,NA,Mass,1,2,3,4\n")
+    named, blank = read_dataset(path)
+    assert [named.patient_id, blank.patient_id] == ["7", "b"]
+    assert [NO_PATIENT in each.warnings for each in (named, blank)] == [False, True]
+
+
+@pytest.mark.parametrize("blank", ["", "NA", "nan"])
+def test_a_blank_score_is_no_score(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text(f"image,finding,x,y,w,h,conf\na,Mass,1,2,3,4,0.7\nb,Mass,1,2,3,4,{blank}\n")
+    assert [each.score for each in read_detections(path)] == [0.7, None]

@@ -55,3 +55,15 @@ def test_chestx_det10_has_boxes_alone(tmp_path: Path) -> None:
 def test_a_broken_entry_is_named(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(CxrlocError, match=message):
         read_dataset(written(tmp_path / "ChestX_Det_train.json", content))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"syms": ["Effusoin"]}, "'Effusoin' is no known"), ({"boxes": [[0, 0, 0.5, 1]]}, "shares")],
+)
+def test_what_would_be_a_wrong_number_is_an_error(
+    tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    entry = {"file_name": "1.png", "syms": ["Mass"], "boxes": [[1, 2, 3, 4]]} | changed
+    with pytest.raises(CxrlocError, match=said):
+        read_dataset(written(tmp_path / "t.json", [entry]))

@@ -66,8 +66,10 @@ def test_outlines_move_with_their_boxes(tmp_path: Path) -> None:
         ({CHEXPERT_IMAGE: {"img_size": [8]}}, "not one of CheX"),
         ({"a": {"Edema": {"size": [1, 1], "counts": "99"}}}, "leave its 1 x 1"),
         ({"a": {"img_size": [1, 1], "E": {"size": [2, 1]}}}, "2 sizes"),
+        ({"a": {"img_size": [9, 9], "Edma": [[[1, 1], [5, 1], [5, 5]]]}}, "'Edma' is no known"),
+        ({"a": {"img_size": [9, 9], "Edema": [[[0, 0], [1, 0], [1, 1]]]}}, "are shares"),
         ({"../a": {"Edema": {"size": [1, 1], "counts": "1"}}}, "cannot name"),
-        ({"a": {"E": {"size": [90000, 90000], "counts": "1"}}}, "is that of no"),
+        ({"a": {"Edema": {"size": [90000, 90000], "counts": "1"}}}, "is that of no"),
         ({"a": {"E": {"size": [0.5, 1], "counts": "1"}}}, "no pair of whole"),
     ],
 )

@@ -121,6 +121,7 @@ def test_an_equal_row_counts_once(tmp_path: Path) -> None:
         "{tables}/CheXpert-v1.0-small/CheXpert-v1.0-small/train/patient00001",
         "CheXpert-v1.0 batch 2 (train 1)/patient00001",
         "CheXpert-v1.0 batch 2 (train 1)/train/patient00001",
+        "chexpertchestxrays-u20210408/CheXpert-v1.0 batch 4 (train 3)/patient00001",
     ],
 )
 def test_images_are_found_in_every_layout_of_the_release(tmp_path: Path, place: str) -> None:
@@ -146,3 +147,13 @@ def test_a_table_saved_by_r_with_quotes_and_row_names_is_read(tmp_path: Path) ->
     quoted[0] = quoted[0].replace('"0"', '""', 1).replace("No Finding", "No.Finding")
     (tmp_path / "train.csv").write_text("\n".join(quoted))
     assert read_dataset(tmp_path / "train.csv")[0].labels == {"No Finding": POSITIVE}
+
+
+def test_a_blank_of_r_or_pandas_is_a_blank(tmp_path: Path) -> None:
+    lines = [line.split(",") for line in TRAIN.splitlines()]
+    text = "\n".join(",".join(cell or "NA" for cell in cells) for cells in lines)
+    (tmp_path / "train.csv").write_text(TRAIN)
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/train.csv").write_text(text)
+    plain, filled = (read_dataset(folder / "train.csv") for folder in (tmp_path, tmp_path / "r"))
+    assert [each.labels for each in filled] == [each.labels for each in plain]

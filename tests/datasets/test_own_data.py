@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
+from cxrloc.datasets.records import NO_PATIENT
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Record, Sex, View
 
 ROWS, COLUMNS = 40, 80
@@ -113,6 +114,15 @@ def test_two_files_of_a_table_are_never_one_image(tmp_path: Path) -> None:
 def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(CxrlocError, match=said):
         read_own_data(OwnData(images(tmp_path, "a.png", "b.png"), table(tmp_path, text)))
+
+
+def test_a_blank_patient_is_said_and_is_nobody_else(tmp_path: Path) -> None:
+    text = "image,patient,Mass\na,7,1\nb,NA,NA\nc,,0\n"
+    folder = images(tmp_path, "a.png", "b.png", "c.png")
+    records, _ = read_own_data(OwnData(folder, table(tmp_path, text)))
+    assert [each.patient_id for each in records] == ["7", "b", "c"]
+    assert [each.warnings for each in records] == [(), (NO_PATIENT,), (NO_PATIENT,)]
+    assert [len(each.labels) for each in records] == [1, 0, 1]
 
 
 def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:

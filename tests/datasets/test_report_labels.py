@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.report_labels import with_labels
+from cxrloc.datasets.report_labels import match_note, with_labels
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.label import LabelOptions, label
 from cxrloc.reports.label_file import read_labels
@@ -70,3 +70,20 @@ def test_reports_label_a_data_set_on_disk(tmp_path: Path) -> None:
     (labelled,) = with_labels(records, read_labels(out))
     assert labelled.path == records[0].path
     assert labelled.labels == {"Mass": -1, "Effusion": 0, "No Finding": 1}
+
+
+@pytest.mark.parametrize("written", ["s50414267", "50414267", "50414267.0", "a.png"])
+def test_a_report_is_joined_however_its_id_is_written(written: str) -> None:
+    labels = {written: {"Mass": Label.POSITIVE}, "q": {"Mass": Label.NEGATIVE}}
+    records = [record("a", "s50414267"), record("b", "s50414268")]
+    assert [each.image_id for each in with_labels(records, labels)] == ["a"]
+    said = "l.csv: labels for 1 of the 2 images, not for 'b'; 1 of its 2 rows belong to no image"
+    assert match_note("l.csv", records, labels) == f"{said}, such as 'q'"
+
+
+def test_two_reports_of_one_image_are_an_error() -> None:
+    labels = {"a.png": {"Mass": Label.POSITIVE}, "a.jpg": {"Mass": Label.NEGATIVE}}
+    with pytest.raises(CxrlocError, match=r"'a.jpg' and 'a.png' can both be those of image a"):
+        with_labels([record("a", "s")], labels)
+    both = labels | {"a": {"Mass": Label.UNCERTAIN}}
+    assert with_labels([record("a", "s")], both)[0].labels == {"Mass": -1}

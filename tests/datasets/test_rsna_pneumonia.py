@@ -32,6 +32,8 @@ def test_rsna_boxes_are_extents_and_target_0_is_a_negative_label(tmp_path: Path)
         (RSNA.replace(",0\n", ",2\n"), "row 4: Target is '2'"),
         (RSNA.replace("213.0", "-1"), "row 2: a box needs"),
         (RSNA + "0b,1,2,3,4,1\n", "row 5: 0b has Target 1 here and 0"),
+        (RSNA.replace("0b,,,,", "0b,1,2,3,4"), "row 4: 0b has Target 0 and a box"),
+        ("patientId,x,y,width,height,Target\n0a,.1,.2,.3,.4,1\n", "row 2: .* are shares"),
         (RSNA.replace("264.0", "1200"), "row 2: .* lies outside"),
     ],
 )

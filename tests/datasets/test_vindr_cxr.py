@@ -34,6 +34,7 @@ def test_radiologists_may_disagree_on_whether_there_is_a_finding(tmp_path: Path)
     ("content", "message"),
     [
         (VINDR.replace("10.5", "x"), "row 2: x_min is 'x'"),
+        (VINDR + "0d,R8,Pnuemothorax,1,2,3,4\n", "row 5: 'Pnuemothorax' is no known"),
         (VINDR + "0b,R8,Mass,1,2,3,4\n", "row 5: 0b has No finding and"),
     ],
 )

@@ -82,6 +82,21 @@ def test_folders_of_classify_are_compared_on_the_data_they_name(runs: Path, tmp_
         draw_spearman([tmp_path], FigureRequest())  # which takes the notes for no run
 
 
+def test_no_finding_is_one_truth_for_runs_with_other_outputs(runs: Path, tmp_path: Path) -> None:
+    """Equal scores of No Finding are equally good, whatever else each run predicts."""
+    ids = tuple(record.image_id for record in read_dataset(runs / "chests"))
+    scores = np.random.default_rng(5).uniform(size=(len(ids), 9))
+    of_eight = Predictions(ids, (*CHESTXRAY8, "No Finding"), scores)
+    of_two = Predictions(ids, ("Mass", "No Finding"), scores[:, [4, 8]])
+    for name, predictions in {"eight": of_eight, "two": of_two}.items():
+        write_predictions(predictions, tmp_path / f"{name}.csv")
+    options = CompareOptions(runs / "chests", protocol=PROTOCOL)
+    files = [tmp_path / "eight.csv", tmp_path / "two.csv"]
+    frame = compare(files, tmp_path / "out", options).frames["differences"]
+    assert "No Finding" in set(frame["finding"])
+    assert frame["difference"].eq(0).all()
+
+
 def test_files_are_compared_as_their_folders_are(runs: Path, tmp_path: Path) -> None:
     options = CompareOptions(runs / "chests", protocol=PROTOCOL)
     files = compare([runs / "a.csv", runs / "b.csv"], tmp_path / "files", options)

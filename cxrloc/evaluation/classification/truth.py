@@ -85,6 +85,26 @@ def under_rules(records: Sequence[Record], rules: TruthRules) -> list[Record]:
     return truth
 
 
+def with_no_finding(records: Sequence[Record], outputs: Collection[str]) -> list[Record]:
+    """The records with No Finding among their labels, judged by all outputs of a classifier.
+
+    Without this label, No Finding would change its meaning with the findings that are chosen out of
+    the outputs (`--finding`), or differ between runs that are compared.
+
+    >>> record = Record("a", "1", "a", None, labels={"Mass": Label.POSITIVE})
+    >>> with_no_finding([record], ["Mass", "Nodule", "No Finding"])[0].labels
+    {'Mass': <Label.POSITIVE: 1>, 'No Finding': <Label.NEGATIVE: 0>}
+    """
+    judged = []
+    for record in records:
+        if record.labelled and NO_FINDING in outputs and NO_FINDING not in record.labels:
+            label = _no_finding_label(record, outputs)
+            label = Label.UNCERTAIN if label is None else label
+            record = replace(record, labels={**record.labels, NO_FINDING: label})
+        judged.append(record)
+    return judged
+
+
 def _without_uncertain(record: Record) -> Record:
     certain = {
         name: Label.NEGATIVE if label == Label.UNCERTAIN else label

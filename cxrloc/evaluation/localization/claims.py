@@ -8,6 +8,12 @@ from pathlib import Path
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.dicom_regions import detections_in_objects, object_files
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.evaluation.localization.claim_checks import (
+    check_size,
+    compare_findings,
+    compare_images,
+    compare_places,
+)
 from cxrloc.files.journal import Journal
 from cxrloc.files.part_tables import holds_parts
 from cxrloc.findings import spelled_as
@@ -116,7 +122,7 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
         return _claims_of_archive(records, folder, thresholds)
     files = {path.stem: path for path in folder.glob("*.npz")}
     own = [record for record in records if record.image_id in files]
-    warnings = _compare_images(folder, files, records, "map")
+    warnings = compare_images(folder, files, records, "map")
     known = {each.finding for record in records for each in record.annotations}
     found, failures = [], []
     for record in own:
@@ -125,7 +131,7 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
             probabilities, heatmaps = read_maps(path, record.image_id)
             findings = tuple(spelled_as(finding, known) for finding in heatmaps.findings)
             heatmaps = replace(heatmaps, findings=findings)
-            _check_size(path, heatmaps, record)
+            check_size(path, heatmaps, record)
             found.append((probabilities, heatmaps))
         except CxrlocError as error:
             failures.append(Failure(record.image_id, str(error)))
@@ -144,10 +150,10 @@ def _claims_of_archive(
         named.append(heatmaps.image_id)
         if heatmaps.image_id in record_of:
             found[heatmaps.image_id] = (probabilities, heatmaps)
-    warnings = _compare_images(folder, named, records, "map")
+    warnings = compare_images(folder, named, records, "map")
     for image_id, (_, heatmaps) in [*found.items()]:
         try:
-            _check_size(folder, heatmaps, record_of[image_id])
+            check_size(folder, heatmaps, record_of[image_id])
         except CxrlocError as error:
             failures.append(Failure(image_id, str(error)))
             del found[image_id]
@@ -183,75 +189,11 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     if failures and not placed:
         raise CxrlocError(f"no image could be scored; the first: {failures[0].reason}")
     images = [detection.image_id for detection in detections]
-    warnings = _compare_images(path, images, records, "box") if detections else {}
-    warnings |= _compare_findings(path, detections, records)
+    none = {f"{path}: it has no box, so every expert's box is missed": len(records)}
+    warnings = compare_images(path, images, records, "box") if detections else none
+    warnings |= compare_findings(path, detections, records)
+    warnings |= compare_places(path, detections, placed)
     return Claims(placed, detections, failures=failures, warnings=warnings)
-
-
-def _compare_images(
-    path: Path, named: Iterable[str], records: Sequence[Record], what: str
-) -> dict[str, int]:
-    """A warning if some of the images that a file names are not in the data.
-
-    Raises:
-        CxrlocError: none of them is.
-    """
-    theirs, ours = dict.fromkeys(named), {record.image_id for record in records}
-    strangers = [name for name in theirs if name not in ours]
-    if len(strangers) == len(theirs):
-        example = f"such as {strangers[0]!r}" if strangers else f"there is no {what}"
-        raise CxrlocError(
-            f"{path}: none of its {len(theirs)} images ({example}) is among the {len(ours)} that "
-            f"are scored (such as {min(ours, default='none')!r}); image names must be equal but "
-            "for their suffix"
-        )
-    if not strangers:
-        return {}
-    without = len(ours) - (len(theirs) - len(strangers))
-    text = (
-        f"{path}: {len(strangers)} of its {len(theirs)} images, such as {strangers[0]!r}, are not "
-        f"scored; {without} of the {len(ours)} images of the data have no {what} there"
-    )
-    return {text: len(strangers)}
-
-
-def _compare_findings(
-    path: Path, detections: Sequence[Detection], records: Sequence[Record]
-) -> dict[str, int]:
-    """A warning if boxes are of findings for which the data has no box.
-
-    Raises:
-        CxrlocError: all of them are.
-    """
-    ours = {annotation.finding for record in records for annotation in record.annotations}
-    others = Counter(each.finding for each in detections if each.finding not in ours)
-    if not others:
-        return {}
-    names = ", ".join(others)
-    if others.total() == len(detections):
-        raise CxrlocError(
-            f"{path}: the data has no box of its findings ({names}), but boxes of "
-            f"{', '.join(sorted(ours))}"
-        )
-    images = {each.image_id for each in detections if each.finding in others}
-    return {f"{path}: boxes of {names} are not scored, since the data has none": len(images)}
-
-
-def _check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
-    """Compare the size that a map file names with that of the image, where it is on this disk.
-
-    Raises:
-        CxrlocError: they differ.
-    """
-    if record.path is None:
-        return
-    named, true = (heatmaps.image_rows, heatmaps.image_columns), image_size(record.path)
-    if named != true:
-        turned = "; rows and columns are exchanged" if named == true[::-1] else ""
-        raise CxrlocError(
-            f"{path}: its rows x columns, {named[0]:g} x {named[1]:g}, are not those of "
-            f"{record.path.name}, {true[0]} x {true[1]}{turned}"
-        )
 
 
 def check_operating_points(models: Sequence[Model]) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification.truth import TruthRules, under_rules
+from cxrloc.evaluation.classification.truth import TruthRules, under_rules, with_no_finding
 from cxrloc.evaluation.classification.units import aligned, score_units
 from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
 
@@ -155,3 +155,13 @@ def test_a_data_set_s_own_no_finding_holds_unless_the_outputs_decide(rule, none)
         findings=("Mass", "No Finding"),
     )
     assert units.truth[0, -1] == none
+
+
+def test_no_finding_is_the_same_whichever_outputs_are_chosen():
+    """Of a network with the outputs Mass and Hernia, a mass alone is not "No Finding"."""
+    records = [record("a", label=POS), record("b", label=NEG), record("c", label=UNC)]
+    judged = with_no_finding(records, ("Mass", "Hernia", "No Finding"))
+    units = scored(judged, [[0.1, 0.2]] * 3, findings=("Hernia", "No Finding"))
+    assert units.truth[:, 1].tolist() == [False, True, False]
+    assert units.known[:, 1].tolist() == [True, True, False]
+    assert with_no_finding(records, ("Mass",)) == records

@@ -81,8 +81,10 @@ def test_truth_wholly_outside_its_image_is_named_where_nothing_else_is_left(tmp_
 
 
 def test_a_list_without_boxes_finds_nothing(tmp_path: Path) -> None:
-    claims = claims_of_detections([record("a")], detections(tmp_path))
-    assert (claims.detections, claims.warnings) == ([], {})
+    path = detections(tmp_path)
+    claims = claims_of_detections([record("a")], path)
+    assert claims.detections == []
+    assert claims.warnings == {f"{path}: it has no box, so every expert's box is missed": 1}
 
 
 def write_map(path: Path, rows: object = 400, columns: object = 600, **others: object) -> None:

@@ -1,0 +1,117 @@
+"""Compares claims with the data that they are scored on, before any number is computed."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from cxrloc.findings import is_known
+from cxrloc.images.size import image_size
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record
+
+
+def compare_images(
+    path: Path, named: Iterable[str], records: Sequence[Record], what: str
+) -> dict[str, int]:
+    """A warning if some of the images that a file names are not in the data.
+
+    Raises:
+        CxrlocError: none of them is.
+    """
+    theirs, ours = dict.fromkeys(named), {record.image_id for record in records}
+    strangers = [name for name in theirs if name not in ours]
+    if len(strangers) == len(theirs):
+        example = f"such as {strangers[0]!r}" if strangers else f"there is no {what}"
+        raise CxrlocError(
+            f"{path}: none of its {len(theirs)} images ({example}) is among the {len(ours)} that "
+            f"are scored (such as {min(ours, default='none')!r}); image names must be equal but "
+            "for their suffix"
+        )
+    if not strangers:
+        return {}
+    without = len(ours) - (len(theirs) - len(strangers))
+    text = (
+        f"{path}: {len(strangers)} of its {len(theirs)} images, such as {strangers[0]!r}, are not "
+        f"scored; {without} of the {len(ours)} images of the data have no {what} there"
+    )
+    return {text: len(strangers)}
+
+
+def compare_findings(
+    path: Path, detections: Sequence[Detection], records: Sequence[Record]
+) -> dict[str, int]:
+    """A warning if boxes are of findings for which the data has no box.
+
+    Raises:
+        CxrlocError: all of them are.
+    """
+    ours = {annotation.finding for record in records for annotation in record.annotations}
+    others = Counter(each.finding for each in detections if each.finding not in ours)
+    if not others:
+        return {}
+    names = ", ".join(others)
+    if others.total() == len(detections):
+        raise CxrlocError(
+            f"{path}: the data has no box of its findings ({names}), but boxes of "
+            f"{', '.join(sorted(ours))}"
+        )
+    images = {each.image_id for each in detections if each.finding in others}
+    return {f"{path}: boxes of {names} are not scored, since the data has none": len(images)}
+
+
+def compare_places(
+    path: Path, detections: Sequence[Detection], records: Sequence[Record]
+) -> dict[str, int]:
+    """A warning if boxes have no point in common with their images, as far as sizes are known."""
+    frames = {record.image_id: record.annotation_frame for record in records}
+    images = {
+        each.image_id
+        for each in detections
+        if (frame := frames.get(each.image_id)) is not None
+        and (
+            min(each.box.x_max, each.box.y_max) <= 0
+            or each.box.x_min >= frame[1]
+            or each.box.y_min >= frame[0]
+        )
+    }
+    if not images:
+        return {}
+    said = f"{path}: boxes lie outside their image; are they in pixels of an image of another size?"
+    return {said: len(images)}
+
+
+def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
+    """Compare the size that a map file names with that of the image, where it is on this disk.
+
+    Raises:
+        CxrlocError: they differ.
+    """
+    if record.path is None:
+        return
+    named, true = (heatmaps.image_rows, heatmaps.image_columns), image_size(record.path)
+    if named != true:
+        turned = "; rows and columns are exchanged" if named == true[::-1] else ""
+        raise CxrlocError(
+            f"{path}: its rows x columns, {named[0]:g} x {named[1]:g}, are not those of "
+            f"{record.path.name}, {true[0]} x {true[1]}{turned}"
+        )
+
+
+def unknown_findings(records: Iterable[Record], declared: Collection[str]) -> dict[str, int]:
+    """A warning if boxes of the truth are of findings that no vocabulary has; they are scored.
+
+    A user's own list may name a finding of its own, but the word may also be misspelt.
+
+    Args:
+        records: the images with their boxes.
+        declared: findings of the model that is scored.
+    """
+    others = Counter(
+        finding
+        for record in records
+        for finding in {each.finding for each in record.annotations}
+        if not is_known(finding, declared)
+    )
+    return {
+        f"{finding!r} is no known finding, and is scored as one of its own": images
+        for finding, images in others.items()
+    }
