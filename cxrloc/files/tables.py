@@ -50,8 +50,8 @@ def read_table(
     """The whole table, with all cells as text without outer blanks, and without blank rows.
 
     The function reads UTF-8 with or without byte order mark, UTF-16 and Windows-1252; comma,
-    semicolon and tab; quoted cells; Excel's first line `sep=;`; gzip. In a table that is
-    not separated by commas a number may have a decimal comma, which becomes a point.
+    semicolon, tab and vertical bar; quoted cells; Excel's first line `sep=;`; gzip. In a table that
+    is not separated by commas a number may have a decimal comma, which becomes a point.
     Case, blanks, points and underscores are ignored when a column is found by its name, since
     R writes `Image.Index` for `Image Index`. Columns without a name are left out.
 
@@ -276,7 +276,7 @@ def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
     if said:
         return lines, said[1]
     bare = re.sub(r'"[^"]*"', "", first)
-    delimiter = "\t" if "\t" in bare else max(",;", key=bare.count)
+    delimiter = "\t" if "\t" in bare else max(",;|", key=bare.count)
 
     def every() -> Iterator[str]:
         yield first

@@ -27,6 +27,7 @@ from cxrloc.evaluation.classification.predicted_images import (
 )
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.classification.reader_files import (
+    Readings,
     describe_readers,
     read_readings,
     score_readers,
@@ -197,9 +198,9 @@ def classify_by(
     synthetic = is_synthetic(data)
     check_beside(options.beside, list(METRICS), synthetic)
     make_folder(out)
-    readings = read_readings(options.readings) if options.readings else None
-    # Images and their truth.
     declared = [*(f for model in models for f in model.card.findings), *options.findings]
+    readings = read_readings(options.readings, declared) if options.readings else None
+    # Images and their truth.
     image_set = read_images(data, options.data, declared)
     own = partial(own_test_part, _recipes(models, options), data)
     image_set = part_of(image_set, data, options.split, own)
@@ -280,7 +281,12 @@ def classify_by(
         LEAKS: bool(leaked),
         "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **outcome.warnings},
         "remarks": list(report.remarks),
-        "notes": [*image_set.notes, *outcome.notes, *_conditional(models, options)],
+        "notes": [
+            *image_set.notes,
+            *outcome.notes,
+            *_conditional(models, options),
+            *_columns_of_readings(readings),
+        ],
         "contaminated_patients": contamination.count,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -303,6 +309,12 @@ def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool)
     origin = f"Probabilities from {options.predictions}."
     made_by = caption_of(describe_models(models)) if models else origin
     return f"{made_by} {NOT_OF_PATIENTS.capitalize()}." if synthetic else made_by
+
+
+def _columns_of_readings(readings: Readings | None) -> list[str]:
+    if readings is None or not readings.left_out:
+        return []
+    return [f"readings: no findings, and left out, are the columns {', '.join(readings.left_out)}"]
 
 
 def _conditional(models: Sequence[Model], options: ClassifyOptions) -> list[str]:

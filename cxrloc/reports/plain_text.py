@@ -53,7 +53,11 @@ def clean(text: str) -> str:
     'right & left small effusion cannot be excluded'
     >>> clean("Pneumothorax ..... none\n[x] Edema [ ] Mass")
     'Pneumothorax: none\nEdema; no Mass'
+    >>> clean(r"FINDINGS:\nNo mass.")
+    'FINDINGS:\nNo mass.'
     """
+    if "\\" in text:  # line breaks that a program wrote as two characters
+        text = re.sub(r"\\r\\n|\\[rn]", "\n", text)
     text = re.sub(r"<[a-zA-Z/][^<>]{0,40}>", " ", html.unescape(text))
     text = _LEADER.sub(": ", text.translate(_DASHES))
     text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))

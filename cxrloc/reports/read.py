@@ -34,6 +34,8 @@ _DOCUMENTS = {
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
 }
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*[\[{"]|\{\s*")')
+_HEADING = re.compile(r"[\w .-]*(?:report|text|note|narrative|content)s?[\w .-]*", re.IGNORECASE)
 _NO_TEXT = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "nat", "-", "."}
 
 
@@ -133,6 +135,8 @@ def _document(content: bytes) -> str | None:
     for magic, kind in _DOCUMENTS.items():
         if content.lstrip(b" \r\n\t\xef\xbb\xbf").startswith(magic):
             return kind
+    if _JSON.match(content):
+        return "JSON"
     # NUL bytes are allowed in UTF-16 alone, where every second byte of Latin text is NUL.
     if b"\0" in content[:4096] and not encoding_of(content, whole=False).startswith("utf-16"):
         return "a binary file"
@@ -197,8 +201,8 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     """Reports from the rows of a table that has one of TEXT_COLUMNS, or SECTION_COLUMNS.
 
     Without a known heading, a table of one column is read as reports without heading (the format
-    of CheXpert's labeler). Ids are row numbers where there is no id column. A cell "nan" counts as
-    empty.
+    of CheXpert's labeler), unless its first cell is a heading such as "radiology report". Ids are
+    row numbers where there is no id column. A cell "nan" counts as empty.
     """
     rows = readable_rows(path)
     number, first = next(rows, (1, []))
@@ -219,8 +223,10 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
         }
     )
     if not headed and len(first) == 1:
-        headed, rows, first = {"": 0}, chain([(number, first)], rows), ["text"]
-        number -= 1
+        headed = {"": 0}
+        if not (_HEADING.fullmatch(first[0]) and len(first[0].split()) <= 3):
+            rows, first = chain([(number, first)], rows), ["text"]
+            number -= 1
     if not headed:
         known = (*TEXT_COLUMNS, *SECTION_COLUMNS)
         raise CxrlocError(

@@ -71,6 +71,9 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
         (b"findings,impression\nMass.,Edema.\n", {"1": "findings: Mass.\nimpression: Edema."}),
         (b"id,Report Impression\n7,Mass.\n", {"7": "impression: Mass."}),  # CheXpert's labeler
         (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
+        (b"radiology_report\nMass.\n", {"1": "Mass."}),
+        (b"No mass as in the last report.\n", {"1": "No mass as in the last report."}),
+        (b"id|text\na|No mass; old, small\n", {"a": "No mass; old, small"}),
         (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "caf\u00e9"}),
         (b"id,text\na,caf\xe9\n", {"a": "caf\u00e9"}),
         (b'report_id;text\nr1;"No mass. Edema."\nr2;"Mass, large"\n',
@@ -131,6 +134,7 @@ def test_a_cell_that_never_ends_costs_its_row_only(tmp_path: Path) -> None:
         ("a.csv", b"PK\x03\x04" + bytes(80), "is an Excel workbook"),
         ("a.doc", b"\xd0\xcf\x11\xe0" + bytes(80), "is an old Word or Excel file"),
         ("a.txt", b"{\\rtf1 Mass.}", "is an RTF document"),
+        ("a.txt", b'[{"id": "1", "text": "No mass."}]', "is JSON; save its reports"),
         ("a.txt", bytes(range(256)), "is a binary file"),
     ],
 )

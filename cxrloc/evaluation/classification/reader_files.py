@@ -8,7 +8,8 @@ one column per finding: 1 (calls it present), 0 (calls it absent) or blank (did 
     second,patient64741_study1,0,
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,19 +19,20 @@ from jaxtyping import Float, Int
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.evaluation.classification.ranking import points_under_roc, reader_points, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.files.tables import read_table, row_name
-from cxrloc.findings import standard_finding
+from cxrloc.files.tables import is_blank, read_table, row_name
+from cxrloc.findings import finding_columns
 from cxrloc.types import CxrlocError
 
 UNITS = ("image", "study", "patient")
-_CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": np.nan}
+_CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
     """The findings that readers called: 1 present, 0 absent, NaN not read.
 
-    `unit` is "image", "study" or "patient"; the other names are those of the axes of `calls`.
+    `unit` is "image", "study" or "patient"; `left_out` are columns of the file that are no
+    findings; the other names are those of the axes of `calls`.
     """
 
     unit: str
@@ -38,6 +40,7 @@ class Readings:
     unit_ids: tuple[str, ...]
     findings: tuple[str, ...]
     calls: Float[np.ndarray, "reader unit finding"]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,26 @@ class ReaderPoint:
     positives: int
 
 
-def read_readings(path: Path) -> Readings:
+def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
     """Readings from a CSV.
 
+    Args:
+        path: the file.
+        declared: findings beside the known ones.
+
     Raises:
-        CxrlocError: a column is missing, a cell is not 1, 0 or blank, or a reader reads twice.
+        CxrlocError: a column is missing, two columns are of one finding, a cell is not 1, 0 or
+            blank, or a reader reads twice.
     """
     hint = f"it needs a column `reader`, one of {', '.join(UNITS)}, and one column per finding"
     table = read_table(path, ("reader",), UNITS, hint)
     units = [name for name in UNITS if name in table.columns]
     names = [name for name in table.columns if name not in ("reader", *UNITS)]
-    if len(units) != 1 or not names:
+    kept, others = finding_columns(names, declared)
+    if len(units) != 1 or not kept:
         raise CxrlocError(f"{path}: {hint}")
+    if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
+        raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")
     names_of_units = table.columns[units[0]]
     if units[0] == "image":
         names_of_units = [image_id_of(name) for name in names_of_units]
@@ -88,16 +99,18 @@ def read_readings(path: Path) -> Readings:
             raise CxrlocError(f"{row_name(table, index)}: {pair[1]} is read twice by {pair[0]}")
     readers, reader = np.unique(table.columns["reader"], return_inverse=True)
     unit_ids, unit = np.unique(names_of_units, return_inverse=True)
-    placed = np.full((readers.size, unit_ids.size, len(names)), np.nan)
-    for column, name in enumerate(names):
+    placed = np.full((readers.size, unit_ids.size, len(kept)), np.nan)
+    for column, name in enumerate(kept):
         for index, cell in enumerate(table.columns[name]):
+            if is_blank(cell):
+                continue
             if cell not in _CALLS:
                 raise CxrlocError(
                     f"{row_name(table, index)}: {name} is {cell!r}; it is 1, 0 or blank"
                 )
             placed[reader[index], unit[index], column] = _CALLS[cell]
-    findings = tuple(map(standard_finding, names))
-    return Readings(units[0], tuple(readers), tuple(unit_ids), findings, placed)
+    findings = tuple(kept.values())
+    return Readings(units[0], tuple(readers), tuple(unit_ids), findings, placed, tuple(others))
 
 
 def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:

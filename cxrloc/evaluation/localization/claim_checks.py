@@ -37,25 +37,31 @@ def compare_images(
 
 
 def compare_findings(
-    path: Path, detections: Sequence[Detection], records: Sequence[Record]
+    path: Path, claimed: Collection[tuple[str, str]], records: Sequence[Record], what: str
 ) -> dict[str, int]:
-    """A warning if boxes are of findings for which the data has no box.
+    """A warning if some claims are of findings for which the data has no box.
+
+    Args:
+        path: of the claims, for the message.
+        claimed: image and finding of each claim.
+        records: the images that are scored.
+        what: what the claims are, in the plural: boxes or maps.
 
     Raises:
-        CxrlocError: all of them are.
+        CxrlocError: all claims are of such findings.
     """
     ours = {annotation.finding for record in records for annotation in record.annotations}
-    others = Counter(each.finding for each in detections if each.finding not in ours)
+    others = [(image_id, finding) for image_id, finding in claimed if finding not in ours]
     if not others:
         return {}
-    names = ", ".join(others)
-    if others.total() == len(detections):
+    names = ", ".join(dict.fromkeys(finding for _, finding in others))
+    if len(others) == len(claimed):
         raise CxrlocError(
             f"{path}: the data has no box of its findings ({names}), but boxes of "
             f"{', '.join(sorted(ours))}"
         )
-    images = {each.image_id for each in detections if each.finding in others}
-    return {f"{path}: boxes of {names} are not scored, since the data has none": len(images)}
+    images = {image_id for image_id, _ in others}
+    return {f"{path}: {what} of {names} are not scored, since the data has none": len(images)}
 
 
 def compare_places(

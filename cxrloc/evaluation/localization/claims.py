@@ -16,7 +16,7 @@ from cxrloc.evaluation.localization.claim_checks import (
 )
 from cxrloc.files.journal import Journal
 from cxrloc.files.part_tables import holds_parts
-from cxrloc.findings import spelled_as
+from cxrloc.findings import is_known, spelled_as
 from cxrloc.images.size import image_size
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.map_files import Probabilities, maps_in_parts, read_maps
@@ -135,9 +135,26 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
             found.append((probabilities, heatmaps))
         except CxrlocError as error:
             failures.append(Failure(record.image_id, str(error)))
+    warnings |= _compare_map_findings(folder, found, records)
     claims = _claims(records, found, thresholds, frozenset(), failures, warnings)
     without = tuple(r.image_id for r in records if r.image_id not in files)
     return replace(claims, without_map=without)
+
+
+def _compare_map_findings(
+    folder: Path, found: Sequence[tuple[Probabilities, Heatmaps]], records: Sequence[Record]
+) -> dict[str, int]:
+    """A warning about maps of findings that no vocabulary has and the data has no box of.
+
+    Maps are usually of all findings of a model, so known findings without a box are not named.
+
+    Raises:
+        CxrlocError: no map is of a finding that the data has a box of.
+    """
+    claimed = [(each.image_id, finding) for _, each in found for finding in each.findings]
+    ours = {annotation.finding for record in records for annotation in record.annotations}
+    named = [pair for pair in claimed if pair[1] in ours or not is_known(pair[1])]
+    return compare_findings(folder, named or claimed, records, "maps")
 
 
 def _claims_of_archive(
@@ -158,6 +175,7 @@ def _claims_of_archive(
             failures.append(Failure(image_id, str(error)))
             del found[image_id]
     ordered = [found[image_id] for image_id in record_of if image_id in found]
+    warnings |= _compare_map_findings(folder, ordered, records)
     claims = _claims(records, ordered, thresholds, frozenset(), failures, warnings)
     without = {*record_of} - {*named}
     return replace(claims, without_map=tuple(each for each in record_of if each in without))
@@ -191,7 +209,8 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     images = [detection.image_id for detection in detections]
     none = {f"{path}: it has no box, so every expert's box is missed": len(records)}
     warnings = compare_images(path, images, records, "box") if detections else none
-    warnings |= compare_findings(path, detections, records)
+    claimed = [(each.image_id, each.finding) for each in detections]
+    warnings |= compare_findings(path, claimed, records, "boxes")
     warnings |= compare_places(path, detections, placed)
     return Claims(placed, detections, failures=failures, warnings=warnings)
 

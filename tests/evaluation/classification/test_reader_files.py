@@ -68,6 +68,8 @@ def test_each_reader_is_judged_on_the_units_that_they_read(
         ("reader,study,image,Edema\nfirst,a,a1,1\n", "one of image, study, patient"),
         ("reader,study,Edema\nfirst,a,yes\n", "row 2: Edema is 'yes'"),
         ("reader,study,Edema\nfirst,a,1\nfirst,a,0\n", "row 3: a is read twice by first"),
+        ("reader,study,Edema,pulmonary oedema\nfirst,a,1,0\n", "two columns are of Edema"),
+        ("reader,study,seconds\nfirst,a,1\n", "one column per finding"),
         ("reader,image,Edema\nfirst,a1,1\n", "use --by image"),
         ("reader,study,Mass\nfirst,a,1\n", "none of the readings"),
     ],
@@ -78,3 +80,12 @@ def test_unusable_readings_are_refused(
     (tmp_path / "readings.csv").write_text(text)
     with pytest.raises(CxrlocError, match=message):
         score_readers(units, read_readings(tmp_path / "readings.csv"))
+
+
+def test_columns_that_are_no_findings_are_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "readings.csv"
+    path.write_text("reader,study,seconds,Edema,Coin lesion\na,s,41,NA,1\n")
+    readings = read_readings(path, ["coin lesion"])
+    assert readings.findings == ("Edema", "coin lesion")
+    assert readings.left_out == ("seconds",)
+    np.testing.assert_array_equal(readings.calls, [[[np.nan, 1.0]]])

@@ -67,7 +67,7 @@ def test_detections_of_other_findings_are_named_and_an_error_where_all_are(tmp_p
     (text,) = claims_of_detections([record("a")], both).warnings
     assert "boxes of Hernia are not scored" in text
     other = detections(tmp_path, "a,Hernia,1,2,3,4,1")
-    with pytest.raises(CxrlocError, match=r"its findings \(Hernia\) are none .*\(Mass\)"):
+    with pytest.raises(CxrlocError, match=r"no box of its findings \(Hernia\), but boxes of Mass"):
         claims_of_detections([record("a")], other)
 
 
@@ -109,6 +109,16 @@ def test_maps_are_compared_with_the_size_of_the_image_file(tmp_path: Path) -> No
         failure.reason
     )
     assert [each.image_id for each in claims.records] == ["b"]
+
+
+def test_maps_of_other_findings_are_an_error_and_of_misspelt_ones_a_warning(tmp_path: Path) -> None:
+    for name, finding in (("a", "Mass"), ("b", "Maas"), ("c", "Hernia")):
+        write_map(tmp_path / f"{name}.npz", findings=[finding])
+    records = [record(name) for name in "abc"]
+    (text,) = claims_of_maps(records, tmp_path, [60]).warnings
+    assert "maps of Maas are not scored, since the data has none" in text
+    with pytest.raises(CxrlocError, match=r"no box of its findings \(Hernia\), but boxes of Mass"):
+        claims_of_maps([record("c")], tmp_path, [60])
 
 
 def test_missing_maps_are_counted_and_not_failures(tmp_path: Path) -> None:
