@@ -14,6 +14,7 @@ from cxrloc.evaluation.localization.detection_ap import (
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
 from cxrloc.evaluation.localization.hits import centres_contained, find_hits, groups_all_hit
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric, ratio
+from cxrloc.evaluation.localization.rodeo import rodeo_metrics
 from cxrloc.evaluation.localization.scored_pairs import (
     PlacedBoxes,
     ScoredPairs,
@@ -44,7 +45,8 @@ def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
     - `centre_containment`: annotated boxes whose centre a detected box contains / annotated boxes;
     - `image_accuracy`: pairs (and, for "all findings", images) with all annotated boxes hit;
     - `froc_sensitivity` at false positives per image, and `froc_score`, their mean;
-    - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`.
+    - `detection_average_precision` at IoU thresholds, and `detection_average_precision_coco`;
+    - `rodeo` and its parts, if there are several findings.
 
     FROC and average precision order the boxes by score, so they are not defined if a box has no
     score.
@@ -55,6 +57,7 @@ def box_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
         *_image_metrics(pairs, claims),
         _froc_metric(pairs, claims),
         _average_precision_metric(pairs, claims),
+        *rodeo_metrics(pairs, claims),
     ]
 
 

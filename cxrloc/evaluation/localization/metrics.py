@@ -11,6 +11,7 @@ Definitions, each with a drawn example:
 | `outline_accuracy`, where the truth is drawn as polygons or masks | `outlines` |
 | `froc_sensitivity`, `froc_score` | `froc` |
 | `detection_average_precision`, `detection_average_precision_coco` | `detection_ap` |
+| `rodeo`, `rodeo_localization`, `rodeo_shape`, `rodeo_classification` | `rodeo` |
 | `detection_sensitivity`, `detection_precision`, `detection_f1` | `box_metrics` |
 """
 
