@@ -5,19 +5,25 @@ from .evaluation.localization.scores import score_localization
 from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
 from .inference.localize import localize_radiograph
+from .inference.prepared import InferenceSettings
 from .localization.boxes import detections_from_heatmaps
 from .models.model import Model, ModelCard
-from .models.weights import read_model
+from .models.weights import read_model, write_model
+from .panels.overlay import draw_panel
 from .phantom import make_phantom
-from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
+from .pipeline.classify import ClassifyOptions, classify
+from .types import Box, CxrlocError, Detection, Detections, Heatmaps, Radiograph, Record
 
 __version__: str
 
 __all__ = [
     "Box",
+    "ClassifyOptions",
     "CxrlocError",
     "Detection",
+    "Detections",
     "Heatmaps",
+    "InferenceSettings",
     "Model",
     "ModelCard",
     "Preprocessing",
@@ -25,11 +31,14 @@ __all__ = [
     "Record",
     "ScoringProtocol",
     "annotations_in_image",
+    "classify",
     "detections_from_heatmaps",
+    "draw_panel",
     "localize_radiograph",
     "make_phantom",
     "read_dataset",
     "read_model",
     "read_radiograph",
     "score_localization",
+    "write_model",
 ]

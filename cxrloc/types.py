@@ -5,13 +5,19 @@ finally a report.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import PIL.Image
 
 LONGEST_MESSAGE = 600
 
@@ -39,6 +45,14 @@ class CxrlocError(Exception):
 
 class UsageError(CxrlocError):
     """An option whose value names something that does not exist; the message lists valid names."""
+
+
+def shown(function: str, *results: Any) -> Any:
+    """Call a function of `panels/shown.py`, which draws results and makes tables of them.
+
+    The room `panels` imports this module, so it is loaded only when a result is to be seen.
+    """
+    return getattr(import_module("cxrloc.panels.shown"), function)(*results)
 
 
 class View(StrEnum):
@@ -157,6 +171,19 @@ class Radiograph:
     not_a_chest: tuple[str, ...] = ()
     read_stored: Callable[[], Float[np.ndarray, "row col"]] | None = None
 
+    def __repr__(self) -> str:
+        rows, columns = self.pixels.shape
+        said = (self.file_format, self.view and self.view.value, *self.warnings)
+        words = "".join(f", {word}" for word in said if word)
+        return f"Radiograph({rows} x {columns} pixels, {self.bits_stored} bits{words})"
+
+    def plot(self, boxes: "Iterable[Annotation | Detection]" = ()) -> "PIL.Image.Image":
+        """The radiograph as a picture, with boxes on it."""
+        return shown("radiograph_picture", self, boxes)
+
+    def _repr_png_(self) -> bytes:
+        return shown("png", self.plot())
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -240,6 +267,29 @@ class Detection:
     score: float | None
 
 
+class Detections(list[Detection]):
+    """A list of boxes that shows itself as a table."""
+
+    def __repr__(self) -> str:
+        findings = dict.fromkeys(each.finding for each in self)
+        return f"Detections({len(self)} boxes: {', '.join(findings) or 'none'})"
+
+    def table(self) -> "pd.DataFrame":
+        """One row per box, in the columns of `detections.csv`."""
+        return shown("detections_frame", self)
+
+    def to_latex(self) -> str:
+        """The table for a paper."""
+        return shown("latex", self.table(), "Detected boxes, in pixels.")
+
+    def plot(self, radiograph: Radiograph) -> "PIL.Image.Image":
+        """The boxes on the radiograph."""
+        return radiograph.plot(self)
+
+    def _repr_html_(self) -> str:
+        return shown("html", self.table())
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One image of a data set with its labels and annotations; its pixels are not read yet.
@@ -301,6 +351,22 @@ class Heatmaps:
     to_image: Affine
     image_rows: int
     image_columns: int
+
+    def __repr__(self) -> str:
+        _, rows, columns = self.scores.shape
+        return (
+            f"Heatmaps({self.image_id!r}, {', '.join(self.findings)}; {rows} x {columns} cells, "
+            f"image {self.image_rows} x {self.image_columns})"
+        )
+
+    def plot(
+        self, radiograph: Radiograph | None = None, findings: Sequence[str] = ()
+    ) -> "PIL.Image.Image":
+        """A panel for each map, over the radiograph if it is given; all findings by default."""
+        return shown("heatmaps_picture", self, radiograph, findings)
+
+    def _repr_png_(self) -> bytes:
+        return shown("png", self.plot())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -408,3 +474,24 @@ class ClassificationReport:
     measurements: tuple[Measurement, ...]
     list_threshold: float | None = None
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"ClassificationReport({len(self.findings)} findings, {self.units} {self.unit}s of "
+            f"{self.patients} patients)"
+        )
+
+    def table(self) -> "pd.DataFrame":
+        """A row per finding and mean, with each metric, its interval and counts."""
+        return shown("metrics_frame", self)
+
+    def to_latex(self) -> str:
+        """The printed table, `table.tex`."""
+        return shown("classification_latex", self)
+
+    def plot(self) -> "PIL.Image.Image":
+        """The AUC of each finding with its interval, the panel `auc-ranking`."""
+        return shown("report_picture", self)
+
+    def _repr_html_(self) -> str:
+        return shown("html", shown("printed_frame", self))

@@ -16,6 +16,15 @@ SIGNATURES = {
     "read_model": "name_or_path",
     "read_radiograph": "path, voi, max_megapixels",
     "score_localization": "records, detections, protocol, heatmaps, predicted",
+    "classify": "data, out, options, watch, journal",
+    "draw_panel": "pixels, width, title, heatmaps, finding, marks",
+    "write_model": "path, network, preprocessing, card, typical, half",
+    "ClassifyOptions": "models, predictions, labels, readings, split, projection, findings, "
+    "population, unit, aggregation, uncertain, no_finding, tuning, operating_point, groups, "
+    "beside, patient_ids, html, resampling, pairing, inference, data",
+    "InferenceSettings": "method, findings, versions, device, batch_size, workers, seed, products, "
+    "layer",
+    "Detections": "iterable",
     "Box": "x_min, y_min, x_max, y_max",
     "Detection": "image_id, finding, box, threshold, score",
     "Heatmaps": "image_id, findings, scores, to_image, image_rows, image_columns",

@@ -1,9 +1,12 @@
 """The commands and examples of the README work as they are written."""
 
+import json
 import re
+import runpy
 import shlex
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +48,23 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(examples) == 2
     for text in examples:
         exec(compile(text, str(README), "exec"), {})
+
+
+@pytest.mark.slow  # a whole run of classify
+def test_the_notebook_is_that_of_its_script_and_its_cells_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = README.parent / "figures"
+    text = (folder / "first_steps.ipynb").read_text(encoding="utf-8")
+    assert text == runpy.run_path(str(folder / "first_steps.py"))["notebook"]()
+    monkeypatch.chdir(tmp_path)
+    write_phantoms(Path("chests"), n=12, seed=0, size=128)
+    names: dict[str, Any] = {}
+    for cell in json.loads(text)["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), "first_steps.ipynb", "exec"), names)
+    assert {"Mass"} < set(names["scores"].table()["finding"])
+    assert (tmp_path / "classified/auc.csv").is_file()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ READERS: dict[str, Reader] = {
 _HEAD = 8192  # bytes of a JSON file, more than its first keys take
 
 
-def read_dataset(path: Path) -> list[Record]:
+def read_dataset(path: Path | str) -> list[Record]:
     """The records of the data set at a path: a published layout, or a file or folder of boxes.
 
     A file is recognised by its content, and a folder by the published name of its annotation file.
@@ -99,7 +99,7 @@ def read_dataset(path: Path) -> list[Record]:
         CxrlocError: nothing is there, a folder holds several annotation files, or the reader
             refuses it.
     """
-    return read_as(*layout_of(path))
+    return read_as(*layout_of(Path(path)))
 
 
 def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Record]:

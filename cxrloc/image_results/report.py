@@ -130,8 +130,8 @@ def report_image(
         return raw if inference.products else calibrated_probability(models, finding, raw)
 
     hidden = set() if settings.below_operating_point else below
-    boxes = detections_by_rule(heatmaps, probabilities, box_rule_of(models, settings))
-    boxes = [box for box in boxes if box.finding not in hidden and not claimless]
+    every = detections_by_rule(heatmaps, probabilities, box_rule_of(models, settings))
+    boxes = [box for box in every if box.finding not in hidden and not claimless]
     degenerate = is_degenerate(heatmaps.scores).tolist()
     rows = [
         {

@@ -15,17 +15,25 @@ from cxrloc.types import CxrlocError, Radiograph
 BLANK = "the image is blank: all pixels have one grey level, so no finding means anything"
 
 
-def read_radiograph(path: Path, voi: int = 0, max_megapixels: float = MAX_MEGAPIXELS) -> Radiograph:
+def read_radiograph(
+    path: Path | str | None, voi: int = 0, max_megapixels: float = MAX_MEGAPIXELS
+) -> Radiograph:
     """The radiograph in a DICOM, PNG or JPEG file.
 
     Args:
-        path: the file; its suffix is ignored.
+        path: the file; its suffix is ignored. The path of a record without an image is None.
         voi: index of the view among a DICOM file's VOI LUTs and windows; 0 is the default.
         max_megapixels: larger images are refused before memory is taken.
 
     Raises:
         CxrlocError: a file that cannot be read, or is no radiograph: one line says why.
     """
+    if path is None:
+        raise CxrlocError(
+            "no image to read: the path of this record is None, because its image "
+            "is not on this disk"
+        )
+    path = Path(path)
     try:
         with open_regular(path) as file:
             if file.seek(0, SEEK_END) == 0:

@@ -1,7 +1,7 @@
 """The result of models on one image: its maps, and where their cells lie in the image."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,10 @@ from jaxtyping import Float
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.prepared import Prepared
-from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability
+from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability, shown
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 
 class Localized(NamedTuple):
@@ -26,6 +29,22 @@ class Localized(NamedTuple):
     probabilities: Float[np.ndarray, " finding"]
     heatmaps: Heatmaps
     suitability: Suitability = Suitability()
+
+    def __repr__(self) -> str:
+        ranked = sorted(
+            zip(self.heatmaps.findings, self.probabilities, strict=True), key=lambda pair: -pair[1]
+        )
+        words = ", ".join(f"{finding} {p:.2f}" for finding, p in ranked)
+        return f"Localized({self.heatmaps.image_id!r}, {self.suitability.status}: {words})"
+
+    def plot(self, findings: Sequence[str] = ()) -> "PIL.Image.Image":
+        """The maps of these findings over the radiograph; empty: of the three most probable."""
+        order = np.argsort(-self.probabilities, kind="stable")[:3]
+        chosen = findings or [self.heatmaps.findings[k] for k in order]
+        return self.heatmaps.plot(self.radiograph, chosen)
+
+    def _repr_png_(self) -> bytes:
+        return shown("png", self.plot())
 
 
 def localized(

@@ -8,14 +8,14 @@ from jaxtyping import Float
 from cxrloc.images.geometry import transform_boxes
 from cxrloc.localization.box_rules import BoxRule, regions_by_rule
 from cxrloc.localization.regions import to_border
-from cxrloc.types import Box, Detection, Heatmaps
+from cxrloc.types import Box, Detection, Detections, Heatmaps
 
 
 def detections_from_heatmaps(
     heatmaps: Heatmaps,
     probabilities: Sequence[float] | Float[np.ndarray, " finding"],
     thresholds: Sequence[float],
-) -> list[Detection]:
+) -> Detections:
     """One detection for each isolated region above each threshold, in one list.
 
     Boxes are those of `find_regions`, mapped to the original image and clipped at its border. If
@@ -55,7 +55,7 @@ def detections_by_rule(
     heatmaps: Heatmaps,
     probabilities: Sequence[float] | Float[np.ndarray, " finding"],
     rule: BoxRule,
-) -> list[Detection]:
+) -> Detections:
     """The detections of one image by any rule of `BOX_RULES`.
 
     Scores are defined as in `detections_from_heatmaps`.
@@ -76,11 +76,11 @@ def detections_by_rule(
         scores.tolist(),
         strict=True,
     )
-    return [
+    return Detections(
         Detection(heatmaps.image_id, heatmaps.findings[index], Box(*box), threshold, score)
         for index, box, threshold, score in rows
         if box[0] < box[2] and box[1] < box[3]
-    ]
+    )
 
 
 def _boxes_in_image(

@@ -34,7 +34,7 @@ MEAN, DIRECTIONS = "typical.mean", "typical.directions"
 
 
 def write_model(
-    path: Path,
+    path: Path | str,
     network: Network,
     preprocessing: Preprocessing,
     card: ModelCard,
@@ -52,6 +52,7 @@ def write_model(
         CxrlocError: the card's findings are not the network's, or a weight is not finite in
             half precision.
     """
+    path = Path(path)
     if card.findings != network.config.findings:
         raise CxrlocError(f"{path}: the card's findings differ from the network's outputs")
     named, tensors = dict(network.state_dict()), {}

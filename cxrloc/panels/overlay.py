@@ -109,7 +109,11 @@ def shade(
 
 
 def compose_panels(
-    panels: Sequence[Image.Image], per_row: int, captions: Sequence[str], roles: Sequence[Role]
+    panels: Sequence[Image.Image],
+    per_row: int,
+    captions: Sequence[str],
+    roles: Sequence[Role],
+    maps: bool = True,
 ) -> Image.Image:
     """Panels in rows, above a colour bar, a key to the boxes and the captions.
 
@@ -118,6 +122,7 @@ def compose_panels(
         per_row: panels in a row.
         captions: lines of small print: model, limits, warnings.
         roles: the box styles to explain, in order.
+        maps: whether the panels show heatmaps, which need the colour bar.
     """
     lines = [panels[start : start + per_row] for start in range(0, len(panels), per_row)]
     width = max(sum(panel.width + MARGIN for panel in line) for line in lines) + MARGIN
@@ -131,7 +136,7 @@ def compose_panels(
             picture.paste(panel, (MARGIN + column * (panel.width + MARGIN), y))
         y += height + MARGIN
     draw = ImageDraw.Draw(picture)
-    _draw_key(picture, draw, y, roles)
+    _draw_key(picture, draw, y, roles, maps)
     for number, caption in enumerate(text):
         y_text = y + LINE_HEIGHT * (number + 1) + 2
         draw.text((MARGIN, y_text), caption, fill=TEXT, font=_font())
@@ -219,16 +224,18 @@ def _draw_rectangle(
 
 
 def _draw_key(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, y: int, roles: Sequence[Role]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, y: int, roles: Sequence[Role], maps: bool
 ) -> None:
     """The colour bar of the heatmap, then one swatch per box style."""
-    bar = np.repeat(_colours()[None], 12, axis=0)
-    x = MARGIN + draw.textlength("min ", font=_font())
-    draw.text((MARGIN, y + 2), "min", fill=TEXT, font=_font())
-    picture.paste(Image.fromarray(bar).resize((120, 12)), (int(x), y + 4))
-    x += 124
-    draw.text((x, y + 2), "max of each map", fill=TEXT, font=_font())
-    x += draw.textlength("max of each map", font=_font()) + 3 * MARGIN
+    x: float = MARGIN
+    if maps:
+        bar = np.repeat(_colours()[None], 12, axis=0)
+        x += draw.textlength("min ", font=_font())
+        draw.text((MARGIN, y + 2), "min", fill=TEXT, font=_font())
+        picture.paste(Image.fromarray(bar).resize((120, 12)), (int(x), y + 4))
+        x += 124
+        draw.text((x, y + 2), "max of each map", fill=TEXT, font=_font())
+        x += draw.textlength("max of each map", font=_font()) + 3 * MARGIN
     for role in roles:
         _draw_rectangle(draw, [(x, y + 3), (x + 26, y + 16)], role)
         draw.text((x + 32, y + 2), role.words, fill=TEXT, font=_font())

@@ -163,8 +163,8 @@ class ClassifyResult(NamedTuple):
 
 
 def classify(
-    data: Path | None,
-    out: Path,
+    data: Path | str | None,
+    out: Path | str,
     options: ClassifyOptions,
     watch: PredictionWatch = iter,
     journal: Journal | None = None,
@@ -179,7 +179,8 @@ def classify(
         CxrlocError: there is nothing to score, or a model was trained on these patients.
     """
     models = [] if options.predictions else [*map(read_model, options.models)]
-    return classify_by(models, data, out, options, watch, journal)
+    data = None if data is None else Path(data)
+    return classify_by(models, data, Path(out), options, watch, journal)
 
 
 def classify_by(

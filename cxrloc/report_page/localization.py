@@ -106,7 +106,7 @@ def _detections(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence
     """Boxes that are made of the page's maps; without maps, the boxes of the run."""
     if not quantised:
         return run.detections
-    detections = []
+    detections: list[Detection] = []
     for each in quantised:
         probabilities = [run.probabilities[each.image_id, finding] for finding in each.findings]
         detections += detections_from_heatmaps(each, probabilities, run.protocol.box_thresholds)

@@ -76,6 +76,13 @@ def test_12_bits_in_a_16_bit_png_are_stretched_and_said(tmp_path: Path) -> None:
     assert "most of the 16 bits are unused" in radiograph.warnings[0]
 
 
+def test_a_path_may_be_a_string_and_none_says_that_the_image_is_absent(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).save(tmp_path / "a.png")
+    assert read_radiograph(str(tmp_path / "a.png")).pixels.shape == (4, 4)
+    with pytest.raises(CxrlocError, match="its image is not on this disk"):
+        read_radiograph(None)
+
+
 def test_a_blank_image_is_read_with_a_warning(tmp_path: Path) -> None:
     blank, dotted = np.full((40, 40), 7, dtype=np.uint8), np.full((40, 40), 7, dtype=np.uint8)
     dotted[35, 20] = 8  # brighter in the middle, as a chest is

@@ -65,12 +65,24 @@ def write_scores(
     for view, tables in of_views.items():
         markdown += [f"View {view}\n", *map(markdown_table, tables.values())]
     write_text(out / "table.md", "\n".join(markdown))
+    write_text(out / "table.tex", localization_latex(scores, warnings))
+
+
+def localization_latex(scores: LocalizationScores, warnings: Sequence[str] = ()) -> str:
+    """`table.tex`: a table for each criterion, of all images and of each view.
+
+    Args:
+        scores: of a run.
+        warnings: sentences that stand in the notes below each table.
+    """
     latex = [PACKAGES]
-    for view, tables in ({"": own} | of_views).items():
-        for criterion, table in tables.items():
+    notes = [report_note(scores), *warnings]
+    measured = {"": rows_of(scores.measurements)} | by_view(scores.measurements)
+    for view, rows in measured.items():
+        for criterion, table in wang_tables(rows).items():
             caption = f"Localization by {CRITERION_NAMES[criterion]}{view and f', view {view}'}."
-            latex.append(latex_tables(table, caption, [note, *warnings], keys=3))
-    write_text(out / "table.tex", "\n".join(latex))
+            latex.append(latex_tables(table, caption, notes, keys=3))
+    return "\n".join(latex)
 
 
 def refuse_other_maps(folder: Path) -> None:

@@ -41,10 +41,11 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import Regions, find_regions, scale_maps
-from cxrloc.types import Detection, Heatmaps, Measurement, Record, View
+from cxrloc.types import Detection, Heatmaps, Measurement, Record, View, shown
 
 if TYPE_CHECKING:
     import pandas as pd
+    import PIL.Image
 
 SENSITIVITY: dict[str, Callable[..., Regions]] = {
     "dense": find_regions_dense,
@@ -95,11 +96,30 @@ class LocalizationScores:
     maps_missing: int | None
     maps_degenerate: int | None
 
+    def __repr__(self) -> str:
+        return (
+            f"LocalizationScores({len(self.findings)} findings, {self.boxes} boxes on "
+            f"{self.images} images of {self.patients} patients)"
+        )
+
     def table(self) -> "pd.DataFrame":
         """`localization.csv` as a frame: a row per finding and rule, and for the mean."""
         from cxrloc.evaluation.localization.tables import localization_frame, rows_of
 
         return localization_frame(rows_of(self.measurements))
+
+    def to_latex(self) -> str:
+        """The tables of accuracy and false positives for a paper, `table.tex`."""
+        from cxrloc.evaluation.localization.result_files import localization_latex
+
+        return localization_latex(self)
+
+    def plot(self) -> "PIL.Image.Image":
+        """Accuracy and AFP beside the controls, the panel `localization`."""
+        return shown("scores_picture", self)
+
+    def _repr_html_(self) -> str:
+        return shown("html", self.table())
 
 
 def score_localization(
