@@ -21,9 +21,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pydicom
@@ -84,6 +85,14 @@ class NodeProcess:
         """End the node by a signal."""
         self.process.send_signal(number)
         self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the node if it still runs, as after an error of this program."""
+        with suppress(AttributeError, ProcessLookupError, ChildProcessError):
+            self.stop(signal.SIGKILL)
 
     def megabytes(self) -> float:
         """Resident memory of the node and its workers."""
@@ -178,45 +187,52 @@ def outcome(node: NodeProcess, sent: list[Path]) -> dict[str, Any]:
     }
 
 
-Moment = Callable[[int], None]
-"""A function of a life's number that returns when the node is to be killed."""
+Moment = Callable[[int], Callable[[], None]]
+"""A function of a life's number. It is called before the images of this life are sent, and gives a
+function that returns when the node is to be killed."""
 
 
 def kills(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The node is killed at random moments of its life."""
     moments = random.Random(options.seed)
-    node = ForkedNode(folder / "node")
-    return _killed(
-        folder,
-        node,
-        options.kills,
-        options.kills,
-        lambda _: time.sleep(moments.uniform(0, options.longest_life)),
-    )
+
+    def moment(life: int) -> Callable[[], None]:
+        return partial(time.sleep, moments.uniform(0, options.longest_life))
+
+    with ForkedNode(folder / "node") as node:
+        return _killed(folder, node, options.kills, options.kills, moment)
 
 
 def kills_in_states(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The node is killed at random moments after it began to receive, compute or send."""
+    """The node is killed at random moments after it began to receive, compute or send, in turn."""
     moments = random.Random(options.seed)
     node = ForkedNode(folder / "node")
-    incoming = node.spool.folder / "incoming"
+    spool, incoming = node.spool, node.spool.folder / "incoming"
 
-    def moment(life: int) -> None:
-        received, done = node.spool.count(State.RECEIVED), node.spool.count(State.DONE)
+    def received() -> int:
+        return sum(map(spool.count, State))
+
+    def computations() -> int:
+        return sum(read_note(job).starts for state in State for job in spool.jobs(state))
+
+    def moment(life: int) -> Callable[[], None]:
+        jobs, starts, done = received(), computations(), spool.count(State.DONE)
         begun: tuple[tuple[Callable[[], bool], float], ...] = (
-            (
-                # The folder of incoming images is used for milliseconds, and may be missed.
-                lambda: any(incoming.iterdir()) or node.spool.count(State.RECEIVED) > received,
-                0.02,
-            ),
-            (lambda: any(job.results.exists() for job in node.spool.jobs(State.RECEIVED)), 5.0),
-            (lambda: node.spool.count(State.SENDING) + node.spool.count(State.DONE) > done, 0.2),
+            # The folder of incoming images is used for milliseconds, and may be missed.
+            (lambda: any(incoming.iterdir()) or received() > jobs, 0.02),
+            (lambda: computations() > starts, 3.0),
+            (lambda: spool.count(State.SENDING) > 0 or spool.count(State.DONE) > done, 0.2),
         )
         happened, longest = begun[life % len(begun)]
-        wait(happened, 300, pause=0.001)
-        time.sleep(moments.uniform(0, longest))
 
-    return _killed(folder, node, options.state_kills, 2 * options.state_kills, moment)
+        def kill() -> None:
+            wait(happened, 300, pause=0.002)
+            time.sleep(moments.uniform(0, longest))
+
+        return kill
+
+    with node:
+        return _killed(folder, node, options.state_kills, 2 * options.state_kills, moment)
 
 
 def _killed(
@@ -227,11 +243,12 @@ def _killed(
     with orthanc(folder):
         for life in range(count):
             node.start()
+            until_kill = moment(life)
             sender = threading.Thread(
                 target=lambda batch=waiting[:2]: sent.extend(acknowledged(batch, ONCE))
             )
             sender.start()
-            moment(life)
+            until_kill()
             node.stop(signal.SIGKILL)
             sender.join()
             waiting = [path for path in waiting if path not in sent]
@@ -320,8 +337,8 @@ ATTACKS: dict[str, Callable[[], str]] = {
 def attacked(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Each attack, while another sender sends an image."""
     images = phantoms(folder / "chests", len(ATTACKS), seed=1)
-    node, rows, sent = NodeProcess(folder / "node"), [], []
-    with orthanc(folder):
+    rows, sent = [], []
+    with NodeProcess(folder / "node") as node, orthanc(folder):
         node.start()
         for (name, attack), image in zip(ATTACKS.items(), images, strict=True):
             told: list[str] = []
@@ -360,8 +377,8 @@ def full_disk(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]
     filler = place / "filler"
     try:
         for least, spare in ((8, 4 << 20), (0, 100_000), (0, 0)):
-            node = NodeProcess(place / f"node{len(rows)}", receive=f"min_free_megabytes = {least}")
-            with orthanc(folder):
+            free = f"min_free_megabytes = {least}"
+            with NodeProcess(place / f"node{len(rows)}", receive=free) as node, orthanc(folder):
                 node.start()
                 batch = images[:10]
                 sent = acknowledged(batch[:5], ONCE)
@@ -395,21 +412,22 @@ def _fill(file: Any, size: int) -> None:
 
 def dead_destination(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Nothing listens at the destination for a while, and images keep coming."""
-    images = phantoms(folder / "chests", 30, seed=3)
-    node, sent = NodeProcess(folder / "node"), []
-    node.start()
-    with watched(node) as samples:
-        ends = time.monotonic() + options.dead_seconds
-        while time.monotonic() < ends:
-            if images:
-                sent += acknowledged([images.pop()], ONCE)
-            time.sleep(options.dead_seconds / 40)
-        waiting = node.spool.count(State.SENDING)
-        with orthanc(folder):
-            started = time.monotonic()
-            row = {"seconds without a destination": options.dead_seconds, "waited": waiting}
-            row |= outcome(node, sent) | {"sent within (s)": round(time.monotonic() - started, 1)}
-    node.stop()
+    images, sent = phantoms(folder / "chests", 30, seed=3), []
+    with NodeProcess(folder / "node") as node:
+        node.start()
+        with watched(node) as samples:
+            ends = time.monotonic() + options.dead_seconds
+            while time.monotonic() < ends:
+                if images:
+                    sent += acknowledged([images.pop()], ONCE)
+                time.sleep(options.dead_seconds / 40)
+            waiting = node.spool.count(State.SENDING)
+            with orthanc(folder):
+                started = time.monotonic()
+                row = {"seconds without a destination": options.dead_seconds, "waited": waiting}
+                row |= outcome(node, sent)
+                row["sent within (s)"] = round(time.monotonic() - started, 1)
+        node.stop()
     return [row | {"most memory (MB)": round(max(samples))}]
 
 
@@ -420,8 +438,7 @@ def speed(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     images = phantoms(folder / "chests", count + 1, seed=4, size=1024)
     seconds_of_forwards(model, 4, batch_size=1)  # warm
     bare = [seconds_of_forwards(model, count, batch_size=1)]
-    node = NodeProcess(folder / "node", model=str(model))
-    with orthanc(folder):
+    with NodeProcess(folder / "node", model=str(model)) as node, orthanc(folder):
         node.start()
         acknowledged(images[:1], PATIENT)
         wait(lambda: node.spool.count(State.DONE) == 1, 900)

@@ -33,9 +33,12 @@ def region_report(result: DicomResult) -> Dataset | None:
     finding's probability. The box is stored in the group, as TID 1410 requires, and again in the
     number, where OHIF looks for it.
     """
+    named = region_names(result)
+    # Groups share the items that describe the algorithm, since these take long to make.
+    algorithms = {box.threshold: _algorithm(result, box.threshold) for _, box, _, _ in named}
     groups = [
-        _region_group(result, each, detection, identifier, uid)
-        for each, detection, identifier, uid in region_names(result)
+        _region_group(result, each, box, (identifier, uid), algorithms[box.threshold])
+        for each, box, identifier, uid in named
     ]
     return _report(result, groups, "sr-regions", "cxrloc: regions") if groups else None
 
@@ -45,13 +48,19 @@ def finding_report(result: DicomResult) -> Dataset | None:
 
     None if the result has no findings, as that of an image outside.
     """
-    groups = [_finding_group(result, each) for each in result.findings]
+    algorithm = _algorithm(result)
+    groups = [_finding_group(result, each, algorithm) for each in result.findings]
     return _report(result, groups, "sr-findings", "cxrloc: findings") if groups else None
 
 
 def _region_group(
-    result: DicomResult, each: FindingResult, detection: Detection, identifier: str, uid: str
+    result: DicomResult,
+    each: FindingResult,
+    detection: Detection,
+    names: tuple[str, str],
+    algorithm: Any,
 ) -> Any:
+    identifier, uid = names
     points = corners(detection.box)
     source = sr.SourceImageForRegion(result.source.SOPClassUID, result.source.SOPInstanceUID)
     probability = _probability(each)
@@ -60,9 +69,7 @@ def _region_group(
         referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, points, source),
         finding_type=coded_finding(each.finding),
         method=codes.DCM.ClassActivation,
-        algorithm_id=_algorithm(result, [f"threshold={detection.threshold:g}"])
-        if detection.threshold is not None
-        else _algorithm(result),
+        algorithm_id=algorithm,
         measurements=[probability],
     )
     # The box is added to the number after the group is made, because highdicom refuses coordinates
@@ -78,7 +85,7 @@ def _box_of_number(result: DicomResult, points: np.ndarray) -> Any:
     return sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, points, source_image=image)
 
 
-def _finding_group(result: DicomResult, each: FindingResult) -> Any:
+def _finding_group(result: DicomResult, each: FindingResult, algorithm: Any) -> Any:
     evaluations = []
     if each.above_operating_point is not None:
         present = codes.SCT.Present if each.above_operating_point else codes.SCT.Absent
@@ -89,7 +96,7 @@ def _finding_group(result: DicomResult, each: FindingResult) -> Any:
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(UID(uid), identifier),
         finding_type=coded_finding(each.finding),
-        algorithm_id=_algorithm(result),
+        algorithm_id=algorithm,
         measurements=[_probability(each)],
         qualitative_evaluations=evaluations,
         source_images=[
@@ -110,13 +117,14 @@ def _probability(each: FindingResult) -> Any:
     )
 
 
-def _algorithm(result: DicomResult, further: Sequence[str] = ()) -> Any:
-    settings = [f"{name}={value}" for name, value in result.algorithm.parameters.items()]
+def _algorithm(result: DicomResult, threshold: float | None = None) -> Any:
+    settings = "; ".join(f"{key}={value}" for key, value in result.algorithm.parameters.items())
+    own = [] if threshold is None else [f"threshold={threshold:g}"]
     return sr.AlgorithmIdentification(
         name=result.algorithm.name,
         version=result.algorithm.version,
         family=codes.DCM.ArtificialIntelligence,
-        parameters=[f"model sha256={result.algorithm.sha256}", *settings, *further],
+        parameters=[f"model sha256={result.algorithm.sha256}", settings, *own],
     )
 
 
@@ -136,6 +144,9 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
         title=codes.DCM.ImagingMeasurementReport,
     )
     _insert_image_library(content[0], result.source)
+    # highdicom copies its content twice and searches it several times, which takes longer than all
+    # other steps of a result together; the measurements are added after that.
+    measurements = content[0].ContentSequence.pop()
     identity = identity_of(result, kind)
     report = sr.Comprehensive3DSR(
         evidence=[result.source],
@@ -148,6 +159,7 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
         is_complete=True,
         is_final=False,
     )
+    report.ContentSequence.append(measurements)
     report.SeriesDescription = f"{description} ({NOT_FOR_DIAGNOSIS.lower()})"
     device_of_file = equipment_of(result.algorithm)
     report.ManufacturerModelName = device_of_file["manufacturer_model_name"]
