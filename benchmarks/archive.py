@@ -111,7 +111,9 @@ def stages(folder: Path, options: Options) -> Numbers:
     import torch
 
     from cxrloc.archive import image_steps as steps
+    from cxrloc.archive.reading import prepare_reading
     from cxrloc.inference.prepared import InferenceSettings
+    from cxrloc.models.described import description_of
 
     torch.set_num_threads(1)
     own = steps.ArchiveOptions((options.model,), inference=InferenceSettings(device="cpu"))
@@ -119,7 +121,9 @@ def stages(folder: Path, options: Options) -> Numbers:
     manifest = radiographs(folder, DIFFERENT)
     part = next(make_plan(str(manifest), DIFFERENT).parts())
     items = [Item(n, uri, 0.0) for n, uri in enumerate(uris_of(str(manifest), part))]
-    read, network = steps.prepare_reading(own, "cpu"), steps.prepare_network(own, str(out), "cpu")
+    described = [description_of(steps.read_model(options.model))]
+    read = prepare_reading(described, own.max_megapixels, keep_pixels=False, device="cpu")
+    network = steps.prepare_network(own, str(out), "cpu")
     network([items[0]._replace(value=read(items[:1])[0])])  # the first pass is slower
     milliseconds: Numbers = {}
 

@@ -3,12 +3,12 @@
 | step | function |
 |---|---|
 | the URIs of a part | `archive.plan.uris_of` |
-| read: file or object to the network's input | `read_images` |
+| read: file or object to the network's input | `archive.reading.read_images` |
 | network: input to maps, boxes and rows of the tables | `localize_images` |
 | write: the tables of a part | `archive.tables.PartWriter` |
 
 They are the steps of `pipeline.heatmap`. Reading and the network run in processes of their own,
-which call `prepare_reading` and `prepare_network` once.
+which call `reading.prepare_reading` and `prepare_network` once.
 """
 
 import os
@@ -24,29 +24,27 @@ import torch
 
 from cxrloc.archive.isolation import Item, Lost, Step
 from cxrloc.archive.plan import uris_of
+from cxrloc.archive.reading import lost, prepare_reading
 from cxrloc.archive.steps import Resources, Steps
-from cxrloc.archive.store import local_copy, opened, write_bytes
+from cxrloc.archive.store import local_copy, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
 from cxrloc.image_results.report import ImageResult, ReportSettings, report_image
 from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
-from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.batches import choose_device, images_together
 from cxrloc.inference.localize import localizer
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import (
     Failure,
-    Image,
     InferenceSettings,
     Prepared,
     failure_of,
-    prepare_image,
 )
-from cxrloc.models.described import Input
+from cxrloc.models.described import Input, description_of
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.types import UsageError
 from cxrloc.workers import Limits
 
 
@@ -77,15 +75,21 @@ class ArchiveOptions:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
-def archive_steps(manifest: str, out: str, options: ArchiveOptions) -> Steps:
-    """What the engines run for each part."""
+def archive_steps(
+    manifest: str, out: str, options: ArchiveOptions, models: Sequence[Model]
+) -> Steps:
+    """What the engines run for each part; `models` are those that the options name."""
     limits = Limits(
         options.seconds_per_image, start_seconds=600, task_bytes=options.megabytes_per_image << 20
     )
+    # Processes that read get no network, so they need no torch.
+    described = tuple(map(description_of, models))
+    keep_pixels = bool(options.write)
+    reading = partial(prepare_reading, described, options.max_megapixels, keep_pixels)
     batch = options.inference.batch_size
     return Steps(
         uris=partial(uris_of, manifest),
-        read=Step("read", partial(prepare_reading, options), limits),
+        read=Step("read", reading, limits),
         network=Step(
             "network",
             partial(prepare_network, options, out),
@@ -121,38 +125,6 @@ def resources_of(inference: InferenceSettings, address: str) -> Resources:
     else:
         devices = (str(device),)
     return Resources(inference.workers, devices, address)
-
-
-def prepare_reading(options: ArchiveOptions, device: str) -> Callable[[list[Item]], list[Any]]:
-    """The function of a process that reads images; it needs no device."""
-    torch.set_num_threads(1)
-    models = [read_model(name) for name in options.models]
-    return partial(read_images, models=models, options=options)
-
-
-def read_images(
-    items: list[Item], models: Sequence[Model], options: ArchiveOptions
-) -> list[Prepared | Lost]:
-    """Read images and make the network's input of each."""
-    return [_read(item.uri, models, options) for item in items]
-
-
-def _read(uri: str, models: Sequence[Model], options: ArchiveOptions) -> Prepared | Lost:
-    try:
-        with local_copy(uri) as path:
-            read = partial(read_radiograph, path, max_megapixels=options.max_megapixels)
-            made = prepare_image(Image(uri, read), models)
-            if isinstance(made, Failure):
-                return _lost("read", made.reason, uri, path)
-    except CxrlocError as error:
-        return _lost("read", str(error), uri)
-    if options.write:
-        return made
-    # Pictures alone need the pixels; without them an image is sent to the network many times
-    # faster. Their range remains, by which a blank image is known.
-    pixels = made.radiograph.pixels
-    ends = np.array([[pixels.min(), pixels.max()]], dtype=pixels.dtype)
-    return made._replace(radiograph=replace(made.radiograph, pixels=ends))
 
 
 def prepare_network(
@@ -193,16 +165,16 @@ def _rows(
 ) -> Rows | Lost:
     """The rows of one image; files of the image are written here too."""
     if isinstance(result, Failure):
-        return _lost("network", result.reason, item.uri)
+        return lost("network", result.reason, item.uri)
     try:
         image = report_image(result, models, options.inference, options.report)
     except Exception as error:
-        return _lost("network", failure_of(item.uri, error).reason, item.uri)
+        return lost("network", failure_of(item.uri, error).reason, item.uri)
     try:
         if options.write:
             _write_files(item, result, models, options, out)
     except Exception as error:
-        return _lost("write", failure_of(item.uri, error).reason, item.uri)
+        return lost("write", failure_of(item.uri, error).reason, item.uri)
     return _table_rows(item.uri, image, options.save_maps)
 
 
@@ -254,10 +226,3 @@ def _write_files(
         folder = f"{out}/part-{item.row // options.part_size:06d}/images"
         for file in sorted(Path(made).iterdir()):
             write_bytes(f"{folder}/{file.name}", file.read_bytes())
-
-
-def _lost(stage: str, reason: str, uri: str, path: Path | None = None) -> Lost:
-    """A failure; its reason does not repeat the image's name, so that equal reasons are counted."""
-    for name in (uri, opened(uri)[1], str(path)):
-        reason = reason.removeprefix(f"{name}: ")
-    return Lost(stage, reason)

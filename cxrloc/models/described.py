@@ -4,6 +4,7 @@ A model is a network of torch (`models.model.Model`) or an exported graph
 (`exported.graph.ExportedGraph`). Nothing here imports torch.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -38,3 +39,18 @@ class Described(Protocol):
     @property
     def reads(self) -> tuple[Input, ...]:
         """What is read of each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a model says about itself, without its network, to be sent to other processes."""
+
+    card: ModelCard
+    preprocessing: Preprocessing
+    sha256: str
+    reads: tuple[Input, ...]
+
+
+def description_of(model: Described) -> Description:
+    """The description of a model."""
+    return Description(model.card, model.preprocessing, model.sha256, model.reads)

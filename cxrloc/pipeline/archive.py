@@ -90,7 +90,7 @@ def archive(
     expect(len(left))
     if left:
         resources = resources_of(options.inference, engine.address)
-        steps = archive_steps(manifest, out, options)
+        steps = archive_steps(manifest, out, options, models)
         yield from ENGINES[engine.name](left, steps, resources)
 
 
