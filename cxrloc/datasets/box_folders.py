@@ -1,10 +1,9 @@
-"""Truth in folders with one file per image: YOLO text, LabelMe JSON, and masks as PNG.
+"""Truth in folders with one file per image: LabelMe JSON and masks as PNG.
 
 Each function returns the annotations by image, under the name that the folder uses for the image.
 They are in pixels, with the size of the image on which they were drawn.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,17 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
+from cxrloc.datasets.image_files import image_id_of, image_named, images_by_stem
 from cxrloc.datasets.records import checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.files.tables import number_in
 from cxrloc.findings import spelled_as, standard_finding
-from cxrloc.images.size import image_size
 from cxrloc.types import Annotation, CxrlocError
-
-NAMES_FILES = ("classes.txt", "obj.names", "names.txt", "data.yaml", "dataset.yaml")
-"""Files that list the classes of YOLO: one class per line, or under `names:` in YAML."""
 
 
 class Drawn(NamedTuple):
@@ -30,55 +24,6 @@ class Drawn(NamedTuple):
 
     annotations: list[Annotation]
     frame: tuple[int, int] | None
-
-
-def read_yolo(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
-    """YOLO text: a line per box, "class x_centre y_centre width height" as shares of the image.
-
-    The names of the classes stand in one of `NAMES_FILES`, in the folder or above it.
-
-    Args:
-        folder: of the text files, one per image, named like it.
-        files: the images by id; their sizes turn shares into pixels.
-
-    Raises:
-        CxrlocError: no file lists the names of the classes, a line is not a box of this form, or
-            an image with boxes is missing.
-    """
-    names, known, seen = _yolo_names(folder), images_by_stem(files), SeenNames()
-    drawn = {}
-    for path in _files(folder, ".txt"):
-        if path.name in NAMES_FILES:
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        image_id = image_named(str(path), name, known) or checked_id(str(path), path.stem)
-        seen.check(str(path), name, image_id)
-        lines = _lines(path)
-        if lines and image_id not in files:
-            raise CxrlocError(f"{path}: no image {image_id}; YOLO's shares need its size")
-        frame = image_size(files[image_id]) if image_id in files else None
-        own = []
-        for number, line in enumerate(lines, start=1):
-            where = f"{path}, row {number}"
-            cells = line.split()
-            if len(cells) < 5 or not cells[0].isdecimal() or int(cells[0]) >= len(names):
-                raise CxrlocError(
-                    f"{where}: {line[:40]!r} is not a class below {len(names)} and four shares"
-                )
-            x, y, width, height = (number_in(where, "a share", cell) for cell in cells[1:5])
-            if not all(0 <= share <= 1 for share in (x, y, width, height)):
-                raise CxrlocError(f"{where}: shares of the image lie from 0 to 1")
-            rows, columns = frame or (1, 1)
-            box = checked_box(
-                where,
-                (x - width / 2) * columns,
-                (y - height / 2) * rows,
-                (x + width / 2) * columns,
-                (y + height / 2) * rows,
-            )
-            own.append(Annotation(image_id, names[int(cells[0])], box, where=where))
-        drawn[image_id] = Drawn(own, frame)
-    return drawn
 
 
 def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
@@ -94,7 +39,7 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
     """
     known = images_by_stem(files)
     drawn: dict[str, Drawn] = {}
-    for path in _files(folder, ".json"):
+    for path in files_of(folder, ".json"):
         content = read_json(path)
         with unlike(path, "LabelMe JSON (shapes with label, points and shape_type)"):
             name = content.get("imagePath") or path.relative_to(folder).with_suffix("").as_posix()
@@ -111,6 +56,8 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
                 box = checked_box(where, *box_of_outline(corners))
                 outline = outline_of([shape["points"]]) if kind == "polygon" else None
                 finding = standard_finding(shape["label"])
+                if not finding:
+                    raise CxrlocError(f"{where}: its label is empty; every shape needs its finding")
                 own.append(Annotation(image_id, finding, box, outline, where))
             frame = None
             if content.get("imageHeight") and content.get("imageWidth"):
@@ -139,7 +86,7 @@ def read_mask_folder(
     known, own = sorted(image_ids, key=len, reverse=True), list(declared)
     drawn: dict[str, Drawn] = {}
     masks: dict[tuple[str, str], Path] = {}
-    for path in _files(folder, ".png"):
+    for path in files_of(folder, ".png"):
         image_id, finding = _named(path, folder, known)
         pixels = _mask(path)
         found = drawn.setdefault(image_id, Drawn([], pixels.shape))
@@ -181,40 +128,7 @@ def _mask(path: Path) -> np.ndarray:
     return np.asarray(colours.any(axis=2))
 
 
-def _files(folder: Path, suffix: str) -> list[Path]:
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    """The files with this suffix below a folder, without hidden ones, sorted by path."""
     found = (path for path in sorted(folder.rglob(f"*{suffix}")) if path.is_file())
     return [path for path in found if not path.name.startswith(".")]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CxrlocError(f"{path}: cannot be read as text ({error})") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _yolo_names(folder: Path) -> list[str]:
-    places = (above / name for above in (folder, folder.parent) for name in NAMES_FILES)
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise CxrlocError(
-            f"{folder}: no names of YOLO's classes; put one of {', '.join(NAMES_FILES)} there"
-        )
-    lines = _lines(path)
-    if path.suffix == ".yaml":
-        lines = _names_of_yaml(path, lines)
-    return [standard_finding(line) for line in lines]
-
-
-def _names_of_yaml(path: Path, lines: list[str]) -> list[str]:
-    """The classes in YOLO's YAML: `names: [a, b]`, or `names:` above lines `- a` or `0: a`."""
-    start = next((i for i, line in enumerate(lines) if line.startswith("names:")), None)
-    if start is None:
-        raise CxrlocError(f"{path}: it has no names:")
-    inside = lines[start].removeprefix("names:").strip()
-    if inside:
-        return [name.strip().strip("'\"") for name in inside.strip("[]").split(",")]
-    entries = [re.fullmatch(r"(?:-|\d+:)\s*(.+)", line) for line in lines[start + 1 :]]
-    end = next((i for i, entry in enumerate(entries) if entry is None), len(entries))
-    return [entry[1].strip("'\"") for entry in entries[:end] if entry]

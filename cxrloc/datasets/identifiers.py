@@ -1,6 +1,7 @@
 """Names of images and patients: which names are allowed, and which mean the same patient."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from cxrloc.types import CxrlocError
@@ -12,8 +13,10 @@ IMAGE_NAMES = {"ChestX-ray14": CHESTXRAY14_NAME}
 """The pattern of image names in a data set, by the data set's name."""
 
 _LONGEST = 200  # bytes of an id; outputs add suffixes, and file systems allow 255
-_NUMBER = re.compile(r"(?:patient|subject|p|s)?[\s_-]*0*(\d+)(?:[.,]0+)?")
-_POWER = re.compile(r"\d(?:\.\d+)?e\+\d{1,2}")
+_NUMBER = re.compile(
+    r"(?:patient|subject|subj|sub|pat|pt|p|s|id|no\.?|#)?[\s_-]*0*(\d+)(?:[.,]0+)?"
+)
+_POWER = re.compile(r"\d(?:\.(?P<decimals>\d+))?e\+(?P<exponent>\d{1,2})")
 
 
 def checked_id(where: str, name: str) -> str:
@@ -38,13 +41,14 @@ def checked_id(where: str, name: str) -> str:
 def patient_key(patient_id: str) -> str:
     """A patient's id without differences of spelling, only for comparing and joining tables.
 
-    Numbers lose their leading zeros, the `.0` that pandas appends, and the prefixes `p`, `s`,
-    `subject` and `patient`. Other ids lose outer blanks.
+    Numbers lose their leading zeros, the `.0` that pandas appends, prefixes such as `p`, `s`,
+    `sub-`, `subject` and `patient`, and the apostrophe by which a spreadsheet marks text. Other ids
+    lose outer blanks.
 
     >>> [patient_key(text) for text in ("1", "1.0", "00000001", "1 ", "patient1", "p1", "A1")]
     ['1', '1', '1', '1', '1', '1', 'A1']
     """
-    text = patient_id.strip()
+    text = unicodedata.normalize("NFKC", patient_id).strip("\ufeff\u200b \t\n\r'")
     if match := _NUMBER.fullmatch(text.lower()):
         return match[1]
     if _POWER.fullmatch(text.lower()) and float(text).is_integer():
@@ -78,11 +82,21 @@ def may_be_seen(image_id: str, data_sets: Iterable[str]) -> bool:
 def refuse_equal_patients(where: str, patient_ids: Iterable[str]) -> None:
     """Raise an error if two ids of one table are written differently and mean the same patient.
 
+    A number that a spreadsheet rounded ("1.23457E+07") may stand for several patients and is an
+    error too.
+
     Raises:
-        CxrlocError: names the two.
+        CxrlocError: names the two, or the rounded one.
     """
     written: dict[str, str] = {}
     for patient_id in dict.fromkeys(patient_ids):
+        power = _POWER.fullmatch(patient_id.strip().lower())
+        # A spreadsheet shows five decimals; with a higher exponent, digits are lost.
+        if power and 5 <= len(power["decimals"] or "") < int(power["exponent"]):
+            raise CxrlocError(
+                f"{where}: the patient {patient_id!r} is a number that a spreadsheet rounded, so "
+                "it may stand for several; save the column as text"
+            )
         other = written.setdefault(patient_key(patient_id), patient_id)
         if other != patient_id:
             raise CxrlocError(

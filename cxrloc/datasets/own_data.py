@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.datasets.box_folders import Drawn, read_labelme, read_mask_folder, read_yolo
+from cxrloc.datasets.box_folders import Drawn, read_labelme, read_mask_folder
 from cxrloc.datasets.boxes import annotations_of, read_box_rows, read_boxed_images
 from cxrloc.datasets.dicom_regions import annotations_in_objects, object_files
 from cxrloc.datasets.identifiers import checked_id
@@ -19,6 +19,7 @@ from cxrloc.datasets.image_files import (
 )
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import NO_PATIENT, finished_records
+from cxrloc.datasets.yolo import read_yolo
 from cxrloc.files.tables import Table, is_blank, key_of, read_table, rows_of
 from cxrloc.findings import NO_FINDING, finding_columns, spelled_as
 from cxrloc.images.folders import files_below

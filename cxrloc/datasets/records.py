@@ -68,8 +68,10 @@ def boxed_record(
 _MOST_PIXELS = 100_000  # along one side
 CUT = "a box of the truth reached over the image and was cut to it"
 TWICE = "a box of the truth is in the list twice and counts once"
+_SAME_SHAPE = 1.02  # ratio of heights to widths that rounding of a small copy explains
 _ROUNDING = 1e-6  # pixels that x + width may lie beyond the image by rounding
 NO_PATIENT = "its patient is blank: it counts as a patient of its own"
+STRETCHED = "its boxes were drawn on an image of another shape, and are stretched with it"
 NO_FRAME = "the size of the image is not known, so its boxes were not compared with it"
 
 
@@ -87,11 +89,13 @@ def has_view(record: Record, views: Collection[str]) -> bool:
 def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     """The record with its boxes in pixels of an image of this size, cut to the image.
 
-    If a box is cut, the record gets a warning. Outlines move with their boxes but are not cut. The
+    If a box is cut, or the image has another shape than the one that the boxes were drawn on, the
+    record gets a warning. Outlines move with their boxes but are not cut. The
     boxes of a record without an annotation frame are assumed to be drawn on this image.
 
     Raises:
-        CxrlocError: a box lies outside the image; the message names its row.
+        CxrlocError: a box lies outside the image, or rows and columns are exchanged; the message
+            names the row.
 
     >>> box = Box(x_min=512.0, y_min=0.0, x_max=1024.0, y_max=256.0)
     >>> drawn = Record(
@@ -108,6 +112,11 @@ def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
     size = (rows, columns)
     frame = record.annotation_frame or size
     warnings = record.warnings
+    if record.annotations and frame != size:
+        _refuse_exchanged(record.annotations[0], frame, size)
+        stretch = frame[0] * columns / (frame[1] * rows)
+        if STRETCHED not in warnings and not 1 / _SAME_SHAPE < stretch < _SAME_SHAPE:
+            warnings = (*warnings, STRETCHED)
     if CUT not in warnings and any(
         _overshoot(a.box, frame) > _ROUNDING for a in record.annotations
     ):
@@ -119,6 +128,15 @@ def annotations_in_image(record: Record, rows: int, columns: int) -> Record:
         annotation_frame=size,
         warnings=warnings,
     )
+
+
+def _refuse_exchanged(first: Annotation, frame: tuple[int, int], size: tuple[int, int]) -> None:
+    if frame == size[::-1]:
+        raise CxrlocError(
+            f"{first.where or f'image {first.image_id}'}: its boxes are on an image of "
+            f"{frame[0]} x {frame[1]} rows x columns, and the file has {size[0]} x {size[1]}; rows "
+            "and columns are exchanged"
+        )
 
 
 def _overshoot(box: Box, frame: tuple[int, int]) -> float:

@@ -25,6 +25,7 @@ MAX_CELLS = 30_000_000
 
 _BLANK = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
 _BLOCK = 1 << 20
+_FORMULA = re.compile(r'^="([^"]*)"$')  # keeps a spreadsheet from dropping leading zeros
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -50,8 +51,9 @@ def read_table(
     """The whole table, with all cells as text without outer blanks, and without blank rows.
 
     The function reads UTF-8 with or without byte order mark, UTF-16 and Windows-1252; comma,
-    semicolon, tab and vertical bar; quoted cells; Excel's first line `sep=;`; gzip. In a table that
-    is not separated by commas a number may have a decimal comma, which becomes a point.
+    semicolon, tab and vertical bar; quoted cells; Excel's first line `sep=;` and text as a formula
+    `="007"`; gzip. In a table that is not separated by commas a number may have a decimal comma,
+    which becomes a point.
     Case, blanks, points and underscores are ignored when a column is found by its name, since
     R writes `Image.Index` for `Image Index`. Columns without a name are left out.
 
@@ -133,8 +135,11 @@ def readable_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
                     rows = csv.reader(source, delimiter=delimiter, strict=True)
                     continue
                 cells = list(map(str.strip, row))
-                if not any(cells):
+                joined = "".join(cells)
+                if not joined:
                     continue
+                if '="' in joined:
+                    cells = [_FORMULA.sub(r"\1", cell) for cell in cells]
                 if delimiter != ",":
                     cells = [
                         cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell

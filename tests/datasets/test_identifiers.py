@@ -10,7 +10,21 @@ from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize(
-    "written", ["12", "12.0", "0012", " 12 ", "patient12", "p12", "P0012", "patient_12", "12.00"]
+    "written",
+    [
+        *("12", "12.0", "0012", " 12 ", "patient12", "p12", "P0012", "patient_12", "12.00"),
+        *(
+            "sub-012",
+            "PAT0012",
+            "ID 12",
+            "No. 12",
+            "#12",
+            "'0012",
+            "\ufeff12",
+            "12\u00a0",
+            "\uff11\uff12",
+        ),
+    ],
 )
 def test_one_patient_written_in_many_ways_has_one_key(written: str) -> None:
     assert patient_key(written) == "12"
@@ -31,6 +45,12 @@ def test_two_spellings_in_one_table_are_an_error() -> None:
     refuse_equal_patients("a.csv", ["12", "13", "12"])
     with pytest.raises(CxrlocError, match="'12' and '0012'"):
         refuse_equal_patients("a.csv", ["12", "0012"])
+
+
+def test_a_number_that_a_spreadsheet_rounded_is_no_id() -> None:
+    refuse_equal_patients("a.csv", ["1e+07", "1.0000032e+07"])  # all digits are there
+    with pytest.raises(CxrlocError, match=r"'1.23457E\+11' is a number that a spreadsheet rounded"):
+        refuse_equal_patients("a.csv", ["1.23457E+11"])
 
 
 @pytest.mark.parametrize(

@@ -215,23 +215,6 @@ def test_labels_and_boxes_stand_together(tmp_path: Path) -> None:
     assert first.annotations == (Annotation("a", "Mass", MASS),)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.txt", "9 0.1 0.1 0.1 0.1", "row 1: .* is not a class below 1"),
-        ("a.txt", "0 10 20 30 40", "row 1: shares of the image"),
-        ("q.txt", "0 0.5 0.5 0.1 0.1", "no image q"),
-    ],
-)
-def test_a_broken_line_of_yolo_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
-    place = tmp_path / "yolo"
-    place.mkdir()
-    (place / "classes.txt").write_text("Mass\n")
-    (place / name).write_text(content)
-    with pytest.raises(CxrlocError, match=said):
-        read_own_data(OwnData(images(tmp_path, "a.png"), boxes=place))
-
-
 def test_boxes_of_other_images_are_an_error_with_a_name_of_each_side(tmp_path: Path) -> None:
     with pytest.raises(CxrlocError, match="as 'a' there and 'z' here"):
         read_own_data(OwnData(images(tmp_path, "z.png"), boxes=csv_boxes(tmp_path)))

@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.datasets.records import CUT, NO_FRAME, TWICE, boxed_record, finished_records
+from cxrloc.datasets.records import (
+    CUT,
+    NO_FRAME,
+    STRETCHED,
+    TWICE,
+    annotations_in_image,
+    boxed_record,
+    finished_records,
+)
 from cxrloc.types import Annotation, Box, CxrlocError, Record
 
 INSIDE = Annotation("a", "Mass", Box(10.0, 20.0, 30.0, 40.0), where="b.csv, row 2")
@@ -53,3 +61,28 @@ def test_ids_that_clash_or_leave_the_folder_are_refused(
     records = [Record(image, patient, image, None) for image, patient in (first, second)]
     with pytest.raises(CxrlocError, match=said):
         finished_records(records, Path("b.csv"))
+
+
+@pytest.mark.parametrize(
+    ("size", "stretched"),
+    [
+        ((50, 100), False),
+        ((25, 50), False),
+        ((101, 200), False),
+        ((50, 103), True),
+        ((64, 64), True),
+    ],
+)
+def test_boxes_on_an_image_of_another_shape_are_said(
+    size: tuple[int, int], stretched: bool
+) -> None:
+    moved = annotations_in_image(finished(INSIDE), *size)
+    assert (STRETCHED in moved.warnings) == stretched
+    assert annotations_in_image(moved, *size).warnings == moved.warnings
+
+
+def test_exchanged_rows_and_columns_are_an_error() -> None:
+    with pytest.raises(CxrlocError, match=r"row 2: .* 50 x 100 .* 100 x 50; rows and columns are"):
+        annotations_in_image(finished(INSIDE), 100, 50)
+    square = finished(INSIDE, frame=(100, 100))
+    assert annotations_in_image(square, 100, 100) == square

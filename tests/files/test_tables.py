@@ -68,6 +68,14 @@ def test_one_table_of_any_make_reads_the_same(tmp_path: Path, content: str | byt
     }
 
 
+def test_text_that_a_spreadsheet_wrote_as_a_formula_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('id,note\n="007",a="b"\n"=""008""",x\n')
+    columns = read_table(path).columns
+    assert [*columns["id"]] == ["007", "008"]
+    assert [*columns["note"]] == ['a="b"', "x"]
+
+
 def test_windows_1252_is_read(tmp_path: Path) -> None:
     assert table_of(tmp_path, "image,m\xfcde\na,\xe9\n".encode("cp1252")).columns["m\xfcde"] == (
         "\xe9",
