@@ -99,6 +99,7 @@ def write_beside(
             shown = beside(shown, name, metric)
     shown = shown.drop(columns=means)
     shown = shown[shown.iloc[:, len(kept) :].notna().any(axis=1)].reset_index(drop=True)
+    shown = shown.dropna(axis=1, how="all")  # such as counts of boxes where points are compared
     if shown.empty:
         raise UsageError(f"--beside {', '.join(names)}: none of its rows was measured here")
     write_csv(with_notes(shown, remarks), out / "table_beside.csv")

@@ -1,4 +1,4 @@
-"""Published numbers of the five papers, for comparison with measured numbers.
+"""Published numbers of the five papers and of later methods, for comparison with measured numbers.
 
 The CSV files hold only numbers that the papers print, nothing derived from them, one number per row
 with its table and printed row. Numbers that could not be checked against a paper's text are left
@@ -16,6 +16,12 @@ from cxrloc.types import CxrlocError, UsageError
 
 KEYS = ("finding", "criterion", "threshold")
 """Columns that identify which published number is about the same thing as a measured row."""
+
+CHEXLOCALIZE = (
+    *("Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Lesion", "Lung Opacity", "Edema"),
+    *("Consolidation", "Atelectasis", "Pneumothorax", "Effusion"),
+)
+"""The nine pathologies of CheXlocalize: all its findings but support devices."""
 
 _FOLDER = files("cxrloc.evaluation") / "published"
 
@@ -102,6 +108,8 @@ def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:
     rows = numbers[numbers["metric"].isin(means["metric"]) & (numbers["finding"] != "mean")]
     if rows.empty and (means["metric"] == "auc").any():
         return CHESTXRAY14  # Baltruschat et al. 2019, text: "average AUC" over the 14 findings
+    if (numbers["table"] == "chexlocalize").all():
+        return CHEXLOCALIZE
     if rows.empty and not means.empty and (means["criterion"] != "").all():
         return CHESTXRAY8  # means over the findings that experts drew boxes of in ChestX-ray14
     if means.empty:

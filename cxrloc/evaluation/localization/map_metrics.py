@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cxrloc.evaluation.localization.box_selection import DELTAS, selected_iou
-from cxrloc.evaluation.localization.controls import PlacedMaps
+from cxrloc.evaluation.localization.controls import PlacedMaps, prior_medoid
 from cxrloc.evaluation.localization.mask_overlap import MapAreas, area_iou, pixel_average_precision
 from cxrloc.evaluation.localization.measure import Kind, Metric, ratio
 from cxrloc.evaluation.localization.pointing import Points, highest_points, pairs_hit
@@ -38,8 +38,13 @@ class Ladder:
 def pointing_metrics(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], tolerance: float
 ) -> Iterator[Metric]:
-    """`hit_rate` (Saporta et al. 2022) and `pointing_game` (Zhang et al. 2016, with tolerance)."""
-    points = highest_points(maps)
+    """`hit_rate` (Saporta et al. 2022) and `pointing_game` (Zhang et al. 2016, with tolerance).
+
+    `prior_hit_rate` is the hit rate without any map: of the centre of the box of `prior_medoid`.
+    """
+    points, prior = highest_points(maps), prior_medoid(pairs)
+    centres = Points((prior.boxes[:, :2] + prior.boxes[:, 2:]) / 2, prior.pair)
+    yield _pointing(pairs, centres, "prior_hit_rate", 0.0)
     yield _pointing(pairs, points, "hit_rate", 0.0)
     yield _pointing(pairs, points, "pointing_game", tolerance)
 

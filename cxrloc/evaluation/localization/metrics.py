@@ -4,7 +4,7 @@ Definitions, each with a drawn example:
 
 | metric | where |
 | --- | --- |
-| `hit_rate`, `pointing_game`; of a reader's points `reader_*` | `pointing` |
+| `hit_rate`, `prior_hit_rate`, `pointing_game`; of a reader's points `reader_*` | `pointing` |
 | `miou`, `pixel_average_precision` | `mask_overlap` |
 | `max_box_accuracy`, `max_box_accuracy_v2`, `max_box_accuracy_v2_mean` | `box_selection` |
 | `box_accuracy_over_*`, `image_accuracy`, `centre_containment` | `hits` |

@@ -99,14 +99,16 @@ def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(whole, int))
 
 
-BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision")
+BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision", "hit_rate")
 """Columns that can be compared with a published table."""
 
 
 def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> pd.DataFrame:
-    """`localization_frame` with the accuracy of prior boxes, and with detection AP by IoU.
+    """`localization_frame` with the accuracy of prior boxes, with detection AP and hit rates.
 
-    Published numbers mean little without the accuracy of prior boxes on the same images.
+    Published numbers mean little without the accuracy of prior boxes on the same images. Hit rates
+    have rows of the criterion "point", where 0 pixels outside the truth are tolerated; beside them
+    stands the hit rate of the centre of the prior box.
     """
     frame = localization_frame(rows_of(scores.measurements))
     for name in scores.controls:
@@ -123,7 +125,22 @@ def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> 
         precision.get((str(finding), threshold)) if criterion == "iou" else None
         for finding, threshold, criterion in keys
     ]
-    return frame.astype({"detection_average_precision": float})
+    frame = frame.astype({"detection_average_precision": float})
+    hits = [row for row in metrics if row.metric == "hit_rate"]
+    of_prior = {row.finding: row.value for row in metrics if row.metric == "prior_hit_rate"}
+    points = [
+        {
+            "finding": row.finding,
+            "criterion": "point",
+            "threshold": 0.0,
+            "hit_rate": row.value,
+            "hit_rate_low": row.low,
+            "hit_rate_high": row.high,
+            "prior_medoid_accuracy": of_prior[row.finding],
+        }
+        for row in hits
+    ]
+    return pd.concat([frame, pd.DataFrame(points)], ignore_index=True) if points else frame
 
 
 def subjects_frame(

@@ -69,6 +69,7 @@ def test_every_metric_is_there_once_with_counts_and_interval() -> None:
     rows = keyed(ROWS)
     assert {row.metric for row in ROWS} == {
         "hit_rate",
+        "prior_hit_rate",
         "pointing_game",
         "pixel_average_precision",
         "miou",

@@ -21,6 +21,7 @@ from cxrloc.evaluation.localization.tables import (
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import markdown_table
 from cxrloc.types import MatchRule
+from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 from tests.evaluation.localization.test_scores import DETECTIONS, MAPS, RECORDS, RULES
 
 PROTOCOL = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=50), draws=2)
@@ -95,3 +96,22 @@ def test_beside_published_numbers_stand_the_prior_boxes_and_average_precision(
     assert frame.loc[("Mass", "iou"), "prior_medoid_accuracy"] == prior[0, 0]
     assert 0 < frame.loc[("mean", "iou"), "detection_average_precision"] <= 1
     assert np.isnan(frame.loc[("mean", "iobb"), "detection_average_precision"])
+    assert "point" not in frame.index.get_level_values("criterion")  # these boxes have no maps
+
+
+def test_hit_rates_stand_beside_that_of_the_centre_of_the_prior_box() -> None:
+    """The boxes of the four patients are equal, but for that of a patient on the other side."""
+    box, other = (10, 10, 30, 30), (70, 70, 90, 90)
+    corners = {"a": box, "b": box, "c": box, "d": other}
+    records = [drawn_record(name, place) for name, place in corners.items()]
+    records += [drawn_record(f"n{name}", box, finding="Nodule") for name in "xy"]
+    peak = np.zeros((10, 10))
+    peak[8, 8] = 1.0
+    maps = [whole_map(name, peak) for name in corners]
+    maps += [whole_map(f"n{name}", peak, finding="Nodule") for name in "xy"]
+    run = place_run(records, [], PROTOCOL, maps)
+    frame = beside_frame(score_run(run), score_metrics(run))
+    points = frame[frame["criterion"] == "point"].set_index("finding")
+    assert points["hit_rate"].to_dict() == {"Mass": 0.25, "Nodule": 0.0, "mean": 0.125}
+    assert points["prior_medoid_accuracy"].to_dict() == {"Mass": 0.75, "Nodule": 1.0, "mean": 0.875}
+    assert points["hit_rate_low"].notna().all()
