@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.files.whole import write_text
+from cxrloc.images.dicom_header import VIEW_CODES, VIEW_POSITIONS
+from cxrloc.images.read import BLANK
 from cxrloc.report_page.page import bundle, filled_page
 from cxrloc.report_page.pictures import style_data
 from cxrloc.types import CxrlocError, UsageError
@@ -111,6 +113,9 @@ def _data(facts: GraphFacts) -> dict[str, Any]:
         "name": card.name,
         "trained_on": card.trained_on,
         "limits": card.limits,
+        "views": card.views,
+        "view_codes": {**VIEW_POSITIONS, **VIEW_CODES},
+        "blank": BLANK,
         "findings": card.findings,
         "operating_points": dict(card.operating_points),
         "preprocessing": asdict(facts.preprocessing),

@@ -3,18 +3,25 @@
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.localize import localize_radiograph
+from cxrloc.inference.localize import localize, localize_radiograph
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.card import ModelCard
 from cxrloc.models.weights import read_model
@@ -88,6 +95,40 @@ def packages() -> Path:
     return Path(folder)
 
 
+SETTINGS = InferenceSettings(workers=1)
+
+
+def other_files(folder: Path, dicom: Path) -> dict[Path, tuple[str, ...]]:
+    """Files of kinds that browsers do not read alone, and images outside; what the page says."""
+    pixels = make_phantom(3, 0, 400).pixels
+    deep, noise, jpeg, odd, lateral = (
+        folder / name for name in ("deep.png", "noise.png", "jpeg.dcm", "odd.dcm", "lateral.dcm")
+    )
+    PIL.Image.fromarray((pixels * 65535).astype(np.uint16)).save(deep)
+    PIL.Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (300, 300)).astype(np.uint8)
+    ).save(noise)
+    header = dcmread(dicom)
+    header.VOILUTFunction = "CUBIC"
+    header.save_as(odd)
+    del header.VOILUTFunction
+    header.ViewPosition = "LL"
+    header.save_as(lateral)
+    stream = BytesIO()
+    grey = (pixels[:300, :300] * 255).astype(np.uint8)
+    PIL.Image.fromarray(grey).save(stream, "JPEG", quality=95)
+    header.ViewPosition = "PA"
+    header.Rows, header.Columns = grey.shape
+    header.BitsAllocated, header.BitsStored, header.HighBit = 8, 8, 7
+    header.WindowCenter, header.WindowWidth = 128, 256
+    header.PixelData = encapsulate([stream.getvalue()])
+    header["PixelData"].VR = "OB"
+    header.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    header.save_as(jpeg)
+    about = ("VOILUTFunction (0028,1056) is none of LINEAR, LINEAR_EXACT, SIGMOID",)
+    return {deep: (), noise: (), odd: about, lateral: (), jpeg: ()}
+
+
 @pytest.mark.slow
 def test_the_page_gives_the_boxes_of_python_and_connects_to_nothing(
     browser: Any, packages: Path, tmp_path: Path
@@ -130,6 +171,19 @@ def test_the_page_gives_the_boxes_of_python_and_connects_to_nothing(
             found = np.array([each["box"] for each in boxes]).reshape(-1, 4)
             np.testing.assert_allclose(found, np.array(corners).reshape(-1, 4), atol=1)
             assert [each["threshold"] for each in boxes] == [each.threshold for each in own]
+    for path, said in other_files(tmp_path, dicom).items():
+        opened.set_input_files("#file", path)
+        opened.wait_for_selector(f"#state[data-state=done]:has-text('{path.name}')")
+        (found,) = localize([model], [Image("", partial(read_radiograph, path))], SETTINGS)
+        assert isinstance(found, Localized)
+        first = opened.locator(".demo-result").first
+        assert first.get_attribute("data-status") == found.suitability.status.value, path.name
+        raw = first.locator("tbody tr").evaluate_all("rows => rows.map((r) => r.dataset.raw)")
+        names = first.locator("tbody tr").evaluate_all("rows => rows.map((r) => r.dataset.finding)")
+        wanted = [found.probabilities[found.heatmaps.findings.index(name)] for name in names]
+        np.testing.assert_allclose(np.array(raw, dtype=float), wanted, atol=1e-4)
+        for reason in (*found.suitability.reasons, *said):
+            assert reason in (first.text_content() or ""), path.name
     broken = tmp_path / "b.dcm"
     broken.write_bytes(dicom.read_bytes()[:2000])
     opened.set_input_files("#file", broken)

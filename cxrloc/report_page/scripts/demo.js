@@ -59,15 +59,18 @@ async function show(file, model, session) {
   const results = byId("results");
   try {
     const radiograph = await readRadiograph(file);
-    const findings = await analysed(radiograph, model, await session);
-    results.prepend(await resultOf(file.name, radiograph, findings, model));
+    const { findings, outside } = await analysed(radiograph, model, await session);
+    results.prepend(await resultOf(file.name, radiograph, findings, outside, model));
     say("done", `${file.name}: done.`);
   } catch (error) {
     say("failed", `${file.name}: ${error.message}`);
   }
 }
 
-/** Each finding with its probability, its map, and its boxes in pixels of the image. */
+/**
+ * Each finding with its probability, its map, and its boxes in pixels of the image; and the reasons
+ * why the image is outside what the model was made for. An image outside has no boxes.
+ */
 async function analysed(radiograph, model, session) {
   const { size } = model.preprocessing;
   const { grey, scale, shift } = networkInput(radiograph, model.preprocessing);
@@ -81,7 +84,8 @@ async function analysed(radiograph, model, session) {
     size / rows / scale[1],
     (model.cell_shift_pixels - shift[1]) / scale[1],
   ];
-  return model.findings.map((finding, index) => {
+  const outside = reasonsOutside(radiograph, found.distance.data[0], model);
+  const findings = model.findings.map((finding, index) => {
     const values = found.maps.data.slice(index * rows * columns, (index + 1) * rows * columns);
     const raw = found.raw_probabilities.data[index];
     const map = { values, rows, columns, toImage };
@@ -92,12 +96,42 @@ async function analysed(radiograph, model, session) {
       probability: found.probabilities.data[index],
       below: point !== undefined && raw < point,
       map,
-      boxes: boxesOf({ image: radiograph, map, probability: raw }, model.thresholds),
+      boxes: outside.length
+        ? []
+        : boxesOf({ image: radiograph, map, probability: raw }, model.thresholds),
     };
   });
+  return { findings, outside };
 }
 
-async function resultOf(name, radiograph, findings, model) {
+/** The rules of `cxrloc/inference/suitability.py`. */
+function reasonsOutside({ pixels, viewCodes }, distance, model) {
+  const reasons = [];
+  if (pixels.every((grey) => grey === pixels[0])) reasons.push(model.blank);
+  const view = viewCodes.map((code) => model.view_codes[code]).find(Boolean);
+  if (view && model.views.length && !model.views.includes(view)) {
+    const known = model.views.join(", ");
+    reasons.push(`the view is ${view}, and ${model.name} was trained on ${known} only`);
+  }
+  if (distance > 1) {
+    reasons.push(
+      `the image is unlike those that ${model.name} was made for: its features are far from ` +
+        "those of validation images",
+    );
+  }
+  return reasons;
+}
+
+/** What the reader must know before the findings. */
+function warningsOf(radiograph, outside) {
+  const lines = outside.map((reason) => `Outside what the model was made for: ${reason}.`);
+  lines.push(...radiograph.warnings.map((warning) => `${warning}.`));
+  if (!lines.length) return null;
+  const items = lines.map((line) => element("li", {}, line));
+  return element("ul", { class: "warnings" }, ...items);
+}
+
+async function resultOf(name, radiograph, findings, outside, model) {
   const ranked = [...findings].sort((a, b) => b.probability - a.probability);
   const picture = await pictureOf(radiograph);
   const stage = element("div", { class: "demo-stage" });
@@ -126,9 +160,10 @@ async function resultOf(name, radiograph, findings, model) {
   };
   return element(
     "article",
-    { class: "demo-result" },
+    { class: "demo-result", "data-status": outside.length ? "outside" : "ok" },
     element("h2", {}, name),
     element("p", { class: "note" }, `${radiograph.columns} x ${radiograph.rows} pixels`),
+    warningsOf(radiograph, outside),
     element(
       "div",
       { class: "demo-columns" },

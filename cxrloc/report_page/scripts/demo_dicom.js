@@ -1,18 +1,22 @@
 /**
  * Grey levels of a DICOM file: the pipeline of `cxrloc/images/dicom_rendering.py` for files that are
- * not compressed. What this page cannot read is refused with advice, never guessed.
+ * not compressed, or by JPEG with 8 bits. What this page cannot read is refused with advice.
  */
+import { greyLevels } from "./demo_pictures.js";
+
 /* global dicomParser */
 
 const NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"];
+const JPEG = "1.2.840.10008.1.2.4.50"; // JPEG Baseline, which the browser decodes
 const ADVICE = "the command `cxrloc heatmap` reads it";
 
 /**
  * @param {Uint8Array} content a DICOM file
- * @returns {{pixels: Float32Array, rows: number, columns: number}}
+ * @returns {Promise<{pixels: Float32Array, rows: number, columns: number, viewCodes: string[],
+ *   warnings: string[]}>} as `readRadiograph` gives it
  * @throws {Error} with a reason for the reader
  */
-export function radiographOfDicom(content) {
+export const radiographOfDicom = async (content) => {
   let header;
   try {
     header = dicomParser.parseDicom(content);
@@ -20,7 +24,7 @@ export function radiographOfDicom(content) {
     throw new Error(`a damaged DICOM file (${error.exception ?? error.message ?? error})`);
   }
   const syntax = header.string("x00020010") ?? NATIVE[0];
-  if (!NATIVE.includes(syntax)) {
+  if (!NATIVE.includes(syntax) && syntax !== JPEG) {
     throw new Error(`its pixels are compressed (transfer syntax ${syntax}): ${ADVICE}`);
   }
   for (const [tag, name] of [
@@ -38,10 +42,53 @@ export function radiographOfDicom(content) {
     throw new Error(`${photometric} with ${allocated} bits is not read here: ${ADVICE}`);
   }
   const count = rows * columns;
-  if (element.length < (count * allocated) / 8) throw new Error("its pixels end early");
-  const words = wordsOf(content, element.dataOffset, count, allocated);
+  if (syntax !== JPEG && element.length < (count * allocated) / 8) {
+    throw new Error("its pixels end early");
+  }
+  const words =
+    syntax === JPEG
+      ? await decoded(header, element, count, allocated)
+      : wordsOf(content, element.dataOffset, count, allocated);
   const table = tableOf(header, words, allocated, photometric);
-  return { pixels: Float32Array.from(words, (word) => table[word]), rows, columns };
+  const pixels = Float32Array.from(words, (word) => table[word]);
+  return { pixels, rows, columns, viewCodes: viewCodesOf(header), warnings: warningsOf(header) };
+};
+
+/** The words of a JPEG; several frames are refused, because their fragments are not told apart. */
+const decoded = async (header, element, count, allocated) => {
+  if (allocated !== 8 || Number(header.string("x00280008") ?? 1) > 1) {
+    throw new Error(`JPEG with several frames or 16 bits is not read here: ${ADVICE}`);
+  }
+  const { fragments } = element;
+  const stream = dicomParser.readEncapsulatedPixelDataFromFragments(
+    header,
+    element,
+    0,
+    fragments.length,
+  );
+  const { levels } = await greyLevels(new Blob([stream], { type: "image/jpeg" }));
+  if (levels.length !== count) throw new Error("its pixels are not as many as its header says");
+  return levels;
+};
+
+/** View Position (0018,5101) and the codes of View Code Sequence (0054,0220), if there are any. */
+function viewCodesOf(header) {
+  const items = header.elements.x00540220?.items ?? [];
+  const codes = items.map((item) => item.dataSet.string("x00080100"));
+  return [header.string("x00185101"), ...codes].filter(Boolean).map((code) => code.trim().toUpperCase());
+}
+
+/** What a reader should know about the rendering. */
+function warningsOf(header) {
+  const name = voiFunction(header);
+  if (name in WINDOWS) return [];
+  const known = Object.keys(WINDOWS).join(", ");
+  return [`VOILUTFunction (0028,1056) is none of ${known}: LINEAR is taken`];
+}
+
+/** VOI LUT Function (0028,1056), LINEAR where it is missing. */
+function voiFunction(header) {
+  return header.string("x00281056")?.trim().toUpperCase().replaceAll(" ", "_") || "LINEAR";
 }
 
 /** Stored words, little-endian; the data need not begin at an even address. */
@@ -70,7 +117,7 @@ function tableOf(header, words, allocated, photometric) {
   const inverse = ["INVERSE", "IDENTITY"].includes(shape)
     ? shape === "INVERSE"
     : photometric === "MONOCHROME1";
-  const voi = header.string("x00281056") || "LINEAR";
+  const voi = voiFunction(header);
   const narrowest = voi === "LINEAR" ? 1 : Number.MIN_VALUE;
   const shade =
     Number.isFinite(centre) && width >= narrowest
