@@ -92,14 +92,31 @@ def test_models_shows_the_numbers_of_a_card(untrained_model: Path) -> None:
     assert run("models", "unheard of").exit_code == 2
 
 
-def test_help_imports_nothing_heavy() -> None:
+HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["heatmap", "--help"], 0, ""),
+        (["heatmap", "absent.dcm"], 1, "absent.dcm: No such file or directory"),
+        (["heatmap", __file__, "--model", "absent.safetensors"], 2, "absent.safetensors: no such"),
+        (["bench", "absent"], 2, "Error: absent: no such file or folder"),
+        (["classify", "absent"], 2, "Error: absent: no such file or folder"),
+    ],
+)
+def test_help_and_absent_files_import_nothing_heavy(
+    arguments: list[str], status: int, said: str
+) -> None:
     program = (
         "import sys; from cxrloc.cli import app\n"
-        "try: app(['heatmap', '--help'])\n"
-        "except SystemExit: pass\n"
-        "sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'pandas', 'pydicom', 'PIL')))"
+        f"try: app({arguments})\n"
+        "except SystemExit as end: code = end.code\n"
+        f"sys.exit(99 if any(m in sys.modules for m in {HEAVY}) else code)"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == status
+    assert said in done.stderr
 
 
 def test_heatmap_does_the_good_files_and_names_the_bad_one(

@@ -22,6 +22,7 @@ from cxrloc.cli.options import (
     TIou,
 )
 from cxrloc.cli.settings import (
+    check_data,
     destination,
     image_data,
     inference_settings,
@@ -51,7 +52,11 @@ if TYPE_CHECKING:
 
 
 @with_settings(
-    images=image_data, pairing=view_pairing, where=destination, inference=inference_settings
+    check_data,
+    images=image_data,
+    pairing=view_pairing,
+    where=destination,
+    inference=inference_settings,
 )
 def bench(
     *,

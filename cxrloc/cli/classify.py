@@ -29,6 +29,7 @@ from cxrloc.cli.options import (
     Unit,
 )
 from cxrloc.cli.settings import (
+    check_data,
     destination,
     image_data,
     inference_settings,
@@ -57,7 +58,11 @@ TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
 
 
 @with_settings(
-    images=image_data, pairing=view_pairing, where=destination, inference=inference_settings
+    check_data,
+    images=image_data,
+    pairing=view_pairing,
+    where=destination,
+    inference=inference_settings,
 )
 def classify(
     *,

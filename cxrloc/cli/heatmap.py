@@ -23,12 +23,17 @@ from cxrloc.cli.options import (
     Strict,
     Thresholds,
 )
-from cxrloc.cli.settings import destination, inference_settings, view_pairing, with_settings
+from cxrloc.cli.settings import (
+    check_images,
+    destination,
+    inference_settings,
+    view_pairing,
+    with_settings,
+)
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
     expect,
-    refuse_missing,
     show_failures,
     show_warnings,
     with_progress,
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
     from cxrloc.inference.prepared import InferenceSettings
 
 
-@with_settings(pairing=view_pairing, where=destination, inference=inference_settings)
+@with_settings(check_images, pairing=view_pairing, where=destination, inference=inference_settings)
 def heatmap(
     *,
     paths: Annotated[
@@ -95,7 +100,6 @@ def heatmap(
     Called again with the same settings, it leaves out the images that are done.
     """
     with clear_errors(quiet, log_json):
-        refuse_missing(paths, model or [])
         from cxrloc.image_results.report import ReportSettings
         from cxrloc.image_results.writers import chosen_writers
         from cxrloc.models.names import DEFAULT_MODEL

@@ -22,13 +22,16 @@ from cxrloc.cli.options import (
     ImageCache,
     ImageDir,
     Layer,
+    LogJson,
     MaxMegapixels,
+    Models,
     NewOut,
     Overwrite,
     OwnBoxes,
     OwnLabels,
     PairingChoice,
     Pairs,
+    Quiet,
     RecipeName,
     Seed,
     TrainingBatchSize,
@@ -38,6 +41,7 @@ from cxrloc.cli.options import (
     Versions,
     Workers,
 )
+from cxrloc.cli.terminal import clear_errors, refuse_missing, refuse_missing_data
 
 if TYPE_CHECKING:
     from cxrloc.files.run_folder import Destination
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 
 
 def with_settings(
+    first: Callable[..., None] | None = None,
     **groups: Callable[..., Any],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A decorator that gives a command the options of groups of settings.
@@ -56,6 +61,8 @@ def with_settings(
     both get its value.
 
     Args:
+        first: is called with the options that it names, before the settings are made: for checks
+            that need no heavy library.
         groups: for each parameter of the command, the function that makes it out of its options.
     """
 
@@ -72,10 +79,14 @@ def with_settings(
 
         @wraps(command)
         def with_options(**values: Any) -> None:
-            made = {
-                name: make(**{each: values[each] for each in inspect.signature(make).parameters})
-                for name, make in groups.items()
-            }
+            def called(function: Callable[..., Any]) -> Any:
+                return function(
+                    **{name: values[name] for name in inspect.signature(function).parameters}
+                )
+
+            if first is not None:
+                called(first)
+            made = {name: called(make) for name, make in groups.items()}
             command(**{name: made[name] if name in made else values[name] for name in own})
 
         # Typer reads the options from the signature and from the annotations.
@@ -85,6 +96,22 @@ def with_settings(
         return with_options
 
     return decorate
+
+
+def check_images(
+    paths: list[Path], model: Models = None, quiet: Quiet = False, log_json: LogJson = False
+) -> None:
+    """End if none of the images exists, or a model's file does not."""
+    with clear_errors(quiet, log_json):
+        refuse_missing(paths, model or [])
+
+
+def check_data(
+    data: Path | None, model: Models = None, quiet: Quiet = False, log_json: LogJson = False
+) -> None:
+    """End if the data set does not exist, or a model's file does not."""
+    with clear_errors(quiet, log_json):
+        refuse_missing_data(data, model or [])
 
 
 def destination(out: NewOut = None, overwrite: Overwrite = False) -> "Destination":

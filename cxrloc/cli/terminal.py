@@ -201,6 +201,18 @@ def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
     if not any(map(exists, paths)):
         show_failures([(str(path), "No such file or directory") for path in paths])
         raise typer.Exit(1)
+    _refuse_missing_models(models)
+
+
+def refuse_missing_data(data: Path | None, models: Sequence[str]) -> None:
+    """End at once if the data set, or a model's file, does not exist."""
+    if data is not None and not exists(data):
+        log.error("Error: %s: no such file or folder", data)
+        raise typer.Exit(2)
+    _refuse_missing_models(models)
+
+
+def _refuse_missing_models(models: Sequence[str]) -> None:
     for name in models:
         if name.endswith(".safetensors") and not exists(Path(name)):
             log.error("Error: --model %s: no such file", name)

@@ -17,7 +17,7 @@ from cxrloc.cli.options import (
     Seed,
     Workers,
 )
-from cxrloc.cli.settings import destination, view_pairing, with_settings
+from cxrloc.cli.settings import check_data, destination, view_pairing, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cxrloc.inference.paired_images import Pairing
 
 
-@with_settings(pairing=view_pairing, where=destination)
+@with_settings(check_data, pairing=view_pairing, where=destination)
 def trust(
     *,
     data: Annotated[

@@ -4,12 +4,11 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from cxrloc.datasets.chestxray14 import FRAME
@@ -17,6 +16,9 @@ from cxrloc.datasets.records import annotations_in_image
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom.phantom import Phantom, make_phantom
 from cxrloc.types import Label, Record, UsageError, View
+
+if TYPE_CHECKING:
+    from pydicom.sr.coding import Code
 
 FIELD_OF_VIEW_MM = 380.0
 """Width of the imaged field; the pixel spacing is this width over the number of columns."""
@@ -167,6 +169,9 @@ def _dx_attributes(view: View) -> Dataset:
 
     Rows run to the patient's left, columns to the feet.
     """
+    # The code dictionary takes as long to import as a picture to draw, and only DICOM needs it.
+    from pydicom.sr.codedict import codes
+
     data = Dataset()
     data.SOPClassUID = DigitalXRayImageStorageForPresentation
     data.Modality, data.PresentationIntentType = "DX", "FOR PRESENTATION"
@@ -191,7 +196,7 @@ def _dx_attributes(view: View) -> Dataset:
     return data
 
 
-def _coded(code: Code) -> Dataset:
+def _coded(code: "Code") -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
     item.CodeMeaning = code.meaning
