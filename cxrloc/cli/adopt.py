@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, console, plain_table
+from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
 def adopt(
@@ -65,7 +65,7 @@ def adopt(
 
         if list_presets:
             for known, each in PRESETS.items():
-                typer.echo(f"{known:18} {each.about}")
+                say(f"{known:18} {each.about}")
             return
         if not weights:
             raise typer.BadParameter("name a file of weights", param_hint="WEIGHTS")
@@ -97,11 +97,11 @@ def show_adopted(adopted: Any, out: Path) -> None:
     from cxrloc.models.any_layer import layer_of_class_token
 
     for note in adopted.notes:
-        typer.echo(note)
+        say(note)
     model = adopted.model
     rows, columns = adopted.grid
     prepared = model.preprocessing
-    typer.echo(
+    say(
         f"network: {model.config.backbone}, input {prepared.size} x {prepared.size} x "
         f"{len(prepared.mean)}, {rows} x {columns} cells of {model.config.output_stride} pixels, "
         f"shifted by {model.network.cell_shift_pixels:g} pixels"
@@ -110,7 +110,7 @@ def show_adopted(adopted: Any, out: Path) -> None:
     for column, finding in enumerate(model.card.findings):
         cells.append([finding, *(f"{row[column]:.4f}" for row in adopted.probabilities.tolist())])
     console().print(plain_table(cells))
-    typer.echo(
+    say(
         f"logits equal those of the features to {adopted.from_features:.1e}"
         + (
             ""
@@ -119,8 +119,8 @@ def show_adopted(adopted: Any, out: Path) -> None:
         )
     )
     if layer := layer_of_class_token(model.network):
-        typer.echo(
+        say(
             "maps: its logits come from the class token, so class activation maps are flat: "
             f"cxrloc heatmap --method grad_cam --layer {layer}"
         )
-    typer.echo(f"written: {out}; look at it with: cxrloc models {out}")
+    say(f"written: {out}; look at it with: cxrloc models {out}")

@@ -17,7 +17,7 @@ from cxrloc.cli.options import (
     Thresholds,
 )
 from cxrloc.cli.settings import inference_settings, with_settings
-from cxrloc.cli.terminal import clear_errors, console, expect, with_progress
+from cxrloc.cli.terminal import clear_errors, console, expect, say, with_progress
 
 if TYPE_CHECKING:
     from cxrloc.inference.prepared import InferenceSettings
@@ -128,13 +128,13 @@ def _show_status(out: str) -> None:
     from cxrloc.archive.results import status_of
 
     told: Any = status_of(out)
-    typer.echo(f"parts     {told.parts:>12,} of {told.parts_in_all:,}")
-    typer.echo(f"images    {told.images:>12,} of {told.images_in_all:,}")
-    typer.echo(f"failed    {told.failed:>12,}")
-    typer.echo(f"rate      {told.images_per_second:>12.1f} images per second")
+    say(f"parts     {told.parts:>12,} of {told.parts_in_all:,}")
+    say(f"images    {told.images:>12,} of {told.images_in_all:,}")
+    say(f"failed    {told.failed:>12,}")
+    say(f"rate      {told.images_per_second:>12.1f} images per second")
     if told.seconds_left is not None:
-        typer.echo(f"time left {told.seconds_left / 3600:>12.1f} hours")
+        say(f"time left {told.seconds_left / 3600:>12.1f} hours")
     for reason, count in told.reasons[:REASONS]:
-        typer.echo(f"{count:>8,} x {reason}")
+        say(f"{count:>8,} x {reason}")
     if len(told.reasons) > REASONS:
-        typer.echo(f"and {len(told.reasons) - REASONS} other reasons: see the tables `failures`")
+        say(f"and {len(told.reasons) - REASONS} other reasons: see the tables `failures`")

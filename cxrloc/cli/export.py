@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, console, plain_table, refuse_missing
+from cxrloc.cli.terminal import clear_errors, console, plain_table, refuse_missing, say
 
 
 def export(
@@ -48,11 +48,11 @@ def export(
         path = out or Path(f"{Path(model).stem}.{to}")
         options = ExportOptions(to, path, opset, half, int8, tuple(images or ()))
         written = flow.export(model, options)
-        typer.echo(f"{written.path}: {written.bytes / 1e6:.1f} MB")
+        say(f"{written.path}: {written.bytes / 1e6:.1f} MB")
         rows = [["output", "shape", "largest difference from torch"]]
         for name, shape in written.outputs.items():
             share = " of its range" if name == "maps" else ""
             sides = " x ".join(map(str, shape))
             rows.append([name, sides, f"{written.differences[name]:.1e}{share}"])
         console().print(plain_table(rows))
-        typer.echo(f"Compared on {written.images}.")
+        say(f"Compared on {written.images}.")

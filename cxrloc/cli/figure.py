@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Beside, Projection, Quiet
-from cxrloc.cli.terminal import clear_errors, console
+from cxrloc.cli.terminal import clear_errors, console, say
 
 
 class Width(StrEnum):
@@ -68,7 +68,7 @@ def figure(
         if names or (panel is None and gallery is None):
             for known, each in PANELS.items():
                 after = f"; after {each.after}" if each.after else ""
-                typer.echo(f"{known:24} {each.reads}{after}")
+                say(f"{known:24} {each.reads}{after}")
             return
         request = FigureRequest(
             width.value,

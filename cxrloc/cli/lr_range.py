@@ -6,7 +6,14 @@ import typer
 
 from cxrloc.cli.options import LogJson, Quiet
 from cxrloc.cli.settings import destination, training, with_settings
-from cxrloc.cli.terminal import clear_errors, decoded, show_failures, show_warnings, with_progress
+from cxrloc.cli.terminal import (
+    clear_errors,
+    decoded,
+    say,
+    show_failures,
+    show_warnings,
+    with_progress,
+)
 
 if TYPE_CHECKING:
     from cxrloc.files.run_folder import Destination
@@ -46,11 +53,11 @@ def lr_range(
         )
         if not quiet:
             if result.falls:
-                typer.echo("The loss falls from {:.2g} to {:.2g}".format(*result.falls))
+                say("The loss falls from {:.2g} to {:.2g}".format(*result.falls))
             else:
-                typer.echo("The loss falls nowhere: begin lower, or take more steps")
+                say("The loss falls nowhere: begin lower, or take more steps")
             if result.diverged:
-                typer.echo(f"It diverges at {result.points[-1].learning_rate:.2g}")
-            typer.echo(f"Table and plot are in {folder}")
+                say(f"It diverges at {result.points[-1].learning_rate:.2g}")
+            say(f"Table and plot are in {folder}")
         show_warnings(result.warnings)
         show_failures(result.failures)

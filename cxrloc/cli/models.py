@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, console, plain_table
+from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
 def models(
@@ -26,14 +26,14 @@ def models(
         from cxrloc.models.weights import read_model
 
         if default:
-            typer.echo(DEFAULT_MODEL)
+            say(DEFAULT_MODEL)
             return
         for name in names or MODELS:
             mark = " (default)" if name == DEFAULT_MODEL else ""
-            typer.echo(f"{name}{mark}")
+            say(f"{name}{mark}")
             show_card(read_model(name))
         if not names:
-            typer.echo(
+            say(
                 "xrv:NAME\n  published by torchxrayvision, such as xrv:densenet121-res224-chex\n"
                 "hf:ORG/NAME\n  on Hugging Face's hub\n"
                 "file.py:FUNCTION, module:FUNCTION\n  code of your own"
@@ -45,5 +45,5 @@ def show_card(model: Any) -> None:
     from cxrloc.models.card_text import card_lines, finding_rows
 
     for heading, text in card_lines(model):
-        typer.echo(f"  {heading}: {text}")
+        say(f"  {heading}: {text}")
     console().print(plain_table(finding_rows(model)))

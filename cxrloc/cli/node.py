@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, log
+from cxrloc.cli.terminal import clear_errors, log, say
 
 if TYPE_CHECKING:
     from cxrloc.pacs.node import Node
@@ -40,10 +40,10 @@ def node(
             return
         told = flow.node_status(Path(words[1]))
         for state, count in told.counts.items():
-            typer.echo(f"{state:<10}{count:>8}")
-        typer.echo(f"oldest waiting: {told.oldest_waiting_seconds:.0f} s")
+            say(f"{state:<10}{count:>8}")
+        say(f"oldest waiting: {told.oldest_waiting_seconds:.0f} s")
         for job, reason in told.last_errors.items():
-            typer.echo(f"failed {job}: {reason}")
+            say(f"failed {job}: {reason}")
 
 
 def _say_ready(node: "Node") -> None:

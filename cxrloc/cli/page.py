@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, show_warnings
+from cxrloc.cli.terminal import clear_errors, say, show_warnings
 
 
 def page(
@@ -34,6 +34,6 @@ def page(
         from cxrloc.pipeline import page as flow
 
         written = flow.page(model or DEFAULT_MODEL, runtime, out)
-        typer.echo(f"{written.path}: {written.bytes / 1e6:.1f} MB")
+        say(f"{written.path}: {written.bytes / 1e6:.1f} MB")
         if written.bytes > flow.MOST_BYTES:
             show_warnings([f"{written.path} has more than {flow.MOST_BYTES / 1e6:.0f} MB"])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.options import Quiet, Seed
-from cxrloc.cli.terminal import clear_errors, with_progress
+from cxrloc.cli.terminal import clear_errors, say, with_progress
 
 
 def phantom(
@@ -25,4 +25,4 @@ def phantom(
         )
         if not quiet:
             boxes = sum(len(record.annotations) for record in records)
-            typer.echo(f"{len(records)} radiographs with {boxes} findings are in {out}")
+            say(f"{len(records)} radiographs with {boxes} findings are in {out}")

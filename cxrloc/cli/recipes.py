@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors
+from cxrloc.cli.terminal import clear_errors, say
 
 
 def recipes(
@@ -18,10 +18,10 @@ def recipes(
         from cxrloc.recipe import RECIPES, read_recipe, recipe_text
 
         if names:
-            typer.echo("\n".join(map(recipe_text, names)), nl=False)
+            say("\n".join(map(recipe_text, names)), nl=False)
             return
         for name in RECIPES:
             recipe = read_recipe(name)
             folds = recipe.data.split.folds
             many = f"; folds 0 to {folds - 1} (--fold)" if folds else ""
-            typer.echo(f"{name}\n  {recipe.title}{many}\n  {recipe.source or 'no paper'}")
+            say(f"{name}\n  {recipe.title}{many}\n  {recipe.source or 'no paper'}")

@@ -6,12 +6,13 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+
+from cxrloc.cli.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -127,51 +128,23 @@ def _terminated_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """The progress of a command, for the progress line and the message after an interruption."""
-
-    what: str = "Images"
-    done: int = 0
-    failed: int = 0
-    total: int | None = None
-    started: float = field(default_factory=time.monotonic)
-
-    def in_words(self) -> str:
-        """The progress as a phrase, such as " after 12 of 40 images"; empty before the first."""
-        if not self.done:
-            return ""
-        of = f" of {self.total}" if self.total is not None else ""
-        return f" after {self.done}{of} {self.what.lower()}"
-
-    def line(self) -> str:
-        """The progress as a line: count, failures, rate and time left."""
-        rate = self.done / max(time.monotonic() - self.started, 1e-9)
-        of = "" if self.total is None else f" of {self.total}"
-        text = f"{self.what}: {self.done}{of} done, {self.failed} failed, {rate:.2g} per second"
-        if self.total is None:
-            return text
-        minutes, seconds = divmod(round((self.total - self.done) / max(rate, 1e-9)), 60)
-        return f"{text}, {minutes}:{seconds:02d} left"
+_progress = Progress()
 
 
-_progress = _Progress()
-
-
-def _start_progress(what: str = "Images", total: int | None = None) -> _Progress:
+def _start_progress(what: str = "Images", total: int | None = None) -> Progress:
     global _progress
-    _progress = _Progress(what, total=total)
+    _progress = Progress(what, total=total)
     return _progress
 
 
 def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iterator[T]:
     """Yields the items and shows progress: a bar on a terminal, else a line on stderr each 30 s."""
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
 
     screen = console(stderr=True)
     progress = _start_progress(what, len(items) if isinstance(items, Sized) else None)
     said = progress.started
-    bar = Progress(console=screen, disable=quiet or not screen.is_terminal, transient=True)
+    bar = Bar(console=screen, disable=quiet or not screen.is_terminal, transient=True)
     task = bar.add_task(what, total=progress.total)
     with bar:
         for item in items:
@@ -233,10 +206,10 @@ def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:
 
     if making.bytes_needed >= LARGE_BYTES and not quiet:
         free = disk_usage(making.folder).free
-        typer.echo(
+        say(
             f"{making.count} images are decoded into {making.folder}: this takes "
             f"{making.bytes_needed / 1e9:.1f} GB of the {free / 1e9:.1f} GB that are free there",
-            err=True,
+            stderr=True,
         )
     yield from with_progress(making, quiet, "Images decoded")
 
@@ -291,21 +264,40 @@ def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
+    from cxrloc.files.text import for_terminal
+
     headings, *body = rows
     table = Table(box=lines.SIMPLE_HEAD)
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left", overflow="fold")
     for row in body:
-        table.add_row(*map(Text, row))  # a cell is no markup, whatever brackets are in it
+        # A cell is no markup, whatever brackets are in it, and cannot control the terminal.
+        table.add_row(*(Text(for_terminal(cell)) for cell in row))
     return table
+
+
+def say(text: str, stderr: bool = False) -> None:
+    """Print a text, of which no character can control the terminal."""
+    from cxrloc.files.text import for_terminal
+
+    typer.echo(for_terminal(text), err=stderr)
 
 
 def console(stderr: bool = False) -> Any:
     """The console to print on, as wide as the terminal; 160 columns wide in a pipe."""
     from rich.console import Console
 
+    from cxrloc.files.text import for_terminal
+
+    class Screen(Console):
+        """A console on which no character of a text can control the terminal."""
+
+        def print(self, *parts: Any, **how: Any) -> None:
+            safe = (for_terminal(part) if isinstance(part, str) else part for part in parts)
+            super().print(*safe, **how)
+
     # Markup is off, so that brackets in a file's name are printed as they are.
-    screen = Console(stderr=stderr, markup=False, highlight=False)
+    screen = Screen(stderr=stderr, markup=False, highlight=False)
     if not screen.is_terminal:
         screen.width = 160
     return screen

@@ -15,6 +15,7 @@ from cxrloc.cli.terminal import (
     console,
     decoded,
     plain_table,
+    say,
     show_failures,
     show_warnings,
 )
@@ -112,7 +113,7 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
             at = int(moment.validation.get("step", 0))
             if not quiet and at not in (0, *seen[-1:]):
                 seen.append(at)
-                typer.echo(f"step {moment.step} of {moment.steps}: {_numbers(moment)}")
+                say(f"step {moment.step} of {moment.steps}: {_numbers(moment)}")
 
         yield line
         return

@@ -22,6 +22,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cxrloc.files.text import for_terminal
 from cxrloc.findings import standard_finding
 from cxrloc.panels.lettering import INCH_MM, text_mm, wrapped
 from cxrloc.types import CxrlocError, UsageError
@@ -80,6 +81,7 @@ class FigureRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", tuple(map(standard_finding, self.findings)))
+        object.__setattr__(self, "caption", for_terminal(self.caption))  # no font has controls
         if self.width not in WIDTHS_MM:
             raise UsageError(f"--width {self.width}: choose from {', '.join(WIDTHS_MM)}")
 
