@@ -18,7 +18,7 @@ def recipes(
         from cxrloc.recipe import RECIPES, read_recipe, recipe_text
 
         if names:
-            say("\n".join(map(recipe_text, names)), nl=False)
+            say("\n".join(map(recipe_text, names)).rstrip("\n"))
             return
         for name in RECIPES:
             recipe = read_recipe(name)

@@ -1,5 +1,6 @@
 """A user's own data: a folder of images, one table of labels, and a file or folder of boxes."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from cxrloc.findings import NO_FINDING, finding_columns, spelled_as
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import SUFFIXES
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
+
+log = logging.getLogger(__name__)
 
 _ROLES = {
     "patient": ("patientid", "patient", "subjectid", "subject"),
@@ -116,7 +119,12 @@ def own_images(folder: Path) -> dict[str, Path]:
         short = [joined_id(path.relative_to(folder).as_posix()) for path in paths]
     files: dict[str, Path] = {}
     for name, path in zip(short, paths, strict=True):
-        other = files.setdefault(checked_id(str(path), name), path)
+        try:
+            checked_id(str(path), name)
+        except CxrlocError as error:
+            log.warning("%s: the image is left out", error)
+            continue
+        other = files.setdefault(name, path)
         if other != path:
             raise CxrlocError(f"{path} and {other} are both image {name}: keep one of them")
     return files

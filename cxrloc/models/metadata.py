@@ -78,7 +78,8 @@ def _from_plain(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_from_plain(arguments[0], item, where) for item in value)
     if origin in (dict, Mapping) and isinstance(value, Mapping) and arguments[1] is not Any:
-        return {key: _from_plain(arguments[1], own, f"{where}: {key}") for key, own in value.items()}
+        of = arguments[1]
+        return {key: _from_plain(of, own, f"{where}: {key}") for key, own in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = origin or hint

@@ -13,6 +13,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from cxrloc.datasets.chestxray14 import FRAME
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.files.whole import whole_file, write_text
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom.phantom import Phantom, make_phantom
 from cxrloc.types import Label, Record, UsageError, View
@@ -72,17 +73,21 @@ def write_phantoms(
             cannot be made.
     """
     _make_folder(folder, n, file_format)
+    # The mark comes first and the table of images last, so that a folder that is not whole is never
+    # taken for one of patients, and is filled by the next call.
+    write_text(
+        folder / SYNTHETIC,
+        f"Synthetic radiographs, drawn by `cxrloc phantom --seed {seed}`: not of patients.\n",
+    )
     suffix, write = WRITERS[file_format]
     records = []
     for index in watch(range(n)):
         phantom = make_phantom(seed, index, size)
         path = folder / "images" / f"{phantom.record.image_id}{suffix}"
-        write(phantom, path)
+        with whole_file(path) as part:
+            write(phantom, part)
         records.append(replace(phantom.record, path=path))
     _write_tables(folder, records, size)
-    (folder / SYNTHETIC).write_text(
-        f"Synthetic radiographs, drawn by `cxrloc phantom --seed {seed}`: not of patients.\n"
-    )
     return records
 
 
@@ -103,17 +108,17 @@ def _make_folder(folder: Path, n: int, file_format: str) -> None:
 def _write_tables(folder: Path, records: Sequence[Record], size: int) -> None:
     tested = [record for record in records if int(record.patient_id) % TEST_EVERY == 0]
     others = [record for record in records if int(record.patient_id) % TEST_EVERY != 0]
-    (folder / "test_list.txt").write_text("".join(f"{r.image_id}.png\n" for r in tested))
-    (folder / "train_val_list.txt").write_text("".join(f"{r.image_id}.png\n" for r in others))
+    for name, listed in (("test_list.txt", tested), ("train_val_list.txt", others)):
+        write_text(folder / name, "".join(f"{r.image_id}.png\n" for r in listed))
+    header = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+    _write_csv(folder / "BBox_List_2017.csv", header, (box for r in tested for box in _boxes(r)))
     columns = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,"
     columns += "View Position,OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
     _write_csv(folder / "Data_Entry_2017.csv", columns, (_entry(r, size) for r in records))
-    header = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
-    _write_csv(folder / "BBox_List_2017.csv", header, (box for r in tested for box in _boxes(r)))
 
 
 def _write_csv(path: Path, header: str, rows: Iterable[list[object]]) -> None:
-    with path.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="") as file:
         file.write(header + "\n")
         csv.writer(file, lineterminator="\n").writerows(rows)
 

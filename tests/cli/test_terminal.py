@@ -14,7 +14,10 @@ import typer
 from cxrloc.cli import terminal
 from cxrloc.cli.terminal import (
     clear_errors,
+    console,
     decoded,
+    plain_table,
+    say,
     show_failures,
     show_warnings,
     with_progress,
@@ -136,3 +139,22 @@ def test_a_large_cache_is_announced_before_it_is_made(
     assert [*decoded(making, quiet=False)] == [b"pixels"]
     shown = capsys.readouterr().err
     assert (said in shown, bool(shown)) == (True, bool(said))
+
+
+HARMFUL = "a\x1b[2J\u202eb\udcff"
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        say,
+        lambda text: console().print(f"in {text}"),
+        lambda text: console().print(plain_table([["finding"], [text]])),
+    ],
+    ids=["a line", "a line of a report", "a cell"],
+)
+def test_no_text_can_control_the_terminal(
+    capsys: pytest.CaptureFixture[str], show: Callable[[str], None]
+) -> None:
+    show(HARMFUL)
+    assert "a\\x1b[2J\\u202eb\\udcff" in capsys.readouterr().out

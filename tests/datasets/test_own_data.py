@@ -76,6 +76,17 @@ def test_images_of_one_name_in_two_folders_are_named_by_their_path(tmp_path: Pat
     assert by_id(data)["p1_frontal"].labels == {"Mass": Label.POSITIVE}
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2J.png", "a\n.png", "\udcff.png", "x" * 220 + ".png"])
+def test_a_file_whose_name_cannot_name_results_is_left_out_and_said(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = images(tmp_path, "b.png", name)
+    assert [*own_images(folder)] == ["b"]
+    (said,) = caplog.messages
+    assert "cannot name an image" in said
+    assert said.endswith("the image is left out")
+
+
 def test_boxes_of_one_file_name_in_two_folders_go_to_the_image_of_their_folder(
     tmp_path: Path,
 ) -> None:

@@ -105,6 +105,13 @@ def test_a_card_from_before_it_had_these_fields_is_still_read(written, tmp_path)
         (None, lambda m: m.update(config='{"output_stride": NaN}'), "'config' in its metadata"),
         (None, lambda m: m.update(card='{"auc": {"Mass": 1e999}}'), "'card' in its metadata"),
         (
+            None,
+            lambda m: m.update(
+                card=json.dumps(json.loads(m["card"]) | {"operating_points": {"Mass": "high"}})
+            ),
+            "card: operating_points: Mass: expected float, got 'high'",
+        ),
+        (
             lambda t: t["prediction.weight"][0].fill_(float("inf")),
             None,
             r"weight prediction.weight holds a value that is not finite",

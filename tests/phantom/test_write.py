@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
+from cxrloc.phantom.write import WRITERS
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -109,3 +110,25 @@ def test_a_place_where_no_folder_can_be_made_is_wrong_usage(tmp_path):
     (tmp_path / "file").write_text("a plain file")
     with pytest.raises(UsageError, match="no such folder can be made"):
         write_phantoms(tmp_path / "file" / "below", 1, seed=0, size=32)
+
+
+def test_an_interrupted_folder_is_marked_as_synthetic_and_is_filled_by_the_next_call(tmp_path):
+    def interrupted(series):
+        yield next(iter(series))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_phantoms(tmp_path, 4, seed=5, size=64, watch=interrupted)
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "SYNTHETIC.txt"}
+    assert len(write_phantoms(tmp_path, 4, seed=5, size=64)) == 4
+
+
+def test_an_image_that_is_cut_off_leaves_no_half_file(tmp_path, monkeypatch):
+    def half(phantom, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(WRITERS, "png", (".png", half))
+    with pytest.raises(KeyboardInterrupt):
+        write_phantoms(tmp_path, 1, seed=5, size=64)
+    assert list((tmp_path / "images").iterdir()) == []
