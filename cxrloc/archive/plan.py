@@ -108,6 +108,8 @@ def _manifest_file(manifest: str) -> Iterator[Any]:
     arrow = import_extra("pyarrow", "archive")
     system, path = opened(manifest)
     try:
+        if not system.isfile(path) and system.exists(path):  # a pipe would block
+            raise UsageError(f"{manifest}: not a regular file")
         with system.open(path, "rb") as stream, parquet.ParquetFile(stream) as file:
             yield file
     except FileNotFoundError:

@@ -64,6 +64,12 @@ def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON
         except (MemoryError, RecursionError) as error:
             log.error("Error: out of memory or nested too deeply (%s)", type(error).__name__)
             raise typer.Exit(1) from None
+        except RuntimeError as error:
+            # Python before 3.13 raises it for links that point at each other.
+            if not str(error).startswith("Symlink loop"):
+                raise
+            log.error("Error: %s", error)
+            raise typer.Exit(1) from None
         except OSError as error:  # a full disk, a folder that cannot be written
             log.error("Error: %s: %s", error.filename or "output", error.strerror or error)
             raise typer.Exit(1) from None

@@ -19,6 +19,7 @@ from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.datasets.records import finished_records
 from cxrloc.files.encodings import encoding_of
 from cxrloc.files.tables import key_of, table_rows
+from cxrloc.images.formats import open_regular
 from cxrloc.types import CxrlocError, Record, UsageError
 
 
@@ -241,7 +242,7 @@ def _heading(path: Path) -> Sequence[str]:
 def _head(path: Path) -> str:
     """The first characters of a file of text, without byte order mark."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_HEAD)
     except OSError as error:
         raise CxrlocError(f"{path} cannot be read: {error}") from error

@@ -13,6 +13,7 @@ from cxrloc.datasets.identifiers import CHESTXRAY14_NAME, checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.label_cells import finding_labels, known_finding
 from cxrloc.datasets.records import boxed_record
+from cxrloc.files.encodings import opened_text
 from cxrloc.files.tables import is_blank, read_table
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
@@ -92,7 +93,8 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
         path = folder / f"{part}_list.txt"
         if not path.is_file():
             raise CxrlocError(f"{path} is missing: the official split needs it")
-        part_of |= {image_id_of(line): part for line in path.read_text().split()}
+        with opened_text(path) as lines:
+            part_of |= {image_id_of(line): part for line in lines.read().split()}
     split: dict[str, list[Record]] = {"train_val": [], "test": []}
     for record in records:
         if record.image_id in part_of:

@@ -11,7 +11,10 @@ from cxrloc.datasets.report_regions import REPORTS, regions_of_report
 from cxrloc.datasets.reported_region import ReportedRegion
 from cxrloc.datasets.segmentation_regions import SEGMENTATIONS, regions_of_segmentation
 from cxrloc.findings import spelled_as
+from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_file import PARSING_ERRORS
 from cxrloc.images.folders import files_below
+from cxrloc.images.formats import open_regular
 from cxrloc.images.study import read_study
 from cxrloc.types import Annotation, CxrlocError, Detection, Mask, Record
 
@@ -92,13 +95,17 @@ def read_regions(path: Path) -> list[ReportedRegion]:
             and `regions_of_segmentation`.
     """
     try:
-        dataset = pydicom.dcmread(path)
-    except (OSError, InvalidDicomError) as error:
-        raise CxrlocError(f"{path}: cannot be read as DICOM ({error})") from error
-    if dataset.get("SOPClassUID") in REPORTS:
-        return list(regions_of_report(path, dataset))
-    if dataset.get("SOPClassUID") in SEGMENTATIONS:
-        return list(regions_of_segmentation(path, dataset))
+        with recorded_warnings(), open_regular(path) as file:
+            dataset = pydicom.dcmread(file)
+            if dataset.get("SOPClassUID") in REPORTS:
+                return list(regions_of_report(path, dataset))
+            if dataset.get("SOPClassUID") in SEGMENTATIONS:
+                return list(regions_of_segmentation(path, dataset))
+    except (*PARSING_ERRORS, RuntimeError) as error:
+        # Other errors may quote the header.
+        told = isinstance(error, OSError | InvalidDicomError)
+        reason = error if told else type(error).__name__
+        raise CxrlocError(f"{path}: cannot be read as DICOM ({reason})") from error
     raise CxrlocError(
         f"{path}: a {dataset.get('Modality') or 'DICOM'} object holds no regions: give a "
         "structured report (SR) or a segmentation (SEG)"
@@ -131,9 +138,9 @@ def _image_ids(files: Mapping[str, Path]) -> dict[str, str]:
 def _is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM files do (PS3.10, section 7.1)."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(132)[128:] == b"DICM"
-    except OSError:
+    except (CxrlocError, OSError):
         return False
 
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import pydicom
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
 
 from cxrloc.extras import import_extra
+from cxrloc.images.dicom_file import PARSING_ERRORS
+from cxrloc.images.formats import open_regular
 from cxrloc.pacs.destinations import (
     ApplicationEntity,
     Destination,
@@ -23,6 +24,7 @@ from cxrloc.pacs.destinations import (
     WebServer,
     bearer_token,
 )
+from cxrloc.types import CxrlocError
 
 CALLING_TITLE = "CXRLOC"
 CONTEXTS_PER_ASSOCIATION = 128  # PS3.8, section 9.3.2.2: odd identifiers from 1 to 255
@@ -106,9 +108,10 @@ def send(
 
 def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> Sent | NotSent:
     try:
-        dataset = pydicom.dcmread(path)
+        with open_regular(path) as file:
+            dataset = pydicom.dcmread(file)
         _ = dataset.SOPClassUID, dataset.SOPInstanceUID
-    except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
+    except (CxrlocError, *PARSING_ERRORS) as error:
         return NotSent(path, f"cannot be read as a DICOM object ({error})", refused=True)
     wait, reason = settings.first_wait_seconds, ""
     for number in range(settings.tries):

@@ -52,6 +52,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (UsageError("--seed x: no number"), 2, "Error: --seed x: no number"),
         (OSError(errno.ENOSPC, "No space left", "a.png"), 1, "Error: a.png: No space left"),
         (CxrlocError("a\x1b[2J\nb"), 1, "Error: a\\x1b[2J b"),
+        (RuntimeError("Symlink loop from 'a'"), 1, "Error: Symlink loop from 'a'"),
         (MemoryError(), 1, "Error: out of memory or nested too deeply (MemoryError)"),
         (RecursionError(), 1, "Error: out of memory or nested too deeply (RecursionError)"),
     ],

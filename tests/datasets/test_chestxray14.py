@@ -191,6 +191,14 @@ def test_the_official_split_is_by_list_and_leaves_out_what_is_in_none(tmp_path: 
     assert [record.image_id for record in split["test"]] == ["00000002_000"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_the_official_lists_may_have_the_encodings_of_tables(tmp_path: Path, encoding: str) -> None:
+    records = read_chestxray14(write_set(tmp_path, boxes=None))
+    (tmp_path / "train_val_list.txt").write_text("00000001_000.png\né.png\n", encoding=encoding)
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n", encoding=encoding)
+    assert [len(part) for part in official_split(tmp_path, records).values()] == [1, 1]
+
+
 @pytest.fixture(scope="module")
 def published(shared: Path) -> list[Record]:
     return read_dataset(shared / "data" / "chestxray14")

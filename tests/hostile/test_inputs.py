@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from pydicom import dcmread, uid
 
-from cxrloc.datasets import read_as
-from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.datasets import read_as, read_dataset
+from cxrloc.datasets.boxes import read_boxed_images, read_detections
+from cxrloc.datasets.dicom_regions import read_regions
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.inference.map_files import read_maps
@@ -91,7 +92,18 @@ def test_every_seed_cut_at_any_place(tmp_path: Path, read: Callable) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
-@pytest.mark.parametrize("read", [read_radiograph, image_size, read_boxed_images, read_recipe])
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_radiograph,
+        image_size,
+        read_boxed_images,
+        read_detections,
+        read_regions,
+        read_dataset,
+        read_recipe,
+    ],
+)
 def test_a_named_pipe(tmp_path: Path, read: Callable) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     refused(read, tmp_path / "pipe.toml")
