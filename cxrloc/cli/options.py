@@ -163,7 +163,7 @@ Backend = Annotated[
     str,
     typer.Option(
         help="Library that runs the network: torch, onnx (onnxruntime; for exported graphs and "
-        "embedded models), or auto."
+        "embedded models), or auto: onnx where it can, if there is no GPU."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

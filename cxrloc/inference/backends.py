@@ -3,12 +3,14 @@
 torch is imported by the functions that need it, so that onnxruntime runs without it.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.exported.graph import read_embedded_graph, read_graph
-from cxrloc.inference.localize_graphs import localize_graphs
+from cxrloc.inference.localize_graphs import CAN_DO, localize_graphs
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, check_names
 from cxrloc.models.described import Described
@@ -62,15 +64,17 @@ BACKENDS = {
 """Libraries by name."""
 
 
-def find_backend(name: str, models: Sequence[str]) -> str:
+def find_backend(name: str, models: Sequence[str], settings: InferenceSettings) -> str:
     """The name in `BACKENDS` of the library that runs these models.
 
-    "auto" takes onnxruntime for graphs and torch for other models.
+    "auto" takes onnxruntime for graphs. It also takes it for embedded models where it is installed,
+    can do what the settings ask for, and no GPU is to be used: results then agree with torch's to
+    the rounding of float32 (`benchmarks/accuracy_onnx.md`).
 
     Raises:
         UsageError: there is no such library, or graphs and other models are mixed.
 
-    >>> find_backend("auto", ["a.onnx"])
+    >>> find_backend("auto", ["a.onnx"], InferenceSettings())
     'onnx'
     """
     check_names("--backend", [name], ("auto", *BACKENDS))
@@ -81,4 +85,19 @@ def find_backend(name: str, models: Sequence[str]) -> str:
         raise UsageError(f"{graphs[0]} is a graph, and graphs do not run beside other models")
     if name != "auto":
         return name
-    return "onnx" if graphs else "torch"
+    if graphs:
+        return "onnx"
+    able = all(getattr(settings, option) in values for option, values in CAN_DO.items())
+    on_cpu = settings.device == "cpu" or not _may_have_gpu()
+    embedded = all(model in MODELS for model in models)
+    return "onnx" if able and on_cpu and embedded and find_spec("onnxruntime") else "torch"
+
+
+def _may_have_gpu() -> bool:
+    """Whether torch might find a GPU; asking torch itself would take seconds.
+
+    Linux has a device file for each GPU of NVIDIA, for those of AMD, and for those that Windows
+    lends to it. Other systems are not asked.
+    """
+    devices = ("nvidia[0-9]*", "kfd", "dxg")
+    return sys.platform != "linux" or any(any(Path("/dev").glob(each)) for each in devices)

@@ -117,7 +117,7 @@ def heatmap(
     check_thresholds(options.report.thresholds)
     check_folder(destination.out)
     inference = _inference(options)
-    backend = find_backend(options.backend, options.models)
+    backend = find_backend(options.backend, options.models, inference)
     models = [BACKENDS[backend].read(name) for name in options.models]
     findings = chosen_findings(models, options.inference)
     check_box_rule(box_rule_of(models, options.report), findings)

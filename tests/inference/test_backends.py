@@ -2,27 +2,51 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cxrloc.inference.backends import BACKENDS, find_backend
+from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.types import UsageError
 
+PLAIN = InferenceSettings()
+
 
 @pytest.mark.parametrize(
-    ("name", "models", "found"),
+    ("name", "models", "settings", "gpu", "found"),
     [
-        ("auto", ["a.onnx"], "onnx"),
-        ("auto", ["a.onnx", "phantom-v1"], "onnx"),
-        ("auto", ["a.safetensors"], "torch"),
-        ("torch", ["phantom-v1"], "torch"),
-        ("onnx", ["phantom-v1"], "onnx"),
+        ("auto", ["a.onnx"], PLAIN, True, "onnx"),
+        ("auto", ["a.onnx", "phantom-v1"], PLAIN, False, "onnx"),
+        ("auto", ["a.safetensors"], PLAIN, False, "torch"),
+        ("auto", ["phantom-v1", "a.safetensors"], PLAIN, False, "torch"),
+        ("auto", ["phantom-v1"], PLAIN, False, "onnx"),
+        ("auto", ["phantom-v1"], PLAIN, True, "torch"),
+        ("auto", ["phantom-v1"], replace(PLAIN, device="cpu"), True, "onnx"),
+        ("auto", ["phantom-v1"], replace(PLAIN, method="grad_cam"), False, "torch"),
+        ("auto", ["phantom-v1"], replace(PLAIN, versions="tta"), False, "torch"),
+        ("torch", ["phantom-v1"], PLAIN, False, "torch"),
+        ("onnx", ["phantom-v1"], PLAIN, True, "onnx"),
     ],
 )
-def test_backend(name: str, models: list[str], found: str) -> None:
-    assert find_backend(name, models) == found
+def test_backend(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    models: list[str],
+    settings: InferenceSettings,
+    gpu: bool,
+    found: str,
+) -> None:
+    monkeypatch.setattr("cxrloc.inference.backends._may_have_gpu", lambda: gpu)
+    assert find_backend(name, models, settings) == found
+
+
+def test_without_onnxruntime_embedded_models_run_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxrloc.inference.backends._may_have_gpu", lambda: False)
+    monkeypatch.setattr("cxrloc.inference.backends.find_spec", lambda name: None)
+    assert find_backend("auto", ["phantom-v1"], PLAIN) == "torch"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +59,7 @@ def test_backend(name: str, models: list[str], found: str) -> None:
 )
 def test_wrong_backend(name: str, models: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        find_backend(name, models)
+        find_backend(name, models, PLAIN)
 
 
 def test_a_checkpoint_is_no_graph() -> None:

@@ -119,6 +119,9 @@ def test_a_classifier_of_timm_is_adopted_and_comes_from_the_cache_offline(
     assert model.card.findings == ("Mass", "Edema")
     assert (model.preprocessing.size, model.preprocessing.crop_from) == (96, 128)
     assert (model.card.licence, model.card.name) == ("mit", "hf:someone/chest")
+    pinned = read_model("hf:someone/chest@v2")
+    assert pinned.card.name == "hf:someone/chest@v2"
+    assert "/someone/chest/resolve/v2/model.safetensors" in stub.asked
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     asked = len(stub.asked)
     again = read_model("hf:someone/chest")

@@ -131,6 +131,12 @@ function warningsOf(radiograph, outside) {
   return element("ul", { class: "warnings" }, ...items);
 }
 
+/** How many boxes a finding has, or why it has none. */
+function boxesSaid(each, outside) {
+  if (outside.length) return "–";
+  return each.below ? "below the operating point" : each.boxes.length;
+}
+
 async function resultOf(name, radiograph, findings, outside, model) {
   const ranked = [...findings].sort((a, b) => b.probability - a.probability);
   const picture = await pictureOf(radiograph);
@@ -151,7 +157,7 @@ async function resultOf(name, radiograph, findings, outside, model) {
       },
       element("th", { scope: "row" }, button),
       element("td", {}, decimals(each.probability, 3)),
-      element("td", {}, each.below ? "below the operating point" : each.boxes.length),
+      element("td", {}, boxesSaid(each, outside)),
     );
   });
   const pick = (each) => {
