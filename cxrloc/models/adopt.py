@@ -126,7 +126,7 @@ def _adopted(given: Mapping[str, Tensor], adoption: Adoption) -> Adopted:
     model = Model(network, config, adoption.preprocessing, card)
     return Adopted(
         model,
-        matched.notes,
+        (*matched.notes, *([classifier.remark] if classifier.remark else [])),
         model.probabilities(logits),
         (features.shape[2], features.shape[3]),
         from_features,

@@ -22,11 +22,15 @@ from cxrloc.models.library_backbones import (
 )
 from cxrloc.types import CxrlocError
 
-NOT_ADOPTED = {
-    "googlenet": "whether it was trained with torchvision's transform_input is not in its weights",
-    "inception_v3": "its branches have strides of their own",
-}
+NOT_ADOPTED = {"inception_v3": "its branches have strides of their own"}
 """Classifiers of torchvision that cannot be adopted, and why."""
+
+REMARKS = {
+    "googlenet": "its weights do not say whether torchvision's transform_input was on, as it is in "
+    "every network that began from torchvision's own weights: then --mean and --std are 0.5 for "
+    "each channel, in place of ImageNet's"
+}
+"""What the user must know of a classifier of torchvision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Classifier:
         head: name of the linear layer that gives the logits.
         depth: number of channels that this layer reads.
         norm: layer normalisation before it; None for networks without one.
+        remark: what the user must know of it; empty for most.
         tokens: for transformers with a class token, what the layer reads: "class" or "patches";
             empty for all other networks.
     """
@@ -57,6 +62,7 @@ class Classifier:
     depth: int
     norm: Normalisation | None = None
     tokens: str = ""
+    remark: str = ""
 
     def logits(self, images: Float[Tensor, "batch channel row col"]) -> Float[Tensor, "batch out"]:
         """The logits of the classifier in evaluation mode."""
@@ -97,14 +103,23 @@ def classifier_of(architecture: str, outputs: int, channels: int = 3) -> Classif
         for key in beside
         if isinstance(each := layers[key], nn.LayerNorm)
     ]
-    return Classifier(network, backbone, head, layer.in_features, norms[0] if norms else None)
+    return Classifier(
+        network,
+        backbone,
+        head,
+        layer.in_features,
+        norms[0] if norms else None,
+        remark=REMARKS.get(name, ""),
+    )
 
 
-_HIDDEN = (
-    "its logits come from two layers after the pooling, so its features have no class activation "
-    "maps; a function that gives the network (--model file.py:function) and --layer NAME give the "
-    "maps of the gradient methods"
+GRADIENTS = (
+    "has no class activation maps; a function that gives the network (--model file.py:function) "
+    "and --layer NAME give the maps of the gradient methods"
 )
+"""How a message about a network ends that cannot be adopted, but can be used otherwise."""
+
+_HIDDEN = f"its logits come from two layers after the pooling, so it {GRADIENTS}"
 
 
 def _library_of(architecture: str) -> tuple[str, str]:

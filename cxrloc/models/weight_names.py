@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cxrloc.models.classifiers import Classifier
+from cxrloc.models.classifiers import GRADIENTS, Classifier
 from cxrloc.models.transformers_names import from_transformers
 from cxrloc.types import CxrlocError
 
@@ -210,6 +210,13 @@ def _head(
     usual = [layer for layer in layers if layer.startswith(f"{prefix}{classifier.head}.")]
     chosen = usual or sorted(layers, key=_natural)
     if not chosen:
+        twice = 2 * classifier.depth
+        wide = [name for name, own in rest.items() if own.ndim == 2 and own.shape[1] == twice]
+        if wide:
+            raise CxrlocError(
+                f"{wide[0]} reads {twice} numbers, twice as many as there are features, as after "
+                f"an average and a maximum of them: such a head {GRADIENTS}"
+            )
         raise CxrlocError(
             f"no head: a linear layer that reads {classifier.depth} channels is wanted, and the "
             f"file has {_some(f'{name} {tuple(tensor.shape)}' for name, tensor in rest.items())}"

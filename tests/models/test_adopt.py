@@ -17,7 +17,7 @@ from cxrloc.models.adopt import Adopted, adopt
 from cxrloc.models.adoption import Adoption
 from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
-from cxrloc.models.library_backbones import timm_network
+from cxrloc.models.library_backbones import timm_network, torchvision_classifier
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.types import CxrlocError, UsageError
 
@@ -211,7 +211,7 @@ def test_weights_that_do_not_fit_are_listed(
         ({"architecture": "resnet18"}, "of the 100 weights of this architecture are missing"),
         ({"architecture": "resnt50"}, "neither torchvision nor timm has it: did you .*resnet50"),
         ({"architecture": "vgg16"}, "vgg16: its logits come from two layers"),
-        ({"architecture": "googlenet"}, "cannot be adopted: .*transform_input"),
+        ({"architecture": "inception_v3"}, "cannot be adopted: its branches"),
         ({"architecture": "mobilenet_v3_small"}, "two layers after the pooling"),
         ({"tokens": "class"}, "has no class token"),
     ],
@@ -222,6 +222,33 @@ def test_what_the_user_says_must_fit(
     torch.save(resnet, tmp_path / "w.pth")
     with pytest.raises(CxrlocError, match=message):
         adopted(tmp_path / "w.pth", **settings)
+
+
+def test_a_head_of_average_and_maximum_is_refused_with_what_to_do(
+    resnet: Weights, tmp_path: Path
+) -> None:
+    torch.save({**resnet, "fc.weight": resnet["fc.weight"].repeat(1, 2)}, tmp_path / "w.pth")
+    with pytest.raises(CxrlocError, match=r"twice as many as .* average and a maximum"):
+        adopted(tmp_path / "w.pth")
+
+
+def test_three_classes_of_which_one_is_present_have_probabilities_of_softmax(
+    resnet: Weights, tmp_path: Path
+) -> None:
+    torch.save(resnet, tmp_path / "w.pth")
+    card = ModelCard("x", "y", (), probabilities="softmax")
+    found = adopted(tmp_path / "w.pth", findings=("Normal", "Pneumonia", "COVID-19"), card=card)
+    torch.testing.assert_close(found.probabilities.sum(dim=1), torch.ones(2))
+    assert found.model.card.findings[1:] == ("Pneumonia", "COVID-19")
+
+
+@pytest.mark.slow
+def test_googlenet_is_adopted_and_its_input_is_asked_for(tmp_path: Path) -> None:
+    network = torchvision_classifier("googlenet", num_classes=3)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    found = adopted(tmp_path / "w.pth", "googlenet")
+    assert found.from_library is not None
+    assert "transform_input" in found.notes[-1]
 
 
 @pytest.mark.slow
