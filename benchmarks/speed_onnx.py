@@ -7,6 +7,7 @@ Both take turns. The first row is the network with its maps; the second one is
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,8 +34,8 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=7, help="of the command")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print("| what | onnxruntime, ms | torch, ms | ratio |")
-    print("|---|---|---|---|")
+    print("| what | onnxruntime, ms | torch, ms | ratio | its CPU, ms | torch's CPU, ms | ratio |")
+    print("|---|---|---|---|---|---|---|")
     print(row("network and maps of an image", *network(), options.rounds))
     with TemporaryDirectory() as folder:
         print(row("command, from start to files", *command(Path(folder)), options.starts))
@@ -70,14 +71,18 @@ def command(folder: Path) -> tuple[Callable[[], object], Callable[[], object]]:
 
 def row(what: str, one: Callable[[], object], other: Callable[[], object], rounds: int) -> str:
     """A row of the table: medians after one round that does not count."""
-    times: tuple[list[float], list[float]] = ([], [])
+    wall: tuple[list[float], list[float]] = ([], [])
+    cpu: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds + 1):
-        for run, own in zip((one, other), times, strict=True):
-            start = perf_counter()
+        for index, run in enumerate((one, other)):
+            start, used = perf_counter(), sum(os.times()[:4])  # of this process and its children
             run()
-            own.append(1000 * (perf_counter() - start))
-    ours, theirs = (median(own[1:]) for own in times)
-    return f"| {what} | {ours:.1f} | {theirs:.1f} | {theirs / ours:.2f} x |"
+            wall[index].append(1000 * (perf_counter() - start))
+            cpu[index].append(1000 * (sum(os.times()[:4]) - used))
+    numbers = [median(own[1:]) for own in (*wall, *cpu)]
+    cells = [f"{number:.0f}" for number in numbers]
+    ratios = [f"{numbers[1] / numbers[0]:.1f} x", f"{numbers[3] / numbers[2]:.1f} x"]
+    return f"| {' | '.join([what, *cells[:2], ratios[0], *cells[2:], ratios[1]])} |"
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def to_int8(graph: Any, greys: Iterable[Float32[np.ndarray, "row col"]]) -> Any:
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            # The mean over the images of their extremes: a single image does not set the range.
+            extra_options={"CalibMovingAverage": True},
         )
         quantised = onnx.load(small)
     set_metadata(quantised, texts)
