@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "datasets/segmentation_regions.py": "datasets/test_dicom_regions.py",
     # Rules of one paper are tested with that paper's other claims.
     "datasets/single_label.py": "papers/test_dong2017_sampling.py",
+    "evaluation/classification/classification_report.py": "panels/test_shown.py",
     "evaluation/classification/image_rankings.py": "papers/test_dong2017_evaluation.py",
     "inference/hierarchy.py": "papers/test_pham2019_training.py",
     # Patients with a box may not be trained on: tested where records for training are chosen.

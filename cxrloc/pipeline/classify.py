@@ -13,6 +13,7 @@ from cxrloc.datasets import label_origin
 from cxrloc.datasets.description import describe_labels
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.populations import (
     images_of_projection,
     of_findings,
@@ -86,7 +87,6 @@ from cxrloc.recipe import own_recipe, truth_rules
 from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import own_test_part
-from cxrloc.types import ClassificationReport
 
 LEAK = "split by image: some of these patients trained the model"
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.ranking import Roc, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
@@ -19,7 +20,7 @@ from cxrloc.report_page.pictures import (
     top_pairs,
     truth_of,
 )
-from cxrloc.types import ClassificationReport, Heatmaps, Label, Record
+from cxrloc.types import Heatmaps, Label, Record
 
 METRICS = ("auc", "pr_average_precision")
 """Metrics of the table. The page adds sensitivity and specificity at the reader's threshold."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.localization.claims import Claims
@@ -22,14 +23,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import (
-    ClassificationReport,
-    CxrlocError,
-    Heatmaps,
-    Predictions,
-    Record,
-    Suitability,
-)
+from cxrloc.types import CxrlocError, Heatmaps, Predictions, Record, Suitability
 
 PAGE = "report.html"
 

@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
@@ -16,7 +17,6 @@ from cxrloc.types import (
     Affine,
     Annotation,
     Box,
-    ClassificationReport,
     Detection,
     Detections,
     Heatmaps,

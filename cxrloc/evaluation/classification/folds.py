@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.tables import classification_frame
-from cxrloc.types import ClassificationReport
 
 
 def spread_over_folds(

@@ -17,6 +17,7 @@ from cxrloc.evaluation.classification.calibration import (
     expected_calibration_error,
     reliability,
 )
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import (
     OTHER_PATIENTS,
     SAME_PATIENTS,
@@ -42,7 +43,7 @@ from cxrloc.evaluation.classification.unit_statistics import (
 from cxrloc.evaluation.classification.units import ScoredUnits, refuse_shared_patients, select_units
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
 from cxrloc.models.model import Model
-from cxrloc.types import ClassificationReport, CxrlocError, Measurement
+from cxrloc.types import CxrlocError, Measurement
 
 METRICS = {
     "auc": "area under the ROC curve",

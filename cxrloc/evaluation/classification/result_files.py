@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.image_rankings import (
     image_precision_frame,
     labels_frame,
@@ -27,7 +28,6 @@ from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.whole import write_text
-from cxrloc.types import ClassificationReport
 
 
 def write_classification(

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.evaluation.classification.calibration import reliability
+from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.comparison import Comparison, Difference
 from cxrloc.evaluation.classification.operating_points import (
     Confusion,
@@ -27,7 +28,7 @@ from cxrloc.files.keys import keyed_patient
 from cxrloc.files.latex import PACKAGES, latex_tables
 from cxrloc.files.table_writer import markdown_table, with_notes
 from cxrloc.files.text import for_markdown
-from cxrloc.types import ClassificationReport, Measurement
+from cxrloc.types import Measurement
 
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
 """Metrics of the printed table, if no others are asked for."""
