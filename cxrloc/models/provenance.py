@@ -1,14 +1,17 @@
 """What every output says about its models: origin, limits, warnings and operating points."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from cxrloc.datasets.identifiers import may_be_seen
 from cxrloc.files.structured import parse_toml
 from cxrloc.models.card import ModelCard, card_patients
 from cxrloc.models.described import Described
 from cxrloc.models.probabilities import calibrated
-from cxrloc.types import Record, View
+from cxrloc.types import Predictions, Record, View
 
 
 def describe_models(models: Sequence[Described]) -> dict[str, Any]:
@@ -127,6 +130,16 @@ def calibrated_probability(models: Sequence[Described], finding: str, raw: float
     if None in known:
         return raw
     return sum(calibrated(raw, coefficients) for coefficients in known) / len(known)
+
+
+def calibrated_predictions(models: Sequence[Described], raw: Predictions) -> Predictions:
+    """The calibrated probabilities of all images and findings, from the raw ones."""
+    columns = [
+        [calibrated_probability(models, finding, value) for value in column.tolist()]
+        for finding, column in zip(raw.findings, raw.probabilities.T, strict=True)
+    ]
+    probabilities = np.array(columns, dtype=float).T.reshape(raw.probabilities.shape)
+    return replace(raw, probabilities=probabilities)
 
 
 def calibration_warnings(models: Sequence[Described], findings: Iterable[str]) -> list[str]:

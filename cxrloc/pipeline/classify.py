@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from cxrloc.datasets import label_origin
@@ -73,6 +74,7 @@ from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.inference.prepared import Failure, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
+    calibrated_predictions,
     caption_of,
     condition_warnings,
     describe_models,
@@ -225,8 +227,12 @@ def classify_by(
         outcome = products_along_tree(outcome) if options.inference.products else outcome
     else:
         outcome = predictions_of_models(models, image_set, options.inference, watch, journal)
-    # Units with truth and scores, and the operating points of their decisions.
-    predicted = of_findings(outcome.predictions, options.findings)
+    # Units with truth and scores, and the operating points of their decisions. Products along the
+    # tree are made of raw values, and no card calibrates products.
+    raw = outcome.predictions
+    calibrating = models and not options.inference.products
+    predictions = calibrated_predictions(models, raw) if calibrating else raw
+    predicted = of_findings(predictions, options.findings)
     rules = truth_rules(models, options.uncertain, options.no_finding)
     truth = under_rules(image_set.records, rules)
     truth = with_no_finding(truth, outcome.predictions.findings)
@@ -249,7 +255,9 @@ def classify_by(
     # Files.
     written = judged if options.patient_ids else hide_patients(judged)
     caption = _caption(models, options, synthetic)
-    write_predictions(outcome.predictions, out / "probabilities.csv")
+    write_predictions(predictions, out / "probabilities.csv")
+    if not np.array_equal(predictions.probabilities, raw.probabilities, equal_nan=True):
+        write_predictions(raw, out / "raw_probabilities.csv")
     status = write_image_status(outcome.suitability, outcome.failures, out)
     write_classification(written, points, report, out, readers)
     width = "double" if len(written.findings) > _FEW else "single"
@@ -293,7 +301,7 @@ def classify_by(
     }
     write_json(out / "run.json", run)
     if options.html:
-        made = Classified(outcome.predictions, judged, points, report, outcome.suitability)
+        made = Classified(predictions, judged, points, report, outcome.suitability)
         write_classification_page(image_set, models, options.inference, made, run, out)
     return ClassifyResult(report, outcome.failures, run, shown)
 

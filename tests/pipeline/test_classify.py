@@ -59,6 +59,47 @@ def informed(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_calibrated_probabilities_are_scored_and_raw_ones_stand_beside_them(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    """Calibration moves probabilities and thresholds together, so decisions and AUC stay."""
+    plain = read_model(untrained_model)
+    # All findings but Mass are far rarer than the raw probabilities say.
+    rare = {finding: (1.0, -3.0) for finding in plain.card.findings if finding != "Mass"}
+    card = replace(plain.card, calibration=rare)
+    path = tmp_path / "calibrated.safetensors"
+    write_model(path, plain.network, plain.preprocessing, card, plain.typical)
+    tables = {}
+    for name, model in (("raw", untrained_model), ("calibrated", path)):
+        options = ClassifyOptions((str(model),), resampling=FEW)
+        classify(chests, tmp_path / name, options)
+        own = read_predictions(tmp_path / name / "probabilities.csv")
+        run = json.loads((tmp_path / name / "run.json").read_text())
+        confusion = pd.read_csv(tmp_path / name / "confusion.csv")
+        tables[name] = own, run["operating_points"], confusion, auc_of(tmp_path / name)
+    (raw, points, decided, ranked), (own, moved, again, ranked_again) = tables.values()
+    beside = read_predictions(tmp_path / "calibrated/raw_probabilities.csv")
+    np.testing.assert_array_equal(beside.probabilities, raw.probabilities)
+    assert not (tmp_path / "raw/raw_probabilities.csv").exists()
+    column = raw.findings.index("Effusion")
+    odds = raw.probabilities / (1 - raw.probabilities) * np.exp(-3)
+    np.testing.assert_allclose(
+        own.probabilities[:, column], (odds / (1 + odds))[:, column], rtol=1e-4
+    )
+    mass = raw.findings.index("Mass")
+    np.testing.assert_array_equal(own.probabilities[:, mass], raw.probabilities[:, mass])
+    threshold = points["Effusion"]["threshold"]
+    expected = 1 / (1 + np.exp(3) * (1 - threshold) / threshold)
+    assert moved["Effusion"]["threshold"] == pytest.approx(expected)
+    counts = ["true_positives", "false_positives", "false_negatives", "true_negatives"]
+    pd.testing.assert_frame_equal(decided[counts], again[counts])
+    pd.testing.assert_series_equal(ranked, ranked_again)
+
+
+def auc_of(folder: Path) -> pd.Series:
+    return pd.read_csv(folder / "auc.csv").set_index("finding")["auc"]
+
+
 @pytest.mark.usefixtures("with_roc_figure")
 def test_a_model_is_scored_and_images_it_cannot_see_are_named(
     chests: Path, untrained_model: Path, tmp_path: Path

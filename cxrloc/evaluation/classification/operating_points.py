@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.models.model import Model
+from cxrloc.models.provenance import calibrated_probability, operating_point
 
 SAME_PATIENTS = "the same patients"
 OTHER_PATIENTS = "other patients"
@@ -76,7 +77,8 @@ def specificity(counts: Confusion) -> float | None:
 def card_operating_points(models: Sequence[Model], overlap: bool) -> dict[str, OperatingPoint]:
     """Operating points from the models' cards; for an ensemble, the mean over its models.
 
-    If one of the models has no point for a finding, the ensemble has none for it either.
+    They are thresholds of calibrated probabilities, where the cards have calibrations. If one of
+    the models has no point for a finding, the ensemble has none for it either.
 
     Args:
         models: whose cards give the points.
@@ -84,13 +86,16 @@ def card_operating_points(models: Sequence[Model], overlap: bool) -> dict[str, O
     """
     named = all(model.card.validation_patients for model in models)
     chosen_on = SAME_PATIENTS if overlap else OTHER_PATIENTS if named else UNNAMED_PATIENTS
-    cards = [model.card.operating_points for model in models]
+    points = {
+        finding: operating_point(models, finding)
+        for finding in (models[0].card.operating_points if models else ())
+    }
     return {
         finding: OperatingPoint(
-            sum(card[finding] for card in cards) / len(cards), "model card", chosen_on
+            calibrated_probability(models, finding, raw), "model card", chosen_on
         )
-        for finding in (cards[0] if cards else ())
-        if all(finding in card for card in cards)
+        for finding, raw in points.items()
+        if raw is not None
     }
 
 

@@ -1,0 +1,117 @@
+"""Choose the thresholds of the box rule "one-box" for a model, and write the model with them.
+
+    python benchmarks/box_thresholds.py phantom-v1 --to FILE
+    python benchmarks/box_thresholds.py nih-small-v4 --data CHESTXRAY14_FOLDER --to FILE
+
+For each finding, the threshold is the grey level at which the largest box of a map has the highest
+mean IoU with the truth. No image with an expert's box is used: without --data the images are
+phantoms of a series of their own; with --data they are radiographs without findings of patients in
+the model's card, into which lesions are drawn (`drawn_lesions.py`). A finding that is not drawn
+takes the level that is best over all others. The weights of the network do not change.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from drawn_lesions import LESIONS, draw_lesion
+
+from cxrloc.datasets.chestxray14 import read_chestxray14
+from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.evaluation.localization.box_selection import best_finding_levels, selected_iou
+from cxrloc.evaluation.localization.mask_overlap import LEVELS
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.scored_pairs import place_of
+from cxrloc.evaluation.resampling import Resampling
+from cxrloc.images.read import read_radiograph
+from cxrloc.inference.localize import localize
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.models.card import ModelCard, card_patient
+from cxrloc.models.weights import read_model, write_model
+from cxrloc.phantom import make_phantom
+from cxrloc.types import Annotation, Label, Radiograph, Record
+
+PHANTOM_SEED, PHANTOMS, SIDE = 3101, 600, 320
+LESIONS_PER_FINDING = 100
+
+Sample = tuple[Record, Radiograph]
+
+
+def phantoms() -> Iterator[Sample]:
+    """Phantoms that have a lesion, and their boxes."""
+    for index in range(PHANTOMS):
+        phantom = make_phantom(PHANTOM_SEED, index, SIDE)
+        if phantom.record.annotations:
+            yield phantom.record, Radiograph(phantom.pixels, bits_stored=16)
+
+
+def drawn(data: Path, card: ModelCard) -> Iterator[Sample]:
+    """Radiographs of the card's patients without findings, each with one drawn lesion."""
+    paths = find_image_files_below([data / "train_images"])
+    listed = {*card.training_patients, *card.validation_patients}
+    normals = [
+        record
+        for record in read_chestxray14(data)
+        if record.image_id in paths
+        and record.labels.get("No Finding") is Label.POSITIVE
+        and card_patient(record.patient_id, public=True) in listed
+    ]
+    rng = np.random.default_rng(7)
+    print(f"{len(normals)} radiographs without findings")
+    for finding in LESIONS:
+        for index in rng.choice(len(normals), LESIONS_PER_FINDING, replace=False).tolist():
+            record = normals[index]
+            lesion = draw_lesion(finding, read_radiograph(paths[record.image_id]).pixels, rng)
+            name = f"{record.image_id} {finding}"
+            own = replace(
+                record,
+                image_id=name,
+                annotations=(Annotation(name, finding, lesion.box),),
+                annotation_frame=lesion.pixels.shape,
+            )
+            yield own, Radiograph(lesion.pixels, bits_stored=8)
+
+
+def main() -> None:
+    """Print the thresholds and what they reach, and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="name or file")
+    parser.add_argument("--data", type=Path, help="folder of ChestX-ray14; without it: phantoms")
+    parser.add_argument("--to", type=Path, required=True)
+    options = parser.parse_args()
+    model = read_model(options.model)
+    samples = [*(drawn(options.data, model.card) if options.data else phantoms())]
+    images = [Image(record.image_id, _given(pixels)) for record, pixels in samples]
+    results = [*localize([model], images, InferenceSettings(device="cpu", batch_size=16))]
+    heatmaps = [result.heatmaps for result in results if isinstance(result, Localized)]
+    records = [record for record, _ in samples]
+    run = place_run(records, (), ScoringProtocol(resampling=Resampling(resamples=0)), heatmaps)
+    everyone = np.ones(run.pairs.patients, dtype=bool)
+    levels = best_finding_levels(run.pairs, run.maps, everyone)
+    reached = selected_iou(run.pairs, run.maps)
+    common = float(LEVELS[reached.largest.mean(axis=0).argmax()])
+    thresholds = {finding: levels.get(finding, common) for finding in model.card.findings}
+    _, column = place_of(run.pairs, reached.pair)
+    print(f"{model.card.name}: {len(heatmaps)} images, {len(run.pairs.truth)} boxes")
+    print("| finding | threshold | mean IoU of the largest box | maps |\n|---|---|---|---|")
+    for finding, level in thresholds.items():
+        rows = np.flatnonzero(column == _index(run.pairs.findings, finding))
+        at = reached.largest[rows, int(np.searchsorted(LEVELS, level))]
+        print(f"| {finding} | {level:g} | {at.mean() if rows.size else np.nan:.3f} | {rows.size} |")
+    card = replace(model.card, box_thresholds=thresholds)
+    write_model(options.to, model.network, model.preprocessing, card, model.typical)
+
+
+def _given(radiograph: Radiograph) -> Callable[[], Radiograph]:
+    return lambda: radiograph
+
+
+def _index(findings: tuple[str, ...], finding: str) -> int:
+    return findings.index(finding) if finding in findings else -1
+
+
+if __name__ == "__main__":
+    main()
