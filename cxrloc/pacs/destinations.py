@@ -5,6 +5,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cxrloc.types import UsageError
 
@@ -90,7 +91,7 @@ def parse_destination(text: str) -> Destination:
     >>> parse_destination("https://pacs.example/dicom-web/")
     WebServer(url='https://pacs.example/dicom-web')
     """
-    if re.match(r"https?://[^/\s]+", text):
+    if re.match(r"https?://[^/\s]+", text) and _has_port(text):
         return WebServer(text.rstrip("/"))
     found = re.fullmatch(r"([^@\\\s]{1,16})@\[?([^@\s]+?)\]?:(\d{1,5})", text)
     if found is None or not 0 < int(found[3]) < 65_536:
@@ -99,6 +100,24 @@ def parse_destination(text: str) -> Destination:
             "as https://pacs.example/dicom-web"
         )
     return ApplicationEntity(found[1], found[2], int(found[3]))
+
+
+def _has_port(url: str) -> bool:
+    """Whether the port of a URL is a port, or is left out."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def check_title(title: str, where: str) -> None:
+    """Refuse what is no AE title (PS3.5, section 6.2).
+
+    Raises:
+        UsageError: the title is empty, longer than 16 characters, or has other characters.
+    """
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", title) or not title.strip():
+        raise UsageError(f"{where}: {title!r} is no AE title (at most 16 ASCII characters)")
 
 
 def bearer_token() -> str | None:

@@ -6,7 +6,7 @@ An object may be sent twice without harm, because its identifiers do not change.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from cxrloc.extras import import_extra
 from cxrloc.images.dicom_file import PARSING_ERRORS
 from cxrloc.images.formats import open_regular
 from cxrloc.pacs.destinations import (
+    TOKEN_VARIABLE,
     ApplicationEntity,
     Destination,
     Security,
@@ -27,6 +28,15 @@ from cxrloc.pacs.destinations import (
 from cxrloc.types import CxrlocError
 
 CALLING_TITLE = "CXRLOC"
+SUCCESS, DUPLICATE, NOT_AUTHORIZED = 0x0000, 0x0111, 0x0124
+
+CONFLICT = 409
+OBJECT_REFUSED = (400, CONFLICT, 413, 415)
+"""HTTP statuses that are about the object. Any other error may end: a token is renewed, a server
+starts again, an address is corrected."""
+
+NO_ANSWER = "the answer does not name the object; is this the URL of a DICOMweb service?"
+
 CONTEXTS_PER_ASSOCIATION = 128  # PS3.8, section 9.3.2.2: odd identifiers from 1 to 255
 
 
@@ -110,7 +120,7 @@ def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> 
     try:
         with open_regular(path) as file:
             dataset = pydicom.dcmread(file)
-        _ = dataset.SOPClassUID, dataset.SOPInstanceUID
+        _ = dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.file_meta.TransferSyntaxUID
     except (CxrlocError, *PARSING_ERRORS) as error:
         return NotSent(path, f"cannot be read as a DICOM object ({error})", refused=True)
     wait, reason = settings.first_wait_seconds, ""
@@ -177,7 +187,9 @@ def _open(
                 if association.is_established:
                     raise RefusedError(f"{destination}: {error}") from error
                 raise BusyError(f"{destination}: the association was lost") from error
-            return _judged(destination, status)
+            if "Status" not in status:
+                raise BusyError(f"{destination}: no answer to C-STORE")
+            return _judged(destination, status.Status, str(status.get("ErrorComment", "")))
 
         yield store
 
@@ -209,7 +221,10 @@ def _association(
             f"{settings.calling_title}?"
         )
     if not association.is_established:
-        raise BusyError(f"{destination}: no association; is the address right and the port open?")
+        also = ", and do both sides trust each other's certificate" if tls else ""
+        raise BusyError(
+            f"{destination}: no association; is the address right and the port open{also}?"
+        )
     try:
         yield association
     finally:
@@ -217,19 +232,23 @@ def _association(
             association.release()
 
 
-def _judged(destination: ApplicationEntity, status: Dataset) -> str:
-    """The warning of a C-STORE response, or an error for a failure (PS3.4, table B.2-1)."""
-    code = status.get("Status")
-    if code is None:
-        raise BusyError(f"{destination}: no answer to C-STORE")
-    if code == 0x0000:
-        return ""
-    comment = str(status.get("ErrorComment", ""))
+def _judged(destination: Destination, code: int, comment: str = "") -> str:
+    """The warning of a status or reason, or an error for a failure.
+
+    The codes are those of C-STORE (PS3.4, table B.2-1, and PS3.7, annex C), which STOW-RS uses too
+    (PS3.18, annex I.2.2).
+    """
     told = f"status {code:04X}{f' ({comment})' if comment else ''}"
+    if code == SUCCESS:
+        return ""
+    if code == DUPLICATE:
+        return f"{destination} has an object of this identifier already: {told}"
     if code & 0xF000 == 0xB000:
         return f"{destination} stored it with a warning: {told}"
     if code & 0xFF00 == 0xA700:
         raise BusyError(f"{destination}: out of resources, {told}")
+    if code == NOT_AUTHORIZED:
+        raise BusyError(f"{destination}: not authorized, {told}")
     raise RefusedError(f"{destination}: refused, {told}")
 
 
@@ -252,20 +271,55 @@ def _web_store(server: WebServer, settings: SendSettings) -> Store:
     client = DICOMwebClient(server.url, session=session, timeout=settings.timeout_seconds)
     client.set_http_retry_params(retry=False)  # retries are those of `send`
 
+    def plain_type(response: requests.Response, *about: object, **more: object) -> None:
+        # The client reads an answer only if its type has no parameter such as charset.
+        told = response.headers.get("Content-Type", "")
+        response.headers["Content-Type"] = told.split(";")[0].strip()
+
+    session.hooks["response"].append(plain_type)
+
     def store(dataset: Dataset) -> str:
         try:
             answer = client.store_instances([dataset])
         except requests.HTTPError as error:
-            code = error.response.status_code if error.response is not None else 0
-            told = f"{server}: HTTP status {code}"
-            # HTTP statuses for too many requests, and for a server or proxy that is overloaded.
-            if code in (408, 429, 502, 503, 504):
-                raise BusyError(told) from error
-            raise RefusedError(f"{told}, refused") from error
+            answer = _answer_of_error(server, error.response)
+        except requests.exceptions.SSLError as error:
+            raise BusyError(f"{server}: TLS failed; is the certificate trusted?") from error
+        except (ValueError, SyntaxError) as error:  # a page that is no JSON or XML
+            raise BusyError(f"{server}: {NO_ANSWER}") from error
         except (requests.RequestException, OSError) as error:
             raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
-        for item in answer.get("FailedSOPSequence") or ():
-            raise RefusedError(f"{server}: refused, reason {int(item.get('FailureReason', 0)):04X}")
-        return ""
+        return _judged_answer(server, str(dataset.SOPInstanceUID), answer)
 
     return store
+
+
+def _answer_of_error(server: WebServer, response: Any) -> Dataset:
+    """What the server says of each object in an answer with an HTTP error.
+
+    Raises:
+        RefusedError: it says nothing, and the status tells that the object is the reason.
+        BusyError: it says nothing; the server, its address or the token is the reason.
+    """
+    code = response.status_code
+    if code == CONFLICT:
+        with suppress(Exception):  # the body is optional
+            return Dataset.from_json(response.json())
+    told = f"{server}: HTTP status {code}"
+    if code in OBJECT_REFUSED:
+        raise RefusedError(f"{told}, refused")
+    hint = f"; is the token in {TOKEN_VARIABLE} right?" if code in (401, 403) else ""
+    raise BusyError(f"{told}{hint}")
+
+
+def _judged_answer(server: WebServer, uid: str, answer: Dataset) -> str:
+    """The warning for an object in an answer to STOW-RS (PS3.18, annex I.2), or an error.
+
+    An object is stored only if the answer says so, since a page of a proxy may have status 200.
+    """
+    for item in answer.get("FailedSOPSequence") or ():
+        return _judged(server, int(item.get("FailureReason") or 0x0110))
+    for item in answer.get("ReferencedSOPSequence") or ():
+        if str(item.get("ReferencedSOPInstanceUID")) == uid:
+            return _judged(server, int(item.get("WarningReason") or SUCCESS))
+    raise BusyError(f"{server}: {NO_ANSWER}")

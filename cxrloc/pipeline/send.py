@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cxrloc.pacs.destinations import parse_destination
+from cxrloc.pacs.destinations import WebServer, check_title, parse_destination
 from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
 from cxrloc.types import UsageError
 
@@ -15,6 +15,9 @@ def send_files(paths: Sequence[Path], to: str, settings: SendSettings) -> Iterat
         UsageError: a path does not exist, there is no file, or the destination is not an address.
     """
     destination = parse_destination(to)
+    check_title(settings.calling_title, "--calling")
+    if settings.security.tls or isinstance(destination, WebServer):
+        settings.security.client_context()  # a wrong certificate file is said before any try
     files = [file for path in paths for file in _files_below(path)]
     if not files:
         raise UsageError(f"no DICOM file (.dcm) in {', '.join(map(str, paths))}")

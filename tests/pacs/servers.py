@@ -1,5 +1,6 @@
 """Servers on this machine for the tests: a C-STORE service, and a DICOMweb stub."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +18,17 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Stored:
-    """What a server has stored, and what it answers next."""
+    """What a server has stored, and what it answers next.
+
+    A DICOMweb server answers `body`; without one it says that the object is stored.
+    """
 
     port: int = 0
     uids: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    body: bytes | None = None
+    content_type: str = "application/dicom+json; charset=utf-8"
 
     def answer(self, default: int) -> int:
         return self.answers.pop(0) if self.answers else default
@@ -61,13 +67,18 @@ def web_server() -> Iterator[Stored]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
             stored.headers.append(dict(self.headers))
             code = stored.answer(200)
+            body, kind = stored.body, stored.content_type
+            if body is None and code == 200:
+                uid = re.search(rb"2\.25\.\d+", sent)
+                assert uid is not None
+                body = stow_answer(uid[0].decode())
             self.send_response(code)
-            self.send_header("Content-Type", "application/dicom+json")
+            self.send_header("Content-Type", kind)
             self.end_headers()
-            self.wfile.write(b"{}" if code == 200 else b"")
+            self.wfile.write(body or b"")
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Nothing is printed."""
@@ -80,6 +91,21 @@ def web_server() -> Iterator[Stored]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def stow_answer(uid: str, failure: int = 0, warning: int = 0) -> bytes:
+    """An answer to STOW-RS about one object (PS3.18, annex I.2)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    item.ReferencedSOPInstanceUID = uid
+    answer = Dataset()
+    if failure:
+        item.FailureReason, answer.FailedSOPSequence = failure, [item]
+    else:
+        answer.ReferencedSOPSequence = [item]
+    if warning:
+        item.WarningReason = warning
+    return answer.to_json().encode()
 
 
 def small_object(number: int = 1) -> Dataset:

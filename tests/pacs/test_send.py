@@ -8,11 +8,19 @@ from cxrloc.pacs.destinations import (
     ApplicationEntity,
     Destination,
     WebServer,
+    check_title,
     parse_destination,
 )
 from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
 from cxrloc.types import UsageError
-from tests.pacs.servers import LOOPBACK, Stored, small_object, store_service, web_server
+from tests.pacs.servers import (
+    LOOPBACK,
+    Stored,
+    small_object,
+    store_service,
+    stow_answer,
+    web_server,
+)
 
 QUICK = SendSettings(tries=3, first_wait_seconds=0.01, timeout_seconds=5)
 
@@ -109,7 +117,87 @@ def test_the_token_comes_from_the_environment(
 
 
 @pytest.mark.parametrize(
-    "text", ["PACS", "PACS@host", "PACS@host:0", "PACS@host:70000", "A" * 17 + "@h:1", "ftp://x"]
+    ("code", "answer", "told"),
+    [
+        (200, {"warning": 0xB000}, "stored it with a warning: status B000"),
+        (202, {"warning": 0xB006}, "stored it with a warning: status B006"),
+        (409, {"failure": 0x0111}, "has an object of this identifier already"),
+        (200, {"failure": 0x0111}, "has an object of this identifier already"),
+    ],
+)
+def test_a_web_server_stores_with_a_warning(
+    code: int, answer: dict[str, int], told: str, files: list[Path]
+) -> None:
+    with web_server() as stored:
+        stored.answers, stored.body = [code], stow_answer("2.25.1", **answer)
+        (result,) = send(files[:1], server(stored), QUICK)
+    assert isinstance(result, Sent)
+    assert told in result.warning
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "refused", "told"),
+    [
+        (409, stow_answer("2.25.1", failure=0xA900), True, "refused, status A900"),
+        (202, stow_answer("2.25.1", failure=0xC000), True, "refused, status C000"),
+        (409, stow_answer("2.25.1", failure=0xA700), False, "out of resources, status A700"),
+        (409, b"", True, "HTTP status 409, refused"),
+        (401, b"", False, "is the token in CXRLOC_TOKEN right?"),
+        (404, b"", False, "HTTP status 404"),
+        (500, b"", False, "HTTP status 500"),
+        (200, b"<html>Please log in</html>", False, "is this the URL of a DICOMweb service?"),
+        (200, b"{}", False, "is this the URL of a DICOMweb service?"),
+        (200, stow_answer("2.25.99"), False, "the answer does not name the object"),
+    ],
+)
+def test_a_web_server_does_not_store(
+    code: int, body: bytes, refused: bool, told: str, files: list[Path]
+) -> None:
+    """What is not the object's fault may be mended, and is tried again."""
+    with web_server() as stored:
+        stored.answers, stored.body = [code] * 3, body
+        (result,) = send(files[:1], server(stored), QUICK)
+    assert isinstance(result, NotSent)
+    assert (result.refused, len(stored.headers)) == (refused, 1 if refused else 3)
+    assert told in result.reason
+
+
+def test_a_duplicate_is_no_failure_of_c_store(files: list[Path]) -> None:
+    with store_service() as stored:
+        stored.answers = [0x0111]
+        (result,) = send(files[:1], entity(stored), QUICK)
+    assert isinstance(result, Sent)
+    assert "already" in result.warning
+
+
+def test_a_file_without_transfer_syntax_is_named(files: list[Path]) -> None:
+    dataset = small_object(1)
+    dataset.save_as(files[0], enforce_file_format=True)
+    content = files[0].read_bytes()
+    files[0].write_bytes(content.replace(b"\x02\x00\x10\x00UI", b"\x02\x00\x11\x00UI"))
+    with store_service() as stored:
+        (result,) = send(files[:1], entity(stored), QUICK)
+    assert isinstance(result, NotSent)
+    assert "cannot be read as a DICOM object" in result.reason
+
+
+@pytest.mark.parametrize("title", ["", " ", "A" * 17, "Ä", "A\\B", "A\n"])
+def test_what_is_no_title_is_refused(title: str) -> None:
+    with pytest.raises(UsageError, match="is no AE title"):
+        check_title(title, "--calling")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PACS",
+        "PACS@host",
+        "PACS@host:0",
+        "PACS@host:70000",
+        "A" * 17 + "@h:1",
+        "ftp://x",
+        "https://h:x/",
+    ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="give AE@HOST:PORT"):
