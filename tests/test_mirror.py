@@ -77,6 +77,10 @@ TESTED_ELSEWHERE = {
     "models/transformers_names.py": "models/test_hub.py",
     "models/weight_names.py": "models/test_adopt.py",
     "pacs/query.py": "pacs/test_node_and_orthanc.py",
+    "pacs/bounded_server.py": "pacs/test_receive.py",
+    "pacs/judged.py": "pacs/test_send.py",
+    "pacs/studies.py": "pacs/test_node.py",
+    "pacs/web_store.py": "pacs/test_send.py",
 }
 """Modules that no test of their room names, and the file that tests them."""
 

@@ -8,13 +8,11 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-
-import pydicom
 
 from cxrloc.files.whole import DISK_ERRORS, DiskError
 from cxrloc.pacs.destinations import Security
@@ -30,6 +28,7 @@ from cxrloc.pacs.spool import (
     result_files,
     write_note,
 )
+from cxrloc.pacs.studies import Studies
 from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess
 
 log = logging.getLogger(__name__)
@@ -92,11 +91,12 @@ class Node:
     def __init__(self, config: NodeConfig, prepare: Prepare) -> None:
         self.config = config
         self.spool = Spool(config.spool.folder)
+        self.spool.lock()
         self.spool.sweep()
         self._prepare = prepare
         self._stop = threading.Event()
         self._taken: set[str] = set()
-        self._study_uids: dict[str, str] = {}
+        self._studies = Studies(self.spool, config.compute.study_rest_seconds)
         self._lock = threading.Lock()
         self.receiver = Receiver(config.receive, self.spool) if config.receive.allow else None
 
@@ -125,8 +125,9 @@ class Node:
             try:
                 work()
                 return
-            except Exception:
-                log.exception("%s is started again after an error", work.__name__.strip("_"))
+            except Exception as error:
+                what = work.__name__.strip("_")
+                log.error("%s is started again after an error (%s)", what, type(error).__name__)
                 self._stop.wait(5.0)
 
     def _compute(self) -> None:
@@ -174,7 +175,7 @@ class Node:
             # Files of a computation that was killed must not be sent.
             shutil.rmtree(job.results, ignore_errors=True)
             job.results.mkdir()
-            told = process.run(Task(job.image, self._study_of(job), job.results))
+            told = process.run(Task(job.image, self._studies.images_of(job), job.results))
         except StartError as error:
             raise NotReadyError(str(error)) from error
         except TaskDiedError as error:
@@ -202,46 +203,12 @@ class Node:
         """Take the oldest image that no worker computes and whose study gets no new images."""
         with self._lock:
             jobs = self.spool.jobs(State.RECEIVED)
-            resting = self._at_rest(jobs)
+            resting = self._studies.at_rest(jobs)
             for job in jobs:
                 if job.name not in self._taken and job.name in resting:
                     self._taken.add(job.name)
                     return job
         return None
-
-    def _at_rest(self, jobs: Sequence[Job]) -> set[str]:
-        """Names of the jobs whose study got no image for the time that the settings ask for."""
-        rest = self.config.compute.study_rest_seconds
-        if not rest:
-            return {job.name for job in jobs}
-        newest: dict[str, float] = {}
-        for job in jobs:
-            study = self._study_uid(job)
-            newest[study] = max(newest.get(study, 0.0), job.image.stat().st_mtime)
-        limit = time.time() - rest
-        return {job.name for job in jobs if newest[self._study_uid(job)] <= limit}
-
-    def _study_of(self, job: Job) -> tuple[Path, ...]:
-        """The images of a job's study that the node still holds, its own image first."""
-        if not self.config.compute.study_rest_seconds:
-            return (job.image,)
-        study = self._study_uid(job)
-        others = [
-            each.image
-            for state in (State.RECEIVED, State.SENDING, State.DONE)
-            for each in self.spool.jobs(state)
-            if each.name != job.name and self._study_uid(each) == study
-        ]
-        return (job.image, *others)
-
-    def _study_uid(self, job: Job) -> str:
-        """The study of a job; an image without one is a study of its own.
-
-        Each header is read once only, because the image of a job never changes.
-        """
-        if job.name not in self._study_uids:
-            self._study_uids[job.name] = _read_study_uid(job.image) or job.name
-        return self._study_uids[job.name]
 
     def _send(self) -> None:
         while not self._stop.is_set():
@@ -269,14 +236,19 @@ class Node:
             refusals = []
             for result in send(result_files(job), destination, settings):
                 if isinstance(result, NotSent) and not result.refused:
+                    # The reason may name the object, so only the status shows it.
                     log.warning("not sent yet", extra={"fields": {"job": job.name, "to": text}})
                     away.add(text)
+                    # The job moves to the end of the queue, so that one that a destination never
+                    # answers for does not keep the others from it.
+                    note = replace(note, waits_because=result.reason)
+                    write_note(job, note)
                     break
                 if isinstance(result, NotSent):
                     refusals.append(f"{result.path.name}: {result.reason}")
             else:
                 reason = "; ".join(filter(None, (note.reason, *refusals)))
-                note = replace(note, sent_to=(*note.sent_to, text), reason=reason)
+                note = replace(note, sent_to=(*note.sent_to, text), reason=reason, waits_because="")
                 write_note(job, note)
         if not {*sending.to} <= {*note.sent_to}:
             return
@@ -291,14 +263,16 @@ class Node:
             try:
                 fetch_new(self.config, self.spool)
             except OSError as error:
-                log.warning("the queried server was not reached (%s)", type(error).__name__)
+                told = getattr(getattr(error, "response", None), "status_code", None)
+                status = "" if told is None else f", HTTP status {told}"
+                log.warning("the query was not finished (%s%s)", type(error).__name__, status)
             self._stop.wait(self.config.query.interval_seconds)
 
     def _sweep(self) -> None:
         while not self._stop.is_set():
             removed = self.spool.remove_done(self.config.spool.keep_days * 86_400)
             if removed:
-                self._study_uids.clear()
+                self._studies.forget()
                 log.info("removed", extra={"fields": {"jobs": removed}})
             self._stop.wait(SWEEP_SECONDS)
 
@@ -309,12 +283,3 @@ def _ready(prepare: Prepare) -> Callable[[Task], Mapping[str, object]]:
         return prepare()
     except Exception as error:
         raise NotReadyError(f"{type(error).__name__}: {error}") from error
-
-
-def _read_study_uid(image: Path) -> str:
-    """Study Instance UID (0020,000D); empty if the file has none."""
-    try:
-        header = pydicom.dcmread(image, specific_tags=["StudyInstanceUID"], stop_before_pixels=True)
-    except Exception:  # a broken file belongs to no study; computing it will say what is wrong
-        return ""
-    return str(header.get("StudyInstanceUID", ""))

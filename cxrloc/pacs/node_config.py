@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.files.structured import read_toml
-from cxrloc.pacs.destinations import Destination, parse_destination
+from cxrloc.pacs.destinations import Destination, check_title, parse_destination
 from cxrloc.types import UsageError
 
 
@@ -169,8 +169,19 @@ def read_node_config(path: Path) -> NodeConfig:
             "server in [query] url"
         )
     for sender in config.receive.allow:
-        if "@" not in sender:
+        title, at, host = sender.rpartition("@")
+        if not at or not host:
             raise UsageError(f"{path}: [receive] allow: {sender!r} is not AE@HOST")
+        check_title(title, f"{path}: [receive] allow")
+    check_title(config.receive.ae_title, f"{path}: [receive] ae_title")
+    check_title(config.send.calling_title or config.receive.ae_title, f"{path}: [send]")
+    if config.receive.port > 65_535:
+        raise UsageError(f"{path}: [receive] port: {config.receive.port} is no TCP port")
+    for name, section in (("receive", config.receive), ("send", config.send)):
+        for key in ("certificate", "key", "authority"):
+            file = getattr(section, key)
+            if file is not None and not file.is_file():
+                raise UsageError(f"{path}: [{name}] {key}: {file}: no such file")
     if not config.destinations:
         raise UsageError(f"{path}: results go nowhere: name destinations in [send] to")
     return config

@@ -2,8 +2,6 @@
 
 import logging
 import socket
-import ssl
-import threading
 from pathlib import Path
 from socketserver import BaseServer
 from typing import Any
@@ -29,9 +27,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, _config, evt
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
+from cxrloc.pacs.bounded_server import BoundedHandler, BoundedServer, server_context
 from cxrloc.pacs.node_config import Receive, allowed_senders
 from cxrloc.pacs.spool import Spool
 from cxrloc.types import UsageError
@@ -72,10 +70,6 @@ STORED = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 NOT_AUTHORIZED = 0x0124
-
-MAX_PDU_BYTES = 16 << 20
-"""Limit of the length that a PDU may claim, since a sender may exceed the negotiated length."""
-
 
 ACSE_SECONDS = 5.0
 """Seconds in which a new connection must ask for an association."""
@@ -120,7 +114,7 @@ class Receiver:
         for association in self._server.active_associations:
             association.abort()
 
-    def _start(self) -> ThreadedAssociationServer:
+    def _start(self) -> BoundedServer:
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
         entity.require_called_aet = True
@@ -138,12 +132,13 @@ class Receiver:
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_DATA_RECV, self._count),
                 (evt.EVT_CONN_CLOSE, self._forget),
+                (evt.EVT_REJECTED, _log_rejection),
             ],
             ssl_context=server_context(settings),
-            server_class=_Server,
-            request_handler=_Handler,
+            server_class=BoundedServer,
+            request_handler=BoundedHandler,
         )
-        assert isinstance(server, _Server)
+        assert isinstance(server, BoundedServer)
         server.hosts = {address for _, host in self._senders for address in _addresses(host)}
         server.max_connections = settings.max_connections
         server.idle_seconds = settings.idle_seconds
@@ -169,8 +164,10 @@ class Receiver:
             if is_own(_header(path)):
                 return STORED  # a result that comes back needs no result
             job = self._spool.add(uid, path)
-        except Exception:  # whatever happens, an image that is not on disk is not acknowledged
-            log.exception("An image was refused: it could not be written")
+        except (
+            Exception
+        ) as error:  # whatever happens, an image that is not on disk is not acknowledged
+            log.error("An image was refused: it could not be written (%s)", type(error).__name__)
             return OUT_OF_RESOURCES
         log.info("received", extra={"fields": {"job": job.name if job else "known"}})
         return STORED
@@ -196,94 +193,16 @@ class Receiver:
             Path(file.name).unlink(missing_ok=True)
 
 
-class _Server(ThreadedAssociationServer):
-    """A server that refuses unknown hosts and too many connections before it reads any data."""
-
-    hosts: set[str]
-    max_connections: int
-    idle_seconds: float
-    shaking_hands: set[Any]
-
-    def start(self) -> None:
-        """Listen in a thread."""
-        threading.Thread(target=self.serve_forever, name="receiver", daemon=True).start()
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether a new connection may be served."""
-        if client_address[0] not in self.hosts:
-            return False
-        if len(self.active_associations) + len(self.shaking_hands) >= self.max_connections:
-            return False
-        request.settimeout(self.idle_seconds)
-        return True
-
-    def get_request(self) -> tuple[Any, Any]:
-        """A new connection, with TLS if it is set.
-
-        The handshake happens in the connection's own thread. pynetdicom's method waits for it here,
-        so that a client that says nothing would keep out all others.
-        """
-        assert self.socket is not None  # it listens
-        connection, address = self.socket.accept()
-        if self.ssl_context is not None:
-            connection = self.ssl_context.wrap_socket(
-                connection, server_side=True, do_handshake_on_connect=False
-            )
-        return connection, address
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in its own thread."""
-        if isinstance(request, ssl.SSLSocket):
-            self.shaking_hands.add(request)
-            try:
-                request.do_handshake()
-            except OSError:  # no TLS, or no certificate of the authority
-                self.shutdown_request(request)
-                return
-            finally:
-                self.shaking_hands.discard(request)
-        super().process_request_thread(request, client_address)
-
-
-class _Handler(RequestHandler):
-    """A connection handler that limits the length that a PDU may claim."""
-
-    def _create_association(self) -> Any:
-        association = super()._create_association()
-        connection: Any = association.dul.socket
-        read = connection.recv
-
-        def bounded(length: int) -> bytearray:
-            if length > MAX_PDU_BYTES:
-                raise OSError(f"a PDU claims {length} bytes")
-            return bytearray(read(length))
-
-        connection.recv = bounded
-        return association
+def _log_rejection(event: Any) -> None:
+    """Say which titles did not match, so that the settings can be mended on one side."""
+    sender = event.assoc.requestor
+    called = event.assoc.requestor.primitive.called_ae_title
+    titles = {"host": sender.address, "calling": sender.ae_title, "called": called}
+    log.warning("An association was rejected", extra={"fields": titles})
 
 
 def _refuse_to_read(length: int) -> bytearray:
     raise OSError("the object is too large")
-
-
-def server_context(settings: Receive) -> ssl.SSLContext | None:
-    """TLS settings of the service; None without a certificate.
-
-    Raises:
-        UsageError: a certificate or key cannot be read.
-    """
-    if settings.certificate is None:
-        return None
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.certificate, settings.key)
-        if settings.authority is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(settings.authority)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"[receive] TLS certificate or key cannot be used: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _addresses(host: str) -> set[str]:

@@ -5,8 +5,8 @@ An object may be sent twice without harm, because its identifiers do not change.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,25 +18,16 @@ from cxrloc.extras import import_extra
 from cxrloc.images.dicom_file import PARSING_ERRORS
 from cxrloc.images.formats import open_regular
 from cxrloc.pacs.destinations import (
-    TOKEN_VARIABLE,
     ApplicationEntity,
     Destination,
     Security,
     WebServer,
-    bearer_token,
 )
+from cxrloc.pacs.judged import BusyError, RefusedError, Store, judged
+from cxrloc.pacs.web_store import web_store
 from cxrloc.types import CxrlocError
 
 CALLING_TITLE = "CXRLOC"
-SUCCESS, DUPLICATE, NOT_AUTHORIZED = 0x0000, 0x0111, 0x0124
-
-CONFLICT = 409
-OBJECT_REFUSED = (400, CONFLICT, 413, 415)
-"""HTTP statuses that are about the object. Any other error may end: a token is renewed, a server
-starts again, an address is corrected."""
-
-NO_ANSWER = "the answer does not name the object; is this the URL of a DICOMweb service?"
-
 CONTEXTS_PER_ASSOCIATION = 128  # PS3.8, section 9.3.2.2: odd identifiers from 1 to 255
 
 
@@ -84,19 +75,6 @@ class NotSent(NamedTuple):
     path: Path
     reason: str
     refused: bool
-
-
-class RefusedError(Exception):
-    """The destination has answered that it will not store the object; a retry would not help."""
-
-
-class BusyError(Exception):
-    """The destination could not be reached, or could not store now; a retry may help."""
-
-
-Store = Callable[[Dataset], str]
-"""A function that stores one object over an open connection and returns a warning or an empty text.
-It raises `RefusedError` if a retry would not help, and `BusyError` if a retry may help."""
 
 
 def send(
@@ -176,7 +154,7 @@ def _open(
     destination: Destination, settings: SendSettings, contexts: frozenset[tuple[str, str]]
 ) -> Iterator[Store]:
     if isinstance(destination, WebServer):
-        yield _web_store(destination, settings)
+        yield web_store(destination, settings.security, settings.timeout_seconds)
         return
     with _association(destination, settings, contexts) as association:
 
@@ -189,7 +167,7 @@ def _open(
                 raise BusyError(f"{destination}: the association was lost") from error
             if "Status" not in status:
                 raise BusyError(f"{destination}: no answer to C-STORE")
-            return _judged(destination, status.Status, str(status.get("ErrorComment", "")))
+            return judged(destination, status.Status, str(status.get("ErrorComment", "")))
 
         yield store
 
@@ -230,96 +208,3 @@ def _association(
     finally:
         if association.is_established:
             association.release()
-
-
-def _judged(destination: Destination, code: int, comment: str = "") -> str:
-    """The warning of a status or reason, or an error for a failure.
-
-    The codes are those of C-STORE (PS3.4, table B.2-1, and PS3.7, annex C), which STOW-RS uses too
-    (PS3.18, annex I.2.2).
-    """
-    told = f"status {code:04X}{f' ({comment})' if comment else ''}"
-    if code == SUCCESS:
-        return ""
-    if code == DUPLICATE:
-        return f"{destination} has an object of this identifier already: {told}"
-    if code & 0xF000 == 0xB000:
-        return f"{destination} stored it with a warning: {told}"
-    if code & 0xFF00 == 0xA700:
-        raise BusyError(f"{destination}: out of resources, {told}")
-    if code == NOT_AUTHORIZED:
-        raise BusyError(f"{destination}: not authorized, {told}")
-    raise RefusedError(f"{destination}: refused, {told}")
-
-
-def _web_store(server: WebServer, settings: SendSettings) -> Store:
-    """A function that stores by STOW-RS: an object per request, so that each has its own answer."""
-    import_extra("dicomweb_client", "pacs")
-    import requests
-    from dicomweb_client.api import DICOMwebClient
-    from dicomweb_client.session_utils import create_session
-
-    # The client's log is turned down, because it quotes requests with identifiers of patients.
-    logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
-    session = create_session()
-    security = settings.security
-    session.verify = str(security.authority) if security.authority else True
-    if security.certificate is not None:
-        session.cert = (str(security.certificate), str(security.key or security.certificate))
-    if token := bearer_token():
-        session.headers["Authorization"] = f"Bearer {token}"
-    client = DICOMwebClient(server.url, session=session, timeout=settings.timeout_seconds)
-    client.set_http_retry_params(retry=False)  # retries are those of `send`
-
-    def plain_type(response: requests.Response, *about: object, **more: object) -> None:
-        # The client reads an answer only if its type has no parameter such as charset.
-        told = response.headers.get("Content-Type", "")
-        response.headers["Content-Type"] = told.split(";")[0].strip()
-
-    session.hooks["response"].append(plain_type)
-
-    def store(dataset: Dataset) -> str:
-        try:
-            answer = client.store_instances([dataset])
-        except requests.HTTPError as error:
-            answer = _answer_of_error(server, error.response)
-        except requests.exceptions.SSLError as error:
-            raise BusyError(f"{server}: TLS failed; is the certificate trusted?") from error
-        except (ValueError, SyntaxError) as error:  # a page that is no JSON or XML
-            raise BusyError(f"{server}: {NO_ANSWER}") from error
-        except (requests.RequestException, OSError) as error:
-            raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
-        return _judged_answer(server, str(dataset.SOPInstanceUID), answer)
-
-    return store
-
-
-def _answer_of_error(server: WebServer, response: Any) -> Dataset:
-    """What the server says of each object in an answer with an HTTP error.
-
-    Raises:
-        RefusedError: it says nothing, and the status tells that the object is the reason.
-        BusyError: it says nothing; the server, its address or the token is the reason.
-    """
-    code = response.status_code
-    if code == CONFLICT:
-        with suppress(Exception):  # the body is optional
-            return Dataset.from_json(response.json())
-    told = f"{server}: HTTP status {code}"
-    if code in OBJECT_REFUSED:
-        raise RefusedError(f"{told}, refused")
-    hint = f"; is the token in {TOKEN_VARIABLE} right?" if code in (401, 403) else ""
-    raise BusyError(f"{told}{hint}")
-
-
-def _judged_answer(server: WebServer, uid: str, answer: Dataset) -> str:
-    """The warning for an object in an answer to STOW-RS (PS3.18, annex I.2), or an error.
-
-    An object is stored only if the answer says so, since a page of a proxy may have status 200.
-    """
-    for item in answer.get("FailedSOPSequence") or ():
-        return _judged(server, int(item.get("FailureReason") or 0x0110))
-    for item in answer.get("ReferencedSOPSequence") or ():
-        if str(item.get("ReferencedSOPInstanceUID")) == uid:
-            return _judged(server, int(item.get("WarningReason") or SUCCESS))
-    raise BusyError(f"{server}: {NO_ANSWER}")

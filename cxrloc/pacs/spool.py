@@ -20,7 +20,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from cxrloc.files.whole import whole_file, write_json
+from cxrloc.types import UsageError
 
 IMAGE = "image.dcm"
 NOTE = "job.json"
@@ -36,6 +39,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+LOCK = ".lock"
+
 INCOMING = "incoming"
 """Folder of jobs that are still being written; after a crash they count as never received."""
 
@@ -49,12 +54,14 @@ class Note:
         deaths: number of times the worker's process died while it computed the image.
         sent_to: destinations that have answered for all results.
         reason: why it failed, or why a destination refused a result; empty otherwise.
+        waits_because: why a destination has not answered for it yet; empty otherwise.
     """
 
     starts: int = 0
     deaths: int = 0
     sent_to: tuple[str, ...] = ()
     reason: str = ""
+    waits_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,18 @@ class Spool:
         for name in (INCOMING, *State):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
+    def lock(self) -> None:
+        """Keep other nodes off this queue for as long as this process lives.
+
+        Raises:
+            UsageError: another node works on it.
+        """
+        self._own = FileLock(self.folder / LOCK)
+        try:
+            self._own.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(f"{self.folder}: another node works on this queue") from None
+
     def sweep(self) -> None:
         """Remove images that were being received when the node was killed.
 
@@ -116,12 +135,17 @@ class Spool:
     def add(self, sop_instance_uid: str, source: Path) -> Job | None:
         """Copy an image into the queue; once this returns, a crash does not lose it.
 
-        Returns None if the image is already in the queue or is already done.
+        Returns None if the image is already in the queue or is already done. An image that failed
+        is tried again if it comes again.
         """
         content = hashlib.sha256(sop_instance_uid.encode() + b"\0")
         with source.open("rb") as file:
             hashlib.file_digest(file, lambda: content)
         name = content.hexdigest()[:32]
+        failed = Job(name, self.folder / State.FAILED / name)
+        if failed.folder.exists():
+            write_note(failed, Note())
+            return self.move(failed, State.RECEIVED)
         if any((self.folder / state / name).exists() for state in State):
             return None
         # Several associations may send the same image at once, so each writes into its own folder.

@@ -1,7 +1,9 @@
 """`cxrloc node`: runs a node that receives images from a PACS and sends results back."""
 
+import logging
 import signal
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -45,6 +47,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
     """
     config = read_node_config(path)
     check_kinds(config.compute)
+    _silence_libraries()
     # Objects are received into a folder beside the queue, so that a restart removes partial ones.
     spool = Spool(config.spool.folder)
     tempfile.tempdir = str(spool.folder / INCOMING)
@@ -67,8 +70,15 @@ def prepare_worker(
     settings: Compute, names: tuple[str, ...]
 ) -> Callable[[Task], Mapping[str, object]]:
     """The function that computes one image's results, with models that this worker loads."""
+    _silence_libraries()
     models = [read_model(name) for name in names]
     return partial(answer, models=models, settings=settings)
+
+
+def _silence_libraries() -> None:
+    """Keep warnings of libraries off the log: they are no JSON lines, and may quote a header."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def answer(task: Task, models: list[Model], settings: Compute) -> dict[str, object]:
@@ -103,22 +113,30 @@ class NodeStatus(NamedTuple):
     Attributes:
         counts: number of jobs in each state.
         oldest_waiting_seconds: how long the oldest job that is not done yet has waited.
+        waits_because: why the job that was tried last is not sent yet; empty if none is known.
         last_errors: reasons why the newest failed jobs failed, by the jobs' names.
     """
 
     counts: dict[str, int]
     oldest_waiting_seconds: float
+    waits_because: str
     last_errors: dict[str, str]
 
 
 def node_status(path: Path) -> NodeStatus:
     """The state of the node of a settings file, running or not."""
-    spool = Spool(read_node_config(path).spool.folder)
-    waiting = [*spool.jobs(State.RECEIVED), *spool.jobs(State.SENDING)]
+    folder = read_node_config(path).spool.folder
+    if not folder.is_dir():  # it must be made by the user whose node it is
+        raise UsageError(f"{folder}: no queue yet; the node has not run")
+    spool = Spool(folder)
+    sending = spool.jobs(State.SENDING)
+    waiting = [*spool.jobs(State.RECEIVED), *sending]
+    reasons = [reason for job in sending if (reason := read_note(job).waits_because)]
     failed = spool.jobs(State.FAILED)[-LAST_ERRORS:]
     return NodeStatus(
         counts={str(state): spool.count(state) for state in State},
         oldest_waiting_seconds=oldest_age_seconds(waiting),
+        waits_because=one_line(reasons[-1]) if reasons else "",
         last_errors={job.name: one_line(read_note(job).reason) for job in failed},
     )
 

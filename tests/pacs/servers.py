@@ -20,12 +20,14 @@ LOOPBACK = "127.0.0.1"
 class Stored:
     """What a server has stored, and what it answers next.
 
+    `answers` are those to the next objects, and `answer_of` those to objects of these identifiers.
     A DICOMweb server answers `body`; without one it says that the object is stored.
     """
 
     port: int = 0
     uids: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    answer_of: dict[str, int] = field(default_factory=dict)
     headers: list[dict[str, str]] = field(default_factory=list)
     body: bytes | None = None
     content_type: str = "application/dicom+json; charset=utf-8"
@@ -40,9 +42,10 @@ def store_service(title: str = "PACS", port: int = 0) -> Iterator[Stored]:
     stored = Stored()
 
     def store(event: Any) -> int:
-        status = stored.answer(0x0000)
+        uid = str(event.request.AffectedSOPInstanceUID)
+        status = stored.answer_of.get(uid, stored.answer(0x0000))
         if status == 0x0000:
-            stored.uids.append(str(event.request.AffectedSOPInstanceUID))
+            stored.uids.append(uid)
         return status
 
     entity = AE(ae_title=title)

@@ -179,12 +179,39 @@ def test_what_a_kill_left_is_not_sent_and_restarts_are_no_tries(tmp_path: Path) 
     assert pacs.uids == ["2.25.1.9"]
 
 
+@pytest.mark.slow
+def test_a_result_that_is_never_answered_for_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """The oldest result gets no place at the destination; a younger one arrives."""
+    with store_service() as pacs:
+        config = config_for(tmp_path, pacs.port)
+        pacs.answer_of = {"2.25.1.9": 0xA700}
+        put(config, 1)
+        put(config, 2)
+        with running(config) as node:
+            wait_for(node.spool, sending=1, done=1)
+            (job,) = node.spool.jobs(State.SENDING)
+            assert "out of resources" in read_note(job).waits_because
+            pacs.answer_of = {}
+            wait_for(node.spool, done=2)
+    assert pacs.uids == ["2.25.2.9", "2.25.1.9"]
+
+
+def test_two_nodes_do_not_share_a_queue(tmp_path: Path) -> None:
+    config = config_for(tmp_path, 1)
+    first = Node(config, prepare)
+    with pytest.raises(UsageError, match="another node works on this queue"):
+        Node(config, prepare)
+    del first
+
+
 def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_for(tmp_path, 1, rest=60.0)
     for number in range(3):
         put(config, number + 1)
     read: list[Path] = []
-    monkeypatch.setattr("cxrloc.pacs.node._read_study_uid", lambda path: read.append(path) or "1")
+    monkeypatch.setattr(
+        "cxrloc.pacs.studies._read_study_uid", lambda path: read.append(path) or "1"
+    )
     node = Node(config, prepare)
     for _ in range(3):
         assert node._next_received() is None
@@ -208,6 +235,9 @@ def test_the_queue_lies_beside_the_settings_if_they_name_no_folder(tmp_path: Pat
     assert read_node_config(path).spool.folder == tmp_path / "spool"
 
 
+GOOD = '[send]\nto = ["P@h:1"]\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -218,6 +248,14 @@ def test_the_queue_lies_beside_the_settings_if_they_name_no_folder(tmp_path: Pat
         ('[receive]\nalow = ["A@h"]\n', r"\[receive\] has no key alow"),
         ('[receive]\nport = "x"\n', r"\[receive\] port must be of type int"),
         ("[receive]\nport = -1\n", "must not be negative"),
+        ('[receive]\nallow = ["A@"]\n[send]\nto = ["P@h:1"]\n', "'A@' is not AE@HOST"),
+        (GOOD + f'[receive]\nallow = ["{"A" * 17}@h"]\n', "is no AE title"),
+        (GOOD + '[receive]\nallow = ["A@h"]\nae_title = ""\n', r"ae_title: '' is no AE title"),
+        (GOOD + '[receive]\nallow = ["A@h"]\nport = 70000\n', "70000 is no TCP port"),
+        (
+            GOOD + '[receive]\nallow = ["A@h"]\ncertificate = "gone.pem"\n',
+            r"\[receive\] certificate: .*gone.pem: no such file",
+        ),
     ],
 )
 def test_wrong_settings_are_named(text: str, message: str, tmp_path: Path) -> None:

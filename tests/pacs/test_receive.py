@@ -102,15 +102,22 @@ def test_own_results_are_not_computed_again(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize(("title", "called"), [("STRANGER", "NODE"), ("SENDER", "OTHER")])
-def test_other_titles_are_rejected(title: str, called: str, spool: Spool) -> None:
+def test_other_titles_are_rejected_and_named(
+    title: str, called: str, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     with receiving(spool) as receiver, associated(receiver.port, title, called) as association:
         assert association.is_rejected
+    (record,) = (each for each in caplog.records if "rejected" in each.message)
+    assert vars(record)["fields"] == {"host": LOOPBACK, "calling": title, "called": called}
 
 
-def test_other_hosts_are_not_answered(spool: Spool) -> None:
+def test_other_hosts_are_not_answered_and_named(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     elsewhere = replace(SETTINGS, allow=("SENDER@127.0.0.77",))
     with receiving(spool, elsewhere) as receiver, associated(receiver.port) as association:
         assert not association.is_established
+    assert "host 127.0.0.1 is not allowed" in caplog.text
 
 
 def test_other_kinds_of_objects_are_not_taken(spool: Spool) -> None:

@@ -37,6 +37,18 @@ def test_the_same_image_is_queued_once_in_any_state(tmp_path: Path) -> None:
     assert added(spool, "1.2.3", b"corrected pixels") is not None
 
 
+def test_an_image_that_failed_is_tried_again_if_it_comes_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    job = added(spool, "1.2.3", b"pixels")
+    assert job is not None
+    write_note(job, Note(starts=5, deaths=3, sent_to=("PACS",)))
+    spool.fail(job, "ended its process by signal 6")
+    again = added(spool, "1.2.3", b"pixels")
+    assert again is not None
+    assert (spool.count(State.RECEIVED), spool.count(State.FAILED)) == (1, 0)
+    assert read_note(again) == Note()
+
+
 def test_what_was_not_wholly_received_is_swept(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     (tmp_path / "incoming" / "half").mkdir()

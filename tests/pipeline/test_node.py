@@ -10,7 +10,8 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pacs.node import Task
 from cxrloc.pacs.node_config import Compute
-from cxrloc.pipeline.node import answer, check_kinds
+from cxrloc.pacs.spool import Note, Spool, State, write_note
+from cxrloc.pipeline.node import answer, check_kinds, node_status
 from cxrloc.types import CxrlocError, UsageError
 from tests.dicom_objects.results import phantom_file
 
@@ -84,3 +85,24 @@ def test_what_is_no_radiograph_is_refused(image: Path, model: Model) -> None:
 def test_only_dicom_objects_are_sent(write: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=r"\[compute\] write: .* must name DICOM objects"):
         check_kinds(Compute(write=write))
+
+
+def test_the_status_of_a_node_that_has_not_run_makes_no_queue(tmp_path: Path) -> None:
+    """The queue must belong to the user whose node it is."""
+    settings = tmp_path / "node.toml"
+    settings.write_text('[receive]\nallow = ["A@h"]\n[send]\nto = ["P@h:1"]\n')
+    with pytest.raises(UsageError, match="the node has not run"):
+        node_status(settings)
+    assert not (tmp_path / "spool").exists()
+
+
+def test_the_status_says_why_results_wait(tmp_path: Path) -> None:
+    settings = tmp_path / "node.toml"
+    settings.write_text('[receive]\nallow = ["A@h"]\n[send]\nto = ["P@h:1"]\n')
+    spool = Spool(tmp_path / "spool")
+    (tmp_path / "image").write_bytes(b"pixels")
+    job = spool.add("1.2.3", tmp_path / "image")
+    assert job is not None
+    write_note(spool.move(job, State.SENDING), Note(waits_because="P@h:1: no association"))
+    status = node_status(settings)
+    assert (status.counts["sending"], status.waits_because) == (1, "P@h:1: no association")
