@@ -229,3 +229,10 @@ def test_labels_and_boxes_stand_together(tmp_path: Path) -> None:
 def test_boxes_of_other_images_are_an_error_with_a_name_of_each_side(tmp_path: Path) -> None:
     with pytest.raises(CxrlocError, match="as 'a' there and 'z' here"):
         read_own_data(OwnData(images(tmp_path, "z.png"), boxes=csv_boxes(tmp_path)))
+
+
+def test_a_shape_of_labelme_needs_its_finding(tmp_path: Path) -> None:
+    place = labelme_boxes(tmp_path)
+    (place / "a.json").write_text((place / "a.json").read_text().replace('"Mass"', '""'))
+    with pytest.raises(CxrlocError, match="shape 1: its label is empty"):
+        read_own_data(OwnData(images(tmp_path, "a.png"), boxes=place))
