@@ -16,7 +16,8 @@ from cxrloc.datasets.records import boxed_record
 from cxrloc.files.encodings import opened_text
 from cxrloc.files.tables import is_blank, read_table
 from cxrloc.findings import CHESTXRAY14
-from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex, View
+from cxrloc.images.dicom_header import VIEW_POSITIONS
+from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex
 
 FRAME = (1024, 1024)
 """Rows and columns of the published images; boxes are in their pixels. The size of the original
@@ -35,7 +36,6 @@ COLUMNS = (
     "View Position",
 )
 _SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}
-_VIEWS = {"PA": View.PA, "AP": View.AP}
 
 FROM_NAME = "its Patient ID is blank: the patient is that of the file name"
 REPEATED = "its row is in the label table twice and counts once"
@@ -86,7 +86,7 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
     A record that is in neither list is left out.
 
     Raises:
-        CxrlocError: a list is missing.
+        CxrlocError: a list is missing or cannot be read, or an image or a patient is in both.
     """
     part_of: dict[str, str] = {}
     for part in ("train_val", "test"):
@@ -94,11 +94,22 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
         if not path.is_file():
             raise CxrlocError(f"{path} is missing: the official split needs it")
         with opened_text(path) as lines:
-            part_of |= {image_id_of(line): part for line in lines.read().split()}
+            names = [image_id_of(line) for line in lines.read().split()]
+        if both := next((name for name in names if part_of.get(name, part) != part), None):
+            raise CxrlocError(
+                f"{path}: {both} is in train_val_list.txt too; an image is in one part"
+            )
+        part_of |= dict.fromkeys(names, part)
     split: dict[str, list[Record]] = {"train_val": [], "test": []}
     for record in records:
         if record.image_id in part_of:
             split[part_of[record.image_id]].append(record)
+    learned, judged = ({record.patient_id for record in own} for own in split.values())
+    if shared := sorted(learned & judged):
+        raise CxrlocError(
+            f"{folder}: patient {shared[0]} and {len(shared) - 1} others are in both lists of the "
+            "official split; a patient is in one part"
+        )
     return split
 
 
@@ -140,9 +151,9 @@ def _read_entries(
             _patient(where, patient, image_id),
             image_id,
             files.get(image_id),
-            _VIEWS.get(view.upper()),
+            VIEW_POSITIONS.get(view.upper()),
             ages[age],
-            _SEXES.get(sex.upper()),
+            _SEXES.get(sex[:1].upper()),
             own,
             tuple(annotations.get(image_id, ())),
             FRAME,

@@ -199,6 +199,36 @@ def test_the_official_lists_may_have_the_encodings_of_tables(tmp_path: Path, enc
     assert [len(part) for part in official_split(tmp_path, records).values()] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("00000001_000.png", "test_list.txt: 00000001_000 is in train_val_list.txt too"),
+        ("00000002_001.png", "patient 2 and 0 others are in both lists"),
+    ],
+)
+def test_an_official_split_that_shares_images_or_patients_is_refused(
+    tmp_path: Path, test: str, said: str
+) -> None:
+    records = read_chestxray14(write_set(tmp_path, boxes=None))
+    (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n00000002_000.png\n")
+    (tmp_path / "test_list.txt").write_text(test)
+    with pytest.raises(CxrlocError, match=said):
+        official_split(tmp_path, records)
+
+
+@pytest.mark.parametrize(
+    ("written", "view", "sex"),
+    [("PA,Male", View.PA, Sex.MALE), ("Lateral,f", View.LATERAL, Sex.FEMALE), ("?,", None, None)],
+)
+def test_views_and_sexes_of_other_spellings(
+    tmp_path: Path, written: str, view: View | None, sex: Sex | None
+) -> None:
+    position, gender = written.split(",")
+    entries = entries_of(f"00000001_000.png,Mass,0,1,058Y,{gender},{position}")
+    (record,) = read_dataset(write_set(tmp_path, entries, boxes=None))
+    assert (record.view, record.sex) == (view, sex)
+
+
 @pytest.fixture(scope="module")
 def published(shared: Path) -> list[Record]:
     return read_dataset(shared / "data" / "chestxray14")
