@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -273,4 +274,9 @@ def _colours() -> UInt8[np.ndarray, "256 3"]:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(__file__).parent / "fonts/Arimo-Regular.ttf", 13)
+    # DejaVu Sans is made for letters of few pixels.
+    package = find_spec("matplotlib")  # its folder, without importing it
+    assert package is not None
+    assert package.origin is not None
+    fonts = Path(package.origin).parent / "mpl-data/fonts/ttf"
+    return ImageFont.truetype(fonts / "DejaVuSans.ttf", 13)

@@ -229,14 +229,15 @@ def _finish(axes: Axes) -> None:
     axes.set_aspect("equal")
     handles, areas = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(
+        legend = axes.legend(
             loc="lower right",
             title="AUC (95 %)",
             alignment="right",
             fontsize=6,
             borderpad=0,
             labelspacing=0.2,
-            # One curve needs no key.
             handlelength=1.2 if len(areas) > 1 else 0,
             handletextpad=0.4 if len(areas) > 1 else 0,
         )
+        for handle in legend.legend_handles if len(areas) == 1 else ():
+            handle.set_visible(False)  # one curve needs no key
