@@ -239,5 +239,6 @@ def _finish(axes: Axes) -> None:
             handlelength=1.2 if len(areas) > 1 else 0,
             handletextpad=0.4 if len(areas) > 1 else 0,
         )
-        for handle in legend.legend_handles if len(areas) == 1 else ():
-            handle.set_visible(False)  # one curve needs no key
+        if len(areas) == 1:  # one curve needs no key
+            for line in legend.get_lines():
+                line.set_visible(False)
