@@ -27,7 +27,8 @@ def draw_spearman(results: Sequence[Path], request: FigureRequest) -> Figure:
     name = "rank_correlations.csv"
     frames = [read_table(path, name, ("run",), "compare").set_index("run") for path in results]
     frames = [
-        frame.drop(columns="note") if "note" not in frame.index else frame for frame in frames
+        frame if "note" in frame.index else frame.drop(columns="note", errors="ignore")
+        for frame in frames
     ]
     for path, frame in zip(results, frames, strict=True):
         if list(frame.index) != list(frames[0].index) or list(frame.index) != list(frame.columns):
