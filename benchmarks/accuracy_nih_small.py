@@ -36,9 +36,8 @@ from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.localize import Failure
 from cxrloc.inference.localized import Localized
-from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model

@@ -28,8 +28,8 @@ from cxrloc.evaluation.localization.scores import (
     score_localization,
 )
 from cxrloc.evaluation.localization.tables import grid, rows_of
-from cxrloc.inference.localize import Failure, Image, InferenceSettings
 from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.models.weights import read_model, write_model
@@ -46,7 +46,7 @@ LIMITS = (
 def embed(trained: Path, out: Path) -> Path:
     """Write the trained model under its name inside the package."""
     model = read_model(trained)
-    card = replace(model.card, name=PHANTOM_MODEL, limits=LIMITS)
+    card = replace(model.card, name=PHANTOM_MODEL, limits=LIMITS, licence="Apache-2.0")
     path = out / f"{PHANTOM_MODEL}.safetensors"
     write_model(path, model.network, model.preprocessing, card, model.typical)
     return path

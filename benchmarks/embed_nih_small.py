@@ -37,6 +37,7 @@ LIMITS = (
     "and small findings almost always. Probabilities are far higher than how often a finding "
     "occurs, since training balanced both. Labels were read from reports by a program."
 )
+LICENCE = "Apache-2.0; NIH asks for a link to its images, the citation and an acknowledgement"
 TRAINED_ON = (
     "{images} frontal images of ChestX-ray14, official train_val list, nobody with an expert's box "
     "(with thanks to the NIH Clinical Center, https://nihcc.app.box.com/v/ChestXray-NIHCC; "
@@ -92,6 +93,7 @@ def embed(model: Model, stride: int, data: Path, path: Path) -> None:
             sorted({card_patient(r.patient_id, public=True) for r in held_out})
         ),
         limits=LIMITS,
+        licence=LICENCE,
         trained_on=TRAINED_ON.format(images=f"{len(trained):,}") + "".join(started),
         training_images=len(trained),
         training_patients=tuple(sorted({card_patient(r.patient_id, public=True) for r in trained})),

@@ -29,6 +29,7 @@ def test_it_is_small_and_says_where_it_comes_from(model):
     for said in (f"{model.card.training_images:,}", "nihcc.app.box.com", "NIH Clinical Center"):
         assert said in model.card.trained_on
     assert model.card.limits.startswith("Research demo")
+    assert model.card.licence.startswith("Apache-2.0; NIH asks for")
 
 
 @pytest.mark.slow
