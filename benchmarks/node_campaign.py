@@ -226,7 +226,10 @@ def kills_in_states(folder: Path, options: argparse.Namespace) -> list[dict[str,
         happened, longest = begun[life % len(begun)]
 
         def kill() -> None:
-            wait(happened, 300, pause=0.002)
+            # Images that the node holds, but whose acknowledgement a kill prevented, are received
+            # again without a trace in the queue.
+            with suppress(TimeoutError):
+                wait(happened, 20, pause=0.002)
             time.sleep(moments.uniform(0, longest))
 
         return kill
