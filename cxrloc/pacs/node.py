@@ -90,6 +90,7 @@ class Node:
 
     def __init__(self, config: NodeConfig, prepare: Prepare) -> None:
         self.config = config
+        self._send_settings = _send_settings(config)
         self.spool = Spool(config.spool.folder)
         self.spool.lock()
         self.spool.sweep()
@@ -224,17 +225,12 @@ class Node:
         next round; other destinations do not wait for them.
         """
         sending = self.config.send
-        settings = SendSettings(
-            calling_title=sending.calling_title or self.config.receive.ae_title,
-            security=Security(sending.tls, sending.authority, sending.certificate, sending.key),
-            tries=1,  # the queue itself tries again
-        )
         note = read_note(job)
         for text, destination in zip(sending.to, self.config.destinations, strict=True):
             if text in note.sent_to or text in away or self._stop.is_set():
                 continue
             refusals = []
-            for result in send(result_files(job), destination, settings):
+            for result in send(result_files(job), destination, self._send_settings):
                 if isinstance(result, NotSent) and not result.refused:
                     # The reason may name the object, so only the status shows it.
                     log.warning("not sent yet", extra={"fields": {"job": job.name, "to": text}})
@@ -275,6 +271,19 @@ class Node:
                 self._studies.forget()
                 log.info("removed", extra={"fields": {"jobs": removed}})
             self._stop.wait(SWEEP_SECONDS)
+
+
+def _send_settings(config: NodeConfig) -> SendSettings:
+    """How the node sends.
+
+    Raises:
+        UsageError: a certificate or key cannot be used.
+    """
+    sending = config.send
+    security = Security(sending.tls, sending.authority, sending.certificate, sending.key)
+    security.client_context()  # a wrong file is said at the start, and not for each result
+    title = sending.calling_title or config.receive.ae_title
+    return SendSettings(title, security, tries=1)  # the queue itself tries again
 
 
 def _ready(prepare: Prepare) -> Callable[[Task], Mapping[str, object]]:

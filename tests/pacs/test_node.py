@@ -196,6 +196,14 @@ def test_a_result_that_is_never_answered_for_keeps_no_other_waiting(tmp_path: Pa
     assert pacs.uids == ["2.25.2.9", "2.25.1.9"]
 
 
+def test_a_certificate_that_is_none_is_said_at_the_start(tmp_path: Path) -> None:
+    config = config_for(tmp_path, 1)
+    (tmp_path / "text.pem").write_text("no certificate")
+    config = replace(config, send=replace(config.send, certificate=tmp_path / "text.pem"))
+    with pytest.raises(UsageError, match="certificate or key cannot be used"):
+        Node(config, prepare)
+
+
 def test_two_nodes_do_not_share_a_queue(tmp_path: Path) -> None:
     config = config_for(tmp_path, 1)
     first = Node(config, prepare)
