@@ -141,10 +141,14 @@ def _named_errors(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one line that names the file to be written."""
     try:
         yield
-    except OSError as error:
+    except OSError as raised:
+        error = raised
+        # pydicom raises an error of its own, whose cause is that of the file system.
+        while error.errno is None and isinstance(error.__cause__, OSError):
+            error = error.__cause__
         reason = error.strerror or str(error) or type(error).__name__
         kind = DiskError if error.errno in DISK_ERRORS else CxrlocError
-        raise kind(f"{path}: cannot be written: {reason}") from error
+        raise kind(f"{path}: cannot be written: {reason}") from raised
 
 
 def _part_name(path: Path) -> str:

@@ -18,7 +18,7 @@ from cxrloc.images.geometry import (
 from cxrloc.images.template import matched_crop, mean_template, search_side, template_of
 from cxrloc.types import Affine, Radiograph
 
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Raise this number with every change after which `read_radiograph` or `preprocess` gives other
 pixels for the same file and settings, so that the image cache decodes the images again."""
 

@@ -63,6 +63,18 @@ def test_an_error_of_the_disk_names_the_file(
     assert str(raised.value) == f"{path}: cannot be written: {os.strerror(number)}"
 
 
+def test_a_full_disk_is_known_behind_the_error_of_a_library(tmp_path: Path) -> None:
+    def write() -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:  # as pydicom does, which names the tag
+            raise OSError("With tag (0040,A730) got exception: ...\nTraceback ...") from error
+
+    path = tmp_path / "a.dcm"
+    with pytest.raises(DiskError, match="cannot be written: No space left"), whole_file(path):
+        write()
+
+
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").mkdir()
     with pytest.raises(CxrlocError, match=r"table\.csv: cannot be written: Is a directory"):

@@ -52,7 +52,7 @@ READ = {
     "j2k_lossy_over_signed.dcm": (0.599, ""),
     "m1_lower.dcm": (1 - PLAIN, "misspelt"),
     "meta_twice.dcm": (PLAIN, "stands twice"),
-    "mlut_empty_item.dcm": (PLAIN, "is empty and left out"),
+    "mlut_empty_item.dcm": (PLAIN, "an empty or incomplete item of ModalityLUTSequence"),
     "mlut_out_SS.dcm": (GREY, ""),
     "mlut_signed_US.dcm": (BY_DCMTK, ""),
     "pad_rgb.dcm": (GREY, ""),
