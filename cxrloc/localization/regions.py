@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cxrloc.types import UsageError
 
@@ -189,6 +188,11 @@ def label_regions(
     rising = (in_b != in_c) & (in_b > 0) & (in_c > 0) & (b * c > a * d)
     one = np.concatenate([in_a[falling], in_b[rising]])
     other = np.concatenate([in_d[falling], in_c[rising]])
+    if not one.size:
+        return labels, count
+    # Here, because it takes a tenth of a second to import, and few maps need it.
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(one.size), (one, other)), shape=(count + 1, count + 1))
     parts, part_of = connected_components(links, directed=False)  # the background 0 stays alone
     return part_of[labels], int(parts) - 1
