@@ -147,8 +147,12 @@ def laterality_of(dataset: Dataset) -> str:
 
 
 def patient_orientation_of(dataset: Dataset) -> tuple[str, ...]:
-    """Patient Orientation (0020,0020): directions along rows and down columns."""
-    return tuple(text.upper() for text in texts(dataset, "PatientOrientation"))
+    """Patient Orientation (0020,0020): directions along rows and down columns.
+
+    Empty where a value is no direction; it may be misplaced text, such as a name.
+    """
+    found = tuple(text.upper() for text in texts(dataset, "PatientOrientation"))
+    return found if all(re.fullmatch("[LRAPHF]{1,3}", each) for each in found) else ()
 
 
 def header_warnings(dataset: Dataset) -> tuple[str, ...]:
@@ -237,7 +241,7 @@ def _orientation_warnings(dataset: Dataset) -> tuple[str, ...]:
     Upright, rows run to the patient's left (front or back in a lateral) and columns to the feet.
     """
     directions = patient_orientation_of(dataset)
-    if len(directions) != 2 or not all(re.fullmatch("[LRAPHF]{1,3}", d) for d in directions):
+    if len(directions) != 2:
         return ()
     across, down = directions[0][0], directions[1][0]
     if down == "F" and across != "R":

@@ -173,6 +173,11 @@ def test_misplaced_text_in_a_code_string_is_not_quoted(tmp_path: Path, keyword: 
     assert "is not a value that DICOM defines" in line
 
 
+def test_misplaced_text_is_no_direction(tmp_path: Path) -> None:
+    assert read(tmp_path, PatientOrientation=["L", "DOE JANE"]).patient_orientation == ()
+    assert read(tmp_path, PatientOrientation=["L", "FP"]).patient_orientation == ("L", "FP")
+
+
 @pytest.mark.parametrize("tags", [{"BodyPartExamined": "THORAX"}, {"Modality": "CR"}])
 def test_other_words_for_a_chest_radiograph_are_no_warning(tmp_path: Path, tags: dict) -> None:
     assert read(tmp_path, **tags).warnings == ()
