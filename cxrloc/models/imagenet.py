@@ -38,7 +38,7 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
     if file is None and network.config.same_padding:
         raise CxrlocError(
             f"torchvision's weights of {name} were not trained with same_padding: leave it out, "
-            "or name a file of weights that were"
+            "or name weights that were by --start FILE (the head of the recipe says which)"
         )
     source = file or f"torchvision's weights of {name}"
     weights = _imagenet_weights(name, file)

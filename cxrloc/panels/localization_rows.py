@@ -38,6 +38,8 @@ _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _SCALE = "heatmap: min|max of each map"
 _TITLE_MM = 5.0
 _TALLEST = 1.25  # of a picture's width
+_NO_BOX = """localization-rows: none of the images on this disk has an expert's box; if the boxes
+lie in a file of their own, name it and the images behind the run"""
 _MOST_COLUMNS = 4
 _SMALLEST = 14.0  # mm, of a picture
 
@@ -143,7 +145,7 @@ def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, st
     records = [r for r in sources.records.values() if r.annotations and r.path is not None]
     boxed = sorted({(r.image_id, each.finding) for r in records for each in r.annotations})
     if not boxed:
-        raise CxrlocError("localization-rows: none of the images on this disk has an expert's box")
+        raise CxrlocError(_NO_BOX)
     findings = chosen_findings(sorted({finding for _, finding in boxed}), request.findings)
     if not request.images:
         return [next(pair for pair in boxed if pair[1] == finding) for finding in findings]

@@ -117,6 +117,11 @@ def test_rows_stand_in_as_many_columns_as_let_them_fit_on_a_page(
         )
 
 
+def test_boxes_in_a_file_of_their_own_are_asked_for(results: Path) -> None:
+    with pytest.raises(CxrlocError, match="file of their own, name it and the images"):
+        draw_localization_rows(paths(results, "run images"), FigureRequest())
+
+
 def test_results_of_heatmap_hold_maps_though_they_also_have_boxes(
     results: Path, tmp_path: Path
 ) -> None:
