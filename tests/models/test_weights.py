@@ -192,6 +192,12 @@ def test_real_imagenet_weights_of_mobilenet_fit(shared):
     assert features.isfinite().all()
 
 
+def test_a_graph_is_told_which_commands_take_it(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"\x08\x0a")
+    with pytest.raises(CxrlocError, match="only `cxrloc heatmap` and `cxrloc page` take one"):
+        read_model(tmp_path / "a.onnx")
+
+
 @pytest.mark.parametrize("kind", ["state dict", "whole network", "pickle", "suffix alone"])
 def test_a_checkpoint_of_pytorch_is_told_what_to_do_with_it(kind, tmp_path):
     path = tmp_path / ("weights.pth" if kind == "suffix alone" else "weights.bin")
