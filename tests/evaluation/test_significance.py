@@ -104,3 +104,10 @@ def test_holm_rejects_what_its_steps_reject(p_values, level):
             break
         rejected[test] = True
     assert ((holm(p_values) <= level) == rejected).all()
+
+
+def test_delong_s_p_is_that_of_z() -> None:
+    """z = -0.1 / sqrt(0.0025 + 0.0025) = -1.4142, whose two tails are 0.1573."""
+    p = delong_p(np.array([0.8, 0.7]), np.diag([0.0025, 0.0025]), BOTH)
+    assert p == pytest.approx(2 * norm.sf(2**0.5))
+    assert p == pytest.approx(0.1573, abs=1e-4)

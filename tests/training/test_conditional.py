@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from cxrloc.findings import CHEXPERT14, CHEXPERT_PARENTS
@@ -32,3 +33,12 @@ def test_masked_labels_teach_nothing_and_the_callers_stay_as_they_were():
         cel(logits, masked).backward()
         assert ((logits.grad == 0) == masked.isnan()).all()
     assert (labels == 0).all()
+
+
+@pytest.mark.parametrize("condition", CONDITIONS.values(), ids=CONDITIONS)
+def test_a_parent_of_one_half_is_positive(condition) -> None:
+    """Smoothed uncertain labels may be 0.5, which counts as positive in both conditions."""
+    labels = torch.tensor([[0.5, 1.0], [0.49, 1.0]])
+    kept = condition(labels, ("parent", "child"), {"child": "parent"})
+    assert kept[0, 1] == 1
+    assert kept[1, 1].isnan()

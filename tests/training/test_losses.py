@@ -100,3 +100,9 @@ def test_labels_of_other_processes_count_in_the_weights(monkeypatch):
     monkeypatch.setattr(losses_module, "summed", lambda own: counts)
     shares = [w_cel(LOGITS[i : i + 1], labels[i : i + 1]) for i in range(2)]
     assert sum(shares) == pytest.approx(whole.item())
+
+
+def test_an_image_with_an_unknown_label_adds_nothing_to_softmax():
+    labels = torch.tensor([[1.0, torch.nan], [0.0, 1.0]])
+    logits = torch.tensor([[3.0, 1.0], [0.0, 0.0]])
+    assert LOSSES["softmax"](logits, labels).item() == pytest.approx(0.6931, abs=1e-4)  # ln 2

@@ -120,3 +120,9 @@ def test_shared_patients_are_refused():
 def test_a_finding_that_cannot_be_fitted_is_left_out():
     tuning, judged = units(["a"], [True], [0.9]), units(["b"], [True], [0.9])
     assert calibrate(tuning, judged, "platt").findings == ()
+
+
+def test_an_edge_belongs_to_the_bin_below_it():
+    curve = reliability(np.array([True, False]), np.array([0.5, 0.6]), bins=2)
+    assert curve.units.tolist() == [1, 1]
+    assert curve.predicted.tolist() == [0.5, 0.6]

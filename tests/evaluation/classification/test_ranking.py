@@ -152,3 +152,9 @@ def test_a_binary_reader_has_the_auc_of_its_operating_point():
     false_positive_rate, sensitivity = reader_points(truth, reading)
     area = auc(truth, reading[0].astype(float))
     assert area == pytest.approx((sensitivity[0] + 1 - false_positive_rate[0]) / 2)
+
+
+def test_a_score_at_the_threshold_is_not_on_the_list():
+    truth, scores = np.array([[True, True]]), np.array([[0.9, 0.5]])
+    assert image_ranking_precision(truth, scores, threshold=0.5).tolist() == [0.5]
+    assert image_ranking_precision(truth, scores, threshold=0.49).tolist() == [1.0]

@@ -7,7 +7,9 @@ import shapely
 from cxrloc.datasets.chexlocalize import Point
 from cxrloc.datasets.shapes import mask_of_pixels
 from cxrloc.evaluation.localization.controls import place_heatmaps
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.pointing import (
+    TOLERANCE,
     Points,
     distances_to_truth,
     highest_points,
@@ -69,3 +71,8 @@ def test_of_a_reader_s_points_one_on_the_truth_is_enough() -> None:
     points = place_points(pairs, [Point(*place) for place in places])
     assert points.pair.tolist() == [0, 0]
     assert pairs_hit(pairs, points).tolist() == [True, False]
+
+
+def test_the_tolerance_is_that_of_the_published_game() -> None:
+    """Zhang et al. 2016, section 4.1: a margin of 15 pixels."""
+    assert TOLERANCE == ScoringProtocol().tolerance == 15

@@ -68,3 +68,10 @@ def test_of_several_annotations_a_cell_takes_the_largest_share() -> None:
     pairs = scored_pairs([drawn_record("a", [0, 0, 50, 50], [0, 0, 50, 25])])
     shares = truth_shares(pairs, np.array([0]), samples=2)
     assert shares.tolist() == [[[1.0, 0.0], [0.0, 0.0]]]
+
+
+def test_a_polygon_within_a_cell_has_its_part_of_it() -> None:
+    """From 2 to 6 of the 8 pixels of the first of two cells across: one half of the cell."""
+    ring = ((2.0, 0.0), (6.0, 0.0), (6.0, 16.0), (2.0, 16.0))
+    shares = outline_shares(Outline((ring,)), np.array([16.0, 16.0]), samples=2)
+    np.testing.assert_array_equal(shares, [[0.5, 0.0], [0.5, 0.0]])
