@@ -35,7 +35,7 @@ from cxrloc.phantom import make_phantom
 from cxrloc.types import Annotation, Label, Radiograph, Record
 
 PHANTOM_SEED, PHANTOMS, SIDE = 3101, 600, 320
-LESIONS_PER_FINDING = 100
+LESIONS_PER_FINDING = 50
 
 Sample = tuple[Record, Radiograph]
 
@@ -56,7 +56,7 @@ def drawn(data: Path, card: ModelCard) -> Iterator[Sample]:
         record
         for record in read_chestxray14(data)
         if record.image_id in paths
-        and record.labels.get("No Finding") is Label.POSITIVE
+        and Label.POSITIVE not in record.labels.values()
         and card_patient(record.patient_id, public=True) in listed
     ]
     rng = np.random.default_rng(7)
