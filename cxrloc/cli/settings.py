@@ -107,11 +107,14 @@ def check_images(
 
 
 def check_data(
-    data: Path | None, model: Models = None, quiet: Quiet = False, log_json: LogJson = False
+    data: Path | None,
+    model: list[str] | str | None = None,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
-    """End if the data set does not exist, or a model's file does not."""
+    """End if the data set does not exist, or a model's file does not; `trust` has one model."""
     with clear_errors(quiet, log_json):
-        refuse_missing_data(data, model or [])
+        refuse_missing_data(data, [model] if isinstance(model, str) else model or [])
 
 
 def destination(out: NewOut = None, overwrite: Overwrite = False) -> "Destination":

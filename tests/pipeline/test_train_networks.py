@@ -143,7 +143,7 @@ def test_age_sex_and_view_of_the_data_set_reach_a_meta_network(
     for name, data in (("as_is", chests), ("swapped", other)):
         options = ClassifyOptions((meta,), resampling=FEW, inference=INFERENCE)
         warnings.append(classify(data, tmp_path / name, options).run["warnings"])
-        p = read_predictions(tmp_path / name / "probabilities.csv").probabilities
+        p = read_predictions(tmp_path / name / "raw_probabilities.csv").probabilities
         logits.append(np.log(p / (1 - p)))
     assert warnings == [{}, {}]
     weight = read_model(meta).network.meta.weight.detach().numpy()[:, 1]  # age, sex, view
