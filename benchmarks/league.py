@@ -263,10 +263,11 @@ def draw(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         for control, mark in zip(CONTROLS, ("x", "|"), strict=True):
             values = [row["numbers"][f"{control} {rule}"][0] for row in results.values()]
             axis.plot(values, places, mark, color="0.5", label=control.replace("_", ", "))
-        axis.set_xlabel(f"mean accuracy, {rule}")
+        axis.set_xlabel(f"mean accuracy, {rule.replace('iobb', 'IoBB').replace('iou', 'IoU')}")
         axis.set_yticks(places, [*results])
         axis.set_xlim(left=0)
-    axes[1].legend(fontsize=7)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     figure.savefig(path, dpi=200)
 
 
