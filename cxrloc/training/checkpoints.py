@@ -143,8 +143,11 @@ def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
     """Raise TypeError where a restored optimizer could not take a step."""
     for group in optimizer.param_groups:
         for name, default in optimizer.defaults.items():
-            if type(group[name]) is not type(default):
-                raise TypeError(f"{name} of the optimizer is a {type(group[name]).__name__}")
+            # A default may be a whole number (a weight decay of 0) where a setting is not, or None
+            # where PyTorch chooses, so types are not compared exactly.
+            for kind in (int | float, tuple):
+                if isinstance(default, kind) and not isinstance(group[name], kind):
+                    raise TypeError(f"{name} of the optimizer is a {type(group[name]).__name__}")
     for parameter, values in optimizer.state.items():
         tensors = (value for value in values.values() if isinstance(value, torch.Tensor))
         if any(tensor.ndim and tensor.shape != parameter.shape for tensor in tensors):

@@ -17,6 +17,7 @@ from cxrloc.training.checkpoints import (
     write_checkpoint,
     write_weights,
 )
+from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups
 from cxrloc.types import CxrlocError
 
 IDENTITY = {"recipe": "mine"}
@@ -119,6 +120,7 @@ def stepped() -> dict[str, Any]:
         ("parts.optimizer", {}),
         ("parts.optimizer.param_groups.0.lr", "fast"),
         ("parts.optimizer.param_groups.0.lr", float("inf")),
+        ("parts.optimizer.param_groups.0.betas", 0.9),
         ("parts.optimizer.state.0.exp_avg", torch.zeros(2, 2)),
     ],
 )
@@ -154,3 +156,29 @@ def test_a_named_pipe_in_place_of_a_checkpoint_never_blocks(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "last.ckpt")
     with pytest.raises(CxrlocError, match="not a regular file"):
         last_checkpoint(tmp_path / "last.ckpt", resume=True)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_on_from_its_checkpoint(tmp_path: Path, name: str) -> None:
+    def trained(steps: int) -> tuple[nn.Linear, torch.optim.Optimizer]:
+        network = nn.Linear(4, 4)
+        nn.init.constant_(network.weight, 0.5)
+        nn.init.constant_(network.bias, 0.0)
+        groups = parameter_groups(network, weight_decay=0.1, backbone_rate=1.0)
+        optimizer = OPTIMIZERS[name](groups, 0.1, 0.9, False)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            network(torch.ones(1, 4)).square().sum().backward()
+            optimizer.step()
+        return network, optimizer
+
+    names = ("network", "optimizer")
+    path = tmp_path / "last.ckpt"
+    write_checkpoint(path, dict(zip(names, trained(2), strict=True)), State(step=2), IDENTITY)
+    network, optimizer = trained(0)
+    parts = {"network": network, "optimizer": optimizer}
+    assert restore(last_checkpoint(path, resume=True) or {}, parts, IDENTITY).step == 2
+    optimizer.zero_grad()
+    network(torch.ones(1, 4)).square().sum().backward()
+    optimizer.step()
+    assert torch.equal(network.weight, trained(3)[0].weight)
