@@ -14,6 +14,7 @@ import torch
 from cxrloc.exported.forward import ExportedForward, Outputs
 from cxrloc.exported.graph import read_graph
 from cxrloc.exported.int8 import to_int8
+from cxrloc.exported.metadata import INPUT
 from cxrloc.exported.onnx_file import OPSET, onnx_graph, store_half, write_onnx
 from cxrloc.exported.pt2_file import write_pt2
 from cxrloc.models.model import Model
@@ -67,7 +68,7 @@ def _write_onnx(model: Model, options: ExportOptions, greys: Greys) -> None:
 
 def _run_onnx(path: Path, greys: Greys) -> dict[str, np.ndarray]:
     session = read_graph(path).session
-    return _joined([session.run(list(Outputs._fields), {"grey": grey[None]}) for grey in greys])
+    return _joined([session.run(list(Outputs._fields), {INPUT: grey[None]}) for grey in greys])
 
 
 def _write_pt2(model: Model, options: ExportOptions, greys: Greys) -> None:
@@ -89,12 +90,14 @@ def differences_from_torch(
 ) -> dict[str, float]:
     """The largest absolute difference of each output from what torch gives for the same images.
 
-    That of the maps is a share of each map's range.
+    That of the maps is a share of each map's range; of a map without a range it is absolute. A
+    value that is not a number is infinitely far.
     """
     wanted = _run_module(ExportedForward(model).eval(), greys)
     largest = {name: np.abs(found[name] - wanted[name]) for name in wanted}
-    largest["maps"] = largest["maps"] / np.ptp(wanted["maps"], axis=(2, 3), keepdims=True)
-    return {name: float(value.max()) for name, value in largest.items()}
+    spread = np.ptp(wanted["maps"], axis=(2, 3), keepdims=True)
+    largest["maps"] = largest["maps"] / np.where(spread > 0, spread, 1)
+    return {name: float(np.nan_to_num(own, nan=np.inf).max()) for name, own in largest.items()}
 
 
 def _run_module(module: Any, greys: Greys) -> dict[str, np.ndarray]:

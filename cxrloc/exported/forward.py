@@ -16,9 +16,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.patient_list import without_patients_beside
 from cxrloc.types import CxrlocError
 
-INPUT = "grey"
-"""Name of the graph's input: Float32[batch, row, col], grey levels in [0, 1]."""
-
 
 class Outputs(NamedTuple):
     """The outputs of an exported graph, by their names.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from cxrloc.exported.metadata import GraphFacts, from_metadata
+from cxrloc.exported.metadata import INPUT, GraphFacts, from_metadata
 from cxrloc.extras import import_extra
 from cxrloc.files.text import one_line
 from cxrloc.images.preprocessing import Preprocessing
@@ -60,7 +60,7 @@ class ExportedGraph:
 
     def run(self, grey: Float32[np.ndarray, "batch row col"]) -> GraphOutputs:
         """The outputs for grey levels as `preprocessing` makes them."""
-        return GraphOutputs(*self.session.run(list(GraphOutputs._fields), {"grey": grey}))
+        return GraphOutputs(*self.session.run(list(GraphOutputs._fields), {INPUT: grey}))
 
 
 def read_graph(path: Path) -> ExportedGraph:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from cxrloc.exported.forward import INPUT
+from cxrloc.exported.metadata import INPUT
 from cxrloc.exported.onnx_file import EXTRA, set_metadata
 from cxrloc.extras import import_extra
 

@@ -1,4 +1,4 @@
-"""What an exported file says about its model, as text beside the graph."""
+"""The input of an exported graph, and what its file says about the model, as text beside it."""
 
 import dataclasses
 import json
@@ -13,6 +13,9 @@ from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.metadata import from_plain
 from cxrloc.types import CxrlocError
+
+INPUT = "grey"
+"""Name of a graph's input: Float32[batch, row, col], grey levels in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cxrloc.exported.forward import INPUT, ExportedForward, Outputs, facts_of
-from cxrloc.exported.metadata import to_metadata
+from cxrloc.exported.forward import ExportedForward, Outputs, facts_of
+from cxrloc.exported.metadata import INPUT, to_metadata
 from cxrloc.extras import import_extra
 from cxrloc.files.whole import whole_file
 from cxrloc.models.model import Model
@@ -21,7 +21,6 @@ OPSET = 20
 
 OPSETS = range(18, 24)
 """The exporter of torch writes these versions."""
-
 
 LARGEST_FOLDED = 1024
 """Constants of more numbers are left as they are: weights and typical features are the model's."""
