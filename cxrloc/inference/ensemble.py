@@ -1,4 +1,4 @@
-"""The shared findings of several models, and the mean of their maps of one image."""
+"""The shared findings of several models, and the means of their probabilities and maps."""
 
 from collections.abc import Sequence
 
@@ -22,6 +22,17 @@ def shared_findings(vocabularies: Sequence[Sequence[str]]) -> tuple[str, ...]:
     if not shared:
         raise CxrlocError("these models share no finding, so they make no ensemble")
     return shared
+
+
+def mean_probabilities(
+    of_models: Sequence[Float[np.ndarray, "*image finding"]],
+) -> Float[np.ndarray, "*image finding"]:
+    """The mean of several models' probabilities of the same images and findings.
+
+    >>> mean_probabilities([np.float32([0.25, 0.5]), np.float32([0.75, 0.5])])
+    array([0.5, 0.5], dtype=float32)
+    """
+    return np.asarray(np.mean(of_models, axis=0))
 
 
 def average_maps(

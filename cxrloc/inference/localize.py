@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-import torch
-
 from cxrloc.inference.batches import (
     batch_function,
     in_batches,
@@ -14,6 +12,7 @@ from cxrloc.inference.batches import (
     probabilities_of,
     versions_of,
 )
+from cxrloc.inference.ensemble import mean_probabilities
 from cxrloc.inference.localized import Localized, cell_affine, localized
 from cxrloc.inference.prepared import (
     Failure,
@@ -179,11 +178,11 @@ def _localize_batch(
             shift,
             0.0 if subtracted is None else subtracted,
         )
-        probabilities.append(own_probabilities[:, columns].cpu())
+        probabilities.append(own_probabilities[:, columns].cpu().numpy())
         maps.append(own_maps.cpu().numpy())
         far.append(distances_of(model, network, images, settings))
         cells.append(cell_affine(images.shape, own_maps.shape, shift))
-    mean = torch.stack(probabilities).mean(0).numpy()
+    mean = mean_probabilities(probabilities)
     return [
         localized(
             item,

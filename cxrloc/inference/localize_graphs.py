@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-import numpy as np
-
 from cxrloc.exported.graph import ExportedGraph
 from cxrloc.findings import CHEXPERT_PARENTS
+from cxrloc.inference.ensemble import mean_probabilities
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.localized import Localized, cell_affine, localized
 from cxrloc.inference.prepared import (
@@ -81,6 +80,6 @@ def _localize(
         maps.append(found.maps[0, columns])
         cells.append(cell_affine(grey.shape, found.maps.shape, graph.facts.cell_shift_pixels))
         far.append(None if graph.card.distance is None else float(found.distance[0]))
-    mean = np.mean(probabilities, axis=0)
+    mean = mean_probabilities(probabilities)
     status = suitability(graphs, item.radiograph, far)
     return localized(item, findings, mean, maps, cells, status)

@@ -14,6 +14,7 @@ from cxrloc.inference.batches import (
     probabilities_of,
     versions_of,
 )
+from cxrloc.inference.ensemble import mean_probabilities
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared, chosen_findings
 from cxrloc.inference.suitability import suitability
 from cxrloc.inference.versions import average_probabilities
@@ -112,8 +113,8 @@ def _predict_batch(
             every = average_probabilities(network, versions, probabilities_of(model, settings))
             far.append(distances_of(model, network, images, settings))
         columns = [model.card.findings.index(finding) for finding in findings]
-        own.append(every[:, columns].cpu())
-    mean = torch.stack(own).mean(0).numpy()
+        own.append(every[:, columns].cpu().numpy())
+    mean = mean_probabilities(own)
     return [
         Predicted(
             item.image_id,
