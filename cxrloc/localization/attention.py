@@ -156,8 +156,9 @@ def _recorded(network: Any) -> Iterator[list[Attention]]:
 
 def _reads_class_token(network: Any) -> bool:
     """Whether the prediction reads the class token, and not the patches alone."""
-    config = getattr(getattr(network, "network", network), "config", None)
-    return bool(getattr(config, "class_token", False))
+    # The network may be wrapped, and then its configuration is that of a layer.
+    configs = (getattr(layer, "config", None) for layer in network.modules())
+    return any(getattr(config, "class_token", False) for config in configs)
 
 
 def _on_grid(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cxrloc.inference.watched import Watched
 from cxrloc.localization.attention import (
     ATTENTION_METHODS,
     attention_rollout,
@@ -11,6 +12,7 @@ from cxrloc.localization.attention import (
     class_attention,
     legrad,
 )
+from cxrloc.models.context import BoundNetwork
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.types import CxrlocError
 
@@ -76,6 +78,14 @@ def test_rollout_is_the_product_of_half_attention_and_half_identity(class_token)
     assert maps.shape == (2, 2, 2, 3)
     for finding in range(2):
         torch.testing.assert_close(maps[:, finding].flatten(1), rows[:, 1:].detach())
+
+
+def test_a_wrapped_network_has_the_same_rollout():
+    network = transformer(class_token=True)
+    wrapped = Watched(BoundNetwork(network, network))
+    torch.testing.assert_close(
+        attention_rollout(wrapped, IMAGES)[1], attention_rollout(network, IMAGES)[1]
+    )
 
 
 def test_class_attention_is_the_first_row_of_the_last_block():
