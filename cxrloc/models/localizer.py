@@ -94,9 +94,8 @@ class LocalizerConfig:
             ("input_channels", self.input_channels, (1, 3)),
         ):
             if value not in known:
-                raise CxrlocError(
-                    f"{what} {value!r} is unknown: choose one of {', '.join(map(str, known))}"
-                )
+                choice = ", ".join(str(each) for each in known if each != "")
+                raise CxrlocError(f"{what} {value!r} is unknown: choose one of {choice}")
         if not self.findings:
             raise CxrlocError("has no findings: name at least one")
         object.__setattr__(self, "findings", standard_findings(self.findings))

@@ -145,7 +145,7 @@ def test_where_a_cell_looks_is_where_its_gradient_is(backbone, same_padding, str
     ("change", "message"),
     [
         ({"stride": 16}, "output_stride 16 is unknown: choose one of 4, 8"),
-        ({"decoder": "fpn"}, "decoder 'fpn' is unknown: choose one of , pylon"),
+        ({"decoder": "fpn"}, "decoder 'fpn' is unknown: choose one of pylon"),
         ({"transition_channels": 0}, "a decoder has at least 1 channel"),
     ],
 )
