@@ -1,11 +1,15 @@
 """Versions of Python and the installed packages, for every `run.json`."""
 
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("cxrloc", "torch", "torchvision", "numpy", "scipy", "pydicom", "scikit-image")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages whose computations can change the results."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    found = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    with suppress(PackageNotFoundError):  # it belongs to an extra
+        found["onnxruntime"] = version("onnxruntime")
+    return found
