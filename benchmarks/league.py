@@ -7,8 +7,9 @@ Every row of `LEAGUE` is the recipe `phantom` with other network settings, 2,000
 and the same number of steps. Rows with a heatmap method of their own explain a model that another
 row trained. All are scored on fresh phantoms with exact boxes by the two-threshold rule. The script
 goes on where it was: finished rows are in OUT/ROW/score.json, and an interrupted training is
-resumed from its checkpoint. With --minutes it starts no further row after that time. With --table
-and --figure nothing is computed; the rows that are there are shown.
+resumed from its checkpoint. It does not look at the settings of finished rows, so other steps,
+images or seeds need another OUT. With --minutes it starts no further row after that time. With
+--table and --figure nothing is computed; the rows that are there are shown.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from cxrloc.evaluation.localization.claims import claims_of_models
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scores import score_run
+from cxrloc.files.whole import write_json
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.localization.heatmaps import HEATMAPS
@@ -221,7 +223,7 @@ def results_of(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def table_of(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a row per localizer; accuracies with intervals, permuted maps below in brackets."""
+    """Markdown: a row per localizer; accuracies with intervals, of permuted maps in brackets."""
     heads = ["localizer", "AUC", *COLUMNS, "ms", "parameters"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, row in results.items():
@@ -303,7 +305,7 @@ def main() -> None:
         path = train(options.out, origin, options.steps, options.training_images, options.seed)
         result = score(read_model(path), LEAGUE[name].method, options.images)
         done.parent.mkdir(exist_ok=True)
-        done.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        write_json(done, result)
         print(table_of({name: result}).splitlines()[2], flush=True)
 
 

@@ -29,7 +29,7 @@ from cxrloc.phantom import write_phantoms
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="of torch")
     parser.add_argument("--rounds", type=int, default=40, help="of the network")
     parser.add_argument("--starts", type=int, default=7, help="of the command")
     options = parser.parse_args()
