@@ -104,7 +104,10 @@ async function analysed(radiograph, model, session) {
   return { findings, outside };
 }
 
-/** The rules of `cxrloc/inference/suitability.py`. */
+/**
+ * The rules of `cxrloc/inference/suitability.py`, but for modality and body part, which count there
+ * for models without a distance.
+ */
 function reasonsOutside({ pixels, viewCodes }, distance, model) {
   const reasons = [];
   if (pixels.every((grey) => grey === pixels[0])) reasons.push(model.blank);

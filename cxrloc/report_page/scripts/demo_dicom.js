@@ -60,6 +60,7 @@ const decoded = async (header, element, count, allocated) => {
     throw new Error(`JPEG with several frames or 16 bits is not read here: ${ADVICE}`);
   }
   const { fragments } = element;
+  if (!fragments?.length) throw new Error("its pixels are not the JPEG that its header names");
   const stream = dicomParser.readEncapsulatedPixelDataFromFragments(
     header,
     element,
