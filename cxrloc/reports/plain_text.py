@@ -31,6 +31,9 @@ _LEADER = re.compile(
     rf"(?={_ANSWER}\s*(?:[.,;]|$)|{_SIZE}(?:\s*[.,;]|\s*$|\s+(?:on|in|at)\b))",
     re.IGNORECASE | re.MULTILINE,
 )
+# Line breaks that a program wrote as two characters, but not the strokes of "mass\nodule" and
+# "left\right".
+_WRITTEN_BREAK = re.compile(r"\\r\\n|\\n(?!odul|odes?\b)|\\r(?!ight\b)")
 _UNMARKED = re.compile(r"\b(is|are|was|were|does|did|has|have|could)nt\b")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _OFF = r"\[ ?\]|\( ?\)|[\u2610\u25a1\u25a2]"
@@ -53,11 +56,10 @@ def clean(text: str) -> str:
     'right & left small effusion cannot be excluded'
     >>> clean("Pneumothorax ..... none\n[x] Edema [ ] Mass")
     'Pneumothorax: none\nEdema; no Mass'
-    >>> clean(r"FINDINGS:\nNo mass.")
-    'FINDINGS:\nNo mass.'
+    >>> clean(r"FINDINGS:\nNo mass\nodule.")
+    'FINDINGS:\nNo mass\\nodule.'
     """
-    if "\\" in text:  # line breaks that a program wrote as two characters
-        text = re.sub(r"\\r\\n|\\[rn]", "\n", text)
+    text = _WRITTEN_BREAK.sub("\n", text)
     text = re.sub(r"<[a-zA-Z/][^<>]{0,40}>", " ", html.unescape(text))
     text = _LEADER.sub(": ", text.translate(_DASHES))
     text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))

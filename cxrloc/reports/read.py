@@ -35,7 +35,11 @@ _DOCUMENTS = {
     b"\xff\xd8\xff": "a picture",
 }
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*[\[{"]|\{\s*")')
-_HEADING = re.compile(r"[\w .-]*(?:report|text|note|narrative|content)s?[\w .-]*", re.IGNORECASE)
+_HEADING = re.compile(
+    r"(?:[^\W_]+[ _.-]+){0,2}(?:report|text|note|narrative|content)s?", re.IGNORECASE
+)
+"""Such as "radiology_report"; the first words of a report may be "No reportable disease"."""
+
 _NO_TEXT = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "nat", "-", "."}
 
 
@@ -224,7 +228,7 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     )
     if not headed and len(first) == 1:
         headed = {"": 0}
-        if not (_HEADING.fullmatch(first[0]) and len(first[0].split()) <= 3):
+        if not _HEADING.fullmatch(first[0]):
             rows, first = chain([(number, first)], rows), ["text"]
             number -= 1
     if not headed:

@@ -28,3 +28,9 @@ def test_a_sentence_without_end_is_cut() -> None:
 
 def test_tags_and_entities_are_resolved_once() -> None:
     assert clean("a<BR>b &lt; c &#39;d&#39;\r\n\r\n\r\ne") == "a b < c 'd'\n\ne"
+
+
+def test_a_stroke_between_two_words_is_no_line_break() -> None:
+    assert clean(r"mass\nodule, left\right\nNo edema\r\nNo nodes") == (
+        "mass\\nodule, left\\right\nNo edema\nNo nodes"
+    )

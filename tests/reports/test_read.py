@@ -73,6 +73,9 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
         (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
         (b"radiology_report\nMass.\n", {"1": "Mass."}),
         (b"No mass as in the last report.\n", {"1": "No mass as in the last report."}),
+        (b"No reportable mass\n", {"1": "No reportable mass"}),
+        (b"Note effusion.\n", {"1": "Note effusion."}),
+        (b"Unclear context.\n", {"1": "Unclear context."}),
         (b"id|text\na|No mass; old, small\n", {"a": "No mass; old, small"}),
         (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "caf\u00e9"}),
         (b"id,text\na,caf\xe9\n", {"a": "caf\u00e9"}),
