@@ -107,7 +107,7 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
     learned, judged = ({record.patient_id for record in own} for own in split.values())
     if shared := sorted(learned & judged):
         raise CxrlocError(
-            f"{folder}: patient {shared[0]} and {len(shared) - 1} others are in both lists of the "
+            f"{folder}: {len(shared)} patients, such as {shared[0]}, are in both lists of the "
             "official split; a patient is in one part"
         )
     return split

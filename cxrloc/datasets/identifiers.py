@@ -91,8 +91,10 @@ def refuse_equal_patients(where: str, patient_ids: Iterable[str]) -> None:
     written: dict[str, str] = {}
     for patient_id in dict.fromkeys(patient_ids):
         power = _POWER.fullmatch(patient_id.strip().lower())
-        # A spreadsheet shows five decimals; with a higher exponent, digits are lost.
-        if power and 5 <= len(power["decimals"] or "") < int(power["exponent"]):
+        # With fewer decimals than the exponent, digits can be lost. Spreadsheets, which write a
+        # capital E, keep five decimals or, in a narrow column, fewer; R writes all digits.
+        kept = 1 if "E" in patient_id else 5
+        if power and kept <= len(power["decimals"] or "") < int(power["exponent"]):
             raise CxrlocError(
                 f"{where}: the patient {patient_id!r} is a number that a spreadsheet rounded, so "
                 "it may stand for several; save the column as text"

@@ -203,7 +203,7 @@ def test_the_official_lists_may_have_the_encodings_of_tables(tmp_path: Path, enc
     ("test", "said"),
     [
         ("00000001_000.png", "test_list.txt: 00000001_000 is in train_val_list.txt too"),
-        ("00000002_001.png", "patient 2 and 0 others are in both lists"),
+        ("00000002_001.png", "1 patients, such as 2, are in both lists"),
     ],
 )
 def test_an_official_split_that_shares_images_or_patients_is_refused(
