@@ -1,6 +1,7 @@
 """Results show themselves in notebooks as pictures and tables."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -62,6 +63,8 @@ def test_each_result_says_in_one_line_what_it_is() -> None:
     assert repr(found) == "Localized('a', ok: Nodule 0.75, Mass 0.25)"
     assert repr(scores()) == "LocalizationScores(1 findings, 1 boxes on 1 images of 1 patients)"
     assert repr(report()) == "ClassificationReport(1 findings, 6 images of 6 patients)"
+    studies = replace(report(), unit="study")
+    assert repr(studies) == "ClassificationReport(1 findings, 6 studies of 6 patients)"
 
 
 def test_a_box_lies_on_the_radiograph_where_it_was_found() -> None:

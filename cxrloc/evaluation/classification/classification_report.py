@@ -42,8 +42,9 @@ class ClassificationReport:
     remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
+        units = {"study": "studies"}.get(self.unit, f"{self.unit}s")
         return (
-            f"ClassificationReport({len(self.findings)} findings, {self.units} {self.unit}s of "
+            f"ClassificationReport({len(self.findings)} findings, {self.units} {units} of "
             f"{self.patients} patients)"
         )
 

@@ -22,7 +22,7 @@ from cxrloc.evaluation.localization.overlap import OVERLAPS, equal_keys, iobb, i
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
 from cxrloc.types import MatchRule
 
-_MATCHES_AT_ONCE = 200_000
+MATCHES_AT_ONCE = 200_000
 """Pairs of a detected and an annotated box that are compared at once: about 50 MB."""
 
 
@@ -148,7 +148,7 @@ def _in_blocks(
     start = 0
     while start < claim_pair.size:
         before = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, before + _MATCHES_AT_ONCE, side="right"))
+        stop = int(np.searchsorted(ends, before + MATCHES_AT_ONCE, side="right"))
         stop = max(stop, start + 1)  # one detection with very many annotations goes alone
         claim, other = equal_keys(claim_pair[start:stop], other_pair)
         yield claim + start, other

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 
-from cxrloc.evaluation.localization.hits import share_in_regions
+from cxrloc.evaluation.localization.hits import MATCHES_AT_ONCE, share_in_regions
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
@@ -66,8 +66,12 @@ def assign_boxes(pairs: ScoredPairs, claims: PlacedBoxes) -> Assigned:
     for image in np.intersect1d(claim_image, truth_image):
         own = np.flatnonzero(claim_image == image)
         annotated = np.flatnonzero(truth_image == image)
-        gain = generalised_iou(claims.boxes[own, None], pairs.truth[annotated])
-        gain += weight * (claim_finding[own, None] == truth_finding[annotated])
+        gain = np.empty((own.size, annotated.size))
+        for start in range(0, own.size, at_once := max(1, MATCHES_AT_ONCE // annotated.size)):
+            some = own[start : start + at_once]
+            same = claim_finding[some, None] == truth_finding[annotated]
+            place = generalised_iou(claims.boxes[some, None], pairs.truth[annotated])
+            gain[start : start + at_once] = place + weight * same
         row, column = linear_sum_assignment(gain, maximize=True)
         matches.append(np.stack([own[row], annotated[column]]))
     claim, truth = np.concatenate([np.empty((2, 0), dtype=int), *matches], axis=1)

@@ -140,7 +140,11 @@ def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> 
         }
         for row in hits
     ]
-    return pd.concat([frame, pd.DataFrame(points)], ignore_index=True) if points else frame
+    if not points:
+        return frame
+    # Points have no counts of boxes; as floats, the others would be printed with four digits.
+    counts = dict.fromkeys(frame.select_dtypes(int).columns, "Int64")
+    return pd.concat([frame.astype(counts), pd.DataFrame(points)], ignore_index=True)
 
 
 def subjects_frame(

@@ -65,7 +65,7 @@ def test_blocks_give_what_one_comparison_gives(
     rules = [MatchRule(criterion, 0.2) for criterion in OVERLAPS]
     whole = find_hits(pairs, claims, rules)
     best = best_overlaps(pairs, claims)
-    monkeypatch.setattr(module, "_MATCHES_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "MATCHES_AT_ONCE", at_once)
     parts = find_hits(pairs, claims, rules)
     assert np.array_equal(parts.hit, whole.hit)
     assert np.array_equal(parts.correct, whole.correct)
@@ -76,7 +76,7 @@ def test_blocks_give_what_one_comparison_gives(
 
 def test_no_block_holds_more_matches_than_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Boxes of one image are compared with each other all: 20,000 x 2,000 would take 6 GB."""
-    monkeypatch.setattr(module, "_MATCHES_AT_ONCE", 1000)
+    monkeypatch.setattr(module, "MATCHES_AT_ONCE", 1000)
     boxes = [[i, 0, i + 5, 5] for i in range(40)]
     pairs = scored_pairs([drawn_record("a", *boxes)])
     claims = PlacedBoxes(np.tile([[0.0, 0.0, 9.0, 9.0]], (300, 1)), np.zeros(300, dtype=int))

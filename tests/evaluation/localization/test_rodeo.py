@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization import rodeo
 from cxrloc.evaluation.localization.measure import Metric
 from cxrloc.evaluation.localization.rodeo import (
     GIVEN_FINDINGS,
@@ -105,6 +106,18 @@ def test_classification_is_the_correlation_of_assigned_findings(detected, same, 
     by_library = max(0.0, matthews_corrcoef(*(each.ravel() for each in hot)))
     assert by_library == pytest.approx(expected)
     assert values(rodeo_metrics(pairs, claims)[1])[CLASS, 0] == pytest.approx(expected)
+
+
+def test_boxes_compared_in_blocks_are_assigned_alike(monkeypatch):
+    generator = np.random.default_rng(0)
+    corners = generator.integers(0, 90, (9, 2)).tolist()
+    boxes = [(("Mass", "Nodule")[k % 2], (x, y, x + 9, y + 9)) for k, (x, y) in enumerate(corners)]
+    pairs, claims = drawn((boxes[:4], boxes[2:]), (boxes[5:], boxes[:7]))
+    at_once = assign_boxes(pairs, claims)
+    monkeypatch.setattr(rodeo, "MATCHES_AT_ONCE", 9)
+    in_blocks = assign_boxes(pairs, claims)
+    assert at_once.claim.tolist() == in_blocks.claim.tolist()
+    assert at_once.truth.tolist() == in_blocks.truth.tolist()
 
 
 def test_findings_that_agree_over_the_images_outweigh_place():

@@ -19,7 +19,7 @@ from cxrloc.evaluation.localization.tables import (
     wang_tables,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.files.table_writer import markdown_table
+from cxrloc.files.table_writer import in_words, markdown_table
 from cxrloc.types import MatchRule
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 from tests.evaluation.localization.test_scores import DETECTIONS, MAPS, RECORDS, RULES
@@ -115,3 +115,5 @@ def test_hit_rates_stand_beside_that_of_the_centre_of_the_prior_box() -> None:
     assert points["hit_rate"].to_dict() == {"Mass": 0.25, "Nodule": 0.0, "mean": 0.125}
     assert points["prior_medoid_accuracy"].to_dict() == {"Mass": 0.75, "Nodule": 1.0, "mean": 0.875}
     assert points["hit_rate_low"].notna().all()
+    many = frame.assign(annotated=frame["annotated"] * 10_000)
+    assert {*in_words(many)["annotated"]} == {"40000", "20000", "60000", ""}
