@@ -4,6 +4,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from mmap import mmap
 from pathlib import Path
@@ -90,7 +91,11 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
             most_bytes = int(INFLATED_BYTES_PER_PIXEL * 1e6 * max_megapixels)
             file = read_dicom_file(path, data, TAGS, most_bytes)
             _check_is_image(path, file)
-            take_first_frame(file.header)
+            try:
+                take_first_frame(file.header)
+            except PARSING_ERRORS:
+                said = "the functional groups of its frames cannot be read and are ignored"
+                file = replace(file, warnings=(*file.warnings, said))
             description = pixel_description(path, file.header, max_megapixels)
         return _radiograph(path, file, description, voi)
     except PARSING_ERRORS as error:

@@ -35,6 +35,10 @@ def pixel_bytes(
             f"{syntax.name}: the header is wrong"
         )
     said = f"PixelData (7FE0,0010) ends after {len(rest)} of {length} bytes that it announces"
+    if length == UNDEFINED:
+        said = (
+            "PixelData (7FE0,0010) has an undefined length, which compressed pixels alone may have"
+        )
     return rest[:length], length, (said,) * (length > len(rest))
 
 

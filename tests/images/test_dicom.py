@@ -264,3 +264,16 @@ def test_an_enhanced_object_is_shown_by_the_values_of_its_first_frame(
     # PS3.3 C.11.2.1.2.1, by hand.
     levels = np.clip((2.0 * pixels - 1000 - 2999.5) / 5999 + 0.5, 0, 1)
     assert np.abs(radiograph.pixels - levels).max() <= 1e-6
+
+
+@pytest.mark.parametrize("start", [b"LO\4\0", b"UN\0\0\4\0\0\0"], ids=["text", "garbage"])
+def test_functional_groups_that_cannot_be_read_cost_no_image(tmp_path: Path, start: bytes) -> None:
+    path = write_dicom(tmp_path / "a", (chest() * 4095).astype("u2"), 12)
+    right, content = read_radiograph(path), path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\0")
+    path.write_bytes(content[:at] + b"\x00\x52\x30\x92" + start + b"abcd" + content[at:])
+    read = read_radiograph(path)
+    assert np.array_equal(read.pixels, right.pixels)
+    assert [*{*read.warnings} - {*right.warnings}] == [
+        "the functional groups of its frames cannot be read and are ignored"
+    ]

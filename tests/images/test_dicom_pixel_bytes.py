@@ -62,20 +62,26 @@ def test_a_compressed_stream_that_is_cut_is_not_taken_for_whole(
     assert "no end marker" in said
 
 
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (10**9, "ends after 3840 of 1000000000 bytes that it announces"),
+        (0xFFFFFFFF, "has an undefined length, which compressed pixels alone may have"),
+    ],
+)
 def test_pixels_that_announce_more_bytes_than_the_file_has_are_read_with_a_warning(
-    tmp_path: Path,
+    tmp_path: Path, length: int, said: str
 ) -> None:
     pixels = (chest(48, 40) * 4095).astype("u2")
     path = write_dicom(tmp_path / "a", pixels, 12, WindowCenter=2048, WindowWidth=4096)
     right = read_radiograph(path)
     content = bytearray(path.read_bytes())
     at = content.index(b"\xe0\x7f\x10\x00") + 8
-    content[at : at + 4] = (10**9).to_bytes(4, "little")
+    content[at : at + 4] = length.to_bytes(4, "little")
     path.write_bytes(content)
     read = read_radiograph(path)
     assert np.array_equal(read.pixels, right.pixels)
-    said = "PixelData (7FE0,0010) ends after 3840 of 1000000000 bytes that it announces"
-    assert read.warnings == (said,)
+    assert read.warnings == (f"PixelData (7FE0,0010) {said}",)
 
 
 def test_compressed_pixels_under_a_transfer_syntax_of_plain_ones_are_named(tmp_path: Path) -> None:
