@@ -103,7 +103,10 @@ def _names(folder: Path) -> dict[int, str]:
         )
     lines = _lines(path)
     names = _names_of_yaml(path, lines) if path.suffix == ".yaml" else dict(enumerate(lines))
-    return {number: standard_finding(name) for number, name in names.items()}
+    findings = {number: standard_finding(name) for number, name in names.items()}
+    if "" in findings.values():
+        raise CxrlocError(f"{path}: a class without a name; every class needs its finding")
+    return findings
 
 
 def _names_of_yaml(path: Path, lines: list[str]) -> dict[int, str]:

@@ -70,6 +70,7 @@ def test_a_broken_line_is_named(tmp_path: Path, content: dict[str, str], said: s
         ("nc: 2", "it has no names:"),
         ("names: 2", "names: is no list"),
         ("names:\n  0: Mass\n  0: Nodule", "class 0 is named twice"),
+        ("names: ['', Mass]", "a class without a name"),
     ],
 )
 def test_classes_that_are_not_told_apart_are_an_error(
