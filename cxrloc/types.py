@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +49,12 @@ class UsageError(CxrlocError):
 def shown(function: str, *results: Any) -> Any:
     """Call a function of `panels/shown.py`, which draws results and makes tables of them.
 
-    The room `panels` imports this module, so it is loaded only when a result is to be seen.
+    This is the one import against the order of the rooms. `panels` imports this module, so it is
+    imported only when a result is to be seen.
     """
-    return getattr(import_module("cxrloc.panels.shown"), function)(*results)
+    from cxrloc.panels import shown as drawing
+
+    return getattr(drawing, function)(*results)
 
 
 class View(StrEnum):
