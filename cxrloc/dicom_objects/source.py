@@ -1,5 +1,6 @@
 """The header of a source image, corrected for objects that inherit patient and study from it."""
 
+import math
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -131,7 +132,7 @@ def _copy_pixel_description(found: Dataset, header: Dataset) -> None:
             setattr(header, keyword, int(values[0]))
     for keyword in _SPACINGS:
         spacing = numbers(found, keyword)
-        if len(spacing) == 2 and min(spacing) > 0:
+        if len(spacing) == 2 and all(side > 0 for side in spacing):
             setattr(header, keyword, spacing)
     header.Modality = code_of(found, "Modality")[:16] or "OT"
     header.PhotometricInterpretation = code_of(found, "PhotometricInterpretation")
@@ -139,7 +140,8 @@ def _copy_pixel_description(found: Dataset, header: Dataset) -> None:
     known = len(orientation) == 2 and all(re.fullmatch("[LRAPHF]{1,3}", e) for e in orientation)
     header.PatientOrientation = orientation if known else ""
     slope, intercept = (numbers(found, keyword) for keyword in _RESCALE[:2])
-    if len(slope) == len(intercept) == 1 and slope[0] and slope == slope and intercept == intercept:
+    valid = all(map(math.isfinite, (*slope, *intercept))) and 0 not in slope
+    if len(slope) == len(intercept) == 1 and valid:
         header.RescaleSlope, header.RescaleIntercept = slope[0], intercept[0]
         header.RescaleType = code_of(found, "RescaleType")[:16] or "US"
 
@@ -201,9 +203,12 @@ _FAULTS: dict[str, Callable[[str], str]] = {
 
 
 def moment_of(source: Dataset) -> datetime | None:
-    """The time of acquisition, or the closest other time in the header; None if it has no time."""
+    """The time of acquisition, or the closest other time in the header; None if it has no date.
+
+    Minutes and seconds that a time leaves out are 0, and its fraction of a second is not used.
+    """
     for date_keyword, time_keyword in _MOMENTS:
         if date := source.get(date_keyword):
-            time = re.match(r"(\d{2})(\d{2})(\d{2})", str(source.get(time_keyword) or ""))
-            return datetime.strptime(f"{date}{time[0] if time else '000000'}", "%Y%m%d%H%M%S")
+            time = str(source.get(time_keyword) or "")[:6].ljust(6, "0")  # HHMMSS (PS3.5, 6.2)
+            return datetime.strptime(f"{date}{time}", "%Y%m%d%H%M%S")
     return None

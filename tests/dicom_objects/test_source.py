@@ -206,7 +206,8 @@ def test_a_uid_with_spaces_around_it_is_one(phantom: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "spacing", [b"0\\0", b"-1\\-1", b"0.1", b"0.1\\0.1\\0.1", b"a\\b", b"nan\\nan"]
+    "spacing",
+    [b"0\\0", b"-1\\-1", b"0.1", b"0.1\\0.1\\0.1", b"a\\b", b"0.1\\b", b"a\\0.1", b"nan\\nan"],
 )
 def test_a_spacing_that_is_none_is_left_out(spacing: bytes, phantom: Path, tmp_path: Path) -> None:
     values = {"PixelSpacing": spacing, "ImagerPixelSpacing": b"0.2\\0.2"}
@@ -215,11 +216,28 @@ def test_a_spacing_that_is_none_is_left_out(spacing: bytes, phantom: Path, tmp_p
     np.testing.assert_allclose(header.ImagerPixelSpacing, [0.2, 0.2])
 
 
+@pytest.mark.parametrize(
+    ("slope", "intercept"), [(b"a", b"1"), (b"1", b"a"), (b"0", b"1"), (b"1\\2", b"0"), (b"1", b"")]
+)
+def test_a_rescaling_that_is_none_is_left_out(
+    slope: bytes, intercept: bytes, phantom: Path, tmp_path: Path
+) -> None:
+    """Of a slope that is no number, no object could be made."""
+    values = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    header, _ = read_source(with_bytes(phantom, tmp_path, values))
+    assert "RescaleSlope" not in header
+    assert "RescaleIntercept" not in header
+
+
 def test_the_moment_is_that_of_the_acquisition_or_the_closest_that_is_known() -> None:
     header = Dataset()
     assert moment_of(header) is None
     header.StudyDate, header.StudyTime = "20240229", "1020"
-    assert moment_of(header) == datetime(2024, 2, 29)  # a time without seconds is not used
+    assert moment_of(header) == datetime(2024, 2, 29, 10, 20)  # seconds may be left out
+    header.StudyTime = "10"
+    assert moment_of(header) == datetime(2024, 2, 29, 10)
+    del header.StudyTime
+    assert moment_of(header) == datetime(2024, 2, 29)
     header.AcquisitionDate, header.AcquisitionTime = "20240301", "102030.5"
     assert moment_of(header) == datetime(2024, 3, 1, 10, 20, 30)
 
