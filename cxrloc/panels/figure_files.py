@@ -45,9 +45,22 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     `figure_style` in which the figure was drawn.
 
     Raises:
-        UsageError: the figure is higher than a page.
         CxrlocError: a file cannot be written, or no installed font has a character (see
             `figure_style`).
+    """
+    for path in paths:
+        with whole_file(path) as part:
+            figure.savefig(part, metadata=FORMATS[path.suffix.lower()])
+            if path.suffix.lower() == ".svg":  # a machine without the font has one of equal widths
+                text = part.read_text(encoding="utf-8")
+                part.write_text(text.replace(f"'{FONT}'", _FAMILIES), encoding="utf-8", newline="")
+
+
+def check_height(figure: Figure) -> None:
+    """Refuse a figure for print that is higher than a page.
+
+    Raises:
+        UsageError: it is.
     """
     height = figure.get_figheight() * INCH_MM
     if height > PAGE_MM + 0.5:
@@ -55,9 +68,3 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
             f"the figure is {height:.0f} mm high, and a page {PAGE_MM:.0f} mm: choose less of it "
             "with --finding or --image, or take --width double"
         )
-    for path in paths:
-        with whole_file(path) as part:
-            figure.savefig(part, metadata=FORMATS[path.suffix.lower()])
-            if path.suffix.lower() == ".svg":  # a machine without the font has one of equal widths
-                text = part.read_text(encoding="utf-8")
-                part.write_text(text.replace(f"'{FONT}'", _FAMILIES), encoding="utf-8", newline="")

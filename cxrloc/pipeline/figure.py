@@ -12,7 +12,7 @@ from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_text
 from cxrloc.models.names import MODELS
-from cxrloc.panels.figure_files import figure_paths, write_figure
+from cxrloc.panels.figure_files import check_height, figure_paths, write_figure
 from cxrloc.panels.lettering import INCH_MM
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
@@ -88,7 +88,9 @@ def figure(
         if request.projection and PANELS[panel].projections in _AGAIN:
             again = _AGAIN[PANELS[panel].projections]
             read = _of_projection(results, request.projection, Path(folder), again)
-        write_figure(PANELS[panel].draw(read, request), paths)
+        drawn = PANELS[panel].draw(read, request)
+        check_height(drawn)
+        write_figure(drawn, paths)
     return paths
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import rc_params_from_file
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.panels import plots
+from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
@@ -49,6 +51,16 @@ def test_the_second_stage_of_a_recipe_is_planned_after_the_first(tmp_path: Path)
     plan = dict(planned_rates([recipe.fit, recipe.head], 960))
     assert list(plan) == list(range(1, 2 * steps + 1))
     assert plan[steps + 1] == recipe.head.schedule.learning_rate
+
+
+def test_a_figure_that_is_higher_than_a_page_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    high = PANELS["training"]._replace(draw=lambda results, request: Figure(figsize=(3.5, 10)))
+    monkeypatch.setitem(PANELS, "training", high)
+    with pytest.raises(UsageError, match="the figure is 254 mm high, and a page 247 mm"):
+        figure("training", [Path("phantom")], tmp_path / "a.pdf", FigureRequest())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_stands_beside_a_run(tmp_path: Path) -> None:
