@@ -16,7 +16,7 @@ from cxrloc.extras import import_extra
 from cxrloc.files.structured import read_json
 from cxrloc.files.whole import whole_file, write_json
 from cxrloc.image_results.report import OUTSIDE, SCHEMA_VERSION, ImageResult, top_findings
-from cxrloc.images.formats import HEAD, file_format_of
+from cxrloc.images.formats import HEAD, file_format_of, open_regular
 from cxrloc.inference.hierarchy import ALONG_TREE
 from cxrloc.inference.map_files import write_maps
 from cxrloc.inference.prepared import check_names
@@ -136,9 +136,9 @@ def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
     import_extra("highdicom", "pacs")
     for path in paths:
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 found = file_format_of(file.read(HEAD))
-        except OSError:
+        except (CxrlocError, OSError):
             continue  # it fails by name when it is read
         if found in ("PNG", "JPEG"):
             raise UsageError(

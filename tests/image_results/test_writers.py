@@ -1,12 +1,19 @@
 """When an image counts as done, and of which images results are removed."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from cxrloc.image_results.report import SCHEMA_VERSION
-from cxrloc.image_results.writers import WRITERS, finished_report, remove_results, written_file
+from cxrloc.image_results.writers import (
+    WRITERS,
+    check_sources,
+    finished_report,
+    remove_results,
+    written_file,
+)
 
 
 def report_file(folder: Path, source: Path, **other: object) -> Path:
@@ -66,6 +73,13 @@ def test_only_results_of_the_image_itself_are_removed(tmp_path: Path) -> None:
 
 def test_all_parts_of_a_uid_stay_in_the_name() -> None:
     assert written_file(Path("out/1.2.840.113"), "png") == Path("out/1.2.840.113.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a thing of Unix")
+def test_a_pipe_is_left_to_the_reader_which_refuses_it(tmp_path: Path) -> None:
+    """Opening it to look at its first bytes would wait for a writer forever."""
+    os.mkfifo(tmp_path / "pipe")
+    check_sources([tmp_path / "pipe"], ("sc",))
 
 
 def test_the_report_is_written_last() -> None:
