@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
@@ -28,9 +29,10 @@ class Studies:
         newest: dict[str, float] = {}
         for job in jobs:
             study = self._uid(job)
-            newest[study] = max(newest.get(study, 0.0), job.image.stat().st_mtime)
+            with suppress(FileNotFoundError):  # another worker has just moved the job
+                newest[study] = max(newest.get(study, 0.0), job.image.stat().st_mtime)
         limit = time.time() - self._rest
-        return {job.name for job in jobs if newest[self._uid(job)] <= limit}
+        return {job.name for job in jobs if newest.get(self._uid(job), limit) <= limit}
 
     def images_of(self, job: Job) -> tuple[Path, ...]:
         """The images of a job's study that the queue still holds, its own image first."""

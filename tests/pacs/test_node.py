@@ -23,6 +23,7 @@ from cxrloc.pacs.node_config import (
     read_node_config,
 )
 from cxrloc.pacs.spool import Note, Spool, State, read_note, write_note
+from cxrloc.pacs.studies import Studies
 from cxrloc.types import CxrlocError, UsageError
 from tests.pacs.servers import LOOPBACK, small_object, store_service
 
@@ -224,6 +225,19 @@ def test_each_header_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         assert node._next_received() is None
     assert len(read) == 3
+
+
+def test_a_job_that_another_worker_has_just_moved_is_no_error(tmp_path: Path) -> None:
+    config = config_for(tmp_path, 1)
+    put(config, 1)
+    put(config, 2)
+    spool = Spool(config.spool.folder)
+    studies = Studies(spool, rest_seconds=60.0)
+    moved, left = spool.jobs(State.RECEIVED)
+    assert studies.at_rest([moved, left]) == set()
+    spool.move(moved, State.SENDING)
+    os.utime(left.image, (1e9, 1e9))
+    assert left.name in studies.at_rest([moved, left])
 
 
 def test_the_settings_of_a_file(tmp_path: Path) -> None:
