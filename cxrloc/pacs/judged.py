@@ -1,4 +1,4 @@
-"""What the status of an object means that a destination was asked to store."""
+"""Reads the status that a destination answers when it is asked to store an object."""
 
 from collections.abc import Callable
 

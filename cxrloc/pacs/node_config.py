@@ -153,8 +153,8 @@ def read_node_config(path: Path) -> NodeConfig:
     """The settings in a TOML file; a key that it leaves out has the default above.
 
     Raises:
-        UsageError: a section or key does not exist, a value has the wrong type, no sender is
-            allowed, or there is no destination.
+        UsageError: a section or key does not exist, a value has the wrong type, is no AE title,
+            port or file, no sender is allowed, or there is no destination.
     """
     told = read_toml(path)
     if unknown := [name for name in told if name not in _SECTIONS]:

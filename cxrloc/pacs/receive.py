@@ -164,9 +164,8 @@ class Receiver:
             if is_own(_header(path)):
                 return STORED  # a result that comes back needs no result
             job = self._spool.add(uid, path)
-        except (
-            Exception
-        ) as error:  # whatever happens, an image that is not on disk is not acknowledged
+        # Whatever happens, an image that is not on the disk is not acknowledged.
+        except Exception as error:
             log.error("An image was refused: it could not be written (%s)", type(error).__name__)
             return OUT_OF_RESOURCES
         log.info("received", extra={"fields": {"job": job.name if job else "known"}})

@@ -118,14 +118,8 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
         for place, finding in enumerate(findings)
     ]
     label_grid(figure, panels, *_LABELS)
-    key = (
-        "Behind each finding: its AUC."
-        if len(runs) == 1
-        else _KEY
-        if len(runs) <= _MOST_AREAS
-        else ""
-    )
-    caption = " ".join([request.caption, key]).strip()
+    key = _KEY_OF_ONE if len(runs) == 1 else _KEY
+    caption = " ".join([request.caption, key * (len(runs) <= _MOST_AREAS)]).strip()
     add_legend(figure, [*marks, Line2D([], [], label="chance", **_CHANCE)], caption)
     return figure
 
