@@ -125,13 +125,29 @@ def gallery(
             except CxrlocError as error:
                 refused[panel] = str(error)
             else:
-                command = f"cxrloc figure {panel} {named} --width {request.width}"
-                pictures[panel] = path.read_bytes(), command
+                pictures[panel] = path.read_bytes(), _command(panel, results, request, dark)
     if not pictures:
         raise CxrlocError(f"{named}: no panel can be drawn from it; see `cxrloc figure --list`")
     width = round(WIDTHS_MM[request.width] * 96 / INCH_MM)  # CSS: an inch has 96 pixels
     write_text(out, gallery_page(f"Figures of {named}", pictures, width, refused))
     return list(pictures)
+
+
+def _command(panel: str, results: Sequence[Path], request: FigureRequest, dark: bool) -> str:
+    """The command that draws a panel as a gallery shows it."""
+    options: dict[str, tuple[str, ...]] = {
+        "--width": (request.width,),
+        "--finding": request.findings,
+        "--image": request.images,
+        "--beside": request.beside,
+        "--name": request.names,
+        "--projection": (request.projection,) if request.projection else (),
+    }
+    words = ["cxrloc", "figure", panel, *map(str, results)]
+    words += [
+        word for name, values in options.items() for value in values for word in (name, value)
+    ]
+    return shlex.join([*words, *(["--dark"] if dark else [])])
 
 
 def _check_projection(panel: str, projection: str) -> None:

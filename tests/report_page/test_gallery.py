@@ -1,5 +1,6 @@
 """The page of all figures of a run."""
 
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ def test_every_panel_that_the_run_gives_is_on_the_page_with_its_command(tmp_path
     (tmp_path / "a run").mkdir()
     (tmp_path / "a run/lr_range.csv").write_text(RATES)
     page = tmp_path / "page.html"
-    assert gallery([tmp_path / "a run"], page, FigureRequest("single")) == ["lr-range"]
-    text = page.read_text()
-    assert f"cxrloc figure lr-range &#x27;{tmp_path}/a run&#x27; --width single" in text
+    request = FigureRequest("single", names=("Its name",))
+    assert gallery([tmp_path / "a run"], page, request, dark=True) == ["lr-range"]
+    text = unescape(page.read_text())
+    options = "--width single --name 'Its name' --dark"
+    assert f">cxrloc figure lr-range '{tmp_path}/a run' {options}<" in text
     assert text.count("data:image/png;base64,iVBOR") == 1
     assert "auc.csv: no such file" in text
 
