@@ -152,12 +152,8 @@ def report_image(
         **_describe_image(heatmaps.image_id, settings.uids),
         "rows": heatmaps.image_rows,
         "columns": heatmaps.image_columns,
-        # The limits of the models are long, so only run.json has them.
-        "model": {
-            key: value
-            for key, value in model.items()
-            if key not in ("limits", "licence")  # pictures and run.json have these
-        },
+        # The limits and the licence are long; pictures and run.json have them.
+        "model": {key: model[key] for key in model if key not in ("limits", "licence")},
         "method": inference.method,
         "versions": inference.versions,
         "products_along_tree": inference.products,
