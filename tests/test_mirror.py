@@ -76,7 +76,6 @@ TESTED_ELSEWHERE = {
     "models/metadata.py": "models/test_weights.py",
     "models/transformers_names.py": "models/test_hub.py",
     "models/weight_names.py": "models/test_adopt.py",
-    "pacs/query.py": "pacs/test_node_and_orthanc.py",
     "pacs/bounded_server.py": "pacs/test_receive.py",
     "pacs/judged.py": "pacs/test_send.py",
     "pacs/studies.py": "pacs/test_node.py",

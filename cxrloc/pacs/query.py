@@ -25,11 +25,12 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
     """Fetch the images of the server that this node has not fetched before; returns their number.
 
     QIDO-RS (PS3.18, section 10.6) finds instances of the modalities in studies of the last days;
-    WADO-RS fetches them. Images of other storage classes, and own results, are skipped. Nothing is
-    fetched while the disk is nearly full.
+    WADO-RS fetches them. Images of other storage classes, and own results, are skipped. An image
+    that cannot be fetched is tried again after the next query. Nothing is fetched while the disk is
+    nearly full.
 
     Raises:
-        OSError: the server cannot be reached.
+        OSError: the server cannot be reached, or the disk cannot be written.
     """
     client = _client(config.query)
     seen_file = spool.folder / SEEN
@@ -43,14 +44,19 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
             config.receive.min_free_megabytes
         ):
             break
+        fetched_file = spool.folder / INCOMING / f"{key}.dcm"
         try:
             image = client.retrieve_instance(*uids)
-        except requests.HTTPError as error:
+            own = is_own(image)
+            if not own:
+                image.save_as(fetched_file, enforce_file_format=True)
+        except Exception as error:
+            # The reason may be the server or the disk; else one broken image would stop all others.
+            if isinstance(error, OSError) and not isinstance(error, requests.HTTPError):
+                raise
             log.warning("an image was not fetched (%s)", type(error).__name__)
             continue  # it is tried again after the next query
-        if not is_own(image):
-            fetched_file = spool.folder / INCOMING / f"{key}.dcm"
-            image.save_as(fetched_file, enforce_file_format=True)
+        if not own:
             spool.add(uids[2], fetched_file)
             fetched_file.unlink()
             fetched += 1
