@@ -100,6 +100,7 @@ def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest
     """A small plot for each finding: accuracy against the threshold of the first criterion."""
     scores = _read(results, request)
     criterion = _criteria(scores)[0]
+    thresholds = scores.own.loc[scores.own["criterion"] == criterion, "threshold"]
     findings = chosen_findings(scores.own["finding"].tolist(), request.findings)
     titles = []
     for finding in findings:
@@ -108,7 +109,7 @@ def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest
     figure, panels = grid_of_axes(titles, request)
     for axes, finding in zip(panels, findings, strict=True):
         _draw(axes, scores, (finding, criterion, "accuracy"))
-        if scores.own["threshold"].nunique() > 1:
+        if thresholds.nunique() > 1:
             axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
     label_grid(figure, panels, CRITERION_NAMES.get(criterion, criterion), "Accuracy")
     add_legend(figure, _marks(scores, request), request.caption)
@@ -163,6 +164,10 @@ def _read(results: Sequence[Path], request: FigureRequest) -> _Scores:
             raise UsageError(f"--beside {', '.join(request.beside)}: no localization in it")
         frame["threshold"] = frame["threshold"].astype(float)
         frame["finding"] = frame["finding"].map(standard_finding)
+    for criterion, thresholds in own.groupby("criterion")["threshold"]:
+        if thresholds.nunique() == 1:  # the plot has room for one threshold
+            of_others = frame["criterion"] != criterion
+            frame = frame[of_others | (frame["threshold"] == thresholds.iloc[0])]
     return _Scores(own, controls, frame)
 
 
@@ -204,8 +209,6 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
     elif "mean" in set(printed["finding"]):
         printed = printed[printed["finding"] == "mean"]
     points = printed.groupby("threshold")["value"].mean()
-    if apart:  # the plot has room for one threshold
-        points = points[points.index.isin(thresholds)]
     axes.plot(points.index + shifts[-1], points, **_PUBLISHED)
     if measure == "afp":  # only after all points are drawn, so that the upper limit fits them
         axes.set_ylim(bottom=0)

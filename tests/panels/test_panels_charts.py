@@ -97,6 +97,32 @@ def test_at_one_threshold_marks_stand_side_by_side_and_the_interval_is_a_line(
     assert (low, high) == (pytest.approx(0.3), 1.0)
 
 
+def test_at_one_threshold_the_legend_names_published_points_only_if_there_are_any(
+    run: Path, tmp_path: Path
+) -> None:
+    """Wang et al. 2017, table 4, has T(IoBB) 0.5, and not 0.3."""
+    frame = pd.read_csv(run / "localization.csv")
+    frame = frame[(frame["threshold"] == 0.5) & (frame["criterion"] == "iobb")]
+    for threshold, known in ((0.5, True), (0.3, False)):
+        own = frame.assign(threshold=threshold)
+        own.to_csv(tmp_path / "localization.csv", index=False)
+        request = FigureRequest(findings=("Mass",), beside=("wang2017:4",))
+        figure = PANELS["localization"].draw([tmp_path], request)
+        assert ("Wang et al. 2017" in words(figure)) == known
+
+
+def test_each_criterion_of_one_threshold_has_a_plot_around_it(run: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(run / "localization.csv")
+    other = frame.assign(threshold=0.1, criterion="other")
+    own = pd.concat([frame[frame["threshold"] == 0.5], other]).drop_duplicates(
+        ["finding", "criterion", "threshold"]
+    )
+    own.to_csv(tmp_path / "localization.csv", index=False)
+    figure = PANELS["localization-by-finding"].draw([tmp_path], FigureRequest())
+    assert figure.axes[0].get_xlim() == pytest.approx((0, 1))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0.5"]
+
+
 def test_controls_differ_in_marker_and_line(run: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(run / "controls.csv")
     names = ("prior_mean", "prior_medoid", "random", "permuted", "oracle_map")
