@@ -93,8 +93,19 @@ def share_above(words: Words | Channels, description: PixelDescription) -> float
 def stored_bits(description: PixelDescription, channels: Channels) -> Channels:
     """The stored bits of colour, shifted and masked (PS3.5 8.1.1).
 
-    >>> from types import SimpleNamespace
-    >>> four_at_the_top = SimpleNamespace(bits_stored=4, high_bit=7)
+    >>> four_at_the_top = PixelDescription(
+    ...     uid.ExplicitVRLittleEndian,
+    ...     rows=1,
+    ...     columns=1,
+    ...     samples=3,
+    ...     photometric="RGB",
+    ...     bits_allocated=8,
+    ...     bits_stored=4,
+    ...     high_bit=7,
+    ...     signed=False,
+    ...     planar=False,
+    ...     frames=1,
+    ... )
     >>> stored_bits(four_at_the_top, np.full((1, 1, 3), 0xA5, dtype=np.uint8)).tolist()
     [[[10, 10, 10]]]
     """

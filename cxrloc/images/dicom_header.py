@@ -98,8 +98,8 @@ def take_first_frame(header: Dataset) -> None:
     >>> groups.FrameVOILUTSequence = [window]
     >>> header.SharedFunctionalGroupsSequence = [groups]
     >>> take_first_frame(header)
-    >>> header.WindowCenter
-    '2000'
+    >>> float(header.WindowCenter)
+    2000.0
     """
     was_read = {element.tag for element in header.values() if element.value is not None}
     for group in filter(lambda name: Tag(name) in was_read, FUNCTIONAL_GROUPS):

@@ -48,7 +48,7 @@ def test_a_transfer_syntax_is_read_past_odd_white_space(tmp_path: Path, text: by
         ("1.3.46.670589.33.1.4.1", "1.3.46.670589.33.1.4.1 names no transfer syntax"),
         ("1.2.840.10008.1.2.4.99", "1.2.840.10008.1.2.4.99 names no transfer syntax"),
         ("1.2.840.10008.1.2.4.94", "JPIP Referenced.* is not read"),
-        ("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression, which is not read"),
+        ("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression.* is not read"),
         ("DOE^JANE", "is no UID"),
     ],
 )
