@@ -276,7 +276,7 @@ def test_bench_counts_missing_images_and_leaves_nothing_out_silently(
     assert list(run_card["failed_images"]) == [Path(boxed[1]).stem]
 
 
-@pytest.mark.parametrize("command", ["bench", "classify"])
+@pytest.mark.parametrize("command", [pytest.param("bench", marks=pytest.mark.slow), "classify"])
 def test_an_interrupted_run_goes_on_without_reading_an_image_twice(
     chests: Path,
     untrained_model: Path,

@@ -251,6 +251,7 @@ def test_the_published_files_have_their_known_counts(published: list[Record]) ->
     assert labelled.count(Label.POSITIVE) == 1705
 
 
+@pytest.mark.slow
 def test_the_official_split_shares_no_patient_and_tests_on_every_boxed_image(
     shared: Path, published: list[Record]
 ) -> None:

@@ -54,6 +54,7 @@ def test_images_per_finding_are_those_of_table_16(
     assert paper.loc["No Finding", "images"] - counts.without == 51
 
 
+@pytest.mark.slow
 def test_overlaps_are_those_of_table_16_but_for_mass(
     counts: Cooccurrence, paper: pd.DataFrame
 ) -> None:
