@@ -62,10 +62,13 @@ def assign_boxes(pairs: ScoredPairs, claims: PlacedBoxes) -> Assigned:
     claim_image, claim_finding = np.divmod(claims.pair, count)
     truth_image, truth_finding = np.divmod(pairs.truth_pair, count)
     weight = max(0.0, _agreement(pairs, claims))
+    claim_order = np.argsort(claim_image, kind="stable")
+    truth_order = np.argsort(truth_image, kind="stable")
     matches = []
     for image in np.intersect1d(claim_image, truth_image):
-        own = np.flatnonzero(claim_image == image)
-        annotated = np.flatnonzero(truth_image == image)
+        ends = (image, image + 1)
+        own = claim_order[slice(*np.searchsorted(claim_image, ends, sorter=claim_order))]
+        annotated = truth_order[slice(*np.searchsorted(truth_image, ends, sorter=truth_order))]
         gain = np.empty((own.size, annotated.size))
         for start in range(0, own.size, at_once := max(1, MATCHES_AT_ONCE // annotated.size)):
             some = own[start : start + at_once]
