@@ -1,9 +1,13 @@
-"""A grayscale softcopy presentation state that draws the boxes over the source image."""
+"""A softcopy presentation state that draws the boxes over the source image."""
+
+from copy import copy
+from typing import Any
 
 import numpy as np
 from highdicom import PresentationLUTTransformation, pr
 from highdicom.color import CIELabColor
 from jaxtyping import Float
+from PIL import ImageCms
 from pydicom import Dataset
 
 from cxrloc.dicom_objects.result import (
@@ -23,15 +27,14 @@ LABEL_HEIGHT = 0.03  # of the image's height
 
 
 def presentation_state(result: DicomResult) -> Dataset | None:
-    """The boxes and their labels as graphics (PS3.3, A.33.1); None if there is nothing to draw on.
+    """The boxes and their labels as graphics; None if the result has no box.
 
-    That is so if the result has no box, or if the image is in colour, because a grayscale state
-    refers to grayscale images only. The state holds no window, because a viewer such as Weasis
+    An image in colour gets a color softcopy presentation state (PS3.3, A.33.2), and any other image
+    a grayscale one (PS3.3, A.33.1). The state holds no window, because a viewer such as Weasis
     would replace the reader's own window by it. A note in the upper left corner says that the boxes
     are not for diagnosis.
     """
-    photometric = result.source.PhotometricInterpretation
-    if not region_names(result) or not photometric.startswith("MONOCHROME"):
+    if not region_names(result):
         return None
     layer = pr.GraphicLayer(
         LAYER,
@@ -40,8 +43,8 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         display_color=CIELabColor(l_star=80.0, a_star=-10.0, b_star=60.0),
     )
     identity = identity_of(result, KIND)
-    state = pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[result.source],
+    state = _state(
+        result.source,
         series_instance_uid=identity.series_instance_uid,
         series_number=SERIES_NUMBERS[KIND],
         sop_instance_uid=identity.sop_instance_uid,
@@ -52,15 +55,42 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         graphic_layers=[layer],
         graphic_annotations=[_annotation(result, layer)],
         concept_name=None,
-        # A state replaces the image's own polarity, so it must invert an image in MONOCHROME1.
-        presentation_lut_transformation=PresentationLUTTransformation(
-            "INVERSE" if photometric == "MONOCHROME1" else "IDENTITY"
-        ),
     )
     # Laterality (0020,0060) is of type 2C: it is not required if the body part is not paired.
     state.BodyPartExamined = "CHEST"
     state.SeriesDescription = f"cxrloc: boxes ({NOT_FOR_DIAGNOSIS.lower()})"
     return state
+
+
+def _state(source: Dataset, **content: Any) -> Dataset:
+    """A state of the class that the image's photometric interpretation needs (PS3.3, C.7.6.3.1.2).
+
+    Args:
+        source: header of the image.
+        content: what the state shows, and its identifiers.
+    """
+    photometric = source.PhotometricInterpretation
+    if photometric.startswith("MONOCHROME"):
+        # A state replaces the image's own polarity, so it must invert an image in MONOCHROME1.
+        shape = "INVERSE" if photometric == "MONOCHROME1" else "IDENTITY"
+        lut = PresentationLUTTransformation(shape)
+        return pr.GrayscaleSoftcopyPresentationState(
+            [source], presentation_lut_transformation=lut, **content
+        )
+    # highdicom refuses images with a palette, although the standard allows them.
+    colour = copy(source)
+    colour.SamplesPerPixel = 3
+    return pr.ColorSoftcopyPresentationState([colour], icc_profile=_srgb_profile(), **content)
+
+
+def _srgb_profile() -> bytes:
+    """The ICC profile of an input device in sRGB, as a colour state needs it (PS3.3, C.11.15).
+
+    Pillow makes the profile of a display: bytes 12 to 15 of the header name the kind of device.
+    Bytes 24 to 35 hold the time at which the profile was made, which would differ in a second run.
+    """
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:12] + b"scnr" + profile[16:24] + bytes(12) + profile[36:]
 
 
 def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:

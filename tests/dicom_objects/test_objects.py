@@ -98,6 +98,24 @@ def test_a_second_run_gives_the_same_bytes(result: DicomResult) -> None:
     }
 
 
+@pytest.mark.parametrize(("interpretation", "samples"), [("RGB", 3), ("PALETTE COLOR", 1)])
+def test_an_image_in_colour_has_a_state_in_colour(
+    interpretation: str, samples: int, result: DicomResult, tmp_path: Path
+) -> None:
+    """PS3.3, A.33.1 and A.33.2; the boxes of both kinds of state are the same."""
+    colour = {"PhotometricInterpretation": interpretation, "SamplesPerPixel": samples}
+    first, second = (
+        objects_of(result_on(altered(result.source, tmp_path, **colour)))["gsps"] for _ in range(2)
+    )
+    assert first.SOPClassUID == pydicom.uid.ColorSoftcopyPresentationStateStorage
+    assert errors_in(first, tmp_path) == []
+    assert as_bytes(first) == as_bytes(second)
+    grey = objects_of(result)["gsps"]
+    assert first.GraphicAnnotationSequence == grey.GraphicAnnotationSequence
+    # Of an input device, and in red, green and blue (PS3.3, C.11.15.1.1).
+    assert first.ICCProfile[12:20] == b"scnrRGB "
+
+
 def test_a_result_without_boxes_gives_findings_and_picture_only(result: DicomResult) -> None:
     assert set(objects_of(without_boxes(result))) == {"sr-findings", "sc", "fractional-seg"}
 
