@@ -172,7 +172,7 @@ def _rows(
         return lost("network", failure_of(item.uri, error).reason, item.uri)
     try:
         if options.write:
-            _write_files(item, result, models, options, out)
+            _write_files(item, image, options, out)
     except Exception as error:
         return lost("write", failure_of(item.uri, error).reason, item.uri)
     return _table_rows(item.uri, image, options.save_maps)
@@ -209,20 +209,11 @@ def _table_rows(uri: str, image: ImageResult, maps: bool) -> Rows:
     return Rows(findings, boxes, saved if maps else [])
 
 
-def _write_files(
-    item: Item,
-    result: Localized,
-    models: Sequence[Model],
-    options: ArchiveOptions,
-    out: str,
-) -> None:
+def _write_files(item: Item, image: ImageResult, options: ArchiveOptions, out: str) -> None:
     """Write the files of one image that the user asked for, below the folder of its part."""
     with local_copy(item.uri) as path, tempfile.TemporaryDirectory(prefix="cxrloc-") as made:
-        heatmaps = replace(result.heatmaps, image_id=str(path))
-        own = result._replace(heatmaps=heatmaps)
-        image = report_image(own, models, options.inference, options.report)
         stem = Path(made, f"{item.row:09d}-{output_stem(path)}")
-        write_results(image, stem, options.write)
+        write_results(image, path, stem, options.write)
         folder = f"{out}/part-{item.row // options.part_size:06d}/images"
         for file in sorted(Path(made).iterdir()):
             write_bytes(f"{folder}/{file.name}", file.read_bytes())

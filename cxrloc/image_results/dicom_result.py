@@ -10,13 +10,13 @@ from cxrloc.image_results.report import ImageResult, top_findings
 from cxrloc.types import Status
 
 
-def with_header(image: ImageResult) -> ImageResult:
-    """The result with what DICOM objects inherit from its file, and with warnings about that.
+def with_header(image: ImageResult, file: Path) -> ImageResult:
+    """The result with what DICOM objects inherit from the image's file, and with warnings about it.
 
     Raises:
         CxrlocError: the file is no DICOM file, or lacks an identifier that results refer to.
     """
-    header, warnings = read_source(Path(image.report["image"]))
+    header, warnings = read_source(file)
     report = {**image.report, "warnings": [*image.report["warnings"], *warnings]}
     return image._replace(report=report, header=header)
 

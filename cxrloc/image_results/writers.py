@@ -147,11 +147,14 @@ def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
             )
 
 
-def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> dict[str, Any]:
+def write_results(
+    image: ImageResult, file: Path, stem: Path, kinds: Sequence[str]
+) -> dict[str, Any]:
     """Write the files of one image; returns its report, to which a writer may add warnings.
 
     Args:
         image: what is written.
+        file: the image's own file, from whose header DICOM objects inherit.
         stem: path of the files without their endings.
         kinds: names of `WRITERS`.
 
@@ -162,7 +165,7 @@ def write_results(image: ImageResult, stem: Path, kinds: Sequence[str]) -> dict[
     if any(kind in DICOM_WRITERS for kind in kinds):
         from cxrloc.image_results.dicom_result import with_header
 
-        image = with_header(image)
+        image = with_header(image, file)
     # An older report would mark the image as finished while its other files are being replaced.
     written_file(stem, "json").unlink(missing_ok=True)
     begun: list[Path] = []

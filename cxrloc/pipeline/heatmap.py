@@ -205,7 +205,7 @@ def _write(
         if isinstance(result, Failure):
             raise CxrlocError(result.reason)
         image = report_image(result, models, options.inference, options.report)
-        return write_results(image, stems[image_id], options.write)
+        return write_results(image, Path(image_id), stems[image_id], options.write)
     except Exception as error:
         # Results of an earlier call must not look like results of this one.
         remove_results(image_id, stems[image_id], options.write)

@@ -99,7 +99,8 @@ def answer(task: Task, models: list[Model], settings: Compute) -> dict[str, obje
         raise CxrlocError(result.reason)
     said = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
     reported = report_image(result, models, inference, said)
-    report = write_results(reported, task.results / "result", chosen_writers(settings.write))
+    kinds = chosen_writers(settings.write)
+    report = write_results(reported, task.image, task.results / "result", kinds)
     return {
         "status": report["status"],
         "objects": len(list(task.results.iterdir())),

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import jsonschema
 import pandas as pd
 import pyarrow.parquet
 import pytest
@@ -244,6 +246,12 @@ def test_files_of_each_image_are_written_below_its_part(
     names = sorted(path.name for path in out.glob("part-000000/images/*"))
     assert [name.partition(".")[2] for name in names] == ["json", "sr-regions.dcm"] * 2
     assert names[0].startswith("000000000-")
+    schema = files("cxrloc.image_results").joinpath("image_report.schema.json").read_text()
+    reports = [json.loads((out / "part-000000/images" / name).read_text()) for name in names[::2]]
+    for report in reports:
+        jsonschema.validate(report, json.loads(schema))
+    uris = table(out, "findings")["uri"].unique().tolist()
+    assert [report["image"] for report in reports] == uris
     (failure,) = table(out, "failures").to_dict("records")
     assert failure["stage"] == "write"
     assert failure["reason"].startswith("cannot be read as DICOM")
