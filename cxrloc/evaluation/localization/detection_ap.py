@@ -63,9 +63,13 @@ def match_detections(
     kept = np.arange(pair.size) - first < MOST_DETECTIONS
     pair, score, boxes = pair[kept], score[kept], boxes[kept]
     matched = np.zeros((len(thresholds), pair.size), dtype=bool)
-    for number in np.intersect1d(pair, pairs.truth_pair):
+    # The annotated boxes of a pair stay in the order of the file, which decides between equals.
+    by_pair = np.argsort(pairs.truth_pair, kind="stable")
+    truth, truth_pair = pairs.truth[by_pair], pairs.truth_pair[by_pair]
+    for number in np.intersect1d(pair, truth_pair):
         start, stop = np.searchsorted(pair, [number, number + 1])
-        overlap = iou(boxes[start:stop, None], pairs.truth[pairs.truth_pair == number])
+        own = slice(*np.searchsorted(truth_pair, [number, number + 1]))
+        overlap = iou(boxes[start:stop, None], truth[own])
         for row, threshold in enumerate(thresholds):
             matched[row, start:stop] = _take_boxes(overlap, threshold)
     inside = share_in_regions(pairs, PlacedBoxes(boxes, pair))
