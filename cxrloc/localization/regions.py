@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy import ndimage
 from scipy.sparse import coo_array
 
@@ -110,15 +110,15 @@ def to_border(boxes: Float[np.ndarray, "n 4"], rows: int, columns: int) -> Float
 
 
 def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "*map"]:
-    """Whether a map cannot be scaled to its extremes: flat, or not finite everywhere.
+    """Whether a map cannot be scaled to its extremes: flat, empty or not finite everywhere.
+
+    A map whose range is larger than a float64 can hold counts as not finite.
 
     >>> is_degenerate(np.array([[[1.0, 1.0]], [[1.0, 2.0]], [[1.0, np.nan]]]))
     array([ True, False,  True])
     """
-    # inf - inf and nan - nan are nan, and no comparison with nan holds.
-    with np.errstate(invalid="ignore"):
-        spread = maps.max(axis=(-2, -1)) - maps.min(axis=(-2, -1))
-    return np.asarray(~((spread > 0) & np.isfinite(spread)))
+    _, spread = _lowest_and_range(maps.astype(np.float64))
+    return np.asarray(~((spread > 0) & np.isfinite(spread))[..., 0, 0])
 
 
 def scale_maps(
@@ -130,13 +130,12 @@ def scale_maps(
     >>> scaled.tolist(), kept.tolist()
     ([[[0.0, 255.0]]], [1])
     """
-    wide = maps.astype(np.float64)
-    low, high = wide.min(axis=(1, 2), initial=np.inf), wide.max(axis=(1, 2), initial=-np.inf)
-    kept = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & (low < high))
-    lowest = low[kept, None, None]
+    kept = np.flatnonzero(~is_degenerate(maps))
+    wide = maps[kept].astype(np.float64)
+    lowest, spread = _lowest_and_range(wide)
     # Division comes first, so that the largest value is exactly 255 and maps that already span
     # 0 to 255 are not changed.
-    return (wide[kept] - lowest) / (high[kept, None, None] - lowest) * FULL_SCALE, kept
+    return (wide - lowest) / spread * FULL_SCALE, kept
 
 
 def check_thresholds(thresholds: Sequence[float]) -> Float[np.ndarray, " threshold"]:
@@ -177,17 +176,17 @@ def label_regions(
     (array([[[1, 0], [0, 1]],
             [[2, 0], [0, 3]]], dtype=int32), 3)
     """
-    labels, count = ndimage.label(excess > 0, structure=_WITHIN_A_PLANE)
-    a, b = excess[:, :-1, :-1], excess[:, :-1, 1:]
-    c, d = excess[:, 1:, :-1], excess[:, 1:, 1:]
-    in_a, in_b = labels[:, :-1, :-1], labels[:, :-1, 1:]
-    in_c, in_d = labels[:, 1:, :-1], labels[:, 1:, 1:]
-    # If the labels on a diagonal differ, the other two corners are not above 0: a third corner
-    # above 0 would already have connected them.
-    falling = (in_a != in_d) & (in_a > 0) & (in_d > 0) & (a * d > b * c)
-    rising = (in_b != in_c) & (in_b > 0) & (in_c > 0) & (b * c > a * d)
-    one = np.concatenate([in_a[falling], in_b[rising]])
-    other = np.concatenate([in_d[falling], in_c[rising]])
+    above = excess > 0
+    labels, count = ndimage.label(above, structure=_WITHIN_A_PLANE)
+    in_a, in_b, in_c, in_d = _corners(above)
+    # The squares with two corners above 0 that no side of the square connects.
+    squares = np.nonzero((in_a == in_d) & (in_b == in_c) & (in_a != in_b))
+    a, b, c, d = (corner[squares] for corner in _corners(excess))
+    of_a, of_b, of_c, of_d = (corner[squares] for corner in _corners(labels))
+    falling = (of_a != of_d) & (of_a > 0) & (a * d > b * c)
+    rising = (of_b != of_c) & (of_b > 0) & (b * c > a * d)
+    one = np.concatenate([of_a[falling], of_b[rising]])
+    other = np.concatenate([of_d[falling], of_c[rising]])
     if not one.size:
         return labels, count
     # Here, because it takes a tenth of a second to import, and few maps need it.
@@ -198,23 +197,39 @@ def label_regions(
     return part_of[labels], int(parts) - 1
 
 
+def _lowest_and_range(
+    maps: Float[np.ndarray, "*map row col"],
+) -> tuple[Float[np.ndarray, "*map 1 1"], Float[np.ndarray, "*map 1 1"]]:
+    """The smallest value of each map, and the largest minus the smallest."""
+    lowest = maps.min(axis=(-2, -1), keepdims=True, initial=np.inf)
+    # inf - inf and nan - nan are nan, and no comparison with nan holds.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return lowest, maps.max(axis=(-2, -1), keepdims=True, initial=-np.inf) - lowest
+
+
+def _corners(planes: Shaped[np.ndarray, "plane row col"]) -> tuple[np.ndarray, ...]:
+    """The upper left, upper right, lower left and lower right of all squares of four neighbours."""
+    return planes[:, :-1, :-1], planes[:, :-1, 1:], planes[:, 1:, :-1], planes[:, 1:, 1:]
+
+
 def _extents(
     excess: Float[np.ndarray, "plane line col"],
     labels: Int[np.ndarray, "plane line col"],
     count: int,
 ) -> tuple[Float[np.ndarray, " region"], Float[np.ndarray, " region"]]:
     """The smallest and the largest coordinate of each region along the last axis."""
-    first, last = excess[..., :1], excess[..., -1:]
+    columns, first, last = excess.shape[-1], excess[..., :1], excess[..., -1:]
     # A mirrored value (-|x|) is added beyond the border, so that a region there crosses 0 half a
     # cell outwards, at the edge of the grid.
-    excess = np.concatenate([-np.abs(first), excess, -np.abs(last)], axis=-1)
-    labels = np.pad(labels, ((0, 0), (0, 0), (1, 1)))
-    above = labels > 0
-    plane, line, edge = np.nonzero(above[..., :-1] != above[..., 1:])
-    before, after = excess[plane, line, edge], excess[plane, line, edge + 1]
+    values = np.concatenate([-np.abs(first), excess, -np.abs(last)], axis=-1).ravel()
+    above = values > 0
+    # No line begins or ends above 0, so the crossings go into a region and out of it in turn.
+    crossings = np.flatnonzero(above[:-1] != above[1:])
+    line, edge = np.divmod(crossings, columns + 2)
+    before, after = values[crossings], values[crossings + 1]
     position = edge - 0.5 + before / (before - after)
-    region = np.maximum(labels[plane, line, edge], labels[plane, line, edge + 1]) - 1
+    region = labels.reshape(-1, columns)[line[::2], edge[::2]] - 1
     lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(lowest, region, position)
-    np.maximum.at(highest, region, position)
+    np.minimum.at(lowest, region, position[::2])
+    np.maximum.at(highest, region, position[1::2])
     return lowest, highest

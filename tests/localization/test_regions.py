@@ -11,7 +11,7 @@ from skimage.io import imread
 from torchvision.models import mobilenet_v2
 
 from cxrloc.localization.dense_regions import find_regions_dense
-from cxrloc.localization.regions import find_regions, scale_maps
+from cxrloc.localization.regions import find_regions, is_degenerate, scale_maps
 from cxrloc.types import CxrlocError
 
 LEVELS = {".": 0.0, "o": 120.0, "#": 255.0}
@@ -91,6 +91,19 @@ def test_degenerate_map_gives_no_rows(bad):
     flat_or_broken[0, 1] = bad
     regions = find_regions(np.stack([flat_or_broken, drawn("#.. ...")]), THRESHOLDS)
     assert regions.map_index.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "degenerate"),
+    [
+        (np.array([[-3e38, 3e38]], dtype=np.float32), False),  # the range overflows float32
+        (np.array([[-1.7e308, 1.7e308]]), True),  # the range overflows float64
+        (np.empty((0, 0)), True),
+    ],
+)
+def test_the_same_rule_decides_which_maps_are_degenerate_and_which_are_scaled(values, degenerate):
+    assert is_degenerate(values) == degenerate
+    assert scale_maps(values[None])[0].size == (0 if degenerate else 2)
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 3), (2, 3, 3)])
