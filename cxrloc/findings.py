@@ -1,4 +1,4 @@
-"""Findings: the vocabularies of data sets, one spelling for each finding, and their codes.
+"""Findings: the vocabularies of data sets, and one spelling for each finding.
 
 This is the only place where names of findings are reconciled: everything that reads a name from a
 file or an option passes it through `standard_finding`.
@@ -7,7 +7,6 @@ file or an option passes it through `standard_finding`.
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from cxrloc.types import CxrlocError
 
@@ -125,17 +124,17 @@ CheXlocalize; `Normal` in Wang et al. 2017, table 2, and in Dong et al. 2017.
 """
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
     """Letters and digits alone, in lower case: what spellings of one name share."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).lower())
 
 
 _BY_KEY = {
     **{
-        _key(name): name
+        name_key(name): name
         for name in (*OTHER_OUTPUTS, *VINDR, *CHESTX_DET, *CHEXPERT14, *CHESTXRAY14)
     },
-    **{_key(name): standard for name, standard in SYNONYMS.items()},
+    **{name_key(name): standard for name, standard in SYNONYMS.items()},
 }
 
 
@@ -149,7 +148,7 @@ def standard_finding(name: str) -> str:
     >>> standard_finding("Coin  lesion")
     'Coin lesion'
     """
-    key = _key(name)
+    key = name_key(name)
     for each in (key, key.removesuffix("s"), key.removesuffix("es")):
         if each in _BY_KEY:
             return _BY_KEY[each]
@@ -184,7 +183,7 @@ def is_known(name: str, declared: Iterable[str] = ()) -> bool:
     (True, False, True)
     """
     standard = standard_finding(name)
-    return standard in _STANDARD or _key(standard) in {_key(each) for each in declared}
+    return standard in _STANDARD or name_key(standard) in {name_key(each) for each in declared}
 
 
 def spelled_as(name: str, known: Iterable[str]) -> str:
@@ -196,7 +195,7 @@ def spelled_as(name: str, known: Iterable[str]) -> str:
     standard = standard_finding(name)
     if standard in _STANDARD:
         return standard
-    return next((each for each in known if _key(each) == _key(standard)), standard)
+    return next((each for each in known if name_key(each) == name_key(standard)), standard)
 
 
 def finding_columns(
@@ -219,96 +218,3 @@ def finding_columns(
 
 
 _STANDARD = frozenset(_BY_KEY.values())
-
-
-class FindingCode(NamedTuple):
-    """A code of a finding in a public terminology.
-
-    Attributes:
-        value: the code.
-        scheme: its coding scheme designator (PS3.16, section 8): SCT, DCM or RADLEX.
-        meaning: the finding in the scheme's words.
-        source: "PS3.16" where DICOM's own tables have it (checked in pydicom's), "public" where
-            several public repositories agree.
-    """
-
-    value: str
-    scheme: str
-    meaning: str
-    source: str
-
-
-PRIVATE_SCHEME = "99CXRLOC"
-"""Scheme of findings for which no code could be verified; the code is the finding's name."""
-
-CODES: dict[str, tuple[FindingCode, ...]] = {
-    "Atelectasis": (
-        FindingCode("46621007", "SCT", "Atelectasis", "public"),
-        FindingCode("RID28493", "RADLEX", "atelectasis", "public"),
-    ),
-    "Cardiomegaly": (FindingCode("8186001", "SCT", "Cardiomegaly", "public"),),
-    "Effusion": (
-        FindingCode("60046008", "SCT", "Pleural effusion", "PS3.16"),
-        FindingCode("RID34539", "RADLEX", "pleural effusion", "public"),
-    ),
-    "Infiltration": (FindingCode("112121", "DCM", "Infiltrate", "PS3.16"),),
-    "Mass": (
-        FindingCode("4147007", "SCT", "Mass", "PS3.16"),
-        FindingCode("RID3874", "RADLEX", "mass", "public"),
-    ),
-    "Nodule": (
-        FindingCode("27925004", "SCT", "Nodule", "PS3.16"),
-        FindingCode("RID50149", "RADLEX", "nodule", "public"),
-    ),
-    "Pneumonia": (
-        FindingCode("233604007", "SCT", "Pneumonia", "public"),
-        FindingCode("RID5350", "RADLEX", "pneumonia", "public"),
-    ),
-    "Pneumothorax": (
-        FindingCode("36118008", "SCT", "Pneumothorax", "PS3.16"),
-        FindingCode("RID5352", "RADLEX", "pneumothorax", "public"),
-    ),
-    "Consolidation": (
-        FindingCode("95436008", "SCT", "Consolidation", "public"),
-        FindingCode("RID43255", "RADLEX", "consolidation", "public"),
-    ),
-    "Edema": (
-        FindingCode("19242006", "SCT", "Pulmonary edema", "PS3.16"),
-        FindingCode("RID4866", "RADLEX", "edema", "public"),
-    ),
-    "Emphysema": (
-        FindingCode("87433001", "SCT", "Pulmonary emphysema", "public"),
-        FindingCode("RID4799", "RADLEX", "emphysema", "public"),
-    ),
-    "Fibrosis": (FindingCode("51615001", "SCT", "Pulmonary fibrosis", "public"),),
-    "Pleural_Thickening": (FindingCode("RID28509", "RADLEX", "pleural thickening", "public"),),
-    "Hernia": (FindingCode("84089009", "SCT", "Hiatal hernia", "public"),),
-    "No Finding": (FindingCode("17621005", "SCT", "Normal", "PS3.16"),),
-    "Lung Lesion": (FindingCode("52988006", "SCT", "Lesion", "PS3.16"),),
-    "Lung Opacity": (
-        FindingCode("112001", "DCM", "Opacity", "PS3.16"),
-        FindingCode("RID28530", "RADLEX", "opacity", "public"),
-    ),
-    "Fracture": (
-        FindingCode("125605004", "SCT", "Fracture", "public"),
-        FindingCode("RID4650", "RADLEX", "fracture", "public"),
-    ),
-}
-"""Codes by standard name, the preferred one first.
-
-The label Hernia is broader than hiatal hernia. Lung Lesion needs the site Lung (39607008, SCT)
-beside it. Enlarged Cardiomediastinum, Pleural Other and Support Devices have no verified code.
-"""
-
-
-def code_of(finding: str) -> FindingCode:
-    """The preferred code of a finding; one of the private scheme where none is verified.
-
-    >>> code_of("pleural effusion").value, code_of("Support Devices").scheme
-    ('60046008', '99CXRLOC')
-    """
-    name = standard_finding(finding)
-    if name in CODES:
-        return CODES[name][0]
-    # Short String (SH) of a code value has at most 16 characters (PS3.5, section 6.2).
-    return FindingCode(_key(name)[:16] or "finding", PRIVATE_SCHEME, name[:64], "private")

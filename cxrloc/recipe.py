@@ -1,18 +1,16 @@
 """Recipes: TOML files that describe training runs; an unknown key in them is an error."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from cxrloc.evaluation.classification.truth import NoFinding, TruthRules, Uncertain
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
-from cxrloc.models.model import Model
 from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.schedules import LENGTHS
 from cxrloc.types import CxrlocError, UsageError
@@ -170,74 +168,6 @@ def recipe_of_text(text: str, where: str) -> Recipe:
         CxrlocError: the text is not TOML, or a key is unknown, missing or of the wrong kind.
     """
     return from_plain(Recipe, parse_toml(text, where), where)
-
-
-def own_recipe(model: Model) -> Recipe:
-    """The recipe that a model was trained by.
-
-    Raises:
-        UsageError: the model carries no recipe.
-    """
-    if not model.card.recipe:
-        raise UsageError(f"{model.card.name} carries no recipe: `cxrloc train` did not make it")
-    return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
-
-
-def truth_rules(
-    models: Sequence[Model], uncertain: Uncertain | None, no_finding: NoFinding | None
-) -> TruthRules:
-    """How labels become truth: as the user says, else as the recipe of the models says.
-
-    If several models have other rules in their recipes, or a model has no recipe, the rules are
-    those of `TruthRules`.
-
-    Args:
-        models: the models that are scored.
-        uncertain: the user's choice, as in `TruthRules`; None: not chosen.
-        no_finding: likewise.
-    """
-    usual = asdict(TruthRules())
-    recipes = [_data_of_recipe(model) for model in models]
-    keys = {"uncertain": "uncertain_truth", "no_finding": "no_finding"}
-    said = {
-        name: {recipe.get(key, usual[name]) for recipe in recipes} for name, key in keys.items()
-    }
-    learned = {name: values.pop() for name, values in said.items() if len(values) == 1}
-    own = {"uncertain": uncertain, "no_finding": no_finding}
-    chosen = {name: value for name, value in own.items() if value is not None}
-    return TruthRules(**{**usual, **learned, **chosen})
-
-
-def _data_of_recipe(model: Model) -> Mapping[str, Any]:
-    """The table `data` of the recipe that trained a model; empty if its card has no recipe."""
-    recipe = model.card.recipe
-    return parse_toml(recipe, f"the recipe of {model.card.name}").get("data", {}) if recipe else {}
-
-
-def models_by_fold(models: Sequence[tuple[str, Model]]) -> dict[int, Model]:
-    """The models by the fold that each was trained by.
-
-    Args:
-        models: each with the name or path that the user gave.
-
-    Raises:
-        UsageError: the models are not different folds of one recipe.
-    """
-    found: dict[int, Model] = {}
-    names: dict[int, str] = {}
-    recipes = []
-    for name, model in models:
-        recipe = own_recipe(model)
-        split = recipe.data.split
-        if not split.folds:
-            raise UsageError(f"{name}: its recipe {recipe.title!r} has no folds")
-        if split.fold in found:
-            raise UsageError(f"{name} and {names[split.fold]} are both fold {split.fold}")
-        found[split.fold], names[split.fold] = model, name
-        recipes.append(replace(recipe, data=replace(recipe.data, split=replace(split, fold=0))))
-        if recipes[-1] != recipes[0]:
-            raise UsageError(f"{name} and {models[0][0]} are not folds of one recipe")
-    return found
 
 
 def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from pydicom import Dataset
 
-from cxrloc.findings import CODES, standard_finding
+from cxrloc.finding_codes import CODES
+from cxrloc.findings import standard_finding
 from cxrloc.types import Box, Mask, Outline
 
 _FINDING_OF_CODE = {

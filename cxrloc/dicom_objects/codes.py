@@ -2,11 +2,11 @@
 
 from highdicom.sr import CodedConcept
 
-from cxrloc.findings import PRIVATE_SCHEME, code_of
+from cxrloc.finding_codes import PRIVATE_SCHEME, code_of
 
 
 def coded_finding(finding: str) -> CodedConcept:
-    """The preferred code of a finding (`findings.code_of`)."""
+    """The preferred code of a finding (`finding_codes.code_of`)."""
     code = code_of(finding)
     return CodedConcept(code.value, code.scheme, code.meaning)
 

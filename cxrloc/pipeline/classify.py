@@ -15,6 +15,7 @@ from cxrloc.datasets.description import describe_labels
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
+from cxrloc.evaluation.classification.operating_points import known_or_chosen_points
 from cxrloc.evaluation.classification.populations import (
     images_of_projection,
     of_findings,
@@ -38,7 +39,6 @@ from cxrloc.evaluation.classification.report import (
     METRICS,
     ReportScope,
     classify_units,
-    known_or_chosen_points,
 )
 from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.tables import metrics_frame
@@ -85,7 +85,7 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.recipe import own_recipe, truth_rules
+from cxrloc.recipe_of_model import own_recipe, truth_rules
 from cxrloc.report_page.write import Classified, write_classification_page
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import own_test_part

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from cxrloc.cli import app
 from cxrloc.datasets.dicom_regions import read_regions
-from cxrloc.findings import code_of
+from cxrloc.finding_codes import code_of
 from cxrloc.phantom import write_phantoms
 from tests.dicom_objects.results import phantom_file
 from tests.dicom_objects.test_objects import errors_in

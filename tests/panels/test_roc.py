@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from cxrloc.evaluation.classification.report import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.operating_points import choose_operating_points
+from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.result_files import write_classification
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.units import ScoredUnits, score_units

@@ -22,7 +22,8 @@ from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import classify, classify_folds
-from cxrloc.recipe import own_recipe, recipe_of_text
+from cxrloc.recipe import recipe_of_text
+from cxrloc.recipe_of_model import own_recipe
 from cxrloc.training.records import own_test_part
 from cxrloc.types import Annotation, Box, Record, View
 from tests.pipeline.tiny_training import TINY_RECIPE, run

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.classification.operating_points import choose_operating_point, confusion
-from cxrloc.evaluation.classification.report import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.operating_points import (
+    choose_operating_point,
+    choose_operating_points,
+    confusion,
+)
+from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.localization.overlap import iobb, iou

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cxrloc.evaluation.classification.ranking import roc
+from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import calibrated_probability, operating_point
 
@@ -124,3 +125,35 @@ def choose_operating_point(
     if np.isinf(threshold):
         threshold = np.nextafter(curve.thresholds[1], np.inf)
     return OperatingPoint(threshold=float(threshold), rule="youden", chosen_on=chosen_on)
+
+
+def choose_operating_points(
+    tuning: ScoredUnits, chosen_on: str = OTHER_PATIENTS
+) -> dict[str, OperatingPoint]:
+    """An operating point per finding; findings with only one class in the tuning part have none."""
+    points = {}
+    for column, finding in enumerate(tuning.findings):
+        known = tuning.known[:, column]
+        truth, scores = tuning.truth[known, column], tuning.scores[known, column]
+        point = choose_operating_point(truth, scores, chosen_on)
+        if point is not None:
+            points[finding] = point
+    return points
+
+
+def known_or_chosen_points(
+    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits, overlap: bool
+) -> dict[str, OperatingPoint]:
+    """Operating points from the tuning part, else of the models, else from the scored patients.
+
+    Args:
+        models: the models that are scored; none for scores of a file.
+        tuning: units of other patients, if a part was drawn to choose points on.
+        judged: the units that are scored.
+        overlap: as for `card_operating_points`.
+    """
+    if tuning is not None:
+        return choose_operating_points(tuning)
+    known = card_operating_points(models, overlap)
+    points = {finding: point for finding, point in known.items() if finding in judged.findings}
+    return points or choose_operating_points(judged, chosen_on=SAME_PATIENTS)

@@ -5,7 +5,7 @@ precision, decisions at an operating point, Dong's decisions by rank, and calibr
 of a group come from the same resamples of patients.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,11 +19,9 @@ from cxrloc.evaluation.classification.calibration import (
 )
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import (
-    OTHER_PATIENTS,
     SAME_PATIENTS,
     OperatingPoint,
-    card_operating_points,
-    choose_operating_point,
+    choose_operating_points,
 )
 from cxrloc.evaluation.classification.report_rows import (
     FEW_CARRIERS,
@@ -42,7 +40,6 @@ from cxrloc.evaluation.classification.unit_statistics import (
 )
 from cxrloc.evaluation.classification.units import ScoredUnits, refuse_shared_patients, select_units
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
-from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Measurement
 
 METRICS = {
@@ -88,38 +85,6 @@ class ReportScope:
     groups: tuple[str, ...] = ("view", "sex", "age")
     list_threshold: float | None = None
     means: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def choose_operating_points(
-    tuning: ScoredUnits, chosen_on: str = OTHER_PATIENTS
-) -> dict[str, OperatingPoint]:
-    """An operating point per finding; findings with only one class in the tuning part have none."""
-    points = {}
-    for column, finding in enumerate(tuning.findings):
-        known = tuning.known[:, column]
-        truth, scores = tuning.truth[known, column], tuning.scores[known, column]
-        point = choose_operating_point(truth, scores, chosen_on)
-        if point is not None:
-            points[finding] = point
-    return points
-
-
-def known_or_chosen_points(
-    models: Sequence[Model], tuning: ScoredUnits | None, judged: ScoredUnits, overlap: bool
-) -> dict[str, OperatingPoint]:
-    """Operating points from the tuning part, else of the models, else from the scored patients.
-
-    Args:
-        models: the models that are scored; none for scores of a file.
-        tuning: units of other patients, if a part was drawn to choose points on.
-        judged: the units that are scored.
-        overlap: as for `card_operating_points`.
-    """
-    if tuning is not None:
-        return choose_operating_points(tuning)
-    known = card_operating_points(models, overlap)
-    points = {finding: point for finding, point in known.items() if finding in judged.findings}
-    return points or choose_operating_points(judged, chosen_on=SAME_PATIENTS)
 
 
 def classify_units(

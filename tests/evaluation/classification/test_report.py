@@ -7,10 +7,10 @@ from cxrloc.evaluation.classification.calibration import (
     expected_calibration_error,
     reliability,
 )
+from cxrloc.evaluation.classification.operating_points import choose_operating_points
 from cxrloc.evaluation.classification.report import (
     METRICS,
     ReportScope,
-    choose_operating_points,
     classify_units,
 )
 from cxrloc.evaluation.classification.units import score_units

@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import auc as area_under
 
 from cxrloc.evaluation.classification.comparison import compare_predictions
-from cxrloc.evaluation.classification.report import choose_operating_points, classify_units
+from cxrloc.evaluation.classification.operating_points import choose_operating_points
+from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.tables import (
     auc_frame,
     classification_frame,
