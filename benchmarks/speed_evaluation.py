@@ -27,11 +27,11 @@ from cxrloc.evaluation.localization.accuracy import (
     accuracy_metric,
     count_boxes,
 )
-from cxrloc.evaluation.localization.measure import draw_patients, sample
+from cxrloc.evaluation.localization.measure import sample
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs, place_detections, scored_pairs
 from cxrloc.evaluation.localization.scores import score_localization
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.resampling import Resampling, resample_group
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.types import Affine, Heatmaps, Record
 
@@ -70,7 +70,7 @@ def command(folder: Path, path: Path) -> None:
 def product_bootstrap(pairs: ScoredPairs, counts: BoxCounts) -> np.ndarray:
     """Our bootstrap: one matrix product of the counts per patient and the draws of each patient."""
     everyone = np.ones(pairs.patients, dtype=bool)
-    draws = draw_patients(counts.annotated > 0, everyone, Resampling(RESAMPLES))
+    draws = resample_group(counts.annotated > 0, everyone, Resampling(RESAMPLES))
     (sampled,) = sample([accuracy_metric(pairs, counts, PUBLISHED_RULES)], draws)
     return sampled.distribution
 

@@ -180,7 +180,7 @@ def bench(
 def show_bench(result: Any, out: Path, everything: bool) -> None:
     """Print a summary of ten lines, then Wang's two tables; with `everything`, all other tables."""
     from cxrloc.evaluation.localization.headline import headline_lines
-    from cxrloc.evaluation.localization.tables import means_table
+    from cxrloc.evaluation.localization.printed_tables import means_table
     from cxrloc.files.table_writer import terminal_table
 
     run, scores = result.run, result.scores

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.terminal import clear_errors, console, plain_table, refuse_missing, say
+from cxrloc.cli.missing_inputs import refuse_missing
+from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
 def export(

@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxrloc.cli.missing_inputs import refuse_missing, refuse_missing_data
 from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
@@ -41,7 +42,7 @@ from cxrloc.cli.options import (
     Versions,
     Workers,
 )
-from cxrloc.cli.terminal import clear_errors, refuse_missing, refuse_missing_data
+from cxrloc.cli.terminal import clear_errors
 
 if TYPE_CHECKING:
     from cxrloc.files.run_folder import Destination

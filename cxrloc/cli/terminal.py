@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,44 +165,6 @@ def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iter
 def expect(total: int) -> None:
     """Tell the progress shown by `with_progress` how many items will come."""
     _progress.total = total
-
-
-def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
-    """End at once if none of the named inputs exists, before any heavy library is imported.
-
-    If only some inputs are missing, the command processes the others and names the missing ones.
-
-    Args:
-        paths: inputs.
-        models: names or files; a name that looks like a file must be an existing file.
-    """
-    if not any(map(exists, paths)):
-        show_failures([(str(path), "No such file or directory") for path in paths])
-        raise typer.Exit(1)
-    _refuse_missing_models(models)
-
-
-def refuse_missing_data(data: Path | None, models: Sequence[str]) -> None:
-    """End at once if the data set, or a model's file, does not exist."""
-    if data is not None and not exists(data):
-        log.error("Error: %s: no such file or folder", data)
-        raise typer.Exit(2)
-    _refuse_missing_models(models)
-
-
-def _refuse_missing_models(models: Sequence[str]) -> None:
-    for name in models:
-        if name.endswith(".safetensors") and not exists(Path(name)):
-            log.error("Error: --model %s: no such file", name)
-            raise typer.Exit(2)
-
-
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder; a name that the system refuses does not exist."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def decoded(making: Any, quiet: bool) -> Iterator[bytes | str]:

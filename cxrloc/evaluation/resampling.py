@@ -43,6 +43,24 @@ class Bootstrap:
     distribution: Float[np.ndarray, "value resample"]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """The resamples of one group of patients.
+
+    Attributes:
+        patients: which patients are in the group; the others have weight 0 everywhere.
+        weights: how often each patient is drawn; no columns where no intervals are asked for.
+        varies: patients who share their stratum with another patient; only their weights differ
+            between resamples.
+        level: coverage of the intervals.
+    """
+
+    patients: Bool[np.ndarray, " patient"]
+    weights: Int[np.ndarray, "patient resample"]
+    varies: Bool[np.ndarray, " patient"]
+    level: float
+
+
 def rarest_class(carries: Bool[np.ndarray, "patient class"]) -> Int[np.ndarray, " patient"]:
     """Stratum of each patient: the class with the fewest carriers among those the patient carries.
 
@@ -89,6 +107,33 @@ def resample_patients(
         kept = carries.T.astype(float) @ (counts[:, missing] > 0) > 0  # class resample
         missing = missing[~kept.all(axis=0)]
     return counts
+
+
+def resample_group(
+    carries: Bool[np.ndarray, "patient class"],
+    patients: Bool[np.ndarray, " patient"],
+    resampling: Resampling,
+) -> Draws:
+    """Resamples of a group of patients; every finding keeps at least one patient in each resample.
+
+    Args:
+        carries: findings that each patient has truth of.
+        patients: the group.
+        resampling: number, seed and level.
+    """
+    own = carries[patients]
+    own = own[:, own.any(axis=0)]
+    varies = np.zeros(patients.size, dtype=bool)
+    if not own.size:
+        nothing = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
+        return Draws(patients, nothing, varies, resampling.level)
+    weights = resample_patients(own, resampling.resamples, resampling.seed)
+    strata = rarest_class(own)
+    varies[patients] = np.bincount(strata)[strata] > 1
+    if not patients.all():
+        of_group, weights = weights, np.zeros((patients.size, resampling.resamples), dtype=np.int32)
+        weights[patients] = of_group
+    return Draws(patients, weights, varies, resampling.level)
 
 
 def bootstrap(

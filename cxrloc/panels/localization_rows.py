@@ -32,7 +32,7 @@ from cxrloc.panels.report_text import (
 from cxrloc.panels.results import chosen_findings
 from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, letter_of, new_sheet, write, write_title
 from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
-from cxrloc.types import Annotation, Box, CxrlocError, Heatmaps, MatchRule, UsageError
+from cxrloc.types import Box, CxrlocError, Heatmaps, MatchRule, UsageError
 
 _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _SCALE = "heatmap: min|max of each map"
@@ -119,17 +119,14 @@ def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
     finding = request.findings[0] if request.findings else "Pneumothorax"
     images = list(request.images)
     if not images:
-        boxed = (r for r in sources.records.values() if _has_box(r.annotations, finding))
-        first = min((r.image_id for r in boxed if r.image_id not in sources.arrows), default=None)
+        annotations = (a for r in sources.records.values() for a in r.annotations)
+        boxed = {a.image_id for a in annotations if a.finding == finding}
+        first = min(boxed - sources.arrows.keys(), default=None)
         images = [*([first] if first else []), *sorted(sources.arrows)]
     if not images:
         raise CxrlocError(f"gradcam: no image has a box of {finding}, and there are no arrows")
     rows = [_row(sources, image_id, finding, None) for image_id in images]
     return _draw_rows(rows, request, (Role.EXPERT,), "")
-
-
-def _has_box(annotations: Sequence[Annotation], finding: str) -> bool:
-    return any(annotation.finding == finding for annotation in annotations)
 
 
 def _rule(run: Path) -> MatchRule:

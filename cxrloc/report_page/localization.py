@@ -10,13 +10,14 @@ from jaxtyping import Float
 
 from cxrloc.evaluation.localization.accuracy import BoxCounts, count_boxes, measure_counts
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scored_pairs import (
     ScoredPairs,
     place_detections,
     scored_pairs,
 )
 from cxrloc.evaluation.localization.scores import LocalizationScores
-from cxrloc.evaluation.localization.tables import grid, report_note, rows_of
+from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling, resample_patients
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.report_page.pictures import (

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.evaluation.localization.hits import find_hits
-from cxrloc.evaluation.localization.measure import Kind, Metric, draw_patients, measure, ratio
+from cxrloc.evaluation.localization.measure import Kind, Metric, measure, ratio
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.resampling import Resampling, resample_group
 from cxrloc.types import MatchRule, Measurement
 
 PUBLISHED_RULES = (
@@ -139,7 +139,7 @@ def measure_counts(
 ) -> list[Measurement]:
     """Accuracy and false positives of one set of boxes, without intervals."""
     everyone = np.ones(pairs.patients, dtype=bool)
-    draws = draw_patients(counts.annotated > 0, everyone, Resampling(resamples=0))
+    draws = resample_group(counts.annotated > 0, everyone, Resampling(resamples=0))
     accuracy = accuracy_metric(pairs, counts, rules)
     return measure([accuracy, *false_positive_metrics(pairs, counts, rules)], draws)
 

@@ -1,8 +1,8 @@
 """From metrics to measurements: every number of one run, with intervals from one bootstrap.
 
 A `Metric` gives values for any weights of the patients. The bootstrap weights each patient by how
-often the patient was drawn (`Draws`). All metrics of a group of patients share the same resamples,
-so any two of their numbers can be compared resample by resample, as `difference` does.
+often the patient was drawn (`resampling.Draws`). All metrics of a group of patients share the same
+resamples, so any two of their numbers can be compared resample by resample, as `difference` does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,15 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
-from cxrloc.evaluation.resampling import (
-    Resampling,
-    Statistic,
-    interval,
-    rarest_class,
-    resample_patients,
-)
+from cxrloc.evaluation.resampling import Draws, Statistic, interval
 from cxrloc.types import Measurement
 
 ALL_FINDINGS = ("all findings",)
@@ -82,24 +76,6 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """The resamples of one group of patients.
-
-    Attributes:
-        patients: which patients are in the group; the others have weight 0 everywhere.
-        weights: how often each patient is drawn; no columns where no intervals are asked for.
-        varies: patients who share their stratum with another patient; only their weights differ
-            between resamples.
-        level: coverage of the intervals.
-    """
-
-    patients: Bool[np.ndarray, " patient"]
-    weights: Int[np.ndarray, "patient resample"]
-    varies: Bool[np.ndarray, " patient"]
-    level: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
     """A metric's values on one group of patients, and in every resample of it.
 
@@ -117,33 +93,6 @@ class Sampled:
     known: tuple[int, ...]
     estimate: Float[np.ndarray, "kind column"]
     distribution: Float[np.ndarray, "kind column resample"]
-
-
-def draw_patients(
-    carries: Bool[np.ndarray, "patient class"],
-    patients: Bool[np.ndarray, " patient"],
-    resampling: Resampling,
-) -> Draws:
-    """Resamples of a group of patients; every finding keeps at least one patient in each resample.
-
-    Args:
-        carries: findings that each patient has truth of.
-        patients: the group.
-        resampling: number, seed and level.
-    """
-    own = carries[patients]
-    own = own[:, own.any(axis=0)]
-    varies = np.zeros(patients.size, dtype=bool)
-    if not own.size:
-        nothing = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
-        return Draws(patients, nothing, varies, resampling.level)
-    weights = resample_patients(own, resampling.resamples, resampling.seed)
-    strata = rarest_class(own)
-    varies[patients] = np.bincount(strata)[strata] > 1
-    if not patients.all():
-        of_group, weights = weights, np.zeros((patients.size, resampling.resamples), dtype=np.int32)
-        weights[patients] = of_group
-    return Draws(patients, weights, varies, resampling.level)
 
 
 def ratio(

@@ -33,11 +33,12 @@ from cxrloc.evaluation.localization.map_metrics import (
     reader_metrics,
 )
 from cxrloc.evaluation.localization.mask_overlap import LEVELS, map_areas
-from cxrloc.evaluation.localization.measure import Metric, draw_patients, measure
+from cxrloc.evaluation.localization.measure import Metric, measure
 from cxrloc.evaluation.localization.outlines import outline_metrics
 from cxrloc.evaluation.localization.placed_run import PlacedRun
 from cxrloc.evaluation.localization.pointing import place_points
 from cxrloc.evaluation.localization.threshold_choice import FIXED, ORACLE, tuning_patients
+from cxrloc.evaluation.resampling import resample_group
 from cxrloc.types import CxrlocError, Measurement
 
 
@@ -62,7 +63,7 @@ def score_metrics(run: PlacedRun) -> list[Measurement]:
     tuning = tuning_patients(run.carries, protocol.thresholds)
     if tuning.any():
         name = f"{int(tuning.sum())} tuning patients, not scored in this row"
-        others = draw_patients(run.carries, ~tuning, protocol.resampling)
+        others = resample_group(run.carries, ~tuning, protocol.resampling)
         rows += measure(chosen(tuning, name), others)
     if protocol.thresholds.oracle:
         everyone = np.ones(pairs.patients, dtype=bool)

@@ -8,7 +8,6 @@ from jaxtyping import Bool
 
 from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
 from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
-from cxrloc.evaluation.localization.measure import Draws, draw_patients
 from cxrloc.evaluation.localization.pointing import TOLERANCE
 from cxrloc.evaluation.localization.scored_pairs import (
     POPULATIONS,
@@ -20,7 +19,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
     sums_by_patient,
 )
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.resampling import Draws, Resampling, resample_group
 from cxrloc.localization.box_rules import BoxRule
 from cxrloc.types import Detection, Heatmaps, MatchRule, Record, UsageError, View
 
@@ -148,5 +147,5 @@ def place_run(
         maps_given=bool(heatmaps),
         views=tuple(record.view for record in records),
         carries=carries,
-        draws=draw_patients(carries, everyone, protocol.resampling),
+        draws=resample_group(carries, everyone, protocol.resampling),
     )

@@ -10,20 +10,22 @@ import pandas as pd
 
 from cxrloc.evaluation.localization.claims import Claims, warning_lines
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.localization.printed_tables import (
+    controls_table,
+    means_table,
+    report_note,
+    wang_tables,
+)
 from cxrloc.evaluation.localization.scores import EXACT, SENSITIVITY, LocalizationScores
 from cxrloc.evaluation.localization.tables import (
     CRITERION_NAMES,
     by_view,
-    controls_table,
     differences_frame,
     localization_frame,
-    means_table,
     metrics_frame,
-    report_note,
     rows_of,
     subjects_frame,
     views_frame,
-    wang_tables,
 )
 from cxrloc.files.latex import PACKAGES, latex_tables
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv

@@ -24,9 +24,7 @@ from cxrloc.evaluation.localization.controls import (
     random_maps,
 )
 from cxrloc.evaluation.localization.measure import (
-    Draws,
     difference,
-    draw_patients,
     measure,
     measurements,
     sample,
@@ -38,6 +36,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
     only_images,
     sums_by_patient,
 )
+from cxrloc.evaluation.resampling import resample_group
 from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import Regions, find_regions, scale_maps
@@ -244,7 +243,7 @@ def _by_view(run: PlacedRun) -> Iterator[Measurement]:
         carries = sums_by_patient(pairs, pairs.truth_pair) > 0
         patients = np.zeros(pairs.patients, dtype=bool)
         patients[pairs.patient[images]] = True
-        draws: Draws = draw_patients(carries, patients, run.protocol.resampling)
+        draws = resample_group(carries, patients, run.protocol.resampling)
         counts, rules = count_boxes(pairs, claims, run.protocol.rules), run.protocol.rules
         group = f"view {view}"
         metrics = [

@@ -8,8 +8,8 @@ import pytest
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
 from cxrloc.evaluation.localization.claims import Claims
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scores import score_run
-from cxrloc.evaluation.localization.tables import report_note
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.types import UsageError

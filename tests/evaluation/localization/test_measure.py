@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from cxrloc.evaluation.localization.measure import Kind, Metric, draw_patients, measure, ratio
+from cxrloc.evaluation.localization.measure import Kind, Metric, measure, ratio
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scores import score_localization
-from cxrloc.evaluation.localization.tables import differences_frame, report_note
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.localization.tables import differences_frame
+from cxrloc.evaluation.resampling import Resampling, resample_group
 from cxrloc.types import Annotation, Box, Detection, MatchRule, Measurement, Record
 
 TRUTH, AWAY = Box(10.0, 10.0, 20.0, 20.0), Box(60.0, 60.0, 70.0, 70.0)
@@ -63,7 +64,7 @@ def test_the_interval_of_a_mean_says_how_many_findings_have_one() -> None:
 def test_a_number_that_rests_on_one_patient_has_no_interval_if_others_carry_the_finding() -> None:
     """Two patients share a stratum, but the metric counts something of one of them only."""
     carries = np.ones((2, 1), dtype=bool)
-    draws = draw_patients(carries, np.ones(2, dtype=bool), Resampling(50))
+    draws = resample_group(carries, np.ones(2, dtype=bool), Resampling(50))
     divisor = np.array([[3.0], [0.0]])
     hits = np.array([[[1.0]], [[0.0]]])
     metric = Metric((Kind("share"),), ratio(hits, divisor), divisor, "boxes", ("Mass",))
@@ -97,7 +98,7 @@ def test_patients_who_are_all_alone_in_their_strata_give_no_interval() -> None:
 
 
 def test_one_drawing_serves_every_number_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cxrloc.evaluation.localization import measure as module
+    from cxrloc.evaluation import resampling as module
 
     drawn = []
     original = module.resample_patients

@@ -6,7 +6,7 @@ import shapely
 
 from cxrloc.datasets.shapes import mask_of_pixels, mask_pixels
 from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
-from cxrloc.evaluation.localization.measure import draw_patients, measure
+from cxrloc.evaluation.localization.measure import measure
 from cxrloc.evaluation.localization.outlines import (
     mask_rectangles,
     outline_metrics,
@@ -14,7 +14,7 @@ from cxrloc.evaluation.localization.outlines import (
 )
 from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
-from cxrloc.evaluation.resampling import Resampling
+from cxrloc.evaluation.resampling import Resampling, resample_group
 from cxrloc.types import Mask, MatchRule, Outline
 from tests.evaluation.localization.drawn_truth import drawn_record
 
@@ -89,7 +89,7 @@ def test_a_box_in_the_empty_corner_hits_the_box_but_not_the_outline() -> None:
         "iobb > 0.5": 1.0,
         "iou > 0.3": 1.0,
     }
-    draws = draw_patients(np.ones((1, 1), dtype=bool), np.ones(1, dtype=bool), Resampling(0))
+    draws = resample_group(np.ones((1, 1), dtype=bool), np.ones(1, dtype=bool), Resampling(0))
     by_outline = measure(outline_metrics(pairs, claims, RULES), draws)
     assert {row.match: row.value for row in by_outline if row.finding == "Mass"} == {
         "outline iobb > 0.5": 0.0,

@@ -5,18 +5,16 @@ import pytest
 
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
+from cxrloc.evaluation.localization.printed_tables import controls_table, report_note, wang_tables
 from cxrloc.evaluation.localization.scores import LocalizationScores, score_localization, score_run
 from cxrloc.evaluation.localization.tables import (
     COLUMNS,
     beside_frame,
-    controls_table,
     differences_frame,
     grid,
     localization_frame,
-    report_note,
     rows_of,
     subjects_frame,
-    wang_tables,
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import in_words, markdown_table
