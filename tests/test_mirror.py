@@ -23,7 +23,6 @@ TESTED_BY_COMMANDS = ("cli", "pipeline")
 """Rooms whose pages `test_cli.py` and the tests of the commands run as a user does."""
 
 TESTED_ELSEWHERE = {
-    "recipe_of_model.py": "pipeline/test_classify_folds.py",
     # Each format of boxes and masks is read by the tests of the reader that chooses among them.
     "datasets/box_folders.py": "datasets/test_own_data.py",
     "datasets/coco.py": "datasets/test_boxes.py",

@@ -1,20 +1,13 @@
 import pytest
-from torch import nn
 
-from cxrloc.evaluation.classification.truth import NoFinding, Uncertain
 from cxrloc.findings import standard_finding
-from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
-from cxrloc.models.model import Model
 from cxrloc.recipe import (
     RECIPES,
     Choices,
     chosen_recipe,
     read_recipe,
     recipe_of_text,
-    recipe_text,
-    truth_rules,
 )
 from cxrloc.types import CxrlocError, UsageError
 
@@ -145,27 +138,3 @@ def test_first_weights_travel_by_their_names_alone():
     text, recipe = chosen_recipe("rubin2018_dualnet_pa", Choices(start="/a/pa.pt + /b/lateral.pt"))
     assert recipe.start == "/a/pa.pt + /b/lateral.pt"
     assert recipe_of_text(text, "card").start == "pa.pt + lateral.pt"
-
-
-def model_of(recipe: str, name: str = "a") -> Model:
-    text = recipe_text(RECIPES[recipe]) if recipe else ""
-    card = ModelCard(name, "", ("Mass",), recipe=text)
-    return Model(nn.Identity(), None, Preprocessing(64), card)
-
-
-@pytest.mark.parametrize(
-    ("recipes", "chosen", "rules"),
-    [
-        (["rubin2018_ap"], (None, None), ("negative", "outputs")),
-        (["rubin2018_ap"], ("unknown", None), ("unknown", "outputs")),
-        (["rubin2018_ap", "rubin2018_pa"], (None, None), ("negative", "outputs")),
-        (["rubin2018_ap", "pham2019_ones"], (None, None), ("unknown", "labels")),
-        (["rubin2018_ap", ""], (None, None), ("unknown", "labels")),
-        ([], (None, "outputs"), ("unknown", "outputs")),
-    ],
-)
-def test_labels_become_truth_as_the_user_says_or_else_as_the_models_recipe_does(
-    recipes: list[str], chosen: tuple[Uncertain | None, NoFinding | None], rules: tuple[str, str]
-) -> None:
-    found = truth_rules([model_of(recipe) for recipe in recipes], *chosen)
-    assert (found.uncertain, found.no_finding) == rules
