@@ -1,6 +1,5 @@
 """A server of associations that unknown hosts and excessive senders cannot exhaust."""
 
-import logging
 import ssl
 import threading
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from cxrloc.pacs.node_config import Receive
+from cxrloc.pacs.refusals import RefusalLog
 from cxrloc.types import UsageError
-
-log = logging.getLogger(__name__)
 
 MAX_PDU_BYTES = 16 << 20
 """Limit of the length that a PDU may claim, since a sender may exceed the negotiated length."""
@@ -23,6 +21,7 @@ class BoundedServer(ThreadedAssociationServer):
     max_connections: int
     idle_seconds: float
     shaking_hands: set[Any]
+    refusals: RefusalLog
 
     def start(self) -> None:
         """Listen in a thread."""
@@ -31,9 +30,11 @@ class BoundedServer(ThreadedAssociationServer):
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether a new connection may be served."""
         if client_address[0] not in self.hosts:
-            log.warning("A connection was refused: host %s is not allowed", client_address[0])
+            sender = {"host": str(client_address[0])}
+            self.refusals.add("A connection was refused: its host is not allowed", sender)
             return False
         if len(self.active_associations) + len(self.shaking_hands) >= self.max_connections:
+            self.refusals.add("A connection was refused: there are too many connections")
             return False
         request.settimeout(self.idle_seconds)
         return True
@@ -59,6 +60,8 @@ class BoundedServer(ThreadedAssociationServer):
             try:
                 request.do_handshake()
             except OSError:  # no TLS, or no certificate of the authority
+                sender = {"host": str(client_address[0])}
+                self.refusals.add("A connection was refused: the TLS handshake failed", sender)
                 self.shutdown_request(request)
                 return
             finally:

@@ -31,6 +31,7 @@ from pynetdicom import AE, _config, evt
 from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
 from cxrloc.pacs.bounded_server import BoundedHandler, BoundedServer, server_context
 from cxrloc.pacs.node_config import Receive, allowed_senders
+from cxrloc.pacs.refusals import RefusalLog
 from cxrloc.pacs.spool import Spool
 from cxrloc.types import UsageError
 
@@ -90,6 +91,7 @@ class Receiver:
         self._settings, self._spool = settings, spool
         self._senders = allowed_senders(settings)
         self._received: dict[Any, int] = {}
+        self._refusals = RefusalLog()
         # Data sets are written to a temporary file and not to memory, because only then can their
         # size be checked while they are received.
         _config.STORE_RECV_CHUNKED_DATASET = True
@@ -132,7 +134,7 @@ class Receiver:
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_DATA_RECV, self._count),
                 (evt.EVT_CONN_CLOSE, self._forget),
-                (evt.EVT_REJECTED, _log_rejection),
+                (evt.EVT_REJECTED, self._log_rejection),
             ],
             ssl_context=server_context(settings),
             server_class=BoundedServer,
@@ -143,6 +145,7 @@ class Receiver:
         server.max_connections = settings.max_connections
         server.idle_seconds = settings.idle_seconds
         server.shaking_hands = set()
+        server.refusals = self._refusals
         server.start()
         return server
 
@@ -157,7 +160,7 @@ class Receiver:
         if not uid.is_valid:
             return CANNOT_UNDERSTAND
         if self._spool.is_nearly_full(self._settings.min_free_megabytes):
-            log.error("An image was refused: the disk is nearly full")
+            self._refusals.add("An image was refused: the disk is nearly full")
             return OUT_OF_RESOURCES
         path = Path(event.dataset_path)
         try:
@@ -166,7 +169,9 @@ class Receiver:
             job = self._spool.add(uid, path)
         # Whatever happens, an image that is not on the disk is not acknowledged.
         except Exception as error:
-            log.error("An image was refused: it could not be written (%s)", type(error).__name__)
+            self._refusals.add(
+                "An image was refused: it could not be written", {"error": type(error).__name__}
+            )
             return OUT_OF_RESOURCES
         log.info("received", extra={"fields": {"job": job.name if job else "known"}})
         return STORED
@@ -176,7 +181,7 @@ class Receiver:
         received = self._received.get(event.assoc, 0) + len(event.data)
         self._received[event.assoc] = received
         if received > self._settings.max_object_megabytes << 20:
-            log.error("A connection was ended: its object is too large")
+            self._refusals.add("A connection was ended: its object is too large")
             # An abort would wait for this same thread. A failing read ends the connection at once,
             # before further data that the system has buffered are read.
             event.assoc.dul.socket.recv = _refuse_to_read
@@ -191,13 +196,12 @@ class Receiver:
             file.close()
             Path(file.name).unlink(missing_ok=True)
 
-
-def _log_rejection(event: Any) -> None:
-    """Say which titles did not match, so that the settings can be mended on one side."""
-    sender = event.assoc.requestor
-    called = event.assoc.requestor.primitive.called_ae_title
-    titles = {"host": sender.address, "calling": sender.ae_title, "called": called}
-    log.warning("An association was rejected", extra={"fields": titles})
+    def _log_rejection(self, event: Any) -> None:
+        """Say which titles did not match, so that the settings can be mended on one side."""
+        sender = event.assoc.requestor
+        called = sender.primitive.called_ae_title
+        titles = {"host": sender.address, "calling": sender.ae_title, "called": called}
+        self._refusals.add("An association was rejected", titles)
 
 
 def _refuse_to_read(length: int) -> bytearray:
