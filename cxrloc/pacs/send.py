@@ -198,6 +198,10 @@ def _association(
             f"{destination}: the association was rejected; does the destination know the AE title "
             f"{settings.calling_title}?"
         )
+    if association.rejected_contexts and not association.is_established:
+        raise RefusedError(
+            f"{destination}: does not accept objects of this SOP class in this transfer syntax"
+        )
     if not association.is_established:
         also = ", and do both sides trust each other's certificate" if tls else ""
         raise BusyError(

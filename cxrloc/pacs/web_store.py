@@ -2,9 +2,10 @@
 
 import logging
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite
 
 from cxrloc.extras import import_extra
 from cxrloc.pacs.destinations import TOKEN_VARIABLE, Security, WebServer, bearer_token
@@ -44,6 +45,7 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
     session.hooks["response"].append(plain_type)
 
     def store(dataset: Dataset) -> str:
+        _check_encoding(server, dataset)
         try:
             answer = client.store_instances([dataset])
         except requests.HTTPError as error:
@@ -57,6 +59,18 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
         return _judged_answer(server, str(dataset.SOPInstanceUID), answer)
 
     return store
+
+
+def _check_encoding(server: WebServer, dataset: Dataset) -> None:
+    """Refuse an object that cannot be encoded; the client's error would look like a wrong answer.
+
+    Raises:
+        RefusedError: it cannot be encoded.
+    """
+    try:
+        dcmwrite(BytesIO(), dataset)
+    except Exception as error:  # pydicom's errors are of many classes
+        raise RefusedError(f"{server}: the object cannot be encoded ({error})") from error
 
 
 def _answer_of_error(server: WebServer, response: Any) -> Dataset:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from cxrloc.pacs.destinations import (
     ApplicationEntity,
@@ -104,6 +105,34 @@ def test_what_is_no_dicom_is_named_and_the_others_go_on(files: list[Path]) -> No
         first, second = send(files, entity(stored), QUICK)
     assert isinstance(first, NotSent)
     assert "cannot be read" in first.reason
+    assert second == Sent(files[1])
+
+
+def test_an_object_that_cannot_be_encoded_is_named_and_the_others_go_on(files: list[Path]) -> None:
+    """Pixel data that are not encapsulated, in a compressed transfer syntax."""
+    dataset = small_object(1)
+    dataset.add_new("PixelData", "OB", b"12")
+    dataset.save_as(files[0], enforce_file_format=True)
+    # The two UIDs have the same length.
+    content = files[0].read_bytes()
+    files[0].write_bytes(content.replace(ExplicitVRLittleEndian.encode(), RLELossless.encode()))
+    with web_server() as stored:
+        first, second = send(files, server(stored), QUICK)
+    assert isinstance(first, NotSent)
+    assert first.refused
+    assert "the object cannot be encoded" in first.reason
+    assert second == Sent(files[1])
+
+
+def test_an_object_whose_transfer_syntax_is_not_accepted_is_refused(files: list[Path]) -> None:
+    dataset = small_object(1)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.save_as(files[0], enforce_file_format=True)
+    with store_service() as stored:
+        first, second = send(files, entity(stored), QUICK)
+    assert isinstance(first, NotSent)
+    assert first.refused
+    assert "does not accept objects of this SOP class in this transfer syntax" in first.reason
     assert second == Sent(files[1])
 
 
