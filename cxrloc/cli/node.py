@@ -42,8 +42,8 @@ def node(
         for state, count in told.counts.items():
             say(f"{state:<10}{count:>8}")
         say(f"oldest waiting: {told.oldest_waiting_seconds:.0f} s")
-        if told.waits_because:
-            say(f"not sent yet: {told.waits_because}")
+        for to, reason in told.waits_because.items():
+            say(f"not sent yet to {to}: {reason}")
         for job, reason in told.last_errors.items():
             say(f"failed {job}: {reason}")
 

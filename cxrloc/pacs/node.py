@@ -1,7 +1,8 @@
 """A node beside a PACS: it receives images, computes results and sends them, and loses no image.
 
 Threads share only the queue on disk: one thread receives, one may query, some compute (each with a
-process of its own), and one sends. If the node is killed, a restart continues from the folders.
+process of its own), and one sends to each destination (`delivery`). If the node is killed, a
+restart continues from the folders.
 """
 
 import logging
@@ -15,26 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.files.whole import DISK_ERRORS, DiskError
-from cxrloc.pacs.destinations import Security
+from cxrloc.pacs.delivery import Delivery
 from cxrloc.pacs.node_config import NodeConfig
 from cxrloc.pacs.query import fetch_new
 from cxrloc.pacs.receive import Receiver
-from cxrloc.pacs.send import NotSent, SendSettings, send
-from cxrloc.pacs.spool import (
-    Job,
-    Spool,
-    State,
-    read_note,
-    result_files,
-    write_note,
-)
+from cxrloc.pacs.spool import PAUSE_SECONDS, Job, Spool, State, read_note, write_note
 from cxrloc.pacs.studies import Studies
 from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess
 
 log = logging.getLogger(__name__)
-
-PAUSE_SECONDS = 0.2
-"""Seconds between two checks of an empty queue."""
 
 SWEEP_SECONDS = 600.0
 """Seconds between two removals of old jobs."""
@@ -90,7 +80,6 @@ class Node:
 
     def __init__(self, config: NodeConfig, prepare: Prepare) -> None:
         self.config = config
-        self._send_settings = _send_settings(config)
         self.spool = Spool(config.spool.folder)
         self.spool.lock()
         self.spool.sweep()
@@ -99,15 +88,18 @@ class Node:
         self._taken: set[str] = set()
         self._studies = Studies(self.spool, config.compute.study_rest_seconds)
         self._lock = threading.Lock()
+        self._delivery = Delivery(config, self.spool, self._stop)
         self.receiver = Receiver(config.receive, self.spool) if config.receive.allow else None
 
     def run(self) -> None:
         """Work until `stop` is called."""
-        workers = [self._compute] * max(1, self.config.compute.workers)
-        threads = [
-            threading.Thread(target=self._guarded, args=(each,), daemon=True)
-            for each in (*workers, self._send, self._query, self._sweep)
+        loops: list[tuple[str, Callable[[], None]]] = [
+            *[("compute", self._compute)] * max(1, self.config.compute.workers),
+            *(("send", loop) for loop in self._delivery.loops()),
+            ("query", self._query),
+            ("sweep", self._sweep),
         ]
+        threads = [threading.Thread(target=self._guarded, args=each, daemon=True) for each in loops]
         for thread in threads:
             thread.start()
         self._stop.wait()
@@ -120,15 +112,14 @@ class Node:
         """Finish the images that are being computed and sent, and make `run` return."""
         self._stop.set()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
         """Run a loop, and start it again after an unexpected error, such as a full disk."""
         while not self._stop.is_set():
             try:
                 work()
                 return
             except Exception as error:
-                what = work.__name__.strip("_")
-                log.error("%s is started again after an error (%s)", what, type(error).__name__)
+                log.error("%s is started again after an error (%s)", name, type(error).__name__)
                 self._stop.wait(5.0)
 
     def _compute(self) -> None:
@@ -165,7 +156,7 @@ class Node:
         """
         note = read_note(job)
         if note.deaths >= self.config.compute.tries or note.starts >= MOST_STARTS:
-            self._fail(job, note.reason or "the node ended each time it was computed")
+            self.spool.fail(job, note.reason or "the node ended each time it was computed")
             return
         # A start is counted before it happens. The image also moves to the end of the queue, so
         # that one that ends the whole node does not block the others.
@@ -188,17 +179,12 @@ class Node:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise DiskError(str(error)) from error
-            self._fail(job, f"{type(error).__name__}: {error}")
+            self.spool.fail(job, f"{type(error).__name__}: {error}")
             return
         write_note(job, replace(note, reason=""))
         seconds = round(time.monotonic() - started, 3)
         self.spool.move(job, State.SENDING)
         log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds, **told}})
-
-    def _fail(self, job: Job, reason: str) -> None:
-        self.spool.fail(job, reason)
-        # The reason may quote the file, so it is kept in the job's file and not in the log.
-        log.error("failed", extra={"fields": {"job": job.name}})
 
     def _next_received(self) -> Job | None:
         """Take the oldest image that no worker computes and whose study gets no new images."""
@@ -210,49 +196,6 @@ class Node:
                     self._taken.add(job.name)
                     return job
         return None
-
-    def _send(self) -> None:
-        while not self._stop.is_set():
-            away: set[str] = set()
-            for job in self.spool.jobs(State.SENDING):
-                self._send_one(job, away)
-            self._stop.wait(self.config.send.retry_seconds if away else PAUSE_SECONDS)
-
-    def _send_one(self, job: Job, away: set[str]) -> None:
-        """Send the results of a job to each destination that has not answered for them yet.
-
-        Destinations that cannot be reached are added to `away`, and are not tried again until the
-        next round; other destinations do not wait for them.
-        """
-        sending = self.config.send
-        note = read_note(job)
-        for text, destination in zip(sending.to, self.config.destinations, strict=True):
-            if text in note.sent_to or text in away or self._stop.is_set():
-                continue
-            refusals = []
-            for result in send(result_files(job), destination, self._send_settings):
-                if isinstance(result, NotSent) and not result.refused:
-                    # The reason may name the object, so only the status shows it.
-                    log.warning("not sent yet", extra={"fields": {"job": job.name, "to": text}})
-                    away.add(text)
-                    # The job moves to the end of the queue, so that one that a destination never
-                    # answers for does not keep the others from it.
-                    note = replace(note, waits_because=result.reason)
-                    write_note(job, note)
-                    break
-                if isinstance(result, NotSent):
-                    refusals.append(f"{result.path.name}: {result.reason}")
-            else:
-                reason = "; ".join(filter(None, (note.reason, *refusals)))
-                note = replace(note, sent_to=(*note.sent_to, text), reason=reason, waits_because="")
-                write_note(job, note)
-        if not {*sending.to} <= {*note.sent_to}:
-            return
-        if note.reason:
-            self._fail(job, note.reason)
-            return
-        self.spool.move(job, State.DONE)
-        log.info("done", extra={"fields": {"job": job.name}})
 
     def _query(self) -> None:
         while self.config.query.url and not self._stop.is_set():
@@ -271,19 +214,6 @@ class Node:
                 self._studies.forget()
                 log.info("removed", extra={"fields": {"jobs": removed}})
             self._stop.wait(SWEEP_SECONDS)
-
-
-def _send_settings(config: NodeConfig) -> SendSettings:
-    """How the node sends.
-
-    Raises:
-        UsageError: a certificate or key cannot be used.
-    """
-    sending = config.send
-    security = Security(sending.tls, sending.authority, sending.certificate, sending.key)
-    security.client_context()  # a wrong file is said at the start, and not for each result
-    title = sending.calling_title or config.receive.ae_title
-    return SendSettings(title, security, tries=1)  # the queue itself tries again
 
 
 def _ready(prepare: Prepare) -> Callable[[Task], Mapping[str, object]]:

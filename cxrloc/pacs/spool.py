@@ -11,12 +11,13 @@ Names of jobs are hashes; no identifier of a patient stands in a file name or in
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from filelock import FileLock, Timeout
 
 from cxrloc.files.whole import whole_file, write_json
 from cxrloc.types import UsageError
+
+log = logging.getLogger(__name__)
 
 IMAGE = "image.dcm"
 NOTE = "job.json"
@@ -41,6 +44,9 @@ class State(StrEnum):
 
 LOCK = ".lock"
 
+PAUSE_SECONDS = 0.2
+"""Seconds between two looks at a state that holds no job."""
+
 INCOMING = "incoming"
 """Folder of jobs that are still being written; after a crash they count as never received."""
 
@@ -54,14 +60,14 @@ class Note:
         deaths: number of times the worker's process died while it computed the image.
         sent_to: destinations that have answered for all results.
         reason: why it failed, or why a destination refused a result; empty otherwise.
-        waits_because: why a destination has not answered for it yet; empty otherwise.
+        waits_because: why destinations have not answered for it yet, by destination.
     """
 
     starts: int = 0
     deaths: int = 0
     sent_to: tuple[str, ...] = ()
     reason: str = ""
-    waits_because: str = ""
+    waits_because: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,8 @@ class Spool:
     def fail(self, job: Job, reason: str) -> Job:
         """Move the job to the failed ones, and note the reason."""
         write_note(job, replace(read_note(job), reason=reason))
+        # The reason may quote the file, so it is kept in the job's file and not in the log.
+        log.error("failed", extra={"fields": {"job": job.name}})
         return self.move(job, State.FAILED)
 
     def remove_done(self, older_than_seconds: float) -> int:

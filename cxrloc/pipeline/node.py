@@ -114,13 +114,13 @@ class NodeStatus(NamedTuple):
     Attributes:
         counts: number of jobs in each state.
         oldest_waiting_seconds: how long the oldest job that is not done yet has waited.
-        waits_because: why the job that was tried last is not sent yet; empty if none is known.
+        waits_because: why results are not sent yet, by destination, as the last try found.
         last_errors: reasons why the newest failed jobs failed, by the jobs' names.
     """
 
     counts: dict[str, int]
     oldest_waiting_seconds: float
-    waits_because: str
+    waits_because: dict[str, str]
     last_errors: dict[str, str]
 
 
@@ -132,12 +132,12 @@ def node_status(path: Path) -> NodeStatus:
     spool = Spool(folder)
     sending = spool.jobs(State.SENDING)
     waiting = [*spool.jobs(State.RECEIVED), *sending]
-    reasons = [reason for job in sending if (reason := read_note(job).waits_because)]
+    waits = {to: why for job in sending for to, why in read_note(job).waits_because.items()}
     failed = spool.jobs(State.FAILED)[-LAST_ERRORS:]
     return NodeStatus(
         counts={str(state): spool.count(state) for state in State},
         oldest_waiting_seconds=oldest_age_seconds(waiting),
-        waits_because=one_line(reasons[-1]) if reasons else "",
+        waits_because={to: one_line(why) for to, why in waits.items()},
         last_errors={job.name: one_line(read_note(job).reason) for job in failed},
     )
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -105,19 +104,6 @@ def test_each_image_ends_with_its_results_or_with_a_reason(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_results_wait_for_a_destination_that_is_away(tmp_path: Path) -> None:
-    with store_service() as pacs:
-        port = pacs.port
-    config = config_for(tmp_path, port)
-    put(config, 1)
-    with running(config) as node:
-        wait_for(node.spool, sending=1)
-        with store_service(port=port) as pacs:
-            wait_for(node.spool, done=1)
-    assert pacs.uids == ["2.25.1.9"]
-
-
-@pytest.mark.slow
 def test_images_wait_until_their_study_rests(tmp_path: Path) -> None:
     with store_service() as pacs:
         config = config_for(tmp_path, pacs.port, rest=1.0)
@@ -128,24 +114,6 @@ def test_images_wait_until_their_study_rests(tmp_path: Path) -> None:
             wait_for(node.spool, done=2)
     results = [pydicom.dcmread(job.results / "result.dcm") for job in node.spool.jobs(State.DONE)]
     assert [str(each.PatientID) for each in results] == ["2", "2"]
-
-
-@pytest.mark.slow
-def test_destinations_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    """One is away and one refuses; the third has the results at once."""
-    with store_service() as away, store_service() as refusing, store_service() as pacs:
-        refusing.answers = [0xC000] * 9
-        ports = (away.port, refusing.port, pacs.port)
-        config = config_for(tmp_path, pacs.port)
-        to = tuple(f"PACS@{LOOPBACK}:{port}" for port in ports)
-        config = replace(config, send=replace(config.send, to=to))
-        away.answers = [0xA700] * 3
-        put(config, 1)
-        with running(config) as node:
-            wait_for(node.spool, failed=1)
-    assert (away.uids, refusing.uids, pacs.uids) == (["2.25.1.9"], [], ["2.25.1.9"])
-    (job,) = node.spool.jobs(State.FAILED)
-    assert "status C000" in read_note(job).reason
 
 
 @pytest.mark.slow
@@ -178,31 +146,6 @@ def test_what_a_kill_left_is_not_sent_and_restarts_are_no_tries(tmp_path: Path) 
         with running(config):
             wait_for(spool, done=1, failed=1)
     assert pacs.uids == ["2.25.1.9"]
-
-
-@pytest.mark.slow
-def test_a_result_that_is_never_answered_for_keeps_no_other_waiting(tmp_path: Path) -> None:
-    """The oldest result gets no place at the destination; a younger one arrives."""
-    with store_service() as pacs:
-        config = config_for(tmp_path, pacs.port)
-        pacs.answer_of = {"2.25.1.9": 0xA700}
-        put(config, 1)
-        put(config, 2)
-        with running(config) as node:
-            wait_for(node.spool, sending=1, done=1)
-            (job,) = node.spool.jobs(State.SENDING)
-            assert "out of resources" in read_note(job).waits_because
-            pacs.answer_of = {}
-            wait_for(node.spool, done=2)
-    assert pacs.uids == ["2.25.2.9", "2.25.1.9"]
-
-
-def test_a_certificate_that_is_none_is_said_at_the_start(tmp_path: Path) -> None:
-    config = config_for(tmp_path, 1)
-    (tmp_path / "text.pem").write_text("no certificate")
-    config = replace(config, send=replace(config.send, certificate=tmp_path / "text.pem"))
-    with pytest.raises(UsageError, match="certificate or key cannot be used"):
-        Node(config, prepare)
 
 
 def test_two_nodes_do_not_share_a_queue(tmp_path: Path) -> None:

@@ -103,6 +103,9 @@ def test_the_status_says_why_results_wait(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"pixels")
     job = spool.add("1.2.3", tmp_path / "image")
     assert job is not None
-    write_note(spool.move(job, State.SENDING), Note(waits_because="P@h:1: no association"))
+    write_note(spool.move(job, State.SENDING), Note(waits_because={"P@h:1": "no association"}))
     status = node_status(settings)
-    assert (status.counts["sending"], status.waits_because) == (1, "P@h:1: no association")
+    assert (status.counts["sending"], status.waits_because) == (
+        1,
+        {"P@h:1": "no association"},
+    )
