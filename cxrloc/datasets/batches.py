@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
+from cxrloc.devices import sent
 from cxrloc.images.augment import DRAWS, Augmentation, augment, centre_crop, cut_out
 from cxrloc.images.normalised import normalised
 from cxrloc.images.preprocessing import Preprocessing
@@ -195,14 +196,14 @@ def training_step(
     batches = []
     for start in range(0, len(chosen), size):
         own = np.arange(start, start + size)[first::processes]
-        inputs, own_labels = changed(own), labels[own].to(feeding.device)
+        inputs, own_labels = changed(own), sent(labels[own], feeding.device)
         if feeding.augmentation.cutmix:
             # The CutMix partner of each image is the image before it in the same pass.
             partners = start + (own - start - 1) % size
             cut = cut_out(cuts[own], feeding.augmentation.cutmix, inputs.shape[-1])
-            shares = cut[:, None].to(inputs)
+            shares = sent(cut[:, None], feeding.device).to(inputs.dtype)
             inputs = torch.lerp(inputs, changed(partners), shares)
-            other_labels = labels[partners].to(feeding.device)
+            other_labels = sent(labels[partners], feeding.device)
             own_labels = torch.lerp(own_labels, other_labels, shares.mean(dim=(2, 3)))
         given = network_inputs(images, chosen[own], inputs, feeding)
         batches.append(Batch(given, own_labels))
@@ -227,7 +228,7 @@ def network_inputs(
     inputs = normalised(grey, feeding.preprocessing)
     if images.values is None:
         return (inputs,)
-    return inputs, images.values[torch.from_numpy(rows)].to(feeding.device)
+    return inputs, sent(images.values[torch.from_numpy(rows)], feeding.device)
 
 
 def grey_levels(
@@ -239,8 +240,4 @@ def grey_levels(
     they are smaller to copy.
     """
     stored = images.pixels[images.slots[rows]]
-    sent = torch.from_numpy(stored)
-    if device.type == "cuda":
-        # A copy from pinned memory can run while the GPU still computes the previous step.
-        sent = sent.pin_memory().to(device, non_blocking=True)
-    return sent.to(device).float() / np.iinfo(stored.dtype).max
+    return sent(stored, device).float() / np.iinfo(stored.dtype).max

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cxrloc.devices import sent
 from cxrloc.types import CxrlocError
 
 DRAWS = 12
@@ -218,4 +219,4 @@ def _changed_greys(
 
 def _tensor(values: np.ndarray, like: Tensor) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
+    return sent(tensor.to(like.dtype) if tensor.is_floating_point() else tensor, like.device)

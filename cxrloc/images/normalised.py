@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.devices import sent
 from cxrloc.images.preprocessing import Preprocessing
 
 
@@ -18,7 +19,7 @@ def normalised(
         spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
         grey = (grey - centre) / spread.clamp(min=1e-6)
     mean, std = (
-        torch.tensor(values, device=grey.device)[:, None, None]
+        sent(torch.tensor(values), grey.device)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )  # channel 1 1
     return ((grey[:, :, None] - mean) / std).flatten(1, 2)

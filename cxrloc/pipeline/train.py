@@ -14,10 +14,10 @@ import torch
 from cxrloc.datasets import label_origin
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.devices import choose_device
 from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import held_folder
 from cxrloc.files.whole import write_json
-from cxrloc.inference.batches import choose_device
 from cxrloc.inference.image_sets import DataOptions, own_data
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model

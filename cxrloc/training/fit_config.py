@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cxrloc.devices import PRECISIONS
 from cxrloc.training.hardware import HardwareConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS
 from cxrloc.training.schedules import LENGTHS, SCHEDULES, Progress, ScheduleConfig, in_steps
 from cxrloc.types import CxrlocError, UsageError
 
-PRECISIONS = ("fp32", "bf16", "fp16")
 KEPT = ("best", "last")
 LEAST: dict[str, float] = {
     "batch_size": 1,

@@ -11,13 +11,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cxrloc.datasets.batches import Batch
+from cxrloc.devices import autocast
 from cxrloc.training.distributed import rank, world_size
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES, loss_terms
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups, set_training
-
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""Precisions of forward and backward passes that are not float32."""
 
 
 class Parts(NamedTuple):
@@ -115,10 +113,7 @@ def _learn(
     forward: nn.Module, batch: Batch, config: FitConfig, scaler: torch.amp.GradScaler
 ) -> Tensor:
     """The summed loss of one forward and backward pass, and the number of terms in this sum."""
-    # Autocast's cache would reuse converted weights of one pass in the next pass of the same block.
-    device = batch.labels.device.type
-    precision = AUTOCAST.get(config.precision)
-    with torch.autocast(device, precision, enabled=precision is not None, cache_enabled=False):
+    with autocast(batch.labels.device, config.precision, reuse_weights=False):
         logits, _ = forward(*batch.inputs)
     loss = LOSSES[config.loss](logits.float(), batch.labels)
     # DistributedDataParallel averages gradients over the processes. We multiply by the number of

@@ -11,6 +11,7 @@ from scipy.special import logit
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
+from cxrloc.devices import autocast
 from cxrloc.evaluation.classification.calibration import platt_coefficients
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
@@ -24,7 +25,6 @@ from cxrloc.training.distributed import gathered, own_share
 from cxrloc.training.feeding import READ_AHEAD
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES, loss_terms, probabilities_after
-from cxrloc.training.step import AUTOCAST
 from cxrloc.types import Label
 
 VALIDATION_IMAGES = {"cpu": 8}
@@ -56,14 +56,10 @@ def outputs_of(
     """
     own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
     size = VALIDATION_IMAGES.get(feeding.device.type, MOST_IMAGES)
-    precision = AUTOCAST.get(config.precision)
     findings, depth = images.labels.shape[1], network.get_submodule("prediction").in_features
     # A process may have no image, so that the list begins with no row of the right width.
     rows = [torch.empty(0, findings + depth)]
-    with (
-        torch.inference_mode(),
-        torch.autocast(feeding.device.type, precision, enabled=precision is not None),
-    ):
+    with torch.inference_mode(), autocast(feeding.device, config.precision):
         done = 0
         while done < len(own):
             try:

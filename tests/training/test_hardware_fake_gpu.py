@@ -5,7 +5,7 @@ devices fails as it would on a real GPU. The backward pass needs a real GPU, so 
 tensors of the CPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -33,6 +33,7 @@ from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES, loss_terms
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.step import parts_of, take_step
+from tests.fake_gpu import FakeStreams
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 IMAGES = 2
@@ -40,26 +41,28 @@ FAST = ("phantom", "wang2017_resnet50_lse", "baltruschat2019_ft_meta")
 """Three kinds of networks; the other recipes are marked slow."""
 
 
-def settings_of(recipe: Recipe) -> tuple:
-    """What these tests read of a recipe."""
-    fit, data = recipe.fit, recipe.data
+def slow_but_three(names: Iterable[str]) -> list:
+    """The names, of which all but `FAST` are marked slow."""
+    return [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def step_settings(recipe: Recipe) -> tuple:
+    """What a network's passes depend on: all but the images, and the names of its findings."""
+    fit, network = recipe.fit, replace(recipe.network, findings=("Mass",))
     frozen = (fit.backbone_rate, fit.frozen_layers, fit.frozen_normalisation)
-    steps = (fit.loss, fit.optimizer, data.uncertain, data.condition)
-    return recipe.network, recipe.preprocessing, recipe.augmentation, frozen, steps
+    return network, frozen, fit.loss, fit.optimizer
 
 
-# Recipes of equal settings are tested once.
-RECIPE_OF = {settings_of(read_recipe(name)): name for name in (*RECIPES, *FAST)}
-NAMES = [
-    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
-    for name in RECIPE_OF.values()
-]
+# The passes of networks cost most of the time, so equal ones are tested once.
+NAMES = slow_but_three(
+    {step_settings(read_recipe(name)): name for name in (*RECIPES, *FAST)}.values()
+)
 
 
 @pytest.fixture(autouse=True)
 def without_a_card(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What would reach for the real card: pinned memory, and the card's random numbers."""
-    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
+    """What would reach for the real card: streams, pinned memory, the card's random numbers."""
+    FakeStreams(monkeypatch)
     monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext())
     # GoogLeNet's first weights are drawn until they lie in a range, which needs real numbers.
     monkeypatch.setattr(torch.nn.init, "trunc_normal_", lambda tensor, *_, **__: tensor)
@@ -116,34 +119,36 @@ def batch_on(device: torch.device, recipe: Recipe) -> Batch:
     return batch
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_batches_logits_and_loss_stay_on_the_card(name: str) -> None:
+@pytest.mark.parametrize("name", slow_but_three(RECIPES))
+def test_batches_versions_and_loss_stay_on_the_card(name: str) -> None:
     recipe = read_recipe(name)
-    batch, network = batch_on(CUDA, recipe), network_on(CUDA, recipe)
+    batch = batch_on(CUDA, recipe)
     assert {each.device for each in (*batch.inputs, batch.labels)} == {CUDA}
-    logits, _ = network(*batch.inputs)
-    assert logits.shape == batch.labels.shape
-    loss = LOSSES[recipe.fit.loss](logits, batch.labels)
-    assert loss.device == loss_terms(recipe.fit.loss, batch.labels).device == CUDA
-    assert PROBABILITIES["sigmoid"](logits).device == CUDA
+    images, loss = batch.inputs[0], recipe.fit.loss
+    for versions in VERSIONS.values():
+        affines = versions(*images.shape[-2:], 0)[:2]
+        for version in make_versions(images, affines, recipe.preprocessing):
+            assert (version.images.device, version.images.shape) == (CUDA, images.shape)
+    logits = torch.zeros_like(batch.labels)
+    assert LOSSES[loss](logits, batch.labels).device == CUDA
+    assert loss_terms(loss, batch.labels).device == CUDA
     feeding = feeding_for(recipe, small_steps(recipe.fit), "", CUDA)
     evaluated = evaluation_inputs(image_set(recipe), np.arange(IMAGES), feeding)
     assert [each.shape for each in evaluated] == [each.shape for each in batch.inputs]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_maps_of_every_version_stay_on_the_card(name: str) -> None:
+def test_logits_and_maps_stay_on_the_card(name: str) -> None:
     recipe = read_recipe(name)
-    network = network_on(CUDA, recipe).eval()
-    if inputs_of(network) != (Input.IMAGE,):
-        pytest.skip("a network of more inputs is bound to them before it makes maps")
-    assert isinstance(network, Localizer)
-    (images,) = batch_on(CUDA, recipe).inputs
-    for versions in VERSIONS.values():
-        affines = versions(*images.shape[-2:], 0)
-        for version in make_versions(images, affines[:2], recipe.preprocessing):
-            logits, maps = cam(network, version.images)
-            assert (logits.device, maps.device) == (CUDA, CUDA)
+    batch, network = batch_on(CUDA, recipe), network_on(CUDA, recipe)
+    if inputs_of(network) == (Input.IMAGE,):
+        assert isinstance(network, Localizer)
+        logits, maps = cam(network, *batch.inputs)
+        assert (maps.device, maps.shape[:2]) == (CUDA, logits.shape)
+    else:  # bound to their further inputs before they make maps
+        logits, _ = network(*batch.inputs)
+    assert (logits.device, logits.shape) == (CUDA, batch.labels.shape)
+    assert PROBABILITIES["sigmoid"](logits).device == CUDA
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,100 @@
+"""The devices of this machine: how they are named, how arrays reach them, how precisely they add.
+
+torch is imported here, so a module that must start without torch does not import this one.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cxrloc.types import UsageError
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precisions of forward passes by name, with the type that autocast computes in, if any."""
+
+CPU = torch.device("cpu")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device with this name; "auto" takes a GPU if there is one.
+
+    Raises:
+        UsageError: the device is unknown, or not in this machine.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or CPU
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: not usable on this machine ({reason})") from error
+    return device
+
+
+def choose_devices(name: str) -> tuple[torch.device, ...]:
+    """The devices with these names, separated by commas; "auto" takes all GPUs, or the CPU.
+
+    A device that is named twice is used by two processes.
+
+    Raises:
+        UsageError: a device is unknown, or not in this machine.
+
+    >>> choose_devices("cpu,cpu")
+    (device(type='cpu'), device(type='cpu'))
+    """
+    if name != "auto":
+        return tuple(choose_device(each.strip()) for each in name.split(","))
+    first = choose_device("auto")
+    if first.type == "cpu":
+        return (first,)
+    return tuple(
+        torch.device(first.type, number) for number in range(torch.accelerator.device_count())
+    )
+
+
+def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """The values on a device, in their own type.
+
+    To a CUDA GPU they are sent from pinned memory on a stream of their own. So the copy runs while
+    the GPU computes, and nothing waits for it but what is computed from the copy.
+
+    >>> sent(np.array([1, 65535], np.uint16), CPU).dtype
+    torch.uint16
+    """
+    here = torch.as_tensor(values)
+    if device.type != "cuda":
+        return here.to(device)
+    stream = _copying(device)
+    with torch.cuda.stream(stream):
+        there = here.pin_memory().to(device, non_blocking=True)
+    computing = torch.cuda.current_stream(device)
+    computing.wait_stream(stream)
+    # The memory belongs to the copying stream, which must not use it again before it was read.
+    there.record_stream(computing)
+    return there
+
+
+@cache
+def _copying(device: torch.device) -> Any:
+    """The stream of a GPU that copies."""
+    return torch.cuda.Stream(device)
+
+
+def autocast(device: torch.device, precision: str, reuse_weights: bool = True) -> torch.autocast:
+    """The context in which a network computes in a precision, a name of `PRECISIONS`.
+
+    Args:
+        device: of the network.
+        precision: of products and convolutions; weights stay in float32.
+        reuse_weights: converted weights are kept until the end of the block. In training they must
+            not be, because the next pass of the block may have other weights.
+    """
+    narrow = PRECISIONS[precision]
+    return torch.autocast(
+        device.type, narrow, enabled=narrow is not None, cache_enabled=reuse_weights
+    )

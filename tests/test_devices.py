@@ -1,0 +1,52 @@
+"""Names of devices, and the way of an array to a GPU."""
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from cxrloc import devices
+from cxrloc.devices import CPU, choose_device, choose_devices, sent
+from cxrloc.types import UsageError
+from tests.fake_gpu import FakeStreams
+
+CUDA = torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cpu,gpu", "", "cpu,"])
+def test_a_device_that_is_not_there_is_refused_by_its_option(name: str) -> None:
+    with pytest.raises(UsageError, match=r"--device .*: not usable on this machine"):
+        choose_devices(name)
+
+
+def test_all_gpus_are_taken_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert choose_devices("auto") == (torch.device("cuda", 0), torch.device("cuda", 1))
+
+
+def test_without_a_gpu_there_is_the_cpu() -> None:
+    if torch.accelerator.is_available():
+        pytest.skip("this machine has an accelerator")
+    assert choose_devices("auto") == (choose_device("auto"),) == (CPU,)
+
+
+def test_pixels_reach_a_gpu_as_they_are_stored_on_a_stream_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = FakeStreams(monkeypatch)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        first = sent(np.zeros((2, 3), np.uint16), CUDA)
+        second = sent(torch.zeros(4), CUDA)
+    assert (first.device, first.dtype, second.device) == (CUDA, torch.uint16, CUDA)
+    computing = streams.computing
+    copying, again = computing.waits_for  # what computes waits for each copy, and no other way
+    assert copying is again is not computing
+    assert copying.pinned == computing.reads == [(2, 3), (4,)]
+    assert copying.reads == computing.pinned == copying.waits_for == []
+
+
+def test_on_a_cpu_nothing_is_copied() -> None:
+    values = np.zeros(3, np.float32)
+    sent(values, CPU)[0] = 1
+    assert values[0] == 1
