@@ -3,12 +3,13 @@
 import multiprocessing
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 Argument = TypeVar("Argument")
@@ -132,6 +133,30 @@ class TaskProcess(Generic[Argument, Result]):
         if code is not None and code < 0:
             return f"ended its process by signal {-code}"
         return f"ended its process with status {code}"
+
+
+class Turns(Generic[Argument, Result]):
+    """A function that may be called by many threads; each call takes a worker that is free.
+
+    Args:
+        workers: functions that do the same, such as the `run` of several processes.
+
+    >>> Turns([abs])(-2)
+    2
+    """
+
+    def __init__(self, workers: Sequence[Callable[[Argument], Result]]) -> None:
+        self._free: SimpleQueue[Callable[[Argument], Result]] = SimpleQueue()
+        for worker in workers:
+            self._free.put(worker)
+
+    def __call__(self, argument: Argument) -> Result:
+        """The result of a worker, after one became free."""
+        worker = self._free.get()
+        try:
+            return worker(argument)
+        finally:
+            self._free.put(worker)
 
 
 def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]], limits: Limits) -> None:

@@ -23,7 +23,7 @@ SIGNATURES = {
     "population, unit, aggregation, uncertain, no_finding, tuning, operating_point, groups, "
     "beside, patient_ids, html, resampling, pairing, inference, data",
     "InferenceSettings": "method, findings, versions, device, batch_size, workers, seed, products, "
-    "layer",
+    "layer, precision",
     "Detections": "iterable",
     "Box": "x_min, y_min, x_max, y_max",
     "Detection": "image_id, finding, box, threshold, score",

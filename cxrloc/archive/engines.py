@@ -11,17 +11,17 @@ number of images. Both engines run reading and network in child processes (`Isol
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import chain, islice
-from queue import SimpleQueue
 
-from cxrloc.archive.isolation import Isolated, Item, Step
+from cxrloc.archive.isolation import Isolated, Item
 from cxrloc.archive.plan import Part
 from cxrloc.archive.ray_tasks import RayBegin, RayNetwork, RayRead, RayWrite, ray_cluster
 from cxrloc.archive.steps import Resources, Steps, begun
 from cxrloc.archive.tables import PartCounts
 from cxrloc.extras import import_extra
 from cxrloc.inference.threads import map_in_threads
+from cxrloc.workers import Turns
 
 READ_TOGETHER = 16
 """Images that one task of Ray reads; more would make a part's end wait for its last task."""
@@ -30,16 +30,20 @@ READ_TOGETHER = 16
 def run_local(parts: Sequence[Part], steps: Steps, resources: Resources) -> Iterator[PartCounts]:
     """Run the steps in processes of this machine; yields each part when it is written."""
     with ExitStack() as stack:
-        read = stack.enter_context(closing(_Pool(steps.read, [""] * resources.readers)))
-        network = stack.enter_context(closing(_Pool(steps.network, resources.devices)))
+        readers = [Isolated(steps.read) for _ in range(resources.readers)]
+        networks = [Isolated(steps.network, device) for device in resources.devices]
+        for process in (*readers, *networks):
+            stack.callback(process.close)
         items = chain.from_iterable(begun(part, steps.uris) for part in parts)
-        prepared = map_in_threads(read, _batches(items, 1), resources.readers)
+        prepared = map_in_threads(Turns(readers), _batches(items, 1), resources.readers)
         batches = _batches(chain.from_iterable(prepared), steps.network.together)
-        computed = map_in_threads(network, batches, len(resources.devices))
+        computed = map_in_threads(Turns(networks), batches, len(networks))
         results = chain.from_iterable(computed)
         # At the end, or after an interruption: no task is begun, and those that run are ended.
-        for each in (prepared.close, computed.close, network.stop, read.stop):
-            stack.callback(each)
+        stack.callback(prepared.close)
+        stack.callback(computed.close)
+        for process in (*networks, *readers):
+            stack.callback(process.stop)
         for part in parts:
             yield steps.write(part, list(islice(results, part.rows)))
 
@@ -77,31 +81,6 @@ ENGINES: dict[str, Callable[[Sequence[Part], Steps, Resources], Iterator[PartCou
     "ray": run_ray,
 }
 """Name of `--engine` to the function that runs it."""
-
-
-class _Pool:
-    """A step on several devices, each in its own process; a thread takes a free one."""
-
-    def __init__(self, step: Step, devices: Sequence[str]) -> None:
-        self._all = [Isolated(step, device) for device in devices]
-        self._free: SimpleQueue[Isolated] = SimpleQueue()
-        for each in self._all:
-            self._free.put(each)
-
-    def __call__(self, items: list[Item]) -> list[Item]:
-        step = self._free.get()
-        try:
-            return step(items)
-        finally:
-            self._free.put(step)
-
-    def stop(self) -> None:
-        for step in self._all:
-            step.stop()
-
-    def close(self) -> None:
-        for step in self._all:
-            step.close()
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -28,11 +28,12 @@ from cxrloc.archive.reading import lost, prepare_reading
 from cxrloc.archive.steps import Resources, Steps
 from cxrloc.archive.store import local_copy, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
+from cxrloc.devices import CPU, choose_devices
 from cxrloc.image_results.report import ImageResult, ReportSettings, report_image
 from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.inference.batches import choose_device, images_together
+from cxrloc.inference.batches import images_together
 from cxrloc.inference.localize import localizer
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import (
@@ -46,6 +47,12 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.types import UsageError
 from cxrloc.workers import Limits
+
+SENT_AT_ONCE = 8
+"""Fewest images that a process of the network gets at once, where the user does not say how many.
+
+A CPU computes them one by one, but one message for each would cost time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def archive_steps(
     described = tuple(map(description_of, models))
     keep_pixels = bool(options.write)
     reading = partial(prepare_reading, described, options.max_megapixels, keep_pixels)
-    batch = options.inference.batch_size
+    batch = options.inference.batch_size or max(images_together(options.inference), SENT_AT_ONCE)
     return Steps(
         uris=partial(uris_of, manifest),
         read=Step("read", reading, limits),
@@ -115,16 +122,12 @@ def check_one_view(models: Sequence[Model]) -> None:
 
 
 def resources_of(inference: InferenceSettings, address: str) -> Resources:
-    """The devices of this machine: all accelerators or the one that is named, or else its cores."""
+    """The devices of this machine: those that are named, all its GPUs, or else its cores."""
     cores = len(os.sched_getaffinity(0))
-    device = choose_device(inference.device)
-    if device.type == "cpu":
-        devices = ("cpu",) * cores
-    elif inference.device == "auto":
-        devices = tuple(f"{device.type}:{n}" for n in range(torch.accelerator.device_count()))
-    else:
-        devices = (str(device),)
-    return Resources(inference.workers, devices, address)
+    devices = choose_devices(inference.device)
+    if devices == (CPU,):
+        devices *= cores
+    return Resources(inference.workers, tuple(map(str, devices)), address)
 
 
 def prepare_network(

@@ -5,16 +5,13 @@ a second and takes some hundred megabytes less.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from cxrloc.archive.isolation import Item, Lost
 from cxrloc.archive.store import local_copy, opened
 from cxrloc.images.read import read_radiograph
-from cxrloc.inference.prepared import Failure, Image, Prepared, prepare_image
+from cxrloc.inference.prepared import Failure, Image, Prepared, prepare_image, without_pixels
 from cxrloc.models.described import Described
 from cxrloc.types import CxrlocError
 
@@ -45,13 +42,7 @@ def _read(
                 return lost("read", made.reason, uri, path)
     except CxrlocError as error:
         return lost("read", str(error), uri)
-    if keep_pixels:
-        return made
-    # Pictures alone need the pixels; without them an image is sent to the network many times
-    # faster. Their range remains, by which a blank image is known.
-    pixels = made.radiograph.pixels
-    ends = np.array([[pixels.min(), pixels.max()]], dtype=pixels.dtype)
-    return made._replace(radiograph=replace(made.radiograph, pixels=ends))
+    return made if keep_pixels else without_pixels(made)
 
 
 def lost(stage: str, reason: str, uri: str, path: Path | None = None) -> Lost:

@@ -167,10 +167,43 @@ Backend = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-BatchSize = Annotated[
-    int, typer.Option(min=1, help="Images in one forward pass on a GPU; a CPU takes one at a time.")
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto (all GPUs, or the CPU), cpu, cuda, mps, or several, as cuda:0,cuda:1: a process "
+        "for each.",
+    ),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Threads that read and draw.")]
+
+
+def _batch_size(value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or not int(value):
+        raise typer.BadParameter(f"{value!r} is neither auto nor a number of images above 0.")
+    return int(value)
+
+
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        parser=_batch_size,
+        metavar="N|auto",
+        help="Images in one forward pass on a GPU, halved while they do not fit; a CPU takes one "
+        "at a time.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(help="Of the network: fp32, bf16, fp16, or auto: fp16 on a CUDA GPU, else fp32."),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Threads that read and draw; on a GPU, many images are read by processes."
+    ),
+]
 TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
 TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]
 Products = Annotated[

@@ -16,6 +16,7 @@ from cxrloc.cli.options import (
     DataSetName,
     Deterministic,
     Device,
+    Devices,
     FindingColumns,
     FirstWeights,
     Fold,
@@ -32,6 +33,7 @@ from cxrloc.cli.options import (
     OwnLabels,
     PairingChoice,
     Pairs,
+    Precision,
     Quiet,
     RecipeName,
     Seed,
@@ -158,8 +160,9 @@ def view_pairing(pairs: Pairs = None, pairing: PairingChoice = "first") -> "Pair
 def inference_settings(
     layer: Layer = "",
     versions: Versions = "plain",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
+    device: Devices = "auto",
+    batch_size: BatchSize = "auto",  # type: ignore[assignment]
+    precision: Precision = "auto",
     workers: Workers = 2,
     seed: Seed = 0,
 ) -> "InferenceSettings":
@@ -170,6 +173,7 @@ def inference_settings(
         versions=versions,
         device=device,
         batch_size=batch_size,
+        precision=precision,
         workers=workers,
         seed=seed,
         layer=layer,

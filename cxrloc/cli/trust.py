@@ -8,7 +8,7 @@ import typer
 from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
-    Device,
+    Devices,
     Layer,
     LogJson,
     Method,
@@ -55,8 +55,8 @@ def trust(
     dataset: DataSetName = "",
     pairing: "Pairing",
     where: "Destination",
-    device: Device = "auto",
-    batch_size: BatchSize = 8,
+    device: Devices = "auto",
+    batch_size: BatchSize = "auto",  # type: ignore[assignment]
     workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -84,7 +84,12 @@ def trust(
             data=DataOptions(dataset),
             pairing=pairing,
             inference=InferenceSettings(
-                method, (), "plain", device, batch_size, workers, seed, layer=layer
+                method=method,
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                seed=seed,
+                layer=layer,
             ),
         )
         result, folder = run_in_folder(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.exported.graph import read_embedded_graph, read_graph
-from cxrloc.inference.localize_graphs import CAN_DO, localize_graphs
+from cxrloc.inference.localize_graphs import CAN_DO, localize_graphs, single_precision
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, check_names
 from cxrloc.models.described import Described
@@ -27,10 +27,12 @@ class Backend(NamedTuple):
     Attributes:
         read: name or file of a model -> model.
         localize: models, images and settings -> results in the order of the images.
+        with_precision: the settings with the precision that "auto" means.
     """
 
     read: Callable[[str], Described]
     localize: Callable[..., Iterator[Localized | Failure]]
+    with_precision: Callable[[InferenceSettings], InferenceSettings]
 
 
 def _read_network(name: str) -> Described:
@@ -47,6 +49,12 @@ def _localize_networks(
     return localize(models, images, settings)
 
 
+def _precision_of_networks(settings: InferenceSettings) -> InferenceSettings:
+    from cxrloc.inference.batches import with_precision
+
+    return with_precision(settings)
+
+
 def _read_exported(name: str) -> Described:
     if name in MODELS:
         return read_embedded_graph(name)
@@ -58,8 +66,8 @@ def _read_exported(name: str) -> Described:
 
 
 BACKENDS = {
-    "torch": Backend(_read_network, _localize_networks),
-    "onnx": Backend(_read_exported, localize_graphs),
+    "torch": Backend(_read_network, _localize_networks, _precision_of_networks),
+    "onnx": Backend(_read_exported, localize_graphs, single_precision),
 }
 """Libraries by name."""
 

@@ -1,28 +1,26 @@
-"""Batches for every network: files are read ahead while it computes, and failures are named."""
+"""Batches for every network, on one device: what fits into its memory, and which image fails."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.devices import CPU, PRECISIONS, choose_device, choose_devices, sent
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.prepared import (
     Failure,
-    Image,
     InferenceSettings,
     Prepared,
     check_names,
     failure_of,
-    prepare_image,
 )
-from cxrloc.inference.threads import map_in_threads
 from cxrloc.inference.versions import VERSIONS, Version, make_versions
+from cxrloc.models.any_layer import with_layer
 from cxrloc.models.context import bound
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
@@ -32,45 +30,22 @@ from cxrloc.types import CxrlocError, UsageError
 
 T = TypeVar("T")
 
+TRIED_FIRST = 32
+"""Images in one forward pass on a GPU, where the user does not say how many.
 
-def choose_device(name: str) -> torch.device:
-    """The device with this name; "auto" takes a GPU if there is one.
+More make a GPU hardly faster, and the radiographs of a batch are in memory too. If they do not fit,
+the number is halved.
+"""
 
-    Raises:
-        UsageError: the device is unknown, or not in this machine.
-    """
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: not usable on this machine ({reason})") from error
-    return device
+Compute = Callable[[Sequence[Prepared]], Sequence[T]]
+"""The function that gives the results of a batch, one per image."""
 
+Work = Callable[[Sequence[Model], InferenceSettings], Compute[T]]
+"""Makes a `Compute` for models that are on their device.
 
-def in_batches(
-    models: Sequence[Model],
-    images: Iterable[Image],
-    settings: InferenceSettings,
-    compute: Callable[[Sequence[Prepared]], Sequence[T]],
-) -> Iterator[T | Failure]:
-    """Yields the results of `compute` on batches, one per image, in the order of the images.
-
-    An image that cannot be read gives a `Failure`; the others go on. At most a batch and twice
-    `settings.workers` images are held in memory at a time. The user's own networks are checked at
-    the first batch (`check_own_network`).
-
-    Raises:
-        UsageError: the versions or the device do not exist.
-        CxrlocError: the user's own network does not give the outputs that are required.
-    """
-    run = batch_function(models, settings, compute)
-    prepared = map_in_threads(partial(prepare_image, models=models), images, settings.workers)
-    while chunk := list(islice(prepared, images_together(settings))):
-        yield from run(chunk)
+A function of a module, so that it can be sent to other processes. It also refuses settings that the
+models cannot do.
+"""
 
 
 def images_together(settings: InferenceSettings) -> int:
@@ -80,13 +55,12 @@ def images_together(settings: InferenceSettings) -> int:
     are no faster. With one image at a time, results depend neither on the batch size nor on where
     an interrupted run continues.
     """
-    return 1 if choose_device(settings.device).type == "cpu" else settings.batch_size
+    on_cpu = choose_devices(settings.device)[0] == CPU
+    return 1 if on_cpu else settings.batch_size or TRIED_FIRST
 
 
 def batch_function(
-    models: Sequence[Model],
-    settings: InferenceSettings,
-    compute: Callable[[Sequence[Prepared]], Sequence[T]],
+    models: Sequence[Model], settings: InferenceSettings, work: Work[T]
 ) -> Callable[[Sequence[Prepared | Failure]], list[T | Failure]]:
     """The function that gives the results of a batch of prepared images, one per image.
 
@@ -97,6 +71,8 @@ def batch_function(
     """
     check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
+    models = [with_layer(model, settings.layer) for model in models]
+    compute = Fitting(work(models, with_precision(settings)))
     for model in models:
         model.network.to(device).eval()
     unchecked = [index for index, model in enumerate(models) if model.config is None]
@@ -105,17 +81,46 @@ def batch_function(
         batch = [item for item in chunk if isinstance(item, Prepared)]
         while unchecked and batch:
             index = unchecked.pop()
-            inputs = network_inputs(models[index], batch, index)
-            check_own_network(models[index], inputs, [item.radiograph for item in batch])
+            few = batch[:2]
+            inputs = network_inputs(models[index], few, index)
+            check_own_network(models[index], inputs, [item.radiograph for item in few])
         done = iter(_computed(batch, compute))
         return [item if isinstance(item, Failure) else next(done) for item in chunk]
 
     return run
 
 
-def _computed(
-    batch: Sequence[Prepared], compute: Callable[[Sequence[Prepared]], Sequence[T]]
-) -> list[T | Failure]:
+class Fitting(Generic[T]):
+    """A `Compute` that divides a batch that does not fit into the memory of a GPU.
+
+    Attributes:
+        most: images that were seen to fit, or that are tried next; None before anything failed.
+    """
+
+    def __init__(self, compute: Compute[T]) -> None:
+        self.compute = compute
+        self.most: int | None = None
+
+    def __call__(self, batch: Sequence[Prepared]) -> list[T]:
+        """The results of the whole batch; later batches are divided in the same way.
+
+        Raises:
+            torch.OutOfMemoryError: a single image does not fit.
+        """
+        results: list[T] = []
+        while len(results) < len(batch):
+            size = self.most or len(batch)
+            part = batch[len(results) : len(results) + size]
+            try:
+                results += self.compute(part)
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self.most = len(part) // 2  # tried after this block, where nothing holds memory
+        return results
+
+
+def _computed(batch: Sequence[Prepared], compute: Compute[T]) -> list[T | Failure]:
     """The results of a batch; if it fails, those of its images one by one, to find the cause.
 
     Raises:
@@ -130,7 +135,32 @@ def _computed(
     except Exception as error:
         if len(batch) == 1:
             return [failure_of(batch[0].image_id, error)]
-        return [result for item in batch for result in _computed([item], compute)]
+    return [result for item in batch for result in _computed([item], compute)]
+
+
+def with_precision(settings: InferenceSettings) -> InferenceSettings:
+    """The settings with the precision that "auto" means on their device.
+
+    A CUDA GPU computes in half precision. Its maps differ from those of float32 by at most a
+    hundredth of their largest value; those of bfloat16, which has three bits less, by a tenth
+    (measured with the embedded models on a CPU).
+
+    Raises:
+        UsageError: there is no such precision, or `settings.layer` excludes it.
+
+    >>> with_precision(InferenceSettings(device="cpu")).precision
+    'fp32'
+    """
+    check_names("--precision", [settings.precision], ("auto", *PRECISIONS))
+    if settings.layer and settings.precision not in ("auto", "fp32"):
+        raise UsageError(
+            f"--precision {settings.precision}: --layer runs the network again from its layer, "
+            "which is possible in fp32 alone"
+        )
+    if settings.precision != "auto":
+        return settings
+    on_cuda = choose_devices(settings.device)[0].type == "cuda"
+    return replace(settings, precision="fp16" if on_cuda and not settings.layer else "fp32")
 
 
 def network_for(model: Model, batch: Sequence[Prepared]) -> LocalizingNetwork:
@@ -143,7 +173,7 @@ def network_inputs(
 ) -> Float[Tensor, "batch channel row col"]:
     """A batch's inputs of model number `index`, on the device of its weights."""
     device = next(model.network.parameters()).device
-    return torch.from_numpy(np.stack([item.inputs[index][0] for item in batch])).to(device)
+    return sent(np.stack([item.inputs[index][0] for item in batch]), device)
 
 
 def probabilities_of(model: Model, settings: InferenceSettings) -> Probabilities:

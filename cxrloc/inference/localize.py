@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import partial
 
 from cxrloc.inference.batches import (
+    Compute,
     batch_function,
-    in_batches,
     network_for,
     network_inputs,
     probabilities_of,
@@ -22,6 +22,7 @@ from cxrloc.inference.prepared import (
     check_names,
     chosen_findings,
 )
+from cxrloc.inference.streaming import in_batches
 from cxrloc.inference.suitability import suitability
 from cxrloc.inference.versions import average_versions
 from cxrloc.inference.watched import Watched, distances_of
@@ -32,7 +33,7 @@ from cxrloc.localization.heatmaps import (
     NEED_PREDICTION,
     heatmap_method,
 )
-from cxrloc.models.any_layer import layer_of_class_token, with_layer
+from cxrloc.models.any_layer import layer_of_class_token
 from cxrloc.models.centring import mean_maps
 from cxrloc.models.described import Input
 from cxrloc.models.model import Model
@@ -40,22 +41,25 @@ from cxrloc.types import CxrlocError, Radiograph, UsageError
 
 
 def localize(
-    models: Sequence[Model], images: Iterable[Image], settings: InferenceSettings
+    models: Sequence[Model],
+    images: Iterable[Image],
+    settings: InferenceSettings,
+    keep_pixels: bool = True,
 ) -> Iterator[Localized | Failure]:
     """Run models on images; results come in the order of the images.
 
     Several models form an ensemble over the findings that all of them know. Its probabilities are
     the mean of the models' probabilities. Its maps are the mean of the models' maps, each first
-    scaled to [0, 1] by its own minimum and maximum. See `in_batches` for failures and memory.
+    scaled to [0, 1] by its own minimum and maximum. See `in_batches` for failures, memory, and
+    whether the radiographs of the results keep their pixels.
 
     Raises:
         UsageError: the method, the versions, the device or a finding do not exist, or several
             versions are asked of a centred network with a method other than "cam".
         CxrlocError: the models share no finding.
     """
-    models = _with_layers(models, settings)
-    compute, settings = _localizing(models, settings)
-    yield from in_batches(models, images, settings, compute)
+    settings = _suited(models, settings)
+    yield from in_batches(models, images, settings, _localizing, keep_pixels)
 
 
 def localizer(
@@ -66,35 +70,31 @@ def localizer(
     Raises:
         UsageError, CxrlocError: as `localize`.
     """
-    models = _with_layers(models, settings)
-    compute, settings = _localizing(models, settings)
-    return batch_function(models, settings, compute)
+    return batch_function(models, _suited(models, settings), _localizing)
 
 
-def _with_layers(models: Sequence[Model], settings: InferenceSettings) -> list[Model]:
-    """The models, whose features are those of the layer that the settings name, if they do."""
-    return [with_layer(model, settings.layer) for model in models]
-
-
-def _localizing(
-    models: Sequence[Model], settings: InferenceSettings
-) -> tuple[Callable[[Sequence[Prepared]], list[Localized]], InferenceSettings]:
-    """The function that localizes on a batch, and the settings with which batches suit it."""
+def _suited(models: Sequence[Model], settings: InferenceSettings) -> InferenceSettings:
+    """The settings with which batches suit the models and the method."""
     check_names("--method", [settings.method], HEATMAPS)
-    findings = chosen_findings(models, settings)
-    _refuse_without_maps(models, settings)
-    if settings.versions != "plain" and settings.method != "cam":
-        _refuse_centred(models, settings)
     reads_more = any(model.reads != (Input.IMAGE,) for model in models)
     if settings.layer or (settings.method in ALTERS_IMAGES and reads_more):
         # Further inputs are bound per image, so a batch of altered copies must come from one image,
         # and a network that is run again from one of its layers remembers one image.
-        settings = replace(settings, batch_size=1)
+        return replace(settings, batch_size=1)
+    return settings
+
+
+def _localizing(models: Sequence[Model], settings: InferenceSettings) -> Compute[Localized]:
+    """The function that localizes on a batch."""
+    findings = chosen_findings(models, settings)
+    _refuse_without_maps(models, settings)
+    if settings.versions != "plain" and settings.method != "cam":
+        _refuse_centred(models, settings)
 
     def compute(batch: Sequence[Prepared]) -> list[Localized]:
         return _localize_batch(models, batch, findings, settings)
 
-    return compute, settings
+    return compute
 
 
 def localize_radiograph(
@@ -165,7 +165,7 @@ def _localize_batch(
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         columns = [model.card.findings.index(finding) for finding in findings]
-        network = Watched(network_for(model, batch))
+        network = Watched(network_for(model, batch), settings.precision)
         of_network = heatmap_method(settings.method, model.probabilities)
         method = partial(of_network, network, findings=columns)
         shift = float(getattr(model.network, "cell_shift_pixels", 0.0))

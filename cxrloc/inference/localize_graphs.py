@@ -1,7 +1,7 @@
 """Probabilities and raw maps of many images by exported graphs, without torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
 
 from cxrloc.exported.graph import ExportedGraph
 from cxrloc.findings import CHEXPERT_PARENTS
@@ -15,13 +15,18 @@ from cxrloc.inference.prepared import (
     Prepared,
     chosen_findings,
     failure_of,
-    prepare_image,
 )
+from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.inference.suitability import suitability
-from cxrloc.inference.threads import map_in_threads
 from cxrloc.types import UsageError
 
-CAN_DO = {"method": ("cam",), "versions": ("plain",), "layer": ("",), "device": ("auto", "cpu")}
+CAN_DO = {
+    "method": ("cam",),
+    "versions": ("plain",),
+    "layer": ("",),
+    "device": ("auto", "cpu"),
+    "precision": ("auto", "fp32"),
+}
 """What a graph can do: values by setting of `InferenceSettings`."""
 
 
@@ -36,8 +41,7 @@ def localize_graphs(
     """
     check_settings(settings)
     findings = chosen_findings(graphs, settings)
-    prepared = map_in_threads(partial(prepare_image, models=graphs), images, settings.workers)
-    for item in prepared:
+    for item in prepared_images(graphs, images, settings.workers):
         if isinstance(item, Failure):
             yield item
             continue
@@ -60,6 +64,11 @@ def check_settings(settings: InferenceSettings) -> None:
                 f"--{name} {value}: an exported graph gives class activation maps of the plain "
                 "image, on the CPU; take a model file and --backend torch"
             )
+
+
+def single_precision(settings: InferenceSettings) -> InferenceSettings:
+    """The settings with the precision of every graph."""
+    return replace(settings, precision="fp32")
 
 
 def _localize(

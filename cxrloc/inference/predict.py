@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from cxrloc.inference.batches import (
-    in_batches,
+    Compute,
     network_for,
     network_inputs,
     probabilities_of,
@@ -16,10 +16,10 @@ from cxrloc.inference.batches import (
 )
 from cxrloc.inference.ensemble import mean_probabilities
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared, chosen_findings
+from cxrloc.inference.streaming import in_batches
 from cxrloc.inference.suitability import suitability
 from cxrloc.inference.versions import average_probabilities
 from cxrloc.inference.watched import Watched, distances_of
-from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Predictions, Suitability, View
 
@@ -54,13 +54,17 @@ def predict(
         UsageError: the versions, the device or a finding do not exist.
         CxrlocError: the models share no finding.
     """
+    yield from in_batches(models, images, settings, _predicting, keep_pixels=False)
+
+
+def _predicting(models: Sequence[Model], settings: InferenceSettings) -> Compute[Predicted]:
+    """The function that predicts on a batch."""
     findings = chosen_findings(models, settings)
-    models = [with_layer(model, settings.layer) for model in models]
 
     def compute(batch: Sequence[Prepared]) -> list[Predicted]:
         return _predict_batch(models, batch, findings, settings)
 
-    yield from in_batches(models, images, settings, compute)
+    return compute
 
 
 def pooled_features(
@@ -72,17 +76,25 @@ def pooled_features(
         UsageError: the device does not exist.
         CxrlocError: the network pools logits, not features.
     """
+    yield from in_batches([model], images, settings, _pooling, keep_pixels=False)
+
+
+def _pooling(
+    models: Sequence[Model], settings: InferenceSettings
+) -> Compute[Float[np.ndarray, " depth"]]:
+    """The function that pools the features of a batch."""
+    (model,) = models
     if model.config is not None and model.config.head == "predict_then_pool":
         raise CxrlocError(f"{model.card.name} pools logits: it has no pooled features")
+    pool: Any = model.network.pool
 
     def compute(batch: Sequence[Prepared]) -> list[Float[np.ndarray, " depth"]]:
-        network = network_for(model, batch)
-        pool: Any = model.network.pool
+        network = Watched(network_for(model, batch), settings.precision)
         with torch.inference_mode():
             _, features = network(network_inputs(model, batch, 0))
-            return list(pool(features).float().cpu().numpy())
+            return list(pool(features).cpu().numpy())
 
-    yield from in_batches([model], images, settings, compute)
+    return compute
 
 
 def gather(predicted: Sequence[Predicted], findings: tuple[str, ...]) -> Predictions:
@@ -108,7 +120,7 @@ def _predict_batch(
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
-            network = Watched(network_for(model, batch))
+            network = Watched(network_for(model, batch), settings.precision)
             versions = versions_of(images, model, settings)
             every = average_probabilities(network, versions, probabilities_of(model, settings))
             far.append(distances_of(model, network, images, settings))

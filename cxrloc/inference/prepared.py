@@ -27,25 +27,30 @@ class InferenceSettings:
         method: a name of `HEATMAPS`.
         findings: findings to localize; empty for all findings that the models share.
         versions: a name of `VERSIONS`: the image as it is, or several versions of it averaged.
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
-        batch_size: images in one forward pass on an accelerator; a CPU takes one at a time.
-        workers: threads that read files ahead.
+        device: "cpu", "cuda", "cuda:1", "mps", or several with commas between, each of which
+            computes in a process of its own; "auto": all GPUs if there are any, or the CPU.
+        batch_size: images in one forward pass on a GPU, halved while they do not fit into its
+            memory; None: as many as fit. A CPU takes one at a time.
+        workers: threads that read files ahead; processes for many images on a GPU.
         seed: seed of the random transforms of test-time augmentation.
         products: take each model's probabilities as conditional on the parent in CheXpert's tree,
             and multiply them along the tree (`unconditional`). This is done for each version of the
             image and before anything is averaged, as Pham et al. 2019 do with what "the CNN" gives.
         layer: layer whose output a gradient method explains; empty: the network's own features.
+        precision: of the forward passes: "fp32", "bf16", "fp16", or "auto": "fp16" on a CUDA GPU,
+            otherwise "fp32". Maps and probabilities are computed in float32 from their features.
     """
 
     method: str = "cam"
     findings: tuple[str, ...] = ()
     versions: str = "plain"
     device: str = "auto"
-    batch_size: int = 8
+    batch_size: int | None = None
     workers: int = 2
     seed: int = 0
     products: bool = False
     layer: str = ""
+    precision: str = "auto"
 
 
 class Image(NamedTuple):
@@ -122,6 +127,17 @@ def prepare_image(image: Image, models: Sequence[Described]) -> Prepared | Failu
     rows, columns = radiograph.pixels.shape
     radiograph = replace(_with_warnings(radiograph, models), read_stored=None)
     return Prepared(image.image_id, radiograph, inputs, (rows, columns))
+
+
+def without_pixels(image: Prepared) -> Prepared:
+    """The image with only the extremes of its radiograph's pixels.
+
+    Pictures alone need the pixels. Without them an image is sent to another process many times
+    faster, and by its extremes a blank image is still known.
+    """
+    pixels = image.radiograph.pixels
+    ends = np.array([[pixels.min(), pixels.max()]], dtype=pixels.dtype)
+    return image._replace(radiograph=replace(image.radiograph, pixels=ends))
 
 
 def _network_input(

@@ -25,12 +25,12 @@ def localize_on(
 ) -> Iterator[Localized | Failure]:
     """The results of `localize` and of the journal, in the order of the images.
 
-    A new result is written to the journal before it is yielded. The radiograph of a result from the
-    journal has no pixels, only its view and its warnings.
+    A new result is written to the journal before it is yielded. The radiographs of the results have
+    no pixels, only their view and their warnings.
     """
 
     def compute(left: Iterable[Image]) -> Iterator[Localized | Failure]:
-        return localize(models, left, settings)
+        return localize(models, left, settings, keep_pixels=False)
 
     return _resumed(images, journal, compute, _pack_localized, _unpack_localized)
 

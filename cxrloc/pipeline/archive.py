@@ -21,6 +21,7 @@ from cxrloc.archive.results import claim_results, complete_parts
 from cxrloc.archive.store import absolute, content_hash
 from cxrloc.archive.tables import PartCounts
 from cxrloc.files.installed import versions
+from cxrloc.inference.batches import with_precision
 from cxrloc.inference.localize import localizer
 from cxrloc.inference.prepared import check_names
 from cxrloc.localization.regions import check_thresholds
@@ -73,6 +74,7 @@ def archive(
     check_one_view(models)
     # Wrong options are refused here, before anything is written.
     localizer(models, replace(options.inference, device="cpu"))
+    options = replace(options, inference=with_precision(options.inference))
     claim_results(
         out,
         {

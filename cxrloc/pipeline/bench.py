@@ -45,6 +45,7 @@ from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import whole_file, write_json
+from cxrloc.inference.batches import with_precision
 from cxrloc.inference.image_sets import DataOptions, ImageSet, data_warnings, read_images
 from cxrloc.inference.paired_images import Pairing, paired_images
 from cxrloc.inference.prepared import InferenceSettings
@@ -123,6 +124,7 @@ def bench(
     """
     started = time.perf_counter()
     _check(data, options)
+    options = replace(options, inference=with_precision(options.inference))
     make_folder(out)
     if options.save_maps and journal is None:  # a run's own folder holds no maps but its own
         refuse_other_maps(out / "maps")

@@ -63,6 +63,7 @@ from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import write_json
+from cxrloc.inference.batches import with_precision
 from cxrloc.inference.image_sets import (
     DataOptions,
     data_warnings,
@@ -198,6 +199,7 @@ def classify_by(
     There are no models if a file of predictions is scored.
     """
     started = time.perf_counter()
+    options = replace(options, inference=with_precision(options.inference))
     synthetic = is_synthetic(data)
     check_beside(options.beside, list(METRICS), synthetic)
     make_folder(out)

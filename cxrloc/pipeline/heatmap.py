@@ -116,8 +116,8 @@ def heatmap(
     """
     check_thresholds(options.report.thresholds)
     check_folder(destination.out)
-    inference = _inference(options)
-    backend = find_backend(options.backend, options.models, inference)
+    backend = find_backend(options.backend, options.models, options.inference)
+    options = replace(options, inference=BACKENDS[backend].with_precision(options.inference))
     models = [BACKENDS[backend].read(name) for name in options.models]
     findings = chosen_findings(models, options.inference)
     check_box_rule(box_rule_of(models, options.report), findings)
@@ -133,7 +133,7 @@ def heatmap(
         images = [
             each for each in _images([*planned], models, options) if each.image_id not in done
         ]
-        mapped = BACKENDS[backend].localize(models, images, inference)
+        mapped = BACKENDS[backend].localize(models, images, _inference(options))
         write = partial(_write, {str(path): folder.path / planned[path] for path in planned})
         write = partial(write, models=models, options=options)
         written = map_in_threads(write, mapped, options.inference.workers)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, RunFolder, check_folder, open_run
+from cxrloc.inference.batches import with_precision
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.types import UsageError
 
@@ -61,10 +62,11 @@ def run_in_folder(
 def _plain(value: Any) -> Any:
     """The value as JSON; files and models are given by their content, not by their paths."""
     if is_dataclass(value):
-        own = ((field.name, getattr(value, field.name)) for field in fields(value))
         left_out = {*WITHOUT_EFFECT}
         if isinstance(value, InferenceSettings):  # a training's batches do change its result
             left_out.add("batch_size")
+            value = with_precision(value)
+        own = ((field.name, getattr(value, field.name)) for field in fields(value))
         return {name: _plain(of) for name, of in own if name not in left_out}
     if isinstance(value, Path):
         return _identity(value)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +69,8 @@ def trust(
     started = time.perf_counter()
     if options.inference.versions != "plain":
         raise UsageError("--versions: heatmaps are tested on images as they are (plain)")
+    # Maps of the same network are compared, so no difference may come from rounding.
+    options = replace(options, inference=replace(options.inference, precision="fp32"))
     make_folder(out)
     models = read_tested(options)
     model = models.model

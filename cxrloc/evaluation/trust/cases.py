@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
-from cxrloc.inference.batches import in_batches
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.inference.localize import localize
 from cxrloc.inference.paired_images import Pairing
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared
+from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.localization.regions import is_degenerate
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.context import BoundNetwork, Subject, bound
@@ -138,8 +138,9 @@ def positive_cases(
     generator = np.random.default_rng(options.resampling.seed)
     maps = maps_by_image(model, images, options)
     device = next(model.network.parameters()).device
+    workers = options.inference.workers
     cases, failures = [], []
-    for item in in_batches([model], images, options.inference, lambda batch: batch):
+    for item in prepared_images([model], images, workers):
         if isinstance(item, Failure):
             failures.append(item)
             continue

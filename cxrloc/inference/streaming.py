@@ -1,0 +1,163 @@
+"""Many images through models: read ahead, in batches, on one device or on several."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import torch
+
+from cxrloc.devices import CPU, choose_devices
+from cxrloc.inference.batches import Work, batch_function, images_together
+from cxrloc.inference.localized import Localized
+from cxrloc.inference.prepared import (
+    Failure,
+    Image,
+    InferenceSettings,
+    Prepared,
+    failure_of,
+    without_pixels,
+)
+from cxrloc.inference.read_ahead import prepared_images
+from cxrloc.inference.threads import map_in_threads
+from cxrloc.models.any_layer import with_layer
+from cxrloc.models.model import Model
+from cxrloc.types import CxrlocError, UsageError
+from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess, Turns
+
+T = TypeVar("T")
+
+WORTH_PROCESSES = 256
+"""Images from which processes that read, or a further GPU, pay for their start."""
+
+OF_A_BATCH = Limits(seconds=3600.0, start_seconds=600.0)
+"""Limits of a process that computes: only one that hangs passes them."""
+
+
+def in_batches(
+    models: Sequence[Model],
+    images: Iterable[Image],
+    settings: InferenceSettings,
+    work: Work[T],
+    keep_pixels: bool = True,
+) -> Iterator[T | Failure]:
+    """Yields the results of models on images, one per image, in the order of the images.
+
+    An image that cannot be read gives a `Failure`; the others go on. A GPU computes while the next
+    batch is read, and several devices compute at the same time, each in a process of its own. Two
+    batches for each device and twice `settings.workers` images are held in memory at most. The
+    user's own networks are checked at the first batch (`check_own_network`).
+
+    Args:
+        models: the models.
+        images: the images; further GPUs are used only if their number is known.
+        settings: how the models are run.
+        work: what is computed.
+        keep_pixels: whether the results hold the pixels of the radiographs, which pictures need.
+
+    Raises:
+        UsageError: the versions or a device do not exist.
+        CxrlocError: the user's own network does not give the outputs that are required.
+    """
+    devices = devices_for(images, settings)
+    settings = replace(settings, device=devices[0])
+    on_cpu = choose_devices(devices[0])[0] == CPU
+    with ExitStack() as stack:
+        if len(devices) == 1:
+            run = batch_function(models, settings, work)
+        else:
+            run = stack.enter_context(_on_devices(devices, models, settings, work))
+        in_processes = not on_cpu and _count(images) >= WORTH_PROCESSES
+        prepared = prepared_images(models, images, settings.workers, in_processes, keep_pixels)
+        stack.enter_context(closing(prepared))
+        batches = iter(lambda: list(islice(prepared, images_together(settings))), [])
+        if on_cpu and len(devices) == 1:
+            # A thread beside the network would slow it down: both start teams of OpenMP threads.
+            results: Iterator[list[T | Failure]] = map(run, batches)
+        else:
+            results = stack.enter_context(closing(map_in_threads(run, batches, len(devices))))
+        for each in results:
+            yield from each
+
+
+def devices_for(images: Iterable[Image], settings: InferenceSettings) -> list[str]:
+    """The names of the devices that compute: those that are named, or as many GPUs as pay.
+
+    Raises:
+        UsageError: a device does not exist.
+    """
+    devices = [str(device) for device in choose_devices(settings.device)]
+    if settings.device == "auto":
+        return devices[: max(1, _count(images) // WORTH_PROCESSES)]
+    return devices
+
+
+@contextmanager
+def _on_devices(
+    devices: Sequence[str],
+    models: Sequence[Model],
+    settings: InferenceSettings,
+    work: Work[T],
+) -> Iterator[Callable[[Sequence[Prepared | Failure]], list[T | Failure]]]:
+    """The function that gives the results of a batch, computed by the first device that is free.
+
+    Raises:
+        UsageError: a model cannot be sent to other processes.
+    """
+    # What the models cannot do is refused before any process starts.
+    work([with_layer(model, settings.layer) for model in models], settings)
+    try:
+        packed = pickle.dumps(models)
+    except Exception as error:
+        raise UsageError(
+            "--device: a model that cannot be sent to other processes runs on one device: name "
+            f"one ({error})"
+        ) from error
+    with ExitStack() as stack:
+        pool = []
+        for device in devices:
+            own = replace(settings, device=device)
+            prepare = partial(_prepared_device, packed, own, work, len(devices))
+            process: TaskProcess[list[Prepared], list[T | Failure]] = TaskProcess(
+                prepare, OF_A_BATCH
+            )
+            stack.callback(process.close)
+            pool.append(process)
+        turns = Turns([process.run for process in pool])
+        yield partial(_run_elsewhere, turns)
+
+
+def _prepared_device(
+    packed: bytes, settings: InferenceSettings, work: Work[T], processes: int
+) -> Callable[[list[Prepared]], list[T | Failure]]:
+    """The function of a process that has the models on one device."""
+    if settings.device == str(CPU):
+        torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+    return batch_function(pickle.loads(packed), settings, work)
+
+
+def _run_elsewhere(
+    turns: Turns[list[Prepared], list[T | Failure]], batch: Sequence[Prepared | Failure]
+) -> list[T | Failure]:
+    """The results of a batch; images are sent without their pixels, which results get back."""
+    there = [without_pixels(item) for item in batch if isinstance(item, Prepared)]
+    try:
+        done = iter(turns(there) if there else [])
+    except StartError as error:
+        raise CxrlocError(f"--device: a process for a device does not start: it {error}") from error
+    except TaskDiedError as error:
+        done = iter([failure_of(item.image_id, error) for item in there])
+    return [item if isinstance(item, Failure) else _with_pixels(next(done), item) for item in batch]
+
+
+def _with_pixels(result: T | Failure, item: Prepared) -> T | Failure:
+    if isinstance(result, Localized):
+        return result._replace(radiograph=item.radiograph)
+    return result
+
+
+def _count(images: Iterable[Image]) -> int:
+    return len(images) if isinstance(images, Sized) else 0
