@@ -32,12 +32,19 @@ def lr_range(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Loss of a recipe while its learning rate rises, as a table and a plot."""
+    """Loss of a recipe while its learning rate rises, as a table and a plot.
+
+    Under `torchrun`, on several GPUs, as `train`.
+    """
     with clear_errors(quiet, log_json):
         from cxrloc.pipeline import lr_range as flow
         from cxrloc.pipeline.run_settings import run_in_folder
+        from cxrloc.training.distributed import is_main_process
 
         config = flow.RangeConfig(lowest, highest, steps, ramp)
+        if not is_main_process():
+            flow.lr_range(None, options, config, decoding=iter, watch=iter)
+            return
         result, folder = run_in_folder(
             "lr-range",
             where,

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
+from cxrloc.training.distributed import joined, summed
 from cxrloc.training.fit import Batches
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.step import parts_of, take_step
@@ -90,7 +92,8 @@ def lr_range(
 ) -> Iterator[RangePoint]:
     """Yields the loss of each step while the learning rate rises; ends where the loss diverges.
 
-    The steps are those of the function `fit`, with other learning rates.
+    The steps are those of the function `fit`, with other learning rates; every process of
+    `torchrun` calls this with its own batches.
 
     Smith 2017, Cyclical Learning Rates, section 3.3; Rubin et al. 2018, section 6: the boundaries
     of a cyclic learning rate are the rates at which the loss begins to fall and stops falling.
@@ -110,11 +113,12 @@ def lr_range(
         CxrlocError: the loss is not finite at the first step.
     """
     parts = parts_of(network, replace(fit, averaging=0.0))
+    forward = joined(network)
     average, smallest = 0.0, math.inf
     for step, passes in enumerate(islice(batches(0), config.steps), start=1):
         rate = RAMPS[config.ramp]((step - 1) / (config.steps - 1), config)
-        losses = take_step(network, parts, passes, fit, step - 1, rate)
-        total = sum(loss.item() for loss, _ in losses) / fit.batch_size
+        losses = take_step(forward, parts, passes, fit, step - 1, rate)
+        total = summed(torch.stack(losses)[:, 0].sum()).item() / fit.batch_size
         average = SMOOTHING * average + (1 - SMOOTHING) * total
         if step == 1 and not math.isfinite(total):
             raise CxrlocError(f"the loss is {total} at the first step: it is not the learning rate")

@@ -1,11 +1,13 @@
 import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.training.lr_range import RangePoint
+from tests.pipeline.torchrun import torchrun
 
 FEW = """
 extends = "phantom_few"
@@ -49,3 +51,15 @@ def test_a_ramp_that_cannot_be_is_wrong_usage(recipe: Path, tmp_path: Path) -> N
 def test_a_fold_is_one_that_the_recipe_has(recipe: Path, tmp_path: Path) -> None:
     ran = lr_range(recipe, tmp_path, "--fold", "0")
     assert (ran.exit_code, "has no folds" in ran.output) == (2, True)
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(recipe: Path, tmp_path: Path) -> None:
+    steps = ("--steps", "3", "--lowest", "1e-4", "--highest", "0.1")
+    assert lr_range(recipe, tmp_path, *steps).exit_code == 0
+    two = (str(recipe), "--out", str(tmp_path / "two"), "--cache", str(tmp_path / "cache"))
+    done = torchrun(2, "lr-range", *two, "--device", "cpu", *steps)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, shared = (pd.read_csv(tmp_path / name / "lr_range.csv") for name in ("out", "two"))
+    pd.testing.assert_frame_equal(one, shared, rtol=1e-4)
+    assert done.stdout.count("Table and plot are in") + done.stderr.count("Table and plot") == 1

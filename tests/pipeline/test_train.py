@@ -33,6 +33,7 @@ from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
 from cxrloc.training.data import training_data
 from cxrloc.types import CxrlocError, View
 from tests.pipeline.tiny_training import run
+from tests.pipeline.torchrun import torchrun
 
 README = Path(__file__).parents[2] / "README.md"
 RECIPE = """
@@ -253,15 +254,6 @@ def test_killed_before_and_between_checkpoints_it_resumes_to_the_bit(
     assert ended.card == uninterrupted.card
     for name, tensor in uninterrupted.network.state_dict().items():
         assert torch.equal(tensor, ended.network.state_dict()[name]), name
-
-
-def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`torchrun` as the README writes it, with more processes than that on this host's CPU."""
-    (line,) = re.findall(r"`torchrun --nproc-per-node 8 (.*) RECIPE`", README.read_text())
-    launcher = [Path(sys.executable).with_name("torchrun"), "--nproc-per-node", str(processes)]
-    return subprocess.run(
-        [*launcher, *line.split()[:-1], *arguments], capture_output=True, text=True
-    )
 
 
 @pytest.mark.slow
