@@ -1,6 +1,32 @@
 """`python -m cxrloc` is `cxrloc`; `torchrun ... -m cxrloc train RECIPE` starts one per GPU."""
 
-from cxrloc.cli import app
+import os
+import signal
+from types import FrameType
+
+STOPPED = {signal.SIGINT: ("Interrupted", 130), signal.SIGTERM: ("Terminated", 143)}
+"""Signals that ask the program to end: the word for the message, and the exit status."""
+
+
+def main() -> None:
+    """Run the command line; a signal before or after the command ends it with one line too."""
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == usual:  # a shell may have asked to ignore it
+            signal.signal(number, _end)
+    from cxrloc.cli import app  # only now, because this takes a third of a second
+
+    app()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once, since an exception could be lost in the import of a library."""
+    how, status = STOPPED[signal.Signals(number)]
+    os.write(2, f"{how} outside of the work. What is written is whole.\n".encode())
+    os._exit(status)
+
 
 if __name__ == "__main__":
-    app()
+    main()

@@ -50,7 +50,7 @@ def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON
         go_on: what the message tells a user who interrupts the command.
     """
     _start_progress()
-    with _log_on_stderr(quiet, log_json), _terminated_raises():
+    with _log_on_stderr(quiet, log_json), _signals_raise():
         try:
             yield
         except (typer.Exit, BrokenPipeError):  # the reader of a pipe may end early, as `head` does
@@ -116,21 +116,28 @@ class _StderrLines(logging.Handler):
 
 
 @contextmanager
-def _terminated_raises() -> Iterator[None]:
-    """Make SIGTERM raise `TerminatedError` in the main thread, so that files are left whole."""
+def _signals_raise() -> Iterator[None]:
+    """Make SIGINT and SIGTERM raise in the main thread, so that files are left whole."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TerminatedError
 
+    raising = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: stop}
+    former = {
+        number: signal.getsignal(number)
+        for number in raising
+        if signal.getsignal(number) != signal.SIG_IGN  # as in a shell's background job
+    }
     try:
-        former = signal.signal(signal.SIGTERM, stop)
+        for number in former:
+            signal.signal(number, raising[number])
     except ValueError:  # not in the main thread
-        yield
-        return
+        former = {}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 _progress = Progress()

@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,3 +161,23 @@ def test_no_text_can_control_the_terminal(
 ) -> None:
     show(HARMFUL)
     assert "a\\x1b[2J\\u202eb\\udcff" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "how"),
+    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
+)
+def test_a_signal_while_the_command_is_loading_is_one_line(
+    number: signal.Signals, status: int, how: str
+) -> None:
+    loading = (
+        "import os, signal, sys, types\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from cxrloc.__main__ import main\n"
+        "sys.modules['cxrloc.cli'] = commands = types.ModuleType('cxrloc.cli')\n"
+        f"commands.__getattr__ = lambda name: os.kill(os.getpid(), {number.value})\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True)
+    assert done.returncode == status
+    assert done.stderr == f"{how} outside of the work. What is written is whole.\n"
