@@ -19,8 +19,13 @@ _NUMBER = re.compile(
 _POWER = re.compile(r"\d(?:\.(?P<decimals>\d+))?e\+(?P<exponent>\d{1,2})")
 
 
-def checked_id(where: str, name: str) -> str:
+def checked_id(where: str, name: str, what: str = "an image") -> str:
     r"""The name itself, once it is checked that a file of results can have this name.
+
+    Args:
+        where: names the file or row in errors.
+        name: of an image, a patient or a study.
+        what: says which of these, in errors.
 
     Raises:
         CxrlocError: the name is empty or longer than 200 bytes, has a slash, backslash or control
@@ -32,7 +37,7 @@ def checked_id(where: str, name: str) -> str:
     bad = "/" in name or "\\" in name or not name.isprintable() or not name.strip(".")
     if bad or len(name.encode(errors="replace")) > _LONGEST:
         raise CxrlocError(
-            f"{where}: {name[:60]!r} cannot name an image: a name has 1 to {_LONGEST} bytes, no "
+            f"{where}: {name[:60]!r} cannot name {what}: a name has 1 to {_LONGEST} bytes, no "
             "slash, no backslash and no control character, and is not '..'"
         )
     return name

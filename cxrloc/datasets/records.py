@@ -241,8 +241,11 @@ def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
 
 
 def _finished(record: Record, where: str) -> Record:
-    for name in {record.image_id, record.patient_id, record.study_id}:
-        checked_id(where, name)
+    # A name that serves several times is an image's.
+    names = {record.study_id: "a study", record.patient_id: "a patient"}
+    names[record.image_id] = "an image"
+    for name, what in names.items():
+        checked_id(where, name, what)
     if not (record.annotations or record.ignored):
         return record
     once = tuple(dict.fromkeys(record.annotations))

@@ -52,7 +52,7 @@ def test_equal_truth_counts_once_and_is_said() -> None:
         (("a", "1"), ("a", "2"), "image a is there twice"),
         (("a", "1"), ("b", "01"), "'1' and '01' are one patient"),
         (("a", "1"), ("../b", "2"), "cannot name an image"),
-        (("a", "1"), ("b", "2\n3"), "cannot name an image"),
+        (("a", "1"), ("b", "2\n3"), "cannot name a patient"),
     ],
 )
 def test_ids_that_clash_or_leave_the_folder_are_refused(
