@@ -6,20 +6,28 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from pydicom import uid
 
-from cxrloc.images.codestreams import EXTENDED, JPEG_LS, LOSSLESS, SCAN, jpeg_frame
+from cxrloc.images.codestreams import (
+    END_OF_IMAGE,
+    EXTENDED,
+    JPEG_LS,
+    LOSSLESS,
+    jpeg_frame,
+)
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import jpeg_damage
 from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.dicom_frames import NO_END_MARKER
 from cxrloc.images.dicom_header import UNEQUAL
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
+from cxrloc.images.orientation import jpeg_orientation, png_orientation, upright
 from cxrloc.images.png_chunks import (
     PNG_ALPHA,
     PNG_GREY,
@@ -37,8 +45,8 @@ from cxrloc.types import CxrlocError, Radiograph
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""
 
-APP1, EXIF_START = 0xE1, b"Exif\0\0"
-"""The application segment of a JPEG that holds EXIF data (CIPA DC-008, 4.7.2)."""
+NO_END = "Premature end of JPEG file"
+"""What libjpeg says of a JPEG without an end marker."""
 
 DAMAGE = (
     ArithmeticError,
@@ -55,19 +63,6 @@ DAMAGE = (
     zlib.error,
 )
 """Errors that decoders raise on damaged files."""
-
-TURNS = {
-    1: (False, 0, False),
-    2: (False, 0, True),
-    3: (False, 2, False),
-    4: (False, 2, True),
-    5: (True, 0, False),
-    6: (True, 0, True),
-    7: (True, 2, False),
-    8: (True, 2, True),
-}
-"""EXIF orientation (CIPA DC-008, tag 274): whether rows and columns are exchanged, by how many
-quarter turns the result is then rotated, and whether its rows are then mirrored."""
 
 
 def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
@@ -122,15 +117,7 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         )
     check_size(path, frame.rows, frame.columns, max_megapixels)
     if frame.bits == 8 and frame.marker != LOSSLESS:
-        try:
-            with recorded_warnings(), JpegImageFile(BytesIO(data)) as image:
-                density = image.info.get("jfif_density", (1, 1))
-                words = _pillow_words(path, image)
-        except DAMAGE as error:
-            raise _damaged(path, "JPEG", str(error)) from error
-        damage = jpeg_damage(data)
-        warnings = _shape_warnings(*density) + ((damage_warning(damage),) if damage else ())
-        return _radiograph(words, 8, "JPEG", jpeg_orientation(data), warnings)
+        return _jpeg_of_eight_bits(path, data)
     if frame.marker not in JPEG_SYNTAXES or frame.samples != 1:
         what = f"process {frame.marker:02X} with {frame.bits} bits"
         raise _damaged(path, "JPEG", f"{what} and {frame.samples} channels is not read")
@@ -155,6 +142,27 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     return _radiograph(stored.words, frame.bits, "JPEG", jpeg_orientation(data), stored.warnings)
 
 
+def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
+    """The radiograph in a JPEG that Pillow reads; one without an end marker must be whole."""
+    warnings: tuple[str, ...] = ()
+    damage = jpeg_damage(data)
+    if damage == NO_END:
+        data += END_OF_IMAGE
+        if damage := jpeg_damage(data):
+            raise _damaged(path, "JPEG", f"{damage}: is it cut short?")
+        warnings = (NO_END_MARKER,)
+    elif damage:
+        warnings = (damage_warning(damage),)
+    try:
+        with recorded_warnings(), JpegImageFile(BytesIO(data)) as image:
+            density = image.info.get("jfif_density", (1, 1))
+            words = _pillow_words(path, image)
+    except DAMAGE as error:
+        raise _damaged(path, "JPEG", str(error)) from error
+    warnings = _shape_warnings(*density) + warnings
+    return _radiograph(words, 8, "JPEG", jpeg_orientation(data), warnings)
+
+
 def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     """Columns, rows, bits per sample and colour type of a PNG (PNG specification, 11.2.2).
 
@@ -165,36 +173,6 @@ def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
         raise _damaged(path, "PNG", "it does not begin with a header")
     columns, rows, depth, colour = struct.unpack(">IIBB", data[16:26])
     return columns, rows, depth, colour
-
-
-def png_orientation(data: bytes) -> int:
-    """The EXIF orientation (1 to 8) of a PNG, in its eXIf chunk; 1 where it has none."""
-    return _orientation_in(
-        next((chunk[8:-4] for kind, chunk in chunks(data) if kind == b"eXIf"), b"")
-    )
-
-
-def jpeg_orientation(data: bytes) -> int:
-    """The EXIF orientation (1 to 8) of a JPEG, in an APP1 segment before its scan; else 1."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
-        if data[at + 1] == APP1 and body.startswith(EXIF_START):
-            return _orientation_in(body)
-        at += 1 if data[at + 1] == 0xFF else 2 + length  # a fill byte has no length
-    return 1
-
-
-def upright(words: np.ndarray, orientation: int) -> np.ndarray:
-    """The image turned or mirrored so that it stands upright, by its EXIF orientation.
-
-    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
-    [[3, 1], [4, 2]]
-    """
-    transposed, quarters, mirrored = TURNS[orientation]
-    turned = np.rot90(words.T if transposed else words, quarters)
-    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
 def _shape_warnings(across: int, down: int) -> tuple[str, ...]:
@@ -225,18 +203,6 @@ def _pillow_words(path: Path, image: Image.Image) -> Words:
     if image.mode in ("L", "I;16"):
         return np.asarray(image)
     return single_channel(path, np.asarray(image.convert("RGB")))
-
-
-def _orientation_in(exif: bytes) -> int:
-    """The orientation in a block of EXIF data; 1 where it has no valid one."""
-    try:
-        with recorded_warnings():
-            tags = Image.Exif()
-            tags.load(exif)
-            value = tags.get(ExifTags.Base.Orientation)
-    except DAMAGE:
-        return 1
-    return value if isinstance(value, int) and value in TURNS else 1
 
 
 def _radiograph(

@@ -115,6 +115,11 @@ def missing_tiles(data: bytes) -> int:
     return max(0, expected - len(found))
 
 
+def has_end(frame: bytes) -> bool:
+    """Whether an end marker closes a stream; a few bytes, or any number of zeros, may follow it."""
+    return END_OF_IMAGE in frame.rstrip(b"\0")[-32:]
+
+
 def _j2k_image(data: bytes) -> CodedImage | None:
     """The SIZ segment of a JPEG 2000 codestream (ITU-T T.800, A.5.1)."""
     if len(data) < 43:

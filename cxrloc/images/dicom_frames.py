@@ -13,6 +13,7 @@ from cxrloc.images.codestreams import (
     LOSSLESS,
     CodedImage,
     coded_image,
+    has_end,
     missing_tiles,
     most_samples,
 )
@@ -32,6 +33,9 @@ KINDS = {
     JPEG_LS: "JPEG-LS",
 }
 """What a stream is, by the marker in its header, in words of the names of transfer syntaxes."""
+
+NO_END_MARKER = "the compressed stream has no end marker: it may be cut short"
+ZEROS_BEFORE_END = "zero bytes before the end marker of the JPEG-LS stream were left out"
 
 # pydicom and Pillow raise these errors on damaged or contradictory pixel data.
 DECODING_ERRORS = (
@@ -85,10 +89,8 @@ def first_frame(
     return frame, ()
 
 
-def checked_frame(
-    path: Path, description: PixelDescription, frame: bytes
-) -> tuple[CodedImage | None, tuple[str, ...]]:
-    """What a stream says of itself (None for RLE, which says nothing), and warnings.
+def checked_frame(path: Path, description: PixelDescription, frame: bytes) -> CodedImage | None:
+    """What a stream says of itself; None for RLE, which says nothing.
 
     Raises:
         CxrlocError: the stream disagrees with the file's header, or is too short for its size.
@@ -96,15 +98,31 @@ def checked_frame(
     syntax = description.syntax
     if syntax == uid.RLELossless:
         _check_planes(path, description, frame)
-        return None, ()
+        return None
     stream = _checked(path, description, coded_image(frame))
     if stream.rows * stream.columns * stream.samples > most_samples(stream, len(frame)):
         raise undecoded(path, syntax, "the stream is too short for its size: is it cut short?")
     if absent := missing_tiles(frame):
         raise undecoded(path, syntax, f"tiles are missing ({absent}): is it cut short?")
-    if _has_end(frame):
-        return stream, ()
-    return stream, ("the compressed stream has no end marker: it may be cut short",)
+    return stream
+
+
+def repairs(frame: bytes, syntax: uid.UID) -> list[tuple[bytes, tuple[str, ...]]]:
+    """The streams to decode in turn until one is whole, each with a warning of its repair.
+
+    A stream without an end marker gets one, since decoders refuse even a whole stream without it,
+    and that of JPEG-LS takes minutes for a cut one. What stood there may be half of a marker, the
+    padding to an even length (PS3.5 A.4), or zeros that belong to the image.
+    """
+    if syntax == uid.RLELossless:
+        return [(frame, ())]
+    if not has_end(frame):
+        starts = dict.fromkeys((frame, frame[:-1], frame.rstrip(b"\0\xff")))
+        return [(start + END_OF_IMAGE, (NO_END_MARKER,)) for start in starts]
+    end = frame.rfind(END_OF_IMAGE)
+    without = frame[:end].rstrip(b"\0") + frame[end:]
+    zeros = syntax in uid.JPEGLSTransferSyntaxes and without != frame
+    return [(frame, ()), *[(without, (ZEROS_BEFORE_END,))] * zeros]
 
 
 def refusal(error: Exception, frame: bytes, syntax: uid.UID) -> str:
@@ -115,7 +133,7 @@ def refusal(error: Exception, frame: bytes, syntax: uid.UID) -> str:
         return f"the stream is {kind}, which is another transfer syntax"
     if "'NoneType' object has no attribute" in text or "cannot reshape" in text:  # gdcm's refusal
         text = "the stream is damaged"
-    if stream is not None and not _has_end(frame):
+    if stream is not None and not has_end(frame):
         text += "; it has no end marker: is it cut short?"
     return text
 
@@ -161,8 +179,3 @@ def _check_planes(path: Path, description: PixelDescription, frame: bytes) -> No
 
 def _words(rows: int, columns: int, samples: int, bits: int) -> str:
     return f"{rows} rows x {columns} columns of {samples} x {bits} bits"
-
-
-def _has_end(frame: bytes) -> bool:
-    """Whether an end marker closes a stream; a few bytes, or any number of zeros, may follow it."""
-    return END_OF_IMAGE in frame.rstrip(b"\0")[-32:]

@@ -8,9 +8,9 @@ import numpy as np
 from pydicom import uid
 from pydicom.pixels import get_decoder
 
-from cxrloc.images.codestreams import END_OF_IMAGE
-from cxrloc.images.decoder_process import decode_apart
-from cxrloc.images.decoding import decode
+from cxrloc.images.codestreams import has_end
+from cxrloc.images.decoder_process import DecodingError, decode_apart
+from cxrloc.images.decoding import Decoded, decode
 from cxrloc.images.dicom_bits import bits_warnings, in_range
 from cxrloc.images.dicom_file import DicomFile
 from cxrloc.images.dicom_frames import (
@@ -18,6 +18,7 @@ from cxrloc.images.dicom_frames import (
     checked_frame,
     first_frame,
     refusal,
+    repairs,
     undecoded,
 )
 from cxrloc.images.dicom_pixel_description import PixelDescription, check_length
@@ -109,10 +110,10 @@ def decoded_frame(
     """
     syntax = description.syntax
     plugin = _plugin(path, syntax)
-    stream, warnings = checked_frame(path, description, frame)
-    # Decoders return the stream's depth.
-    shallow = stream is not None and stream.bits <= 8
-    bits_allocated = 8 if shallow else description.bits_allocated
+    stream = checked_frame(path, description, frame)
+    bits_allocated = description.bits_allocated
+    if stream is not None:  # decoders return the stream's depth
+        bits_allocated = min(size for size in (8, 16, 32) if stream.bits <= size)
     options = _options(description, bits_allocated)
     if stream is not None:  # else gdcm masks what is more than the header says
         options["bits_stored"] = max(stream.bits, options["bits_stored"])
@@ -123,19 +124,9 @@ def decoded_frame(
         "options": options,
     }
     try:
-        decoding = decode if plugin == PILLOW.plugin else decode_apart
-        try:
-            decoded = decoding(request, frame)
-        except DECODING_ERRORS:
-            repaired = _without_zeros(frame)
-            if syntax not in uid.JPEGLSTransferSyntaxes or repaired == frame:
-                raise
-            decoded = decoding(request, repaired)
-            warnings += ("zero bytes before the end marker of the JPEG-LS stream were left out",)
+        decoded, warnings = _decoded(request, frame, syntax)
     except DECODING_ERRORS as error:
         raise undecoded(path, syntax, refusal(error, frame, syntax)) from error
-    if decoded.damage:
-        warnings += (damage_warning(decoded.damage),)
     pixels = decoded.pixels
     expected = (description.rows, description.columns) + (3,) * (description.samples == 3)
     if pixels.shape != expected:
@@ -144,6 +135,29 @@ def decoded_frame(
     if stream is None:  # RLE does not state its depth
         warnings += bits_warnings(words, description, has_overlay)
     return StoredPixels(words, decoded.photometric, warnings)
+
+
+def _decoded(
+    request: dict[str, Any], frame: bytes, syntax: uid.UID
+) -> tuple[Decoded, tuple[str, ...]]:
+    """The pixels of a stream, after a repair if it needs one, and warnings.
+
+    Raises:
+        Exception: one of `DECODING_ERRORS`, that of the first attempt.
+    """
+    decoding = decode if request["plugin"] == PILLOW.plugin else decode_apart
+    errors: list[Exception] = []
+    for stream, about in repairs(frame, syntax):
+        try:
+            decoded = decoding(request, stream)
+            if decoded.damage and not has_end(frame):
+                raise DecodingError(decoded.damage)
+        except DECODING_ERRORS as error:
+            errors.append(error)
+        else:
+            damage = (damage_warning(decoded.damage),) if decoded.damage else ()
+            return decoded, about + damage
+    raise errors[0]
 
 
 def damage_warning(damage: str) -> str:
@@ -158,7 +172,7 @@ def _uncompressed(
     shape = description.rows, description.columns
     size = description.bits_allocated // 8
     little = description.syntax.is_little_endian
-    if description.samples == 1 and (little or size == 2):
+    if description.samples == 1 and (little or size > 1):
         order = "<" if little else ">"
         stored = np.frombuffer(file.pixels, f"{order}u{size}", count=shape[0] * shape[1])
         # Words in this machine's byte order are used from the file directly, without a copy.
@@ -220,9 +234,3 @@ def _plugin(path: Path, syntax: uid.UID) -> str:
             f"{path}: transfer syntax {syntax.name} needs a decoder: pip install {decoder.packages}"
         )
     return decoder.plugin
-
-
-def _without_zeros(frame: bytes) -> bytes:
-    """A JPEG-LS stream without zero bytes before its end marker."""
-    end = frame.rfind(END_OF_IMAGE)
-    return frame[:end].rstrip(b"\0") + frame[end:] if end > 0 else frame

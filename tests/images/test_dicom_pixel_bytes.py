@@ -1,6 +1,7 @@
 """Pixels end where they end, whatever stands behind them or is missing there."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,29 +45,37 @@ def test_compressed_pixels_without_a_closing_delimiter_are_read(
     assert agrees_but_says(path, tmp_path, "no whole closing delimiter (FFFE,E0DD)")
 
 
-@pytest.mark.parametrize(
-    "syntax",
-    [
-        # The decoder of a cut JPEG-LS stream does not end until its time is over.
-        pytest.param(syntax, marks=pytest.mark.slow) if syntax == uid.JPEGLSLossless else syntax
-        for syntax in JPEGS
-    ],
-)
-def test_a_compressed_stream_that_is_cut_is_not_taken_for_whole(
-    tmp_path: Path, syntax: uid.UID
-) -> None:
-    path = transcoded(plain(tmp_path), syntax)
+def shortened(path: Path, keep: Callable[[bytes], bytes]) -> Path:
+    """The file with a part of its only stream, padded to an even length."""
     content = path.read_bytes()
     start = content.index(b"\xfe\xff\x00\xe0", content.index(b"\xe0\x7f\x10\x00OB") + 20)
     (length,) = struct.unpack("<I", content[start + 4 : start + 8])
-    kept = length // 4 * 2
-    stream = content[start + 8 : start + 8 + kept]
-    path.write_bytes(content[: start + 4] + struct.pack("<I", kept) + stream + DELIMITER)
-    try:
-        said = " ".join(read_radiograph(path).warnings)
-    except CxrlocError as error:
-        said = str(error)
-    assert "no end marker" in said
+    stream = keep(content[start + 8 : start + 8 + length].rstrip(b"\0"))
+    stream += b"\0" * (len(stream) % 2)
+    path.write_bytes(content[: start + 4] + struct.pack("<I", len(stream)) + stream + DELIMITER)
+    return path
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+@pytest.mark.parametrize("syntax", JPEGS)
+def test_a_whole_stream_without_its_end_marker_is_read_and_said(
+    tmp_path: Path, syntax: uid.UID, cut: int
+) -> None:
+    path = shortened(transcoded(plain(tmp_path), syntax), lambda stream: stream[:-cut])
+    radiograph = read_radiograph(path)
+    assert np.array_equal(radiograph.pixels, read_radiograph(plain(tmp_path)).pixels)
+    assert "the compressed stream has no end marker: it may be cut short" in radiograph.warnings
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("syntax", JPEGS)
+def test_a_compressed_stream_that_is_cut_is_refused_at_once(
+    tmp_path: Path, syntax: uid.UID, share: float
+) -> None:
+    path = transcoded(plain(tmp_path), syntax)
+    shortened(path, lambda stream: stream[: int(share * len(stream))])
+    with pytest.raises(CxrlocError, match="cut short"):
+        read_radiograph(path)
 
 
 @pytest.mark.parametrize(

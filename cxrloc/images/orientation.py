@@ -1,0 +1,110 @@
+"""The orientation of a PNG or JPEG that its EXIF or XMP data tell, and the image turned by it."""
+
+import zlib
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from cxrloc.images.codestreams import SCAN
+from cxrloc.images.dicom import recorded_warnings
+from cxrloc.images.png_chunks import chunks
+
+TURNS = {
+    1: (False, 0, False),
+    2: (False, 0, True),
+    3: (False, 2, False),
+    4: (False, 2, True),
+    5: (True, 0, False),
+    6: (True, 0, True),
+    7: (True, 2, False),
+    8: (True, 2, True),
+}
+"""EXIF orientation (CIPA DC-008, tag 274): whether rows and columns are exchanged, by how many
+quarter turns the result is then rotated, and whether its rows are then mirrored."""
+
+APP1, EXIF_START, XMP_START = 0xE1, b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+"""The application segment of a JPEG that holds EXIF data (CIPA DC-008, 4.7.2) or XMP data."""
+
+TEXTS = {b"Raw profile type exif": "exif", b"XML:com.adobe.xmp": "xmp"}
+"""Keywords of the texts of a PNG in which ImageMagick keeps EXIF data, and Adobe XMP data."""
+
+LONGEST_TEXT = 2**20
+"""Bytes of a compressed text that are looked at, as in Pillow."""
+
+
+def png_orientation(data: bytes) -> int:
+    """The orientation (1 to 8) of a PNG, in an eXIf chunk or a text; 1 where it has none."""
+    found: dict[str, bytes] = {}
+    for kind, chunk in chunks(data):
+        body = chunk[8:-4]
+        if kind == b"eXIf":
+            found["exif"] = body
+        elif kind in (b"tEXt", b"zTXt", b"iTXt") and body.startswith((*TEXTS,)):
+            keyword, _, rest = body.partition(b"\0")
+            name, text = TEXTS.get(keyword, ""), _text(kind, rest)
+            if name == "exif":  # its name, its length, and its bytes as hexadecimal digits
+                text = _bytes_of(b"".join(text.split()[2:]))
+            found.setdefault(name, text)
+    return _orientation(found)
+
+
+def jpeg_orientation(data: bytes) -> int:
+    """The orientation (1 to 8) of a JPEG, in APP1 segments before its scan; else 1."""
+    found: dict[str, bytes] = {}
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        for name, start in (("exif", EXIF_START), ("xmp", XMP_START)):
+            if data[at + 1] == APP1 and body.startswith(start):
+                found.setdefault(name, body.removeprefix(XMP_START))
+        at += 1 if data[at + 1] == 0xFF else 2 + length  # a fill byte has no length
+    return _orientation(found)
+
+
+def upright(words: np.ndarray, orientation: int) -> np.ndarray:
+    """The image turned or mirrored so that it stands upright, by its EXIF orientation.
+
+    >>> upright(np.array([[1, 2], [3, 4]]), 6).tolist()
+    [[3, 1], [4, 2]]
+    """
+    transposed, quarters, mirrored = TURNS[orientation]
+    turned = np.rot90(words.T if transposed else words, quarters)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def _orientation(found: dict[str, bytes]) -> int:
+    """The orientation in EXIF data, else that in XMP data, by Pillow's reader; 1 where it is none.
+
+    `tiff:Orientation` of XMP has the values of EXIF's tag (XMP specification, part 2).
+    """
+    image = Image.new("L", (1, 1))
+    image.info.update(found)
+    try:
+        with recorded_warnings():
+            value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # damaged data raise errors of many kinds
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1
+
+
+def _text(kind: bytes, rest: bytes) -> bytes:
+    """A text of a PNG behind its keyword, inflated if it is compressed (PNG 11.3.3)."""
+    packed = kind == b"zTXt"
+    if kind == b"iTXt":  # flag and method of compression, two names that end in NUL, the text
+        packed = rest[:1] == b"\1"
+        rest = rest[1:2] + rest[2:].split(b"\0", 2)[-1]
+    if not packed:
+        return rest[1:] if kind == b"iTXt" else rest
+    try:
+        return zlib.decompressobj().decompress(rest[1:], LONGEST_TEXT)
+    except zlib.error:
+        return b""
+
+
+def _bytes_of(digits: bytes) -> bytes:
+    """The bytes that hexadecimal digits stand for; none where they are no such digits."""
+    try:
+        return bytes.fromhex(digits.decode("ascii"))
+    except ValueError:
+        return b""
