@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from pydicom import uid
 from pydicom.errors import BytesLengthException
 
-from cxrloc.images.dicom_bits import aligned, stored_bits
+from cxrloc.images.dicom_bits import aligned, narrowed, stored_bits
 from cxrloc.images.dicom_file import (
     DOUBLE_PIXELS,
     FLOAT_PIXELS,
@@ -69,6 +69,8 @@ TAGS: tuple[str | int, ...] = (
 INFLATED_BYTES_PER_PIXEL = 8
 """A deflated data set may have this many bytes per allowed pixel: 16-bit colour has 6."""
 
+FRAMES_UNREAD = "the functional groups of its frames cannot be read and are ignored"
+
 _WARNINGS = threading.Lock()
 """Python has one record of warnings per process, so only one thread at a time may use it."""
 
@@ -92,10 +94,10 @@ def read_dicom(path: Path, data: mmap, voi: int, max_megapixels: float) -> Radio
             file = read_dicom_file(path, data, TAGS, most_bytes)
             _check_is_image(path, file)
             try:
-                take_first_frame(file.header)
+                about_frames = take_first_frame(file.header)
             except PARSING_ERRORS:
-                said = "the functional groups of its frames cannot be read and are ignored"
-                file = replace(file, warnings=(*file.warnings, said))
+                about_frames = (FRAMES_UNREAD,)
+            file = replace(file, warnings=(*file.warnings, *about_frames))
             description = pixel_description(path, file.header, max_megapixels)
         return _radiograph(path, file, description, voi)
     except PARSING_ERRORS as error:
@@ -157,8 +159,9 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
     overlay = any(position[:1] > [description.high_bit] for position in positions)
     with recorded_warnings() as complaints:
         stored = stored_pixels(path, description, file, overlay)
-    words, read_stored = stored.words, None
-    description, misaligned = aligned(description, words)
+    bits_stored, read_stored = description.bits_stored, None
+    description, misaligned = aligned(description, stored.words)
+    description, words = narrowed(description, stored.words)
     if description.samples == 3:
         # PS3.3 C.11.2.1.2: VOI, modality and presentation transforms are for grey images only.
         channels = stored_bits(description, words)
@@ -179,7 +182,7 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
         view = view_of(header)
         return Radiograph(
             pixels=pixels,
-            bits_stored=description.bits_stored,
+            bits_stored=bits_stored,
             spacing_mm=spacing_mm_of(header),
             view=view,
             age_years=age_years_of(header),

@@ -45,8 +45,8 @@ def in_range(
     """
     bits, size = description.bits_stored, description.bits_allocated // 8
     at_bottom = description.high_bit == bits - 1
-    too_deep = False
-    if description.syntax in LOSSY and at_bottom and bits < 8 * size:
+    too_deep, clipped = False, description.syntax in LOSSY and at_bottom and bits < 8 * size
+    if clipped:
         # Decoders return negative numbers where they know the sign, else the bits as they are.
         signed = description.signed and pixels.dtype.kind == "i"
         low = -(2 ** (bits - 1)) if signed else 0
@@ -55,8 +55,8 @@ def in_range(
         too_deep = int(values.max()) >= low + 1.5 * 2**bits
         pixels = np.clip(values, low, low + 2**bits - 1)
     words = pixels.astype(f"{pixels.dtype.kind}{size}", copy=False).view(f"u{size}")
-    if stream_bits is not None and at_bottom and not has_overlay:
-        too_deep |= share_above(words, description) > 0
+    if stream_bits is not None and at_bottom and not (clipped or has_overlay):
+        too_deep = share_above(words, description) > 0
     if too_deep:
         raise CxrlocError(
             f"{path}: PixelData (7FE0,0010), {description.syntax.name}: the stream has "
@@ -90,8 +90,33 @@ def share_above(words: Words | Channels, description: PixelDescription) -> float
     return float(((words + half >= 2**top) & (words >= 2**top)).mean())
 
 
-def stored_bits(description: PixelDescription, channels: Channels) -> Channels:
-    """The stored bits of colour, shifted and masked (PS3.5 8.1.1).
+def narrowed(
+    description: PixelDescription, words: Words | Channels
+) -> tuple[PixelDescription, Words | Channels]:
+    """Words of 32 bits as words of 16, with their description; shorter words as they are.
+
+    Up to 16 stored bits keep their values. More are numbered from the smallest value of the image,
+    in steps of 1, or of a power of 2 where the image uses more than 65,536 values; in colour the
+    lowest bits are left out.
+    """
+    if words.itemsize < 4:
+        return description, words
+    bits = description.bits_stored
+    values = stored_bits(description, words)
+    if bits <= 16 or description.samples == 3:
+        kept = min(bits, 16)
+        plain = replace(description, bits_allocated=16, bits_stored=kept, high_bit=kept - 1)
+        return plain, (values >> (bits - kept)).astype(np.uint16)
+    numbers = values.astype(np.int64)
+    if description.signed:
+        numbers -= (numbers >> (bits - 1)) << bits
+    first, span = int(numbers.min()), int(np.ptp(numbers))
+    step = 2 ** max(0, span.bit_length() - 16)
+    return replace(description, ladder=(first, step)), ((numbers - first) // step).astype(np.uint16)
+
+
+def stored_bits(description: PixelDescription, channels: Words | Channels) -> Words | Channels:
+    """The stored bits, shifted and masked (PS3.5 8.1.1).
 
     >>> four_at_the_top = PixelDescription(
     ...     uid.ExplicitVRLittleEndian,

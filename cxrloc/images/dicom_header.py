@@ -88,25 +88,30 @@ NO_MODALITY_OF_ITS_OWN = ("", "OT", "SC", "RG")
 YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
-def take_first_frame(header: Dataset) -> None:
+def take_first_frame(header: Dataset) -> tuple[str, ...]:
     """Give the header those values of the first frame that stand in functional groups.
 
-    Values that the header has itself are kept.
+    Values that the header has itself are kept. Groups that were skipped as too large give a warning
+    (`cxrloc.images.dicom_file.DEFERRED_BYTES`).
 
     >>> header, groups, window = Dataset(), Dataset(), Dataset()
     >>> window.WindowCenter = 2000
     >>> groups.FrameVOILUTSequence = [window]
     >>> header.SharedFunctionalGroupsSequence = [groups]
     >>> take_first_frame(header)
+    ()
     >>> float(header.WindowCenter)
     2000.0
     """
-    was_read = {element.tag for element in header.values() if element.value is not None}
-    for group in filter(lambda name: Tag(name) in was_read, FUNCTIONAL_GROUPS):
+    # pydicom keeps a value that it skipped as None, and any use of it is an error.
+    read = {element.tag for element in header.values() if element.value is not None}
+    for group in filter(lambda name: Tag(name) in read, FUNCTIONAL_GROUPS):
         for frame in header[group].value[:1]:
             for values in (item for name in FRAME_VALUES for item in (frame.get(name) or ())[:1]):
                 for tag in values.keys() - header.keys():
                     header[tag] = values.get_item(tag)
+    skipped = [name for name in FUNCTIONAL_GROUPS if name in header and Tag(name) not in read]
+    return tuple(f"{tag_of(name)} is too large, and is not read" for name in skipped)
 
 
 def view_of(dataset: Dataset) -> View | None:

@@ -49,13 +49,15 @@ class PixelDescription:
         columns: width.
         samples: 1, or 3 for colour.
         photometric: Photometric Interpretation (0028,0004), as DICOM spells it.
-        bits_allocated: 8 or 16.
+        bits_allocated: 8, 16 or 32.
         bits_stored: how many of the allocated bits are used.
         high_bit: place of the highest stored bit.
         signed: whether stored values are two's complement.
         planar: whether colour is stored plane by plane.
         frames: images in the pixel data.
         warnings: what is missing or wrong in the header, and which value was taken instead.
+        ladder: value of word 0 and step from word to word, where words of more than 16 stored bits
+            were narrowed to 16 (`cxrloc.images.dicom_bits.narrowed`); else None.
     """
 
     syntax: uid.UID
@@ -70,6 +72,7 @@ class PixelDescription:
     planar: bool
     frames: int
     warnings: tuple[str, ...] = ()
+    ladder: tuple[int, int] | None = None
 
 
 def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> PixelDescription:
@@ -89,10 +92,10 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
     rows, columns = (_whole(path, header, keyword) for keyword in ("Rows", "Columns"))
     check_size(path, rows, columns, max_megapixels)
     allocated, bits = (_whole(path, header, name) for name in ("BitsAllocated", "BitsStored"))
-    if allocated not in (8, 16) or not 1 <= bits <= allocated:
+    if allocated not in (8, 16, 32) or not 1 <= bits <= allocated:
         raise CxrlocError(
             f"{path}: BitsAllocated (0028,0100) {allocated} and BitsStored (0028,0101) {bits}: "
-            "radiographs are stored in 8 or 16 bits, and no more of them used than allocated"
+            "radiographs are stored in 8, 16 or 32 bits, and no more of them used than allocated"
         )
     photometric, samples = _photometric(path, header, said)
     signed = _or_usual(path, header, "PixelRepresentation", 0, said)

@@ -106,7 +106,8 @@ def render(
         shown = used_range(values, counts, nominal)
         grey, way = unit_range(values, *shown), f"range {shown[0]:g} to {shown[1]:g}"
         kind = "the full nominal" if shown == nominal else "a padded percentile"
-        usable = "usable " if warnings else ""
+        there = any(keyword in header for keyword in ("VOILUTSequence", "WindowCenter"))
+        usable = "usable " if there else ""
         warnings += (f"no {usable}VOI window or LUT: {kind} {way} is shown",)
     inverted, contradiction = _inverted(header, description)
     if inverted:
@@ -160,6 +161,9 @@ def stored_values(description: PixelDescription) -> Int64[np.ndarray, " word"]:
 
     Bits outside the stored ones (old overlays) are left out.
     """
+    if description.ladder is not None:
+        first, step = description.ladder
+        return first + step * np.arange(2**16, dtype=np.int64)
     bits = description.bits_stored
     words = np.arange(2**description.bits_allocated, dtype=np.int64)
     values = (words >> (description.high_bit + 1 - bits)) & (2**bits - 1)

@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import Float32, UInt8, UInt16, UInt32
 
 from cxrloc.images.intensity import grey_levels
 from cxrloc.types import CxrlocError
 
-Words = UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"]
-Channels = UInt8[np.ndarray, "row col channel"] | UInt16[np.ndarray, "row col channel"]
+Words = UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"] | UInt32[np.ndarray, "row col"]
+Channels = (
+    UInt8[np.ndarray, "row col channel"]
+    | UInt16[np.ndarray, "row col channel"]
+    | UInt32[np.ndarray, "row col channel"]
+)
 
 MAX_MEGAPIXELS = 80.0
 """Larger images are refused before memory is allocated, unless `--max-megapixels` allows them.

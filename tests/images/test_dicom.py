@@ -266,6 +266,18 @@ def test_an_enhanced_object_is_shown_by_the_values_of_its_first_frame(
     assert np.abs(radiograph.pixels - levels).max() <= 1e-6
 
 
+def test_functional_groups_that_are_too_large_are_not_skipped_in_silence(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", (chest() * 4095).astype("u2"), 12)
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\0")
+    size = 3_000_000
+    empty_items = (b"\xfe\xff\0\xe0" + bytes(4)) * (size // 8)
+    group = b"\x00\x52\x30\x92SQ\0\0" + size.to_bytes(4, "little") + empty_items
+    path.write_bytes(content[:at] + group + content[at:])
+    said = "PerFrameFunctionalGroupsSequence (5200,9230) is too large, and is not read"
+    assert said in read_radiograph(path).warnings
+
+
 @pytest.mark.parametrize("start", [b"LO\4\0", b"UN\0\0\4\0\0\0"], ids=["text", "garbage"])
 def test_functional_groups_that_cannot_be_read_cost_no_image(tmp_path: Path, start: bytes) -> None:
     path = write_dicom(tmp_path / "a", (chest() * 4095).astype("u2"), 12)

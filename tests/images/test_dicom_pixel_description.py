@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import uid
 
 from cxrloc.images.read import read_radiograph
 from tests.images.dicom_files import chest, dicom_header, raw, write_dicom, write_raw
+from tests.images.test_dicom_pixels import transcoded
 
 STORED = (chest(64, 56) * 4095).astype("u2")
 
@@ -66,3 +68,51 @@ def test_an_impossible_high_bit_is_taken_as_the_usual_one(tmp_path: Path, high_b
     radiograph = read_radiograph(write_dicom(tmp_path / "a", STORED, 12, HighBit=high_bit))
     assert np.array_equal(radiograph.pixels, expected(tmp_path))
     assert any(line.startswith(f"HighBit (0028,0102) {high_bit}") for line in radiograph.warnings)
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    ("dtype", "bits", "first", "step"),
+    [
+        ("u4", 12, 0, 1),
+        ("u4", 16, 0, 16),
+        ("u4", 32, 2**31 - 2000, 1),
+        ("u4", 32, 0, 2**19),
+        ("i4", 12, -2048, 1),
+        ("i4", 32, -70_000, 30),
+    ],
+)
+def test_words_of_32_bits_have_the_grey_levels_of_their_window(
+    tmp_path: Path, syntax: uid.UID, dtype: str, bits: int, first: int, step: int
+) -> None:
+    values = first + step * STORED.astype(np.int64)
+    center, width = first + 2000.0 * step, 3000.0 * step
+    header = dicom_header(values.astype(dtype), bits, WindowCenter=center, WindowWidth=width)
+    order = "<" if syntax.is_little_endian else ">"
+    header.PixelData = values.astype(f"{order}{dtype}").tobytes()
+    header.file_meta.TransferSyntaxUID = syntax
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    radiograph = read_radiograph(tmp_path / "a")
+    # PS3.3 C.11.2.1.2.1, by hand.
+    by_hand = np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+    assert np.abs(radiograph.pixels - by_hand).max() < (2**-12 if step > 2**15 else 1e-6)
+    assert radiograph.bits_stored == bits
+
+
+def test_compressed_words_of_32_bits_are_read(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", STORED.astype("u4"), 12, WindowCenter=2000, WindowWidth=3000)
+    narrow = expected(tmp_path, WindowCenter=2000, WindowWidth=3000)
+    assert np.array_equal(read_radiograph(transcoded(path, uid.RLELossless)).pixels, narrow)
+
+
+def test_grey_colour_of_32_bits_is_read_by_its_highest_ones(tmp_path: Path) -> None:
+    grey = np.repeat(STORED.astype("u4")[..., None] << 20, 3, axis=2)[None]
+    path = write_dicom(
+        tmp_path / "a",
+        grey,
+        32,
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+    )
+    assert np.abs(read_radiograph(path).pixels - STORED / 4096).max() < 2**-12

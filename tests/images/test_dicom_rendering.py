@@ -527,6 +527,12 @@ def test_a_window_that_cannot_be_used_is_not_called_missing(tmp_path: Path) -> N
     assert any(line.startswith("no usable VOI window") for line in radiograph.warnings)
 
 
+def test_a_missing_window_is_called_missing_whatever_the_function_is(tmp_path: Path) -> None:
+    function = raw("VOILUTFunction", "CS", b"CURVE")
+    radiograph = read_radiograph(write_raw(tmp_path / "a", ramp(12, "u2"), 12, function))
+    assert any(line.startswith("no VOI window or LUT") for line in radiograph.warnings)
+
+
 @pytest.mark.parametrize("keyword", ["LUTDescriptor", "LUTData"])
 def test_an_item_of_a_lut_sequence_with_one_half_is_left_out(tmp_path: Path, keyword: str) -> None:
     (item,) = lut(GAMMA, 0, 16)

@@ -185,7 +185,7 @@ def bad(tmp_path: Path, **tags: object) -> Path:
         ({"Rows": None}, r"Rows \(0028,0010\) is missing"),
         ({"BitsStored": 17}, "BitsAllocated .* 16 and BitsStored .* 17"),
         ({"BitsStored": 0}, "BitsAllocated .* 16 and BitsStored .* 0"),
-        ({"BitsAllocated": 32}, "BitsAllocated .* 32"),
+        ({"BitsAllocated": 64}, "BitsAllocated .* 64"),
         ({"PixelRepresentation": 2}, "PixelRepresentation .* neither 0 nor 1"),
         ({"PhotometricInterpretation": "XYZ"}, "PhotometricInterpretation .* that DICOM defines"),
         ({"PhotometricInterpretation": "CMYK"}, "PhotometricInterpretation .* CMYK with 1 samples"),
