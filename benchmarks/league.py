@@ -17,22 +17,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tomli_w
 import torch
+from league_scores import RULES, draw, milliseconds, numbers_of, table_of
 
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.localization.claims import claims_of_models
-from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
-from cxrloc.evaluation.localization.scores import score_run
 from cxrloc.files.whole import write_json
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Image, InferenceSettings
@@ -40,15 +38,10 @@ from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.types import Label, MatchRule, Measurement, Radiograph
+from cxrloc.types import Label, Radiograph
 
 TRAINING, VALIDATION, TEST_SEED, TEST_SIZE = 2000, 200, 2201, 320
 INPUT_SIZE = 192  # pixels; a step takes a third of the time that 256 px take
-RULES = tuple(
-    MatchRule(criterion, at)
-    for criterion, levels in (("iobb", (0.25, 0.5)), ("iou", (0.1, 0.3, 0.5)))
-    for at in levels
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +150,19 @@ def score(model: Model, method: str, images: int) -> dict[str, Any]:
     protocol = ScoringProtocol(rules=RULES)
     claims = claims_of_models(records, given, [model], protocol.box_thresholds, settings, watch)
     run = place_run(claims.records, claims.detections, protocol, claims.heatmaps, claims.predicted)
-    scores = score_run(run)
     scored = np.stack(probabilities)
     aucs = [
         auc(np.array([r.labels[finding] is Label.POSITIVE for r in records]), scored[:, column])
         for column, finding in enumerate(model.card.findings)
     ]
-    rows = [*scores.measurements, *score_metrics(run)]
+    side = model.preprocessing.size
+    image = torch.rand(1, len(model.preprocessing.mean), side, side)
     return {
         "auc": float(np.mean([value for value in aucs if value is not None])),
         "images": images,
         "parameters": sum(each.numel() for each in model.network.parameters()),
-        "milliseconds": _milliseconds(model, method),
-        "numbers": {key: value for row in rows if (key := _key(row)) for value in [_cells(row)]},
+        "milliseconds": milliseconds(partial(HEATMAPS[method], model.network, image)),
+        "numbers": numbers_of(run),
     }
 
 
@@ -178,106 +171,10 @@ def _radiograph(index: int) -> Radiograph:
     return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
 
 
-def _milliseconds(model: Model, method: str, repeats: int = 9) -> float:
-    """Median time of the network and the maps of all findings, for one image, on one thread."""
-    side, threads = model.preprocessing.size, torch.get_num_threads()
-    image = torch.rand(1, len(model.preprocessing.mean), side, side)
-    network: Any = model.network
-    torch.set_num_threads(1)
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        HEATMAPS[method](network, image)
-        times.append(1000 * (time.perf_counter() - started))
-    torch.set_num_threads(threads)
-    return float(np.median(times))
-
-
-def _key(row: Measurement) -> str:
-    """The name of a number that the table shows; empty for all others."""
-    if row.group != "all":
-        return ""
-    if row.metric == "accuracy" and row.finding == "mean":
-        return f"{row.subject or 'own'} {row.match}"
-    if row.subject:
-        return ""
-    if row.metric == "hit_rate" and row.finding == "mean":
-        return "pointing"
-    if row.metric == "centre_containment" and row.finding == "Nodule":
-        return "nodule centres"
-    if row.metric == "boxes_per_heatmap" and row.finding == "mean":
-        return "boxes per map"
-    if row.metric == "afp" and row.finding == "mean" and row.match == "iou > 0.1":
-        return "afp at iou .1"
-    return ""
-
-
-def _cells(row: Measurement) -> list[float | None]:
-    return [row.value, row.low, row.high]
-
-
-CONTROLS = ("permuted", "prior_medoid")
-COLUMNS = (
-    *(f"{rule.criterion} > {rule.threshold:g}" for rule in RULES),
-    *("pointing", "nodule centres", "afp at iou .1", "boxes per map"),
-)
-
-
 def results_of(out: Path) -> dict[str, dict[str, Any]]:
     """The rows that are done, in the order of the league."""
     files = {name: folder_of(out, name) / "score.json" for name in LEAGUE}
     return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
-
-
-def table_of(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a row per localizer; accuracies with intervals, of permuted maps in brackets."""
-    heads = ["localizer", "AUC", *COLUMNS, "ms", "parameters"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for name, row in results.items():
-        cells = [name, f"{row['auc']:.3f}", *(_shown(row["numbers"], key) for key in COLUMNS)]
-        cells += [f"{row['milliseconds']:.0f}", f"{row['parameters'] / 1e6:.2f} M"]
-        lines.append(f"| {' | '.join(cells)} |")
-    if results:
-        numbers = next(iter(results.values()))["numbers"]
-        prior = [_number(numbers, f"prior_medoid {key}") for key in COLUMNS]
-        lines.append(f"| prior_medoid |  | {' | '.join(prior)} |  |  |")
-    return "\n".join(lines)
-
-
-def _shown(numbers: Mapping[str, Sequence[float | None]], key: str) -> str:
-    own = numbers.get(f"own {key}") or numbers.get(key)
-    if not own or own[0] is None:
-        return ""
-    value, low, high = own
-    text = f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-    permuted = _number(numbers, f"permuted {key}")
-    return f"{text} (permuted {permuted})" if permuted else text
-
-
-def _number(numbers: Mapping[str, Sequence[float | None]], key: str) -> str:
-    value = numbers.get(key, [None])[0]
-    return "" if value is None else f"{value:.3f}"
-
-
-def draw(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Accuracy at IoBB .25 and IoU .3 with intervals, beside permuted maps and the prior box."""
-    rules = ("iobb > 0.25", "iou > 0.3")
-    places = np.arange(len(results))[::-1]
-    height = 0.22 * len(results) + 0.9
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, height), sharey=True, layout="constrained")
-    for axis, rule in zip(axes, rules, strict=True):
-        own = np.array([row["numbers"][f"own {rule}"] for row in results.values()], dtype=float)
-        error = [own[:, 0] - own[:, 1], own[:, 2] - own[:, 0]]
-        axis.errorbar(own[:, 0], places, xerr=error, fmt="o", color="black", ms=4, label="own map")
-        for control, mark in zip(CONTROLS, ("x", "|"), strict=True):
-            values = [row["numbers"][f"{control} {rule}"][0] for row in results.values()]
-            axis.plot(values, places, mark, color="0.5", label=control.replace("_", ", "))
-        axis.set_xlabel(f"mean accuracy, {rule.replace('iobb', 'IoBB').replace('iou', 'IoU')}")
-        axis.set_yticks(places, [*results])
-        axis.set_xlim(left=0)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
-    figure.savefig(path, dpi=200)
 
 
 def main() -> None:
