@@ -13,6 +13,7 @@ from cxrloc.datasets.description import describe_data
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.image_status import write_image_status
+from cxrloc.evaluation.localization.beside import BESIDE_COLUMNS, beside_frame
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
 from cxrloc.evaluation.localization.claim_checks import unknown_findings
 from cxrloc.evaluation.localization.claims import (
@@ -40,7 +41,6 @@ from cxrloc.evaluation.localization.scores import (
     score_run,
     score_sensitivity,
 )
-from cxrloc.evaluation.localization.tables import BESIDE_COLUMNS, beside_frame
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder

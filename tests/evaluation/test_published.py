@@ -201,7 +201,7 @@ DIGESTS = {
     "rubin2018": "0a4280d4f789acfb",
     "pham2019": "17ba30766addde0f",
     "baltruschat2019": "a578cae01a4325c1",
-    "later": "1ff43500764147a6",
+    "later": "66ae17155d440886",
     "protocols": "7c25787b68264b5a",
     "tables": "93de0a07044ea6fc",
     "papers": "3f53dc589105d7cd",

@@ -89,6 +89,50 @@ def area_ladder(pairs: ScoredPairs, areas: MapAreas) -> Ladder:
     )
 
 
+def outline_miou(
+    pairs: ScoredPairs,
+    areas: MapAreas,
+    levels: Float[np.ndarray, " level"],
+    on: Bool[np.ndarray, " patient"],
+    chosen_on: str,
+) -> list[Metric]:
+    """`outline_miou`: mIoU over pairs with truth, each finding at a threshold of its own.
+
+    Source: Saporta et al. 2022 (CheXlocalize), Extended Data Fig. 1: maps are scaled by their own
+    extremes, and each finding takes the threshold with its highest mIoU on the validation set, here
+    on the patients `on`. A finding that these patients lack takes the level that is best over all
+    others.
+    Departs: the threshold is one of all levels, not only of those from 0.2 to 0.8 of the range. A
+    pair whose map has no area above the threshold counts as 0; the authors' program leaves such
+    pairs out by default.
+
+    The result is empty if every truth is a box.
+    """
+    if all(shape is None for shape in pairs.shapes):
+        return []
+    of_truth = np.isin(areas.pair, pairs.truth_pair)
+    pair = areas.pair[of_truth]
+    top = sums_by_patient(pairs, pair, np.nan_to_num(area_iou(areas)[of_truth]))
+    bottom = sums_by_patient(pairs, pair, np.ones((pair.size, levels.size)))
+    common = best_level(top, bottom, on)
+    if common is None:
+        return []
+    columns = np.arange(len(pairs.findings))
+    own = [best_level(top[:, [column]], bottom[:, [column]], on) for column in columns]
+    level = np.array([common if best is None else best for best in own])
+    return [
+        Metric(
+            (Kind("outline_miou"),),
+            ratio(top[:, columns, level], bottom[:, :, 0]),
+            bottom[:, :, 0],
+            _PAIRS,
+            pairs.findings,
+            levels[level],
+            chosen_on,
+        )
+    ]
+
+
 def box_ladders(
     pairs: ScoredPairs, maps: Sequence[PlacedMaps], levels: Float[np.ndarray, " level"]
 ) -> list[Ladder]:

@@ -9,6 +9,7 @@ Definitions, each with a drawn example:
 | `max_box_accuracy`, `max_box_accuracy_v2`, `max_box_accuracy_v2_mean` | `box_selection` |
 | `box_accuracy_over_*`, `image_accuracy`, `centre_containment` | `hits` |
 | `outline_accuracy`, where the truth is drawn as polygons or masks | `outlines` |
+| `outline_miou`, where the truth is drawn and maps are scored | `map_metrics` |
 | `froc_sensitivity`, `froc_score` | `froc` |
 | `detection_average_precision`, `detection_average_precision_coco` | `detection_ap` |
 | `rodeo`, `rodeo_localization`, `rodeo_shape`, `rodeo_classification` | `rodeo` |
@@ -18,7 +19,7 @@ Definitions, each with a drawn example:
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from cxrloc.datasets.chexlocalize import Point
 from cxrloc.evaluation.localization.box_metrics import box_metrics, operating_metrics
@@ -28,11 +29,12 @@ from cxrloc.evaluation.localization.map_metrics import (
     box_ladders,
     chosen_metrics,
     metric_at,
+    outline_miou,
     pixel_precision_metric,
     pointing_metrics,
     reader_metrics,
 )
-from cxrloc.evaluation.localization.mask_overlap import LEVELS, map_areas
+from cxrloc.evaluation.localization.mask_overlap import LEVELS, MapAreas, map_areas
 from cxrloc.evaluation.localization.measure import Metric, measure
 from cxrloc.evaluation.localization.outlines import outline_metrics
 from cxrloc.evaluation.localization.placed_run import PlacedRun
@@ -51,10 +53,13 @@ def score_metrics(run: PlacedRun) -> list[Measurement]:
     """
     pairs, protocol = run.pairs, run.protocol
     levels = np.union1d(LEVELS, protocol.box_thresholds)
-    fixed, ladders = _of_maps(run) if run.maps else ([], [])
+    areas = map_areas(pairs, run.maps, levels) if run.maps else None
+    fixed, ladders = _of_maps(run, areas, levels) if areas else ([], [])
 
     def chosen(on: Bool[np.ndarray, " patient"], name: str) -> list[Metric]:
         from_maps = chosen_metrics(pairs, ladders, levels, on, name)
+        if areas:
+            from_maps += outline_miou(pairs, areas, levels, on, name)
         return [*from_maps, *operating_metrics(pairs, run.claims, on, name)]
 
     fixed += box_metrics(pairs, run.claims)
@@ -86,11 +91,11 @@ def score_points(run: PlacedRun, points: Sequence[Point]) -> list[Measurement]:
     return measure(reader_metrics(run.pairs, placed, run.protocol.tolerance), run.draws)
 
 
-def _of_maps(run: PlacedRun) -> tuple[list[Metric], list[Ladder]]:
+def _of_maps(
+    run: PlacedRun, areas: MapAreas, levels: Float[np.ndarray, " level"]
+) -> tuple[list[Metric], list[Ladder]]:
     """Metrics of maps that need no chosen threshold, and the ladders of those that need one."""
     pairs, maps, protocol = run.pairs, run.maps, run.protocol
-    levels = np.union1d(LEVELS, protocol.box_thresholds)
-    areas = map_areas(pairs, maps, levels)
     overlap = area_ladder(pairs, areas)
     fixed = [
         *pointing_metrics(pairs, maps, protocol.tolerance),

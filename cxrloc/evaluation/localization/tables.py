@@ -87,54 +87,6 @@ def localization_frame(rows: Sequence[Measurement]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(whole, int))
 
 
-BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision", "hit_rate")
-"""Columns that can be compared with a published table."""
-
-
-def beside_frame(scores: LocalizationScores, metrics: Sequence[Measurement]) -> pd.DataFrame:
-    """`localization_frame` with the accuracy of prior boxes, with detection AP and hit rates.
-
-    Published numbers mean little without the accuracy of prior boxes on the same images. Hit rates
-    have rows of the criterion "point", where 0 pixels outside the truth are tolerated; beside them
-    stands the hit rate of the centre of the prior box.
-    """
-    frame = localization_frame(rows_of(scores.measurements))
-    for name in scores.controls:
-        if name.startswith("prior_"):
-            prior = localization_frame(rows_of(scores.measurements, name))
-            frame[f"{name}_accuracy"] = prior["accuracy"]
-    precision = {
-        (row.finding, row.at): row.value
-        for row in metrics
-        if row.metric == "detection_average_precision"
-    }
-    keys = zip(frame["finding"], frame["threshold"].tolist(), frame["criterion"], strict=True)
-    frame["detection_average_precision"] = [
-        precision.get((str(finding), threshold)) if criterion == "iou" else None
-        for finding, threshold, criterion in keys
-    ]
-    frame = frame.astype({"detection_average_precision": float})
-    hits = [row for row in metrics if row.metric == "hit_rate"]
-    of_prior = {row.finding: row.value for row in metrics if row.metric == "prior_hit_rate"}
-    points = [
-        {
-            "finding": row.finding,
-            "criterion": "point",
-            "threshold": 0.0,
-            "hit_rate": row.value,
-            "hit_rate_low": row.low,
-            "hit_rate_high": row.high,
-            "prior_medoid_accuracy": of_prior[row.finding],
-        }
-        for row in hits
-    ]
-    if not points:
-        return frame
-    # Points have no counts of boxes; as floats, the others would be printed with four digits.
-    counts = dict.fromkeys(frame.select_dtypes(int).columns, "Int64")
-    return pd.concat([frame.astype(counts), pd.DataFrame(points)], ignore_index=True)
-
-
 def subjects_frame(
     measurements: Sequence[Measurement], names: Sequence[str], column: str
 ) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from cxrloc.evaluation.localization.threshold_choice import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Detection, Heatmaps, Measurement, Record
+from cxrloc.types import Detection, Heatmaps, Measurement, Outline, Record
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 RESAMPLING = Resampling(resamples=60)
@@ -217,3 +217,38 @@ def test_detections_without_a_score_have_no_froc_and_no_average_precision() -> N
         for row in score_metrics(place_run(RECORDS, DETECTIONS, PROTOCOL))
         if row.metric == "box_accuracy_over_union"
     ]
+
+
+# A map of four columns: 0, 0, 100, 255. The truth of Mass is the last column, so that a threshold
+# above 100 fits; the truth of Nodule is the last two columns, so that one below 100 fits.
+COLUMNS = {"Mass": 1, "Nodule": 2}
+
+
+def steps(image_id: str, finding: str, columns: int) -> tuple[Record, Heatmaps]:
+    corners = ((100 - 25 * columns, 0), (100, 0), (100, 100), (100 - 25 * columns, 100))
+    box = [100 - 25 * columns, 0, 100, 100]
+    record = drawn_record(image_id, box, finding=finding, shape=Outline((corners,)))
+    return record, whole_map(image_id, np.tile(np.repeat([0.0, 0, 100, 255], 8), (8, 1)), finding)
+
+
+def test_each_finding_has_its_own_threshold_for_its_drawn_truth() -> None:
+    made = [steps(f"{n}{finding}", finding, k) for n in range(4) for finding, k in COLUMNS.items()]
+    records, maps = [record for record, _ in made], [each for _, each in made]
+    protocol = replace(PROTOCOL, thresholds=ThresholdProtocol(tuning_share=0.5))
+    scored = score_metrics(place_run(records, [], protocol, maps))
+    mass, nodule, mean = (row for row in scored if row.metric == "outline_miou")
+    assert nodule.threshold < 100 < mass.threshold
+    # The surface between two cells of 3.125 pixels is bilinear, so the border lies within them.
+    assert mass.value == pytest.approx(1.0, abs=0.07)
+    assert nodule.value == pytest.approx(1.0, abs=0.07)
+    assert mean.value == pytest.approx((mass.value + nodule.value) / 2)
+    assert (mass.n, mass.divisor) == (2, 2)
+    # At the threshold of the nodule, the mass would have IoU 1/2.
+    (at_60,) = (
+        row for row in scored if (row.metric, row.finding, row.threshold) == ("miou", "Mass", 60.0)
+    )
+    assert at_60.value == pytest.approx(0.5, abs=0.07)
+
+
+def test_a_truth_of_boxes_has_no_miou_of_outlines() -> None:
+    assert "outline_miou" not in {row.metric for row in ROWS}
