@@ -7,6 +7,7 @@ import typer
 
 from cxrloc.cli.options import (
     BelowOperatingPoint,
+    BoxRuleName,
     Force,
     LogJson,
     MaxMegapixels,
@@ -62,6 +63,7 @@ def archive(
         typer.Option(help="Also write files of each image, as `cxrloc heatmap --write` does."),
     ] = "",
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
+    box_rule: BoxRuleName = "two-threshold",
     below_operating_point: BelowOperatingPoint = False,
     force: Force = False,
     strict: Strict = False,
@@ -106,6 +108,7 @@ def archive(
                 below_operating_point=below_operating_point,
                 force=force,
                 strict=strict,
+                box_rule=box_rule,
             ),
             inference=replace(inference, method=method),
         )

@@ -21,9 +21,11 @@ from cxrloc.archive.results import claim_results, complete_parts
 from cxrloc.archive.store import absolute, content_hash
 from cxrloc.archive.tables import PartCounts
 from cxrloc.files.installed import versions
+from cxrloc.image_results.report import box_rule_of
 from cxrloc.inference.batches import with_precision
 from cxrloc.inference.localize import localizer
-from cxrloc.inference.prepared import check_names
+from cxrloc.inference.prepared import check_names, chosen_findings
+from cxrloc.localization.box_rules import check_box_rule
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
@@ -74,6 +76,7 @@ def archive(
     check_one_view(models)
     # Wrong options are refused here, before anything is written.
     localizer(models, replace(options.inference, device="cpu"))
+    check_box_rule(box_rule_of(models, options.report), chosen_findings(models, options.inference))
     options = replace(options, inference=with_precision(options.inference))
     claim_results(
         out,

@@ -108,6 +108,23 @@ def test_findings_and_boxes_are_those_of_heatmap(
         assert ours[column].tolist() == pytest.approx(theirs[column].tolist(), abs=0.02)
 
 
+def test_another_box_rule_gives_one_box_per_map(
+    local: Path, manifest: Path, options: ArchiveOptions, tmp_path: Path
+) -> None:
+    def by(rule: str) -> ArchiveOptions:
+        return replace(options, report=replace(EVERY_BOX, box_rule=rule))
+
+    with pytest.raises(UsageError, match=r"box rule one-box: .* has no threshold"):
+        list(archive(str(manifest), str(tmp_path / "one"), by("one-box"), Engine()))
+    assert not (tmp_path / "one").exists()
+    (part,) = archive(
+        str(manifest), str(tmp_path / "hot"), by("hottest-share"), Engine(shard=(2, 3))
+    )
+    maps = ~table(tmp_path / "hot", "findings")["degenerate"]
+    assert part.images == 10
+    assert len(table(tmp_path / "hot", "boxes")) == maps.sum() > 10
+
+
 def test_bench_and_classify_score_the_results_as_they_score_the_model(
     local: Path, chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:

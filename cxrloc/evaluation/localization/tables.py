@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.types import Measurement
 
 CRITERION_NAMES = {"iobb": "T(IoBB)", "iou": "T(IoU)"}
