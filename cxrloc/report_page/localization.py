@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.evaluation.localization.accuracy import BoxCounts, count_boxes, measure_counts
-from cxrloc.evaluation.localization.placed_run import ScoringProtocol
+from cxrloc.evaluation.localization.placed_run import ScoringProtocol, rule_of
 from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scored_pairs import (
     ScoredPairs,
@@ -19,6 +19,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling, resample_patients
+from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.report_page.pictures import (
     Pair,
@@ -64,7 +65,8 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
     """
     pairs = scored_pairs(run.records, run.protocol.population, run.predicted)
     quantised = _quantised(run, pairs)
-    detections = _detections(run, quantised)
+    makes_boxes = bool(quantised) and run.protocol.box_rule == "two-threshold"
+    detections = _from_maps(run, quantised) if makes_boxes else run.detections
     claims, _ = place_detections(pairs, detections)
     counts = count_boxes(pairs, claims, run.protocol.rules)
     expected = measure_counts(pairs, counts, run.protocol.rules)
@@ -76,9 +78,9 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
         "style": style_data(),
         "images": images_data(run.records, pictures),
         "maps": maps,
-        "pairs": _pairs(run, pairs, places),
+        "pairs": _pairs(run, pairs, places, () if makes_boxes else detections),
         "rules": [asdict(rule) for rule in run.protocol.rules],
-        "state": _state(run, bool(quantised)),
+        "state": _state(run, makes_boxes),
         "resampling": _resampling(counts, run.protocol.resampling),
         "expected": {
             "hit": grid(expected, "accuracy", "numerator").tolist(),
@@ -86,27 +88,21 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
         },
         "controls": {name: _control(rows_of(measured, name)) for name in run.scores.controls},
         "note": report_note(run.scores),
-        "quantisation": _quantisation_note(rows_of(measured), expected, bool(quantised)),
+        "quantisation": _quantisation_note(rows_of(measured), expected)
+        if makes_boxes
+        else _given_note(run),
     }
 
 
 def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
-    """The maps in the page: of scored and annotated pairs, and of each image's top findings.
-
-    The page can make boxes by the rule "two-threshold" only; boxes of another rule are in the page
-    without maps.
-    """
-    if run.protocol.box_rule != "two-threshold":
-        return []
+    """The maps in the page: of scored and annotated pairs, and of each image's top findings."""
     asked = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()}
     asked |= truth_of(run.records).keys() | top_pairs(run.probabilities)
     return quantised_maps(run.heatmaps, asked)
 
 
-def _detections(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence[Detection]:
-    """Boxes that are made of the page's maps; without maps, the boxes of the run."""
-    if not quantised:
-        return run.detections
+def _from_maps(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence[Detection]:
+    """The boxes that the page makes of its maps, by the rule "two-threshold"."""
     detections: list[Detection] = []
     for each in quantised:
         probabilities = [run.probabilities[each.image_id, finding] for finding in each.findings]
@@ -115,14 +111,20 @@ def _detections(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence
 
 
 def _pairs(
-    run: LocalizationRun, pairs: ScoredPairs, places: Mapping[Pair, dict[str, Any]]
+    run: LocalizationRun,
+    pairs: ScoredPairs,
+    places: Mapping[Pair, dict[str, Any]],
+    given: Sequence[Detection],
 ) -> list[dict[str, Any]]:
-    """Every pair with a map, an expert's box or a scored box, by image and then by finding."""
+    """Every pair with a map, an expert's box or a scored box, by image and then by finding.
+
+    `given` are the boxes that the page does not make of its maps.
+    """
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
     truth = truth_of(run.records)
     boxes: dict[Pair, list[dict[str, Any]]] = {}
-    for each in run.detections if not places else ():
+    for each in given:
         corners = [each.box.x_min, each.box.y_min, each.box.x_max, each.box.y_max]
         claim = {"box": corners, "threshold": each.threshold, "score": each.score}
         boxes.setdefault((each.image_id, each.finding), []).append(claim)
@@ -145,8 +147,11 @@ def _pairs(
     ]
 
 
-def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
-    """The page's first state: the run's box thresholds, and T(IoU) and T(IoBB) nearest to 0.5."""
+def _state(run: LocalizationRun, makes_boxes: bool) -> dict[str, Any]:
+    """The page's first state: the run's box thresholds, and T(IoU) and T(IoBB) nearest to 0.5.
+
+    If the page makes no boxes, it has no thresholds to move.
+    """
     nearest = {
         criterion: min(
             (rule.threshold for rule in run.protocol.rules if rule.criterion == criterion),
@@ -157,7 +162,7 @@ def _state(run: LocalizationRun, has_maps: bool) -> dict[str, Any]:
     }
     asked = {rule.criterion for rule in run.protocol.rules}
     return {
-        "thresholds": list(run.protocol.box_thresholds) if has_maps else [],
+        "thresholds": list(run.protocol.box_thresholds) if makes_boxes else [],
         "t": nearest,
         "criterion": "iou" if asked == {"iou"} else "iobb",
         "curveFinding": "mean",
@@ -193,11 +198,15 @@ def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | No
     return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 
-def _quantisation_note(
-    run: Sequence[Measurement], quantised: Sequence[Measurement], has_maps: bool
-) -> str:
-    if not has_maps:
+def _given_note(run: LocalizationRun) -> str:
+    """Where the boxes come from, if the page does not make them of its maps."""
+    if not run.heatmaps:
         return "The boxes are those of the list that was scored."
+    rule = describe_rule(rule_of(run.protocol))
+    return f"The boxes are those of the run, by the rule {rule}; they do not move with a slider."
+
+
+def _quantisation_note(run: Sequence[Measurement], quantised: Sequence[Measurement]) -> str:
     differences = np.abs(
         [
             grid(run, metric, "numerator") - grid(quantised, metric, "numerator")

@@ -64,6 +64,21 @@ def test_boxes_of_another_tool_have_a_page_without_maps(
     assert all(image["picture"] for image in data["images"])
 
 
+def test_boxes_of_another_rule_stand_over_the_maps(
+    chests: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    rule = ("--box-rule", "hottest-share")
+    data = page_of("bench", chests, "--model", untrained_model, *rule, "--out", tmp_path)
+    assert data["maps"]
+    assert data["state"]["thresholds"] == []
+    assert "hottest-share" in data["quantisation"]
+    scored = [pair for pair in data["pairs"] if pair["scored"]]
+    assert all(pair["map"] for pair in scored)
+    assert all(len(pair["boxes"] or []) <= 1 for pair in scored)
+    boxes = pd.read_csv(tmp_path / "detections.csv")
+    assert sum(len(pair["boxes"] or []) for pair in data["pairs"]) == len(boxes)
+
+
 def test_a_classify_run_has_a_page_with_maps_of_its_images(
     chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:

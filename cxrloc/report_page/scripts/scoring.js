@@ -50,12 +50,13 @@ function boxesAt(pair, threshold) {
 }
 
 /**
- * All boxes of a pair: those of its map at every threshold, or those of another tool.
+ * All boxes of a pair: those of the run, if the page has them, or those of its map at every
+ * threshold.
  * @param {object} pair
  * @param {number[]} thresholds 0 to 255
  */
 export function boxesOf(pair, thresholds) {
-  if (!pair.map) return pair.boxes ?? [];
+  if (pair.boxes || !pair.map) return pair.boxes ?? [];
   return thresholds.flatMap((threshold) => boxesAt(pair, threshold));
 }
 
