@@ -76,6 +76,7 @@ from cxrloc.inference.prepared import Failure, InferenceSettings
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import (
     calibrated_predictions,
+    calibration_warnings,
     caption_of,
     condition_warnings,
     describe_models,
@@ -296,6 +297,7 @@ def classify_by(
             *image_set.notes,
             *outcome.notes,
             *_conditional(models, options),
+            *(calibration_warnings(models, predictions.findings) if calibrating else ()),
             *_columns_of_readings(readings),
         ],
         "contaminated_patients": contamination.count,

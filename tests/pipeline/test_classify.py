@@ -77,6 +77,9 @@ def test_calibrated_probabilities_are_scored_and_raw_ones_stand_beside_them(
         run = json.loads((tmp_path / name / "run.json").read_text())
         confusion = pd.read_csv(tmp_path / name / "confusion.csv")
         tables[name] = own, run["operating_points"], confusion, auc_of(tmp_path / name)
+        (said,) = (note for note in run["notes"] if note.startswith("not calibrated"))
+        lacking = ["Mass"] if name == "calibrated" else plain.card.findings
+        assert said.endswith(f"`probability` is the raw one: {', '.join(lacking)}")
     (raw, points, decided, ranked), (own, moved, again, ranked_again) = tables.values()
     beside = read_predictions(tmp_path / "calibrated/raw_probabilities.csv")
     np.testing.assert_array_equal(beside.probabilities, raw.probabilities)
