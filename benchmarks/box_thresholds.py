@@ -5,9 +5,9 @@
 
 For each finding, the threshold is the grey level at which the largest box of a map has the highest
 mean IoU with the truth. No image with an expert's box is used: without --data the images are
-phantoms of a series of their own; with --data they are radiographs without findings of patients in
-the model's card, into which lesions are drawn (`drawn_lesions.py`). A finding that is not drawn
-takes the level that is best over all others. The weights of the network do not change.
+phantoms of a series of their own; with --data they are radiographs without findings of validation
+patients in the model's card, into which lesions are drawn (`drawn_lesions.py`). A finding that is
+not drawn takes the level that is best over all others. The weights of the network do not change.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from drawn_lesions import LESIONS, draw_lesion
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
@@ -49,9 +50,9 @@ def phantoms() -> Iterator[Sample]:
 
 
 def drawn(data: Path, card: ModelCard) -> Iterator[Sample]:
-    """Radiographs of the card's patients without findings, each with one drawn lesion."""
+    """Radiographs of the card's validation patients without findings, each with a drawn lesion."""
     paths = find_image_files_below([data / "train_images"])
-    listed = {*card.training_patients, *card.validation_patients}
+    listed = set(card.validation_patients)
     normals = [
         record
         for record in read_chestxray14(data)
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     options = parser.parse_args()
     model = read_model(options.model)
+    torch.set_num_threads(1)
     samples = [*(drawn(options.data, model.card) if options.data else phantoms())]
     images = [Image(record.image_id, _given(pixels)) for record, pixels in samples]
     results = [*localize([model], images, InferenceSettings(device="cpu", batch_size=16))]
@@ -90,10 +92,9 @@ def main() -> None:
     records = [record for record, _ in samples]
     run = place_run(records, (), ScoringProtocol(resampling=Resampling(resamples=0)), heatmaps)
     everyone = np.ones(run.pairs.patients, dtype=bool)
-    levels = best_finding_levels(run.pairs, run.maps, everyone)
+    levels = best_finding_levels(run.pairs, run.maps, everyone, model.card.findings)
+    thresholds = {finding: levels[finding] for finding in model.card.findings}
     reached = selected_iou(run.pairs, run.maps)
-    common = float(LEVELS[reached.largest.mean(axis=0).argmax()])
-    thresholds = {finding: levels.get(finding, common) for finding in model.card.findings}
     _, column = place_of(run.pairs, reached.pair)
     print(f"{model.card.name}: {len(heatmaps)} images, {len(run.pairs.truth)} boxes")
     print("| finding | threshold | mean IoU of the largest box | maps |\n|---|---|---|---|")
@@ -101,7 +102,12 @@ def main() -> None:
         rows = np.flatnonzero(column == _index(run.pairs.findings, finding))
         at = reached.largest[rows, int(np.searchsorted(LEVELS, level))]
         print(f"| {finding} | {level:g} | {at.mean() if rows.size else np.nan:.3f} | {rows.size} |")
-    card = replace(model.card, box_thresholds=thresholds)
+    what = "lesions drawn into radiographs of validation patients" if options.data else "phantoms"
+    said = f"chosen on {len(heatmaps)} {what}"
+    if others := [finding for finding in thresholds if finding not in run.pairs.findings]:
+        said += f"; the level best over all of these: {', '.join(others)}"
+    provenance = {**model.card.provenance, "box_thresholds": said}
+    card = replace(model.card, box_thresholds=thresholds, provenance=provenance)
     write_model(options.to, model.network, model.preprocessing, card, model.typical)
 
 

@@ -23,6 +23,7 @@ from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
 from cxrloc.phantom import NOT_OF_PATIENTS
 from cxrloc.recipe import Choices, chosen_recipe
+from cxrloc.training.box_thresholds import box_thresholds
 from cxrloc.training.checkpoints import refuse_to_overwrite
 from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.distributed import (
@@ -162,7 +163,10 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         }
         path = out / "model.safetensors"
         if rank() == 0:
-            card = trained_card(recipe, text, data, trained, versions(), options.images.data_set)
+            levels = box_thresholds(trained.network, data, recipe, device)
+            card = trained_card(
+                recipe, text, data, trained, versions(), levels, options.images.data_set
+            )
             typical = trained.distance[0] if trained.distance else None
             write_model(path, trained.network, recipe.preprocessing, card, typical)
             description["patients"] = where_patients_are(card, path)

@@ -24,6 +24,7 @@ def trained_card(
     data: TrainingData,
     trained: Trained,
     versions: Mapping[str, str],
+    levels: tuple[Mapping[str, float], str],
     data_set: str = "",
 ) -> ModelCard:
     """The card of a trained model: its origin, its patients and its scores.
@@ -38,6 +39,7 @@ def trained_card(
         data: the training and validation data.
         trained: the network, its scores and its operating points.
         versions: versions of the packages that computed the weights.
+        levels: the result of `box_thresholds`.
         data_set: name of the data set; empty for the name of its reader.
     """
     records, split = data.parts.train, recipe.data.split
@@ -57,6 +59,7 @@ def trained_card(
         operating_points=trained.operating_points,
         calibration=trained.calibration,
         prevalence={finding: data.prevalence[finding] for finding in trained.calibration},
+        box_thresholds=levels[0],
         auc={finding: trained.scores[finding] for finding in trained.operating_points},
         probabilities=trained.probabilities,
         distance=trained.distance[1] if trained.distance else None,
@@ -74,6 +77,7 @@ def trained_card(
             "seed": str(recipe.fit.seed),
             "start": " + ".join(card.name for card in before) or Path(recipe.start).name,
             "start_sha256": weights_sha256(recipe.start),
+            **({"box_thresholds": levels[1]} if levels[0] else {}),
             **versions,
         },
     )

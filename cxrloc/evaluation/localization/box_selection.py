@@ -93,20 +93,29 @@ def best_finding_levels(
     pairs: ScoredPairs,
     maps: Sequence[PlacedMaps],
     patients: Bool[np.ndarray, " patient"],
+    findings: Sequence[str] = (),
     levels: Float[np.ndarray, " level"] = LEVELS,
 ) -> dict[str, float]:
     """For each finding, the grey level at which the largest box has the highest mean IoU.
 
     The levels serve the box rule "one-box" and are chosen on some of the patients. A finding that
-    these patients lack takes the level that is best over all findings. Of equally good levels, the
-    lowest is taken.
+    these patients lack takes the level that is best over all their pairs. Of equally good levels,
+    the lowest is taken.
+
+    Args:
+        pairs: images, findings and truth.
+        maps: the maps.
+        patients: those on whom the levels are chosen.
+        findings: further findings that need a level, beside those of the pairs.
+        levels: the levels, ascending.
     """
     selected = selected_iou(pairs, maps, levels)
     patient, finding = place_of(pairs, selected.pair)
     own = patients[patient]
     common = float(levels[selected.largest[own].mean(axis=0).argmax()])
-    best = {}
+    best = dict.fromkeys((*pairs.findings, *findings), common)
     for column, name in enumerate(pairs.findings):
         rows = selected.largest[own & (finding == column)]
-        best[name] = float(levels[rows.mean(axis=0).argmax()]) if len(rows) else common
+        if len(rows):
+            best[name] = float(levels[rows.mean(axis=0).argmax()])
     return best
