@@ -33,7 +33,7 @@ validation_images = 14
 size = 64
 [network]
 backbone = "small_resnet"
-findings = ["Mass", "Effusion", "Cardiomegaly", "Hernia"]
+findings = ["Mass", "Effusion", "Cardiomegaly"]
 output_stride = 8
 transition_channels = 4
 [fit]
@@ -47,10 +47,16 @@ learning_rate = 1e-3
 def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(tmp_path: Path) -> None:
     recipe = recipe_of_text(RECIPE, "tiny.toml")
     data = training_data(recipe, None, tmp_path)
+    # Nobody has drawn a box around a heart.
+    drawn = [
+        replace(r, annotations=tuple(a for a in r.annotations if a.finding != "Cardiomegaly"))
+        for r in data.parts.validation
+    ]
+    data = replace(data, parts=data.parts._replace(validation=drawn))
     torch.manual_seed(0)
     network = build_network(recipe.network).eval()
     levels, said = box_thresholds(network, data, recipe, torch.device("cpu"))
-    boxed = [record for record in data.parts.validation if record.annotations]
+    boxed = [r for r in drawn if {a.finding for a in r.annotations} & {"Mass", "Effusion"}]
     card = ModelCard("tiny", "", recipe.network.findings)
     model = Model(network, recipe.network, recipe.preprocessing, card)
     _, sources = phantom_parts(recipe.data.phantom, recipe.preprocessing.size)
@@ -63,10 +69,9 @@ def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(tmp_path
     )
     assert levels == {name: expected[name] for name in recipe.network.findings}
     assert len({*levels.values()}) > 1
-    # No phantom has a hernia, so that it takes the level that is best over all.
     assert said == (
         f"chosen on {len(boxed)} validation images with boxes; the level best over all of these: "
-        "Hernia"
+        "Cardiomegaly"
     )
 
 
