@@ -209,6 +209,8 @@ def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_
         ("--versions", "upside-down", "choose from plain, tta, five-patch"),
         ("--finding", "Cold", "choose from Atelectasis"),
         ("--device", "abacus", "not usable on this machine"),
+        ("--precision", "fp8", "choose from auto, fp32, bf16, fp16"),
+        ("--batch-size", "0", "neither auto nor a number of images"),
     ],
 )
 def test_a_wrong_name_is_wrong_usage_and_says_what_may_be_named(

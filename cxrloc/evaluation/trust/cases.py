@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.devices import choose_devices
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.image_sets import DataOptions
@@ -137,7 +138,8 @@ def positive_cases(
     record_of = {record.image_id: record for record in records}
     generator = np.random.default_rng(options.resampling.seed)
     maps = maps_by_image(model, images, options)
-    device = next(model.network.parameters()).device
+    device = choose_devices(options.inference.device)[0]  # of several, which made the maps
+    model.network.to(device)
     workers = options.inference.workers
     cases, failures = [], []
     for item in prepared_images([model], images, workers):
