@@ -6,69 +6,26 @@ by which duplicates are marked. The tables are Parquet, written whole or not at 
 
 import hashlib
 import hmac
-import mmap
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.archive.store import opened
+from cxrloc.archive.header_rows import COLUMNS, FAILURE_COLUMNS, rows_of
+from cxrloc.archive.listing import list_files
 from cxrloc.files.whole import whole_file
-from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
-from cxrloc.images.dicom_header import view_of
-from cxrloc.images.dicom_values import code_of, texts
-from cxrloc.images.folders import is_image_name
-from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.types import UsageError
 
 KEY_VARIABLE = "CXRLOC_ID_KEY"
 """Environment variable with the key of hashed identifiers."""
 
-HEADER_BYTES = (1 << 15, 1 << 20)
-"""Of a file that are read, and then of a file whose header is longer: most have a few kilobytes."""
-
 BATCH = 10_000
 """Rows that are written at once."""
-
-IDS = {
-    "patient": "PatientID",
-    "study": "StudyInstanceUID",
-    "series": "SeriesInstanceUID",
-    "sop_instance": "SOPInstanceUID",
-}
-"""Columns of identifiers, and the DICOM keywords that they are of."""
-
-TAGS = (
-    *IDS.values(),
-    *("SpecificCharacterSet", "Modality", "ViewPosition", "ViewCodeSequence", "BodyPartExamined"),
-    *("Rows", "Columns", "PhotometricInterpretation", "AcquisitionDate", "StudyDate"),
-)
-
-COLUMNS = {
-    "uri": "string",
-    "size": "int64",
-    "version": "string",  # an object store's ETag, else the time of the last change
-    "format": "string",
-    "modality": "string",
-    "view": "string",
-    "body_part": "string",
-    "rows": "int32",
-    "columns": "int32",
-    "transfer_syntax": "string",
-    "photometric_interpretation": "string",
-    "acquisition_date": "string",
-    **dict.fromkeys(IDS, "string"),
-    "duplicate": "bool",
-}
-"""Columns of the manifest and their types in Arrow; empty cells are null."""
-
-FAILURE_COLUMNS = {"uri": "string", "size": "int64", "reason": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +72,6 @@ class ManifestCounts(NamedTuple):
     failures: int
 
 
-class _File(NamedTuple):
-    system: Any
-    path: str
-    uri: str
-    size: int
-    version: str
-
-
 def write_manifest(
     places: Sequence[str],
     out: Path,
@@ -141,14 +90,17 @@ def write_manifest(
         watch: passes rows on, and may show how far they have come.
 
     Raises:
-        UsageError: there is no key and ids are not to be clear, a place does not exist, the
-            condition is no SQL, or the extra `archive` is not installed.
+        UsageError: there is no key and ids are not to be clear, a place does not exist, `out` is a
+            URI, the condition is no SQL, or the extra `archive` is not installed.
     """
+    if re.match(r"\w\w+:/", str(out)):  # a path has lost one slash of a URI
+        raise UsageError(f"--out {out}: a manifest is written to a disk; copy it to the store then")
     if not options.key and not options.clear_ids:
         raise UsageError(
             f"identifiers become keyed hashes: name a key (environment variable {KEY_VARIABLE}, "
             "or --key-file), or write public ones as they are with --clear-ids"
         )
+    hide = partial(_hidden, options=options)
     parquet, arrow = _arrow()
     failed = out.with_name(f"{out.stem}.failures.parquet")
     counts = [0, 0, 0]
@@ -160,7 +112,8 @@ def write_manifest(
             stack.enter_context(parquet.ParquetWriter(part, schema))
             for part, schema in zip(parts, schemas, strict=True)
         ]
-        rows = iter(watch(_rows(_files(places), options)))
+        read = rows_of(list_files(places), hide, options.dates, options.workers)
+        rows = iter(watch(read))
         while batch := list(islice(rows, BATCH)):
             good = [row for row in batch if "reason" not in row]
             for row in good:
@@ -201,109 +154,8 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow.parquet, pyarrow
 
 
-def _files(places: Sequence[str]) -> Iterator[_File]:
-    """Files that may be images, as they are found; each place's folders in order."""
-    for place in places:
-        system, path = opened(place)
-        try:
-            exists = system.exists(path)
-        except OSError as error:
-            raise UsageError(f"{place}: cannot be opened ({error})") from error
-        if not exists:
-            raise UsageError(f"{place}: no such file or folder")
-        if system.isfile(path):
-            yield _file(system, system.info(path))
-            continue
-        for _, _, files in system.walk(path, detail=True):
-            for name in sorted(files):
-                if is_image_name(name):
-                    yield _file(system, files[name])
-
-
-def _file(system: Any, info: dict[str, Any]) -> _File:
-    path = info["name"]
-    version = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("created", "")
-    return _File(system, path, system.unstrip_protocol(path), int(info["size"] or 0), str(version))
-
-
-def _rows(files: Iterable[_File], options: ManifestOptions) -> Iterator[dict[str, Any]]:
-    """Rows in the order of the files; no more than a few batches of headers are read ahead."""
-    waiting = iter(files)
-    with ThreadPoolExecutor(options.workers) as pool:
-        while chunk := list(islice(waiting, 64 * options.workers)):
-            for row in pool.map(lambda file: _row(file, options), chunk):
-                if row is not None:
-                    yield row
-
-
-def _row(file: _File, options: ManifestOptions) -> dict[str, Any] | None:
-    """The row of an image, a row with a reason where it cannot be read; None for other files."""
-    row = {"uri": file.uri, "size": file.size, "version": file.version}
-    try:
-        content = _first_bytes(file, HEADER_BYTES[0])
-        kind = file_format_of(content[:HEAD])
-        if kind is None:
-            if not file.path.lower().endswith(SUFFIXES):
-                return None
-            raise CxrlocError("neither DICOM nor PNG nor JPEG")
-        read = partial(_dicom, options=options) if kind == "DICOM" else _picture
-        try:
-            own = read(content)
-        except (CxrlocError, *PARSING_ERRORS):
-            if file.size <= HEADER_BYTES[0]:
-                raise
-            own = read(_first_bytes(file, HEADER_BYTES[1]))
-        return {**row, "format": kind, **own}
-    except (CxrlocError, OSError, *PARSING_ERRORS) as error:
-        reason = " ".join(str(error).split())[:600] or type(error).__name__
-        return {"uri": file.uri, "size": file.size, "reason": reason}
-
-
-def _first_bytes(file: _File, count: int) -> bytes:
-    with file.system.open(file.path, "rb") as stream:
-        content: bytes = stream.read(count)
-    return content
-
-
-def _dicom(content: bytes, options: ManifestOptions) -> dict[str, Any]:
-    with mmap.mmap(-1, len(content)) as data:
-        data.write(content)
-        header = read_dicom_header(Path("header"), data, TAGS)
-        ids = {name: (texts(header, keyword) or ("",))[0] for name, keyword in IDS.items()}
-        if header.get("Rows") is None or header.get("Columns") is None:
-            raise CxrlocError("no image: Rows or Columns (0028,0010 and 0028,0011) is missing")
-        view = view_of(header)
-        date = code_of(header, "AcquisitionDate") or code_of(header, "StudyDate")
-        uid = ids["sop_instance"]
-        return {
-            "modality": code_of(header, "Modality") or None,
-            "view": view.value if view else None,
-            "body_part": code_of(header, "BodyPartExamined") or None,
-            "rows": int(header.Rows),
-            "columns": int(header.Columns),
-            "transfer_syntax": str(header.file_meta.TransferSyntaxUID),
-            "photometric_interpretation": code_of(header, "PhotometricInterpretation") or None,
-            "acquisition_date": date if options.dates and date else None,
-            **{name: _hidden(value, options) for name, value in ids.items()},
-            "key": hashlib.sha256(uid.encode()).digest()[:8] if uid else None,
-        }
-
-
-def _picture(content: bytes) -> dict[str, Any]:
-    from PIL import Image
-
-    try:
-        with Image.open(BytesIO(content)) as picture:
-            columns, rows = picture.size
-    except Exception as error:  # whatever Pillow raises on a broken header
-        raise CxrlocError(f"its header cannot be read ({type(error).__name__})") from error
-    return {"rows": rows, "columns": columns, "key": None}
-
-
-def _hidden(value: str, options: ManifestOptions) -> str | None:
+def _hidden(value: str, options: ManifestOptions) -> str:
     """An identifier as its keyed hash (HMAC-SHA-256, 128 bits), or as it is."""
-    if not value:
-        return None
     if options.clear_ids:
         return value
     return hmac.new(options.key, value.encode(), hashlib.sha256).hexdigest()[:32]

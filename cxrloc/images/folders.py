@@ -38,7 +38,7 @@ def is_image_name(name: str) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder whose name may be an image's, each folder of them once.
+    """All files below a folder whose name may be an image's, in order, each folder of them once.
 
     Linked folders are followed. A link to a folder that was searched before, such as the link's own
     parent, could make the search endless, so the link is left out and the log says so.
@@ -64,7 +64,7 @@ def files_below(folder: Path) -> Iterator[Path]:
                 searched.add((state.st_dev, state.st_ino))
                 kept.append(name)
         folders[:] = kept
-        yield from (Path(place) / name for name in names if is_image_name(name))
+        yield from (Path(place) / name for name in sorted(names) if is_image_name(name))
 
 
 def _images_below(folder: Path) -> Iterator[Path]:

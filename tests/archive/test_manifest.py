@@ -1,5 +1,6 @@
 """A manifest has one row per image and is made from headers alone."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from fsspec import filesystem
 from PIL import Image
 
-from cxrloc.archive.manifest import COLUMNS, ManifestOptions, id_key, write_manifest
+from cxrloc.archive.header_rows import COLUMNS
+from cxrloc.archive.manifest import ManifestOptions, id_key, write_manifest
 from cxrloc.phantom import write_phantoms
 from cxrloc.types import UsageError
 
@@ -110,6 +112,25 @@ def test_object_stores_are_walked_as_folders_are(chests: Path, tmp_path: Path) -
     assert all(row["uri"].startswith("memory://") for row in rows(out))
 
 
+def test_a_pipe_a_dead_link_and_a_link_to_a_parent_stop_no_walk(
+    chests: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "archive/2026"
+    folder.mkdir(parents=True)
+    (folder / "a.dcm").write_bytes(min(chests.glob("*.dcm")).read_bytes())
+    os.mkfifo(folder / "b.dcm")
+    (folder / "c.dcm").symlink_to(tmp_path / "nothing")
+    (folder / "parent").symlink_to(folder.parent)
+    out = tmp_path / "m.parquet"
+    assert write_manifest([str(folder.parent)], out, CLEAR) == (1, 0, 2)
+    failed = {Path(row["uri"]).name: row["reason"] for row in rows(tmp_path / "m.failures.parquet")}
+    assert failed == {
+        "b.dcm": "a pipe, socket or device, no regular file",
+        "c.dcm": "No such file or directory",
+    }
+    assert "a link to a folder that is searched already" in caplog.text
+
+
 def test_an_interrupted_walk_leaves_nothing(chests: Path, tmp_path: Path) -> None:
     def stop(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield next(iter(items))
@@ -125,6 +146,8 @@ def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         write_manifest([str(tmp_path / "absent")], tmp_path / "m.parquet", CLEAR)
     with pytest.raises(UsageError, match="cannot be opened"):
         write_manifest(["nosuch://bucket"], tmp_path / "m.parquet", CLEAR)
+    with pytest.raises(UsageError, match="is written to a disk"):
+        write_manifest([str(tmp_path)], Path("s3://bucket/m.parquet"), CLEAR)
 
 
 def test_a_long_header_is_read_to_its_end(chests: Path, tmp_path: Path) -> None:
