@@ -37,8 +37,9 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
     name = network.config.backbone
     if file is None and network.config.same_padding:
         raise CxrlocError(
-            f"torchvision's weights of {name} were not trained with same_padding: leave it out, "
-            "or name weights that were by --start FILE (the head of the recipe says which)"
+            f"torchvision's weights of {name} were not trained with the recipe's same_padding: "
+            "give --start FILE (weights that were, or a model), --start scratch, or leave "
+            "same_padding out of the recipe"
         )
     source = file or f"torchvision's weights of {name}"
     weights = _imagenet_weights(name, file)

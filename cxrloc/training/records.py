@@ -109,7 +109,10 @@ def _read(
     if config.images and options.image_dir is None:
         folders = [path / name for name in config.images]
         if absent := [str(place) for place in folders if not place.is_dir()]:
-            raise CxrlocError(f"{', '.join(absent)}: no such folder of images")
+            raise CxrlocError(
+                f"{', '.join(absent)}: no such folder of images, as [data] of the recipe names it; "
+                "--image-dir DIR names another"
+            )
         files = find_image_files_below(folders)
         records = [replace(record, path=files.get(record.image_id)) for record in records]
     return records, [*found.notes], found.own is not None

@@ -102,7 +102,7 @@ def test_exactly_the_strided_convolutions_pad_differently():
 
 
 def test_torchvisions_own_weights_are_not_for_that_padding():
-    with pytest.raises(CxrlocError, match="not trained with same_padding"):
+    with pytest.raises(CxrlocError, match="same_padding: give --start FILE"):
         start_from_imagenet(backbone())
 
 

@@ -7,7 +7,10 @@ from torch import nn
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.models.weights import write_model
+from cxrloc.models.names import DEFAULT_MODEL
+from cxrloc.models.networks import build_network
+from cxrloc.models.weights import read_model, write_model
+from cxrloc.recipe import read_recipe
 from cxrloc.training.first_weights import _is_folded, earlier_models, fill, start
 from cxrloc.types import CxrlocError
 
@@ -45,6 +48,17 @@ def test_outputs_of_known_findings_are_kept_wherever_they_stand_and_others_begin
     assert torch.equal(second.prediction.weight[1], nodule)
     backbone = "backbone.0.weight"
     torch.testing.assert_close(own[backbone], given[backbone], atol=1e-3, rtol=0)
+
+
+def test_the_recipe_of_the_embedded_model_needs_no_file_of_weights() -> None:
+    recipe = read_recipe("nih_small")
+    network = build_network(recipe.network)
+    fill(network, recipe.start)
+    embedded = read_model(DEFAULT_MODEL)
+    assert recipe.network.findings[:8] == embedded.card.findings  # of its 14, with an expert's box
+    for name, tensor in network.state_dict().items():
+        ours = tensor[:8] if name.startswith("prediction") else tensor
+        torch.testing.assert_close(ours, embedded.network.state_dict()[name], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
