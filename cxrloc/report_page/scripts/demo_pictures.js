@@ -22,7 +22,7 @@ export const greyLevels = async (picture) => {
   const { data } = context.getImageData(0, 0, columns, rows);
   const levels = new Uint8Array(columns * rows);
   for (let pixel = 0; pixel < levels.length; pixel++) {
-    const [red, green, blue] = data.subarray(4 * pixel, 4 * pixel + 3);
+    const [red, green, blue] = [data[4 * pixel], data[4 * pixel + 1], data[4 * pixel + 2]];
     if (Math.max(red, green, blue) - Math.min(red, green, blue) > LARGEST_COLOUR * 255) {
       throw new Error("a picture in colour; radiographs are grey");
     }
@@ -75,23 +75,34 @@ export const deepGreyLevels = async (content) => {
 function unfiltered(bytes, rows, width) {
   const lines = new Uint8Array(rows * width);
   for (let row = 0; row < rows; row++) {
-    const filter = bytes[row * (width + 1)];
+    const predict = PREDICTORS[bytes[row * (width + 1)]];
+    if (!predict) throw new Error("a damaged picture");
     for (let x = 0; x < width; x++) {
       const at = row * width + x;
       const left = x < 2 ? 0 : lines[at - 2];
       const above = row === 0 ? 0 : lines[at - width];
       const corner = x < 2 || row === 0 ? 0 : lines[at - width - 2];
-      const guess = [0, left, above, (left + above) >> 1, nearest(left, above, corner)][filter];
-      lines[at] = bytes[row * (width + 1) + 1 + x] + guess;
+      lines[at] = bytes[row * (width + 1) + 1 + x] + predict(left, above, corner);
     }
   }
   return lines;
 }
 
+/** Filter types 0 to 4: none, sub, up, average and Paeth. */
+const PREDICTORS = [
+  () => 0,
+  (left) => left,
+  (left, above) => above,
+  (left, above) => (left + above) >> 1,
+  nearest,
+];
+
 /** Paeth's predictor: which of three neighbours is nearest to left + above - corner. */
 function nearest(left, above, corner) {
   const guess = left + above - corner;
-  const [a, b, c] = [left, above, corner].map((value) => Math.abs(guess - value));
+  const a = Math.abs(guess - left);
+  const b = Math.abs(guess - above);
+  const c = Math.abs(guess - corner);
   if (a <= b && a <= c) return left;
   return b <= c ? above : corner;
 }
