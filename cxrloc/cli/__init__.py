@@ -45,7 +45,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     models: "cxrloc models --default",
     adopt: "cxrloc adopt --list",
     export: "cxrloc export phantom-v1 --to onnx --out phantom.onnx",
-    page: "npm install onnxruntime-web dicom-parser && cxrloc page --out demo.html",
+    page: "npm install onnxruntime-web dicom-parser jpeg-lossless-decoder-js "
+    "@cornerstonejs/codec-charls @cornerstonejs/codec-openjpeg && cxrloc page --out demo.html",
     send: "cxrloc heatmap image.dcm --write sr,sc --out results && "
     "cxrloc send results --to PACS@127.0.0.1:4242",
     node: "cxrloc node node.toml",

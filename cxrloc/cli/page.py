@@ -20,8 +20,7 @@ def page(
         Path,
         typer.Option(
             "--runtime",
-            help="Folder with the npm packages onnxruntime-web and dicom-parser: `npm install "
-            "--prefix FOLDER onnxruntime-web dicom-parser`.",
+            help="Folder in which `npm install` put the packages of the example.",
         ),
     ] = Path(),
 ) -> None:

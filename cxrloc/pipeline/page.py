@@ -25,7 +25,7 @@ def page(model: str, runtime: Path, out: Path) -> WrittenPage:
 
     Args:
         model: an embedded name, a checkpoint file, or an ONNX file of `cxrloc export`.
-        runtime: folder of the npm packages onnxruntime-web and dicom-parser.
+        runtime: folder of the npm packages (`report_page.demo.PACKAGES`).
         out: the page.
 
     Raises:

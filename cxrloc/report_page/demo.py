@@ -19,18 +19,30 @@ from cxrloc.types import CxrlocError, UsageError
 THRESHOLDS = (60.0, 180.0)
 """Grey levels of the box rule."""
 
-PARTS = {
-    "script": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
-    "wasm": "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
-    "dicom": "dicom-parser/dist/dicomParser.min.js",
-    "licence": "dicom-parser/LICENSE",
+PACKAGES = (
+    "onnxruntime-web",
+    "dicom-parser",
+    "jpeg-lossless-decoder-js",
+    "@cornerstonejs/codec-charls",
+    "@cornerstonejs/codec-openjpeg",
+)
+"""The npm packages of which the page contains parts; `demo_licences.txt` has their licences."""
+
+SCRIPTS = {
+    "ort": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
+    "dicomParser": "dicom-parser/dist/dicomParser.min.js",
+    "losslessJpeg": "jpeg-lossless-decoder-js/release/lossless-min.js",
+    "CharLSWASM": "@cornerstonejs/codec-charls/dist/charlswasm_decode.js",
+    "OpenJPEGWASM": "@cornerstonejs/codec-openjpeg/dist/openjpegwasm_decode.js",
 }
-"""What the page takes from two npm packages: part -> file below `node_modules`."""
+"""The name of each library in the script of the page -> its file below `node_modules`."""
 
-NOTICE = """onnxruntime-web is copyright (c) Microsoft Corporation, and dicom-parser is copyright
-(c) Chris Hafey; both are under the MIT licence below. cxrloc is under the Apache License 2.0.
-
-"""
+BINARIES = {
+    "wasm": "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+    "charls": "@cornerstonejs/codec-charls/dist/charlswasm_decode.wasm",
+    "openjpeg": "@cornerstonejs/codec-openjpeg/dist/openjpegwasm_decode.wasm",
+}
+"""The part of the page that holds each WebAssembly -> its file below `node_modules`."""
 
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\}\s*;?")
 
@@ -39,16 +51,12 @@ class Runtime(NamedTuple):
     """The files of the npm packages that the page contains.
 
     Attributes:
-        script: onnxruntime-web as an ES module that brings its own loader.
-        wasm: its WebAssembly.
-        dicom: dicom-parser.
-        licence: the text of the MIT licence, under which both are.
+        scripts: text of each library of `SCRIPTS`.
+        binaries: content of each file of `BINARIES`.
     """
 
-    script: str
-    wasm: bytes
-    dicom: str
-    licence: str
+    scripts: dict[str, str]
+    binaries: dict[str, bytes]
 
 
 def read_runtime(folder: Path) -> Runtime:
@@ -58,14 +66,16 @@ def read_runtime(folder: Path) -> Runtime:
         UsageError: a file is missing; the message says how to get it.
     """
     place = folder / "node_modules" if (folder / "node_modules").is_dir() else folder
-    missing = [name for name in PARTS.values() if not (place / name).is_file()]
-    if missing:
+    files = (*SCRIPTS.values(), *BINARIES.values())
+    if missing := [name for name in files if not (place / name).is_file()]:
         raise UsageError(
             f"--runtime {folder}: no {missing[0]}; get it with "
-            f"`npm install --prefix {folder} onnxruntime-web dicom-parser`"
+            f"`npm install --prefix {folder} {' '.join(PACKAGES)}`"
         )
-    script, wasm, dicom, licence = (place / PARTS[name] for name in Runtime._fields)
-    return Runtime(script.read_text(), wasm.read_bytes(), dicom.read_text(), licence.read_text())
+    return Runtime(
+        {name: (place / file).read_text() for name, file in SCRIPTS.items()},
+        {name: (place / file).read_bytes() for name, file in BINARIES.items()},
+    )
 
 
 def check_input(facts: GraphFacts) -> None:
@@ -100,9 +110,9 @@ def write_demo(facts: GraphFacts, graph: bytes, runtime: Runtime, path: Path) ->
         _data(facts),
         ("page.css", "demo.css"),
         _script(runtime),
-        licences=escape(NOTICE + runtime.licence),
-        wasm=_packed(runtime.wasm),
+        licences=escape((Path(__file__).parent / "demo_licences.txt").read_text()),
         model=_packed(graph),
+        **{name: _packed(content) for name, content in runtime.binaries.items()},
     )
     write_text(path, page)
 
@@ -126,18 +136,30 @@ def _data(facts: GraphFacts) -> dict[str, Any]:
 
 
 def _script(runtime: Runtime) -> str:
-    """One module: the two libraries as the constants `ort` and `dicomParser`, then the page."""
-    exports = _EXPORTS.search(runtime.script)
-    if exports is None:
-        raise CxrlocError(f"{PARTS['script']}: not a file of onnxruntime-web as this page needs it")
-    names = (pair.split(" as ") for pair in exports.group(1).split(","))
-    returned = ", ".join(f"{names[-1].strip()}: {names[0].strip()}" for names in names)
-    library = _EXPORTS.sub("", runtime.script)
-    library = f"const ort = (() => {{\n{library}\nreturn {{ {returned} }};\n}})();\n"
-    dicom = f"(function () {{\n{runtime.dicom}\n}}).call(globalThis);\n"
-    whole = f"{library}{dicom}const dicomParser = globalThis.dicomParser;\n{bundle('demo')}"
+    """One module: each library as a constant, then the script of the page."""
+    libraries = (_constant(name, script) for name, script in runtime.scripts.items())
     # An end tag inside a text of the libraries would end the element.
-    return whole.replace("</script", "<\\/script")
+    return "".join((*libraries, bundle("demo"))).replace("</script", "<\\/script")
+
+
+def _constant(name: str, library: str) -> str:
+    """Declares a constant with what a library exports.
+
+    An ES module has a list of exports; any other script sets a property of `this`, or a variable.
+
+    >>> print(_constant("one", "const a = 1; export { a as b };"), end="")
+    const one = (function () {
+    const a = 1;
+    return { b: a };
+    }).call({});
+    """
+    returned = f"this.{name} ?? {name}"
+    if exports := _EXPORTS.search(library):
+        pairs = (pair.split(" as ") for pair in exports.group(1).split(","))
+        named = ", ".join(f"{pair[-1].strip()}: {pair[0].strip()}" for pair in pairs)
+        returned = f"{{ {named} }}"
+        library = _EXPORTS.sub("", library).rstrip()
+    return f"const {name} = (function () {{\n{library}\nreturn {returned};\n}}).call({{}});\n"
 
 
 def _packed(content: bytes) -> str:

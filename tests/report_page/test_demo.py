@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from pydicom import dcmread
+from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGBaseline8Bit
 
 from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.metadata import GraphFacts
@@ -26,9 +25,10 @@ from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.card import ModelCard
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, write_phantoms
-from cxrloc.report_page.demo import THRESHOLDS, check_input, read_runtime
+from cxrloc.report_page.demo import PACKAGES, THRESHOLDS, check_input, read_runtime
 from cxrloc.report_page.page import bundle
 from cxrloc.types import CxrlocError, Radiograph, UsageError
+from tests.images.test_dicom_pixels import transcoded
 from tests.panels.browser import open_browser
 
 CASES = {
@@ -88,14 +88,22 @@ def test_missing_packages_are_named_with_how_to_get_them(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def packages() -> Path:
-    """A folder with the two npm packages."""
+    """A folder with the npm packages."""
     folder = os.environ.get("CXRLOC_NPM")
     if not folder:
-        pytest.skip("needs CXRLOC_NPM, a folder after `npm install onnxruntime-web dicom-parser`")
+        pytest.skip(f"needs CXRLOC_NPM, a folder after `npm install {' '.join(PACKAGES)}`")
     return Path(folder)
 
 
 SETTINGS = InferenceSettings(workers=1)
+
+COMPRESSED = (
+    uid.RLELossless,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEG2000Lossless,
+)
 
 
 def other_files(folder: Path, dicom: Path) -> dict[Path, tuple[str, ...]]:
@@ -123,10 +131,14 @@ def other_files(folder: Path, dicom: Path) -> dict[Path, tuple[str, ...]]:
     header.WindowCenter, header.WindowWidth = 128, 256
     header.PixelData = encapsulate([stream.getvalue()])
     header["PixelData"].VR = "OB"
-    header.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    header.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
     header.save_as(jpeg)
     about = ("VOILUTFunction (0028,1056) is none of LINEAR, LINEAR_EXACT, SIGMOID",)
-    return {deep: (), noise: (), odd: about, lateral: (), jpeg: ()}
+    said = {deep: (), noise: (), odd: about, lateral: (), jpeg: ()}
+    for syntax in COMPRESSED:
+        path = transcoded(dicom, syntax).rename(folder / f"{syntax.keyword}.dcm")
+        said[path] = ()
+    return said
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 /* global ort */
 import { networkInput } from "./demo_input.js";
 import { readRadiograph } from "./demo_files.js";
+import { decoded, unpacked } from "./demo_packed.js";
 import { byId, decimals, element, words } from "./dom.js";
 import { composeView, drawKey, drawMarks } from "./drawing.js";
 import { boxesOf } from "./scoring.js";
@@ -41,17 +42,6 @@ async function openSession() {
   ort.env.wasm.numThreads = 1; // threads need a server that isolates the page
   ort.env.wasm.wasmBinary = await unpacked("wasm");
   return ort.InferenceSession.create(await unpacked("model"), { executionProviders: ["wasm"] });
-}
-
-/** The bytes of an element that holds them compressed, as text. */
-async function unpacked(id) {
-  const packed = new Blob([decoded(byId(id).textContent.trim())]).stream();
-  const stream = packed.pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-function decoded(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 async function show(file, model, session) {
@@ -202,8 +192,11 @@ async function pictureOf({ pixels, rows, columns }) {
   const canvas = element("canvas", { width: columns, height: rows });
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
+  const { data } = image;
   pixels.forEach((grey, pixel) => {
-    image.data.set([255 * grey, 255 * grey, 255 * grey, 255], 4 * pixel);
+    const at = 4 * pixel;
+    data[at] = data[at + 1] = data[at + 2] = 255 * grey;
+    data[at + 3] = 255;
   });
   context.putImageData(image, 0, 0);
   const picture = new Image();

@@ -1,13 +1,12 @@
 /**
  * Grey levels of a DICOM file: the pipeline of `cxrloc/images/dicom_rendering.py` for files that are
- * not compressed, or by JPEG with 8 bits. What this page cannot read is refused with advice.
+ * not compressed, or by one of `CODECS`. What this page cannot read is refused with advice.
  */
-import { greyLevels } from "./demo_pictures.js";
+import { CODECS } from "./demo_codecs.js";
 
 /* global dicomParser */
 
 const NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"];
-const JPEG = "1.2.840.10008.1.2.4.50"; // JPEG Baseline, which the browser decodes
 const ADVICE = "the command `cxrloc heatmap` reads it";
 
 /**
@@ -24,8 +23,9 @@ export const radiographOfDicom = async (content) => {
     throw new Error(`a damaged DICOM file (${error.exception ?? error.message ?? error})`);
   }
   const syntax = header.string("x00020010") ?? NATIVE[0];
-  if (!NATIVE.includes(syntax) && syntax !== JPEG) {
-    throw new Error(`its pixels are compressed (transfer syntax ${syntax}): ${ADVICE}`);
+  const codec = CODECS[syntax];
+  if (!NATIVE.includes(syntax) && !codec) {
+    throw new Error(`transfer syntax ${syntax} is not read here: ${ADVICE}`);
   }
   for (const [tag, name] of [
     ["x00283000", "Modality LUT Sequence (0028,3000)"],
@@ -42,34 +42,39 @@ export const radiographOfDicom = async (content) => {
     throw new Error(`${photometric} with ${allocated} bits is not read here: ${ADVICE}`);
   }
   const count = rows * columns;
-  if (syntax !== JPEG && element.length < (count * allocated) / 8) {
-    throw new Error("its pixels end early");
-  }
-  const words =
-    syntax === JPEG
-      ? await decoded(header, element, count, allocated)
-      : wordsOf(content, element.dataOffset, count, allocated);
+  if (!codec && element.length < (count * allocated) / 8) throw new Error("its pixels end early");
+  const words = codec
+    ? await decoded(codec, header, rows, columns)
+    : wordsOf(content, element.dataOffset, count, allocated);
   const table = tableOf(header, words, allocated, photometric);
   const pixels = Float32Array.from(words, (word) => table[word]);
   return { pixels, rows, columns, viewCodes: viewCodesOf(header), warnings: warningsOf(header) };
 };
 
-/** The words of a JPEG; several frames are refused, because their fragments are not told apart. */
-const decoded = async (header, element, count, allocated) => {
-  if (allocated !== 8 || Number(header.string("x00280008") ?? 1) > 1) {
-    throw new Error(`JPEG with several frames or 16 bits is not read here: ${ADVICE}`);
+/** Decoded words; several frames are refused, because their fragments are not told apart. */
+const decoded = async (codec, header, rows, columns) => {
+  if (Number(header.string("x00280008") ?? 1) > 1) {
+    throw new Error(`several compressed frames are not read here: ${ADVICE}`);
   }
+  const element = header.elements.x7fe00010;
   const { fragments } = element;
-  if (!fragments?.length) throw new Error("its pixels are not the JPEG that its header names");
+  if (!fragments?.length) throw new Error("its pixels are not compressed as its header says");
   const stream = dicomParser.readEncapsulatedPixelDataFromFragments(
     header,
     element,
     0,
     fragments.length,
   );
-  const { levels } = await greyLevels(new Blob([stream], { type: "image/jpeg" }));
-  if (levels.length !== count) throw new Error("its pixels are not as many as its header says");
-  return levels;
+  let found;
+  try {
+    found = await codec(stream, rows, columns);
+  } catch {
+    throw new Error(`its compressed pixels are damaged, or of a kind not read here: ${ADVICE}`);
+  }
+  if (found.rows !== rows || found.columns !== columns || found.words.length !== rows * columns) {
+    throw new Error("its pixels are not as many as its header says");
+  }
+  return found.words;
 };
 
 /** View Position (0018,5101) and the codes of View Code Sequence (0054,0220), if there are any. */
