@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from cxrloc.panels import row_page
 from cxrloc.panels.examples import draw_examples, draw_report_example
 from cxrloc.panels.localization_rows import draw_gradcam, draw_localization_rows
 from cxrloc.panels.one_image import draw_findings_overlay, draw_ranked_labels
@@ -113,11 +114,22 @@ def test_rows_stand_in_as_many_columns_as_let_them_fit_on_a_page(
     check_print(figure, WIDTHS_MM[width])
 
 
-def test_more_rows_than_fit_on_a_page_are_refused(results: Path) -> None:
-    with pytest.raises(UsageError, match="a page has no room for 60 rows"):
-        draw_localization_rows(
-            paths(results, "run boxes.csv images maps"), FigureRequest(images=("a",) * 60)
-        )
+def test_rows_that_do_not_fit_on_a_page_are_left_out_and_counted(results: Path) -> None:
+    figure = draw_localization_rows(
+        paths(results, "run boxes.csv images maps"), FigureRequest(images=("a",) * 60)
+    )
+    shown = len(pictures(figure)) // 2
+    assert 0 < shown < 60
+    assert f"first {shown} of 60 rows" in words(figure)
+    check_print(figure, WIDTHS_MM["double"])
+
+
+def test_a_row_that_is_higher_than_a_page_is_refused(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_page, "PAGE_MM", 30.0)
+    with pytest.raises(UsageError, match=r"no room for the first row.*--width double"):
+        draw_localization_rows(paths(results, ROWS), FigureRequest("single"))
 
 
 def test_boxes_in_a_file_of_their_own_are_asked_for(results: Path) -> None:
