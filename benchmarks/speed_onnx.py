@@ -1,9 +1,10 @@
 """Times the default model by onnxruntime against torch: one image, and the command from its start.
 
-    python benchmarks/speed_onnx.py --threads 2
+    OMP_NUM_THREADS=1 python benchmarks/speed_onnx.py --threads 1
 
 Both take turns. The first row is the network with its maps; the second one is
-`cxrloc heatmap one.dcm` from the start of the process until its files are written.
+`cxrloc heatmap one.dcm` from the start of the process until its files are written. Variable and
+option hold for torch alone: onnxruntime always uses all cores, so compare processor times.
 """
 
 import argparse
