@@ -149,6 +149,7 @@ PRESETS: dict[str, Preset] = {
         trained_on="CheXpert",
         source="github.com/biomedia-mira/chexploration",
     ),
+    # Size, mean and standard deviation: the preprocessor_config.json beside the weights.
     "rad-dino": Preset(
         Preprocessing(518, "crop", source_size=None, mean=(0.5307,) * 3, std=(0.2583,) * 3),
         "a linear probe on microsoft/rad-dino: its backbone and the probe, with findings named",
@@ -157,7 +158,7 @@ PRESETS: dict[str, Preset] = {
         trained_on="a linear layer on RAD-DINO, which saw MIMIC-CXR, CheXpert, ChestX-ray14, "
         "PadChest and BRAX",
         may_have_seen=NIH,
-        licence="MSRLA (research only)",
+        licence="MIT; earlier copies: MSRLA (research only)",
         source="huggingface.co/microsoft/rad-dino",
     ),
 }
