@@ -190,8 +190,8 @@ def boxed_throughout(path: Path) -> bool:
     return _layout_of_folder(path) != "chestxray14" and not path.match("BBox_List*.csv")
 
 
-REPORTS = "reports: "
-"""Prefix in a run card of the name of a file of labels from reports."""
+LABEL_FILE = "the file "
+"""Prefix in a run card of the name of a file of labels, in place of the data set's own."""
 
 
 def label_origin(path: Path | None, labels: Path | None = None) -> str:
@@ -199,10 +199,10 @@ def label_origin(path: Path | None, labels: Path | None = None) -> str:
 
     Args:
         path: the data set; None for phantoms.
-        labels: file of labels from reports, in place of the data set's own; None for those.
+        labels: file of labels, in place of the data set's own; None for those.
     """
     if labels is not None:
-        return f"{REPORTS}{labels}"
+        return f"{LABEL_FILE}{labels}"
     if path is None:
         return "what was drawn"
     layout = _layout_of_folder(path) if path.is_dir() else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.datasets import REPORTS
+from cxrloc.datasets import LABEL_FILE
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import table_rows
 from cxrloc.types import UsageError
@@ -75,11 +75,11 @@ def data_of(runs: Mapping[str, Run]) -> Path | None:
 
 
 def refuse_other_labels(runs: Mapping[str, Run]) -> None:
-    """Raise an error for runs scored against labels from reports that are not given now.
+    """Raise an error for runs scored against labels of a file that is not given now.
 
     Raises:
         UsageError: names the run and its labels.
     """
     for name, run in runs.items():
-        if (said := run.card.get("labels_from", "")).startswith(REPORTS):
+        if (said := run.card.get("labels_from", "")).startswith(LABEL_FILE):
             raise UsageError(f"{name} was scored against labels of {said}: name them with --labels")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cxrloc.datasets import REPORTS
+from cxrloc.datasets import LABEL_FILE
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, read_run
 from cxrloc.pipeline.classify import ClassifyOptions, classify
@@ -24,7 +24,7 @@ def score_again(run: Path, projection: str, out: Path) -> None:
     options = ClassifyOptions(
         (),
         predictions=earlier.files[PREDICTIONS],
-        labels=Path(labels.removeprefix(REPORTS)) if labels.startswith(REPORTS) else None,
+        labels=Path(labels.removeprefix(LABEL_FILE)) if labels.startswith(LABEL_FILE) else None,
         projection=projection,
         findings=tuple(protocol["findings"]),
         population=protocol["population"],

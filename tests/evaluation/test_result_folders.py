@@ -62,6 +62,6 @@ def test_truth_that_is_missing_or_differs_is_asked_for(runs, message):
 
 
 def test_labels_of_reports_have_to_be_named_again():
-    with pytest.raises(UsageError, match=r"a was scored against labels of reports: l\.csv"):
-        refuse_other_labels({"a": Run({}, {"labels_from": "reports: l.csv"})})
+    with pytest.raises(UsageError, match=r"a was scored against labels of the file l\.csv"):
+        refuse_other_labels({"a": Run({}, {"labels_from": "the file l.csv"})})
     refuse_other_labels({"a": Run({}, {"labels_from": "the data set's own labels"})})

@@ -358,7 +358,7 @@ def test_labels_of_reports_take_the_place_of_the_data_set_s_own(
         chests, tmp_path / "out", ClassifyOptions((), informed, labels=labels, resampling=FEW)
     )
     assert result.report.units == 6
-    assert result.run["labels_from"] == f"reports: {labels}"
+    assert result.run["labels_from"] == f"the file {labels}"
 
 
 def test_columns_of_labels_that_are_no_findings_and_images_without_labels_are_said(

@@ -189,7 +189,7 @@ def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     assert recipe_of_text(card.recipe, "card").start == "model.safetensors"
     assert card.provenance["start_sha256"] == before.sha256
     described = json.loads((tmp_path / "out/run.json").read_text())
-    assert described["labels_from"] == f"reports: {labels}"
+    assert described["labels_from"] == f"the file {labels}"
     assert card.auc == {"Mass": described["validation"]["Mass"]}  # the others have no positives
     assert card.operating_points.keys() == {"Mass"}
 
