@@ -22,6 +22,7 @@ from cxrloc.inference.prepared import (
     without_pixels,
 )
 from cxrloc.inference.read_ahead import prepared_images
+from cxrloc.inference.reading_processes import can_be_sent, images_of_processes
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
@@ -70,8 +71,8 @@ def in_batches(
             run = batch_function(models, settings, work)
         else:
             run = stack.enter_context(_on_devices(devices, models, settings, work))
-        in_processes = not on_cpu and _count(images) >= WORTH_PROCESSES
-        prepared = prepared_images(models, images, settings.workers, in_processes, keep_pixels)
+        by = prepared_images if on_cpu or not _worth_processes(images) else images_of_processes
+        prepared = by(models, images, settings.workers, keep_pixels)
         stack.enter_context(closing(prepared))
         batches = iter(lambda: list(islice(prepared, images_together(settings))), [])
         if on_cpu and len(devices) == 1:
@@ -157,6 +158,10 @@ def _with_pixels(result: T | Failure, item: Prepared) -> T | Failure:
     if isinstance(result, Localized):
         return result._replace(radiograph=item.radiograph)
     return result
+
+
+def _worth_processes(images: Iterable[Image]) -> bool:
+    return isinstance(images, Sequence) and len(images) >= WORTH_PROCESSES and can_be_sent(images)
 
 
 def _count(images: Iterable[Image]) -> int:

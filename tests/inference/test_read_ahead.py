@@ -1,56 +1,24 @@
-"""Images read by threads or by processes: the same images, in the same order."""
-
-import os
-import sys
-from collections.abc import Callable
-from functools import partial
+"""Images read ahead, with or without the pixels that pictures are made of."""
 
 import numpy as np
 import pytest
 
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.inference.prepared import Failure, Image, Prepared
+from cxrloc.inference.prepared import Image, Prepared
 from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.models.card import ModelCard
 from cxrloc.models.described import Description, Input
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 MODEL = Description(ModelCard("m", "nothing", ("Mass",)), Preprocessing(8), "", (Input.IMAGE,))
 
 
-def read(name: str) -> Radiograph:
-    """A radiograph that says who read it, or what a bad file does."""
-    if name == "broken":
-        raise CxrlocError("broken: an empty file")
-    if name == "deadly":
-        os.abort()
-    torch = "with torch" if "torch" in sys.modules else "without torch"
-    pixels = np.linspace(0, 1, 12).reshape(3, 4)
-    return Radiograph(pixels, bits_stored=8, warnings=(f"{os.getpid()} {torch}",))
-
-
-def test_processes_read_what_threads_read_and_need_no_torch() -> None:
-    images = [Image(name, partial(read, name)) for name in ("a", "broken", "deadly", "d")]
-    first, broken, deadly, last = prepared_images([MODEL], images, 1, in_processes=True)
-    assert broken == Failure("broken", "broken: an empty file")
-    assert isinstance(deadly, Failure)
-    assert "ended its process by signal 6" in deadly.reason
-    (wanted,) = prepared_images([MODEL], images[:1], 1)
-    assert isinstance(wanted, Prepared)
-    for item in (first, last):
-        assert isinstance(item, Prepared)
-        who, torch = item.radiograph.warnings[0].split(" ", 1)
-        assert (int(who) == os.getpid(), torch) == (False, "without torch")
-        np.testing.assert_array_equal(item.inputs[0][0], wanted.inputs[0][0])
-        np.testing.assert_array_equal(item.radiograph.pixels, wanted.radiograph.pixels)
-
-
 @pytest.mark.parametrize("keep", [True, False])
-def test_images_of_a_notebook_are_read_by_threads_anyway(keep: bool) -> None:
-    own: Callable[[], Radiograph] = lambda: read("a")  # noqa: E731 (cannot be pickled)
-    (item,) = prepared_images([MODEL], [Image("a", own)], 1, True, keep)
+def test_without_pixels_an_image_keeps_its_size_its_input_and_its_extremes(keep: bool) -> None:
+    radiograph = Radiograph(np.linspace(0, 1, 12).reshape(3, 4), bits_stored=8)
+    (item,) = prepared_images([MODEL], [Image("a", lambda: radiograph)], 1, keep)
     assert isinstance(item, Prepared)
-    assert item.radiograph.warnings[0].startswith(f"{os.getpid()} ")
-    assert item.shape == (3, 4)
-    assert item.radiograph.pixels.shape == ((3, 4) if keep else (1, 2))
-    assert (item.radiograph.pixels.min(), item.radiograph.pixels.max()) == (0, 1)
+    assert (item.shape, item.inputs[0][0].shape) == ((3, 4), (1, 8, 8))
+    pixels = item.radiograph.pixels
+    assert pixels.shape == ((3, 4) if keep else (1, 2))
+    assert (pixels.min(), pixels.max()) == (0, 1)

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import pooled_features, predict
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
+from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.inference.streaming import devices_for
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
@@ -141,6 +143,28 @@ def test_a_further_gpu_is_used_if_it_pays_or_is_named(
     wanted = [f"cuda:{number}" for number in range(count)]
     assert devices_for(IMAGES[:1] * images, InferenceSettings(device=name)) == wanted
     assert devices_for(iter(IMAGES), InferenceSettings()) == ["cuda:0"]
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "by_processes"),
+    [(3, "a GPU", True), (2, "a GPU", False), (3, "the CPU", False)],
+)
+def test_processes_read_many_images_for_a_gpu(
+    count: int, device: str, by_processes: bool, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def images_of_processes(models: Any, images: Any, workers: int, keep_pixels: bool) -> Any:
+        read.append(len(images))
+        return prepared_images(models, images, workers, keep_pixels)
+
+    monkeypatch.setattr(streaming, "images_of_processes", images_of_processes)
+    monkeypatch.setattr(streaming, "WORTH_PROCESSES", 3)
+    if device == "a GPU":
+        monkeypatch.setattr(streaming, "CPU", torch.device("meta"))
+    images = [Image(str(seed), partial(radiograph, seed)) for seed in range(count)]
+    assert len([*predict([model], images, ONE)]) == count
+    assert read == [count] * by_processes
 
 
 def test_a_thread_computes_for_a_gpu_and_the_order_stays(
