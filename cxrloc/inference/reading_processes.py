@@ -4,7 +4,7 @@ Nothing here imports torch, so that such a process starts in about a second.
 """
 
 import pickle
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -20,7 +20,7 @@ OF_AN_IMAGE = Limits(seconds=600.0, start_seconds=600.0)
 
 
 def images_of_processes(
-    models: Sequence[Described], images: Sequence[Image], workers: int, keep_pixels: bool
+    models: Sequence[Described], images: Iterable[Image], workers: int, keep_pixels: bool
 ) -> Generator[Prepared | Failure, None, None]:
     """Yields what `read_ahead.prepared_images` does, read by `workers` processes.
 

@@ -156,5 +156,6 @@ def test_what_overflows_in_half_precision_is_computed_again() -> None:
     for grey, precise in ((0.5, False), (2.0, True)):
         images = torch.full((1, 1, 2, 1), grey + 1e-5)
         logits, _ = Watched(network, "fp16")(images)  # type: ignore[arg-type]
+        assert logits.dtype == torch.float32
         assert logits.isfinite().all()
         assert torch.equal(logits, network(images)[0]) == precise
