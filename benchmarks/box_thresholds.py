@@ -107,7 +107,8 @@ def main() -> None:
     if others := [finding for finding in thresholds if finding not in run.pairs.findings]:
         said += f"; the level best over all of these: {', '.join(others)}"
     provenance = {**model.card.provenance, "box_thresholds": said}
-    card = replace(model.card, box_thresholds=thresholds, provenance=provenance)
+    rounded = {finding: round(level, 2) for finding, level in thresholds.items()}
+    card = replace(model.card, box_thresholds=rounded, provenance=provenance)
     write_model(options.to, model.network, model.preprocessing, card, model.typical)
 
 

@@ -69,7 +69,8 @@ def box_thresholds(
     findings = recipe.network.findings
     levels = best_finding_levels(run.pairs, run.maps, everyone, findings)
     said = f"chosen on {len(records)} validation images with boxes"
-    return {finding: levels[finding] for finding in findings}, said + _of_others(records, findings)
+    rounded = {finding: round(levels[finding], 2) for finding in findings}
+    return rounded, said + _of_others(records, findings)
 
 
 def input_affine(frame: tuple[int, int], preprocessing: Preprocessing) -> Affine:

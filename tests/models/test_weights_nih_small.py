@@ -30,6 +30,11 @@ def test_it_is_small_and_says_where_it_comes_from(model):
         assert said in model.card.trained_on
     assert model.card.limits.startswith("Research demo")
     assert model.card.licence.startswith("Apache-2.0; NIH asks for")
+    assert tuple(model.card.box_thresholds) == CHESTXRAY8
+    assert all(60 < level < 255 for level in model.card.box_thresholds.values())
+    assert (
+        "drawn into radiographs of validation patients" in model.card.provenance["box_thresholds"]
+    )
 
 
 @pytest.mark.slow
