@@ -29,6 +29,7 @@ from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
 from cxrloc.images.orientation import jpeg_orientation, png_orientation, upright
 from cxrloc.images.png_chunks import (
+    MOST_CHUNKS,
     PNG_ALPHA,
     PNG_GREY,
     PNG_GREY_ALPHA,
@@ -73,9 +74,12 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     """
     columns, rows, depth, colour = png_header(path, data)
     check_size(path, rows, columns, max_megapixels)
-    if sum(kind == b"IHDR" for kind, _ in chunks(data)) != 1:
+    kinds = [kind for kind, _ in chunks(data)]
+    if len(kinds) > MOST_CHUNKS:
+        raise _damaged(path, "PNG", f"it has more than {MOST_CHUNKS:,} chunks")
+    if kinds.count(b"IHDR") != 1:
         raise _damaged(path, "PNG", "it has not one header but several")
-    if colour == PNG_PALETTE and not any(kind == b"PLTE" for kind, _ in chunks(data)):
+    if colour == PNG_PALETTE and b"PLTE" not in kinds:
         raise _damaged(path, "PNG", "it has no palette")
     warnings = _shape_warnings(*side_ratio(data))
     deep_colour = depth == 16 and colour != PNG_GREY

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 BASELINE, EXTENDED, LOSSLESS = 0xC0, 0xC1, 0xC3
@@ -25,6 +26,9 @@ TILE_PART = 0x90
 SCAN = 0xDA
 BEFORE_SCAN = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), JPEG_LS, 0xF8, 0xFE)
 """Frames, tables, restart interval, application data and comments: all have a length."""
+
+MOST_SEGMENTS = 20_000
+"""Segments and fill bytes before a scan after which a JPEG is refused; millions take minutes."""
 
 # The 0xC0 markers that start no frame: Huffman tables, a reserved one, arithmetic conditioning.
 NO_FRAME = (0xC4, 0xC8, 0xCC)
@@ -62,22 +66,37 @@ def jpeg_frame(data: bytes) -> CodedImage | None:
     >>> jpeg_frame(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01 011100 ffda 0000"))
     CodedImage(marker=192, bits=8, rows=16, columns=32, samples=1)
     """
-    frame, at = None, 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
+    frame = None
+    for marker, body in segments(data):
         if marker == SCAN:
             return frame
-        if marker not in BEFORE_SCAN:
-            return None
         starts_frame = marker == JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in NO_FRAME)
-        if starts_frame and at + 10 <= len(data):
+        if starts_frame and len(body) >= 6:
             # ITU-T T.81, B.2.2: precision, lines, samples per line, components.
-            frame = CodedImage(marker, *struct.unpack(">BHHB", data[at + 4 : at + 10]))
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            frame = CodedImage(marker, *struct.unpack(">BHHB", body[:6]))
     return None
+
+
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Markers and contents of a JPEG's segments up to its scan (ITU-T T.81, B.1.1.4).
+
+    The segments end early where they are not in order, or more than `MOST_SEGMENTS`.
+    """
+    at = 2
+    for _ in range(MOST_SEGMENTS):
+        if at + 4 > len(data) or data[at] != 0xFF:
+            return
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte, which has no length
+            at += 1
+            continue
+        if marker != SCAN and marker not in BEFORE_SCAN:
+            return
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield marker, data[at + 4 : end]
+        if marker == SCAN:
+            return
+        at = end
 
 
 def most_samples(stream: CodedImage, size: int) -> float:

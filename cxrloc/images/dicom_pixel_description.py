@@ -120,7 +120,7 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
         high_bit=high_bit,
         signed=signed == 1,
         planar=planar == 1,
-        frames=max(1, _whole(path, header, "NumberOfFrames", 1)),
+        frames=_frames(header, said),
         warnings=tuple(said),
     )
 
@@ -165,6 +165,15 @@ def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int
     if str(header.PhotometricInterpretation) != photometric:
         said.append(f"PhotometricInterpretation (0028,0004) is misspelt and taken as {photometric}")
     return photometric, samples
+
+
+def _frames(header: Dataset, said: list[str]) -> int:
+    """The number of frames; 1 where it is missing or cannot be read."""
+    count = next(iter(numbers(header, "NumberOfFrames")), 1.0)
+    if not count.is_integer():
+        said.append(f"{tag_of('NumberOfFrames')} is no whole number: 1 is taken")
+        return 1
+    return max(1, int(count))
 
 
 def _or_usual(path: Path, header: Dataset, keyword: str, usual: int, said: list[str]) -> int:

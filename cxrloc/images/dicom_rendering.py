@@ -95,7 +95,7 @@ def render(
     """
     stored = stored_values(description)
     values, nominal, modality, about_modality = _modality(path, header, description, stored)
-    padding = _padding(header, description, stored)
+    padding, about_padding = _padding(header, description, stored)
     views, warnings = voi_views(path, header, (float(values.min()), float(values.max())))
     if voi != 0 and not -len(views) <= voi < len(views):
         raise CxrlocError(f"{path}: no VOI view {voi}: the file has {len(views)} (numbered from 0)")
@@ -118,7 +118,7 @@ def render(
     return Rendering(
         table=grey.astype(np.float32),
         intensity=", ".join(step for step in steps if step),
-        warnings=(*about_modality, *warnings, *contradiction),
+        warnings=(*about_modality, *warnings, *contradiction, *about_padding),
     )
 
 
@@ -178,7 +178,7 @@ def voi_views(
     """The views that a file offers: VOI LUTs first, then windows; and warnings.
 
     PS3.3 C.11.2.1: several are alternative views, the first is the default. A window without a
-    centre or without a possible width is left out.
+    centre or without a possible width is left out, and so is a damaged LUT.
 
     Args:
         path: names the file in errors.
@@ -186,9 +186,12 @@ def voi_views(
         inputs: lowest and highest value that the view is applied to.
     """
     items, warnings = full_items(header, "VOILUTSequence")
-    tables: list[Window | LookupTable] = [
-        lookup_table(path, item, "VOI LUT", inputs) for item in items
-    ]
+    tables: list[Window | LookupTable] = []
+    for item in items:
+        try:
+            tables.append(lookup_table(path, item, "VOI LUT", inputs))
+        except CxrlocError as error:
+            warnings += (f"{str(error).removeprefix(f'{path}: ')}: this LUT is left out",)
     function = code_of(header, "VOILUTFunction").replace(" ", "_") or "LINEAR"
     if function not in WINDOWS:
         warnings += (
@@ -282,17 +285,20 @@ def _inverted(header: Dataset, description: PixelDescription) -> tuple[bool, tup
 
 def _padding(
     header: Dataset, description: PixelDescription, stored: Int64[np.ndarray, " word"]
-) -> Bool[np.ndarray, " word"]:
-    """Which words are padding: between Pixel Padding Value and its Range Limit, both included.
+) -> tuple[Bool[np.ndarray, " word"], tuple[str, ...]]:
+    """Which words are padding, and warnings: between Pixel Padding Value and its Range Limit.
+
+    Both ends are included.
 
     The VR of both tags is US or SS, as Pixel Representation says. Some files have the wrong VR, so
     both values are taken modulo the words' range.
     """
     ends = numbers(header, "PixelPaddingValue")[:1]
     if not ends or math.isnan(ends[0]):
-        return np.zeros(stored.shape, dtype=bool)
+        said = f"{tag_of('PixelPaddingValue')} is no number: no pixel is taken as padding"
+        return np.zeros(stored.shape, dtype=bool), (said,) * len(ends)
     ends += numbers(header, "PixelPaddingRangeLimit")[:1]
     span, half = 2.0**description.bits_allocated, 2.0 ** (description.bits_allocated - 1)
     shift = half if description.signed else 0.0
     ends = [(end + shift) % span - shift for end in ends if not math.isnan(end)]
-    return (stored >= min(ends)) & (stored <= max(ends))
+    return (stored >= min(ends)) & (stored <= max(ends)), ()

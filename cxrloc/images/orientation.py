@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from PIL import ExifTags, Image
 
-from cxrloc.images.codestreams import SCAN
+from cxrloc.images.codestreams import segments
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.png_chunks import chunks
 
@@ -51,14 +51,10 @@ def png_orientation(data: bytes) -> int:
 def jpeg_orientation(data: bytes) -> int:
     """The orientation (1 to 8) of a JPEG, in APP1 segments before its scan; else 1."""
     found: dict[str, bytes] = {}
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
+    for marker, body in segments(data):
         for name, start in (("exif", EXIF_START), ("xmp", XMP_START)):
-            if data[at + 1] == APP1 and body.startswith(start):
+            if marker == APP1 and body.startswith(start):
                 found.setdefault(name, body.removeprefix(XMP_START))
-        at += 1 if data[at + 1] == 0xFF else 2 + length  # a fill byte has no length
     return _orientation(found)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import time
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -51,6 +52,21 @@ def test_large_and_damaged_text_in_a_png_does_no_harm(
     write_png(tmp_path / "a.png", GREY)
     with_chunk(tmp_path / "a.png", kind, body)
     assert np.abs(read_radiograph(tmp_path / "a.png").pixels - GREY / 255).max() < 1e-6
+
+
+def test_millions_of_empty_parts_are_refused_at_once(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", GREY)
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk(b"tEXt", b"a\0") * 10**6 + content[33:])
+    Image.fromarray(GREY).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    for name, part in (("comments.jpg", b"\xff\xfe\0\2"), ("fill.jpg", b"\xff")):
+        (tmp_path / name).write_bytes(content[:2] + part * 10**7 + content[2:])
+    began = time.process_time()
+    for name, said in (("a.png", "chunks"), ("comments.jpg", "header"), ("fill.jpg", "header")):
+        with pytest.raises(CxrlocError, match=said):
+            read_radiograph(tmp_path / name)
+    assert time.process_time() - began < 1
 
 
 def test_a_second_header_does_not_pass_the_limit_of_size(tmp_path: Path) -> None:

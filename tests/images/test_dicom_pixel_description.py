@@ -32,6 +32,18 @@ def test_an_empty_number_takes_its_usual_value_and_is_said(
     )
 
 
+@pytest.mark.parametrize("text", [b"one ", b"\\2  "])
+def test_a_number_of_frames_that_cannot_be_read_is_one_and_said(
+    tmp_path: Path, text: bytes
+) -> None:
+    path = write_dicom(tmp_path / "a", STORED, 12, NumberOfFrames=1234)
+    path.write_bytes(path.read_bytes().replace(b"IS\4\0001234", b"IS\4\0" + text))
+    radiograph = read_radiograph(path)
+    assert np.array_equal(radiograph.pixels, expected(tmp_path))
+    said = "NumberOfFrames (0028,0008) is no whole number: 1 is taken"
+    assert said in radiograph.warnings
+
+
 @pytest.mark.parametrize("keyword", ["HighBit", "PixelRepresentation", "SamplesPerPixel"])
 def test_a_missing_number_takes_its_usual_value(tmp_path: Path, keyword: str) -> None:
     header = dicom_header(STORED, 12)

@@ -1,5 +1,6 @@
 """DICOM grey levels agree with highdicom's pixel transform, an independent implementation."""
 
+import re
 from pathlib import Path
 
 import highdicom
@@ -266,13 +267,30 @@ def test_doubtful_transforms_are_warned_of(tmp_path: Path, tags: dict, warning: 
     assert any(line.startswith(warning) for line in read_radiograph(path).warnings)
 
 
-def test_a_table_shorter_than_its_descriptor_is_an_error(tmp_path: Path) -> None:
+def test_a_modality_table_shorter_than_its_descriptor_is_an_error(tmp_path: Path) -> None:
     tables = lut(GAMMA, 0, 16)
     tables[0].LUTData = tables[0].LUTData[:100]
-    header = dicom_header(ramp(12, "u2"), 12, VOILUTSequence=tables)
-    header.save_as(tmp_path / "a", enforce_file_format=True)
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, ModalityLUTSequence=tables)
     with pytest.raises(CxrlocError, match=r"LUTData \(0028,3006\) has 100 entries"):
-        read_radiograph(tmp_path / "a")
+        read_radiograph(path)
+
+
+def test_a_voi_table_shorter_than_its_descriptor_leaves_the_window(tmp_path: Path) -> None:
+    window = {"WindowCenter": 2000, "WindowWidth": 3000}
+    right = read_radiograph(write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **window))
+    tables = lut(GAMMA, 0, 16)
+    tables[0].LUTData = tables[0].LUTData[:100]
+    path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, VOILUTSequence=tables, **window)
+    radiograph = read_radiograph(path)
+    assert np.array_equal(radiograph.pixels, right.pixels)
+    (said,) = {*radiograph.warnings} - {*right.warnings}
+    assert re.match(r"VOI LUT: LUTData .* has 100 entries, .*: this LUT is left out", said)
+
+
+def test_a_padding_value_that_is_no_number_is_said(tmp_path: Path) -> None:
+    path = write_raw(tmp_path / "a", ramp(12, "u2"), 12, raw("PixelPaddingValue", "LO", b"none"))
+    said = "PixelPaddingValue (0028,0120) is no number: no pixel is taken as padding"
+    assert said in read_radiograph(path).warnings
 
 
 SQUARES = np.arange(4096) ** 2 // 257
