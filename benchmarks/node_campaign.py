@@ -301,9 +301,21 @@ def claimed_gigabytes() -> str:
     return f"{ended} of 50 connections were ended by the node"
 
 
+@contextmanager
+def associated() -> Iterator[Any]:
+    """An association with the node, once an earlier attack holds no place any more."""
+    deadline = time.monotonic() + 60
+    while True:
+        with attacks.associated(NODE, *TITLES) as association:
+            if association.accepted_contexts or time.monotonic() > deadline:
+                yield association
+                return
+        time.sleep(1)
+
+
 def without_end() -> str:
     """An object that has no end."""
-    with attacks.associated(NODE, *TITLES) as association:
+    with associated() as association:
         sent = attacks.send_without_end(association, 4 << 30)
     return f"ended by the node after {sent / 1e6:.0f} MB"
 
@@ -315,14 +327,14 @@ def deflated() -> str:
 
 def nested() -> str:
     """Sequences in sequences: acknowledged, and refused when it is computed."""
-    with attacks.associated(NODE, *TITLES) as association:
+    with associated() as association:
         status = attacks.store_bytes(association, "2.25.9", attacks.nested_sequences(50_000))
     return f"status {status:04X}; its own job fails" if status is not None else "no answer"
 
 
 def path_as_uid() -> str:
     """A path in place of a SOP Instance UID."""
-    with attacks.associated(NODE, *TITLES) as association:
+    with associated() as association:
         status = attacks.store_bytes(association, "../../etc/cron.d/x", bytes(1000))
     return f"status {status:04X}" if status is not None else "no answer"
 

@@ -201,7 +201,9 @@ class Receiver:
         sender = event.assoc.requestor
         called = sender.primitive.called_ae_title
         titles = {"host": sender.address, "calling": sender.ae_title, "called": called}
-        self._refusals.add("An association was rejected", titles)
+        known = sender.ae_title in {title for title, _ in self._senders}
+        why = "there are too many" if known and called == self._settings.ae_title else "its titles"
+        self._refusals.add(f"An association was rejected: {why}", titles)
 
 
 def _refuse_to_read(length: int) -> bytearray:

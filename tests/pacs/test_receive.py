@@ -107,7 +107,7 @@ def test_other_titles_are_rejected_and_named(
 ) -> None:
     with receiving(spool) as receiver, associated(receiver.port, title, called) as association:
         assert association.is_rejected
-    (record,) = (each for each in caplog.records if "rejected" in each.message)
+    (record,) = (each for each in caplog.records if "rejected: its titles" in each.message)
     assert vars(record)["fields"] == {"host": LOOPBACK, "calling": title, "called": called}
 
 
