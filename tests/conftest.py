@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Each worker of pytest-xdist has one core. More threads would wait for each other on the others'
 # cores. This comes before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# Drawn examples check formulas, which nearly every example would show to be wrong. A deadline would
+# fail tests on a busy machine.
+settings.register_profile("cxrloc", max_examples=30, deadline=None)
+settings.load_profile("cxrloc")
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +70,12 @@ def ray_started() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def without_roc_figure() -> Iterator[None]:
+    """`classify` draws no ROC figure, which would take most of its time; `test_roc` looks at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cxrloc.pipeline.classify.draw_roc", lambda *_: None)
+        patch.setattr("cxrloc.pipeline.classify.write_figure", lambda *_: None)
+        yield

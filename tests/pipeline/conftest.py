@@ -1,20 +1,31 @@
 """Fixtures for the tests of the commands."""
 
-from collections.abc import Iterator
+import os
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.roc import draw_roc
+from cxrloc.phantom import write_phantoms
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 synthetic chests of 32 pixels, made once for all tests of a run, which only read them."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent  # the workers of pytest-xdist share it
+    with FileLock(place / "phantoms.lock"):
+        if not (place / "phantoms").is_dir():
+            write_phantoms(place / "phantoms", n=48, seed=3, size=32)
+    return place / "phantoms"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def without_roc_figure() -> Iterator[None]:
-    """`classify` draws no ROC figure, which would take most of its time; `test_roc` looks at it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cxrloc.pipeline.classify.draw_roc", lambda *_: None)
-        patch.setattr("cxrloc.pipeline.classify.write_figure", lambda *_: None)
-        yield
+def quick_commands(without_roc_figure: None) -> None:
+    """No test here draws a ROC figure unless it asks for it."""
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import classify, classify_folds
 from cxrloc.recipe import recipe_of_text
 from cxrloc.recipe_of_model import own_recipe
@@ -32,10 +31,8 @@ RECIPE = TINY_RECIPE.format(split='kind = "resamplings"\nfolds = 2')
 
 
 @pytest.fixture(scope="module")
-def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "chests"
-    write_phantoms(folder, n=48, seed=3, size=32)
-    return folder
+def chests(phantoms: Path) -> Path:
+    return phantoms
 
 
 def trained(place: Path, chests: Path, *options: str | Path) -> Result:

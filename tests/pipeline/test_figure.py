@@ -19,7 +19,6 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.panels import plots
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.classify_again import score_again
 from cxrloc.pipeline.figure import figure
@@ -109,17 +108,17 @@ def test_dark_is_the_ink_of_the_dark_style_on_its_background(tmp_path: Path) -> 
     assert not colours & {background, ink[-1]}
 
 
-def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(tmp_path: Path) -> None:
-    chests = tmp_path / "chests"
-    write_phantoms(chests, 40, seed=7, size=32)
-    records = read_dataset(chests)
+def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    records = read_dataset(phantoms)
     scores = np.random.default_rng(0).uniform(size=(len(records), 8))
     ids = tuple(record.image_id for record in records)
     write_predictions(Predictions(ids, CHESTXRAY8, scores), tmp_path / "p.csv")
     few = ClassifyOptions((), tmp_path / "p.csv", groups=(), resampling=Resampling(20))
-    classify(chests, tmp_path / "run", few)
+    classify(phantoms, tmp_path / "run", few)
     score_again(tmp_path / "run", "AP", tmp_path / "again")
-    classify(chests, tmp_path / "ap", replace(few, projection="AP"))
+    classify(phantoms, tmp_path / "ap", replace(few, projection="AP"))
     again, direct = (pd.read_csv(tmp_path / name / "auc.csv") for name in ("again", "ap"))
     pd.testing.assert_frame_equal(again, direct)
     assert len(again) < len(pd.read_csv(tmp_path / "run/auc.csv")) or not again.equals(

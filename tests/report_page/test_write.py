@@ -14,6 +14,8 @@ from cxrloc.cli import app
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom import write_phantoms
 
+pytestmark = pytest.mark.usefixtures("without_roc_figure")
+
 
 @pytest.fixture(scope="module")
 def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,30 +35,35 @@ def page_of(command: str, *arguments: str | Path) -> dict[str, Any]:
     return json.loads(found[1])
 
 
+@pytest.fixture(scope="module")
+def scored(
+    chests: Path, untrained_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    """The folder of a run of `bench`, and the data of its page."""
+    out = tmp_path_factory.mktemp("scored")
+    return out, page_of("bench", chests, "--model", untrained_model, "--out", out)
+
+
 def test_a_bench_run_has_a_page_with_its_counts_and_its_run_card(
-    chests: Path, untrained_model: Path, tmp_path: Path
+    scored: tuple[Path, dict[str, Any]],
 ) -> None:
-    data = page_of("bench", chests, "--model", untrained_model, "--out", tmp_path)
-    table = pd.read_csv(tmp_path / "localization.csv")
+    out, data = scored
+    table = pd.read_csv(out / "localization.csv")
     hits = table.pivot_table("hit", ["criterion", "threshold"], "finding", sort=False)
     columns = [*data["findings"], "mean"]
     of_rules = [(rule["criterion"], rule["threshold"]) for rule in data["rules"]]
     expected = pd.DataFrame(data["expected"]["hit"], of_rules, columns)
     assert (hits.loc[of_rules, columns].to_numpy() - expected.to_numpy()).max() <= 1
-    assert data["run"] == json.loads((tmp_path / "run.json").read_text())
+    assert data["run"] == json.loads((out / "run.json").read_text())
     assert all(image["picture"] for image in data["images"])
     assert {"patient_id", "study_id"}.isdisjoint(str(data["images"]) + str(data["pairs"]))
 
 
 def test_boxes_of_another_tool_have_a_page_without_maps(
-    chests: Path, untrained_model: Path, tmp_path: Path
+    chests: Path, scored: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    done = CliRunner().invoke(
-        app, ["bench", str(chests), "--model", str(untrained_model), "--out", str(tmp_path)]
-    )
-    assert done.exit_code == 0, done.output
-    boxes = tmp_path / "detections.csv"
-    data = page_of("bench", chests, "--detections", boxes, "--out", tmp_path / "again")
+    boxes = scored[0] / "detections.csv"
+    data = page_of("bench", chests, "--detections", boxes, "--out", tmp_path)
     assert data["maps"] == ""
     assert data["state"]["thresholds"] == []
     shown = sum(len(pair["boxes"] or []) for pair in data["pairs"])
