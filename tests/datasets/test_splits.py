@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrloc.datasets.splits import (
@@ -14,7 +14,6 @@ from cxrloc.types import CxrlocError, Record
 PATIENTS = [str(number) for number in range(2000)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PATIENTS)), st.integers(0, 9))
 def test_a_patient_is_drawn_whoever_else_is_there(present: list[str], seed: int) -> None:
     of_all = draw_patients(PATIENTS, 0.4, seed)
@@ -46,7 +45,6 @@ def patients_of(part: list[Record]) -> set[str]:
     return {record.patient_id for record in part}
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["ratios", "resamplings"]), st.integers(0, 5), st.integers(0, 3))
 def test_parts_share_no_patient_and_lose_no_image(kind: str, fold: int, seed: int) -> None:
     parts = split_records(RECORDS, SplitConfig(kind, fold=fold, seed=seed))

@@ -53,7 +53,7 @@ def test_the_batches_are_as_even_as_those_of_the_algorithm_image_by_image():
     assert (spread(labels, ours) < 0.6 * spread(labels, chance)).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(images=st.integers(1, 40), batch_size=st.integers(1, 8), seed=st.integers(0, 9))
 def test_an_epoch_has_each_image_once_in_whole_batches(images, batch_size, seed):
     if images < batch_size:

@@ -274,9 +274,7 @@ def test_a_file_that_ends_within_its_header_is_one_clear_line(tmp_path: Path) ->
         read_radiograph(path)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(st.data())
 def test_a_damaged_dicom_is_read_or_one_clear_line(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "damaged"

@@ -71,7 +71,7 @@ grids = st.builds(
 
 
 @given(grids)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_each_outline_is_one_polygon_in_its_box_and_apart_from_the_others(grid):
     regions = find_regions(grid[None], THRESHOLDS)
     polygons = region_polygons(grid[None], THRESHOLDS)
@@ -86,7 +86,7 @@ def test_each_outline_is_one_polygon_in_its_box_and_apart_from_the_others(grid):
 
 
 @given(grids)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_points_above_the_threshold_are_those_inside_an_outline(grid):
     rows, columns = grid.shape
     x, y = np.random.default_rng(0).uniform(0, [[columns], [rows]], size=(2, 400))

@@ -150,7 +150,7 @@ maps, small_maps = maps_of(st.integers(5, 32)), maps_of(st.integers(2, 9))
 
 
 @given(maps)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_mirroring_and_transposing_a_map_does_the_same_to_its_boxes(grid):
     def ordered(of: np.ndarray) -> np.ndarray:
         return of[np.lexsort(of.round(9).T)]
@@ -164,7 +164,7 @@ def test_mirroring_and_transposing_a_map_does_the_same_to_its_boxes(grid):
 
 
 @given(st.lists(st.integers(0, 2**32), min_size=1, max_size=4), st.sampled_from(KINDS))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_maps_in_a_batch_are_independent(seeds, kind):
     batch = np.stack([made(kind, 7, 9, seed) for seed in seeds])
     together = find_regions(batch, THRESHOLDS)
@@ -175,7 +175,7 @@ def test_maps_in_a_batch_are_independent(seeds, kind):
 
 
 @given(maps)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_boxes_lie_in_the_grid_and_in_a_box_of_the_lower_threshold(grid):
     regions = find_regions(grid[None], THRESHOLDS)
     low, high = (regions.boxes[regions.threshold == t] for t in THRESHOLDS)
@@ -230,7 +230,7 @@ def bracketed(exact: np.ndarray, samples: np.ndarray, per_cell: int) -> np.ndarr
 
 
 @given(small_maps)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=40)
 def test_sides_are_bracketed_by_samples_on_the_lines_between_centres(grid):
     per_cell = 64
     regions = find_regions(grid[None], THRESHOLDS)
@@ -298,7 +298,7 @@ def solid_share(grid: np.ndarray, per_cell: int) -> float:
 
 @given(maps)
 @example(made("plateaus", 5, 29, 15430))  # reaches the border along a spike of a fiftieth of a cell
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_boxes_agree_with_labelled_pixels_except_where_something_is_thin(grid):
     solid_share(grid, per_cell=16)
 

@@ -18,7 +18,7 @@ def cost(distances: np.ndarray, weights: np.ndarray, medoids: np.ndarray) -> int
     return int((weights * distances[medoids].astype(int).min(axis=0)).sum())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(6, 14))
 def test_no_single_swap_improves_the_medoids(seed: int, k: int, n: int) -> None:
     generator = np.random.default_rng(seed)

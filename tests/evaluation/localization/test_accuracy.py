@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrloc.cli.bench import bench as bench_command
@@ -207,7 +207,6 @@ def by_hand(
     return hit, false_positives
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_counts_are_those_of_plain_loops(seed: int) -> None:
     generator = np.random.default_rng(seed)

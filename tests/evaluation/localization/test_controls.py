@@ -87,7 +87,6 @@ def many_pairs(patients: list[int]) -> ScoredPairs:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=25), st.integers(0, 100))
 def test_permuted_boxes_come_from_another_patient_and_none_is_lost(
     patients: list[int], seed: int
@@ -147,7 +146,7 @@ def test_random_maps_follow_their_seed_and_are_alike_everywhere() -> None:
     assert set(one.pair) == {0, 1, 2, 3}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 100))
 def test_maps_give_the_boxes_that_detections_are_made_of(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask
 from torchvision.ops import box_iou
@@ -56,7 +56,6 @@ def test_overlaps_that_a_hand_can_check(
     assert iobb(drawn, annotated) == pytest.approx(expected_iobb)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.5, 100), st.floats(0.5, 100))
 def test_bounds_symmetry_and_scale(seed: int, scale_x: float, scale_y: float) -> None:
     one, other = random_boxes(20, seed), random_boxes(20, seed + 1)
@@ -67,7 +66,6 @@ def test_bounds_symmetry_and_scale(seed: int, scale_x: float, scale_y: float) ->
     assert np.all((iobb(one, other) >= 0) & (iobb(one, other) <= 1 + 1e-12))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
 def test_equal_keys_finds_every_combination_once(left: list[int], right: list[int]) -> None:
     found = zip(*equal_keys(np.array(left, dtype=int), np.array(right, dtype=int)), strict=True)

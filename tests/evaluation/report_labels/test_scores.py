@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
@@ -22,7 +22,6 @@ def scored(pairs: np.ndarray, findings: tuple[str, ...], samples: int = 0) -> li
     return score_labels(pairs, LabelScoring(findings, totals_of(findings), resampling=resampling))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_scores_agree_with_scikit_learn(seed: int) -> None:
     pairs = np.random.default_rng(seed).random((20, 3, 2)) < 0.5
