@@ -78,8 +78,10 @@ def radiographs(folder: Path, count: int) -> Path:
     """The manifest of a folder of phantoms, `count` names of `DIFFERENT` files."""
     images, manifest = folder / f"images-{count}", folder / f"manifest-{count}.parquet"
     if not manifest.exists():
-        if not (folder / "made/images").exists():
-            write_phantoms(folder / "made", DIFFERENT, 0, "dicom", size=1024)
+        if not (folder / "made").exists():
+            shutil.rmtree(folder / "making", ignore_errors=True)  # of a run that was interrupted
+            write_phantoms(folder / "making", DIFFERENT, 0, "dicom", size=1024)
+            (folder / "making").rename(folder / "made")
         originals = sorted((folder / "made/images").glob("*.dcm"))
         shutil.rmtree(images, ignore_errors=True)
         images.mkdir()
