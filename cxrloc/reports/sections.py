@@ -18,7 +18,7 @@ def _heading() -> re.Pattern[str]:
     for phrase in read_phrases("headings.txt", KINDS):
         patterns[phrase.section].append(phrase.pattern.replace(" ", r"[ \t]+"))
     kinds = (f"(?P<{kind}>{'|'.join(of_kind)})" for kind, of_kind in patterns.items())
-    return re.compile(rf"\b(?:{'|'.join(kinds)})\b")
+    return re.compile(rf"\b(?=\w)(?:{'|'.join(kinds)})\b")
 
 
 # In capitals, these are headings anywhere in a text of mixed case ("FINDINGS Clear lungs.").
