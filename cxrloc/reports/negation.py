@@ -165,9 +165,19 @@ def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _
                 ended = negation_ended or _stated(sentence, trigger, mention, triggers)
                 return None if ended else trigger
             comma = "," in sentence[trigger.end : mention.start]
-            if trigger.kind == "negated near after" and not (negation_ended or comma):
+            near = trigger.kind == "negated near after" and not (negation_ended or comma)
+            if near and not _goes_on(mention, triggers):
                 return trigger
     return None
+
+
+def _goes_on(mention: Mention, triggers: Sequence[_Trigger]) -> bool:
+    """Whether the past of a mention goes on: "chemotherapy for a mass, which is larger"."""
+    behind = [trigger for trigger in triggers if trigger.start >= mention.end][:2]
+    return [(t.kind, t.wording == "which") for t in behind] == [
+        ("end", True),
+        ("present before", False),
+    ]
 
 
 def _stated(

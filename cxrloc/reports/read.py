@@ -205,8 +205,9 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     """Reports from the rows of a table that has one of TEXT_COLUMNS, or SECTION_COLUMNS.
 
     Without a known heading, a table of one column is read as reports without heading (the format
-    of CheXpert's labeler), unless its first cell is a heading such as "radiology report". Ids are
-    row numbers where there is no id column. A cell "nan" counts as empty.
+    of CheXpert's labeler), unless its first cell is a heading such as "radiology report". Where
+    there is no id column, an id is "row 7": a bare number could be taken for that of an image. A
+    cell "nan" counts as empty.
     """
     rows = readable_rows(path)
     number, first = next(rows, (1, []))
@@ -230,7 +231,6 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
         headed = {"": 0}
         if not _HEADING.fullmatch(first[0]):
             rows, first = chain([(number, first)], rows), ["text"]
-            number -= 1
     if not headed:
         known = (*TEXT_COLUMNS, *SECTION_COLUMNS)
         raise CxrlocError(
@@ -240,23 +240,22 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     ids = next((names[name] for name in ID_COLUMNS if name in names), None)
     columns = [name or f"column {i + 1}" for i, name in enumerate(first)]
     for row_number, row in rows:
-        yield _from_row(
-            f"{path.name}, row {row_number}", columns, row, headed, ids, row_number - number
-        )
+        yield _from_row(path.name, row_number, columns, row, headed, ids)
 
 
 def _from_row(
-    where: str,
+    table: str,
+    number: int,
     columns: list[str],
     row: list[str] | str,
     headed: Mapping[str, int],
     ids: int | None,
-    number: int,
 ) -> Report | UnreadableReport:
+    where = f"{table}, row {number}"
     if isinstance(row, str):
         return UnreadableReport(where, row)
     own_id = row[ids] if ids is not None and ids < len(row) else ""
-    report_id = own_id or (str(number) if ids is None else where)
+    report_id = own_id or (f"row {number}" if ids is None else where)
     try:
         cells = whole_row(where, columns, row)
     except CxrlocError as error:

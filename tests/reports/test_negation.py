@@ -58,6 +58,12 @@ def test_scope(sentence: str, expected: dict[str, int]) -> None:
         ("1. Resolved pneumonia.", {"Pneumonia": 0}),
         ("Effusion resolved, pneumonia persists.", {"Effusion": 0, "Pneumonia": 1}),
         ("The effusion has not resolved.", {"Effusion": 1}),
+        ("Status post chemotherapy for lung mass, which is larger.", {"Mass": 1}),
+        ("History of pneumonia, which has resolved.", {"Pneumonia": 0}),
+        # a shadow that the way of imaging makes
+        ("The heart is larger due to AP technique.", {"Cardiomegaly": -1}),
+        ("Enlarged heart, likely related to portable AP technique.", {"Cardiomegaly": -1}),
+        ("Effusion secondary to pneumonia.", {"Effusion": 1, "Pneumonia": 1}),
         ("Smaller effusion without complete resolution.", {"Effusion": 1}),
         ("The pneumothorax has not recurred.", {"Pneumothorax": 0}),
         # what was there before; an earlier examination is something else

@@ -68,14 +68,14 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
     [
         (b"study_id,Report\n7,Clear lungs.\n8,\n", {"7": "Clear lungs.", "8": ""}),
         (b"Study ID,Report Text\n7,Clear lungs.\n", {"7": "Clear lungs."}),
-        (b"findings,impression\nMass.,Edema.\n", {"1": "findings: Mass.\nimpression: Edema."}),
+        (b"findings,impression\nMass.,Edema.\n", {"row 2": "findings: Mass.\nimpression: Edema."}),
         (b"id,Report Impression\n7,Mass.\n", {"7": "impression: Mass."}),  # CheXpert's labeler
-        (b'"Clear, dry lungs."\n"Mass."\n', {"1": "Clear, dry lungs.", "2": "Mass."}),  # no heading
-        (b"radiology_report\nMass.\n", {"1": "Mass."}),
-        (b"No mass as in the last report.\n", {"1": "No mass as in the last report."}),
-        (b"No reportable mass\n", {"1": "No reportable mass"}),
-        (b"Note effusion.\n", {"1": "Note effusion."}),
-        (b"Unclear context.\n", {"1": "Unclear context."}),
+        (b'"Clear, dry lungs."\n"Mass."\n', {"row 1": "Clear, dry lungs.", "row 2": "Mass."}),
+        (b"radiology_report\nMass.\n", {"row 2": "Mass."}),
+        (b"No mass as in the last report.\n", {"row 1": "No mass as in the last report."}),
+        (b"No reportable mass\n", {"row 1": "No reportable mass"}),
+        (b"Note effusion.\n", {"row 1": "Note effusion."}),
+        (b"Unclear context.\n", {"row 1": "Unclear context."}),
         (b"id|text\na|No mass; old, small\n", {"a": "No mass; old, small"}),
         (b"\xef\xbb\xbfid,text\na,caf\xc3\xa9\n", {"a": "caf\u00e9"}),
         (b"id,text\na,caf\xe9\n", {"a": "caf\u00e9"}),
