@@ -44,12 +44,15 @@ class Panel(NamedTuple):
         projections: whether `--projection` chooses its images: "data" if the panel reads a data set
             and chooses them itself; "scores" and "boxes" if it reads runs of classify and of
             bench, which are scored again on these images; empty: it does not.
+        fixed: why neither images nor findings can be chosen, where they cannot; empty where
+            `--finding` chooses findings.
     """
 
     draw: Callable[[Sequence[Path], FigureRequest], Figure]
     reads: str
     after: str
     projections: str = ""
+    fixed: str = ""
 
 
 PANELS: dict[str, Panel] = {
@@ -60,7 +63,13 @@ PANELS: dict[str, Panel] = {
     "auc-ranking": Panel(
         draw_auc_ranking, "folders of classify", "Baltruschat 5, Wang table 17", "scores"
     ),
-    "spearman": Panel(draw_spearman, "folders of compare", "Baltruschat table 5"),
+    "spearman": Panel(
+        draw_spearman,
+        "folders of compare",
+        "Baltruschat table 5",
+        fixed="it shows means over the images and findings that were compared; choose both with "
+        "`cxrloc compare --projection --finding`",
+    ),
     "confusion": Panel(draw_confusion, "a folder of classify", "Dong 6a", "scores"),
     "precision-cdf": Panel(draw_precision_cdf, "folders of classify", "Dong 8", "scores"),
     "localization": Panel(draw_localization, "a folder of bench", "Wang tables 4, 7, 19", "boxes"),
@@ -72,9 +81,24 @@ PANELS: dict[str, Panel] = {
     "cooccurrence": Panel(
         draw_cooccurrence, "a data set or labels.csv of label", "Wang 2, 8", "data"
     ),
-    "clusters": Panel(draw_clusters, "labels_clusters.csv of label --cluster", "Dong 4"),
-    "training": Panel(draw_training, "folders of train; recipes (rates)", "Rubin section 6"),
-    "lr-range": Panel(draw_lr_range, "a folder of lr-range", ""),
+    "clusters": Panel(
+        draw_clusters,
+        "labels_clusters.csv of label --cluster",
+        "Dong 4",
+        fixed="it shows clauses of reports, not findings of images",
+    ),
+    "training": Panel(
+        draw_training,
+        "folders of train; recipes (rates)",
+        "Rubin section 6",
+        fixed="losses are those of all training images and findings together",
+    ),
+    "lr-range": Panel(
+        draw_lr_range,
+        "a folder of lr-range",
+        "",
+        fixed="losses are those of all training images and findings together",
+    ),
     "localization-rows": Panel(
         draw_localization_rows,
         "a folder of bench --save-maps (or data; maps); reports; label --explain",
@@ -90,9 +114,25 @@ PANELS: dict[str, Panel] = {
     "findings-overlay": Panel(draw_findings_overlay, "data or an image; maps", "Pham 5", "data"),
     "ranked-labels": Panel(draw_ranked_labels, "a folder of classify; data", "Dong 7", "data"),
     "label-tree": Panel(draw_label_tree, "a folder of classify", "Pham 1-3"),
-    "dependency": Panel(draw_dependency, "JSON of sentences with graphs", "Wang 3"),
-    "network": Panel(draw_network, "weights or phantom-v1", "Wang 4, Rubin 1, Baltruschat 2"),
+    "dependency": Panel(
+        draw_dependency,
+        "JSON of sentences with graphs",
+        "Wang 3",
+        fixed="it shows words of sentences, not findings of images",
+    ),
+    "network": Panel(
+        draw_network,
+        "weights or phantom-v1",
+        "Wang 4, Rubin 1, Baltruschat 2",
+        fixed="it shows the layers of a network, not findings of images",
+    ),
     "gradcam": Panel(draw_gradcam, "data; maps; a CSV of arrows", "Baltruschat 4", "data"),
-    "trust": Panel(draw_trust, "a folder of trust", ""),
+    "trust": Panel(
+        draw_trust,
+        "a folder of trust",
+        "",
+        fixed="it shows means over the maps that were tested, which trust draws among all images "
+        "and findings",
+    ),
 }
 """What `cxrloc figure` draws."""

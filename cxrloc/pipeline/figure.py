@@ -67,7 +67,7 @@ def figure(
     for path in results:
         if not path.exists() and str(path) not in names:
             raise UsageError(f"{path}: no such file or folder")
-    _check_projection(panel, request.projection)
+    _check_choices(panel, request)
     if any_synthetic(results):
         refuse_beside_synthetic(request.beside)
     beside = tuple(dict.fromkeys(request.beside))
@@ -150,15 +150,20 @@ def _command(panel: str, results: Sequence[Path], request: FigureRequest, dark: 
     return shlex.join([*words, *(["--dark"] if dark else [])])
 
 
-def _check_projection(panel: str, projection: str) -> None:
-    """Refuse a projection that does not exist, or a panel that has no images to choose from."""
+def _check_choices(panel: str, request: FigureRequest) -> None:
+    """Refuse a choice of images or findings that the panel does not have."""
+    fixed, projection = PANELS[panel].fixed, request.projection
+    if fixed and (projection or request.findings):
+        option = "--projection" if projection else "--finding"
+        raise UsageError(f"{option} is not for {panel}: {fixed}")
     if not projection:
         return
     if projection not in PROJECTIONS:
         raise UsageError(f"--projection {projection}: choose from {', '.join(PROJECTIONS)}")
     if not PANELS[panel].projections:
-        others = ", ".join(name for name, each in PANELS.items() if each.projections)
-        raise UsageError(f"--projection is for {others}; {panel} draws its results as they are")
+        raise UsageError(
+            f"--projection is not for {panel}: it shows one image; choose it with --image"
+        )
 
 
 def _of_projection(

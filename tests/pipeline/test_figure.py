@@ -127,10 +127,17 @@ def test_a_figure_of_one_projection_has_the_scores_of_its_images_alone(
     request = FigureRequest(projection="AP", findings=("pleural effusion",))
     (out,) = figure("roc", [tmp_path / "run"], tmp_path / "roc.svg", request)
     assert "AP images only" in re.sub(r"\s+", " ", out.read_text())
-    for panel, said in (("trust", "--projection is for roc, "), ("ages", "choose from PA")):
-        wrong = FigureRequest(projection="PA" if panel == "trust" else "sideways")
+    for panel, projection, said in (
+        ("trust", "PA", "--projection is not for trust: it shows means over the maps"),
+        ("label-tree", "PA", "is not for label-tree: it shows one image; choose it with --image"),
+        ("ages", "sideways", "choose from PA"),
+    ):
+        wrong = FigureRequest(projection=projection)
         with pytest.raises(UsageError, match=said):
             figure(panel, [tmp_path / "run"], tmp_path / "no.svg", wrong)
+    chosen = FigureRequest(findings=("Mass",))
+    with pytest.raises(UsageError, match=r"--finding is not for spearman: .* compare --projection"):
+        figure("spearman", [tmp_path / "run"], tmp_path / "no.svg", chosen)
 
 
 def test_published_numbers_stand_beside_synthetic_ones_only_where_asked_twice(
