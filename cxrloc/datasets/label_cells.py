@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 
+from cxrloc.files.tables import is_blank
 from cxrloc.findings import NO_FINDING, is_known, spelled_as
 from cxrloc.types import CxrlocError
 
@@ -31,7 +32,8 @@ def known_finding(where: str, text: str, declared: Collection[str] = ()) -> str:
 def finding_labels(where: str, text: str, declared: Collection[str] = ()) -> tuple[str, ...] | None:
     """The findings that a cell names: an empty tuple for No Finding, None (unknown) if it is blank.
 
-    Names are separated by vertical bars, semicolons or commas, or form a Python list as text.
+    NA and other words for a missing value (`tables.is_blank`) are blank too. Names are separated by
+    vertical bars, semicolons or commas, or form a Python list as text.
 
     Args:
         where: the file and the row, for error messages.
@@ -45,7 +47,7 @@ def finding_labels(where: str, text: str, declared: Collection[str] = ()) -> tup
     >>> finding_labels("row 2", "Effusion|mass"), finding_labels("row 3", "['No finding']")
     (('Effusion', 'Mass'), ())
     """
-    inside = text.strip()
+    inside = "" if is_blank(text) else text.strip()
     if inside[:1] + inside[-1:] in ("[]", "()", "{}"):
         inside = inside[1:-1]
     words = [word.strip().strip("'\"").strip() for word in _SEPARATORS.split(inside)]

@@ -269,10 +269,7 @@ def _record(
     findings: Mapping[str, str],
     declared: Collection[str],
 ) -> Record:
-    cell = {
-        role: "" if is_blank(cells[name]) and role != "labels" else cells[name]
-        for role, name in roles.items()
-    }
+    cell = {role: "" if is_blank(cells[name]) else cells[name] for role, name in roles.items()}
     labels: dict[str, Label] = {}
     for column, finding in findings.items():
         if not is_blank(text := cells[column].lower()):

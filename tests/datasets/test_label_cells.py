@@ -25,12 +25,12 @@ def test_no_finding_in_any_spelling_is_no_finding_of_its_own(text: str) -> None:
     assert finding_labels("row 2", text) == ()
 
 
-@pytest.mark.parametrize("text", ["", " ", "[]", "|"])
+@pytest.mark.parametrize("text", ["", " ", "[]", "|", "NA", "nan", "N/A"])
 def test_a_blank_cell_is_unknown_which_is_not_negative(text: str) -> None:
     assert finding_labels("row 2", text) is None
 
 
-@pytest.mark.parametrize("text", ["He", "Effusion|Rib lesion", "nan", "1", "Effusion Mass"])
+@pytest.mark.parametrize("text", ["He", "Effusion|Rib lesion", "Mass|nan", "1", "Effusion Mass"])
 def test_a_word_that_is_no_finding_is_an_error_with_its_row(text: str) -> None:
     with pytest.raises(CxrlocError, match=r"row 2: .* is no known finding"):
         finding_labels("row 2", text)
