@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.datasets import LABEL_FILE
+from cxrloc.evaluation.classification.prediction_files import IMAGE, NOTE
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import table_rows
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.types import UsageError
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
@@ -40,6 +42,14 @@ def read_run(path: Path) -> Run:
     return Run({DETECTIONS if "x_min" in header else PREDICTIONS: path}, {})
 
 
+def findings_of(runs: Mapping[str, Run]) -> list[str]:
+    """Names of the findings of which the runs have probabilities, each once."""
+    files = (run.files[PREDICTIONS] for run in runs.values() if PREDICTIONS in run.files)
+    headings = (next(table_rows(file), (1, []))[1] for file in files)
+    names = dict.fromkeys(name for heading in headings for name in heading)
+    return [name for name in names if name not in (IMAGE, NOTE)]
+
+
 def folds_of(path: Path) -> list[str]:
     """Names of the fold folders of a run of `classify --folds`; empty for any other run."""
     if (path / PREDICTIONS).is_file():
@@ -47,14 +57,45 @@ def folds_of(path: Path) -> list[str]:
     return sorted(file.parent.name for file in path.glob(f"fold-*/{PREDICTIONS}"))
 
 
-def data_of(runs: Mapping[str, Run]) -> Path | None:
-    """Path of the truth that the runs' cards name; None stands for the embedded phantoms.
+class RunData(NamedTuple):
+    """The path of the data that runs were scored on, None for phantoms, and the joined tables."""
+
+    path: Path | None
+    options: DataOptions
+
+
+def options_of(data: Mapping[str, Any]) -> DataOptions:
+    """The user's options of a data set, as the entry `data` of a run's card says them.
+
+    Leave to score training patients was given for one run, and is not passed on.
+    """
+    said = {**data.get("options", {}), "allow_contaminated": False}
+    for name in ("image_dir", "labels", "boxes"):
+        said[name] = Path(said[name]) if said.get(name) else None
+    said["finding_columns"] = tuple(said.get("finding_columns", ()))
+    return DataOptions(**said)
+
+
+def data_of(runs: Mapping[str, Run], given: Path | None = None) -> RunData:
+    """The truth that the runs' cards name.
+
+    Args:
+        runs: by name.
+        given: where the data are now, with the same tables; None for the path in the cards.
 
     Raises:
         UsageError: the cards name no truth or several, the truth is not on this disk, or the runs
             were scored against different truth, as its hash shows.
     """
     cards = {name: run.card["data"] for name, run in runs.items() if "data" in run.card}
+    joined = dict.fromkeys(options_of(card) for card in cards.values())
+    if given is not None:
+        return RunData(given, next(iter(joined)) if len(joined) == 1 else DataOptions())
+    if len(joined) > 1:
+        raise UsageError(
+            f"{' and '.join(cards)} were scored with different tables or options of their data "
+            "(--labels, --boxes, --image-dir, ...): score them again in one way"
+        )
     paths = dict.fromkeys(card.get("path") for card in cards.values())
     if len(paths) != 1:
         said = " and ".join(map(str, paths)) or "nothing"
@@ -67,19 +108,31 @@ def data_of(runs: Mapping[str, Run]) -> Path | None:
             f"the runs were scored against different truth (truth_sha256: {said}), though all name "
             f"{path}: score them again, or say with --data which truth to compare them by"
         )
+    (options,) = joined
     if path is None:
-        return None
+        return RunData(None, options)
     if not Path(path).exists():
         raise UsageError(f"{path}, the data of these runs, is not here: say where with --data")
-    return Path(path)
+    return RunData(Path(path), options)
 
 
-def refuse_other_labels(runs: Mapping[str, Run]) -> None:
-    """Raise an error for runs scored against labels of a file that is not given now.
+def labels_of(runs: Mapping[str, Run]) -> Path | None:
+    """The table of labels that the runs were scored against; None for the data set's own labels.
 
     Raises:
-        UsageError: names the run and its labels.
+        UsageError: the runs were scored against different labels, or their table is not here.
     """
-    for name, run in runs.items():
-        if (said := run.card.get("labels_from", "")).startswith(LABEL_FILE):
-            raise UsageError(f"{name} was scored against labels of {said}: name them with --labels")
+    said = {n: run.card["labels_from"] for n, run in runs.items() if "labels_from" in run.card}
+    if len({*said.values()}) > 1:
+        pairs = ", ".join(f"{name}: {labels}" for name, labels in said.items())
+        raise UsageError(
+            f"the runs were scored against different labels ({pairs}): say with --labels which to "
+            "compare them by"
+        )
+    labels = next(iter(said.values()), "")
+    if not labels.startswith(LABEL_FILE):
+        return None
+    path = Path(labels.removeprefix(LABEL_FILE))
+    if not path.exists():
+        raise UsageError(f"{path}, the labels of these runs, is not here: say where with --labels")
+    return path

@@ -126,6 +126,10 @@ def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
         return bool(data["synthetic"])
     if card:
         return NOT_OF_PATIENTS in card.get("notes", [])
+    if result.suffix == ".csv" and result.is_file():
+        notes = tables.read_table(result).columns.get("note", ())
+        if any(NOT_OF_PATIENTS in note for note in notes):
+            return True
     return result.exists() and is_synthetic(result)
 
 

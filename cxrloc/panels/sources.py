@@ -12,12 +12,14 @@ from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
 from cxrloc.evaluation.classification.populations import of_projection
+from cxrloc.evaluation.result_folders import options_of
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import read_json, unlike
 from cxrloc.files.tables import number_in, read_table, rows_of, table_rows
 from cxrloc.files.text import from_csv
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
+from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
 from cxrloc.reports.read import Report, read_reports
@@ -65,7 +67,8 @@ def read_sources(results: Sequence[Path], projection: str = "") -> Sources:
     for path in results:
         found = _with(found, path)
     if not found.records and found.run is not None:
-        found = _with(found, _data_of(found.run))
+        records = _scored_records(found.run)
+        found = replace(found, records={record.image_id: record for record in records})
     if not found.records:
         raise UsageError("no radiograph among the results: name the data set or the images too")
     if projection:
@@ -102,17 +105,19 @@ def _with(found: Sources, path: Path) -> Sources:
     return replace(found, records=records)
 
 
-def _data_of(run: Path) -> Path:
-    """The data that a run of `bench` was scored on."""
+def _scored_records(run: Path) -> list[Record]:
+    """The data that a run of `bench` was scored on, with the tables that were joined to it."""
     card = run / "run.json"
     with unlike(card, "the run card of `cxrloc bench`"):
-        data = Path(read_json(card)["data"]["name"])
+        said = read_json(card)["data"]
+        data = Path(said["path"] or said["name"])
     if not data.exists():
         raise CxrlocError(
             f"{run} was scored on {data}, which is no file or folder here: name its images too "
             "(of embedded phantoms there are none: `cxrloc phantom` writes some to score)"
         )
-    return data
+    declared = {each.finding for each in read_detections(run / "detections.csv")}
+    return read_images(data, options_of(said), declared).records
 
 
 def _joined(known: Record | None, record: Record) -> Record:

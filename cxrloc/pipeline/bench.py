@@ -10,12 +10,12 @@ import pandas as pd
 
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.datasets.description import describe_data
+from cxrloc.datasets.records import refuse_unknown_findings
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.image_status import write_image_status
 from cxrloc.evaluation.localization.beside import BESIDE_COLUMNS, beside_frame
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
-from cxrloc.evaluation.localization.claim_checks import unknown_findings
 from cxrloc.evaluation.localization.claims import (
     Claims,
     Watch,
@@ -140,10 +140,15 @@ def bench(
         models, benchmark.records, image_set.data_sets, options.data.allow_contaminated
     )
 
+    if models:
+        refuse_unknown_findings(benchmark.records, declared)
     claims = _claims(benchmark, models, options, watch, journal)
+    if not models:
+        claimed = {finding for each in claims.heatmaps for finding in each.findings}
+        claimed |= {each.finding for each in claims.detections}
+        refuse_unknown_findings(claims.records, claimed)
     said = dict.fromkeys(contamination.remarks, len(claims.records))
     warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
-    warnings |= unknown_findings(claims.records, declared)
     claims = replace(claims, warnings=warnings)
     cards = [model.card.box_thresholds for model in models]
     claims, protocol = by_box_rule(claims, protocol, cards[0] if len(cards) == 1 else {})
@@ -164,7 +169,11 @@ def bench(
     write_sensitivity(readings, out, remarks)
     if options.save_maps:
         write_claimed_maps(claims, out / "maps")
-    where = {"path": str(data) if data else None, "synthetic": synthetic}
+    where = {
+        "path": str(data) if data else None,
+        "options": asdict(options.data),
+        "synthetic": synthetic,
+    }
     own = describe_protocol(benchmark.name, scores, protocol)
     beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
     if models:

@@ -45,23 +45,25 @@ def score_boxes_again(run: Path, projection: str, out: Path) -> None:
             f"--projection: {run} scored findings above the model's operating points, which its "
             "files do not hold; score it with another --boxes-for"
         )
-    benchmark = images_to_score(read_images(data_of({run.name: earlier})), protocol.population)
+    found = read_detections(earlier.files[DETECTIONS])
+    declared = {each.finding for each in found}
+    data, joined = data_of({run.name: earlier})
+    benchmark = images_to_score(read_images(data, joined, declared), protocol.population)
     if boxes_sha256(benchmark.records) != truth:
         raise UsageError(
-            f"--projection: the data of {run} have other boxes than the run was scored on; were "
-            "they given with --boxes?"
+            f"--projection: the data of {run} have other boxes than the run was scored on; score "
+            "it again"
         )
     scored = [record for record in benchmark.records if record.image_id not in unseen]
     records = of_projection(scored, projection)
-    detections = earlier.files[DETECTIONS]
     maps = run / "maps"
     claims = (
         claims_of_maps(records, maps, protocol.box_thresholds)
         if maps.is_dir()
-        else claims_of_detections(records, detections)
+        else claims_of_detections(records, earlier.files[DETECTIONS])
     )
     # The run's own boxes, which a box rule may have made with thresholds of other patients.
-    claims = replace(claims, detections=read_detections(detections))
+    claims = replace(claims, detections=found)
     placed = place_run(claims.records, claims.detections, protocol, claims.heatmaps)
     out.mkdir()
     write_scores(score_run(placed), claims, out)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cxrloc.datasets import label_origin
 from cxrloc.datasets.description import describe_labels
+from cxrloc.datasets.records import refuse_unknown_findings
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
@@ -230,6 +231,7 @@ def classify_by(
         outcome = products_along_tree(outcome) if options.inference.products else outcome
     else:
         outcome = predictions_of_models(models, image_set, options.inference, watch, journal)
+    refuse_unknown_findings(image_set.records, [*declared, *outcome.predictions.findings])
     # Units with truth and scores, and the operating points of their decisions. Products along the
     # tree are made of raw values, and no card calibrates products.
     raw = outcome.predictions
@@ -258,9 +260,9 @@ def classify_by(
     # Files.
     written = judged if options.patient_ids else hide_patients(judged)
     caption = _caption(models, options, synthetic)
-    write_predictions(predictions, out / "probabilities.csv")
+    write_predictions(predictions, out / "probabilities.csv", report.remarks)
     if not np.array_equal(predictions.probabilities, raw.probabilities, equal_nan=True):
-        write_predictions(raw, out / "raw_probabilities.csv")
+        write_predictions(raw, out / "raw_probabilities.csv", report.remarks)
     status = write_image_status(outcome.suitability, outcome.failures, out)
     write_classification(written, points, report, out, readers)
     width = "double" if len(written.findings) > _FEW else "single"
@@ -278,6 +280,7 @@ def classify_by(
         "data": {
             **describe_labels(image_set.name, image_set.records),
             "path": str(data) if data else None,
+            "options": asdict(options.data),
             "synthetic": synthetic,
         },
         "products_along_tree": options.inference.products,

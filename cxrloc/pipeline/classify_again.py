@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from cxrloc.datasets import LABEL_FILE
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, read_run
+from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, labels_of, read_run
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import UsageError
 
@@ -20,11 +19,12 @@ def score_again(run: Path, projection: str, out: Path) -> None:
     if PREDICTIONS not in earlier.files or "protocol" not in earlier.card:
         raise UsageError(f"{run}: no folder of `cxrloc classify`, with {PREDICTIONS} and run.json")
     protocol = earlier.card["protocol"]
-    labels = earlier.card.get("labels_from", "")
+    named = {run.name: earlier}
+    data, joined = data_of(named)
     options = ClassifyOptions(
         (),
         predictions=earlier.files[PREDICTIONS],
-        labels=Path(labels.removeprefix(LABEL_FILE)) if labels.startswith(LABEL_FILE) else None,
+        labels=labels_of(named),
         projection=projection,
         findings=tuple(protocol["findings"]),
         population=protocol["population"],
@@ -35,5 +35,6 @@ def score_again(run: Path, projection: str, out: Path) -> None:
         operating_point=protocol["operating_point"],
         groups=(),
         resampling=Resampling(**protocol["resampling"]),
+        data=joined,
     )
-    classify(data_of({run.name: earlier}), out, options)
+    classify(data, out, options)

@@ -1,23 +1,23 @@
 """`cxrloc compare`: compares the results of two or more runs on the same images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from cxrloc.datasets import label_origin
-from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
-from cxrloc.evaluation.classification.populations import of_projection
+from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.classification.truth import under_rules
 from cxrloc.evaluation.result_folders import (
     PREDICTIONS,
     data_of,
+    findings_of,
     folds_of,
+    labels_of,
     read_run,
-    refuse_other_labels,
 )
 from cxrloc.evaluation.run_comparison import (
     COMPARED,
@@ -30,7 +30,7 @@ from cxrloc.evaluation.run_comparison import (
 )
 from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import make_folder
-from cxrloc.inference.image_sets import read_images
+from cxrloc.inference.image_sets import read_images, with_file_labels
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.types import CxrlocError, UsageError
@@ -75,18 +75,14 @@ def compare_named(
         raise CxrlocError(
             f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
         )
-    data = options.data or data_of(runs)
-    image_set = read_images(data)
-    records = image_set.records
-    notes: list[str] = []
-    if options.projection:
-        records = of_projection(records, options.projection)
-    if options.labels is not None:
-        records, notes = with_labels_of_file(options.labels, records, options.findings)
-    else:
-        refuse_other_labels(runs)
+    data, joined = data_of(runs, options.data)
+    labels = options.labels or labels_of(runs)
+    declared = [*options.findings, *findings_of(runs)]
+    image_set = images_of_projection(read_images(data, joined, declared), options.projection)
+    options = replace(options, labels=None if image_set.own else labels)
+    image_set = with_file_labels(image_set, labels, declared)
     rules = rules_of_runs(runs)
-    records = under_rules(records, rules)
+    records = under_rules(image_set.records, rules)
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
     for kind, compare_kind in watch(shared.items()):
@@ -101,12 +97,13 @@ def compare_named(
         "data": {
             "name": image_set.name,
             "path": str(data) if data else None,
+            "options": asdict(joined),
             "synthetic": is_synthetic(data),
             "images": len(records),
             "truth_sha256": TRUTH_SHA256[next(iter(shared))](records),
         },
-        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *notes],
-        "labels_from": label_origin(data, options.labels),
+        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *image_set.notes],
+        "labels_from": label_origin(data, labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")}
         | asdict(rules),
         **counts,

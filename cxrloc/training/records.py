@@ -12,7 +12,7 @@ from cxrloc.datasets import READERS
 from cxrloc.datasets.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
 from cxrloc.datasets.image_cache import Source, file_key
 from cxrloc.datasets.image_files import find_image_files_below
-from cxrloc.datasets.records import has_view
+from cxrloc.datasets.records import has_view, refuse_unknown_findings
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.datasets.splits import Parts, split_records
 from cxrloc.images.read import read_radiograph
@@ -78,6 +78,7 @@ def find_records(
     assert path is not None
     findings = recipe.network.findings
     records, notes, own = _read(config, path, options, findings)
+    refuse_unknown_findings(records, findings)
     # This comes before reports replace the labels, because boxes belong to the data set's own
     # records.
     boxed = boxed_patients(config.reader, path, records)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -8,9 +9,11 @@ from cxrloc.evaluation.result_folders import (
     Run,
     data_of,
     folds_of,
+    labels_of,
+    options_of,
     read_run,
-    refuse_other_labels,
 )
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.types import UsageError
 
 
@@ -40,8 +43,18 @@ def test_folds_are_the_folders_of_a_run_of_folds_alone(tmp_path):
 
 def test_the_truth_is_where_all_cards_say_and_none_stands_for_phantoms(tmp_path):
     here = str(tmp_path)
-    assert data_of({"a": card(here), "b": card(here)}) == tmp_path
-    assert data_of({"a": card(None), "b": card(None)}) is None
+    assert data_of({"a": card(here), "b": card(here)}) == (tmp_path, DataOptions())
+    assert data_of({"a": card(None), "b": card(None)}) == (None, DataOptions())
+
+
+def test_options_of_the_data_are_read_back_from_a_card(tmp_path):
+    options = DataOptions("ours", labels=tmp_path / "l.csv", finding_columns=("a", "b"))
+    written = json.loads(json.dumps({"options": asdict(options)}, default=str))
+    assert options_of(written) == options
+    runs = {"a": card("x", **written), "b": card("x")}
+    with pytest.raises(UsageError, match="a and b were scored with different tables"):
+        data_of(runs)
+    assert data_of({"a": card("x", **written)}, tmp_path) == (tmp_path, options)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +74,14 @@ def test_truth_that_is_missing_or_differs_is_asked_for(runs, message):
         data_of(runs)
 
 
-def test_labels_of_reports_have_to_be_named_again():
-    with pytest.raises(UsageError, match=r"a was scored against labels of the file l\.csv"):
-        refuse_other_labels({"a": Run({}, {"labels_from": "the file l.csv"})})
-    refuse_other_labels({"a": Run({}, {"labels_from": "the data set's own labels"})})
+def test_labels_of_reports_are_those_that_all_cards_name(tmp_path):
+    table = tmp_path / "l.csv"
+    said = Run({}, {"labels_from": f"the file {table}"})
+    with pytest.raises(UsageError, match=r"l\.csv, the labels of these runs, is not here"):
+        labels_of({"a": said})
+    table.touch()
+    assert labels_of({"a": said, "b": said}) == table
+    own = Run({}, {"labels_from": "the data set's own labels"})
+    assert labels_of({"a": own, "b": Run({}, {})}) is None
+    with pytest.raises(UsageError, match="against different labels"):
+        labels_of({"a": said, "b": own})

@@ -91,10 +91,11 @@ def test_a_run_that_saved_its_maps_needs_nothing_beside_it(results: Path, tmp_pa
     card = json.loads((run / "run.json").read_text())
     with pytest.raises(CxrlocError, match="not the run card"):
         draw_localization_rows([run], FigureRequest())
-    (run / "run.json").write_text(json.dumps({**card, "data": {"name": "embedded phantoms"}}))
+    data = {"name": "embedded phantoms", "path": None}
+    (run / "run.json").write_text(json.dumps({**card, "data": data}))
     with pytest.raises(CxrlocError, match="scored on embedded phantoms, which is no file"):
         draw_localization_rows([run], FigureRequest())
-    data = {"name": str(results / "boxes.csv")}
+    data = {"name": "boxes", "path": str(results / "boxes.csv")}
     (run / "run.json").write_text(json.dumps({**card, "data": data}))
     assert len(pictures(draw_localization_rows([run], FigureRequest()))) == 4
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import spearmanr
 from typer.testing import CliRunner
 
@@ -18,10 +19,13 @@ from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.run_comparison import CompareOptions
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.panels.matrices import draw_spearman
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.bench import BenchOptions, bench
+from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify_again import score_again
 from cxrloc.pipeline.compare import compare, compare_folds
 from cxrloc.types import CxrlocError, MatchRule, Predictions, UsageError
 
@@ -123,6 +127,49 @@ def test_images_that_a_run_did_not_see_are_left_out_and_counted(runs: Path, tmp_
     run = compare([runs / "boxes_a", blind], tmp_path / "out", OPTIONS).run
     assert run["detections.csv"]["images_not_seen_by_all"] == 1
     assert min(run["detections.csv"]["left_out"].values()) > 0
+
+
+def test_tables_joined_to_a_folder_of_images_are_found_again(tmp_path: Path) -> None:
+    (tmp_path / "chests").mkdir()
+    labels = ["image,patient,view,mass,coin lesion"]
+    boxes = ["image,finding,x_min,y_min,x_max,y_max"]
+    scores = ["image,Mass,Coin lesion"]
+    for k, name in enumerate("abcdef"):
+        Image.new("L", (16, 16)).save(tmp_path / "chests" / f"{name}.png")
+        labels.append(f"{name},p{name},{'PA' if k < 4 else 'AP'},{k % 2},{k // 2 % 2}")
+        boxes.append(f"{name},coin_lesion,1,1,9,{9 + k % 2}")
+        scores.append(f"{name},0.{k},0.{9 - k}")
+    tables = {"labels": labels, "boxes": boxes, "scores": scores}
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    joined = DataOptions(labels=tmp_path / "labels.csv", boxes=tmp_path / "boxes.csv")
+    for name in ("one", "two"):
+        classify(
+            tmp_path / "chests",
+            tmp_path / name,
+            ClassifyOptions(
+                (),
+                tmp_path / "scores.csv",
+                labels=joined.labels,
+                findings=("Coin lesion", "Mass"),
+                resampling=FEW,
+                data=joined,
+            ),
+        )
+    own = compare([tmp_path / "one", tmp_path / "two"], tmp_path / "out", OPTIONS).run["data"]
+    assert (
+        own["truth_sha256"]
+        == json.loads((tmp_path / "one/run.json").read_text())["data"]["truth_sha256"]
+    )
+    score_again(tmp_path / "one", "AP", tmp_path / "ap")
+    assert json.loads((tmp_path / "ap/run.json").read_text())["scored"]["units"] == 2
+    found = BenchOptions((), tmp_path / "boxes.csv", protocol=PROTOCOL, data=joined)
+    bench(tmp_path / "chests", tmp_path / "boxed", found)
+    score_boxes_again(tmp_path / "boxed", "PA", tmp_path / "pa")
+    assert pd.read_csv(tmp_path / "pa/localization.csv")["annotated"].max() == 4
+    (tmp_path / "labels.csv").unlink()
+    with pytest.raises(UsageError, match=r"labels\.csv, the labels of these runs, is not here"):
+        compare([tmp_path / "one", tmp_path / "two"], tmp_path / "out", OPTIONS)
 
 
 def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(

@@ -12,13 +12,13 @@ from jaxtyping import Float
 from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
-from cxrloc.files.table_writer import write_csv
+from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.tables import Table, number_in, read_table, row_name
 from cxrloc.files.text import from_csv
 from cxrloc.findings import finding_columns, standard_finding
 from cxrloc.types import CxrlocError, Predictions, Record
 
-IMAGE = "image"
+IMAGE, NOTE = "image", "note"
 
 
 class Matched(NamedTuple):
@@ -34,11 +34,15 @@ class Matched(NamedTuple):
     notes: tuple[str, ...]
 
 
-def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write probabilities with nine digits, from which every float32 is read back exactly."""
+def write_predictions(predictions: Predictions, path: Path, notes: Sequence[str] = ()) -> None:
+    """Write probabilities with nine digits, from which every float32 is read back exactly.
+
+    Notes, such as that the radiographs are synthetic, stand in every row: other programs use the
+    file without the run's card.
+    """
     frame = pd.DataFrame(predictions.probabilities, columns=pd.Index(predictions.findings))
     frame.insert(0, IMAGE, predictions.image_ids)
-    write_csv(frame, path, float_format="%.9g")
+    write_csv(with_notes(frame, notes), path, float_format="%.9g")
 
 
 def read_predictions(
@@ -69,7 +73,7 @@ def read_predictions(
         return _predictions_of_archive(path, images or {})
     hint = "probabilities have a column `image` and one column per finding"
     table = read_table(path, (IMAGE,), hint=hint)
-    names = [name for name in table.columns if name != IMAGE]
+    names = [name for name in table.columns if name not in (IMAGE, NOTE)]
     if declared is None:
         kept = {name: standard_finding(name) for name in names}
     else:
@@ -138,7 +142,7 @@ def match_predictions(
         )
     columns = []
     if not holds_parts(path):
-        columns = [name for name in read_table(path, (IMAGE,)).columns if name != IMAGE]
+        columns = [name for name in read_table(path, (IMAGE,)).columns if name not in (IMAGE, NOTE)]
     notes = []
     if ignored := finding_columns(columns, known)[1]:
         notes.append(

@@ -42,7 +42,7 @@ def write_classification(
     Radiologists' points are written to `readers.csv`. Curves and the confusion matrix are those of
     all units together. Scores outside [0, 1] are not probabilities and have no reliability curve.
     If lists of findings are scored, `labels.csv` has the labels that the threshold gives. The
-    report's remarks stand in every row, except in labels, which other programs read.
+    report's remarks stand in every row.
     """
     resampling = Resampling(report.resamples, report.seed, report.level)
     frames = {
@@ -56,10 +56,10 @@ def write_classification(
         frames["readers"] = pd.DataFrame([asdict(point) for point in readers])
     if ((units.scores >= 0) & (units.scores <= 1)).all():
         frames["reliability"] = reliability_frame(units)
-    frames = {name: with_notes(frame, report.remarks) for name, frame in frames.items()}
-    frames |= {"auc": auc_frame(report), "classification": classification_frame(report)}
     if report.list_threshold is not None:
         frames["labels"] = labels_frame(units, report.list_threshold)
+    frames = {name: with_notes(frame, report.remarks) for name, frame in frames.items()}
+    frames |= {"auc": auc_frame(report), "classification": classification_frame(report)}
     for name, frame in frames.items():
         write_csv(frame, out / f"{name}.csv")
     write_text(out / "table.md", classification_markdown(report))

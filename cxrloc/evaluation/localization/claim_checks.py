@@ -1,10 +1,8 @@
 """Compares claims with the data that they are scored on, before any number is computed."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from cxrloc.findings import is_known
 from cxrloc.images.size import image_size
 from cxrloc.types import CxrlocError, Detection, Heatmaps, Record
 
@@ -100,24 +98,3 @@ def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
             f"{path}: its rows x columns, {named[0]:g} x {named[1]:g}, are not those of "
             f"{record.path.name}, {true[0]} x {true[1]}{turned}"
         )
-
-
-def unknown_findings(records: Iterable[Record], declared: Collection[str]) -> dict[str, int]:
-    """A warning if boxes of the truth are of findings that no vocabulary has; they are scored.
-
-    A user's own list may name a finding of its own, but the word may also be misspelt.
-
-    Args:
-        records: the images with their boxes.
-        declared: findings of the model that is scored.
-    """
-    others = Counter(
-        finding
-        for record in records
-        for finding in {each.finding for each in record.annotations}
-        if not is_known(finding, declared)
-    )
-    return {
-        f"{finding!r} is no known finding, and is scored as one of its own": images
-        for finding, images in others.items()
-    }
