@@ -57,7 +57,7 @@ def clean(text: str) -> str:
     >>> clean("right &amp; left<BR>small&nbsp;effusion can\u2019t be excluded")
     'right & left small effusion cannot be excluded'
     >>> clean("Pneumothorax ..... none\n[x] Edema [ ] Mass")
-    'Pneumothorax: none\nEdema; no Mass'
+    'Pneumothorax: none\nEdema; no Mass;'
     >>> clean(r"FINDINGS:\nNo mass\nodule.")
     'FINDINGS:\nNo mass\\nodule.'
     """
@@ -95,7 +95,7 @@ def _unboxed(line: str) -> str:
         items = [text if box["on"] else f"no {text}" for box, text in pairs]
     else:
         items = [f"{text}: {'yes' if box['on'] else 'no'}" for box, text in pairs]
-    return "; ".join(items)
+    return "; ".join(items) + ";"
 
 
 def sentences(text: str) -> list[str]:
