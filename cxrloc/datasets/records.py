@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
-from cxrloc.findings import is_known, spelled_as
+from cxrloc.findings import NO_FINDING, is_known, spelled_as
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
@@ -193,7 +193,7 @@ def _spelled(annotation: Annotation, declared: Collection[str]) -> Annotation:
 
 
 def refuse_unknown_findings(records: Iterable[Record], declared: Collection[str]) -> None:
-    """Raise an error for a box or mask of the truth whose finding nobody knows.
+    """Raise an error for a box or mask of the truth whose finding nobody knows, or of No Finding.
 
     The word may be misspelt; then the box would be one of a finding that no claim is about.
 
@@ -207,11 +207,13 @@ def refuse_unknown_findings(records: Iterable[Record], declared: Collection[str]
     """
     for record in records:
         for each in (*record.annotations, *record.ignored):
+            where = each.where or f"image {each.image_id}"
+            if each.finding == NO_FINDING:
+                raise CxrlocError(f"{where}: a box of No Finding; leave this row out")
             if not is_known(each.finding, declared):
                 raise CxrlocError(
-                    f"{each.where or f'image {each.image_id}'}: {each.finding[:60]!r} is no known "
-                    "finding, and none that a model, a table of probabilities, a map or a detected "
-                    "box names; correct it"
+                    f"{where}: {each.finding[:60]!r} is no known finding, and none that a recipe, "
+                    "a model, a table of probabilities, a map or a detected box names; correct it"
                 )
 
 

@@ -97,3 +97,6 @@ def test_a_box_of_a_finding_that_nobody_knows_is_an_error_with_its_row() -> None
     refuse_unknown_findings(records, ["coin_lesion"])
     with pytest.raises(CxrlocError, match=r"b\.csv, row 3: 'Coin lesion' is no known finding"):
         refuse_unknown_findings(records, ["Mass"])
+    none = Record("c", "3", "c", None, annotations=(Annotation("c", "No Finding", box),))
+    with pytest.raises(CxrlocError, match="image c: a box of No Finding"):
+        refuse_unknown_findings([none], [])

@@ -114,11 +114,11 @@ def test_a_run_of_another_view_or_of_other_labels_is_refused(runs, tmp_path):
     of_reports = tmp_path / "of_reports"
     of_reports.mkdir()
     probabilities(of_reports / "probabilities.csv", {"PA": [0.1, 0.2, 0.3, 0.4]})
-    (of_reports / "run.json").write_text('{"labels_from": "reports: mine.csv"}')
+    (of_reports / "run.json").write_text('{"labels_from": "the file mine.csv"}')
     data = ["--data", str(tmp_path / "mimic"), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, ["compare", runs[0], str(of_reports), *data])
     assert done.exit_code == 2
-    assert "against labels of reports: mine.csv: name them with --labels" in done.stderr
+    assert "mine.csv, the labels of these runs, is not here: say where with --labels" in done.stderr
 
 
 def table_5(pair):
