@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
@@ -35,11 +36,12 @@ if __name__ == "__main__":
         chests, run = folder / "chests", folder / "run"
         records = write_phantoms(chests, n=COUNT, seed=SEED, size=SIZE)
         classify(chests, folder / "findings", ClassifyOptions(models=(PHANTOM_MODEL,)))
-        found = pd.read_csv(folder / "findings/probabilities.csv", index_col="image").max(axis=1)
+        found = read_predictions(folder / "findings/probabilities.csv")
+        highest = pd.Series(found.probabilities.max(axis=1), found.image_ids)
         ill = pd.Series({record.image_id: int(bool(record.annotations)) for record in records})
         options = ClassifyOptions(
             models=(),
-            predictions=two_classes(found, folder / "probabilities.csv"),
+            predictions=two_classes(highest, folder / "probabilities.csv"),
             labels=two_classes(ill, folder / "labels.csv"),
         )
         classify(chests, run, options)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.datasets import LABEL_FILE
-from cxrloc.evaluation.classification.prediction_files import IMAGE, NOTE
+from cxrloc.evaluation.classification.prediction_files import IMAGE
 from cxrloc.files.structured import read_json
-from cxrloc.files.tables import table_rows
+from cxrloc.files.tables import NOTE, table_rows
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.types import UsageError
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from cxrloc.files.encodings import opened_text
 from cxrloc.types import CxrlocError
 
+NOTE = "note"
+"""Column of a result in which sentences hold for the row, such as that images are synthetic."""
+
 MAX_CELL = 1_000_000
 """Most characters of one cell; a report or a run-length code is far shorter."""
 

@@ -127,8 +127,10 @@ def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
     if card:
         return NOT_OF_PATIENTS in card.get("notes", [])
     if result.suffix == ".csv" and result.is_file():
-        notes = tables.read_table(result).columns.get("note", ())
-        if any(NOT_OF_PATIENTS in note for note in notes):
+        rows = (cells for _, cells in tables.table_rows(result))
+        if NOT_OF_PATIENTS in dict(zip(next(rows, []), next(rows, []), strict=False)).get(
+            tables.NOTE, ""
+        ):
             return True
     return result.exists() and is_synthetic(result)
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.files.tables import Table, is_blank, read_table, rows_of
+from cxrloc.files.tables import NOTE, Table, is_blank, read_table, rows_of
 from cxrloc.files.text import for_csv, from_csv
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
@@ -109,8 +109,8 @@ def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str
     Args:
         path: the table.
         declared: findings that count beside the known ones; columns of other names, such as split
-            flags, are left out (`label_columns` names them). None: every other column is a
-            finding.
+            flags, are left out (`label_columns` names them). None: every other column but
+            `note` is a finding.
 
     Raises:
         CxrlocError: the table cannot be read, or has no row, no column of a finding, a cell that is
@@ -149,7 +149,7 @@ def _columns(
     """The column of ids, the columns of findings with the name of each finding, and the others."""
     usual = [name for name in table.columns if name.lower() in ID_COLUMNS]
     key = usual[0] if usual else next(iter(table.columns), "")
-    names = [name for name in table.columns if name != key]
+    names = [name for name in table.columns if name not in (key, NOTE)]
     if declared is None:
         return key, {name: name for name in names}, []
     kept, others = finding_columns(names, declared)

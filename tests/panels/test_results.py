@@ -45,7 +45,9 @@ def test_results_on_phantoms_say_so(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / SYNTHETIC).touch()
-    for result in (scored, scored / "auc.csv", compared, data):
+    alone = tmp_path / "moved.csv"
+    alone.write_text(f'image,Mass,note\na,0.5,"{notes[0]}"\n')
+    for result in (scored, scored / "auc.csv", compared, data, alone):
         assert data_notes([result]) == [ON_PHANTOMS]
 
 

@@ -13,12 +13,12 @@ from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, ima
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.table_writer import with_notes, write_csv
-from cxrloc.files.tables import Table, number_in, read_table, row_name
+from cxrloc.files.tables import NOTE, Table, number_in, read_table, row_name
 from cxrloc.files.text import from_csv
 from cxrloc.findings import finding_columns, standard_finding
 from cxrloc.types import CxrlocError, Predictions, Record
 
-IMAGE, NOTE = "image", "note"
+IMAGE = "image"
 
 
 class Matched(NamedTuple):

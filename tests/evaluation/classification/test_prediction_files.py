@@ -18,6 +18,13 @@ def test_predictions_come_back_exactly(tmp_path):
     assert (back.probabilities.astype(np.float32) == scores).all()
 
 
+def test_what_holds_for_all_probabilities_stands_in_every_row_and_is_no_finding(tmp_path):
+    path, scores = tmp_path / "p.csv", np.array([[0.5], [0.25]])
+    write_predictions(Predictions(("a", "b"), ("Mass",), scores), path, ["synthetic"])
+    assert path.read_text() == "image,Mass,note\na,0.5,synthetic\nb,0.25,synthetic\n"
+    assert read_predictions(path).findings == ("Mass",)
+
+
 def test_equal_rows_of_an_image_count_once(tmp_path):
     (tmp_path / "p.csv").write_text("image;Mass\nb;0,5\na;0,25\nb.png;0,5\n")
     read = read_predictions(tmp_path / "p.csv")
