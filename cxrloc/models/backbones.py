@@ -12,12 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from cxrloc.extras import import_extra
 from cxrloc.models.grid import SamePadded
+
+
+def torchvision_models() -> Any:
+    """The module `torchvision.models`, whose import takes seconds that most commands can save."""
+    from torchvision import models
+
+    return models
 
 
 def first_layers(network: nn.Module, last: str) -> nn.Sequential:
@@ -35,7 +40,7 @@ def alexnet() -> nn.Sequential:
 
     Departs: the paddings give N/32 cells (2 at the first convolution would lose one of them).
     """
-    layers = torchvision.models.alexnet().features
+    layers = torchvision_models().alexnet().features
     layers[0].padding = (4, 4)
     for layer in layers:
         if isinstance(layer, nn.MaxPool2d):
@@ -45,18 +50,18 @@ def alexnet() -> nn.Sequential:
 
 def googlenet() -> nn.Sequential:
     """GoogLeNet with batch normalisation, without auxiliary heads; 1024 channels."""
-    network = torchvision.models.googlenet(aux_logits=False, init_weights=True)
+    network = torchvision_models().googlenet(aux_logits=False, init_weights=True)
     return first_layers(network, "inception5b")
 
 
 def vgg16() -> nn.Sequential:
     """VGG-16's convolutions and all five of its poolings; 512 channels."""
-    return torchvision.models.vgg16().features
+    return torchvision_models().vgg16().features
 
 
 def resnet18() -> nn.Sequential:
     """ResNet-18; 512 channels."""
-    return first_layers(torchvision.models.resnet18(), "layer4")
+    return first_layers(torchvision_models().resnet18(), "layer4")
 
 
 def resnet38() -> nn.Sequential:
@@ -66,12 +71,13 @@ def resnet38() -> nn.Sequential:
     conv5_x. Open: with the first convolution and the classifier these are 32 layers, although the
     name says 38; we use the blocks as stated and keep the name.
     """
-    return first_layers(ResNet(Bottleneck, [2, 2, 3, 3]), "layer4")
+    parts = torchvision_models().resnet
+    return first_layers(parts.ResNet(parts.Bottleneck, [2, 2, 3, 3]), "layer4")
 
 
 def resnet50() -> nn.Sequential:
     """ResNet-50; 2048 channels."""
-    return first_layers(torchvision.models.resnet50(), "layer4")
+    return first_layers(torchvision_models().resnet50(), "layer4")
 
 
 def resnet101() -> nn.Sequential:
@@ -80,7 +86,7 @@ def resnet101() -> nn.Sequential:
     Departs: Baltruschat et al. 2019 say "conv_3 from 5 to 22" blocks; the standard network has 23
     in conv4_x instead of the 6 of ResNet-50.
     """
-    return first_layers(torchvision.models.resnet101(), "layer4")
+    return first_layers(torchvision_models().resnet101(), "layer4")
 
 
 def _large(layers: nn.Sequential) -> nn.Sequential:
@@ -135,7 +141,9 @@ def small_resnet() -> nn.Sequential:
                     nn.Conv2d(before, channels, kernel_size=1, stride=2, bias=False),
                     nn.BatchNorm2d(channels),
                 )
-            layers.append(BasicBlock(before, channels, 1 if shortcut is None else 2, shortcut))
+            stride = 1 if shortcut is None else 2
+            block = torchvision_models().resnet.BasicBlock(before, channels, stride, shortcut)
+            layers.append(block)
             before = channels
     last = nn.Conv2d(before, 192, kernel_size=1, stride=2, bias=False)
     return nn.Sequential(*layers, last, nn.BatchNorm2d(192), nn.ReLU(inplace=True))
@@ -143,20 +151,20 @@ def small_resnet() -> nn.Sequential:
 
 def densenet121() -> nn.Sequential:
     """DenseNet-121 with the ReLU that follows its last normalisation; 1024 channels."""
-    return densenet_features(torchvision.models.densenet121())
+    return densenet_features(torchvision_models().densenet121())
 
 
 def densenet169() -> nn.Sequential:
     """DenseNet-169 with the ReLU that follows its last normalisation; 1664 channels."""
-    return densenet_features(torchvision.models.densenet169())
+    return densenet_features(torchvision_models().densenet169())
 
 
 def densenet201() -> nn.Sequential:
     """DenseNet-201 with the ReLU that follows its last normalisation; 1920 channels."""
-    return densenet_features(torchvision.models.densenet201())
+    return densenet_features(torchvision_models().densenet201())
 
 
-def densenet_features(network: torchvision.models.DenseNet) -> nn.Sequential:
+def densenet_features(network: Any) -> nn.Sequential:
     """The features of a DenseNet of torchvision, with the ReLU that follows them."""
     # torchvision applies this ReLU as a function in `forward`, so `features` does not contain it.
     network.features.add_module("relu5", nn.ReLU(inplace=True))
@@ -165,7 +173,7 @@ def densenet_features(network: torchvision.models.DenseNet) -> nn.Sequential:
 
 def mobilenet_v2() -> nn.Sequential:
     """MobileNetV2; 1280 channels."""
-    return torchvision.models.mobilenet_v2().features
+    return torchvision_models().mobilenet_v2().features
 
 
 def timm_classifier(name: str, pretrained: bool = False) -> Any:

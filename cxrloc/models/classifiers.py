@@ -5,12 +5,11 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.extras import import_extra
-from cxrloc.models.backbones import BACKBONES
+from cxrloc.models.backbones import BACKBONES, torchvision_models
 from cxrloc.models.grid import set_input_channels
 from cxrloc.models.library_backbones import (
     TIMM,
@@ -127,7 +126,7 @@ def _library_of(architecture: str) -> tuple[str, str]:
     for library in (TORCHVISION, TIMM):
         if architecture.startswith(library):
             return library, architecture.removeprefix(library)
-    known = torchvision.models.list_models(module=torchvision.models)
+    known = torchvision_models().list_models(module=torchvision_models())
     if architecture in known:
         return TORCHVISION, architecture
     timm: Any = import_extra("timm", "zoo")

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torchvision
 from torch import Tensor, nn
 
 from cxrloc.files.text import one_line
-from cxrloc.models.backbones import timm_classifier
+from cxrloc.models.backbones import timm_classifier, torchvision_models
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.networks import Network
@@ -78,7 +77,7 @@ def _imagenet_weights(backbone: str, file: Path | None) -> Mapping[str, Tensor]:
             return timm_classifier(name, pretrained=True).state_dict()
         if record.torchvision_weights:
             name = record.torchvision_weights
-            return torchvision.models.get_model(name, weights="IMAGENET1K_V1").state_dict()
+            return torchvision_models().get_model(name, weights="IMAGENET1K_V1").state_dict()
     except (OSError, RuntimeError) as error:
         raise CxrlocError(
             f"{backbone}: ImageNet weights not to be had ({one_line(str(error), 200)}): name a "

@@ -13,18 +13,18 @@ from functools import cache, partial
 from typing import Any
 
 import torch
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torchvision.models.densenet import DenseNet
-from torchvision.models.regnet import RegNet
-from torchvision.models.resnet import ResNet
-from torchvision.models.shufflenetv2 import ShuffleNetV2
-from torchvision.models.swin_transformer import SwinTransformer
 
 from cxrloc.extras import import_extra
-from cxrloc.models.backbones import BACKBONES, Backbone, densenet_features, first_layers
+from cxrloc.models.backbones import (
+    BACKBONES,
+    Backbone,
+    densenet_features,
+    first_layers,
+    torchvision_models,
+)
 from cxrloc.models.grid import WINDOWS, first_of, receptive_field
 from cxrloc.types import CxrlocError
 
@@ -71,12 +71,12 @@ def torchvision_classifier(name: str, **settings: Any) -> nn.Module:
     Raises:
         CxrlocError: there is no such name; the message lists similar ones.
     """
-    known = torchvision.models.list_models(module=torchvision.models)
+    known = torchvision_models().list_models(module=torchvision_models())
     if name not in known:
         raise CxrlocError(f"torchvision has no {name!r}{_similar(name, known)}")
     if name in ("googlenet", "inception_v3"):
         settings |= {"init_weights": False, "aux_logits": False}
-    return torchvision.models.get_model(name, weights=None, **settings)
+    return torchvision_models().get_model(name, weights=None, **settings)
 
 
 def timm_network(name: str, **settings: Any) -> Any:
@@ -217,7 +217,7 @@ def _of_torchvision(name: str) -> Backbone:
         classifier = torchvision_classifier(name)
     layers = _features_of(name, classifier).to("meta").eval()
     stride = 256 // layers(torch.zeros(1, 3, 256, 256, device="meta")).shape[-1]
-    is_resnet = isinstance(classifier, ResNet)
+    is_resnet = isinstance(classifier, torchvision_models().ResNet)
     return Backbone(
         partial(_torchvision_features, name),
         torchvision_weights=name,
@@ -233,12 +233,18 @@ def _torchvision_features(name: str) -> nn.Module:
 
 def _features_of(name: str, network: Any) -> nn.Module:
     """The layers of a torchvision classifier before its pooling."""
-    if isinstance(network, DenseNet):
+    models = torchvision_models()
+    if isinstance(network, models.DenseNet):
         return densenet_features(network)
-    if isinstance(network, SwinTransformer):
+    if isinstance(network, models.SwinTransformer):
         parts = ("features", "norm", "permute")  # normalised, then with the channels first
         return nn.Sequential(OrderedDict((part, getattr(network, part)) for part in parts))
-    for family, last in ((ResNet, "layer4"), (RegNet, "trunk_output"), (ShuffleNetV2, "conv5")):
+    families = {
+        models.ResNet: "layer4",
+        models.RegNet: "trunk_output",
+        models.ShuffleNetV2: "conv5",
+    }
+    for family, last in families.items():
         if isinstance(network, family):
             return first_layers(network, last)
     pooled = getattr(network, "avgpool", None)
