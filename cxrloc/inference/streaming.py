@@ -64,13 +64,17 @@ def in_batches(
         CxrlocError: the user's own network does not give the outputs that are required.
     """
     devices = devices_for(images, settings)
+    packed = _packed(models, settings.device) if len(devices) > 1 else None
     settings = replace(settings, device=devices[0])
     on_cpu = choose_devices(devices[0])[0] == CPU
     with ExitStack() as stack:
-        if len(devices) == 1:
+        if packed is None:
+            devices = devices[:1]
             run = batch_function(models, settings, work)
         else:
-            run = stack.enter_context(_on_devices(devices, models, settings, work))
+            # What the models cannot do is refused before any process starts.
+            work([with_layer(model, settings.layer) for model in models], settings)
+            run = stack.enter_context(_on_devices(devices, packed, settings, work))
         by = prepared_images if on_cpu or not _worth_processes(images) else images_of_processes
         prepared = by(models, images, settings.workers, keep_pixels)
         stack.enter_context(closing(prepared))
@@ -96,27 +100,28 @@ def devices_for(images: Iterable[Image], settings: InferenceSettings) -> list[st
     return devices
 
 
-@contextmanager
-def _on_devices(
-    devices: Sequence[str],
-    models: Sequence[Model],
-    settings: InferenceSettings,
-    work: Work[T],
-) -> Iterator[Callable[[Sequence[Prepared | Failure]], list[T | Failure]]]:
-    """The function that gives the results of a batch, computed by the first device that is free.
+def _packed(models: Sequence[Model], devices: str) -> bytes | None:
+    """The models as bytes for other processes; None if one cannot be sent and "auto" is asked for.
 
     Raises:
-        UsageError: a model cannot be sent to other processes.
+        UsageError: one cannot be sent, and the user names several devices.
     """
-    # What the models cannot do is refused before any process starts.
-    work([with_layer(model, settings.layer) for model in models], settings)
     try:
-        packed = pickle.dumps(models)
-    except Exception as error:
+        return pickle.dumps(models)
+    except Exception as error:  # pickle raises errors of every kind
+        if devices == "auto":
+            return None
         raise UsageError(
             "--device: a model that cannot be sent to other processes runs on one device: name "
             f"one ({error})"
         ) from error
+
+
+@contextmanager
+def _on_devices(
+    devices: Sequence[str], packed: bytes, settings: InferenceSettings, work: Work[T]
+) -> Iterator[Callable[[Sequence[Prepared | Failure]], list[T | Failure]]]:
+    """The function that gives the results of a batch, computed by the first device that is free."""
     with ExitStack() as stack:
         pool = []
         for device in devices:

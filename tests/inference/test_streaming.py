@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from cxrloc.devices import CPU
 from cxrloc.inference import streaming
 from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
@@ -121,7 +122,9 @@ def test_wrong_options_are_refused_before_a_process_starts(
         next(localize([model], IMAGES, replace(TWO, findings=("Hernia",))))
 
 
-def test_a_network_that_cannot_be_sent_runs_on_one_device(model: Model) -> None:
+def test_a_network_that_cannot_be_sent_runs_on_one_device(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Local(type(model.network)):  # type: ignore[misc]  # its class is known here alone
         pass
 
@@ -129,6 +132,10 @@ def test_a_network_that_cannot_be_sent_runs_on_one_device(model: Model) -> None:
     own.network.__class__ = Local
     with pytest.raises(UsageError, match="--device: a model that cannot be sent"):
         next(localize([own], IMAGES, TWO))
+    monkeypatch.setattr(streaming, "choose_devices", lambda name: (CPU, CPU))
+    monkeypatch.setattr(streaming, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(streaming, "TaskProcess", None)  # so that no process can start
+    assert len([*localize([own], IMAGES[:2], InferenceSettings())]) == 2
 
 
 @pytest.mark.parametrize(
