@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
-from cxrloc.datasets.records import NO_PATIENT
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Record, Sex, View
 
 ROWS, COLUMNS = 40, 80
@@ -61,13 +60,6 @@ def test_a_list_of_findings_in_one_cell_says_that_the_others_are_absent(tmp_path
     assert not records["c"].labelled
 
 
-def test_columns_can_be_named(tmp_path: Path) -> None:
-    text = "x,y,Coin lesion,score\na,b,1,9\nb,a,0,9\n"
-    folder = images(tmp_path, "a.png", "b.png")
-    data = OwnData(folder, table(tmp_path, text), None, "y", ("Coin lesion",))
-    assert by_id(data)["b"].labels == {"Coin lesion": Label.POSITIVE}
-
-
 def test_images_of_one_name_in_two_folders_are_named_by_their_path(tmp_path: Path) -> None:
     folder = images(tmp_path, "p1/frontal.png", "p2/frontal.png")
     (folder / "p1" / "notes.txt").write_text("no image")
@@ -109,38 +101,6 @@ def test_two_files_of_a_table_are_never_one_image(tmp_path: Path) -> None:
     text = "image,Mass\np1/frontal.png,1\np2/frontal.png,1\n"
     with pytest.raises(CxrlocError, match=r"'p2/frontal.png' and 'p1/frontal.png' .row 2. would"):
         by_id(OwnData(folder, table(tmp_path, text)))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("image,Mass\nq,1\n", "no cell names an image"),
-        ("image,score\na,1\n", "no column is a known finding"),
-        ("image,Mass\na,2\n", "row 2: Mass is '2'"),
-        ("image,Mass\na,1\na.png,0\n", "row 3: a is there twice"),
-        ("image,Mass,mass \na,1,1\n", "both of Mass"),
-        ("image,labels\na,Mas\n", "row 2: 'Mas'"),
-    ],
-)
-def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(CxrlocError, match=said):
-        read_own_data(OwnData(images(tmp_path, "a.png", "b.png"), table(tmp_path, text)))
-
-
-def test_a_blank_patient_is_said_and_is_nobody_else(tmp_path: Path) -> None:
-    text = "image,patient,Mass\na,7,1\nb,NA,NA\nc,,0\n"
-    folder = images(tmp_path, "a.png", "b.png", "c.png")
-    records, _ = read_own_data(OwnData(folder, table(tmp_path, text)))
-    assert [each.patient_id for each in records] == ["7", "b", "c"]
-    assert [each.warnings for each in records] == [(), (NO_PATIENT,), (NO_PATIENT,)]
-    assert [len(each.labels) for each in records] == [1, 0, 1]
-
-
-def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
-    data = OwnData(images(tmp_path, "a.png", "b.png"), table(tmp_path, "image,Mass\na,1\nq,1\n"))
-    records, notes = read_own_data(data)
-    assert "1 of its 2 rows are of the 2 images; only in the table: 'q'" in notes[-1]
-    assert [record.labelled for record in records] == [True, False]
 
 
 def csv_boxes(folder: Path) -> Path:

@@ -1,0 +1,52 @@
+"""A user's own table of labels, joined to images that need not be read for it."""
+
+from pathlib import Path
+
+import pytest
+
+from cxrloc.datasets.own_labels import labelled_images
+from cxrloc.datasets.records import NO_PATIENT
+from cxrloc.types import CxrlocError, Label, Record
+
+IMAGES = {name: Record(name, name, name, None) for name in "ab"}
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "l.csv"
+    path.write_text(text)
+    return path
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    text = "x,y,Coin lesion,score\na,b,1,9\nb,a,0,9\n"
+    found, _ = labelled_images(table(tmp_path, text), IMAGES, "y", ("Coin lesion",))
+    assert found["b"].labels == {"Coin lesion": Label.POSITIVE}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image,Mass\nq,1\n", "no cell names an image"),
+        ("image,score\na,1\n", "no column is a known finding"),
+        ("image,Mass\na,2\n", "row 2: Mass is '2'"),
+        ("image,Mass\na,1\na.png,0\n", "row 3: a is there twice"),
+        ("image,Mass,mass \na,1,1\n", "both of Mass"),
+        ("image,labels\na,Mas\n", "row 2: 'Mas'"),
+    ],
+)
+def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CxrlocError, match=said):
+        labelled_images(table(tmp_path, text), IMAGES)
+
+
+def test_a_blank_patient_is_said_and_is_nobody_else(tmp_path: Path) -> None:
+    found, _ = labelled_images(table(tmp_path, "image,patient,Mass\na,7,1\nb,NA,NA\n"), IMAGES)
+    assert [found[name].patient_id for name in "ab"] == ["7", "b"]
+    assert [found[name].warnings for name in "ab"] == [(), (NO_PATIENT,)]
+    assert [len(found[name].labels) for name in "ab"] == [1, 0]
+
+
+def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
+    found, notes = labelled_images(table(tmp_path, "image,Mass\na,1\nq,1\n"), IMAGES)
+    assert "1 of its 2 rows are of the 2 images; only in the table: 'q'" in notes[-1]
+    assert [found[name].labelled for name in "ab"] == [True, False]
