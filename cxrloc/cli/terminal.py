@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -88,6 +89,8 @@ def _log_on_stderr(quiet: bool, log_json: bool) -> Iterator[None]:
     former = log.level
     log.setLevel(logging.INFO)
     log.addHandler(handler)
+    # huggingface_hub would log each failed attempt; what cannot be fetched is one error at the end.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     try:
         yield
     finally:

@@ -116,6 +116,15 @@ def test_the_log_can_be_json_for_machines(capsys: pytest.CaptureFixture[str]) ->
     }
 
 
+@pytest.mark.parametrize(("asked", "level"), [(None, "error"), ("debug", "debug")])
+def test_attempts_to_reach_the_hub_are_no_lines_unless_asked_for(
+    asked: str | None, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"HF_HUB_VERBOSITY": asked} if asked else {})
+    with clear_errors():
+        assert os.environ["HF_HUB_VERBOSITY"] == level
+
+
 def test_without_a_terminal_progress_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
