@@ -36,16 +36,16 @@ def truth_rules(
         uncertain: the user's choice, as in `TruthRules`; None: not chosen.
         no_finding: likewise.
     """
-    usual = asdict(TruthRules())
+    defaults = asdict(TruthRules())
     recipes = [_data_of_recipe(model) for model in models]
     keys = {"uncertain": "uncertain_truth", "no_finding": "no_finding"}
-    said = {
-        name: {recipe.get(key, usual[name]) for recipe in recipes} for name, key in keys.items()
+    of_recipes = {
+        name: {recipe.get(key, defaults[name]) for recipe in recipes} for name, key in keys.items()
     }
-    learned = {name: values.pop() for name, values in said.items() if len(values) == 1}
+    learned = {name: values.pop() for name, values in of_recipes.items() if len(values) == 1}
     own = {"uncertain": uncertain, "no_finding": no_finding}
     chosen = {name: value for name, value in own.items() if value is not None}
-    return TruthRules(**{**usual, **learned, **chosen})
+    return TruthRules(**{**defaults, **learned, **chosen})
 
 
 def _data_of_recipe(model: Model) -> Mapping[str, Any]:

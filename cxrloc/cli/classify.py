@@ -231,8 +231,8 @@ def show_folds(data: Path | None, where: "Destination", options: Any, quiet: boo
         ),
     )
     for text, images in result.run["warnings"].items():
-        said = ", ".join(f"{n} images of {fold}" for fold, n in images.items())
-        show_warnings([f"{text} ({said})"])
+        counts = ", ".join(f"{n} images of {fold}" for fold, n in images.items())
+        show_warnings([f"{text} ({counts})"])
     if not quiet:
         run, frame = result.run, result.frame
         screen = console()

@@ -192,7 +192,7 @@ def findings_table(report: Any, top: int) -> "RenderableType":
             corners = " ".join(f"{box[side]:.0f}" for side in ("x_min", "y_min", "x_max", "y_max"))
             table.add_row(*head, f"{box['threshold']:g}", corners, f"{box['score']:.3f}")
             head = ["", ""]
-    said = [one_line(report["image"])]
+    sentences = [one_line(report["image"])]
     if report["outside_because"]:
-        said.append(f"Status outside: {'; '.join(report['outside_because'])}")
-    return Group(*said, table)
+        sentences.append(f"Status outside: {'; '.join(report['outside_because'])}")
+    return Group(*sentences, table)

@@ -158,7 +158,7 @@ def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iter
 
     screen = console(stderr=True)
     progress = _start_progress(what, len(items) if isinstance(items, Sized) else None)
-    said = progress.started
+    last_line = progress.started
     bar = Bar(console=screen, disable=quiet or not screen.is_terminal, transient=True)
     task = bar.add_task(what, total=progress.total)
     with bar:
@@ -166,8 +166,8 @@ def with_progress(items: Iterable[T], quiet: bool, what: str = "Images") -> Iter
             progress.done += 1
             progress.failed += hasattr(item, "reason")  # as every kind of failure has
             bar.update(task, total=progress.total, completed=progress.done)
-            if not screen.is_terminal and time.monotonic() - said >= PROGRESS_SECONDS:
-                said = time.monotonic()
+            if not screen.is_terminal and time.monotonic() - last_line >= PROGRESS_SECONDS:
+                last_line = time.monotonic()
                 log.info("%s", progress.line())
             yield item
 

@@ -206,12 +206,15 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
     Raises:
         UsageError: the runs were scored by different rules.
     """
-    usual = asdict(TruthRules())
+    defaults = asdict(TruthRules())
     cards = {name: run.card.get("protocol", {}) for name, run in runs.items()}
-    said = {name: {key: card.get(key, usual[key]) for key in usual} for name, card in cards.items()}
-    (first, rules), *others = said.items()
+    of_runs = {
+        name: {key: card.get(key, defaults[key]) for key in defaults}
+        for name, card in cards.items()
+    }
+    (first, rules), *others = of_runs.items()
     for name, own in others:
-        if differing := next((key for key in usual if own[key] != rules[key]), None):
+        if differing := next((key for key in defaults if own[key] != rules[key]), None):
             raise UsageError(
                 f"{first} was scored with --{differing.replace('_', '-')} {rules[differing]}, "
                 f"{name} with {own[differing]}: score both in one way"
@@ -228,10 +231,10 @@ def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], ou
     for name, frame in frames.items():
         write_csv(with_notes(frame, notes), out / f"{name}.csv")
     tables = {name: frame for name, frame in frames.items() if not name.endswith("disagreements")}
-    said = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
-    write_text(out / "table.md", "\n".join([*map(markdown_table, tables.values()), *said]))
+    sentences = [f"{note[0].upper()}{note[1:]}." for note in run["notes"]]
+    write_text(out / "table.md", "\n".join([*map(markdown_table, tables.values()), *sentences]))
     latex = [
-        latex_tables(frame, f"{name.replace('_', ' ').capitalize()} of the runs.", said)
+        latex_tables(frame, f"{name.replace('_', ' ').capitalize()} of the runs.", sentences)
         for name, frame in tables.items()
     ]
     write_text(out / "table.tex", "\n".join([PACKAGES, *latex]))

@@ -217,5 +217,7 @@ def _records(path: Path) -> list[Record]:
         head = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
         if head.startswith("report_id"):
             labels = read_labels(path)
-            return [Record(name, name, name, None, labels=said) for name, said in labels.items()]
+            return [
+                Record(name, name, name, None, labels=of_image) for name, of_image in labels.items()
+            ]
     return read_dataset(path)

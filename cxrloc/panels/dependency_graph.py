@@ -104,15 +104,15 @@ def _fired(sentence: _Sentence) -> list[tuple[Rule, tuple[int, ...]] | None]:
 def _notes(sentence: _Sentence) -> list[str]:
     """Lines of text: each rule that matched, and the mentions that it decides on."""
     text = " ".join(sentence.graph.words)
-    said: dict[str, list[str]] = {}
+    phrases: dict[str, list[str]] = {}
     for (start, end), fired in zip(sentence.mentions, _fired(sentence), strict=True):
         what = (
             f"{fired[0].assertion.value}, by  {fired[0].text}"
             if fired
             else "present, no rule fired"
         )
-        said.setdefault(what.replace("->", "→").replace("<-", "←"), []).append(text[start:end])
-    return [f"{'; '.join(names)}:  {what}" for what, names in said.items()]
+        phrases.setdefault(what.replace("->", "→").replace("<-", "←"), []).append(text[start:end])
+    return [f"{'; '.join(names)}:  {what}" for what, names in phrases.items()]
 
 
 def _levels(graph: Graph) -> dict[Edge, int]:

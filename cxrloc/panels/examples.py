@@ -187,9 +187,9 @@ def draw_report_example(results: Sequence[Path], request: FigureRequest) -> Figu
     y += heading + text_height(report, text_width) + heading
     write(sheet, (x, y), "Labels", TEXT, weight="bold", va="baseline")
     write(sheet, (x, y + 0.4 * line_mm()), "\n".join(names), va="top")
-    said = sorted({keyword.label for keyword in report.keywords}, reverse=True)
-    if said:
+    marked_labels = sorted({keyword.label for keyword in report.keywords}, reverse=True)
+    if marked_labels:
         foot = y + 0.4 * line_mm() + len(names) * line_mm() + heading
         write(sheet, (x, foot), "keywords:", va="baseline")
-        write_mark_key(sheet, (x + 15, foot), said)
+        write_mark_key(sheet, (x + 15, foot), marked_labels)
     return sheet.figure

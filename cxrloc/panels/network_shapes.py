@@ -157,8 +157,8 @@ def _words(layers: Sequence[nn.Module]) -> list[str]:
     >>> _words([nn.Conv2d(1, 8, 7), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)])
     ['7 x 7 conv', '2 x 3 x 3 conv']
     """
-    said = Counter(_word(layer) for layer in layers if not isinstance(layer, _UNNAMED))
-    return [word if n == 1 else f"{n} x {word}" for word, n in said.items()]
+    words = Counter(_word(layer) for layer in layers if not isinstance(layer, _UNNAMED))
+    return [word if n == 1 else f"{n} x {word}" for word, n in words.items()]
 
 
 def _word(layer: nn.Module) -> str:

@@ -91,8 +91,8 @@ def _with(found: Sources, path: Path) -> Sources:
             frame = frame_of(read_table(path, EXPLANATION_COLUMNS), words)
             for name in words:
                 frame[name] = frame[name].map(from_csv)
-            said = {str(key): rows for key, rows in frame.groupby("report_id", sort=False)}
-            return replace(found, explanations=found.explanations | said)
+            explained = {str(key): rows for key, rows in frame.groupby("report_id", sort=False)}
+            return replace(found, explanations=found.explanations | explained)
         if columns >= set(ARROW_COLUMNS):
             return replace(found, arrows=_read_arrows(path))
         if columns & {"text", "report", "findings", "impression"}:

@@ -77,9 +77,9 @@ def classify_folds(
     remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
     write_csv(with_notes(frame, remarks), out / "folds.csv")
     warnings = _warnings(results)
-    said = "".join(f"\n{remark.capitalize()}.\n" for remark in remarks)
-    said += "".join(f"\nWarning: {text}.\n" for text in warnings)
-    write_text(out / "table.md", markdown_table(frame) + said)
+    sentences = "".join(f"\n{remark.capitalize()}.\n" for remark in remarks)
+    sentences += "".join(f"\nWarning: {text}.\n" for text in warnings)
+    write_text(out / "table.md", markdown_table(frame) + sentences)
     first = own_recipe(next(iter(models.values())))
     run = {
         "versions": versions(),

@@ -139,8 +139,8 @@ def compare_folds(
     folds = {name: folds_of(path) for name, path in named.items()}
     first = folds_of(paths[0])
     if any(own != first for own in folds.values()):
-        said = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in folds.items())
-        raise UsageError(f"runs are compared on the same folds; these have {said}")
+        of_runs = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in folds.items())
+        raise UsageError(f"runs are compared on the same folds; these have {of_runs}")
     results = {
         fold: compare_named(
             {name: path / fold for name, path in named.items()}, out / fold, options, watch

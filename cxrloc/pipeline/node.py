@@ -54,7 +54,7 @@ def run_node(path: Path, default_model: str, ready: Callable[[Node], None]) -> N
     compute = config.compute
     names = compute.model or (default_model,)
     for name in names:
-        read_model(name)  # a wrong name is said now, and not when the first image comes
+        read_model(name)  # a wrong name is reported now, and not when the first image comes
     node = Node(config, partial(prepare_worker, compute, names))
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -97,8 +97,8 @@ def answer(task: Task, models: list[Model], settings: Compute) -> dict[str, obje
     (result,) = localize(models, [image], inference)
     if isinstance(result, Failure):
         raise CxrlocError(result.reason)
-    said = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
-    reported = report_image(result, models, inference, said)
+    wanted = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
+    reported = report_image(result, models, inference, wanted)
     kinds = chosen_writers(settings.write)
     report = write_results(reported, task.image, task.results / "result", kinds)
     return {

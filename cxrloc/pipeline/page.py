@@ -10,7 +10,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.report_page.demo import check_input, read_runtime, write_demo
 
 MOST_BYTES = 25_000_000
-"""A page larger than this is said to be too large to send by mail or to open quickly."""
+"""Bytes of a page above which the command warns: it would be too large to send by mail."""
 
 
 class WrittenPage(NamedTuple):

@@ -17,7 +17,7 @@ def send_files(paths: Sequence[Path], to: str, settings: SendSettings) -> Iterat
     destination = parse_destination(to)
     check_title(settings.calling_title, "--calling")
     if settings.security.tls or isinstance(destination, WebServer):
-        settings.security.client_context()  # a wrong certificate file is said before any try
+        settings.security.client_context()  # reports a wrong certificate file at once
     files = [file for path in paths for file in _files_below(path)]
     if not files:
         raise UsageError(f"no DICOM file (.dcm) in {', '.join(map(str, paths))}")

@@ -92,8 +92,10 @@ def predictions_of_models(
 
 def _hint(image_set: ImageSet) -> str:
     """A hint at where the images were looked for, if the records say it."""
-    said = next((w for record in image_set.records for w in record.warnings if "looked" in w), "")
-    return f": {said}" if said else ""
+    warning = next(
+        (w for record in image_set.records for w in record.warnings if "looked" in w), ""
+    )
+    return f": {warning}" if warning else ""
 
 
 def products_along_tree(outcome: PredictedImages) -> PredictedImages:

@@ -151,10 +151,10 @@ def match_predictions(
     foreign, absent = sorted({*given.image_ids} - names), sorted(names - {*predictions.image_ids})
     if foreign or absent:
         shared, every = len({*predictions.image_ids}), len({*given.image_ids})
-        said = f"{path.name}: {shared} of its {every} images are in the data set, "
-        said += f"which has {len(names)}"
-        said += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
-        notes.append(said + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
+        note = f"{path.name}: {shared} of its {every} images are in the data set, "
+        note += f"which has {len(names)}"
+        note += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
+        notes.append(note + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
     return Matched(predictions, tuple(notes))
 
 

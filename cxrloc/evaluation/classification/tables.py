@@ -276,6 +276,6 @@ def _notes(report: ClassificationReport, metrics: Sequence[str], group: str) -> 
     remarks: dict[str, list[str]] = {}
     for row in rows:
         remarks.setdefault(row.note, []).append(row.finding)
-    said = sorted(f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in remarks.items())
+    footnotes = sorted(f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in remarks.items())
     remarks_of_all = [f"All numbers: {remark}." for remark in report.remarks]
-    return [*remarks_of_all, scored, intervals, meanings, *thresholds, *said]
+    return [*remarks_of_all, scored, intervals, meanings, *thresholds, *footnotes]

@@ -41,8 +41,8 @@ def _sex_label(record: Record, outputs: Collection[str]) -> Label | None:
 
 def _no_finding_label(record: Record, outputs: Collection[str]) -> Label | None:
     if NO_FINDING in record.labels:
-        said = record.labels[NO_FINDING]
-        return None if said == Label.UNCERTAIN else said
+        label = record.labels[NO_FINDING]
+        return None if label == Label.UNCERTAIN else label
     if not record.labelled:
         return None
     # For a model that has other outputs, "No Finding" means that none of these is present; for a

@@ -79,8 +79,10 @@ def compare_places(
     }
     if not images:
         return {}
-    said = f"{path}: boxes lie outside their image; are they in pixels of an image of another size?"
-    return {said: len(images)}
+    warning = (
+        f"{path}: boxes lie outside their image; are they in pixels of an image of another size?"
+    )
+    return {warning: len(images)}
 
 
 def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:

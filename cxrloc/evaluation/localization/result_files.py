@@ -58,8 +58,8 @@ def write_scores(
             digits = None if name == "detections" else "%.6g"
             write_csv(frame, out / f"{name}.csv", digits)
     new = [remark for remark in remarks if remark not in claims.warnings]
-    said = [f"{remark[0].upper()}{remark[1:]}." for remark in new]
-    warnings, note = [*said, *warning_lines(claims)], report_note(scores)
+    sentences = [f"{remark[0].upper()}{remark[1:]}." for remark in new]
+    warnings, note = [*sentences, *warning_lines(claims)], report_note(scores)
     own = wang_tables(rows_of(measured))
     of_views = {view: wang_tables(rows) for view, rows in by_view(measured).items()}
     markdown = [*map(markdown_table, own.values()), f"{note}\n"]
@@ -116,8 +116,10 @@ def write_metrics(
     Remarks on all numbers stand in every row and below the means.
     """
     write_csv(with_notes(metrics_frame(measurements), remarks), out / "metrics.csv")
-    said = [f"{remark[0].upper()}{remark[1:]}.\n" for remark in remarks]
-    write_text(out / "metrics.md", "\n".join([markdown_table(means_table(measurements)), *said]))
+    sentences = [f"{remark[0].upper()}{remark[1:]}.\n" for remark in remarks]
+    write_text(
+        out / "metrics.md", "\n".join([markdown_table(means_table(measurements)), *sentences])
+    )
 
 
 def write_sensitivity(

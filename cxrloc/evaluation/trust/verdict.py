@@ -27,8 +27,8 @@ def _faithfulness(rows: Sequence[Measurement]) -> str:
         better = _above(chance, own) if test in SMALLER_IS_BETTER else _above(own, chance)
         clear += better
         parts.append(f"{_named(test)} {_number(own)} (random map {_number(chance)})")
-    said = f"clearly better than a random map in {clear} of 3 tests"
-    return f"Faithfulness: {said}: {', '.join(parts)}."
+    result = f"clearly better than a random map in {clear} of 3 tests"
+    return f"Faithfulness: {result}: {', '.join(parts)}."
 
 
 def _dependence(rows: Sequence[Measurement], floor: Measurement) -> str:
@@ -37,14 +37,14 @@ def _dependence(rows: Sequence[Measurement], floor: Measurement) -> str:
     parts = [f"with all layers random {_number(row)}" for row in weights]
     parts += [f"with shuffled labels {_number(row)}" for row in labels]
     still = any(_above(row, floor) for row in (*weights, *labels))
-    said = (
+    result = (
         "the map stays like that of a network that has not learned"
         if still
         else ("the map is not that of a network that has not learned")
     )
     untested = "" if labels else "; labels are not tested (--shuffled-model)"
     return (
-        f"What was learned: {said}: rank correlation {', '.join(parts)} "
+        f"What was learned: {result}: rank correlation {', '.join(parts)} "
         f"(random map {_number(floor)}){untested}."
     )
 
