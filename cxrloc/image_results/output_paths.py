@@ -44,10 +44,10 @@ def plan_outputs(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
             taken[planned[image]] = image
     if not planned:
         raise UsageError(f"no DICOM, PNG or JPEG file in {', '.join(map(str, paths))}")
-    inputs = {image.resolve() for image in planned}
+    inputs = {_real(image) for image in planned}
     for stem in taken:
         for writer in WRITERS.values():
-            if (written := (out / f"{stem}{writer.ending}").resolve()) in inputs:
+            if (written := _real(out / f"{stem}{writer.ending}")) in inputs:
                 raise UsageError(
                     f"{written} is an image and would be replaced: choose another --out"
                 )
@@ -73,11 +73,16 @@ def _short(name: str) -> str:
 
 def _is_result(image: Path, searched: Path, out: Path) -> bool:
     """Whether an image below a searched folder was written by this or another run."""
-    searched, out, image = searched.resolve(), out.resolve(), image.resolve()
+    searched, out, image = map(_real, (searched, out, image))
     if searched != out and image.is_relative_to(out):
         return True
     below = [folder for folder in image.parents if folder.is_relative_to(searched)]
     return any(map(_is_run_folder, (folder for folder in below if folder != searched)))
+
+
+def _real(path: Path) -> Path:
+    """The path without links; `Path.resolve` raises an error for links that point at each other."""
+    return Path(os.path.realpath(path))
 
 
 def _is_run_folder(folder: Path) -> bool:

@@ -79,3 +79,13 @@ def test_an_output_folder_that_cannot_be_made_is_refused_first(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="--out"):
         make_folder(tmp_path / "file" / "out")
+
+
+def test_links_that_point_at_each_other_are_planned_like_any_image_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    png(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "c.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "b.png")
+    planned = plan_outputs([tmp_path], tmp_path / "out")
+    assert [str(stem) for stem in planned.values()] == ["a", "b", "c"]
