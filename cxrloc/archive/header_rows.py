@@ -90,6 +90,8 @@ def _row(file: ListedFile, hide: Hide, dates: bool) -> dict[str, Any] | None:
             if not file.path.lower().endswith(SUFFIXES):
                 return None
             raise CxrlocError("neither DICOM nor PNG nor JPEG")
+        if _utf8(file.uri) != file.uri:
+            raise CxrlocError("its name is not UTF-8, which Parquet cannot hold: rename the file")
         read = partial(_dicom, hide=hide, dates=dates) if kind == "DICOM" else _picture
         try:
             own = read(content)
@@ -101,7 +103,12 @@ def _row(file: ListedFile, hide: Hide, dates: bool) -> dict[str, Any] | None:
     except (CxrlocError, OSError, *PARSING_ERRORS) as error:
         reason = " ".join(str(error).split())[:600] or type(error).__name__
         reason = reason.removeprefix(f"{file.path}: ")
-        return {"uri": file.uri, "size": file.size, "reason": reason}
+        return {"uri": _utf8(file.uri), "size": file.size, "reason": _utf8(reason)}
+
+
+def _utf8(text: str) -> str:
+    """The text with escapes for what UTF-8 cannot hold, such as bytes of another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _dicom(content: bytes, hide: Hide, dates: bool) -> dict[str, Any]:

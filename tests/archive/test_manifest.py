@@ -131,6 +131,18 @@ def test_a_pipe_a_dead_link_and_a_link_to_a_parent_stop_no_walk(
     assert "a link to a folder that is searched already" in caplog.text
 
 
+def test_a_name_that_is_not_utf8_fails_alone(chests: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    content = min(chests.glob("*.dcm")).read_bytes()
+    for name in ("a.dcm", os.fsdecode(b"\xff.dcm"), os.fsdecode(b"\xfe.txt")):
+        (folder / name).write_bytes(content if name.endswith("dcm") else b"text")
+    assert write_manifest([str(folder)], tmp_path / "m.parquet", CLEAR) == (1, 0, 1)
+    (row,) = rows(tmp_path / "m.failures.parquet")
+    assert row["uri"].endswith("\\udcff.dcm")
+    assert row["reason"].startswith("its name is not UTF-8")
+
+
 def test_an_interrupted_walk_leaves_nothing(chests: Path, tmp_path: Path) -> None:
     def stop(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield next(iter(items))
