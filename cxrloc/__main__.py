@@ -24,7 +24,7 @@ def main() -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     """End at once, since an exception could be lost in the import of a library."""
     how, status = STOPPED[signal.Signals(number)]
-    os.write(2, f"{how} outside of the work. What is written is whole.\n".encode())
+    os.write(2, f"{how} while the program started or ended. Every file is whole.\n".encode())
     os._exit(status)
 
 

@@ -36,7 +36,7 @@ from cxrloc.training.distributed import (
 )
 from cxrloc.training.first_weights import fill
 from cxrloc.training.fit import Moment, Run
-from cxrloc.training.hardware import computing
+from cxrloc.training.hardware import computing, precision_warnings
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
@@ -140,6 +140,8 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         check_before_data(recipe, options)
         data = training_data(recipe, options.data, options.cache, options.images, watch.decoding)
         recipe = replace(recipe, preprocessing=data.preprocessing)
+        slow = precision_warnings(recipe.fit.precision, device)
+        data = replace(data, warnings=(*data.warnings, *slow))
         watch.data(data)
         note = NOT_OF_PATIENTS if data.description["synthetic"] else ""
         run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment, note)

@@ -32,6 +32,21 @@ class HardwareConfig:
     compile: bool = False
 
 
+def precision_warnings(precision: str, device: torch.device) -> list[str]:
+    """Warn of bfloat16 on a processor with AVX2 alone, which emulates it many times slower.
+
+    The instructions for bfloat16 came after AVX-512 (Intel's "Deep Learning Boost", AMD's Zen 4).
+
+    Args:
+        precision: of the forward and backward passes.
+        device: the device of the network.
+    """
+    emulated = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    if precision != "bf16" or device.type != "cpu" or not emulated:
+        return []
+    return ["this processor only emulates bf16: --precision fp32 may be ten times faster"]
+
+
 @contextmanager
 def computing(
     config: HardwareConfig, device: torch.device, deterministic: bool = False

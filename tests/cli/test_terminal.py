@@ -189,4 +189,4 @@ def test_a_signal_while_the_command_is_loading_is_one_line(
     )
     done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True)
     assert done.returncode == status
-    assert done.stderr == f"{how} outside of the work. What is written is whole.\n"
+    assert done.stderr == f"{how} while the program started or ended. Every file is whole.\n"

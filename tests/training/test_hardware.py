@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cxrloc.training.hardware import HardwareConfig, computing
+from cxrloc.training.hardware import HardwareConfig, computing, precision_warnings
 from cxrloc.types import CxrlocError
 
 CPU = torch.device("cpu")
@@ -40,3 +40,23 @@ def test_a_gpus_settings_are_set_and_put_back() -> None:
         assert torch.get_float32_matmul_precision() == "highest"
         assert not cudnn.benchmark
     assert (torch.get_float32_matmul_precision(), cudnn.benchmark, cudnn.allow_tf32) == before
+
+
+@pytest.mark.parametrize(
+    ("processor", "precision", "device", "warned"),
+    [
+        ("AVX2", "bf16", CPU, True),
+        ("AVX512", "bf16", CPU, False),
+        ("AVX2", "fp32", CPU, False),
+        ("AVX2", "bf16", torch.device("cuda", 0), False),
+    ],
+)
+def test_bf16_on_a_processor_that_emulates_it_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    processor: str,
+    precision: str,
+    device: torch.device,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    assert bool(precision_warnings(precision, device)) is warned
