@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -136,11 +138,24 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, raising[number])
     except ValueError:  # not in the main thread
         former = {}
+    former_hook = sys.unraisablehook
+    sys.unraisablehook = _again_if_lost
     try:
         yield
     finally:
+        sys.unraisablehook = former_hook
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _again_if_lost(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again whose exception was lost, because it came while an object was deleted."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        terminated = isinstance(lost.exc_value, TerminatedError)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # when the deletion is over
+    else:
+        sys.__unraisablehook__(lost)
 
 
 _progress = Progress()

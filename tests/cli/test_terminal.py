@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +171,30 @@ def test_no_text_can_control_the_terminal(
 ) -> None:
     show(HARMFUL)
     assert "a\\x1b[2J\\u202eb\\udcff" in capsys.readouterr().out
+
+
+class SignalsAtItsEnd:
+    """An object at whose deletion a signal comes; Python drops what a deletion raises."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_the_deletion_of_an_object_is_not_lost(
+    number: signal.Signals, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def work() -> None:
+        SignalsAtItsEnd(number)
+        time.sleep(5)
+
+    assert ended(work) == status
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
