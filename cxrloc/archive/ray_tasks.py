@@ -41,31 +41,29 @@ class Shares(NamedTuple):
 def shares_of(cpus: float, gpus: float) -> Shares:
     """The shares of a cluster with these numbers of processors and accelerators.
 
-    With accelerators, each has a network, and processors read. Without them there is a network per
-    processor, which takes half of it: networks and readers then share the processors by their need.
-    The other halves stay free, because Ray Data would wait for ever if its actors left nothing to
-    the tasks that feed them. Reading takes another share than the network, because Ray Data runs
-    steps of equal shares in one process, one after the other.
+    Each accelerator has a network; without them there is a network per processor. Networks reserve
+    no processor, so that the tasks that feed them can always start, also when a machine is lost and
+    its networks begin again on those that are left: Ray Data would wait for ever otherwise. They
+    are spread over the machines. Reading takes another share than other tasks, because Ray Data
+    runs steps of equal shares in one process, one after the other.
 
     Raises:
-        UsageError: no task could start beside the networks.
+        UsageError: no task that reads could start.
 
     >>> shares_of(2, 0).networks, shares_of(16, 8).networks
     (2, 8)
     """
-    networks = int(gpus) or max(1, int(cpus))
-    free = cpus if gpus else cpus - 0.5 * networks
-    if free < 1:
+    if cpus < 1:
         raise UsageError(
-            f"the Ray cluster has {cpus:g} processors, of which the networks leave {free:g}, and "
-            "the tasks that feed them need one: start Ray with at least 2, or use --engine local"
+            f"the Ray cluster has {cpus:g} processors, and a task that reads needs one: start Ray "
+            "with at least 1, or use --engine local"
         )
     arrow = {"batch_format": "pyarrow"}
     return Shares(
-        networks,
+        int(gpus) or int(cpus),
         "cuda" if gpus else "cpu",
-        network={"num_gpus": 1, "num_cpus": 0, **arrow} if gpus else {"num_cpus": 0.5, **arrow},
-        read={"num_cpus": 1.0 if gpus else 0.45, **arrow},
+        network={"num_gpus": min(gpus, 1), "num_cpus": 0, "scheduling_strategy": "SPREAD", **arrow},
+        read={"num_cpus": 1, **arrow},
         short={"num_cpus": 0.25, **arrow},
     )
 
