@@ -6,8 +6,9 @@
 For each finding, the threshold is the grey level at which the largest box of a map has the highest
 mean IoU with the truth. No image with an expert's box is used: without --data the images are
 phantoms of a series of their own; with --data they are radiographs without findings of validation
-patients in the model's card, into which lesions are drawn (`drawn_lesions.py`). A finding that is
-not drawn takes the level that is best over all others. The weights of the network do not change.
+patients in the model's card, into which lesions are drawn. A finding that is not drawn takes the
+level that is best over all others. The weights of the network do not change. `cxrloc train` chooses
+the thresholds of its models in the same way; this script is for models that have none.
 """
 
 import argparse
@@ -17,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from drawn_lesions import LESIONS, draw_lesion
 
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
-from cxrloc.evaluation.localization.box_selection import best_finding_levels, selected_iou
+from cxrloc.evaluation.localization.box_selection import selected_iou
 from cxrloc.evaluation.localization.mask_overlap import LEVELS
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import place_of
@@ -33,7 +33,9 @@ from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models.card import ModelCard, card_patient
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import Annotation, Label, Radiograph, Record
+from cxrloc.phantom.drawn_lesions import LESIONS, draw_lesion, record_with
+from cxrloc.training.box_thresholds import chosen_levels
+from cxrloc.types import Label, Radiograph, Record
 
 PHANTOM_SEED, PHANTOMS, SIDE = 3101, 600, 320
 LESIONS_PER_FINDING = 50
@@ -66,14 +68,7 @@ def drawn(data: Path, card: ModelCard) -> Iterator[Sample]:
         for index in rng.choice(len(normals), LESIONS_PER_FINDING, replace=False).tolist():
             record = normals[index]
             lesion = draw_lesion(finding, read_radiograph(paths[record.image_id]).pixels, rng)
-            name = f"{record.image_id} {finding}"
-            own = replace(
-                record,
-                image_id=name,
-                annotations=(Annotation(name, finding, lesion.box),),
-                annotation_frame=lesion.pixels.shape,
-            )
-            yield own, Radiograph(lesion.pixels, bits_stored=8)
+            yield record_with(lesion, record), Radiograph(lesion.pixels, bits_stored=8)
 
 
 def main() -> None:
@@ -91,24 +86,19 @@ def main() -> None:
     heatmaps = [result.heatmaps for result in results if isinstance(result, Localized)]
     records = [record for record, _ in samples]
     run = place_run(records, (), ScoringProtocol(resampling=Resampling(resamples=0)), heatmaps)
-    everyone = np.ones(run.pairs.patients, dtype=bool)
-    levels = best_finding_levels(run.pairs, run.maps, everyone, model.card.findings)
-    thresholds = {finding: levels[finding] for finding in model.card.findings}
+    thresholds, others = chosen_levels(run, model.card.findings)
     reached = selected_iou(run.pairs, run.maps)
     _, column = place_of(run.pairs, reached.pair)
     print(f"{model.card.name}: {len(heatmaps)} images, {len(run.pairs.truth)} boxes")
     print("| finding | threshold | mean IoU of the largest box | maps |\n|---|---|---|---|")
     for finding, level in thresholds.items():
         rows = np.flatnonzero(column == _index(run.pairs.findings, finding))
-        at = reached.largest[rows, int(np.searchsorted(LEVELS, level))]
+        at = reached.largest[rows, np.abs(LEVELS - level).argmin()]
         print(f"| {finding} | {level:g} | {at.mean() if rows.size else np.nan:.3f} | {rows.size} |")
     what = "lesions drawn into radiographs of validation patients" if options.data else "phantoms"
-    said = f"chosen on {len(heatmaps)} {what}"
-    if others := [finding for finding in thresholds if finding not in run.pairs.findings]:
-        said += f"; the level best over all of these: {', '.join(others)}"
+    said = f"chosen on {len(heatmaps)} {what}{others}"
     provenance = {**model.card.provenance, "box_thresholds": said}
-    rounded = {finding: round(level, 2) for finding, level in thresholds.items()}
-    card = replace(model.card, box_thresholds=rounded, provenance=provenance)
+    card = replace(model.card, box_thresholds=thresholds, provenance=provenance)
     write_model(options.to, model.network, model.preprocessing, card, model.typical)
 
 

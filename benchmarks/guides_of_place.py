@@ -1,20 +1,20 @@
 """Images whose lesions have known places without an expert's box, for choosing between models.
 
-The images are radiographs without findings into which lesions are drawn (`drawn_lesions.py`), and
-phantoms.
+The images are radiographs without findings into which lesions are drawn
+(`cxrloc.phantom.drawn_lesions`), and phantoms.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from drawn_lesions import LESIONS, draw_lesion
 from frozen_features import SIDE, frozen_features
 
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.localization.regions import find_regions
 from cxrloc.models.localizer import Localizer
 from cxrloc.phantom import make_phantom
+from cxrloc.phantom.drawn_lesions import LESIONS, draw_lesion
 
 LESIONS_PER_FINDING, PHANTOMS, PHANTOM_SEED = 70, 300, 31
 SHIFTS = range(1, 6)

@@ -44,7 +44,7 @@ class ModelCard:
         views: projections among the training images (`View` values); others give a warning.
         operating_points: for each finding, the probability at or above which it counts as present.
         box_thresholds: grey level (0 to 255) of each finding for the box rule "one-box", chosen on
-            training patients.
+            boxes of validation images or on lesions drawn into them; `provenance` says on which.
         calibration: for each finding, the coefficients A and B of `probabilities.calibrated`, which
             turn a raw probability into that of a patient of the training set; fitted on the
             validation images.

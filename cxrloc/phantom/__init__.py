@@ -2,7 +2,7 @@
 
 `plan_phantom` draws the geometry without pixels in a few milliseconds, `make_phantom` draws the
 image, and `write_phantoms` writes a data set to disk. Phantoms have no clinical meaning: they test
-software.
+software. `drawn_lesions` draws lesions into real radiographs instead.
 """
 
 from cxrloc.phantom.phantom import Phantom, make_phantom, phantom_record

@@ -1,7 +1,7 @@
 """Thresholds of the rule "one-box" are those that the finished model's own maps give."""
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,10 +16,13 @@ from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.models.networks import build_network
+from cxrloc.phantom.drawn_lesions import draw_lesion
 from cxrloc.recipe import recipe_of_text
 from cxrloc.training.box_thresholds import box_thresholds
-from cxrloc.training.data import training_data
+from cxrloc.training.data import TrainingData, training_data
+from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import phantom_parts
+from cxrloc.types import Annotation, Radiograph, Record, View
 
 RECIPE = """
 title = "Tiny"
@@ -44,9 +47,19 @@ learning_rate = 1e-3
 """
 
 
-def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(tmp_path: Path) -> None:
-    recipe = recipe_of_text(RECIPE, "tiny.toml")
-    data = training_data(recipe, None, tmp_path)
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return recipe_of_text(RECIPE, "tiny.toml")
+
+
+@pytest.fixture(scope="module")
+def data(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return training_data(recipe, None, tmp_path_factory.mktemp("cache"))
+
+
+def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(
+    recipe: Recipe, data: TrainingData
+) -> None:
     # Nobody has drawn a box around a heart.
     drawn = [
         replace(r, annotations=tuple(a for a in r.annotations if a.finding != "Cardiomegaly"))
@@ -75,14 +88,64 @@ def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(tmp_path
     )
 
 
-@pytest.mark.parametrize("without", ["boxes", "place"])
-def test_without_boxes_or_their_place_there_are_none(tmp_path: Path, without: str) -> None:
-    recipe = recipe_of_text(RECIPE, "tiny.toml")
-    data = training_data(recipe, None, tmp_path)
-    if without == "boxes":
-        bare = [replace(record, annotations=()) for record in data.parts.validation]
-        data = replace(data, parts=data.parts._replace(validation=bare))
+def test_without_boxes_lesions_are_drawn_into_images_without_findings(
+    recipe: Recipe, data: TrainingData
+) -> None:
+    data = without_boxes(data)
+    stored = data.validation.pixels
+    images = data.validation.pixels[data.validation.slots[:, 0]] / np.iinfo(stored.dtype).max
+    normals = np.flatnonzero((data.validation.labels == 0).all(axis=1))
+    rng = np.random.default_rng(0)
+    lesions = [
+        draw_lesion(("Effusion", "Mass")[turn % 2], images[row].astype(np.float32), rng)
+        for turn, row in enumerate(normals)
+    ]
+    assert len(lesions) >= 3
+    torch.manual_seed(0)
+    network = build_network(recipe.network).eval()
+    levels, said = box_thresholds(network, data, recipe, torch.device("cpu"))
+    card = ModelCard("tiny", "", recipe.network.findings)
+    model = Model(network, recipe.network, recipe.preprocessing, card)
+    given = [
+        Image(str(number), partial(Radiograph, lesion.pixels, bits_stored=16))
+        for number, lesion in enumerate(lesions)
+    ]
+    results = localize([model], given, InferenceSettings(device="cpu"))
+    maps = [each.heatmaps for each in results if isinstance(each, Localized)]
+    truth = [
+        Record(
+            str(n), str(n), str(n), None, annotations=(Annotation(str(n), one.finding, one.box),)
+        )
+        for n, one in enumerate(lesions)
+    ]
+    run = place_run(truth, (), ScoringProtocol(resampling=Resampling(0)), maps)
+    everyone = np.ones(run.pairs.patients, dtype=bool)
+    expected = best_finding_levels(run.pairs, run.maps, everyone, recipe.network.findings)
+    assert levels == {name: round(expected[name], 2) for name in recipe.network.findings}
+    assert said == (
+        f"chosen on {len(lesions)} lesions drawn into validation images without findings; the "
+        "level best over all of these: Cardiomegaly"
+    )
+
+
+@pytest.mark.parametrize("without", ["normals", "fronts", "place"])
+def test_without_images_or_their_place_there_are_none(
+    recipe: Recipe, data: TrainingData, without: str
+) -> None:
+    data = without_boxes(data)
+    if without == "normals":
+        labels = np.full_like(data.validation.labels, np.nan)  # nobody said that they are normal
+        data = replace(data, validation=replace(data.validation, labels=labels))
+    elif without == "fronts":
+        sides = [replace(record, view=View.LATERAL) for record in data.parts.validation]
+        data = replace(data, parts=data.parts._replace(validation=sides))
     else:
         recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, fit="template"))
     network = build_network(recipe.network).eval()
     assert box_thresholds(network, data, recipe, torch.device("cpu")) == ({}, "")
+
+
+def without_boxes(data: TrainingData) -> TrainingData:
+    """The same data, whose validation images have no boxes."""
+    bare = [replace(record, annotations=()) for record in data.parts.validation]
+    return replace(data, parts=data.parts._replace(validation=bare))

@@ -1,19 +1,21 @@
 """Lesions drawn into real radiographs without findings, so that their places are known.
 
 The lesions are crude on purpose: seven findings are drawn as grey shapes in an ellipse where a lung
-usually lies. They are used to compare maps with the maps of other images, and not for training.
+usually lies. The lesions of phantoms (`lesions.py`) cannot be drawn there, because they need the
+outlines of the lungs. Drawn lesions serve to choose thresholds and to compare maps with the maps of
+other images, and not for training.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
-from cxrloc.types import Box
+from cxrloc.types import Annotation, Box, Record
 
-Grey = Float32[np.ndarray, "row col"]
+Grey = Float[np.ndarray, "row col"]
 Offsets = tuple[Grey, Grey]
 """Offsets from the centre of a lung, in units of its half-axes: away from the heart, and down."""
 
@@ -23,7 +25,7 @@ LUNG_HALF_WIDTH, LUNG_HALF_HEIGHT = 0.13, 0.27
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A radiograph with one drawn lesion and the box around it, in pixels."""
+    """A radiograph with one drawn lesion and the box around it, in pixels of the radiograph."""
 
     pixels: Grey
     finding: str
@@ -31,7 +33,10 @@ class Drawn:
 
 
 def draw_lesion(finding: str, normal: Grey, rng: np.random.Generator) -> Drawn:
-    """A lesion of a finding of `LESIONS` in a square radiograph with grey levels in [0, 1]."""
+    """A lesion of a finding of `LESIONS` in a square radiograph with grey levels in [0, 1].
+
+    The box encloses the pixels where the lesion has more than half of its full density.
+    """
     side = len(normal)
     centres = (np.arange(side, dtype=np.float32) + 0.5) / side
     lung, outwards = rng.integers(2), (-1, 1)
@@ -42,6 +47,21 @@ def draw_lesion(finding: str, normal: Grey, rng: np.random.Generator) -> Drawn:
     rows, columns = np.nonzero(shape > 0.5 * shape.max())
     box = Box(*map(float, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)))
     return Drawn(np.clip(normal + change, 0, 1).astype(np.float32), finding, box)
+
+
+def record_with(lesion: Drawn, record: Record) -> Record:
+    """The record of a radiograph after this lesion was drawn into it, with the lesion's box.
+
+    The name of the finding is added to the image's id, so that several lesions may be drawn into
+    the same radiograph, each alone.
+    """
+    name = f"{record.image_id} {lesion.finding}"
+    return replace(
+        record,
+        image_id=name,
+        annotations=(Annotation(name, lesion.finding, lesion.box),),
+        annotation_frame=lesion.pixels.shape,
+    )
 
 
 def _blob(offsets: Offsets, centre: tuple[float, float], radii: tuple[float, float]) -> Grey:
