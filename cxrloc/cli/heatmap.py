@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     from cxrloc.inference.prepared import InferenceSettings
 
 
+SCORE = (
+    "The score of a box is the raw probability (before any calibration) times the height of its "
+    "peak in the map, where 1 is the map's highest cell."
+)
+
+
 @with_settings(check_images, pairing=view_pairing, where=destination, inference=inference_settings)
 def heatmap(
     *,
@@ -153,6 +159,7 @@ def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False
         counts["outside"] += result.report["status"] == "outside"
         if not quiet and last is None:
             screen.print(caption_of(result.model))
+            screen.print(SCORE)
             if result.report["products_along_tree"]:
                 screen.print(ALONG_TREE)
         if not quiet and not result.skipped:
@@ -171,7 +178,10 @@ def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False
 
 
 def findings_table(report: Any, top: int) -> "RenderableType":
-    """A table of the most probable findings of one image, with their boxes, under its name."""
+    """A table of the most probable findings of one image, with their boxes, under its name.
+
+    Scores are on the scale of the raw probability, so that is shown where calibration changed it.
+    """
     from rich import box as lines
     from rich.console import Group
     from rich.table import Table
@@ -179,19 +189,25 @@ def findings_table(report: Any, top: int) -> "RenderableType":
     from cxrloc.files.text import one_line
     from cxrloc.image_results.report import top_findings
 
+    rows = top_findings(report, top)
+    calibrated = any(row["raw_probability"] != row["probability"] for row in rows)
+    raw = ("Raw", "Threshold", "Box: x, y, to x, y", "Raw score")
+    plain = ("Threshold", "Box: x, y, to x, y", "Score")
     table = Table(box=lines.SIMPLE_HEAD)
-    for heading in ("Finding", "Probability", "Threshold", "Box: x, y, to x, y", "Score"):
-        table.add_column(heading, justify="left" if heading == "Finding" else "right")
-    for row in top_findings(report, top):
+    for heading in ("Finding", "Probability", *(raw if calibrated else plain)):
+        name = heading == "Finding"
+        table.add_column(heading, justify="left" if name else "right", no_wrap=not name)
+    for row in rows:
         below = " (below operating point)" if row["above_operating_point"] is False else ""
         head = [f"{row['finding']}{below}", f"{row['probability']:.3f}"]
+        head += [f"{row['raw_probability']:.3f}"] * calibrated
         if not row["boxes"]:
             why = "flat map, no box" if row["degenerate"] else "no box" if not below else ""
             table.add_row(*head, "", why, "")
         for box in row["boxes"]:
             corners = " ".join(f"{box[side]:.0f}" for side in ("x_min", "y_min", "x_max", "y_max"))
             table.add_row(*head, f"{box['threshold']:g}", corners, f"{box['score']:.3f}")
-            head = ["", ""]
+            head = [""] * len(head)
     sentences = [one_line(report["image"])]
     if report["outside_because"]:
         sentences.append(f"Status outside: {'; '.join(report['outside_because'])}")
