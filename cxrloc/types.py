@@ -311,6 +311,8 @@ class Record:
             do not fit a resized copy of that image. None where no file gives the size.
         labelled: False where the label table has no row for this image or its study. Then nothing
             is known about any finding, which is not the same as "not mentioned".
+        vocabulary: the findings that its labels can name. One of these without a label counts as
+            absent; of any other finding nothing is known. None: labels can name every finding.
         ignored: regions in which the single lesions of a finding were not drawn separately (COCO's
             `iscrowd`); boxes detected there count as neither right nor wrong.
         warnings: what a reader of any result on this record should know, one sentence each.
@@ -327,6 +329,7 @@ class Record:
     annotations: tuple[Annotation, ...] = ()
     annotation_frame: tuple[int, int] | None = None
     labelled: bool = True
+    vocabulary: frozenset[str] | None = None
     ignored: tuple[Annotation, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -16,9 +16,10 @@ from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
-from cxrloc.datasets.records import finished_records
+from cxrloc.datasets.records import finished_records, with_vocabulary
 from cxrloc.files.encodings import encoding_of
 from cxrloc.files.tables import key_of, table_rows
+from cxrloc.findings import CHESTXRAY14, CHEXPERT14
 from cxrloc.images.formats import open_regular
 from cxrloc.types import CxrlocError, Record, UsageError
 
@@ -33,6 +34,7 @@ class Reader:
         files: glob patterns of annotation files that a folder may hold.
         columns: a table whose heading has all of these columns is of this kind.
         start: regular expression; a JSON file whose text begins so is of this kind.
+        vocabulary: the findings that its labels name, beside those that some label names.
         official_parts: (folder, records) -> the published part of each image id: "train",
             "validation" or "test".
     """
@@ -42,6 +44,7 @@ class Reader:
     files: Sequence[str] = ()
     columns: Sequence[str] = ()
     start: str = ""
+    vocabulary: Sequence[str] = ()
     official_parts: Callable[[Path, list[Record]], dict[str, str]] | None = None
 
 
@@ -54,11 +57,15 @@ READERS: dict[str, Reader] = {
     "mimic_cxr": Reader(
         mimic_cxr.read_mimic_cxr,
         folder=(f"{mimic_cxr.NAME}metadata.csv*",),
+        vocabulary=CHEXPERT14,
         official_parts=mimic_cxr.official_parts,
     ),
-    "openi": Reader(openi.read_openi, folder=openi.REPORTS),
+    "openi": Reader(openi.read_openi, folder=openi.REPORTS, vocabulary=CHESTXRAY14),
     "chexpert": Reader(
-        chexpert.read_chexpert, columns=chexpert.COLUMNS, official_parts=chexpert.official_parts
+        chexpert.read_chexpert,
+        columns=chexpert.COLUMNS,
+        vocabulary=CHEXPERT14,
+        official_parts=chexpert.official_parts,
     ),
     "vindr_cxr": Reader(
         vindr_cxr.read_vindr_cxr,
@@ -106,6 +113,8 @@ def read_dataset(path: Path | str) -> list[Record]:
 def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Record]:
     """Records of a path, read by a reader of this name and checked (`records.finished_records`).
 
+    They judge the findings of the reader's vocabulary, and those that a label or box names.
+
     Args:
         reader: a name of `READERS`.
         path: what it takes.
@@ -116,8 +125,10 @@ def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Rec
         CxrlocError: the reader refuses the path.
     """
     if reader == "chestxray14":
-        return finished_records(read_chestxray14(path, declared), path)
-    return finished_records(READERS[reader].read(path), path)
+        records = read_chestxray14(path, declared)
+    else:
+        records = READERS[reader].read(path)
+    return with_vocabulary(finished_records(records, path), READERS[reader].vocabulary)
 
 
 def layout_of(path: Path) -> tuple[str, Path]:

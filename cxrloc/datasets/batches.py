@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Integer, Shaped
 from torch import Tensor
 
+from cxrloc.datasets.records import judges
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
 from cxrloc.devices import sent
@@ -51,6 +52,7 @@ def label_matrix(
         records: of the images.
         findings: one column each.
         not_mentioned: value where a record does not mention a finding: 0, or NaN for "unknown".
+            It is unknown anyway where the record does not judge the finding (`records.judges`).
             Unknown labels are neither used for training nor scored.
 
     >>> from cxrloc.types import Label
@@ -58,7 +60,14 @@ def label_matrix(
     >>> label_matrix([record], ["Mass", "Nodule"])
     array([[-1.,  0.]], dtype=float32)
     """
-    rows = [[record.labels.get(name, not_mentioned) for name in findings] for record in records]
+    unknown = float("nan")
+    rows = [
+        [
+            record.labels.get(name, not_mentioned if judges(record, name) else unknown)
+            for name in findings
+        ]
+        for record in records
+    ]
     return np.array(rows, dtype=np.float32).reshape(len(records), len(findings))
 
 

@@ -12,7 +12,7 @@ from cxrloc.datasets.dicom_regions import annotations_in_objects, object_files
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of, image_named, joined_id
 from cxrloc.datasets.own_labels import by_stem, labelled_images
-from cxrloc.datasets.records import finished_records
+from cxrloc.datasets.records import finished_records, with_vocabulary
 from cxrloc.datasets.yolo import read_yolo
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import SUFFIXES
@@ -78,7 +78,10 @@ def read_own_data(data: OwnData, declared: Collection[str] = ()) -> OwnRecords:
         )
         records = _boxed(data.boxes, truth, records, notes)
     source = data.labels or data.boxes or data.images
-    return OwnRecords(finished_records(records.values(), source), tuple(notes))
+    finished = finished_records(records.values(), source)
+    if data.labels is None:
+        finished = with_vocabulary(finished)
+    return OwnRecords(finished, tuple(notes))
 
 
 def own_images(folder: Path) -> dict[str, Path]:

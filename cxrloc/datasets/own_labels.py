@@ -15,7 +15,7 @@ from cxrloc.datasets.image_files import (
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import NO_PATIENT
 from cxrloc.files.tables import Table, is_blank, key_of, read_table, rows_of
-from cxrloc.findings import NO_FINDING, finding_columns, spelled_as
+from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS, finding_columns, spelled_as
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
 _ROLES = {
@@ -50,6 +50,9 @@ def labelled_images(
     declared: Collection[str] = (),
 ) -> tuple[dict[str, Record], list[str]]:
     """The images with the cells of their row; those without a row are not labelled.
+
+    A row whose cells of findings are all blank labels nothing. Columns judge their findings alone;
+    a list judges every finding, so that those that it does not name are absent.
 
     Args:
         path: the table, with a row per image.
@@ -106,6 +109,11 @@ def labelled_images(
         # row does not, is therefore negative here.
         named = dict.fromkeys(name for record in found.values() for name in record.labels)
         absent = dict.fromkeys(named, Label.NEGATIVE)
+        judged = {*named, *OTHER_OUTPUTS, NO_FINDING}
+        if lacking := [name for name in declared if name not in judged]:
+            notes.append(
+                f"{path.name}: no list names {', '.join(lacking)}, so no labelled image has it"
+            )
         found = {
             name: replace(record, labels=absent | dict(record.labels))
             if record.labelled
@@ -211,7 +219,8 @@ def _record(
         age_years=_age(where, cell.get("age", "")),
         sex=_SEXES.get(cell.get("sex", "")[:1].upper()),
         labels=labels,
-        labelled=listed is not None,
+        labelled=bool(labels) if findings else listed is not None,
+        vocabulary=frozenset(findings.values()) if findings else None,
         warnings=(NO_PATIENT,) if "patient" in cell and not cell["patient"] else (),
     )
 

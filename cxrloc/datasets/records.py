@@ -1,12 +1,12 @@
 """Makes records from boxes alone, checks records, and moves their boxes to a copy of the image."""
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
-from cxrloc.findings import NO_FINDING, is_known, spelled_as
+from cxrloc.findings import NO_FINDING, is_known, spelled_as, standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
@@ -63,6 +63,27 @@ def boxed_record(
         annotation_frame=frame,
         ignored=regions,
     )
+
+
+def judges(record: Record, finding: str) -> bool:
+    """Whether something is known of a finding that has no label: then it counts as absent.
+
+    >>> judges(Record("a", "1", "a", None, vocabulary=frozenset({"Mass"})), "Edema")
+    False
+    """
+    return record.labelled and (record.vocabulary is None or finding in record.vocabulary)
+
+
+def with_vocabulary(records: Sequence[Record], findings: Iterable[str] = ()) -> list[Record]:
+    """The records, whose labels can name these findings and those that any of the records names.
+
+    >>> chest = Record("a", "1", "a", None, labels={"Mass": Label.POSITIVE})
+    >>> sorted(with_vocabulary([chest], ["Pleural Effusion"])[0].vocabulary)
+    ['Effusion', 'Mass']
+    """
+    named = {finding for record in records for finding in record.labels}
+    vocabulary = frozenset(named.union(map(standard_finding, findings)))
+    return [dataclasses.replace(record, vocabulary=vocabulary) for record in records]
 
 
 _MOST_PIXELS = 100_000  # along one side
@@ -183,6 +204,8 @@ def spelled_records(records: Iterable[Record], declared: Collection[str]) -> lis
             labels={spelled_as(name, declared): label for name, label in record.labels.items()},
             annotations=tuple(_spelled(each, declared) for each in record.annotations),
             ignored=tuple(_spelled(each, declared) for each in record.ignored),
+            vocabulary=record.vocabulary
+            and frozenset(spelled_as(name, declared) for name in record.vocabulary),
         )
         for record in records
     ]

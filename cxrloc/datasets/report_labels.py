@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cxrloc.datasets.identifiers import patient_key
 from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.records import with_vocabulary
 from cxrloc.findings import NO_FINDING, standard_finding
-from cxrloc.reports.label_file import NORMAL, Labels, other_columns, read_labels
+from cxrloc.reports.label_file import NORMAL, Labels, columns_of, read_labels
 from cxrloc.types import CxrlocError, Label, Record
 
 
@@ -133,7 +134,8 @@ def with_labels_of_file(
     known = {*declared, *(finding for record in records for finding in record.labels)}
     labels = read_labels(path, known)
     notes = []
-    if others := other_columns(path, known):
+    findings, others = columns_of(path, known)
+    if others:
         notes.append(f"{path.name}: no findings, and left out, are the columns {', '.join(others)}")
     notes += filter(None, [match_note(path.name, records, labels)])
-    return with_labels(records, labels), notes
+    return with_vocabulary(with_labels(records, labels), findings), notes

@@ -33,8 +33,8 @@ def finding_counts(records: Sequence[Record], findings: Sequence[str]) -> pd.Dat
     """Images per finding, and how many of them also have another of the findings.
 
     Columns:
-        finding: as given; No Finding means that none of the others is positive, where the data
-            set has no such label.
+        finding: as given, without those that no label can name; No Finding means that none of the
+            others is positive, where the data set has no such label.
         images: with a positive label.
         overlap: those of them with at least one other of the findings.
         single_label_images: the rest of them.
@@ -58,12 +58,12 @@ def finding_counts(records: Sequence[Record], findings: Sequence[str]) -> pd.Dat
     scores = np.zeros((len(ids), len(findings)))
     units = score_units(Predictions(ids, tuple(findings), scores), records)
     positive = units.truth & units.known
-    labels = np.array([name not in OTHER_OUTPUTS for name in findings])
+    labels = np.array([name not in OTHER_OUTPUTS for name in units.findings])
     several = positive[:, labels].sum(axis=1) > 1
     images, overlap = positive.sum(axis=0), (positive & several[:, None]).sum(axis=0)
     return pd.DataFrame(
         {
-            "finding": list(findings),
+            "finding": list(units.findings),
             "images": images,
             "overlap": overlap,
             "single_label_images": images - overlap,

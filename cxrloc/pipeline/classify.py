@@ -299,6 +299,7 @@ def classify_by(
         "notes": [
             *image_set.notes,
             *outcome.notes,
+            *_not_judged(predicted.findings, units.findings),
             *_conditional(models, options),
             *(calibration_warnings(models, predictions.findings) if calibrating else ()),
             *_columns_of_readings(readings),
@@ -325,6 +326,12 @@ def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool)
     origin = f"Probabilities from {options.predictions}."
     made_by = caption_of(describe_models(models)) if models else origin
     return f"{made_by} {NOT_OF_PATIENTS.capitalize()}." if synthetic else made_by
+
+
+def _not_judged(predicted: Sequence[str], judged: Sequence[str]) -> list[str]:
+    lacking = [finding for finding in predicted if finding not in judged]
+    said = "not judged, because no label of these images is of it"
+    return [f"{said}: {', '.join(lacking)}"] if lacking else []
 
 
 def _columns_of_readings(readings: Readings | None) -> list[str]:

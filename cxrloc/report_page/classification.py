@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxrloc.datasets.records import judges
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.ranking import Roc, roc
@@ -138,7 +139,8 @@ def _pairs(
 
 
 def _present(record: Record, finding: str) -> bool | None:
-    label = record.labels.get(finding, Label.NEGATIVE)
+    unnamed = Label.NEGATIVE if judges(record, finding) else Label.UNCERTAIN
+    label = record.labels.get(finding, unnamed)
     return None if label is Label.UNCERTAIN else label is Label.POSITIVE
 
 

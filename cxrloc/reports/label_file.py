@@ -109,7 +109,7 @@ def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str
     Args:
         path: the table.
         declared: findings that count beside the known ones; columns of other names, such as split
-            flags, are left out (`label_columns` names them). None: every other column but
+            flags, are left out (`columns_of` names them). None: every other column but
             `note` is a finding.
 
     Raises:
@@ -138,9 +138,10 @@ def read_labels(path: Path, declared: Collection[str] | None = None) -> dict[str
     return found
 
 
-def other_columns(path: Path, declared: Collection[str]) -> list[str]:
-    """The columns of a table of labels that `read_labels` leaves out, as they are no findings."""
-    return _columns(path, read_table(path), declared)[2]
+def columns_of(path: Path, declared: Collection[str]) -> tuple[list[str], list[str]]:
+    """The findings of a table's columns, and the columns that `read_labels` leaves out."""
+    _, findings, others = _columns(path, read_table(path), declared)
+    return [*findings.values()], others
 
 
 def _columns(

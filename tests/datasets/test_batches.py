@@ -136,3 +136,7 @@ def test_what_is_not_mentioned_is_negative_or_unknown():
     assert label_matrix([record], ["Mass", "Edema"]).tolist() == [[1, 0]]
     unknown = label_matrix([record], ["Mass", "Edema"], not_mentioned=float("nan"))
     assert np.isnan(unknown).tolist() == [[False, True]]
+    column = replace(record, vocabulary=frozenset({"Mass"}))  # no column of Edema: unknown
+    assert np.isnan(label_matrix([column], ["Mass", "Edema"])).tolist() == [[False, True]]
+    no_row = replace(record, labels={}, labelled=False)
+    assert np.isnan(label_matrix([no_row], ["Mass", "Edema"])).all()

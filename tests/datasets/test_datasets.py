@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import READERS, layout_of, read_dataset
+from cxrloc.datasets.chexpert import COLUMNS
+from cxrloc.datasets.records import judges
 from cxrloc.types import CxrlocError
 from tests.datasets.layout_files import written
 
@@ -11,6 +13,8 @@ VINDR = """image_id,rad_id,class_name,x_min,y_min,x_max,y_max
 0a,R9,Pleural effusion,11,20,40,61
 0b,R8,No finding,,,,
 """
+
+CHEXPERT = f"{','.join(COLUMNS)}\npatient1/study1/view1_frontal.jpg,1{',' * 13}\n"
 
 
 def test_of_several_annotation_files_one_must_be_named(tmp_path: Path) -> None:
@@ -51,3 +55,19 @@ def test_every_reader_is_a_function_of_a_path_and_its_names_are_told_apart() -> 
     assert all(callable(reader.read) for reader in READERS.values())
     names = [name for reader in READERS.values() for name in (*reader.folder, *reader.files)]
     assert len(names) == len({*names})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "judged", "unknown"),
+    [
+        ("l.csv", "patientId,x,y,width,height,Target\na,,,,,0\n", "Pneumonia", "Effusion"),
+        ("l.csv", VINDR, "Effusion", "Hernia"),
+        ("l.csv", "image,finding,x,y,w,h\na,Mass,1,1,9,9\n", "Mass", "Effusion"),
+        ("train.csv", CHEXPERT, "Support Devices", "Hernia"),
+    ],
+)
+def test_a_data_set_judges_only_the_findings_of_its_vocabulary(
+    tmp_path: Path, name: str, text: str, judged: str, unknown: str
+) -> None:
+    for record in read_dataset(written(tmp_path / name, text)):
+        assert (judges(record, judged), judges(record, unknown)) == (True, False)

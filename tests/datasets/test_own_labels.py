@@ -50,3 +50,14 @@ def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
     found, notes = labelled_images(table(tmp_path, "image,Mass\na,1\nq,1\n"), IMAGES)
     assert "1 of its 2 rows are of the 2 images; only in the table: 'q'" in notes[-1]
     assert [found[name].labelled for name in "ab"] == [True, False]
+
+
+def test_columns_judge_their_findings_and_lists_judge_all(tmp_path: Path) -> None:
+    text = "image,Mass,Effusion\na,1,0\nb,,NA\n"
+    found, _ = labelled_images(table(tmp_path, text), IMAGES, declared=["Edema"])
+    assert found["a"].vocabulary == {"Mass", "Effusion"}
+    assert [found[name].labelled for name in "ab"] == [True, False]  # b has blank cells alone
+    text = "image,labels\na,Mass\nb,No Finding\n"
+    found, notes = labelled_images(table(tmp_path, text), IMAGES, declared=["Mass", "Edema"])
+    assert found["b"].vocabulary is None
+    assert "l.csv: no list names Edema, so no labelled image has it" in notes

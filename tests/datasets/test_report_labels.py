@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.datasets.report_labels import match_note, with_labels
+from cxrloc.datasets.records import judges
+from cxrloc.datasets.report_labels import match_note, with_labels, with_labels_of_file
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.label import LabelOptions, label
 from cxrloc.reports.label_file import read_labels
@@ -87,3 +88,14 @@ def test_two_reports_of_one_image_are_an_error() -> None:
         with_labels([record("a", "s")], labels)
     both = labels | {"a": {"Mass": Label.UNCERTAIN}}
     assert with_labels([record("a", "s")], both)[0].labels == {"Mass": -1}
+
+
+def test_a_column_without_a_label_judges_its_finding_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("report_id,Mass,Effusion,normal\na,1,,0\n")
+    (found,), _ = with_labels_of_file(path, [record("a", "s")], ["Hernia"])
+    assert [judges(found, name) for name in ("Effusion", "No Finding", "Hernia")] == [
+        True,
+        True,
+        False,
+    ]

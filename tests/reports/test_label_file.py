@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.reports.label_file import other_columns, read_labels, write_labels
+from cxrloc.reports.label_file import columns_of, read_labels, write_labels
 from cxrloc.reports.labels import ReportLabels, label_report, label_reports
 from cxrloc.reports.read import Report, UnreadableReport
 from cxrloc.types import CxrlocError, Label
@@ -72,7 +72,7 @@ def test_equal_rows_count_once_and_other_columns_are_left_out(tmp_path: Path) ->
         "a": {"Mass": Label.POSITIVE},
         "b": {"Coin lesion": Label.POSITIVE},
     }
-    assert other_columns(path, declared) == ["split", "0"]
+    assert columns_of(path, declared)[1] == ["split", "0"]
     path.write_text("id,0,split\na,1,train\n")
     with pytest.raises(CxrlocError, match="none of its columns 0, split is a finding"):
         read_labels(path, [])

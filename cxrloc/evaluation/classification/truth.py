@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cxrloc.datasets.records import judges
 from cxrloc.findings import NO_FINDING
 from cxrloc.types import Label, Record, Sex, View
 
@@ -124,5 +125,5 @@ def truth_rank(record: Record, finding: str, outputs: Collection[str]) -> int:
         label = ATTRIBUTES[finding](record, outputs)
         return 1 if label is None else 2 * label
     if finding not in record.labels:
-        return 0 if record.labelled else 1
+        return 0 if judges(record, finding) else 1
     return {Label.POSITIVE: 2, Label.UNCERTAIN: 1, Label.NEGATIVE: 0}[record.labels[finding]]

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from cxrloc.datasets.splits import draw_patients
-from cxrloc.evaluation.classification.truth import truth_rank
+from cxrloc.evaluation.classification.truth import ATTRIBUTES, truth_rank
 from cxrloc.files.keys import keyed_patient
 from cxrloc.types import CxrlocError, Predictions, Record
 
@@ -64,8 +64,9 @@ def score_units(
     score studies and do not say how). A unit has a finding when one of its images has it;
     otherwise the finding is not known when the label of one image is uncertain or missing. Pairs
     of unit and finding that are not known are left out. A finding that a labelled record does not
-    mention is negative (`Open:` the papers do not say). An output named in `ATTRIBUTES` is judged
-    by its rule there.
+    mention is negative (`Open:` the papers do not say), if its labels can name it. A finding that
+    no record judges is left out of the units, so that it takes no rank from the others. An output
+    named in `ATTRIBUTES` is judged by its rule there.
 
     Args:
         predictions: of images.
@@ -74,7 +75,8 @@ def score_units(
         aggregation: how the scores of a unit's images become its score.
 
     Raises:
-        CxrlocError: an image is predicted twice, has no record, or a score is not finite.
+        CxrlocError: an image is predicted twice, has no record, a score is not finite, or no record
+            judges any of the findings.
     """
     table = _records_of(predictions, records)
     if not np.isfinite(predictions.probabilities).all():
@@ -85,8 +87,15 @@ def score_units(
         )
     unit_ids = [getattr(record, f"{unit}_id") for record in table]
     outputs = predictions.findings
-    rank = np.array([[truth_rank(r, f, outputs) for f in outputs] for r in table])
-    scores = pd.DataFrame(predictions.probabilities).groupby(unit_ids, sort=False)
+    judged = [column for column, finding in enumerate(outputs) if _is_judged(finding, records)]
+    if not judged:
+        raise CxrlocError(
+            f"the labels know none of the predicted findings ({', '.join(outputs)}): give labels "
+            "that have one of them"
+        )
+    findings = tuple(outputs[column] for column in judged)
+    rank = np.array([[truth_rank(r, f, outputs) for f in findings] for r in table])
+    scores = pd.DataFrame(predictions.probabilities[:, judged]).groupby(unit_ids, sort=False)
     ranks = pd.DataFrame(rank).groupby(unit_ids, sort=False).max()
     members: dict[str, list[Record]] = {}
     for unit_id, record in zip(unit_ids, table, strict=True):
@@ -98,7 +107,7 @@ def score_units(
         unit_ids=tuple(members),
         patient_ids=patient_ids,
         patient=np.unique(patient_ids, return_inverse=True)[1],
-        findings=predictions.findings,
+        findings=findings,
         scores=(scores.max() if aggregation == "max" else scores.mean()).to_numpy(float),
         truth=ranks.to_numpy() == 2,
         known=ranks.to_numpy() != 1,
@@ -107,6 +116,17 @@ def score_units(
             "sex": tuple(_sex(images) for images in members.values()),
             "age": tuple(_age_group(images) for images in members.values()),
         },
+    )
+
+
+def _is_judged(finding: str, records: Sequence[Record]) -> bool:
+    return (
+        finding in ATTRIBUTES
+        or not records
+        or any(
+            finding in record.labels or record.vocabulary is None or finding in record.vocabulary
+            for record in records
+        )
     )
 
 

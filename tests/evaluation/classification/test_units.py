@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,19 @@ def test_no_finding_is_the_same_whichever_outputs_are_chosen():
     assert units.truth[:, 1].tolist() == [False, True, False]
     assert units.known[:, 1].tolist() == [True, True, False]
     assert with_no_finding(records, ("Mass",)) == records
+
+
+def test_a_finding_that_labels_cannot_name_is_unknown_and_takes_no_rank() -> None:
+    """A table with a column for Mass alone says nothing of Edema; a list says that it is absent."""
+    column, both, listed = frozenset({"Mass"}), frozenset({"Mass", "Edema"}), None
+    chests = [record(name, label=POS, vocabulary=column) for name in "ab"]
+    units = scored(chests, [[0.2, 0.9], [0.3, 0.8]], findings=("Mass", "Edema"))
+    assert (units.findings, units.scores.tolist()) == (("Mass",), [[0.2], [0.3]])
+    for other, known in ((both, [False, True]), (listed, [False, True])):
+        chests[1] = replace(chests[1], vocabulary=other)
+        units = scored(chests, [[0.2, 0.9], [0.3, 0.8]], findings=("Mass", "Edema"))
+        assert units.known[:, 1].tolist() == known
+    with pytest.raises(
+        CxrlocError, match=r"the labels know none of the predicted findings \(Edema"
+    ):
+        scored(chests[:1], [0.9], findings=("Edema",))
