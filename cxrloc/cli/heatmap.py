@@ -193,7 +193,8 @@ def findings_table(report: Any, top: int) -> "RenderableType":
     calibrated = any(row["raw_probability"] != row["probability"] for row in rows)
     raw = ("Raw", "Threshold", "Box: x, y, to x, y", "Raw score")
     plain = ("Threshold", "Box: x, y, to x, y", "Score")
-    table = Table(box=lines.SIMPLE_HEAD)
+    # Narrow padding, so that a terminal of 80 columns shows names of findings whole.
+    table = Table(box=lines.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("Finding", "Probability", *(raw if calibrated else plain)):
         name = heading == "Finding"
         table.add_column(heading, justify="left" if name else "right", no_wrap=not name)
