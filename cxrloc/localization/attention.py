@@ -33,6 +33,9 @@ def attention_rollout(
     attention W over heads, A = W / 2 + I / 2, and the rollout is the product A_last ... A_first.
     The map is the row of the class token if the prediction reads it, otherwise the mean row of the
     patches. It is the same for every finding.
+
+    Raises:
+        CxrlocError: the network has no such attention (`attention_layers`).
     """
     with torch.no_grad(), _recorded(network) as attention:
         logits, features = network(images)
@@ -51,6 +54,9 @@ def class_attention(
     """The attention of the class token to the patches in the last block, as a mean over its heads.
 
     Caron et al. 2021 (DINO), section 4.2.2 and figure 1. It is the same for every finding.
+
+    Raises:
+        CxrlocError: the network has no such attention (`attention_layers`).
     """
     with torch.no_grad(), _recorded(network) as attention:
         logits, features = network(images)
@@ -68,6 +74,9 @@ def legrad(
     the map is the mean of E over the blocks, without the columns of prefix tokens.
     Departs: the paper gives the tokens of every block a score of their own by the last layer. Here
     y_c is the logit itself, so that the method suits every head.
+
+    Raises:
+        CxrlocError: the network has no such attention (`attention_layers`).
     """
     # Tensors made in inference mode have no gradient, so a copy is made outside of it. The images
     # ask for a gradient because weights may be frozen.

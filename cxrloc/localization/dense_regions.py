@@ -42,7 +42,7 @@ def find_regions_dense(
         the maxima over cells.
 
     Raises:
-        CxrlocError: a threshold is outside [0, 255).
+        UsageError: a threshold is outside [0, 255).
 
     >>> find_regions_dense(np.array([[[9.0, 1.0, 9.0]]]), [127.5], shape=(10, 30)).boxes
     array([[0., 0., 1., 1.],

@@ -38,7 +38,7 @@ def heatmap_outlines(
         lies completely outside the image; it has several polygons if the border divides the region.
 
     Raises:
-        CxrlocError: a threshold is outside [0, 255).
+        UsageError: a threshold is outside [0, 255).
 
     >>> from cxrloc.types import Affine
     >>> scores, to_image = np.array([[[9.0, 1.0, 9.0]]]), Affine(xx=100.0, yy=100.0)

@@ -17,7 +17,11 @@ from cxrloc.types import CxrlocError
 
 
 def config_of(classifier: Classifier, matched: Matched, adoption: Adoption) -> LocalizerConfig:
-    """The configuration of the network that these weights are for."""
+    """The configuration of the network that these weights are for.
+
+    Raises:
+        CxrlocError: the pooling or the tokens that the user names do not fit the architecture.
+    """
     backbone = classifier.backbone
     if side := matched.position_size:
         backbone = f"{backbone}@{side}"
@@ -43,7 +47,11 @@ def config_of(classifier: Classifier, matched: Matched, adoption: Adoption) -> L
 
 
 def tokens_of(classifier: Classifier, matched: Matched, adoption: Adoption) -> str:
-    """What the prediction reads: one of `TOKENS`."""
+    """What the prediction reads: one of `TOKENS`.
+
+    Raises:
+        CxrlocError: the user names tokens that the network or its head does not have.
+    """
     width = matched.head_weight.shape[1]
     if not classifier.tokens:
         if adoption.tokens:
@@ -61,7 +69,17 @@ def tokens_of(classifier: Classifier, matched: Matched, adoption: Adoption) -> s
 def filled_network(
     config: LocalizerConfig, classifier: Classifier, matched: Matched, kept: Sequence[int]
 ) -> Localizer:
-    """The network with the matched weights; norm and head become one prediction layer."""
+    """The network with the matched weights; norm and head become one prediction layer.
+
+    Args:
+        config: of the network, from `config_of`.
+        classifier: the library's classifier.
+        matched: its weights.
+        kept: outputs of the classifier that become findings, by their position.
+
+    Raises:
+        CxrlocError: a weight lies behind the features, or does not fit.
+    """
     network = network_to_fill(config)
     assert isinstance(network, Localizer)
     own = network.state_dict()

@@ -122,6 +122,9 @@ def adoption_of(options: AdoptOptions, name: str) -> Adoption:
 def findings_of(text: str) -> tuple[str, ...]:
     """The findings that a file, a list or a name of `VOCABULARIES` gives, in their order.
 
+    Raises:
+        UsageError: the file does not exist, or is not text in UTF-8.
+
     >>> findings_of("Mass, Nodule")
     ('Mass', 'Nodule')
     """

@@ -70,7 +70,12 @@ class BoundLayer(nn.Module):
         self.output: Any = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and the output of the layer as features on a grid."""
+        """Logits [batch, finding], and the output of the layer as features on a grid.
+
+        Raises:
+            CxrlocError: the network does not run the layer exactly once, or gives no logits, or the
+                output of the layer has no rows and columns.
+        """
         seen: list[Any] = []
         handle = self.network.get_submodule(self.layer).register_forward_hook(
             lambda module, inputs, output: seen.append(output)

@@ -45,7 +45,8 @@ class BoundNetwork(nn.Module):
 
     Attributes:
         network: the network whose prediction layer and head are used.
-        run: function from images to logits and features.
+        run: function from images [batch, channel, row, col] to logits [batch, finding] and
+            features [batch, depth, row, col].
     """
 
     def __init__(

@@ -126,7 +126,7 @@ def adopt_from_hub(repository: Repository, weights: Path) -> Model:
     """An image classifier of timm or transformers from the hub.
 
     Raises:
-        CxrlocError: its config.json does not say what is needed, or its network is another one.
+        CxrlocError: its config.json does not say what is needed, or says something unknown.
     """
     config = _settings(repository, "config.json")
     try:
@@ -135,7 +135,9 @@ def adopt_from_hub(repository: Repository, weights: Path) -> Model:
         else:
             adoption = _of_transformers(repository, config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CxrlocError(f"{repository}: config.json lacks {error}") from error
+        raise CxrlocError(
+            f"{repository}: config.json: {error} is missing there, or unknown here"
+        ) from error
     return adopt([weights], adoption).model
 
 

@@ -87,7 +87,8 @@ def timm_network(name: str, **settings: Any) -> Any:
         settings: keywords of `timm.create_model`.
 
     Raises:
-        CxrlocError: timm is not installed, or has no such network; the message has similar names.
+        CxrlocError: timm is not installed, or has no such network (the message has similar names),
+            or a size is given for a network without position embeddings.
     """
     timm: Any = import_extra("timm", "zoo")
     name, _, size = name.partition("@")
@@ -168,7 +169,11 @@ class TimmBackbone(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch channel row col"]
     ) -> Float[Tensor, "batch depth feature_row feature_col"]:
-        """The features of every cell."""
+        """The features of every cell.
+
+        Raises:
+            CxrlocError: a side of the input is no multiple of the patch.
+        """
         rows, columns = images.shape[2] // self.patch, images.shape[3] // self.patch
         if (rows * self.patch, columns * self.patch) != tuple(images.shape[2:]):
             raise CxrlocError(
@@ -259,6 +264,9 @@ def _features_of(name: str, network: Any) -> nn.Module:
 def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> float:
     """The distance from the centre of a cell to that of its receptive field, in pixels.
 
+    Open: it is that of the layers without the shortcuts beside them. The shortcuts of ResNet-D (He
+    et al. 2019) average pixels and pull the true centre nearer to that of the cell.
+
     Args:
         name: name of the backbone, for the error message.
         layers: its layers.
@@ -267,9 +275,6 @@ def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> 
 
     Raises:
         CxrlocError: the layers are no chain, so that the place of the cells is unknown.
-
-    Open: it is that of the layers without the shortcuts beside them. The shortcuts of ResNet-D (He
-    et al. 2019) average pixels and pull the true centre nearer to that of the cell.
     """
     centre, walked = receptive_field(layers, last)
     if walked == stride:

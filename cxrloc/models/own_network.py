@@ -47,7 +47,7 @@ def check_own_network(
         with torch.no_grad():
             output: Any = network(images)
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(str(error), 200)
         shape = tuple(images.shape)
         raise CxrlocError(
             f"{name}: the network refuses images of shape {shape}: {reason}"

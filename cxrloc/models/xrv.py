@@ -1,6 +1,5 @@
 """Models of this package from the published networks of torchxrayvision: `--model xrv:NAME`."""
 
-import hashlib
 import re
 import warnings
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cxrloc.extras import import_extra
+from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
@@ -68,7 +68,7 @@ def read_xrv(name: str) -> Model:
         config=config,
         preprocessing=_preprocessing(about["input_resolution"]),
         card=_card(name, about, findings, columns),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=content_hash(path),
     )
 
 
