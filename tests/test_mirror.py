@@ -16,7 +16,7 @@ TESTS = sorted(HERE.rglob("test_*.py"))
 OF_SEVERAL_ROOMS = ("hostile", "papers")
 """Folders of tests of many rooms together: damaged files, and claims of the papers."""
 
-CONTRACTS = ("kills", "layers", "mirror", "public_api", "readme")
+CONTRACTS = ("kills", "layers", "mirror", "public_api", "readme", "shapes")
 """Tests of the package as a whole."""
 
 TESTED_BY_COMMANDS = ("cli", "pipeline")
