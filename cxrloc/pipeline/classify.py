@@ -28,6 +28,7 @@ from cxrloc.evaluation.classification.predicted_images import (
     predictions_of_file,
     predictions_of_models,
     products_along_tree,
+    refuse_other_scores,
 )
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.classification.reader_files import (
@@ -228,6 +229,9 @@ def classify_by(
     # Probabilities.
     if options.predictions:
         outcome = predictions_of_file(options.predictions, image_set, options.findings)
+        if options.inference.products or options.operating_point is not None:
+            needing = "--products" if options.inference.products else "--operating-point"
+            refuse_other_scores(options.predictions, outcome.predictions, needing)
         outcome = products_along_tree(outcome) if options.inference.products else outcome
     else:
         outcome = predictions_of_models(models, image_set, options.inference, watch, journal)

@@ -387,3 +387,22 @@ def test_a_long_list_of_missing_images_has_its_own_file(
     assert (result.run["missing"], len(result.run["missing_images"])) == (30, 20)
     named = (tmp_path / "out" / result.run["missing_images_in"]).read_text().split()
     assert (len(named), named[:20]) == (30, result.run["missing_images"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"operating_point": 0.5}, "--operating-point needs probabilities"),
+        ({"inference": InferenceSettings(products=True)}, "--products needs probabilities"),
+    ],
+)
+def test_what_needs_probabilities_refuses_percentages(
+    phantoms: Path, tmp_path: Path, settings: dict[str, object], said: str
+) -> None:
+    ids = "\n".join(
+        f"{record.image_id},{number}" for number, record in enumerate(read_dataset(phantoms))
+    )
+    path = tmp_path / "percent.csv"
+    path.write_text(f"image,Mass\n{ids}\n")
+    with pytest.raises(CxrlocError, match=said):
+        classify(phantoms, tmp_path / "out", ClassifyOptions((), path, **settings))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.evaluation.classification.prediction_files import match_predictions
+from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.journal import Journal
 from cxrloc.files.whole import write_text
 from cxrloc.findings import CHEXPERT_PARENTS
@@ -55,6 +56,19 @@ def predictions_of_file(
     """
     matched = match_predictions(path, image_set.records, image_set.name, declared)
     return PredictedImages(matched.predictions, (), {}, matched.notes)
+
+
+def refuse_other_scores(path: Path, predictions: Predictions, needing: str) -> None:
+    """Raise an error if scores of a file are not probabilities and an option needs probabilities.
+
+    Raises:
+        CxrlocError: a score is outside [0, 1].
+    """
+    if not are_probabilities(predictions.probabilities):
+        raise CxrlocError(
+            f"{path}: {needing} needs probabilities, and some scores are outside [0, 1]; convert "
+            "them (percentages: divide by 100; logits: 1 / (1 + exp(-logit)))"
+        )
 
 
 def predictions_of_models(

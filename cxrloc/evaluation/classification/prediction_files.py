@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
 from cxrloc.evaluation.classification.populations import of_images
+from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.tables import NOTE, Table, number_in, read_table, row_name
@@ -155,7 +156,23 @@ def match_predictions(
         note += f"which has {len(names)}"
         note += f"; only in the file: {_some(foreign, 1)}" if foreign else ""
         notes.append(note + (f"; only in the data set: {_some(absent, 1)}" if absent else ""))
+    notes += _no_probabilities(path, predictions)
     return Matched(predictions, tuple(notes))
+
+
+def _no_probabilities(path: Path, predictions: Predictions) -> list[str]:
+    """A note if a score is outside [0, 1], and what is then computed."""
+    scores = predictions.probabilities
+    if are_probabilities(scores):
+        return []
+    column = int(np.argmax(np.maximum(scores.max(axis=0) - 1, -scores.min(axis=0))))
+    low, high = scores[:, column].min(), scores[:, column].max()
+    hint = "; divide percentages by 100" if scores.min() >= 0 and high <= 100 else ""
+    return [
+        f"{path.name}: {predictions.findings[column]} is from {low:g} to {high:g}, so these scores "
+        "are not probabilities: calibration and reliability are left out, and AUC, ranks and "
+        f"thresholds are those of the scores{hint}"
+    ]
 
 
 def _image_ids(table: Table, images: Mapping[str, Path | None]) -> list[str]:

@@ -24,6 +24,7 @@ from cxrloc.evaluation.classification.operating_points import (
     choose_operating_points,
 )
 from cxrloc.evaluation.classification.report_rows import (
+    ACCURACY,
     FEW_CARRIERS,
     FEW_UNITS,
     blank_row,
@@ -38,7 +39,12 @@ from cxrloc.evaluation.classification.unit_statistics import (
     rank_statistic,
     share_statistic,
 )
-from cxrloc.evaluation.classification.units import ScoredUnits, refuse_shared_patients, select_units
+from cxrloc.evaluation.classification.units import (
+    ScoredUnits,
+    are_probabilities,
+    refuse_shared_patients,
+    select_units,
+)
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
 from cxrloc.types import CxrlocError, Measurement
 
@@ -116,13 +122,17 @@ def classify_units(
         points = choose_operating_points(tuning)
     elif points is None:
         points = choose_operating_points(units, chosen_on=SAME_PATIENTS)
-    calibrated = {"ece": units} if _are_probabilities(units) else {}
+    probabilities = are_probabilities(units.scores)
+    calibrated = {"ece": units} if probabilities else {}
     if calibrated and tuning is not None:
         calibrated |= {f"ece_{method}": calibrate(tuning, units, method) for method in CALIBRATIONS}
     measurements: list[Measurement] = []
     for group, index in _groups(units, scope.groups):
         part = select_units(units, index)
         rows = _measure(part, group, points, resampling, scope)
+        if len(units.findings) == 1 and not probabilities:
+            # The two classes of one output are p and 1 - p.
+            rows = [row for row in rows if row.metric != ACCURACY]
         rows += _undefined_rows(part, group, scope.list_threshold)
         for metric, mapped in calibrated.items():
             rows += _calibration_rows(select_units(mapped, index), group, metric)
@@ -240,10 +250,6 @@ def _share_block(
             among=np.array([among.astype(float) for _, _, among in defined]),
         ),
     )
-
-
-def _are_probabilities(units: ScoredUnits) -> bool:
-    return bool(((units.scores >= 0) & (units.scores <= 1)).all())
 
 
 def _calibration_rows(units: ScoredUnits, group: str, metric: str) -> list[Measurement]:

@@ -24,7 +24,7 @@ from cxrloc.evaluation.classification.tables import (
     reliability_frame,
     roc_frame,
 )
-from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.evaluation.classification.units import ScoredUnits, are_probabilities
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.whole import write_text
@@ -54,7 +54,7 @@ def write_classification(
     }
     if readers:
         frames["readers"] = pd.DataFrame([asdict(point) for point in readers])
-    if ((units.scores >= 0) & (units.scores <= 1)).all():
+    if are_probabilities(units.scores):
         frames["reliability"] = reliability_frame(units)
     if report.list_threshold is not None:
         frames["labels"] = labels_frame(units, report.list_threshold)

@@ -167,6 +167,11 @@ def split_units(
     return select_units(units, np.flatnonzero(inside)), select_units(units, np.flatnonzero(~inside))
 
 
+def are_probabilities(scores: Float[np.ndarray, "unit finding"]) -> bool:
+    """Whether all scores lie in [0, 1]; logits and percentages, for example, do not."""
+    return bool(((scores >= 0) & (scores <= 1)).all())
+
+
 def hide_patients(units: ScoredUnits) -> ScoredUnits:
     """The units, with unit ids replaced by names that do not identify a patient.
 

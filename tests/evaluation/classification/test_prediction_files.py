@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,19 @@ def test_images_of_one_side_only_are_counted_with_an_example_of_each(tmp_path):
     )
     with pytest.raises(CxrlocError, match=r"none of its 1 images .* named 'z' there and 'a' here"):
         matched(tmp_path, "image,Mass\nz,0.5\n")
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ((0.0, 1.0), None),
+        ((0.5, 99.5), "Mass is from 0.5 to 99.5, .*; divide percentages by 100"),
+        ((-0.1, 0.9), "Mass is from -0.1 to 0.9, so these scores are not probabilities"),
+        ((0.0, 1.01), "not probabilities"),
+    ],
+)
+def test_scores_that_are_no_probabilities_are_said(tmp_path, scores, said):
+    (tmp_path / "p.csv").write_text("image,Mass\na,{}\nb,{}\n".format(*scores))
+    records = [Record(name, name, name, None, labels={"Mass": Label.NEGATIVE}) for name in "ab"]
+    notes = match_predictions(tmp_path / "p.csv", records, "data").notes
+    assert (len(notes) == 0) if said is None else re.search(said, *notes)

@@ -195,3 +195,17 @@ def test_without_resamples_there_are_values_and_no_intervals(units):
 def test_nothing_to_score_is_an_error():
     with pytest.raises(CxrlocError, match="nothing to score"):
         classify_units(score_units(Predictions((), ("Mass",), np.zeros((0, 1))), []), FEW)
+
+
+def test_a_single_output_of_logits_has_no_accuracy_at_one_half() -> None:
+    records = [
+        Record(name, name, name, None, labels={"Mass": label})
+        for name, label in zip("ab", (Label.POSITIVE, Label.NEGATIVE), strict=True)
+    ]
+    for scores, defined in (([0.9, 0.2], True), ([0.4, -3.0], False)):
+        predictions = Predictions(("a", "b"), ("Mass",), np.array(scores)[:, None])
+        report = classify_units(score_units(predictions, records), FEW, scope=ReportScope(()))
+        metrics = {row.metric for row in report.measurements}
+        assert "auc" in metrics
+        assert ({"argmax_accuracy", "ece"} <= metrics) == defined
+        assert ("argmax_accuracy" in metrics) == ("ece" in metrics)
