@@ -1,5 +1,6 @@
 """`cxrloc send`: sends DICOM objects to a PACS."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -35,15 +36,20 @@ def send(
 
         security = Security(tls, authority, certificate, key)
         settings = SendSettings(calling_title=calling, security=security, tries=tries)
-        sent = failed = 0
+        sent = 0
+        failures: Counter[str] = Counter()
         for result in send_files(paths, to, settings):
             if isinstance(result, NotSent):
-                failed += 1
-                log.error("%s: %s", result.path, result.reason)
+                if not failures[result.reason]:
+                    log.error("%s: %s", result.path, result.reason)
+                failures[result.reason] += 1
                 continue
             sent += 1
             if result.warning:
                 log.warning("%s: %s", result.path, result.warning)
-        log.info("%d sent to %s, %d not sent.", sent, to, failed)
-        if failed:
+        for reason, number in failures.items():
+            if number > 1:
+                log.error("%d more not sent for the same reason: %s", number - 1, reason)
+        log.info("%d sent to %s, %d not sent.", sent, to, failures.total())
+        if failures:
             raise typer.Exit(1)

@@ -113,7 +113,8 @@ def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> 
         except BusyError as error:
             reason = str(error)
             connection.close()
-    return NotSent(path, f"{reason}, after {settings.tries} tries", refused=False)
+    tries = "1 try" if settings.tries == 1 else f"{settings.tries} tries"
+    return NotSent(path, f"{reason} ({tries})", refused=False)
 
 
 class _Connection:
