@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.missing_inputs import refuse_missing
-from cxrloc.cli.terminal import clear_errors, console, plain_table, say
+from cxrloc.cli.terminal import clear_errors, console, log, plain_table, say
+
+LARGE_CHANGE = 0.05
+"""A change of a probability by more than this gets a warning: it moves findings across their
+operating points."""
 
 
 def export(
@@ -14,7 +18,9 @@ def export(
     to: Annotated[str, typer.Option("--to", help="onnx (extra onnx), or pt2 of torch.export.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write.  [default: MODEL.onnx]", show_default=False),
+        typer.Option(
+            "--out", help="File to write.  [default: MODEL.onnx, MODEL.pt2]", show_default=False
+        ),
     ] = None,
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 18 to 23.")] = 20,
     half: Annotated[
@@ -57,3 +63,9 @@ def export(
             rows.append([name, sides, f"{written.differences[name]:.1e}{share}"])
         console().print(plain_table(rows))
         say(f"Compared on {written.images}.")
+        if (change := written.differences["probabilities"]) > LARGE_CHANGE:
+            log.warning(
+                "Warning: probabilities of this file differ by up to %.2f from those of the model: "
+                "score it before use",
+                change,
+            )

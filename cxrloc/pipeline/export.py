@@ -54,6 +54,8 @@ def export(model: str, options: ExportOptions) -> Exported:
         CxrlocError: the model cannot be exported, or the graph does not give what torch gives.
     """
     check_names("--to", [options.to], FORMATS)
+    if options.out.suffix != f".{options.to}":
+        raise UsageError(f"--out {options.out}: a file of --to {options.to} ends in .{options.to}")
     if options.to != "onnx" and (options.half or options.int8):
         raise UsageError(f"--half and --int8 are for --to onnx, not for {options.to}")
     if options.half and options.int8:
