@@ -10,11 +10,11 @@ STOPPED = {signal.SIGINT: ("Interrupted", 130), signal.SIGTERM: ("Terminated", 1
 
 def main() -> None:
     """Run the command line; a signal before or after the command ends it with one line too."""
-    for number, usual in (
+    for number, default_handler in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGTERM, signal.SIG_DFL),
     ):
-        if signal.getsignal(number) == usual:  # a shell may have asked to ignore it
+        if signal.getsignal(number) == default_handler:  # a shell may have asked to ignore it
             signal.signal(number, _end)
     from cxrloc.cli import app  # only now, because this takes a third of a second
 

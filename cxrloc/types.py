@@ -175,8 +175,8 @@ class Radiograph:
 
     def __repr__(self) -> str:
         rows, columns = self.pixels.shape
-        said = (self.file_format, self.view and self.view.value, *self.warnings)
-        words = "".join(f", {word}" for word in said if word)
+        details = (self.file_format, self.view and self.view.value, *self.warnings)
+        words = "".join(f", {word}" for word in details if word)
         return f"Radiograph({rows} x {columns} pixels, {self.bits_stored} bits{words})"
 
     def plot(self, boxes: "Iterable[Annotation | Detection]" = ()) -> "PIL.Image.Image":

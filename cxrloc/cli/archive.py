@@ -130,14 +130,14 @@ def archive(
 def _show_status(out: str) -> None:
     from cxrloc.archive.results import status_of
 
-    told: Any = status_of(out)
-    say(f"parts     {told.parts:>12,} of {told.parts_in_all:,}")
-    say(f"images    {told.images:>12,} of {told.images_in_all:,}")
-    say(f"failed    {told.failed:>12,}")
-    say(f"rate      {told.images_per_second:>12.1f} images per second")
-    if told.seconds_left is not None:
-        say(f"time left {told.seconds_left / 3600:>12.1f} hours")
-    for reason, count in told.reasons[:REASONS]:
+    progress: Any = status_of(out)
+    say(f"parts     {progress.parts:>12,} of {progress.parts_in_all:,}")
+    say(f"images    {progress.images:>12,} of {progress.images_in_all:,}")
+    say(f"failed    {progress.failed:>12,}")
+    say(f"rate      {progress.images_per_second:>12.1f} images per second")
+    if progress.seconds_left is not None:
+        say(f"time left {progress.seconds_left / 3600:>12.1f} hours")
+    for reason, count in progress.reasons[:REASONS]:
         say(f"{count:>8,} x {reason}")
-    if len(told.reasons) > REASONS:
-        say(f"and {len(told.reasons) - REASONS} other reasons: see the tables `failures`")
+    if len(progress.reasons) > REASONS:
+        say(f"and {len(progress.reasons) - REASONS} other reasons: see the tables `failures`")

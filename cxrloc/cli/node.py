@@ -38,13 +38,13 @@ def node(
         if not status:
             flow.run_node(Path(words[0]), DEFAULT_MODEL, _say_ready)
             return
-        told = flow.node_status(Path(words[1]))
-        for state, count in told.counts.items():
+        counted = flow.node_status(Path(words[1]))
+        for state, count in counted.counts.items():
             say(f"{state:<10}{count:>8}")
-        say(f"oldest waiting: {told.oldest_waiting_seconds:.0f} s")
-        for to, reason in told.waits_because.items():
+        say(f"oldest waiting: {counted.oldest_waiting_seconds:.0f} s")
+        for to, reason in counted.waits_because.items():
             say(f"not sent yet to {to}: {reason}")
-        for job, reason in told.last_errors.items():
+        for job, reason in counted.last_errors.items():
             say(f"failed {job}: {reason}")
 
 

@@ -54,11 +54,11 @@ def boxed_patients(reader: str, path: Path, records: Iterable[Record]) -> Boxed:
         CxrlocError: a file that is needed to identify these patients is missing.
     """
     if reader in RENAMED:
-        said = (
+        warning = (
             f"the images of {reader} are {NIH}'s under other names, and nothing says which: "
             "patients with an expert's box may be trained on, and scores on them are not held out"
         )
-        return Boxed(may_have_seen=(NIH,), warnings=(said,))
+        return Boxed(may_have_seen=(NIH,), warnings=(warning,))
     folder = path if path.is_dir() else path.parent
     if reader == "rsna_pneumonia":
         _needed(folder, MAPPING, f"it says which patients of {NIH} the images are of")

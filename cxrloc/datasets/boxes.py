@@ -235,11 +235,11 @@ def _read_csv_records(path: Path) -> list[Record]:
                 f"{row.where}: image {row.image_id} is of patient {row.patient_id} here and of "
                 f"{patients[row.image_id]} above"
             )
-    said = (NO_PATIENT,) if any(patients.values()) else ()
+    unnamed_patient = (NO_PATIENT,) if any(patients.values()) else ()
     return [
         dataclasses.replace(
             boxed_record(image_id, boxes, patient_id=patients[image_id]),
-            warnings=() if patients[image_id] else said,
+            warnings=() if patients[image_id] else unnamed_patient,
         )
         for image_id, boxes in annotations_of(rows).items()
     ]

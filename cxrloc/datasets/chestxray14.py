@@ -171,9 +171,9 @@ def _read_entries(
     return list(records.values())
 
 
-def _warned(record: Record, said: str) -> Record:
+def _warned(record: Record, warning: str) -> Record:
     """The record with this warning added, unless it has the warning already."""
-    return replace(record, warnings=tuple(dict.fromkeys((*record.warnings, said))))
+    return replace(record, warnings=tuple(dict.fromkeys((*record.warnings, warning))))
 
 
 def _labels(where: str, text: str, declared: Collection[str]) -> tuple[Mapping[str, Label], bool]:

@@ -130,8 +130,8 @@ def _records(table_path: Path) -> list[Record]:
     if any(record.path for record in records.values()):
         return list(records.values())
     looked = ", ".join(map(str, places)) or f"{table_path.parent} and folders CheXpert* near it"
-    said = f"its image is not on this disk; looked for patients in {looked}"
-    return [replace(record, warnings=(said,)) for record in records.values()]
+    warning = f"its image is not on this disk; looked for patients in {looked}"
+    return [replace(record, warnings=(warning,)) for record in records.values()]
 
 
 def _record(where: str, cells: Mapping[str, str], places: Sequence[Path]) -> Record:

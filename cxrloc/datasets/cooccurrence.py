@@ -35,15 +35,15 @@ def cooccurrence(records: Iterable[Record], findings: Sequence[str]) -> Cooccurr
     `overlap`) and figure 2 (its chords are the cells outside the diagonal). An uncertain or absent
     label does not count as positive.
 
-    >>> said = ({"Mass": Label.POSITIVE, "Nodule": Label.POSITIVE}, {"Mass": Label.POSITIVE}, {})
-    >>> chests = [Record(str(i), "p", "s", None, labels=each) for i, each in enumerate(said)]
+    >>> labels = ({"Mass": Label.POSITIVE, "Nodule": Label.POSITIVE}, {"Mass": Label.POSITIVE}, {})
+    >>> chests = [Record(str(i), "p", "s", None, labels=each) for i, each in enumerate(labels)]
     >>> counts = cooccurrence(chests, ("Mass", "Nodule"))
     >>> counts.together.tolist(), counts.overlap.tolist(), counts.images, counts.without
     ([[2, 1], [1, 1]], [1, 1], 3, 1)
     """
     labels = [record.labels for record in records]
     positive = np.array(
-        [[said.get(finding) is Label.POSITIVE for finding in findings] for said in labels],
+        [[of_image.get(finding) is Label.POSITIVE for finding in findings] for of_image in labels],
         dtype=np.int64,
     ).reshape(len(labels), len(findings))
     several = positive[positive.sum(axis=1) > 1]

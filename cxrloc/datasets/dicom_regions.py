@@ -103,8 +103,8 @@ def read_regions(path: Path) -> list[ReportedRegion]:
                 return list(regions_of_segmentation(path, dataset))
     except (*PARSING_ERRORS, RuntimeError) as error:
         # Other errors may quote the header.
-        told = isinstance(error, OSError | InvalidDicomError)
-        reason = error if told else type(error).__name__
+        quotes_no_header = isinstance(error, OSError | InvalidDicomError)
+        reason = error if quotes_no_header else type(error).__name__
         raise CxrlocError(f"{path}: cannot be read as DICOM ({reason})") from error
     raise CxrlocError(
         f"{path}: a {dataset.get('Modality') or 'DICOM'} object holds no regions: give a "

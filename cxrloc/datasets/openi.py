@@ -36,8 +36,8 @@ def read_openi(folder: Path) -> list[Record]:
     for report in read_reports(source):
         if isinstance(report, UnreadableReport):
             raise CxrlocError(f"{source}, {report.report_id}: {report.reason}")
-        said = label_report(report)
-        labels = {name: label for name, label in said.labels.items() if name in CHESTXRAY14}
+        labelled = label_report(report)
+        labels = {name: label for name, label in labelled.labels.items() if name in CHESTXRAY14}
         records += [
             Record(
                 image_id,
@@ -45,7 +45,7 @@ def read_openi(folder: Path) -> list[Record]:
                 report.report_id,
                 files.get(image_id),
                 labels=labels,
-                labelled=said.normal is not None,
+                labelled=labelled.normal is not None,
             )
             for image_id in report.image_ids
         ]

@@ -86,9 +86,9 @@ def labelled_images(
     _refuse_twice(path, findings)
     if findings:
         roles.pop("labels", None)
-    said = ", ".join(f"{role} from {name}" for role, name in roles.items())
+    columns_used = ", ".join(f"{role} from {name}" for role, name in roles.items())
     notes.append(
-        f"{path.name}: images by {id_column}{', ' if said else ''}{said}"
+        f"{path.name}: images by {id_column}{', ' if columns_used else ''}{columns_used}"
         + (f", findings from {', '.join(findings)}" if findings else "")
     )
     found: dict[str, Record] = {}

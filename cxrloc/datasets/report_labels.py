@@ -38,12 +38,12 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     {'Mass': <Label.POSITIVE: 1>, 'No Finding': <Label.NEGATIVE: 0>}
     """
     every = list(records)
-    both = any(NO_FINDING in said for said in labels.values())
+    both = any(NO_FINDING in of_report for of_report in labels.values())
     own = _reports_of(every, labels)
     labelled = [
-        dataclasses.replace(record, labels=_by_finding(said, both), labelled=True)
+        dataclasses.replace(record, labels=_by_finding(of_report, both), labelled=True)
         for record in every
-        if (said := labels[own[record.image_id]] if record.image_id in own else None)
+        if (of_report := labels[own[record.image_id]] if record.image_id in own else None)
     ]
     if not labelled:
         ids = [f"image {r.image_id!r} of study {r.study_id!r}" for r in every[:1]]
@@ -77,13 +77,13 @@ def _reports_of(records: Iterable[Record], labels: Labels) -> dict[str, str]:
     return found
 
 
-def _by_finding(said: Mapping[str, Label], both: bool) -> dict[str, Label]:
+def _by_finding(of_report: Mapping[str, Label], both: bool) -> dict[str, Label]:
     """A report's labels by the vocabulary's names.
 
     `both` says that the labels have the columns `normal` and No Finding; then `normal` is left out.
     """
     found: dict[str, Label] = {}
-    for name, label in said.items():
+    for name, label in of_report.items():
         if name == NORMAL and both:
             continue
         finding = standard_finding(name)
@@ -110,12 +110,12 @@ def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
     foreign = sorted(labels.keys() - {*own.values()})
     if not without and not foreign:
         return ""
-    said = f"{name}: labels for {len(records) - len(without)} of the {len(records)} images"
-    said += f", not for {without[0]!r}" if without else ""
+    note = f"{name}: labels for {len(records) - len(without)} of the {len(records)} images"
+    note += f", not for {without[0]!r}" if without else ""
     if foreign:
-        said += f"; {len(foreign)} of its {len(labels)} rows belong to no image"
-        said += f", such as {foreign[0]!r}"
-    return said
+        note += f"; {len(foreign)} of its {len(labels)} rows belong to no image"
+        note += f", such as {foreign[0]!r}"
+    return note
 
 
 def with_labels_of_file(

@@ -180,8 +180,8 @@ def prevalences(records: Iterable[Record], findings: Sequence[str]) -> dict[str,
     labels = [record.labels for record in records]
     return {
         finding: (
-            sum(said.get(finding) is Label.POSITIVE for said in labels),
-            sum(said.get(finding) in (Label.POSITIVE, Label.NEGATIVE) for said in labels),
+            sum(of_image.get(finding) is Label.POSITIVE for of_image in labels),
+            sum(of_image.get(finding) in (Label.POSITIVE, Label.NEGATIVE) for of_image in labels),
         )
         for finding in findings
     }

@@ -27,7 +27,7 @@ def read_vindr_cxr(path: Path) -> list[Record]:
             radiologist marks an image with both `No finding` and a finding.
     """
     boxes: dict[str, list[Annotation]] = {}
-    said: dict[tuple[str, str], tuple[bool, str]] = {}
+    first_rows: dict[tuple[str, str], tuple[bool, str]] = {}
     for where, cells in rows_of(read_table(path, COLUMNS, optional=("rad_id",))):
         image_id = checked_id(where, image_id_of(cells["image_id"]))
         if not cells["class_name"]:
@@ -37,7 +37,7 @@ def read_vindr_cxr(path: Path) -> list[Record]:
         finding = known_finding(where, cells["class_name"])
         clear = finding == NO_FINDING
         reader = (image_id, cells.get("rad_id", ""))
-        before, place = said.setdefault(reader, (clear, where))
+        before, place = first_rows.setdefault(reader, (clear, where))
         if before != clear:
             raise CxrlocError(f"{where}: {image_id} has No finding and a finding; see {place}")
         own = boxes.setdefault(image_id, [])

@@ -151,8 +151,8 @@ def aligned(
     below = words.dtype.type(2**shift - 1)
     if shift == 0 or share_above(words, at_bottom) or not (words & below).any():
         return description, ()
-    said = (
+    warning = (
         f"HighBit (0028,0102) is {description.high_bit}, but the stored bits end at "
         f"{at_bottom.high_bit}: so they are read"
     )
-    return at_bottom, (said,)
+    return at_bottom, (warning,)

@@ -182,8 +182,8 @@ def _header(
         if not found:
             raise
         header, at = _elements(without, 0, syntax, tags)
-        said = "SpecificCharacterSet (0008,0005) cannot be used and is ignored"
-        return header, start + at, (said,)
+        warning = "SpecificCharacterSet (0008,0005) cannot be used and is ignored"
+        return header, start + at, (warning,)
     return header, at, ()
 
 

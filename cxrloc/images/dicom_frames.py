@@ -73,8 +73,8 @@ def first_frame(
         table, *fragments = generate_fragments(bytes(file.pixels))
         if fragments:
             return b"".join(fragments), ()
-        said = "PixelData (7FE0,0010) begins without the item of its offset table"
-        return table, (said,)
+        warning = "PixelData (7FE0,0010) begins without the item of its offset table"
+        return table, (warning,)
     tables = (file.header.get(keyword) for keyword in OFFSET_TABLES)
     offsets = tuple(table for table in tables if table)
     try:
@@ -152,15 +152,15 @@ def _checked(path: Path, description: PixelDescription, stream: CodedImage | Non
     if stream is None:
         raise undecoded(path, syntax, "the compressed stream has no header")
     size = stream.rows, stream.columns, stream.samples
-    told = description.rows, description.columns, description.samples
+    described = description.rows, description.columns, description.samples
     too_deep = stream.bits > description.bits_allocated
     too_flat = stream.bits <= 8 < description.bits_stored
-    if size != told or too_deep or too_flat:
+    if size != described or too_deep or too_flat:
         raise undecoded(
             path,
             syntax,
             f"the stream has {_words(*size, stream.bits)}, but the header says "
-            f"{_words(*told, description.bits_stored)}",
+            f"{_words(*described, description.bits_stored)}",
         )
     return stream
 

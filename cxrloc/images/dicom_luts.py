@@ -38,8 +38,8 @@ def full_items(header: Dataset, keyword: str) -> tuple[list[Dataset], tuple[str,
     """
     items = header.get(keyword) or ()
     full = [item for item in items if item.get("LUTDescriptor") and item.get("LUTData")]
-    said = f"an empty or incomplete item of {tag_of(keyword)} is left out"
-    return full, (said,) * (len(full) < len(items))
+    warning = f"an empty or incomplete item of {tag_of(keyword)} is left out"
+    return full, (warning,) * (len(full) < len(items))
 
 
 def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, float]) -> LookupTable:

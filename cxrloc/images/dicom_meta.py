@@ -60,9 +60,11 @@ def read_file_meta(path: Path, data: mmap) -> tuple[uid.UID | None, int, tuple[s
         found.setdefault(element, data[value_at : value_at + min(length, 64)])
         at = value_at + length
     named = found.get(b"\x10\x00", b"").replace(b"\0", b" ").strip().decode("latin-1")
-    said = ("file meta information (group 0002) stands twice: the first is taken",) * twice
+    warnings = ("file meta information (group 0002) stands twice: the first is taken",) * twice
     if found and not named:
-        said += ("TransferSyntaxUID (0002,0010) is missing: the first element tells the encoding",)
+        warnings += (
+            "TransferSyntaxUID (0002,0010) is missing: the first element tells the encoding",
+        )
     syntax = uid.UID(named) if named else None
     if syntax is not None and not syntax.is_transfer_syntax:
         # A value that is not a UID may be misplaced text, such as a name, so it is not quoted.
@@ -72,4 +74,4 @@ def read_file_meta(path: Path, data: mmap) -> tuple[uid.UID | None, int, tuple[s
             f"{path}: TransferSyntaxUID (0002,0010) {named} names {what}: convert the file to "
             "Explicit VR Little Endian"
         )
-    return syntax, at, said
+    return syntax, at, warnings

@@ -34,12 +34,12 @@ def pixel_bytes(
             f"{path}: PixelData (7FE0,0010) is compressed, but TransferSyntaxUID (0002,0010) is "
             f"{syntax.name}: the header is wrong"
         )
-    said = f"PixelData (7FE0,0010) ends after {len(rest)} of {length} bytes that it announces"
+    warning = f"PixelData (7FE0,0010) ends after {len(rest)} of {length} bytes that it announces"
     if length == UNDEFINED:
-        said = (
+        warning = (
             "PixelData (7FE0,0010) has an undefined length, which compressed pixels alone may have"
         )
-    return rest[:length], length, (said,) * (length > len(rest))
+    return rest[:length], length, (warning,) * (length > len(rest))
 
 
 def about_bytes_behind(rest: memoryview, implicit: bool, little: bool) -> tuple[str, ...]:
@@ -73,8 +73,8 @@ def _closed_items(
         at += 8 + length
     if rest[at : at + 4] == DELIMITER and at + 8 <= len(rest):
         return bytes(rest[:at]) + DELIMITER + bytes(4), at + 8, ()
-    said = "compressed PixelData (7FE0,0010) has no whole closing delimiter (FFFE,E0DD)"
+    warning = "compressed PixelData (7FE0,0010) has no whole closing delimiter (FFFE,E0DD)"
     # Zeros instead of the delimiter are part of the same fault, and not bytes behind the pixels.
     rest_of_it = bytes(rest[at : at + 8])
     end = at + len(rest_of_it) if not any(rest_of_it) or rest_of_it[:4] == DELIMITER else at
-    return bytes(rest[:at]) + DELIMITER + bytes(4), end, (said,)
+    return bytes(rest[:at]) + DELIMITER + bytes(4), end, (warning,)

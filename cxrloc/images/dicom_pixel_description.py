@@ -88,7 +88,7 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
     Raises:
         CxrlocError: the description is impossible; names the tag and the rule that it breaks.
     """
-    said: list[str] = []
+    warnings: list[str] = []
     rows, columns = (_whole(path, header, keyword) for keyword in ("Rows", "Columns"))
     check_size(path, rows, columns, max_megapixels)
     allocated, bits = (_whole(path, header, name) for name in ("BitsAllocated", "BitsStored"))
@@ -97,18 +97,18 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
             f"{path}: BitsAllocated (0028,0100) {allocated} and BitsStored (0028,0101) {bits}: "
             "radiographs are stored in 8, 16 or 32 bits, and no more of them used than allocated"
         )
-    photometric, samples = _photometric(path, header, said)
-    signed = _or_usual(path, header, "PixelRepresentation", 0, said)
+    photometric, samples = _photometric(path, header, warnings)
+    signed = _or_default(path, header, "PixelRepresentation", 0, warnings)
     if signed not in (0, 1):
         raise CxrlocError(f"{path}: PixelRepresentation (0028,0103) is neither 0 nor 1")
-    high_bit = _or_usual(path, header, "HighBit", bits - 1, said)
+    high_bit = _or_default(path, header, "HighBit", bits - 1, warnings)
     if not bits - 1 <= high_bit < allocated:
-        said.append(
+        warnings.append(
             f"HighBit (0028,0102) {high_bit} leaves no room for {bits} bits in {allocated}: "
             f"{bits - 1} is taken"
         )
         high_bit = bits - 1
-    planar = _or_usual(path, header, "PlanarConfiguration", 0, said) if samples == 3 else 0
+    planar = _or_default(path, header, "PlanarConfiguration", 0, warnings) if samples == 3 else 0
     return PixelDescription(
         syntax=header.file_meta.TransferSyntaxUID,
         rows=rows,
@@ -120,8 +120,8 @@ def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> Pix
         high_bit=high_bit,
         signed=signed == 1,
         planar=planar == 1,
-        frames=_frames(header, said),
-        warnings=tuple(said),
+        frames=_frames(header, warnings),
+        warnings=tuple(warnings),
     )
 
 
@@ -148,14 +148,14 @@ def check_length(path: Path, description: PixelDescription, found: int) -> None:
         )
 
 
-def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int]:
+def _photometric(path: Path, header: Dataset, warnings: list[str]) -> tuple[str, int]:
     """Photometric interpretation and samples per pixel, which must fit each other."""
     written = code_of(header, "PhotometricInterpretation")
     # Some files have wrong case or separators; no two terms differ in these alone.
     letters = {name.replace("_", "").replace(" ", ""): name for name in SAMPLES}
     photometric = letters.get(written.replace("_", "").replace(" ", ""), written)
-    usual = SAMPLES.get(photometric, 1)
-    samples = _or_usual(path, header, "SamplesPerPixel", usual, said)
+    default = SAMPLES.get(photometric, 1)
+    samples = _or_default(path, header, "SamplesPerPixel", default, warnings)
     if SAMPLES.get(photometric) != samples:
         name = known_code(photometric, (*SAMPLES, *OTHER_PHOTOMETRICS))
         raise CxrlocError(
@@ -163,31 +163,35 @@ def _photometric(path: Path, header: Dataset, said: list[str]) -> tuple[str, int
             "pixel: radiographs are MONOCHROME1 or MONOCHROME2"
         )
     if str(header.PhotometricInterpretation) != photometric:
-        said.append(f"PhotometricInterpretation (0028,0004) is misspelt and taken as {photometric}")
+        warnings.append(
+            f"PhotometricInterpretation (0028,0004) is misspelt and taken as {photometric}"
+        )
     return photometric, samples
 
 
-def _frames(header: Dataset, said: list[str]) -> int:
+def _frames(header: Dataset, warnings: list[str]) -> int:
     """The number of frames; 1 where it is missing or cannot be read."""
     count = next(iter(numbers(header, "NumberOfFrames")), 1.0)
     if not count.is_integer():
-        said.append(f"{tag_of('NumberOfFrames')} is no whole number: 1 is taken")
+        warnings.append(f"{tag_of('NumberOfFrames')} is no whole number: 1 is taken")
         return 1
     return max(1, int(count))
 
 
-def _or_usual(path: Path, header: Dataset, keyword: str, usual: int, said: list[str]) -> int:
-    """A tag's whole number, or the usual one where it is missing; an empty tag adds a warning."""
+def _or_default(
+    path: Path, header: Dataset, keyword: str, default: int, warnings: list[str]
+) -> int:
+    """A tag's whole number, or the default where it is missing; an empty tag adds a warning."""
     if keyword in header and not numbers(header, keyword):
-        said.append(f"{tag_of(keyword)} is empty: {usual} is taken")
-    return _whole(path, header, keyword, usual)
+        warnings.append(f"{tag_of(keyword)} is empty: {default} is taken")
+    return _whole(path, header, keyword, default)
 
 
-def _whole(path: Path, header: Dataset, keyword: str, usual: int | None = None) -> int:
-    """A tag's whole number; where it is missing or empty, the usual one."""
+def _whole(path: Path, header: Dataset, keyword: str, default: int | None = None) -> int:
+    """A tag's whole number; where it is missing or empty, the default."""
     values = numbers(header, keyword)
-    if not values and usual is not None:
-        return usual
+    if not values and default is not None:
+        return default
     if len(values) != 1 or not values[0].is_integer():
         raise CxrlocError(f"{path}: {tag_of(keyword)} is missing or not one number")
     return int(values[0])

@@ -13,13 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 from pydicom import Dataset
 
-from cxrloc.images.dicom_luts import (
-    PALETTE_TAGS,
-    LookupTable,
-    full_items,
-    lookup_table,
-    palette,
-)
+from cxrloc.images.dicom_luts import PALETTE_TAGS, LookupTable, full_items, lookup_table, palette
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_values import code_of, numbers, tag_of
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
@@ -69,11 +63,7 @@ class Rendering:
 
 
 def render(
-    path: Path,
-    header: Dataset,
-    description: PixelDescription,
-    words: Words,
-    voi: int,
+    path: Path, header: Dataset, description: PixelDescription, words: Words, voi: int
 ) -> Rendering:
     """The grey level of every word, by the grayscale pipeline with view `voi`.
 
@@ -244,9 +234,9 @@ def _modality(
         nominal = float(table.entries.min()), float(table.entries.max())
         return look_up(values, table.first, table.entries), nominal, "Modality LUT", warnings
     factors = {}
-    for keyword, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+    for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
         members = numbers(header, keyword)
-        factors[keyword] = next(filter(math.isfinite, members), usual)
+        factors[keyword] = next(filter(math.isfinite, members), default)
         if not all(map(math.isfinite, members[:1])):
             warnings += (f"{tag_of(keyword)} is no number: {factors[keyword]:g} is taken",)
     if factors["RescaleSlope"] == 0:
@@ -295,8 +285,8 @@ def _padding(
     """
     ends = numbers(header, "PixelPaddingValue")[:1]
     if not ends or math.isnan(ends[0]):
-        said = f"{tag_of('PixelPaddingValue')} is no number: no pixel is taken as padding"
-        return np.zeros(stored.shape, dtype=bool), (said,) * len(ends)
+        warning = f"{tag_of('PixelPaddingValue')} is no number: no pixel is taken as padding"
+        return np.zeros(stored.shape, dtype=bool), (warning,) * len(ends)
     ends += numbers(header, "PixelPaddingRangeLimit")[:1]
     span, half = 2.0**description.bits_allocated, 2.0 ** (description.bits_allocated - 1)
     shift = half if description.signed else 0.0

@@ -28,15 +28,15 @@ def judged(destination: Destination, code: int, comment: str = "") -> str:
     The codes are those of C-STORE (PS3.4, table B.2-1, and PS3.7, annex C), which STOW-RS uses too
     (PS3.18, annex I.2.2).
     """
-    told = f"status {code:04X}{f' ({comment})' if comment else ''}"
+    status = f"status {code:04X}{f' ({comment})' if comment else ''}"
     if code == SUCCESS:
         return ""
     if code == DUPLICATE:
-        return f"{destination} has an object of this identifier already: {told}"
+        return f"{destination} has an object of this identifier already: {status}"
     if code & 0xF000 == 0xB000:
-        return f"{destination} stored it with a warning: {told}"
+        return f"{destination} stored it with a warning: {status}"
     if code & 0xFF00 == 0xA700:
-        raise BusyError(f"{destination}: out of resources, {told}")
+        raise BusyError(f"{destination}: out of resources, {status}")
     if code == NOT_AUTHORIZED:
-        raise BusyError(f"{destination}: not authorized, {told}")
-    raise RefusedError(f"{destination}: refused, {told}")
+        raise BusyError(f"{destination}: not authorized, {status}")
+    raise RefusedError(f"{destination}: refused, {status}")

@@ -156,11 +156,11 @@ def read_node_config(path: Path) -> NodeConfig:
         UsageError: a section or key does not exist, a value has the wrong type, is no AE title,
             port or file, no sender is allowed, or there is no destination.
     """
-    told = read_toml(path)
-    if unknown := [name for name in told if name not in _SECTIONS]:
+    entries = read_toml(path)
+    if unknown := [name for name in entries if name not in _SECTIONS]:
         raise UsageError(f"{path}: no section [{unknown[0]}]: there are {', '.join(_SECTIONS)}")
     sections = {
-        name: _section(path, name, kind, told.get(name, {})) for name, kind in _SECTIONS.items()
+        name: _section(path, name, kind, entries.get(name, {})) for name, kind in _SECTIONS.items()
     }
     config = NodeConfig(**sections)
     if not config.receive.allow and not config.query.url:
@@ -187,20 +187,20 @@ def read_node_config(path: Path) -> NodeConfig:
     return config
 
 
-def _section(path: Path, name: str, kind: type, told: Any) -> Any:
-    if not isinstance(told, dict):
+def _section(path: Path, name: str, kind: type, entries: Any) -> Any:
+    if not isinstance(entries, dict):
         raise UsageError(f"{path}: [{name}] must be a section")
     assert is_dataclass(kind)
     known = {field.name: field for field in fields(kind)}
-    if unknown := [key for key in told if key not in known]:
+    if unknown := [key for key in entries if key not in known]:
         raise UsageError(f"{path}: [{name}] has no key {unknown[0]}: there are {', '.join(known)}")
     default = kind()
     own_paths = {k: str(v) for k in known if isinstance(v := getattr(default, k), Path)}
-    told = own_paths | told  # default paths too are relative to the file
+    entries = own_paths | entries  # default paths too are relative to the file
     return kind(
         **{
             key: _value(path, f"[{name}] {key}", known[key].type, getattr(default, key), value)
-            for key, value in told.items()
+            for key, value in entries.items()
         }
     )
 

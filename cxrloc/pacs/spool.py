@@ -213,10 +213,10 @@ class Spool:
 def read_note(job: Job) -> Note:
     """The content of a job's file; if the file is missing, the note of a new job."""
     try:
-        told = json.loads((job.folder / NOTE).read_text())
+        note = json.loads((job.folder / NOTE).read_text())
     except FileNotFoundError:
         return Note()
-    return Note(**{**told, "sent_to": tuple(told["sent_to"])})
+    return Note(**{**note, "sent_to": tuple(note["sent_to"])})
 
 
 def write_note(job: Job, note: Note) -> None:
