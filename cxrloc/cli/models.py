@@ -1,6 +1,7 @@
 """`cxrloc models`: shows the cards of models."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -23,7 +24,6 @@ def models(
     """Models: what they need, what trained them, their licence, limits, AUC, operating points."""
     with clear_errors():
         from cxrloc.models.names import DEFAULT_MODEL, MODELS
-        from cxrloc.models.weights import read_model
 
         if default:
             say(DEFAULT_MODEL)
@@ -31,7 +31,7 @@ def models(
         for name in names or MODELS:
             mark = " (default)" if name == DEFAULT_MODEL else ""
             say(f"{name}{mark}")
-            show_card(read_model(name))
+            _show_card(name)
         if not names:
             say(
                 "xrv:NAME\n  published by torchxrayvision, such as xrv:densenet121-res224-chex\n"
@@ -40,10 +40,22 @@ def models(
             )
 
 
-def show_card(model: Any) -> None:
+def _show_card(name: str) -> None:
     """Print what a model needs and is, and each finding's numbers; a dash is a missing number."""
     from cxrloc.models.card_text import card_lines, finding_rows
 
-    for heading, text in card_lines(model):
+    if name.endswith(".onnx"):
+        from cxrloc.exported.graph import read_graph
+
+        graph = read_graph(Path(name))
+        card = graph.facts.card
+        lines = card_lines(card, graph.facts.preprocessing, graph.sha256)
+    else:
+        from cxrloc.models.weights import read_model
+
+        model = read_model(name)
+        card = model.card
+        lines = card_lines(card, model.preprocessing, model.sha256, model.config)
+    for heading, text in lines:
         say(f"  {heading}: {text}")
-    console().print(plain_table(finding_rows(model)))
+    console().print(plain_table(finding_rows(card)))

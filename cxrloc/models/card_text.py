@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
-from cxrloc.models.model import Model
+from cxrloc.models.localizer import LocalizerConfig
 
 GREY_LEVELS = {
     "shown": "as the file shows them (window, polarity)",
@@ -23,20 +23,31 @@ FITS = {
 UNKNOWN = "not known"
 
 
-def card_lines(model: Model) -> list[tuple[str, str]]:
-    """What the model needs and what it is, as pairs of a heading and a text."""
-    card = model.card
+def card_lines(
+    card: ModelCard,
+    preprocessing: Preprocessing,
+    sha256: str,
+    config: LocalizerConfig | None = None,
+) -> list[tuple[str, str]]:
+    """What a model needs and what it is, as pairs of a heading and a text.
+
+    Args:
+        card: origin, findings, limits.
+        preprocessing: how an image becomes its input.
+        sha256: of its file; empty if there is none.
+        config: of its network; None where the file does not say it, as that of a graph.
+    """
     listed = len(card.training_patients), len(card.validation_patients)
     calibrated = [finding for finding in card.findings if finding in card.calibration]
-    network = UNKNOWN if model.config is None else model.config.backbone
-    if model.config is not None:
-        network += f", {model.config.pooling} pooling, cells of {model.config.output_stride} pixels"
+    network = UNKNOWN if config is None else config.backbone
+    if config is not None:
+        network += f", {config.pooling} pooling, cells of {config.output_stride} pixels"
     return [
         ("name", card.name),
         ("network", network),
         ("views", _listed(card.views)),
-        ("input", input_in_words(model.preprocessing)),
-        ("grey levels", grey_in_words(model.preprocessing)),
+        ("input", input_in_words(preprocessing)),
+        ("grey levels", grey_in_words(preprocessing)),
         ("trained on", card.trained_on or UNKNOWN),
         ("training images", str(card.training_images or UNKNOWN)),
         ("patients", f"{listed[0]} of training and {listed[1]} of validation are listed"),
@@ -47,7 +58,7 @@ def card_lines(model: Model) -> list[tuple[str, str]]:
         ("outside", _outside(card)),
         ("provenance", ", ".join(f"{k}: {v}" for k, v in card.provenance.items()) or UNKNOWN),
         ("limits", card.limits),
-        ("sha256", model.sha256 or UNKNOWN),
+        ("sha256", sha256 or UNKNOWN),
     ]
 
 
@@ -59,12 +70,11 @@ def _outside(card: ModelCard) -> str:
     return f"{share:.1%} of {images} validation images that did not choose the threshold"
 
 
-def finding_rows(model: Model) -> list[list[str]]:
+def finding_rows(card: ModelCard) -> list[list[str]]:
     """A table with each finding's numbers, headings first; a dash is a missing number.
 
     The last two columns are left out where the model is not calibrated.
     """
-    card = model.card
     rows = [["finding", "AUC on validation images", "operating point", "calibration", "prevalence"]]
     for finding in card.findings:
         slope, intercept = card.calibration.get(finding, (None, None))

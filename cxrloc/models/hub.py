@@ -280,8 +280,9 @@ def hub_card(model: Model, repo: str) -> str:
     }
     # JSON is YAML; one key in each line is how cards are written.
     head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in said.items())
-    lines = [f"- **{name}**: {for_markdown(text)}" for name, text in card_lines(model)]
-    heading, *rows = finding_rows(model)
+    facts = card_lines(model.card, model.preprocessing, model.sha256, model.config)
+    lines = [f"- **{name}**: {for_markdown(text)}" for name, text in facts]
+    heading, *rows = finding_rows(model.card)
     table = [heading, ["---"] * len(heading), *rows]
     cells = "\n".join("| " + " | ".join(map(for_markdown, row)) + " |" for row in table)
     return "\n".join(

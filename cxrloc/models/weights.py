@@ -204,7 +204,7 @@ def _not_a_model_file(path: Path, error: str) -> str:
             "--start FILE`"
         )
     if path.suffix == ".onnx":
-        return f"{path}: an exported graph; only `cxrloc heatmap` and `cxrloc page` take one"
+        return f"{path}: an exported graph; only `cxrloc heatmap`, `page` and `models` take one"
     return f"{path}: not a whole safetensors file ({one_line(error, 200)})"
 
 

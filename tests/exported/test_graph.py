@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
 
+from cxrloc.cli import app
 from cxrloc.exported.graph import open_session, read_embedded_graph, read_graph
 from cxrloc.exported.metadata import GraphFacts, from_metadata, to_metadata
 from cxrloc.exported.onnx_file import set_metadata, store_half, without_weights
@@ -50,6 +52,17 @@ def test_the_facts_come_back_as_they_were_written() -> None:
     assert (found.cell_shift_pixels, found.sha256) == (-7.5, "ab")
     assert found.card.findings == ("Mass", "Nodule")
     assert found.card.calibration["Mass"] == [1.0, -3.0]
+
+
+def test_the_card_of_a_graph_is_shown_as_that_of_a_model(tmp_path: Path) -> None:
+    proto = small_graph()
+    set_metadata(proto, to_metadata(FACTS))
+    onnx.save(proto, tmp_path / "a.onnx")
+    shown = CliRunner().invoke(app, ["models", str(tmp_path / "a.onnx")])
+    assert shown.exit_code == 0
+    assert "trained on: nothing" in shown.output
+    assert "calibration: 1 of 2 findings" in shown.output
+    assert "Nodule" in shown.output
 
 
 def test_a_graph_runs_on_several_images_and_knows_its_card(tmp_path: Path) -> None:

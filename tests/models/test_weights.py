@@ -194,7 +194,7 @@ def test_real_imagenet_weights_of_mobilenet_fit(shared):
 
 def test_a_graph_is_told_which_commands_take_it(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"\x08\x0a")
-    with pytest.raises(CxrlocError, match="only `cxrloc heatmap` and `cxrloc page` take one"):
+    with pytest.raises(CxrlocError, match="only `cxrloc heatmap`, `page` and `models` take one"):
         read_model(tmp_path / "a.onnx")
 
 
