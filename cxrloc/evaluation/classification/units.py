@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from cxrloc.datasets.records import judges
 from cxrloc.datasets.splits import draw_patients
 from cxrloc.evaluation.classification.truth import ATTRIBUTES, truth_rank
 from cxrloc.files.keys import keyed_patient
@@ -120,13 +121,11 @@ def score_units(
 
 
 def _is_judged(finding: str, records: Sequence[Record]) -> bool:
+    """Whether some record says something of a finding, or none is labelled at all."""
     return (
         finding in ATTRIBUTES
-        or not records
-        or any(
-            finding in record.labels or record.vocabulary is None or finding in record.vocabulary
-            for record in records
-        )
+        or not any(record.labelled for record in records)
+        or any(finding in record.labels or judges(record, finding) for record in records)
     )
 
 

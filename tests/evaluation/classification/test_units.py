@@ -179,6 +179,9 @@ def test_a_finding_that_labels_cannot_name_is_unknown_and_takes_no_rank() -> Non
         chests[1] = replace(chests[1], vocabulary=other)
         units = scored(chests, [[0.2, 0.9], [0.3, 0.8]], findings=("Mass", "Edema"))
         assert units.known[:, 1].tolist() == known
+    chests[1] = record("b", labelled=False)  # the table has no row for it
+    units = scored(chests, [[0.2, 0.9], [0.3, 0.8]], findings=("Mass", "Edema"))
+    assert units.findings == ("Mass",)
     with pytest.raises(
         CxrlocError, match=r"the labels know none of the predicted findings \(Edema"
     ):
