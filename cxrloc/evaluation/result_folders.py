@@ -1,10 +1,11 @@
 """Files of the result folders of `classify` and `bench`, and the truth that their cards name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.datasets import LABEL_FILE
+from cxrloc.datasets import LABEL_FILE, label_origin
 from cxrloc.evaluation.classification.prediction_files import IMAGE
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import NOTE, table_rows
@@ -65,50 +66,55 @@ class RunData(NamedTuple):
 
 
 def options_of(data: Mapping[str, Any]) -> DataOptions:
-    """The user's options of a data set, as the entry `data` of a run's card says them.
+    """The user's options of a data set, from the entry `data` of a run's card.
 
     Leave to score training patients was given for one run, and is not passed on.
     """
-    said = {**data.get("options", {}), "allow_contaminated": False}
+    options = {**data.get("options", {}), "allow_contaminated": False}
     for name in ("image_dir", "labels", "boxes"):
-        said[name] = Path(said[name]) if said.get(name) else None
-    said["finding_columns"] = tuple(said.get("finding_columns", ()))
-    return DataOptions(**said)
+        options[name] = Path(options[name]) if options.get(name) else None
+    options["finding_columns"] = tuple(options.get("finding_columns", ()))
+    return DataOptions(**options)
 
 
-def data_of(runs: Mapping[str, Run], given: Path | None = None) -> RunData:
+def data_of(
+    runs: Mapping[str, Run], given: Path | None = None, labels: Path | None = None
+) -> RunData:
     """The truth that the runs' cards name.
 
     Args:
         runs: by name.
         given: where the data are now, with the same tables; None for the path in the cards.
+        labels: a table of labels in place of those in the cards; None for those.
 
     Raises:
         UsageError: the cards name no truth or several, the truth is not on this disk, or the runs
             were scored against different truth, as its hash shows.
     """
     cards = {name: run.card["data"] for name, run in runs.items() if "data" in run.card}
-    joined = dict.fromkeys(options_of(card) for card in cards.values())
-    if given is not None:
-        return RunData(given, next(iter(joined)) if len(joined) == 1 else DataOptions())
-    if len(joined) > 1:
+    joined = [options_of(card) for card in cards.values()] or [DataOptions()]
+    if labels is not None:
+        joined = [replace(options, labels=labels) for options in joined]
+    if len({_tables(options) for options in joined}) > 1:
         raise UsageError(
             f"{' and '.join(cards)} were scored with different tables or options of their data "
             "(--labels, --boxes, --image-dir, ...): score them again in one way"
         )
-    paths = dict.fromkeys(card.get("path") for card in cards.values())
+    options = joined[0]
+    if given is not None:
+        return RunData(given, options)
+    paths = {_resolved(path): path for path in (card.get("path") for card in cards.values())}
     if len(paths) != 1:
-        said = " and ".join(map(str, paths)) or "nothing"
-        raise UsageError(f"the runs name {said} as their data: say which with --data")
-    (path,) = paths
+        named = " and ".join(map(str, paths.values())) or "nothing"
+        raise UsageError(f"the runs name {named} as their data: say which with --data")
+    (path,) = paths.values()
     hashes = {n: card["truth_sha256"] for n, card in cards.items() if "truth_sha256" in card}
     if len(set(hashes.values())) > 1:
-        said = ", ".join(f"{run_name} {sha[:12]}" for run_name, sha in hashes.items())
+        of_runs = ", ".join(f"{run_name} {sha[:12]}" for run_name, sha in hashes.items())
         raise UsageError(
-            f"the runs were scored against different truth (truth_sha256: {said}), though all name "
-            f"{path}: score them again, or say with --data which truth to compare them by"
+            f"the runs were scored against different truth (truth_sha256: {of_runs}), though all "
+            f"name {path}: score them again, or say with --data which truth to compare them by"
         )
-    (options,) = joined
     if path is None:
         return RunData(None, options)
     if not Path(path).exists():
@@ -116,23 +122,53 @@ def data_of(runs: Mapping[str, Run], given: Path | None = None) -> RunData:
     return RunData(Path(path), options)
 
 
-def labels_of(runs: Mapping[str, Run]) -> Path | None:
+def _resolved(path: str | Path | None) -> Path | None:
+    """One spelling of a path."""
+    return Path(path).resolve() if path else None
+
+
+def _tables(options: DataOptions) -> tuple[object, ...]:
+    """The options that decide what the truth is, for which paths may be spelled differently."""
+    files = (options.labels, options.boxes, options.image_dir)
+    return (*map(_resolved, files), options.id_column, options.finding_columns)
+
+
+def labels_of(runs: Mapping[str, Run], data: Path | None) -> Path | None:
     """The table of labels that the runs were scored against; None for the data set's own labels.
 
+    Args:
+        runs: by name.
+        data: path of the data set; None for phantoms.
+
     Raises:
-        UsageError: the runs were scored against different labels, or their table is not here.
+        UsageError: the runs were scored against different labels, their table is not here, or the
+            data set has other labels of its own.
     """
-    said = {n: run.card["labels_from"] for n, run in runs.items() if "labels_from" in run.card}
-    if len({*said.values()}) > 1:
-        pairs = ", ".join(f"{name}: {labels}" for name, labels in said.items())
+    origins = {n: run.card["labels_from"] for n, run in runs.items() if "labels_from" in run.card}
+    tables = {
+        origin: _resolved(origin.removeprefix(LABEL_FILE))
+        if origin.startswith(LABEL_FILE)
+        else None
+        for origin in origins.values()
+    }
+    if len({table or origin for origin, table in tables.items()}) > 1:
+        pairs = ", ".join(f"{name}: {origin}" for name, origin in origins.items())
         raise UsageError(
             f"the runs were scored against different labels ({pairs}): say with --labels which to "
             "compare them by"
         )
-    labels = next(iter(said.values()), "")
-    if not labels.startswith(LABEL_FILE):
+    if not tables:
         return None
-    path = Path(labels.removeprefix(LABEL_FILE))
+    origin, table = next(iter(tables.items()))
+    if table is None:
+        own = label_origin(data)
+        if origin != own:
+            raise UsageError(
+                f"the runs were scored against other labels ({origin}) than those of "
+                f"{data or 'the phantoms'} ({own}): name those data with --data"
+            )
+        return None
+    path = Path(origin.removeprefix(LABEL_FILE))
     if not path.exists():
         raise UsageError(f"{path}, the labels of these runs, is not here: say where with --labels")
     return path

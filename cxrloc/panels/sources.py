@@ -109,15 +109,15 @@ def _scored_records(run: Path) -> list[Record]:
     """The data that a run of `bench` was scored on, with the tables that were joined to it."""
     card = run / "run.json"
     with unlike(card, "the run card of `cxrloc bench`"):
-        said = read_json(card)["data"]
-        data = Path(said["path"] or said["name"])
+        scored = read_json(card)["data"]
+        data = Path(scored["path"] or scored["name"])
     if not data.exists():
         raise CxrlocError(
             f"{run} was scored on {data}, which is no file or folder here: name its images too "
             "(of embedded phantoms there are none: `cxrloc phantom` writes some to score)"
         )
     declared = {each.finding for each in read_detections(run / "detections.csv")}
-    return read_images(data, options_of(said), declared).records
+    return read_images(data, options_of(scored), declared).records
 
 
 def _joined(known: Record | None, record: Record) -> Record:

@@ -24,7 +24,7 @@ def score_again(run: Path, projection: str, out: Path) -> None:
     options = ClassifyOptions(
         (),
         predictions=earlier.files[PREDICTIONS],
-        labels=labels_of(named),
+        labels=labels_of(named, data),
         projection=projection,
         findings=tuple(protocol["findings"]),
         population=protocol["population"],

@@ -75,8 +75,8 @@ def compare_named(
         raise CxrlocError(
             f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
         )
-    data, joined = data_of(runs, options.data)
-    labels = options.labels or labels_of(runs)
+    data, joined = data_of(runs, options.data, options.labels)
+    labels = options.labels or labels_of(runs, data)
     declared = [*options.findings, *findings_of(runs)]
     image_set = images_of_projection(read_images(data, joined, declared), options.projection)
     options = replace(options, labels=None if image_set.own else labels)

@@ -54,7 +54,33 @@ def test_options_of_the_data_are_read_back_from_a_card(tmp_path):
     runs = {"a": card("x", **written), "b": card("x")}
     with pytest.raises(UsageError, match="a and b were scored with different tables"):
         data_of(runs)
+    with pytest.raises(UsageError, match="a and b were scored with different tables"):
+        data_of(runs, tmp_path)  # and none of the tables is dropped
     assert data_of({"a": card("x", **written)}, tmp_path) == (tmp_path, options)
+    other = tmp_path / "new.csv"
+    assert data_of({"a": card("x", **written)}, tmp_path, other).options.labels == other
+
+
+def test_spellings_of_paths_and_what_is_no_truth_leave_runs_comparable(tmp_path):
+    (tmp_path / "x").mkdir()
+    table, again = tmp_path / "l.csv", tmp_path / "x" / ".." / "l.csv"
+    one = card(str(tmp_path), options={"labels": str(table)})
+    two = card(f"{tmp_path}/x/..", options={"labels": str(again), "max_megapixels": 150})
+    assert data_of({"a": one, "b": two}).path.samefile(tmp_path)
+    table.touch()
+    runs = {
+        name: Run({}, {"labels_from": f"the file {path}"})
+        for name, path in (("a", table), ("b", again))
+    }
+    assert labels_of(runs, tmp_path) == table
+
+
+def test_labels_that_the_data_do_not_give_are_refused(tmp_path):
+    run = {"a": Run({}, {"labels_from": "mimic-cxr-2.0.0-chexpert.csv"})}
+    with pytest.raises(UsageError, match=r"other labels \(mimic-cxr-2\.0\.0-chexpert\.csv\)"):
+        labels_of(run, tmp_path)
+    drawn = {"a": Run({}, {"labels_from": "what was drawn"})}
+    assert labels_of(drawn, None) is None
 
 
 @pytest.mark.parametrize(
@@ -78,10 +104,10 @@ def test_labels_of_reports_are_those_that_all_cards_name(tmp_path):
     table = tmp_path / "l.csv"
     said = Run({}, {"labels_from": f"the file {table}"})
     with pytest.raises(UsageError, match=r"l\.csv, the labels of these runs, is not here"):
-        labels_of({"a": said})
+        labels_of({"a": said}, tmp_path)
     table.touch()
-    assert labels_of({"a": said, "b": said}) == table
+    assert labels_of({"a": said, "b": said}, tmp_path) == table
     own = Run({}, {"labels_from": "the data set's own labels"})
-    assert labels_of({"a": own, "b": Run({}, {})}) is None
+    assert labels_of({"a": own, "b": Run({}, {})}, tmp_path) is None
     with pytest.raises(UsageError, match="against different labels"):
-        labels_of({"a": said, "b": own})
+        labels_of({"a": said, "b": own}, tmp_path)

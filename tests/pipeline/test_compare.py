@@ -161,6 +161,12 @@ def test_tables_joined_to_a_folder_of_images_are_found_again(tmp_path: Path) -> 
         own["truth_sha256"]
         == json.loads((tmp_path / "one/run.json").read_text())["data"]["truth_sha256"]
     )
+    # Other labels take the place of those that the runs were scored with.
+    (tmp_path / "new.csv").write_text(labels[0] + "\n" + "\n".join(labels[1:4]) + "\n")
+    anew = CompareOptions(labels=tmp_path / "new.csv", protocol=PROTOCOL, most=5)
+    run = compare([tmp_path / "one", tmp_path / "two"], tmp_path / "anew", anew).run
+    assert run["labels_from"] == f"the file {tmp_path / 'new.csv'}"
+    assert run["data"]["truth_sha256"] != own["truth_sha256"]
     score_again(tmp_path / "one", "AP", tmp_path / "ap")
     assert json.loads((tmp_path / "ap/run.json").read_text())["scored"]["units"] == 2
     found = BenchOptions((), tmp_path / "boxes.csv", protocol=PROTOCOL, data=joined)
