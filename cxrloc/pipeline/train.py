@@ -41,6 +41,7 @@ from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
 from cxrloc.training.trained_card import trained_card, what_was_trained, where_patients_are
+from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,12 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         }
         path = out / "model.safetensors"
         if rank() == 0:
-            levels = box_thresholds(trained.network, data, recipe, device)
+            try:
+                levels = box_thresholds(trained.network, data, recipe, device)
+            except CxrlocError as error:  # the trained model must not be lost
+                levels = {}, ""
+                warning = f"no thresholds were chosen for the box rule one-box: {error}"
+                description["warnings"] = (*data.warnings, warning)
             card = trained_card(
                 recipe, text, data, trained, versions(), levels, options.images.data_set
             )

@@ -14,6 +14,7 @@ from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.images.preprocessing import Preprocessing, preprocess
+from cxrloc.images.size import image_size
 from cxrloc.inference.localized import cell_affine
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models.any_layer import layer_of_class_token
@@ -43,6 +44,9 @@ def box_thresholds(
     without findings. There are no thresholds for networks that read more than the image, for those
     whose logits come from the class token alone, and for images that are cropped by a template,
     because then the place of the input in the image is not known.
+
+    Raises:
+        CxrlocError: a box lies outside its image, or was drawn on one of exchanged sides.
     """
     mapped = inputs_of(network) == (Input.IMAGE,) and not layer_of_class_token(network)
     if not mapped or recipe.preprocessing.fit == "template":
@@ -57,7 +61,7 @@ def box_thresholds(
     records, heatmaps = [], []
     feeding = feeding_for(recipe, recipe.fit, "", device)
     for record, own in samples:
-        frame = record.annotation_frame or (recipe.preprocessing.size,) * 2
+        frame = _frame(record, recipe.preprocessing)
         (image,) = evaluation_inputs(own, np.array([0]), feeding)
         with torch.inference_mode():
             _, maps = cam(network, image)
@@ -70,6 +74,13 @@ def box_thresholds(
     run = place_run(records, (), ScoringProtocol(resampling=Resampling(resamples=0)), heatmaps)
     levels, others = chosen_levels(run, findings)
     return levels, f"chosen on {len(records)} {what}{others}"
+
+
+def _frame(record: Record, preprocessing: Preprocessing) -> tuple[int, int]:
+    """Rows and columns of a record's image: those of its file, if it has one."""
+    if record.path is not None:
+        return image_size(record.path)
+    return record.annotation_frame or (preprocessing.size, preprocessing.size)
 
 
 def chosen_levels(run: PlacedRun, findings: Sequence[str]) -> tuple[dict[str, float], str]:
@@ -118,7 +129,8 @@ def _drawn(data: TrainingData, findings: Sequence[str]) -> Iterator[Sample]:
         lesion = draw_lesion(finding, stored.astype(np.float32) / white, rng)
         pixels = np.rint(lesion.pixels * white).astype(stored.dtype)[None]
         own = replace(images, pixels=pixels, slots=np.array([[0]]), labels=images.labels[[row]])
-        yield record_with(lesion, records[row]), own
+        # The lesion is in pixels of the cache, not of the record's file.
+        yield replace(record_with(lesion, records[row]), path=None), own
 
 
 def _at_most(rows: list[int]) -> list[int]:

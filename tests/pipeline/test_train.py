@@ -497,6 +497,21 @@ def test_a_template_is_learned_from_training_images_and_travels_with_the_weights
     assert read_model(tmp_path / "out/model.safetensors").preprocessing.template
 
 
+def test_a_box_outside_its_image_does_not_lose_the_trained_model(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CxrlocError("boxes.csv, row 2: outside")
+
+    monkeypatch.setattr("cxrloc.pipeline.train.box_thresholds", refuse)
+    recipe = written(tmp_path, RECIPE.replace("steps = 9", "steps = 1"))
+    done = run("train", recipe, *command[2:], "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert not read_model(tmp_path / "out/model.safetensors").card.box_thresholds
+    warnings = json.loads((tmp_path / "out/run.json").read_text())["warnings"]
+    assert warnings[-1].endswith("box rule one-box: boxes.csv, row 2: outside")
+
+
 def test_the_model_knows_how_far_an_image_is_from_its_validation_images(
     chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

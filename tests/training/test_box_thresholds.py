@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ from cxrloc.training.box_thresholds import box_thresholds
 from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import phantom_parts
-from cxrloc.types import Annotation, Radiograph, Record, View
+from cxrloc.types import Annotation, Box, CxrlocError, Radiograph, Record, View
 
 RECIPE = """
 title = "Tiny"
@@ -86,6 +88,32 @@ def test_thresholds_are_those_of_the_maps_that_the_finished_model_gives(
         f"chosen on {len(boxed)} validation images with boxes; the level best over all of these: "
         "Cardiomegaly"
     )
+
+
+def test_boxes_without_a_frame_are_in_pixels_of_the_file(
+    recipe: Recipe, data: TrainingData, tmp_path: Path
+) -> None:
+    """Boxes of VinDr-CXR and of a table name no frame; the file may be of any size and shape."""
+    recipe = replace(recipe, preprocessing=replace(recipe.preprocessing, fit="letterbox"))
+    file = tmp_path / "a.png"
+    PIL.Image.new("L", (100, 200)).save(file)
+    box = Box(x_min=60.0, y_min=120.0, x_max=90.0, y_max=190.0)
+    first = data.parts.validation[0]
+    own = (Annotation(first.image_id, "Mass", box),)
+    network = build_network(recipe.network).eval()
+
+    def levels(**changes: object) -> dict[str, float]:
+        record = replace(first, annotations=own, **changes)
+        bare = [replace(other, annotations=()) for other in data.parts.validation[1:]]
+        changed = replace(data, parts=data.parts._replace(validation=[record, *bare]))
+        return box_thresholds(network, changed, recipe, torch.device("cpu"))[0]
+
+    expected = levels(annotation_frame=(200, 100), path=None)
+    assert levels(annotation_frame=None, path=file) == expected
+    outside = replace(own[0], box=replace(box, x_max=990.0, x_min=900.0))
+    own = (outside,)
+    with pytest.raises(CxrlocError, match="outside the image of 100 x 200"):
+        levels(annotation_frame=None, path=file)
 
 
 def test_without_boxes_lesions_are_drawn_into_images_without_findings(
