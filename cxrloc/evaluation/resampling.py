@@ -87,10 +87,15 @@ def resample_patients(
         resamples: columns of the result.
         seed: equal seeds give equal counts.
 
+    Raises:
+        ValueError: a class has no carrier.
+
     >>> counts = resample_patients(np.ones((3, 1), dtype=bool), resamples=2, seed=0)
     >>> counts.sum(axis=0)
     array([3, 3])
     """
+    if resamples and not carries.any(axis=0).all():
+        raise ValueError("a class without a carrier is in no resample: leave it out")
     generator = np.random.default_rng(seed)
     strata = rarest_class(carries)
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]

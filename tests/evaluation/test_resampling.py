@@ -32,6 +32,13 @@ def test_a_class_hidden_in_the_strata_of_rarer_ones_is_kept_too():
     assert (counts[[0, 2]].sum(axis=0) > 0).all()
 
 
+def test_a_class_that_nobody_carries_is_an_error():
+    carries = np.array([[True, False], [True, False]])
+    with pytest.raises(ValueError, match="a class without a carrier"):
+        resample_patients(carries, resamples=1, seed=0)
+    assert resample_patients(carries, resamples=0, seed=0).shape == (2, 0)
+
+
 def test_one_stratum_is_the_plain_bootstrap():
     counts = resample_patients(np.ones((50, 1), dtype=bool), resamples=2000, seed=1)
     assert counts.mean() == 1
