@@ -215,8 +215,15 @@ def _spelled(annotation: Annotation, declared: Collection[str]) -> Annotation:
     return dataclasses.replace(annotation, finding=spelled_as(annotation.finding, declared))
 
 
-def refuse_unknown_findings(records: Iterable[Record], declared: Collection[str]) -> None:
-    """Raise an error for a box or mask of the truth whose finding nobody knows, or of No Finding.
+def refuse_unknown_findings(
+    records: Iterable[Record],
+    declared: Collection[str],
+    advice: str = "none that a model, a table of probabilities, a map or a detected box names; "
+    "correct it",
+) -> None:
+    """Raise an error for a box or mask of the truth whose finding is unknown, or of No Finding.
+
+    A finding is unknown if it is in no vocabulary and not declared.
 
     The word may be misspelt; then the box would be one of a finding that no claim is about.
 
@@ -224,6 +231,7 @@ def refuse_unknown_findings(records: Iterable[Record], declared: Collection[str]
         records: images with their truth.
         declared: findings beside those of the vocabularies: of the model, of the claims, or named
             with `--finding`.
+        advice: where these were looked for, and what to do.
 
     Raises:
         CxrlocError: names file and row, and the word.
@@ -235,8 +243,7 @@ def refuse_unknown_findings(records: Iterable[Record], declared: Collection[str]
                 raise CxrlocError(f"{where}: a box of No Finding; leave this row out")
             if not is_known(each.finding, declared):
                 raise CxrlocError(
-                    f"{where}: {each.finding[:60]!r} is no known finding, and none that a recipe, "
-                    "a model, a table of probabilities, a map or a detected box names; correct it"
+                    f"{where}: {each.finding[:60]!r} is no known finding, and {advice}"
                 )
 
 
@@ -289,7 +296,7 @@ def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
 
 
 def _finished(record: Record, where: str) -> Record:
-    # A name that serves several times is an image's.
+    # If image, patient and study share a name, the error speaks of the image.
     names = {record.study_id: "a study", record.patient_id: "a patient"}
     names[record.image_id] = "an image"
     for name, what in names.items():

@@ -78,7 +78,11 @@ def find_records(
     assert path is not None
     findings = recipe.network.findings
     records, notes, own = _read(config, path, options, findings)
-    refuse_unknown_findings(records, findings)
+    advice = (
+        "the recipe does not name it: add it to `findings` in [network] of the recipe, or leave "
+        "its rows out"
+    )
+    refuse_unknown_findings(records, findings, advice)
     # This comes before reports replace the labels, because boxes belong to the data set's own
     # records.
     boxed = boxed_patients(config.reader, path, records)

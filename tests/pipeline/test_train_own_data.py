@@ -73,3 +73,19 @@ def test_images_may_lie_in_another_folder_and_boxes_make_labels(own: Path, tmp_p
     assert done.exit_code == 0, done.stderr
     parts = json.loads((tmp_path / "out/run.json").read_text())["data"]["parts"].values()
     assert sum(part["positive_of_labelled"]["Coin lesion"][0] for part in parts) == 4
+
+
+def test_a_box_of_a_finding_that_the_recipe_lacks_says_what_to_do(
+    own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "boxes.csv").write_text(
+        "image,finding,x_min,y_min,x_max,y_max\n0.png,Foreign body,2,3,20,21\n"
+    )
+    arguments = ("--boxes", tmp_path / "boxes.csv", "--image-dir", own / "pictures")
+    done = run(
+        *("train", own / "recipe.toml", "--data", tmp_path, *arguments),
+        *("--out", tmp_path / "out", "--cache", tmp_path / "cache"),
+    )
+    assert done.exit_code == 1
+    said = " ".join(done.stderr.split())
+    assert "row 2: 'Foreign body' is no known finding, and the recipe does not name it: add" in said
