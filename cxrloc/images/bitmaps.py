@@ -16,12 +16,12 @@ from cxrloc.images.codestreams import (
     EXTENDED,
     JPEG_LS,
     LOSSLESS,
+    has_end,
     jpeg_frame,
 )
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import jpeg_damage
 from cxrloc.images.dicom import recorded_warnings
-from cxrloc.images.dicom_frames import NO_END_MARKER
 from cxrloc.images.dicom_header import UNEQUAL
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
@@ -45,9 +45,6 @@ from cxrloc.types import CxrlocError, Radiograph
 
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""
-
-NO_END = "Premature end of JPEG file"
-"""What libjpeg says of a JPEG without an end marker."""
 
 DAMAGE = (
     ArithmeticError,
@@ -150,11 +147,11 @@ def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
     """The radiograph in a JPEG that Pillow reads; one without an end marker must be whole."""
     warnings: tuple[str, ...] = ()
     damage = jpeg_damage(data)
-    if damage == NO_END:
+    if damage and not has_end(data):
         data += END_OF_IMAGE
         if damage := jpeg_damage(data):
             raise _damaged(path, "JPEG", f"{damage}: is it cut short?")
-        warnings = (NO_END_MARKER,)
+        warnings = ("the file has no end marker; the image is complete",)
     elif damage:
         warnings = (damage_warning(damage),)
     try:
