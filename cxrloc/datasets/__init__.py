@@ -34,7 +34,8 @@ class Reader:
         files: glob patterns of annotation files that a folder may hold.
         columns: a table whose heading has all of these columns is of this kind.
         start: regular expression; a JSON file whose text begins so is of this kind.
-        vocabulary: the findings that its labels name, beside those that some label names.
+        vocabulary: the findings that the data set judges in every image, even if no label in this
+            copy names them.
         official_parts: (folder, records) -> the published part of each image id: "train",
             "validation" or "test".
     """

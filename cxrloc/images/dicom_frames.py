@@ -111,8 +111,8 @@ def repairs(frame: bytes, syntax: uid.UID) -> list[tuple[bytes, tuple[str, ...]]
     """The streams to decode in turn until one is whole, each with a warning of its repair.
 
     A stream without an end marker gets one, since decoders refuse even a whole stream without it,
-    and that of JPEG-LS takes minutes for a cut one. What stood there may be half of a marker, the
-    padding to an even length (PS3.5 A.4), or zeros that belong to the image.
+    and the JPEG-LS decoder takes minutes on a stream that is cut short. The bytes at the end may be
+    half of a marker, the padding to an even length (PS3.5 A.4), or zeros that belong to the image.
     """
     if syntax == uid.RLELossless:
         return [(frame, ())]
@@ -121,8 +121,9 @@ def repairs(frame: bytes, syntax: uid.UID) -> list[tuple[bytes, tuple[str, ...]]
         return [(start + END_OF_IMAGE, (NO_END_MARKER,)) for start in starts]
     end = frame.rfind(END_OF_IMAGE)
     without = frame[:end].rstrip(b"\0") + frame[end:]
-    zeros = syntax in uid.JPEGLSTransferSyntaxes and without != frame
-    return [(frame, ()), *[(without, (ZEROS_BEFORE_END,))] * zeros]
+    if syntax in uid.JPEGLSTransferSyntaxes and without != frame:
+        return [(frame, ()), (without, (ZEROS_BEFORE_END,))]
+    return [(frame, ())]
 
 
 def refusal(error: Exception, frame: bytes, syntax: uid.UID) -> str:

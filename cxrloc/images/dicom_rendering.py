@@ -276,17 +276,18 @@ def _inverted(header: Dataset, description: PixelDescription) -> tuple[bool, tup
 def _padding(
     header: Dataset, description: PixelDescription, stored: Int64[np.ndarray, " word"]
 ) -> tuple[Bool[np.ndarray, " word"], tuple[str, ...]]:
-    """Which words are padding, and warnings: between Pixel Padding Value and its Range Limit.
+    """Which words are padding, and warnings.
 
-    Both ends are included.
-
+    Padding lies between Pixel Padding Value and its Range Limit, both included (PS3.3 C.7.5.1.1.2).
     The VR of both tags is US or SS, as Pixel Representation says. Some files have the wrong VR, so
     both values are taken modulo the words' range.
     """
     ends = numbers(header, "PixelPaddingValue")[:1]
-    if not ends or math.isnan(ends[0]):
+    if not ends:
+        return np.zeros(stored.shape, dtype=bool), ()
+    if math.isnan(ends[0]):
         warning = f"{tag_of('PixelPaddingValue')} is no number: no pixel is taken as padding"
-        return np.zeros(stored.shape, dtype=bool), (warning,) * len(ends)
+        return np.zeros(stored.shape, dtype=bool), (warning,)
     ends += numbers(header, "PixelPaddingRangeLimit")[:1]
     span, half = 2.0**description.bits_allocated, 2.0 ** (description.bits_allocated - 1)
     shift = half if description.signed else 0.0

@@ -70,9 +70,10 @@ def upright(words: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _orientation(found: dict[str, bytes]) -> int:
-    """The orientation in EXIF data, else that in XMP data, by Pillow's reader; 1 where it is none.
+    """The orientation in EXIF data, else that in XMP data; 1 where neither has a valid one.
 
-    `tiff:Orientation` of XMP has the values of EXIF's tag (XMP specification, part 2).
+    Both are read by Pillow. `tiff:Orientation` of XMP has the values of EXIF's tag (XMP
+    specification, part 2).
     """
     image = Image.new("L", (1, 1))
     image.info.update(found)

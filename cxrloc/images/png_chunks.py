@@ -35,7 +35,7 @@ PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kinds of a PNG's chunks, and the chunks with length and checksum (PNG specification, 5.3).
 
-    No more than `MOST_CHUNKS` + 1 are told.
+    Yields at most `MOST_CHUNKS` + 1.
     """
     at = len(PNG_START)
     for _ in range(MOST_CHUNKS + 1):

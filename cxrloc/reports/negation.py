@@ -172,7 +172,10 @@ def _forward(sentence: str, mention: Mention, triggers: Sequence[_Trigger]) -> _
 
 
 def _goes_on(mention: Mention, triggers: Sequence[_Trigger]) -> bool:
-    """Whether the past of a mention goes on: "chemotherapy for a mass, which is larger"."""
+    """Whether a clause after the mention says that it is still present.
+
+    "Chemotherapy for a mass, which is larger".
+    """
     behind = [trigger for trigger in triggers if trigger.start >= mention.end][:2]
     return [(t.kind, t.wording == "which") for t in behind] == [
         ("end", True),
