@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxrloc.files.table_writer import write_csv
+from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.inference.prepared import Failure
 from cxrloc.types import Status, Suitability
 
@@ -16,7 +16,10 @@ COLUMNS = ("image", "status", "distance", "reason")
 
 
 def write_image_status(
-    suitability: Mapping[str, Suitability], failures: Sequence[Failure], out: Path
+    suitability: Mapping[str, Suitability],
+    failures: Sequence[Failure],
+    out: Path,
+    remarks: Sequence[str] = (),
 ) -> dict[str, int] | None:
     """Write `images.csv`, a row per image, and return the number of images of each status.
 
@@ -27,6 +30,7 @@ def write_image_status(
             of another tool, for which nothing is written and None is returned.
         failures: images that could not be read.
         out: folder of the run.
+        remarks: sentences that hold for every row; they fill a column `note`.
     """
     if not suitability:
         return None
@@ -35,6 +39,7 @@ def write_image_status(
         for image_id, found in suitability.items()
     ]
     rows += [(each.image_id, Status.FAILED.value, None, each.reason) for each in failures]
-    write_csv(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), out / IMAGES, "%.4g")
+    frame = with_notes(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), remarks)
+    write_csv(frame, out / IMAGES, "%.4g")
     counts = Counter(status for _, status, _, _ in rows)
     return {status.value: counts[status.value] for status in Status}

@@ -128,9 +128,8 @@ def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
         return NOT_OF_PATIENTS in card.get("notes", [])
     if result.suffix == ".csv" and result.is_file():
         rows = (cells for _, cells in tables.table_rows(result))
-        if NOT_OF_PATIENTS in dict(zip(next(rows, []), next(rows, []), strict=False)).get(
-            tables.NOTE, ""
-        ):
+        heading, first = next(rows, []), next(rows, [])
+        if NOT_OF_PATIENTS in dict(zip(heading, first, strict=False)).get(tables.NOTE, ""):
             return True
     return result.exists() and is_synthetic(result)
 

@@ -164,7 +164,7 @@ def bench(
     synthetic = is_synthetic(data)
     remarks = contamination.remarks + (NOT_OF_PATIENTS,) * synthetic
     write_scores(scores, claims, out, remarks)
-    status = write_image_status(claims.suitability, claims.failures, out)
+    status = write_image_status(claims.suitability, claims.failures, out, remarks)
     write_metrics(metrics, out, remarks)
     write_sensitivity(readings, out, remarks)
     if options.save_maps:

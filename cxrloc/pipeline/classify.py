@@ -267,7 +267,7 @@ def classify_by(
     write_predictions(predictions, out / "probabilities.csv", report.remarks)
     if not np.array_equal(predictions.probabilities, raw.probabilities, equal_nan=True):
         write_predictions(raw, out / "raw_probabilities.csv", report.remarks)
-    status = write_image_status(outcome.suitability, outcome.failures, out)
+    status = write_image_status(outcome.suitability, outcome.failures, out, report.remarks)
     write_classification(written, points, report, out, readers)
     width = "double" if len(written.findings) > _FEW else "single"
     with figure_style():
@@ -334,8 +334,8 @@ def _caption(models: Sequence[Model], options: ClassifyOptions, synthetic: bool)
 
 def _not_judged(predicted: Sequence[str], judged: Sequence[str]) -> list[str]:
     lacking = [finding for finding in predicted if finding not in judged]
-    said = "not judged, because no label of these images is of it"
-    return [f"{said}: {', '.join(lacking)}"] if lacking else []
+    reason = "not judged, because the labels of these images do not name"
+    return [f"{reason}: {', '.join(lacking)}"] if lacking else []
 
 
 def _columns_of_readings(readings: Readings | None) -> list[str]:

@@ -24,6 +24,8 @@ def test_every_image_has_a_row_and_is_counted_once(tmp_path: Path) -> None:
         ["c", "ok", "", ""],
         ["d", "failed", "", "d.png: cut short"],
     ]
+    write_image_status(found, [], tmp_path, ["synthetic"])
+    assert set(pd.read_csv(tmp_path / IMAGES)["note"]) == {"synthetic"}
 
 
 def test_of_another_tools_numbers_nothing_is_known(tmp_path: Path) -> None:
