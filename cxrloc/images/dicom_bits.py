@@ -95,9 +95,10 @@ def narrowed(
 ) -> tuple[PixelDescription, Words | Channels]:
     """Words of 32 bits as words of 16, with their description; shorter words as they are.
 
-    Up to 16 stored bits keep their values. More are numbered from the smallest value of the image,
-    in steps of 1, or of a power of 2 where the image uses more than 65,536 values; in colour the
-    lowest bits are left out.
+    Up to 16 stored bits keep their values. Of more, the values that the image uses are numbered in
+    their order, and the description gets the value of each number. If the image uses more than
+    65,536 values, neighbours share a number and the lowest of them, and there is a warning. In
+    colour the lowest bits are left out.
     """
     if words.itemsize < 4:
         return description, words
@@ -110,9 +111,16 @@ def narrowed(
     numbers = values.astype(np.int64)
     if description.signed:
         numbers -= (numbers >> (bits - 1)) << bits
-    first, span = int(numbers.min()), int(np.ptp(numbers))
-    step = 2 ** max(0, span.bit_length() - 16)
-    return replace(description, ladder=(first, step)), ((numbers - first) // step).astype(np.uint16)
+    used, ranks = np.unique(numbers, return_inverse=True)
+    shared = -(-used.size // 2**16)
+    warnings = description.warnings
+    if shared > 1:
+        warnings += (
+            f"the image uses {used.size:,} grey values, and every {shared} neighbours are read as "
+            "one: at most 65,536 are kept",
+        )
+    narrow = (ranks.reshape(numbers.shape) // shared).astype(np.uint16)
+    return replace(description, values=used[::shared], warnings=warnings), narrow
 
 
 def stored_bits(description: PixelDescription, channels: Words | Channels) -> Words | Channels:

@@ -1,8 +1,10 @@
 """Reads the description of the pixels from a DICOM header, and refuses impossible ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int64
 from pydicom import Dataset, uid
 
 from cxrloc.images.dicom_values import code_of, known_code, numbers, tag_of
@@ -56,8 +58,8 @@ class PixelDescription:
         planar: whether colour is stored plane by plane.
         frames: images in the pixel data.
         warnings: what is missing or wrong in the header, and which value was taken instead.
-        ladder: value of word 0 and step from word to word, where words of more than 16 stored bits
-            were narrowed to 16 (`cxrloc.images.dicom_bits.narrowed`); else None.
+        values: value of each word, where words of more than 16 stored bits were narrowed to 16
+            (`cxrloc.images.dicom_bits.narrowed`); else None.
     """
 
     syntax: uid.UID
@@ -72,7 +74,7 @@ class PixelDescription:
     planar: bool
     frames: int
     warnings: tuple[str, ...] = ()
-    ladder: tuple[int, int] | None = None
+    values: Int64[np.ndarray, " word"] | None = field(default=None, compare=False)
 
 
 def pixel_description(path: Path, header: Dataset, max_megapixels: float) -> PixelDescription:

@@ -151,9 +151,8 @@ def stored_values(description: PixelDescription) -> Int64[np.ndarray, " word"]:
 
     Bits outside the stored ones (old overlays) are left out.
     """
-    if description.ladder is not None:
-        first, step = description.ladder
-        return first + step * np.arange(2**16, dtype=np.int64)
+    if description.values is not None:
+        return description.values
     bits = description.bits_stored
     words = np.arange(2**description.bits_allocated, dtype=np.int64)
     values = (words >> (description.high_bit + 1 - bits)) & (2**bits - 1)
@@ -224,7 +223,8 @@ def _modality(
 ) -> tuple[Float[np.ndarray, " word"], tuple[float, float], str, tuple[str, ...]]:
     """Modality values (PS3.3 C.11.1.1), their nominal range, the transform in words, warnings."""
     values = stored.astype(np.float64)
-    bounds = float(values.min()), float(values.max())
+    lowest = -(2.0 ** (description.bits_stored - 1)) if description.signed else 0.0
+    bounds = lowest, lowest + 2.0**description.bits_stored - 1
     items, warnings = full_items(header, "ModalityLUTSequence")
     if items and code_of(header, "SOPClassUID") in NOT_FOR_DISPLAY:
         # PS3.3 C.8.7.1.1.2: this LUT gives values linear in the exposure, not for display.
@@ -244,8 +244,9 @@ def _modality(
         warnings += (f"{tag_of('RescaleSlope')} is 0, which would leave no image: 1 is taken",)
     slope, intercept = factors["RescaleSlope"], factors["RescaleIntercept"]
     values = slope * values + intercept
+    low, high = sorted(slope * bound + intercept for bound in bounds)
     words = "" if (slope, intercept) == (1.0, 0.0) else f"rescaled {slope:g} x + {intercept:g}"
-    return values, (float(values.min()), float(values.max())), words, warnings
+    return values, (low, high), words, warnings
 
 
 def _viewed(

@@ -135,7 +135,7 @@ def grey_levels(
 
     Args:
         words: stored pixels, whatever their bits mean.
-        table: grey level of every word, 256 or 65,536 of them.
+        table: grey level of every word.
 
     >>> grey_levels(np.array([[0, 255]], dtype=np.uint8), np.linspace(0, 1, 256, dtype=np.float32))
     array([[0., 1.]], dtype=float32)

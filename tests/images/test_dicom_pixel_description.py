@@ -111,6 +111,37 @@ def test_words_of_32_bits_have_the_grey_levels_of_their_window(
     assert radiograph.bits_stored == bits
 
 
+def test_a_dead_pixel_in_words_of_32_bits_takes_no_grey_level_from_the_others(
+    tmp_path: Path,
+) -> None:
+    values = STORED.astype("i4")
+    values[0, 0] = -(2**31)
+    path = write_dicom(tmp_path / "a", values, 32, WindowCenter=2000, WindowWidth=3000)
+    narrow = expected(tmp_path, WindowCenter=2000, WindowWidth=3000)
+    pixels = read_radiograph(path).pixels
+    assert pixels[0, 0] == 0
+    assert np.array_equal(pixels.ravel()[1:], narrow.ravel()[1:])
+
+
+@pytest.mark.parametrize("slope", [1, -2])
+def test_without_a_window_words_of_32_bits_have_the_range_of_their_stored_bits(
+    tmp_path: Path, slope: int
+) -> None:
+    values = STORED.astype("u4") << 19  # half of the range
+    path = write_dicom(tmp_path / "a", values, 32, RescaleSlope=slope, RescaleIntercept=5)
+    share = values / (2**32 - 1)
+    by_hand = share if slope > 0 else 1 - share
+    assert np.abs(read_radiograph(path).pixels - by_hand).max() < 1e-6
+
+
+def test_more_values_than_16_bits_can_number_are_said(tmp_path: Path) -> None:
+    values = (50_000 * np.arange(280 * 280)).reshape(280, 280).astype("u4")
+    path = write_dicom(tmp_path / "a", values, 32)
+    radiograph = read_radiograph(path)
+    assert np.abs(radiograph.pixels - values / (2**32 - 1)).max() < 1.2e-5  # one value of 2
+    assert any("78,400 grey values, and every 2 neighbours" in line for line in radiograph.warnings)
+
+
 def test_compressed_words_of_32_bits_are_read(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a", STORED.astype("u4"), 12, WindowCenter=2000, WindowWidth=3000)
     narrow = expected(tmp_path, WindowCenter=2000, WindowWidth=3000)
