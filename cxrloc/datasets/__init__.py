@@ -10,9 +10,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrloc.datasets import chexpert, mimic_cxr, openi, rsna_pneumonia, siim_pneumothorax, vindr_cxr
+from cxrloc.datasets import (
+    chestx_det,
+    chexpert,
+    mimic_cxr,
+    openi,
+    rsna_pneumonia,
+    siim_pneumothorax,
+    vindr_cxr,
+)
 from cxrloc.datasets.boxes import read_boxed_images
-from cxrloc.datasets.chestx_det import read_chestx_det
 from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
@@ -72,6 +79,7 @@ READERS: dict[str, Reader] = {
         vindr_cxr.read_vindr_cxr,
         files=("annotations_t*.csv", "annotations/annotations_t*.csv"),
         columns=vindr_cxr.COLUMNS,
+        vocabulary=vindr_cxr.CLASSES,
     ),
     "rsna_pneumonia": Reader(
         rsna_pneumonia.read_rsna_pneumonia,
@@ -83,7 +91,12 @@ READERS: dict[str, Reader] = {
         files=("*-rle.csv",),
         columns=siim_pneumothorax.COLUMNS,
     ),
-    "chestx_det": Reader(read_chestx_det, files=("ChestX_Det*.json",), start=r"\s*\["),
+    "chestx_det": Reader(
+        chestx_det.read_chestx_det,
+        files=("ChestX_Det*.json",),
+        start=r"\s*\[",
+        vocabulary=chestx_det.CLASSES,
+    ),
     "chexlocalize": Reader(
         read_chexlocalize,
         files=("gt_*.json",),

@@ -14,6 +14,20 @@ from cxrloc.types import Annotation, CxrlocError, Record
 FRAME = (1024, 1024)
 """Rows and columns of the images, which come from ChestX-ray14."""
 
+CLASSES = (
+    "Atelectasis",
+    "Calcification",
+    "Consolidation",
+    "Effusion",
+    "Emphysema",
+    "Fibrosis",
+    "Fracture",
+    "Mass",
+    "Nodule",
+    "Pneumothorax",
+)
+"""The ten classes of ChestX-Det10. ChestX-Det has three more, judged if the copy names them."""
+
 
 def read_chestx_det(path: Path) -> list[Record]:
     """One record per image of `ChestX_Det_train.json` or `_test.json`, images without box included.

@@ -12,6 +12,28 @@ from cxrloc.types import Annotation, CxrlocError, Record
 
 COLUMNS = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
 
+CLASSES = (
+    "Aortic enlargement",
+    "Atelectasis",
+    "Calcification",
+    "Cardiomegaly",
+    "Consolidation",
+    "ILD",
+    "Infiltration",
+    "Lung Opacity",
+    "Nodule/Mass",
+    "Other lesion",
+    "Pleural effusion",
+    "Pleural thickening",
+    "Pneumothorax",
+    "Pulmonary fibrosis",
+)
+"""The classes that readers drew boxes for in every edition.
+
+The edition on Kaggle has these 14; that on PhysioNet has 8 rarer ones beside them, which count as
+judged if a box of the copy names them. Diagnoses of the whole image are in files of their own.
+"""
+
 
 def read_vindr_cxr(path: Path) -> list[Record]:
     """One record per image of an annotation file; its boxes are in pixels of the DICOM image.

@@ -8,6 +8,7 @@ from cxrloc.datasets.records import judges
 from cxrloc.types import CxrlocError
 from tests.datasets.layout_files import written
 
+CHESTX_DET = '[{"file_name": "1.png", "syms": [], "boxes": []}]'
 VINDR = """image_id,rad_id,class_name,x_min,y_min,x_max,y_max
 0a,R8,Pleural effusion,10.5,20,40,60
 0a,R9,Pleural effusion,11,20,40,61
@@ -62,6 +63,8 @@ def test_every_reader_is_a_function_of_a_path_and_its_names_are_told_apart() -> 
     [
         ("l.csv", "patientId,x,y,width,height,Target\na,,,,,0\n", "Pneumonia", "Effusion"),
         ("l.csv", VINDR, "Effusion", "Hernia"),
+        ("l.csv", VINDR, "Pneumothorax", "Pneumonia"),  # diagnoses are in another file
+        ("l.json", CHESTX_DET, "Pneumothorax", "Edema"),
         ("l.csv", "image,finding,x,y,w,h\na,Mass,1,1,9,9\n", "Mass", "Effusion"),
         ("train.csv", CHEXPERT, "Support Devices", "Hernia"),
     ],
