@@ -51,6 +51,7 @@ def train(
         if not hidden:
             show_result(result, out)
         if first:  # images that cannot be read do not make the training fail
+            show_warnings(result.warnings)
             show_failures(result.failures)
 
 

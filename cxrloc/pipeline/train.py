@@ -92,11 +92,13 @@ class TrainResult(NamedTuple):
         run: the content of run.json.
         failures: images that could not be read, and why.
         model: the file of the model.
+        warnings: what went wrong after training.
     """
 
     run: dict[str, Any]
     failures: Sequence[tuple[str, str]]
     model: Path
+    warnings: Sequence[str]
 
 
 def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
@@ -165,13 +167,14 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             "seconds": round(time.perf_counter() - started, 1),
         }
         path = out / "model.safetensors"
+        late: tuple[str, ...] = ()
         if rank() == 0:
             try:
                 levels = box_thresholds(trained.network, data, recipe, device)
             except CxrlocError as error:  # the trained model must not be lost
                 levels = {}, ""
-                warning = f"no thresholds were chosen for the box rule one-box: {error}"
-                description["warnings"] = (*data.warnings, warning)
+                late = (f"no thresholds were chosen for the box rule one-box: {error}",)
+                description["warnings"] = (*data.warnings, *late)
             card = trained_card(
                 recipe, text, data, trained, versions(), levels, options.images.data_set
             )
@@ -179,4 +182,4 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             write_model(path, trained.network, recipe.preprocessing, card, typical)
             description["patients"] = where_patients_are(card, path)
             write_json(out / "run.json", description)
-    return TrainResult(description, data.failures, path)
+    return TrainResult(description, data.failures, path, late)

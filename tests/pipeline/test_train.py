@@ -510,6 +510,7 @@ def test_a_box_outside_its_image_does_not_lose_the_trained_model(
     assert not read_model(tmp_path / "out/model.safetensors").card.box_thresholds
     warnings = json.loads((tmp_path / "out/run.json").read_text())["warnings"]
     assert warnings[-1].endswith("box rule one-box: boxes.csv, row 2: outside")
+    assert "boxes.csv, row 2: outside" in " ".join(done.stderr.split())
 
 
 def test_the_model_knows_how_far_an_image_is_from_its_validation_images(
