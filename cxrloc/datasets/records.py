@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
-from cxrloc.findings import NO_FINDING, is_known, spelled_as, standard_finding
+from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
@@ -213,38 +213,6 @@ def spelled_records(records: Iterable[Record], declared: Collection[str]) -> lis
 
 def _spelled(annotation: Annotation, declared: Collection[str]) -> Annotation:
     return dataclasses.replace(annotation, finding=spelled_as(annotation.finding, declared))
-
-
-def refuse_unknown_findings(
-    records: Iterable[Record],
-    declared: Collection[str],
-    advice: str = "none that a model, a table of probabilities, a map or a detected box names; "
-    "correct it",
-) -> None:
-    """Raise an error for a box or mask of the truth whose finding is unknown, or of No Finding.
-
-    A finding is unknown if it is in no vocabulary and not declared.
-
-    The word may be misspelt; then the box would be one of a finding that no claim is about.
-
-    Args:
-        records: images with their truth.
-        declared: findings beside those of the vocabularies: of the model, of the claims, or named
-            with `--finding`.
-        advice: where these were looked for, and what to do.
-
-    Raises:
-        CxrlocError: names file and row, and the word.
-    """
-    for record in records:
-        for each in (*record.annotations, *record.ignored):
-            where = each.where or f"image {each.image_id}"
-            if each.finding == NO_FINDING:
-                raise CxrlocError(f"{where}: a box of No Finding; leave this row out")
-            if not is_known(each.finding, declared):
-                raise CxrlocError(
-                    f"{where}: {each.finding[:60]!r} is no known finding, and {advice}"
-                )
 
 
 def refuse_shares(boxes: Iterable[tuple[str, Box]]) -> None:

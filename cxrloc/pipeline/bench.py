@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cxrloc.datasets.box_findings import refuse_unknown_findings, warn_of_unknown_findings
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.datasets.description import describe_data
-from cxrloc.datasets.records import refuse_unknown_findings
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.image_status import write_image_status
@@ -140,15 +140,17 @@ def bench(
         models, benchmark.records, image_set.data_sets, options.data.allow_contaminated
     )
 
+    named = [*declared, *options.data.finding_columns]
     if models:
-        refuse_unknown_findings(benchmark.records, declared)
+        refuse_unknown_findings(benchmark.records, named)
     claims = _claims(benchmark, models, options, watch, journal)
+    warnings = dict(claims.warnings)
     if not models:
-        claimed = {finding for each in claims.heatmaps for finding in each.findings}
-        claimed |= {each.finding for each in claims.detections}
-        refuse_unknown_findings(claims.records, claimed)
-    said = dict.fromkeys(contamination.remarks, len(claims.records))
-    warnings = {**claims.warnings, **said, **data_warnings(claims.records)}
+        named += [finding for each in claims.heatmaps for finding in each.findings]
+        named += [each.finding for each in claims.detections]
+        warnings |= warn_of_unknown_findings(claims.records, {*named})
+    warnings |= dict.fromkeys(contamination.remarks, len(claims.records))
+    warnings |= data_warnings(claims.records)
     claims = replace(claims, warnings=warnings)
     cards = [model.card.box_thresholds for model in models]
     claims, protocol = by_box_rule(claims, protocol, cards[0] if len(cards) == 1 else {})

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cxrloc.datasets import label_origin
+from cxrloc.datasets.box_findings import warn_of_unknown_findings
 from cxrloc.datasets.description import describe_labels
-from cxrloc.datasets.records import refuse_unknown_findings
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
@@ -235,7 +235,8 @@ def classify_by(
         outcome = products_along_tree(outcome) if options.inference.products else outcome
     else:
         outcome = predictions_of_models(models, image_set, options.inference, watch, journal)
-    refuse_unknown_findings(image_set.records, [*declared, *outcome.predictions.findings])
+    named = [*declared, *options.data.finding_columns, *outcome.predictions.findings]
+    unknown = warn_of_unknown_findings(image_set.records, named)
     # Units with truth and scores, and the operating points of their decisions. Products along the
     # tree are made of raw values, and no card calibrates products.
     raw = outcome.predictions
@@ -298,7 +299,13 @@ def classify_by(
         **describe_images(image_set, outcome, out),
         "images": status,
         LEAKS: bool(leaked),
-        "warnings": {**leaks, **chosen_by, **data_warnings(image_set.records), **outcome.warnings},
+        "warnings": {
+            **leaks,
+            **chosen_by,
+            **unknown,
+            **data_warnings(image_set.records),
+            **outcome.warnings,
+        },
         "remarks": list(report.remarks),
         "notes": [
             *image_set.notes,

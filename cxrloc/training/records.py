@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from cxrloc import phantom
 from cxrloc.datasets import READERS
+from cxrloc.datasets.box_findings import refuse_unknown_findings
 from cxrloc.datasets.boxed_patients import Boxed, boxed_patients, named_patients, refuse_boxed
 from cxrloc.datasets.image_cache import Source, file_key
 from cxrloc.datasets.image_files import find_image_files_below
-from cxrloc.datasets.records import has_view, refuse_unknown_findings
+from cxrloc.datasets.records import has_view
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.datasets.splits import Parts, split_records
 from cxrloc.images.read import read_radiograph

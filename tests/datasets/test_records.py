@@ -10,7 +10,6 @@ from cxrloc.datasets.records import (
     annotations_in_image,
     boxed_record,
     finished_records,
-    refuse_unknown_findings,
 )
 from cxrloc.types import Annotation, Box, CxrlocError, Record
 
@@ -87,16 +86,3 @@ def test_exchanged_rows_and_columns_are_an_error() -> None:
         annotations_in_image(finished(INSIDE), 100, 50)
     square = finished(INSIDE, frame=(100, 100))
     assert annotations_in_image(square, 100, 100) == square
-
-
-def test_a_box_of_a_finding_that_nobody_knows_is_an_error_with_its_row() -> None:
-    box = Box(1, 2, 3, 4)
-    known = [Record("a", "1", "a", None, annotations=(Annotation("a", "Mass", box),))]
-    own = Annotation("b", "Coin lesion", box, where="b.csv, row 3")
-    records = [*known, Record("b", "2", "b", None, annotations=(own,))]
-    refuse_unknown_findings(records, ["coin_lesion"])
-    with pytest.raises(CxrlocError, match=r"b\.csv, row 3: 'Coin lesion' is no known finding"):
-        refuse_unknown_findings(records, ["Mass"])
-    none = Record("c", "3", "c", None, annotations=(Annotation("c", "No Finding", box),))
-    with pytest.raises(CxrlocError, match="image c: a box of No Finding"):
-        refuse_unknown_findings([none], [])

@@ -14,7 +14,9 @@ from cxrloc.datasets import boxed_throughout
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
+from cxrloc.inference.image_sets import DataOptions
 from cxrloc.pipeline.bench import BenchOptions, bench
+from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.types import MatchRule
 
 PROTOCOL = ScoringProtocol((MatchRule("iou", 0.3),), resampling=Resampling(20), draws=1)
@@ -96,6 +98,29 @@ def test_boxes_of_any_tool_get_the_metrics_of_boxes(scored: Path, pneumothoraces
     assert "miou" not in metrics.index.get_level_values("metric")
     key = ("mean", "detection_average_precision", 0.5)
     assert metrics.loc[key, "value"].item() == with_maps.loc[key, "value"].item()
+
+
+def test_an_own_finding_that_a_tool_never_found_is_scored_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "chests").mkdir()
+    heading = "image,finding,x_min,y_min,x_max,y_max"
+    truth, found = [heading], [heading]
+    for name in "abcd":
+        Image.new("L", (16, 16)).save(tmp_path / "chests" / f"{name}.png")
+        truth.append(f"{name},{'Silicosis' if name < 'c' else 'Mass'},1,1,9,9")
+        found.append(f"{name},Mass,1,1,9,9")
+    (tmp_path / "truth.csv").write_text("\n".join(truth))
+    (tmp_path / "found.csv").write_text("\n".join(found))
+    data = DataOptions(boxes=tmp_path / "truth.csv")
+    options = BenchOptions((), tmp_path / "found.csv", protocol=PROTOCOL, data=data)
+    result = bench(tmp_path / "chests", tmp_path / "boxes", options)
+    accuracy = pd.read_csv(tmp_path / "boxes/localization.csv").set_index("finding")["accuracy"]
+    assert accuracy[["Silicosis", "Mass"]].tolist() == [0.0, 1.0]
+    start = "the truth has boxes of 'Silicosis', which is no known finding"
+    assert [n for text, n in result.claims.warnings.items() if text.startswith(start)] == [2]
+    (tmp_path / "scores.csv").write_text("image,Mass\na,0.1\nb,0.2\nc,0.3\nd,0.4\n")
+    scored = ClassifyOptions((), tmp_path / "scores.csv", resampling=Resampling(0), data=data)
+    run = classify(tmp_path / "chests", tmp_path / "classes", scored).run
+    assert [n for text, n in run["warnings"].items() if text.startswith(start)] == [2]
 
 
 RSNA = """patientId,x,y,width,height,Target
