@@ -20,6 +20,7 @@ from cxrloc.inference.prepared import (
     failure_of,
 )
 from cxrloc.inference.versions import VERSIONS, Version, make_versions
+from cxrloc.localization.attention import ATTENTION_METHODS
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.context import bound
 from cxrloc.models.localizer import LocalizingNetwork
@@ -143,24 +144,28 @@ def with_precision(settings: InferenceSettings) -> InferenceSettings:
 
     A CUDA GPU computes in half precision. Its maps differ from those of float32 by at most a
     hundredth of their largest value; those of bfloat16, which has three bits less, by a tenth
-    (measured with the embedded models on a CPU).
+    (measured with the embedded models on a CPU). A layer and the methods that read attention need
+    float32: they depend on one forward pass, and a batch that overflows is computed twice; and in
+    half precision small gradients through the network become zero.
 
     Raises:
-        UsageError: there is no such precision, or `settings.layer` excludes it.
+        UsageError: there is no such precision, or the layer or the method excludes it.
 
     >>> with_precision(InferenceSettings(device="cpu")).precision
     'fp32'
     """
     check_names("--precision", [settings.precision], ("auto", *PRECISIONS))
-    if settings.layer and settings.precision not in ("auto", "fp32"):
+    needs_single = settings.layer or settings.method in ATTENTION_METHODS
+    if needs_single and settings.precision not in ("auto", "fp32"):
+        what = "--layer" if settings.layer else f"--method {settings.method}"
         raise UsageError(
-            f"--precision {settings.precision}: --layer runs the network again from its layer, "
-            "which is possible in fp32 alone"
+            f"--precision {settings.precision}: {what} reads the inside of the network, which is "
+            "possible in fp32 alone"
         )
     if settings.precision != "auto":
         return settings
     on_cuda = choose_devices(settings.device)[0].type == "cuda"
-    return replace(settings, precision="fp16" if on_cuda and not settings.layer else "fp32")
+    return replace(settings, precision="fp16" if on_cuda and not needs_single else "fp32")
 
 
 def network_for(model: Model, batch: Sequence[Prepared]) -> LocalizingNetwork:

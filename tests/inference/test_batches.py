@@ -100,7 +100,7 @@ def test_half_precision_is_for_cuda_or_where_it_is_asked_for(
     ("precision", "layer", "message"),
     [
         ("fp8", "", "--precision fp8: choose from auto, fp32, bf16, fp16"),
-        ("fp16", "layer4", "--precision fp16: --layer runs the network again"),
+        ("fp16", "layer4", "--precision fp16: --layer reads the inside of the network"),
     ],
 )
 def test_a_precision_that_is_not_possible_is_refused(
@@ -108,6 +108,17 @@ def test_a_precision_that_is_not_possible_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         with_precision(InferenceSettings(device="cpu", precision=precision, layer=layer))
+
+
+@pytest.mark.parametrize("method", ["attention_rollout", "class_attention", "legrad"])
+def test_attention_is_read_in_single_precision(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that overflows runs twice, and the attention of both passes would be multiplied."""
+    monkeypatch.setattr(batches, "choose_devices", lambda name: (torch.device("cuda"),))
+    assert with_precision(InferenceSettings(method)).precision == "fp32"
+    with pytest.raises(UsageError, match=f"--precision fp16: --method {method} reads the inside"):
+        with_precision(InferenceSettings(method, precision="fp16"))
 
 
 def maps_of(model: Model, precision: str, method: str = "cam") -> Localized:
