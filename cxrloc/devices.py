@@ -1,4 +1,4 @@
-"""The devices of this machine: how they are named, how arrays reach them, how precisely they add.
+"""The devices of this machine: names, how arrays reach them, and the precision of their arithmetic.
 
 torch is imported here, so a module that must start without torch does not import this one.
 """
@@ -42,13 +42,19 @@ def choose_devices(name: str) -> tuple[torch.device, ...]:
     A device that is named twice is used by two processes.
 
     Raises:
-        UsageError: a device is unknown, or not in this machine.
+        UsageError: a device is unknown, or not in this machine, or they are of several types.
 
     >>> choose_devices("cpu,cpu")
     (device(type='cpu'), device(type='cpu'))
     """
     if name != "auto":
-        return tuple(choose_device(each.strip()) for each in name.split(","))
+        devices = tuple(choose_device(each.strip()) for each in name.split(","))
+        if len({device.type for device in devices}) > 1:
+            raise UsageError(
+                f"--device {name}: name devices of one type, because the precision and the batch "
+                "size are chosen for one"
+            )
+        return devices
     first = choose_device("auto")
     if first.type == "cpu":
         return (first,)
@@ -61,7 +67,7 @@ def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """The values on a device, in their own type.
 
     To a CUDA GPU they are sent from pinned memory on a stream of their own. So the copy runs while
-    the GPU computes, and nothing waits for it but what is computed from the copy.
+    the GPU computes, and only operations that use the copy wait for it.
 
     >>> sent(np.array([1, 65535], np.uint16), CPU).dtype
     torch.uint16

@@ -1,8 +1,11 @@
 """A child process for tasks that may kill it, hang or eat memory: such a task costs only itself."""
 
+import io
 import multiprocessing
 import os
+import pickle
 import resource
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,6 +49,35 @@ class Limits:
     start_seconds: float = 120.0
     address_space_bytes: int | None = None
     task_bytes: int | None = None
+
+
+IN_A_SCRIPT = 'in a script, call it under `if __name__ == "__main__":`'
+"""What to say where a process does not start: it runs a script again, which would start others."""
+
+
+def packed(value: Any) -> bytes:
+    """A value as bytes for a child process.
+
+    Raises:
+        Exception: of any kind; the value cannot be sent.
+    """
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(value)
+    return buffer.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what was defined in a notebook, which pickle writes as a name.
+
+    A child has no such name. The file of a script, however, is run again by each child.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        of_main = getattr(value, "__module__", None) == "__main__"
+        if of_main and not hasattr(sys.modules["__main__"], "__file__"):
+            name = getattr(value, "__qualname__", type(value).__name__)
+            raise pickle.PicklingError(f"{name} was defined in a notebook")
+        return NotImplemented
 
 
 class TaskProcess(Generic[Argument, Result]):

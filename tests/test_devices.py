@@ -19,6 +19,11 @@ def test_a_device_that_is_not_there_is_refused_by_its_option(name: str) -> None:
         choose_devices(name)
 
 
+def test_devices_of_two_types_are_refused() -> None:
+    with pytest.raises(UsageError, match="--device meta,cpu: name devices of one type"):
+        choose_devices("meta,cpu")
+
+
 def test_all_gpus_are_taken_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "choose_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)

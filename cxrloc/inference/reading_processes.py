@@ -3,7 +3,6 @@
 Nothing here imports torch, so that such a process starts in about a second.
 """
 
-import pickle
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -13,7 +12,15 @@ from cxrloc.inference.read_ahead import Read, reader_for
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.described import Described
 from cxrloc.types import CxrlocError
-from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess, Turns
+from cxrloc.workers import (
+    IN_A_SCRIPT,
+    Limits,
+    StartError,
+    TaskDiedError,
+    TaskProcess,
+    Turns,
+    packed,
+)
 
 OF_AN_IMAGE = Limits(seconds=600.0, start_seconds=600.0)
 """Limits of a process that reads: only one that hangs passes them."""
@@ -44,7 +51,7 @@ def can_be_sent(images: Sequence[Image]) -> bool:
     The first image stands for all.
     """
     try:
-        pickle.dumps(images[:1])
+        packed(images[:1])
     except Exception:  # pickle raises errors of every kind
         return False
     return True
@@ -59,6 +66,8 @@ def _read_elsewhere(turns: Turns[Image, Prepared | Failure], image: Image) -> Pr
     try:
         return turns(image)
     except StartError as error:
-        raise CxrlocError(f"a process that reads images does not start: it {error}") from error
+        raise CxrlocError(
+            f"a process that reads images does not start: it {error}; {IN_A_SCRIPT}"
+        ) from error
     except TaskDiedError as error:
         return failure_of(image.image_id, error)

@@ -1,7 +1,7 @@
 """Many images through models: read ahead, in batches, on one device or on several."""
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,15 @@ from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, UsageError
-from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess, Turns
+from cxrloc.workers import (
+    IN_A_SCRIPT,
+    Limits,
+    StartError,
+    TaskDiedError,
+    TaskProcess,
+    Turns,
+    packed,
+)
 
 T = TypeVar("T")
 
@@ -52,29 +60,34 @@ def in_batches(
     batches for each device and twice `settings.workers` images are held in memory at most. The
     user's own networks are checked at the first batch (`check_own_network`).
 
+    Each process runs a script of the user again, so a script must call this function under
+    `if __name__ == "__main__":`.
+
     Args:
         models: the models.
-        images: the images; further GPUs are used only if their number is known.
+        images: the images; only those of a sequence, whose number is known, are read by processes
+            and computed on further GPUs of "auto".
         settings: how the models are run.
         work: what is computed.
         keep_pixels: whether the results hold the pixels of the radiographs, which pictures need.
 
     Raises:
         UsageError: the versions or a device do not exist.
-        CxrlocError: the user's own network does not give the outputs that are required.
+        CxrlocError: the user's own network does not give the outputs that are required, or a
+            process does not start.
     """
     devices = devices_for(images, settings)
-    packed = _packed(models, settings.device) if len(devices) > 1 else None
+    as_bytes = _packed(models, settings.device) if len(devices) > 1 else None
     settings = replace(settings, device=devices[0])
     on_cpu = choose_devices(devices[0])[0] == CPU
     with ExitStack() as stack:
-        if packed is None:
+        if as_bytes is None:
             devices = devices[:1]
             run = batch_function(models, settings, work)
         else:
             # What the models cannot do is refused before any process starts.
             work([with_layer(model, settings.layer) for model in models], settings)
-            run = stack.enter_context(_on_devices(devices, packed, settings, work))
+            run = stack.enter_context(_on_devices(devices, as_bytes, settings, work))
         by = prepared_images if on_cpu or not _worth_processes(images) else images_of_processes
         prepared = by(models, images, settings.workers, keep_pixels)
         stack.enter_context(closing(prepared))
@@ -96,7 +109,7 @@ def devices_for(images: Iterable[Image], settings: InferenceSettings) -> list[st
     """
     devices = [str(device) for device in choose_devices(settings.device)]
     if settings.device == "auto":
-        return devices[: max(1, _count(images) // WORTH_PROCESSES)]
+        return devices[: max(1, len(_listed(images)) // WORTH_PROCESSES)]
     return devices
 
 
@@ -107,7 +120,7 @@ def _packed(models: Sequence[Model], devices: str) -> bytes | None:
         UsageError: one cannot be sent, and the user names several devices.
     """
     try:
-        return pickle.dumps(models)
+        return packed(models)
     except Exception as error:  # pickle raises errors of every kind
         if devices == "auto":
             return None
@@ -119,14 +132,14 @@ def _packed(models: Sequence[Model], devices: str) -> bytes | None:
 
 @contextmanager
 def _on_devices(
-    devices: Sequence[str], packed: bytes, settings: InferenceSettings, work: Work[T]
+    devices: Sequence[str], models: bytes, settings: InferenceSettings, work: Work[T]
 ) -> Iterator[Callable[[Sequence[Prepared | Failure]], list[T | Failure]]]:
     """The function that gives the results of a batch, computed by the first device that is free."""
     with ExitStack() as stack:
         pool = []
         for device in devices:
             own = replace(settings, device=device)
-            prepare = partial(_prepared_device, packed, own, work, len(devices))
+            prepare = partial(_prepared_device, models, own, work, len(devices))
             process: TaskProcess[list[Prepared], list[T | Failure]] = TaskProcess(
                 prepare, OF_A_BATCH
             )
@@ -137,12 +150,12 @@ def _on_devices(
 
 
 def _prepared_device(
-    packed: bytes, settings: InferenceSettings, work: Work[T], processes: int
+    models: bytes, settings: InferenceSettings, work: Work[T], processes: int
 ) -> Callable[[list[Prepared]], list[T | Failure]]:
     """The function of a process that has the models on one device."""
     if settings.device == str(CPU):
         torch.set_num_threads(max(1, torch.get_num_threads() // processes))
-    return batch_function(pickle.loads(packed), settings, work)
+    return batch_function(pickle.loads(models), settings, work)
 
 
 def _run_elsewhere(
@@ -151,11 +164,17 @@ def _run_elsewhere(
     """The results of a batch; images are sent without their pixels, which results get back."""
     there = [without_pixels(item) for item in batch if isinstance(item, Prepared)]
     try:
-        done = iter(turns(there) if there else [])
+        results = turns(there) if there else []
     except StartError as error:
-        raise CxrlocError(f"--device: a process for a device does not start: it {error}") from error
+        raise CxrlocError(
+            f"--device: a process for a device does not start: it {error}; {IN_A_SCRIPT}"
+        ) from error
     except TaskDiedError as error:
-        done = iter([failure_of(item.image_id, error) for item in there])
+        if len(there) == 1:
+            results = [failure_of(there[0].image_id, error)]
+        else:  # one of them is the cause
+            results = [result for item in there for result in _run_elsewhere(turns, [item])]
+    done = iter(results)
     return [item if isinstance(item, Failure) else _with_pixels(next(done), item) for item in batch]
 
 
@@ -166,8 +185,10 @@ def _with_pixels(result: T | Failure, item: Prepared) -> T | Failure:
 
 
 def _worth_processes(images: Iterable[Image]) -> bool:
-    return isinstance(images, Sequence) and len(images) >= WORTH_PROCESSES and can_be_sent(images)
+    listed = _listed(images)
+    return len(listed) >= WORTH_PROCESSES and can_be_sent(listed)
 
 
-def _count(images: Iterable[Image]) -> int:
-    return len(images) if isinstance(images, Sized) else 0
+def _listed(images: Iterable[Image]) -> Sequence[Image]:
+    """The images if they are a sequence; otherwise none, because their number is not known."""
+    return images if isinstance(images, Sequence) else ()

@@ -1,10 +1,13 @@
 """Processes read what threads read, and one that dies costs one image."""
 
 import os
+import pickle
 import sys
 from functools import partial
+from types import ModuleType
 
 import numpy as np
+import pytest
 
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.prepared import Failure, Image, Prepared
@@ -47,3 +50,18 @@ def test_processes_read_what_threads_read_and_need_no_torch() -> None:
 def test_images_of_a_notebook_cannot_be_sent() -> None:
     assert can_be_sent([Image("a", partial(read, "a"))])
     assert not can_be_sent([Image("a", lambda: read("a"))])
+
+
+@pytest.mark.parametrize("file", ["", "script.py"])
+def test_images_whose_function_a_notebook_defines_cannot_be_sent(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pickle writes the name of the function, which only the child of a script has."""
+    main = ModuleType("__main__")
+    exec("def own(name): pass", vars(main))
+    if file:
+        main.__file__ = file
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    images = [Image("a", partial(main.own, "a"))]
+    assert pickle.dumps(images)
+    assert can_be_sent(images) == bool(file)

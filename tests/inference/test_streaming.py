@@ -1,4 +1,4 @@
-"""Several devices give what one gives, and a process that dies costs its own images."""
+"""Several devices give what one gives, and a process that dies costs the image at fault."""
 
 import pickle
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class HereProcess:
         self.function = pickle.loads(pickle.dumps(prepare))()
 
     def run(self, argument: Any) -> Any:
-        if self.fails and argument[0].image_id == "c":
+        if self.fails and any(item.image_id == "c" for item in argument):
             raise self.fails
         return pickle.loads(pickle.dumps(self.function(pickle.loads(pickle.dumps(argument)))))
 
@@ -96,21 +96,27 @@ def test_pooled_features_come_from_several_devices_too(
     np.testing.assert_array_equal(one[0], two[0])
 
 
-def test_a_process_that_dies_costs_its_own_images(
-    model: Model, processes: type[HereProcess]
+@pytest.mark.parametrize("together", [1, 4])
+def test_a_process_that_dies_costs_the_image_that_is_the_cause(
+    together: int, model: Model, processes: type[HereProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(streaming, "images_together", lambda settings: together)
     processes.fails = TaskDiedError("ended its process by signal 9")
     results = [*localize([model], IMAGES, TWO)]
     assert [isinstance(result, Failure) for result in results] == [False, True, True, False, False]
     assert isinstance(results[2], Failure)
     assert "c: cannot be processed (TaskDiedError: ended" in results[2].reason
+    assert isinstance(results[3], Localized)
+    np.testing.assert_array_equal(results[3].radiograph.pixels, radiograph(3).pixels)
 
 
 def test_a_process_that_does_not_start_ends_the_run(
     model: Model, processes: type[HereProcess]
 ) -> None:
     processes.fails = StartError("ended its process with status 1")
-    with pytest.raises(CxrlocError, match="a process for a device does not start: it ended"):
+    with pytest.raises(
+        CxrlocError, match=r"a process for a device does not start: it ended .*__main__"
+    ):
         list(localize([model], IMAGES, TWO))
 
 
@@ -149,7 +155,8 @@ def test_a_further_gpu_is_used_if_it_pays_or_is_named(
     monkeypatch.setattr(streaming, "choose_devices", lambda name: four)
     wanted = [f"cuda:{number}" for number in range(count)]
     assert devices_for(IMAGES[:1] * images, InferenceSettings(device=name)) == wanted
-    assert devices_for(iter(IMAGES), InferenceSettings()) == ["cuda:0"]
+    unknown: list[Any] = [iter(IMAGES), dict.fromkeys(IMAGES * images)]
+    assert [devices_for(each, InferenceSettings()) for each in unknown] == [["cuda:0"]] * 2
 
 
 @pytest.mark.parametrize(
