@@ -154,13 +154,18 @@ class Receiver:
         self._received.pop(event.assoc, None)
         sender = event.assoc.requestor
         hosts = {host for title, host in self._senders if title == sender.ae_title}
+        fields = {"host": sender.address, "calling": sender.ae_title}
         if not any(sender.address in _addresses(host) for host in hosts):
+            self._refusals.add(
+                "An image was refused: its calling AE title is not allowed from this host", fields
+            )
             return NOT_AUTHORIZED
         uid = UID(str(event.request.AffectedSOPInstanceUID))
         if not uid.is_valid:
+            self._refusals.add("An image was refused: its SOP Instance UID is not valid", fields)
             return CANNOT_UNDERSTAND
         if self._spool.is_nearly_full(self._settings.min_free_megabytes):
-            self._refusals.add("An image was refused: the disk is nearly full")
+            self._refusals.add("An image was refused: the disk is nearly full", level=logging.ERROR)
             return OUT_OF_RESOURCES
         path = Path(event.dataset_path)
         try:
@@ -170,7 +175,9 @@ class Receiver:
         # Whatever happens, an image that is not on the disk is not acknowledged.
         except Exception as error:
             self._refusals.add(
-                "An image was refused: it could not be written", {"error": type(error).__name__}
+                "An image was refused: it could not be written",
+                {"error": type(error).__name__},
+                level=logging.ERROR,
             )
             return OUT_OF_RESOURCES
         log.info("received", extra={"fields": {"job": job.name if job else "known"}})
@@ -202,7 +209,10 @@ class Receiver:
         called = sender.primitive.called_ae_title
         titles = {"host": sender.address, "calling": sender.ae_title, "called": called}
         known = sender.ae_title in {title for title, _ in self._senders}
-        why = "there are too many" if known and called == self._settings.ae_title else "its titles"
+        if known and called == self._settings.ae_title:
+            why = "there are too many associations already"
+        else:
+            why = "its calling or called AE title is not the one in the settings"
         self._refusals.add(f"An association was rejected: {why}", titles)
 
 

@@ -216,6 +216,8 @@ def read_note(job: Job) -> Note:
         note = json.loads((job.folder / NOTE).read_text())
     except FileNotFoundError:
         return Note()
+    if not isinstance(note.get("waits_because"), dict):  # a string in queues of earlier versions
+        note.pop("waits_because", None)
     return Note(**{**note, "sent_to": tuple(note["sent_to"])})
 
 

@@ -107,7 +107,7 @@ def test_other_titles_are_rejected_and_named(
 ) -> None:
     with receiving(spool) as receiver, associated(receiver.port, title, called) as association:
         assert association.is_rejected
-    (record,) = (each for each in caplog.records if "rejected: its titles" in each.message)
+    (record,) = (each for each in caplog.records if "or called AE title is not" in each.message)
     assert vars(record)["fields"] == {"host": LOOPBACK, "calling": title, "called": called}
 
 
@@ -161,13 +161,27 @@ def test_a_deflated_object_is_not_taken(spool: Spool) -> None:
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 @pytest.mark.parametrize("uid", ["../../1.2.3", "/etc/passwd", "1..2"])
-def test_what_is_no_uid_is_refused(uid: str, spool: Spool) -> None:
+def test_what_is_no_uid_is_refused(
+    uid: str, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         receiving(spool, replace(SETTINGS, idle_seconds=20.0)) as receiver,
         attacks.associated(receiver.port, "SENDER", "NODE") as association,
     ):
         assert attacks.store_bytes(association, uid, bytes(100)) == 0xC000
     assert spool.count(State.RECEIVED) == 0
+    (record,) = (each for each in caplog.records if "UID is not valid" in each.message)
+    assert vars(record)["fields"] == {"host": LOOPBACK, "calling": "SENDER"}
+
+
+def test_a_title_from_the_host_of_another_is_refused_and_named(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    two = replace(SETTINGS, allow=("SENDER@127.0.0.77", f"OTHER@{LOOPBACK}"))
+    with receiving(spool, two) as receiver, associated(receiver.port) as association:
+        assert status_of(association, small_object()) == 0x0124
+    (record,) = (each for each in caplog.records if "not allowed from this host" in each.message)
+    assert vars(record)["fields"] == {"host": LOOPBACK, "calling": "SENDER"}
 
 
 def test_deeply_nested_sequences_are_kept_as_they_are(spool: Spool) -> None:

@@ -1,5 +1,6 @@
 """A flood of refusals is a few lines of the log, and each kind of refusal is said."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_the_first_refusal_is_said_at_once_and_others_are_counted(
     assert told(caplog) == [("Refused", {"host": "h"}), ("Refused", {"host": "other"})]
     intervals.pop(0)()
     intervals.pop(0)()
-    assert told(caplog) == [("Refused (999 times more in 60 seconds)", {"host": "h"})]
+    assert told(caplog) == [("Refused (999 more in the last 60 seconds)", {"host": "h"})]
     # After a quiet interval, the next refusal is a first one.
     intervals.pop(0)()
     assert not intervals
@@ -59,4 +60,14 @@ def test_many_hosts_do_not_make_many_lines(
     assert len(lines) == len(intervals) == MOST_LINES + 1
     assert lines[-1] == ("Refused", {})
     intervals[-1]()
-    assert told(caplog) == [(f"Refused ({999 - MOST_LINES} times more in 60 seconds)", {})]
+    assert told(caplog) == [(f"Refused ({999 - MOST_LINES} more in the last 60 seconds)", {})]
+
+
+def test_a_fault_of_the_node_itself_is_an_error(
+    intervals: list[Callable[[], None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RefusalLog()
+    log.add("Disk full", level=logging.ERROR)
+    log.add("Refused")
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert len(intervals) == 2

@@ -1,8 +1,9 @@
 """An image in the queue is in exactly one state at any moment, and its content does not change."""
 
+import json
 from pathlib import Path
 
-from cxrloc.pacs.spool import Job, Note, Spool, State, read_note, write_note
+from cxrloc.pacs.spool import NOTE, Job, Note, Spool, State, read_note, write_note
 
 
 def added(spool: Spool, uid: str, content: bytes) -> Job | None:
@@ -73,6 +74,14 @@ def test_a_note_comes_back(tmp_path: Path) -> None:
     note = Note(starts=2, deaths=1, sent_to=("A@h:1",), reason="why")
     write_note(job, note)
     assert read_note(job) == note
+
+
+def test_a_note_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    job = added(Spool(tmp_path), "1.2.3", b"a")
+    assert job is not None
+    note = {"starts": 1, "deaths": 0, "sent_to": ["A@h:1"], "reason": "", "waits_because": ""}
+    (job.folder / NOTE).write_text(json.dumps(note))
+    assert read_note(job) == Note(starts=1, sent_to=("A@h:1",))
 
 
 def test_no_identifier_stands_in_a_name(tmp_path: Path) -> None:
