@@ -135,9 +135,13 @@ def adopt_from_hub(repository: Repository, weights: Path) -> Model:
         else:
             adoption = _of_transformers(repository, config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CxrlocError(
-            f"{repository}: config.json: {error} is missing there, or unknown here"
-        ) from error
+        if isinstance(error, KeyError) and isinstance(error.args[0], str):
+            reason = f"has no {error.args[0]}"
+        elif isinstance(error, KeyError):  # a size of a table here
+            reason = f"describes a network that is unknown here ({error})"
+        else:
+            reason = f"cannot be used ({error})"
+        raise CxrlocError(f"{repository}: config.json {reason}") from error
     return adopt([weights], adoption).model
 
 

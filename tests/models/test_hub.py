@@ -139,16 +139,24 @@ def test_a_classifier_of_timm_is_adopted_and_comes_from_the_cache_offline(
         ("hf:chest", UsageError, "write hf:ORG/NAME"),
         ("hf:no/body", CxrlocError, "hf:no/body: the hub has no such repository"),
         ("hf:empty/one", CxrlocError, "has none of model.safetensors, pytorch_model.bin"),
-        ("hf:huge/one", CxrlocError, "config.json: 1280 is missing there, or unknown here"),
+        ("hf:huge/one", CxrlocError, r"config.json describes a network .* unknown here \(1280\)"),
+        ("hf:no/labels", CxrlocError, "hf:no/labels: config.json has no id2label"),
+        ("hf:null/cfg", CxrlocError, "hf:null/cfg: config.json cannot be used .'NoneType' object"),
     ],
 )
 def test_what_the_hub_lacks_is_said(
     stub: type[Stub], name: str, error: type[Exception], message: str
 ) -> None:
     stub.files["empty/one/README.md"] = b"nothing"
-    stub.files["huge/one/model.safetensors"] = save({"w": torch.zeros(1)})
     config = {"model_type": "vit", "hidden_size": 1280, "id2label": {"0": "Mass"}}
-    stub.files["huge/one/config.json"] = json.dumps(config).encode()
+    configs = {
+        "huge/one": config,
+        "no/labels": {"model_type": "vit"},
+        "null/cfg": {"architecture": "resnet18", "pretrained_cfg": None},
+    }
+    for repository, config in configs.items():
+        stub.files[f"{repository}/model.safetensors"] = save({"w": torch.zeros(1)})
+        stub.files[f"{repository}/config.json"] = json.dumps(config).encode()
     with pytest.raises(error, match=message):
         read_model(name)
 
