@@ -94,7 +94,10 @@ def write_manifest(
             URI, the condition is no SQL, or the extra `archive` is not installed.
     """
     if re.match(r"\w\w+:/", str(out)):  # a path has lost one slash of a URI
-        raise UsageError(f"--out {out}: a manifest is written to a disk; copy it to the store then")
+        raise UsageError(
+            f"--out {out}: --out must be a path on a disk, not a URI; write it there and copy the "
+            "file to the store afterwards"
+        )
     if not options.key and not options.clear_ids:
         raise UsageError(
             f"identifiers become keyed hashes: name a key (environment variable {KEY_VARIABLE}, "

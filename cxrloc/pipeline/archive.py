@@ -30,6 +30,7 @@ from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
+from cxrloc.types import UsageError
 
 
 class Engine(NamedTuple):
@@ -63,11 +64,17 @@ def archive(
         expect: is called with the number of parts that are left.
 
     Raises:
-        UsageError: a name does not exist, the manifest cannot be used, or `out` holds the results
-            of another run.
+        UsageError: a name does not exist, a device is named for Ray, the manifest cannot be used,
+            or `out` holds the results of another run.
         CxrlocError: the results cannot be written.
     """
     check_names("--engine", [engine.name], ENGINES)
+    device = options.inference.device
+    if engine.name == "ray" and device != "auto" and (device != "cpu" or engine.address):
+        raise UsageError(
+            f"--device {device}: --engine ray takes what its cluster has: leave --device out "
+            "(cpu is possible without --address)"
+        )
     check_thresholds(options.report.thresholds)
     manifest, out = absolute(manifest), absolute(out)  # processes elsewhere have other folders
     options = replace(options, models=tuple(map(_absolute_model, options.models)))

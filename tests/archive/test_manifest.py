@@ -158,7 +158,7 @@ def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         write_manifest([str(tmp_path / "absent")], tmp_path / "m.parquet", CLEAR)
     with pytest.raises(UsageError, match="cannot be opened"):
         write_manifest(["nosuch://bucket"], tmp_path / "m.parquet", CLEAR)
-    with pytest.raises(UsageError, match="is written to a disk"):
+    with pytest.raises(UsageError, match="must be a path on a disk, not a URI"):
         write_manifest([str(tmp_path)], Path("s3://bucket/m.parquet"), CLEAR)
 
 

@@ -182,6 +182,15 @@ def test_a_killed_run_goes_on_in_shards_and_ends_with_the_same_tables(
     assert "images              60 of 60" in invoke("archive", "status", out)
 
 
+@pytest.mark.parametrize(("device", "address"), [("cuda:1", ""), ("cpu", "ray://h:1")])
+def test_ray_chooses_its_devices_itself(
+    device: str, address: str, options: ArchiveOptions, tmp_path: Path
+) -> None:
+    named = replace(options, inference=replace(options.inference, device=device))
+    with pytest.raises(UsageError, match=f"--device {device}: --engine ray takes what its cluster"):
+        next(archive("m.parquet", str(tmp_path), named, Engine("ray", address)))
+
+
 def test_ray_makes_the_same_tables(
     local: Path,
     manifest: Path,
