@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -139,7 +140,7 @@ def _signals_raise() -> Iterator[None]:
     except ValueError:  # not in the main thread
         former = {}
     former_hook = sys.unraisablehook
-    sys.unraisablehook = _again_if_lost
+    sys.unraisablehook = partial(_again_if_lost, former_hook)
     try:
         yield
     finally:
@@ -148,14 +149,16 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _again_if_lost(lost: "sys.UnraisableHookArgs") -> None:
+def _again_if_lost(
+    former_hook: Callable[["sys.UnraisableHookArgs"], object], lost: "sys.UnraisableHookArgs"
+) -> None:
     """Send a signal again whose exception was lost, because it came while an object was deleted."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
         terminated = isinstance(lost.exc_value, TerminatedError)
         number = signal.SIGTERM if terminated else signal.SIGINT
         threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # when the deletion is over
     else:
-        sys.__unraisablehook__(lost)
+        former_hook(lost)
 
 
 _progress = Progress()

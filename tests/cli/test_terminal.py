@@ -215,3 +215,16 @@ def test_a_signal_while_the_command_is_loading_is_one_line(
     done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True)
     assert done.returncode == status
     assert done.stderr == f"{how} while the program started or ended. Every file is whole.\n"
+
+
+def test_other_lost_errors_reach_the_hook_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda each: lost.append(each.exc_value))
+
+    class Bad:
+        def __del__(self) -> None:
+            raise ValueError("lost")
+
+    with clear_errors():
+        Bad()  # it is deleted at once
+    assert [str(each) for each in lost] == ["lost"]
