@@ -1,6 +1,6 @@
 """A softcopy presentation state that draws the boxes over the source image."""
 
-from copy import copy
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def _state(source: Dataset, **content: Any) -> Dataset:
             [source], presentation_lut_transformation=lut, **content
         )
     # highdicom refuses images with a palette, although the standard allows them.
-    colour = copy(source)
+    colour = deepcopy(source)  # the elements of a copy are those of the source
     colour.SamplesPerPixel = 3
     return pr.ColorSoftcopyPresentationState([colour], icc_profile=_srgb_profile(), **content)
 

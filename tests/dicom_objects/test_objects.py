@@ -104,9 +104,9 @@ def test_an_image_in_colour_has_a_state_in_colour(
 ) -> None:
     """PS3.3, A.33.1 and A.33.2; the boxes of both kinds of state are the same."""
     colour = {"PhotometricInterpretation": interpretation, "SamplesPerPixel": samples}
-    first, second = (
-        objects_of(result_on(altered(result.source, tmp_path, **colour)))["gsps"] for _ in range(2)
-    )
+    results = [result_on(altered(result.source, tmp_path, **colour)) for _ in range(2)]
+    first, second = (objects_of(each)["gsps"] for each in results)
+    assert results[0].source.SamplesPerPixel == samples
     assert first.SOPClassUID == pydicom.uid.ColorSoftcopyPresentationStateStorage
     assert errors_in(first, tmp_path) == []
     assert as_bytes(first) == as_bytes(second)
