@@ -12,6 +12,7 @@ from PIL import Image
 from pydicom import Dataset
 
 from cxrloc.dicom_objects.objects import OBJECTS, object_of
+from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.result import DicomResult
 from cxrloc.dicom_objects.source import read_source
 from tests.dicom_objects.results import altered, result_on, without_boxes
@@ -106,7 +107,8 @@ def test_an_image_in_colour_has_a_state_in_colour(
     colour = {"PhotometricInterpretation": interpretation, "SamplesPerPixel": samples}
     results = [result_on(altered(result.source, tmp_path, **colour)) for _ in range(2)]
     first, second = (objects_of(each)["gsps"] for each in results)
-    assert results[0].source.SamplesPerPixel == samples
+    assert presentation_state(results[0]) is not None
+    assert results[0].source.SamplesPerPixel == samples  # the state does not change its source
     assert first.SOPClassUID == pydicom.uid.ColorSoftcopyPresentationStateStorage
     assert errors_in(first, tmp_path) == []
     assert as_bytes(first) == as_bytes(second)
