@@ -39,7 +39,7 @@ SIGNATURES = {
     "laterality, photometric_interpretation, intensity, file_format, warnings, "
     "not_a_chest, read_stored",
     "Record": "image_id, patient_id, study_id, path, view, age_years, sex, labels, annotations, "
-    "annotation_frame, labelled, ignored, warnings",
+    "annotation_frame, labelled, vocabulary, ignored, warnings",
     "ScoringProtocol": "rules, population, box_thresholds, box_rule, finding_thresholds, "
     "thresholds_from, tolerance, thresholds, resampling, draws",
 }
