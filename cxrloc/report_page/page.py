@@ -85,8 +85,9 @@ def bundle(entry: str) -> str:
 
 
 def _as_json(data: Mapping[str, Any]) -> str:
-    """Data for a script element; no text in it can end the element."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    """Data for a script element, paths as text; no text in it can end the element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=str)
+    return text.replace("<", "\\u003c")
 
 
 def _source_hash(text: str) -> str:
