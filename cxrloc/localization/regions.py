@@ -118,7 +118,7 @@ def is_degenerate(maps: Float[np.ndarray, "*map row col"]) -> Bool[np.ndarray, "
     array([ True, False,  True])
     """
     _, spread = _lowest_and_range(maps.astype(np.float64))
-    return np.asarray(~((spread > 0) & np.isfinite(spread))[..., 0, 0])
+    return np.asarray(~_can_be_scaled(spread))
 
 
 def scale_maps(
@@ -130,12 +130,12 @@ def scale_maps(
     >>> scaled.tolist(), kept.tolist()
     ([[[0.0, 255.0]]], [1])
     """
-    kept = np.flatnonzero(~is_degenerate(maps))
-    wide = maps[kept].astype(np.float64)
+    wide = maps.astype(np.float64)
     lowest, spread = _lowest_and_range(wide)
+    kept = np.flatnonzero(_can_be_scaled(spread))
     # Division comes first, so that the largest value is exactly 255 and maps that already span
     # 0 to 255 are not changed.
-    return (wide - lowest) / spread * FULL_SCALE, kept
+    return (wide[kept] - lowest[kept]) / spread[kept] * FULL_SCALE, kept
 
 
 def check_thresholds(thresholds: Sequence[float]) -> Float[np.ndarray, " threshold"]:
@@ -205,6 +205,11 @@ def _lowest_and_range(
     # inf - inf and nan - nan are nan, and no comparison with nan holds.
     with np.errstate(invalid="ignore", over="ignore"):
         return lowest, maps.max(axis=(-2, -1), keepdims=True, initial=-np.inf) - lowest
+
+
+def _can_be_scaled(spread: Float[np.ndarray, "*map 1 1"]) -> Bool[np.ndarray, "*map"]:
+    """Whether maps of this range can be scaled to their extremes."""
+    return np.asarray(((spread > 0) & np.isfinite(spread))[..., 0, 0])
 
 
 def _corners(planes: Shaped[np.ndarray, "plane row col"]) -> tuple[np.ndarray, ...]:
