@@ -45,7 +45,6 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
     session.hooks["response"].append(plain_type)
 
     def store(dataset: Dataset) -> str:
-        _check_encoding(server, dataset)
         try:
             answer = client.store_instances([dataset])
         except requests.HTTPError as error:
@@ -53,16 +52,22 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
         except requests.exceptions.SSLError as error:
             raise BusyError(f"{server}: TLS failed; is the certificate trusted?") from error
         except (ValueError, SyntaxError) as error:  # a page that is no JSON or XML
+            _check_encoding(server, dataset)
             raise BusyError(f"{server}: {NO_ANSWER}") from error
         except (requests.RequestException, OSError) as error:
             raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
+        except Exception:
+            _check_encoding(server, dataset)
+            raise
         return _judged_answer(server, str(dataset.SOPInstanceUID), answer)
 
     return store
 
 
 def _check_encoding(server: WebServer, dataset: Dataset) -> None:
-    """Refuse an object that cannot be encoded; the client's error would look like a wrong answer.
+    """Refuse an object that cannot be encoded; the client's error may look like a wrong answer.
+
+    This encodes the object once more, so it is called after an error only.
 
     Raises:
         RefusedError: it cannot be encoded.
