@@ -13,6 +13,7 @@ from cxrloc.pacs.send import NotSent, SendSettings, send
 from cxrloc.pacs.spool import (
     PAUSE_SECONDS,
     Job,
+    Note,
     Spool,
     State,
     read_note,
@@ -40,7 +41,7 @@ class Delivery:
         self._lock = threading.Lock()  # of the jobs' files, which all destinations write
         sending = config.send
         security = Security(sending.tls, sending.authority, sending.certificate, sending.key)
-        security.client_context()  # a wrong file is said at the start, and not for each result
+        security.client_context()  # reports a wrong file at the start, not for each result
         title = sending.calling_title or config.receive.ae_title
         # The queue itself tries again.
         self._settings = SendSettings(title, security, tries=1)
@@ -71,7 +72,10 @@ class Delivery:
     def _send_one(self, job: Job, name: str, destination: Destination) -> bool:
         """Send the results of a job; returns whether the destination answered for all of them."""
         with self._lock:
-            if self._finish(job) or name in read_note(job).sent_to:
+            if not job.folder.exists():  # another destination has just moved it
+                return True
+            note = read_note(job)
+            if self._finish(job, note) or name in note.sent_to:
                 return True
         refusals = []
         for result in send(result_files(job), destination, self._settings):
@@ -92,15 +96,13 @@ class Delivery:
             waits = {to: why for to, why in note.waits_because.items() if to != name}
             reason = "; ".join(filter(None, (note.reason, *refusals)))
             sent_to = (*note.sent_to, name)
-            write_note(job, replace(note, sent_to=sent_to, reason=reason, waits_because=waits))
-            self._finish(job)
+            note = replace(note, sent_to=sent_to, reason=reason, waits_because=waits)
+            write_note(job, note)
+            self._finish(job, note)
         return True
 
-    def _finish(self, job: Job) -> bool:
+    def _finish(self, job: Job, note: Note) -> bool:
         """Move a job for which all destinations have answered; returns whether it has moved."""
-        if not job.folder.exists():  # another destination has just moved it
-            return True
-        note = read_note(job)
         if not {*self._config.send.to} <= {*note.sent_to}:
             return False
         if note.reason:
