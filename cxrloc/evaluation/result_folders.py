@@ -145,13 +145,8 @@ def labels_of(runs: Mapping[str, Run], data: Path | None) -> Path | None:
             data set has other labels of its own.
     """
     origins = {n: run.card["labels_from"] for n, run in runs.items() if "labels_from" in run.card}
-    tables = {
-        origin: _resolved(origin.removeprefix(LABEL_FILE))
-        if origin.startswith(LABEL_FILE)
-        else None
-        for origin in origins.values()
-    }
-    if len({table or origin for origin, table in tables.items()}) > 1:
+    tables = {origin: _table_of(origin) for origin in origins.values()}
+    if len({_resolved(table) or origin for origin, table in tables.items()}) > 1:
         pairs = ", ".join(f"{name}: {origin}" for name, origin in origins.items())
         raise UsageError(
             f"the runs were scored against different labels ({pairs}): say with --labels which to "
@@ -160,15 +155,17 @@ def labels_of(runs: Mapping[str, Run], data: Path | None) -> Path | None:
     if not tables:
         return None
     origin, table = next(iter(tables.items()))
-    if table is None:
-        own = label_origin(data)
-        if origin != own:
-            raise UsageError(
-                f"the runs were scored against other labels ({origin}) than those of "
-                f"{data or 'the phantoms'} ({own}): name those data with --data"
-            )
-        return None
-    path = Path(origin.removeprefix(LABEL_FILE))
-    if not path.exists():
-        raise UsageError(f"{path}, the labels of these runs, is not here: say where with --labels")
-    return path
+    if table is None and origin != (own := label_origin(data)):
+        raise UsageError(
+            f"the runs were scored against other labels ({origin}) than those of "
+            f"{data or 'the phantoms'} ({own}): name those data with --data"
+        )
+    if table is not None and not table.exists():
+        raise UsageError(f"{table}, the labels of these runs, is not here: say where with --labels")
+    return table
+
+
+def _table_of(origin: str) -> Path | None:
+    """The table of labels that `label_origin` has named; None for labels of a data set."""
+    name = origin.removeprefix(LABEL_FILE)
+    return Path(name) if name != origin else None
