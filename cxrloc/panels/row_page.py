@@ -1,5 +1,6 @@
 """Rows on a page: a report, a radiograph with boxes, and its heatmap."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,14 +93,22 @@ def draw_rows(
     """
     width = WIDTHS_MM[request.width]
     caption = line_mm() * len(wrapped(request.caption, width - 2))
-    for count in range(len(rows), 0, -1):
+
+    def page(count: int) -> tuple[_Layout | None, _Foot]:
         foot = _foot(rows, count, width, roles, note)
-        if layout := _layout(rows[:count], width, PAGE_MM - foot.height - caption):
-            return _sheet(rows[:count], request, layout, foot)
-    raise UsageError(
-        "a page has no room for the first row; shorten its report"
-        + (", or take --width double" if width < WIDTHS_MM["double"] else "")
-    )
+        return _layout(rows[:count], width, PAGE_MM - foot.height - caption), foot
+
+    count = len(rows)
+    if page(count)[0] is None:
+        # The more rows, the higher the page: a binary search finds the first that does not fit.
+        count = bisect_left(range(1, count), True, key=lambda number: page(number)[0] is None)
+    layout, foot = page(count)
+    if layout is None or not count:
+        raise UsageError(
+            "a page has no room for the first row; shorten its report"
+            + (", or take --width double" if width < WIDTHS_MM["double"] else "")
+        )
+    return _sheet(rows[:count], request, layout, foot)
 
 
 def _foot(rows: Sequence[Row], count: int, width: float, roles: Sequence[Role], note: str) -> _Foot:
