@@ -52,7 +52,7 @@ class Limits:
 
 
 IN_A_SCRIPT = 'in a script, call it under `if __name__ == "__main__":`'
-"""What to say where a process does not start: it runs a script again, which would start others."""
+"""Advice if a process does not start: it runs the script again, which must then start no others."""
 
 
 def packed(value: Any) -> bytes:

@@ -18,7 +18,7 @@ from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of
 from cxrloc.types import CxrlocError
 
 HEADER_BYTES = (1 << 15, 1 << 20)
-"""Of a file that are read, and then of a file whose header is longer: most have a few kilobytes."""
+"""Bytes that are read of a file, and then of one whose header is longer; few headers are."""
 
 IDS = {
     "patient": "PatientID",

@@ -66,7 +66,7 @@ def boxed_record(
 
 
 def judges(record: Record, finding: str) -> bool:
-    """Whether something is known of a finding that has no label: then it counts as absent.
+    """Whether a finding without a label counts as absent; otherwise nothing is known about it.
 
     >>> judges(Record("a", "1", "a", None, vocabulary=frozenset({"Mass"})), "Edema")
     False

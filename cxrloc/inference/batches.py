@@ -145,8 +145,8 @@ def with_precision(settings: InferenceSettings) -> InferenceSettings:
     A CUDA GPU computes in half precision. Its maps differ from those of float32 by at most a
     hundredth of their largest value; those of bfloat16, which has three bits less, by a tenth
     (measured with the embedded models on a CPU). A layer and the methods that read attention need
-    float32: they depend on one forward pass, and a batch that overflows is computed twice; and in
-    half precision small gradients through the network become zero.
+    float32. They record what a forward pass computes, and a batch that overflows in half precision
+    has two passes; small gradients through the network would become zero.
 
     Raises:
         UsageError: there is no such precision, or the layer or the method excludes it.

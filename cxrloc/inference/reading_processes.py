@@ -23,7 +23,7 @@ from cxrloc.workers import (
 )
 
 OF_AN_IMAGE = Limits(seconds=600.0, start_seconds=600.0)
-"""Limits of a process that reads: only one that hangs passes them."""
+"""Limits of a process that reads, which only a process that hangs exceeds."""
 
 
 def images_of_processes(
@@ -46,7 +46,7 @@ def images_of_processes(
 
 
 def can_be_sent(images: Sequence[Image]) -> bool:
-    """Whether other processes can read the images; those of a notebook have functions of its own.
+    """Whether other processes can read the images; they lack the functions of a notebook.
 
     The first image stands for all.
     """
@@ -58,7 +58,7 @@ def can_be_sent(images: Sequence[Image]) -> bool:
 
 
 def _prepare(read: Read) -> Read:
-    """What a `TaskProcess` calls for its function."""
+    """The function that a `TaskProcess` runs; it asks for it when it starts."""
     return read
 
 

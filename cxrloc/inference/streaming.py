@@ -43,7 +43,7 @@ WORTH_PROCESSES = 256
 """Images from which processes that read, or a further GPU, pay for their start."""
 
 OF_A_BATCH = Limits(seconds=3600.0, start_seconds=600.0)
-"""Limits of a process that computes: only one that hangs passes them."""
+"""Limits of a process that computes, which only a process that hangs exceeds."""
 
 
 def in_batches(

@@ -276,14 +276,14 @@ def push(model: Model, repo: str, private: bool = True) -> str:
 
 def hub_card(model: Model, repo: str) -> str:
     """The model's card in the hub's format: YAML between two lines of dashes, then Markdown."""
-    said = {
+    fields = {
         "library_name": "cxrloc",
         "pipeline_tag": "image-classification",
         "tags": ["chest radiograph", "weakly supervised localization", "class activation map"],
         "license": model.card.licence.lower() or "unknown",
     }
     # JSON is YAML; one key in each line is how cards are written.
-    head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in said.items())
+    head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in fields.items())
     facts = card_lines(model.card, model.preprocessing, model.sha256, model.config)
     lines = [f"- **{name}**: {for_markdown(text)}" for name, text in facts]
     heading, *rows = finding_rows(model.card)

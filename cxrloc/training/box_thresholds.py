@@ -92,8 +92,8 @@ def chosen_levels(run: PlacedRun, findings: Sequence[str]) -> tuple[dict[str, fl
     everyone = np.ones(run.pairs.patients, dtype=bool)
     levels = best_finding_levels(run.pairs, run.maps, everyone, findings)
     others = [finding for finding in findings if finding not in run.pairs.findings]
-    said = f"; the level best over all of these: {', '.join(others)}" if others else ""
-    return {finding: round(levels[finding], 2) for finding in findings}, said
+    note = f"; the level best over all of these: {', '.join(others)}" if others else ""
+    return {finding: round(levels[finding], 2) for finding in findings}, note
 
 
 def _boxed(data: TrainingData, findings: Sequence[str]) -> Iterator[Sample]:
