@@ -29,10 +29,12 @@ from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.accuracy import count_boxes, mean_counts
 from cxrloc.evaluation.localization.claims import claims_of_models
 from cxrloc.evaluation.localization.controls import finder_of, random_maps
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run, rule_of
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes
 from cxrloc.evaluation.localization.scores import compared, difference_of, score_localization
 from cxrloc.evaluation.localization.tables import grid, rows_of
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import resample_patients
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.images.read import read_radiograph
@@ -43,7 +45,7 @@ from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.recipe import read_recipe
-from cxrloc.types import Detection, Heatmaps, MatchRule, Measurement, Record
+from cxrloc.types import Detection, Heatmaps, Record
 
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.1))
 RESAMPLES = 1000

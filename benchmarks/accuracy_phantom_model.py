@@ -21,6 +21,7 @@ import numpy as np
 
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.localization.claims import claims_of_models
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import (
     LocalizationScores,
@@ -34,7 +35,7 @@ from cxrloc.models.model import Model
 from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.types import Label, MatchRule, Radiograph, Record
+from cxrloc.types import Label, Radiograph, Record
 
 TEST_SEED, TEST_IMAGES, TEST_SIZE = 2101, 2000, 320
 RULES = (MatchRule("iobb", 0.25), MatchRule("iou", 0.3))

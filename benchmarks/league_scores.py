@@ -14,10 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import PlacedRun
 from cxrloc.evaluation.localization.scores import difference_of, score_run
-from cxrloc.types import MatchRule, Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 RULES = tuple(
     MatchRule(criterion, at)

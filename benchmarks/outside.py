@@ -30,7 +30,7 @@ from cxrloc.datasets.splits import draw_patients
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.image_sets import read_images
-from cxrloc.inference.suitability import suitability
+from cxrloc.inference.suitability import Status, suitability
 from cxrloc.models.card import card_patient
 from cxrloc.models.feature_distance import INSIDE, distances, fit_distance, mean_features
 from cxrloc.models.model import Model
@@ -38,7 +38,7 @@ from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import recipe_of_text
-from cxrloc.types import CxrlocError, Radiograph, Status, View
+from cxrloc.types import CxrlocError, Radiograph, View
 
 SIZE = 512
 """Side in pixels of the images that are drawn here."""

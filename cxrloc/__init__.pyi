@@ -6,13 +6,13 @@ from .images.preprocessing import Preprocessing
 from .images.read import read_radiograph
 from .inference.localize import localize_radiograph
 from .inference.prepared import InferenceSettings
-from .localization.boxes import detections_from_heatmaps
+from .localization.boxes import Detections, detections_from_heatmaps
 from .models.model import Model, ModelCard
 from .models.weights import read_model, write_model
 from .panels.overlay import draw_panel
 from .phantom import make_phantom
 from .pipeline.classify import ClassifyOptions, classify
-from .types import Box, CxrlocError, Detection, Detections, Heatmaps, Radiograph, Record
+from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
 
 __version__: str
 

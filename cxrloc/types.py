@@ -14,32 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import PIL.Image
+from cxrloc.text import one_line
 
-LONGEST_MESSAGE = 600
+if TYPE_CHECKING:
+    import PIL.Image
 
 
 class CxrlocError(Exception):
     r"""An input that cannot be used: the message names file, tag or row, and the rule it breaks.
 
-    The command line prints it on one line and goes on with the other inputs. The text is one line
-    of at most `LONGEST_MESSAGE` characters and without control characters, whatever is in the names
-    and values that it quotes.
+    The command line prints it on one line and goes on with the other inputs. The text is made safe
+    by `one_line`, because names and values that it quotes may hold anything.
 
     >>> str(CxrlocError("a name\nof two lines\x1b[2J: no image"))
     'a name of two lines\\x1b[2J: no image'
     """
 
     def __str__(self) -> str:
-        line = " ".join(super().__str__().split())
-        if not line.isprintable():
-            line = "".join(
-                character if character.isprintable() else ascii(character)[1:-1]
-                for character in line[:LONGEST_MESSAGE]
-            )
-        return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 3]}..."
+        return one_line(super().__str__())
 
 
 class UsageError(CxrlocError):
@@ -47,11 +39,8 @@ class UsageError(CxrlocError):
 
 
 def shown(function: str, *results: Any) -> Any:
-    """Call a function of `panels/shown.py`, which draws results and makes tables of them.
-
-    This is the one import against the order of the rooms. `panels` imports this module, so it is
-    imported only when a result is to be seen.
-    """
+    """Call a function of `panels/shown.py`, which draws results and makes tables of them."""
+    # The one import against the order of the rooms: `panels` imports this module.
     from cxrloc.panels import shown as drawing
 
     return getattr(drawing, function)(*results)
@@ -85,37 +74,6 @@ class Label(IntEnum):
     POSITIVE = 1
     NEGATIVE = 0
     UNCERTAIN = -1
-
-
-class Status(StrEnum):
-    """Whether the result of an image can be used.
-
-    OUTSIDE means that the models were not made for such an image, see `Suitability`.
-    """
-
-    OK = "ok"
-    OUTSIDE = "outside"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Suitability:
-    """Whether the models of a result were made for images like this one.
-
-    Attributes:
-        reasons: why the image is outside, one sentence each; empty for an image inside.
-        distance: distance of the image's features from those of validation images, divided by the
-            model's threshold, so that an image above 1 is outside; the largest among several
-            models. None if no model knows a distance.
-    """
-
-    reasons: tuple[str, ...] = ()
-    distance: float | None = None
-
-    @property
-    def status(self) -> Status:
-        """OUTSIDE if there is a reason for it, else OK."""
-        return Status.OUTSIDE if self.reasons else Status.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,29 +227,6 @@ class Detection:
     score: float | None
 
 
-class Detections(list[Detection]):
-    """A list of boxes that shows itself as a table."""
-
-    def __repr__(self) -> str:
-        findings = dict.fromkeys(each.finding for each in self)
-        return f"Detections({len(self)} boxes: {', '.join(findings) or 'none'})"
-
-    def table(self) -> "pd.DataFrame":
-        """One row per box, in the columns of `detections.csv`."""
-        return shown("detections_frame", self)
-
-    def to_latex(self) -> str:
-        """The table for a paper."""
-        return shown("latex", self.table(), "Detected boxes, in pixels.")
-
-    def plot(self, radiograph: Radiograph) -> "PIL.Image.Image":
-        """The boxes on the radiograph."""
-        return radiograph.plot(self)
-
-    def _repr_html_(self) -> str:
-        return shown("html", self.table())
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """One image of a data set with its labels and annotations; its pixels are not read yet.
@@ -381,69 +316,3 @@ class Predictions:
     image_ids: tuple[str, ...]
     findings: tuple[str, ...]
     probabilities: Float[np.ndarray, "image finding"]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchRule:
-    """The rule for a correct detection: its overlap with the truth is strictly above a threshold.
-
-    Attributes:
-        criterion: "iobb" (intersection over the detected box), "iou", or another name of
-            `evaluation.localization.overlap.OVERLAPS`.
-        threshold: in [0, 1).
-    """
-
-    criterion: str
-    threshold: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """One number of the results, with its interval and how it was computed.
-
-    Every table, CSV file and page of results is a view of a list of these. A field that a table
-    does not need keeps its default.
-
-    Attributes:
-        metric: what the number is, such as "accuracy" or "auc".
-        finding: the finding; "mean" for a mean over `averaged`; "all findings" where an image
-            counts once for all of its findings.
-        value: the number; None where it is not defined, and then `note` gives the reason.
-        low: lower end of the interval; None where the number has no interval.
-        high: upper end of the interval.
-        subject: what was measured: empty for the model under evaluation, otherwise the name of a
-            control, a run or a layer; "B - A" for a paired difference.
-        group: "all", or the subgroup of images that was used: "view PA", "age 18-39".
-        match: the rule by which a box counts as found, such as "iou > 0.5"; empty for metrics
-            without boxes.
-        at: the metric's own parameter: an overlap, a tolerance in pixels, a rate; None for none.
-        n: number of units (patients, images, studies or pairs).
-        positives: number of these units with the finding; None where it is not counted.
-        numerator: the dividend, where it is a count; None where it is not.
-        divisor: the number by which the numerator was divided.
-        divided_by: the divisor in words.
-        threshold: threshold of the decision: an operating point, a grey level (0 to 255) or the
-            score of a box.
-        chosen_on: the patients on whom the threshold was chosen, in words.
-        averaged: the findings that a mean was taken over; empty for other numbers.
-        note: what a reader must know about this number.
-    """
-
-    metric: str
-    finding: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    subject: str = ""
-    group: str = "all"
-    match: str = ""
-    at: float | None = None
-    n: int = 0
-    positives: int | None = None
-    numerator: float | None = None
-    divisor: float = 0
-    divided_by: str = ""
-    threshold: float | None = None
-    chosen_on: str = ""
-    averaged: tuple[str, ...] = ()
-    note: str = ""

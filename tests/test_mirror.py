@@ -46,6 +46,7 @@ TESTED_ELSEWHERE = {
     "evaluation/classification/result_files.py": "panels/test_roc.py",
     "evaluation/classification/roc_bands.py": "panels/test_roc.py",
     "evaluation/localization/result_files.py": "test_cli.py",
+    "evaluation/measurement.py": "evaluation/localization/test_measure.py",
     "evaluation/run_comparison.py": "pipeline/test_compare.py",
     "evaluation/trust/cases.py": "pipeline/test_trust.py",
     "evaluation/trust/map_tests.py": "pipeline/test_trust.py",

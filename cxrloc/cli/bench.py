@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from cxrloc.evaluation.localization.scores import LocalizationScores
+    from cxrloc.evaluation.measurement import Measurement
     from cxrloc.files.run_folder import Destination
     from cxrloc.inference.image_sets import DataOptions
     from cxrloc.inference.paired_images import Pairing
     from cxrloc.inference.prepared import InferenceSettings
-    from cxrloc.types import Measurement
 
 
 @with_settings(

@@ -186,8 +186,8 @@ def findings_table(report: Any, top: int) -> "RenderableType":
     from rich.console import Group
     from rich.table import Table
 
-    from cxrloc.files.text import one_line
     from cxrloc.image_results.report import top_findings
+    from cxrloc.text import one_line
 
     rows = top_findings(report, top)
     calibrated = any(row["raw_probability"] != row["probability"] for row in rows)

@@ -109,7 +109,7 @@ class _StderrLines(logging.Handler):
         self._log_json = log_json
 
     def emit(self, record: logging.LogRecord) -> None:
-        from cxrloc.files.text import one_line
+        from cxrloc.text import one_line
 
         line = one_line(record.getMessage())
         if self._log_json:
@@ -259,7 +259,7 @@ def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from cxrloc.files.text import for_terminal
+    from cxrloc.text import for_terminal
 
     headings, *body = rows
     table = Table(box=lines.SIMPLE_HEAD)
@@ -273,7 +273,7 @@ def plain_table(rows: Iterable[Sequence[str]]) -> "RenderableType":
 
 def say(text: str, stderr: bool = False) -> None:
     """Print a text, of which no character can control the terminal."""
-    from cxrloc.files.text import for_terminal
+    from cxrloc.text import for_terminal
 
     typer.echo(for_terminal(text), err=stderr)
 
@@ -282,7 +282,7 @@ def console(stderr: bool = False) -> Any:
     """The console to print on, as wide as the terminal; 160 columns wide in a pipe."""
     from rich.console import Console
 
-    from cxrloc.files.text import for_terminal
+    from cxrloc.text import for_terminal
 
     class Screen(Console):
         """A console on which no character of a text can control the terminal."""

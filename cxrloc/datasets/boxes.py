@@ -24,8 +24,8 @@ from cxrloc.datasets.records import NO_PATIENT, boxed_record, checked_box, refus
 from cxrloc.datasets.voc import read_voc
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.tables import is_blank, number_in, table_rows, whole_row
-from cxrloc.files.text import from_csv
 from cxrloc.findings import standard_finding
+from cxrloc.text import from_csv
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.inference.prepared import Failure
-from cxrloc.types import Status, Suitability
+from cxrloc.inference.suitability import Status, Suitability
 
 IMAGES = "images.csv"
 

@@ -11,11 +11,11 @@ from jaxtyping import Float, Float32
 
 from cxrloc.exported.metadata import INPUT, GraphFacts, from_metadata
 from cxrloc.extras import import_extra
-from cxrloc.files.text import one_line
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.described import Input
 from cxrloc.models.names import MODELS
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 

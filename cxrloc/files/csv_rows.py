@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cxrloc.files.text import for_csv
 from cxrloc.files.whole import whole_file
+from cxrloc.text import for_csv
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pandas as pd
 
 from cxrloc.files.table_writer import in_words, numeric_columns
-from cxrloc.files.text import for_latex
+from cxrloc.text import for_latex
 
 PACKAGES = r"% Needs \usepackage{booktabs}."
 """What a document needs, as the first line of a file of tables."""

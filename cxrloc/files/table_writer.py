@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cxrloc.files.text import for_csv, for_markdown, for_terminal
 from cxrloc.files.whole import whole_file
+from cxrloc.text import for_csv, for_markdown, for_terminal
 
 if TYPE_CHECKING:
     from rich.table import Table

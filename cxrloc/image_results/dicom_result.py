@@ -7,7 +7,7 @@ from pathlib import Path
 from cxrloc.dicom_objects.result import Algorithm, DicomResult, FindingResult
 from cxrloc.dicom_objects.source import moment_of, read_source
 from cxrloc.image_results.report import ImageResult, top_findings
-from cxrloc.types import Status
+from cxrloc.inference.suitability import Status
 
 
 def with_header(image: ImageResult, file: Path) -> ImageResult:

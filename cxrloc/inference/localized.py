@@ -9,7 +9,8 @@ from jaxtyping import Float
 from cxrloc.images.geometry import compose, inverse
 from cxrloc.inference.ensemble import average_maps
 from cxrloc.inference.prepared import Prepared
-from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability, shown
+from cxrloc.inference.suitability import Suitability
+from cxrloc.types import Affine, Heatmaps, Radiograph, shown
 
 if TYPE_CHECKING:
     import PIL.Image

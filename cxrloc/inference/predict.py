@@ -17,11 +17,11 @@ from cxrloc.inference.batches import (
 from cxrloc.inference.ensemble import mean_probabilities
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared, chosen_findings
 from cxrloc.inference.streaming import in_batches
-from cxrloc.inference.suitability import suitability
+from cxrloc.inference.suitability import Suitability, suitability
 from cxrloc.inference.versions import average_probabilities
 from cxrloc.inference.watched import Watched, distances_of
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, Predictions, Suitability, View
+from cxrloc.types import CxrlocError, Predictions, View
 
 
 class Predicted(NamedTuple):

@@ -11,8 +11,9 @@ from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
+from cxrloc.inference.suitability import Suitability
 from cxrloc.models.model import Model
-from cxrloc.types import Affine, Heatmaps, Radiograph, Suitability, View
+from cxrloc.types import Affine, Heatmaps, Radiograph, View
 
 T = TypeVar("T")
 

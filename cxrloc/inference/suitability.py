@@ -5,12 +5,45 @@ unlike any that they learned from, so a probability alone does not show that an 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from cxrloc.images.intensity import is_blank
 from cxrloc.images.read import BLANK
 from cxrloc.models.described import Described
 from cxrloc.models.provenance import view_warnings
-from cxrloc.types import Radiograph, Suitability
+from cxrloc.types import Radiograph
+
+
+class Status(StrEnum):
+    """Whether the result of an image can be used.
+
+    OUTSIDE means that the models were not made for such an image, see `Suitability`.
+    """
+
+    OK = "ok"
+    OUTSIDE = "outside"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Suitability:
+    """Whether the models of a result were made for images like this one.
+
+    Attributes:
+        reasons: why the image is outside, one sentence each; empty for an image inside.
+        distance: distance of the image's features from those of validation images, divided by the
+            model's threshold, so that an image above 1 is outside; the largest among several
+            models. None if no model knows a distance.
+    """
+
+    reasons: tuple[str, ...] = ()
+    distance: float | None = None
+
+    @property
+    def status(self) -> Status:
+        """OUTSIDE if there is a reason for it, else OK."""
+        return Status.OUTSIDE if self.reasons else Status.OK
 
 
 def suitability(

@@ -1,6 +1,7 @@
 """Computes boxes in pixels of the original image, with threshold and score, from heatmaps."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -8,7 +9,34 @@ from jaxtyping import Float
 from cxrloc.images.geometry import transform_boxes
 from cxrloc.localization.box_rules import BoxRule, regions_by_rule
 from cxrloc.localization.regions import to_border
-from cxrloc.types import Box, Detection, Detections, Heatmaps
+from cxrloc.types import Box, Detection, Heatmaps, Radiograph, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import PIL.Image
+
+
+class Detections(list[Detection]):
+    """A list of boxes that shows itself as a table."""
+
+    def __repr__(self) -> str:
+        findings = dict.fromkeys(each.finding for each in self)
+        return f"Detections({len(self)} boxes: {', '.join(findings) or 'none'})"
+
+    def table(self) -> "pd.DataFrame":
+        """One row per box, in the columns of `detections.csv`."""
+        return shown("detections_frame", self)
+
+    def to_latex(self) -> str:
+        """The table for a paper."""
+        return shown("latex", self.table(), "Detected boxes, in pixels.")
+
+    def plot(self, radiograph: Radiograph) -> "PIL.Image.Image":
+        """The boxes on the radiograph."""
+        return radiograph.plot(self)
+
+    def _repr_html_(self) -> str:
+        return shown("html", self.table())
 
 
 def detections_from_heatmaps(

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from cxrloc.files.text import one_line
 from cxrloc.models.inert_pickle import read_pickle
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 PREFERRED = (

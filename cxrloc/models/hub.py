@@ -9,7 +9,6 @@ from typing import Any
 
 from cxrloc.extras import import_extra
 from cxrloc.files.structured import parse_json
-from cxrloc.files.text import for_markdown, one_line
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.adopt import adopt
 from cxrloc.models.adoption import Adoption
@@ -17,6 +16,7 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.card_text import card_lines, finding_rows
 from cxrloc.models.model import Model
 from cxrloc.models.presets import IMAGENET_MEAN, IMAGENET_STD
+from cxrloc.text import for_markdown, one_line
 from cxrloc.types import CxrlocError, UsageError
 
 PREFIX = "hf:"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from cxrloc.files.text import one_line
 from cxrloc.models.backbones import timm_classifier, torchvision_models
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.networks import Network
 from cxrloc.models.pyramid import TimmPyramid
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError
 
 

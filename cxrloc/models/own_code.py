@@ -16,11 +16,11 @@ from typing import Any
 
 from torch import nn
 
-from cxrloc.files.text import one_line
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 log = logging.getLogger(__name__)

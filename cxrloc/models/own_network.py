@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cxrloc.files.text import one_line
 from cxrloc.models.any_layer import LayerNetwork
 from cxrloc.models.context import Subject, bound
 from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError
 
 WANTED = (

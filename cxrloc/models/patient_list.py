@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cxrloc.files.csv_rows import csv_rows
 from cxrloc.files.tables import read_table
-from cxrloc.files.text import from_csv
 from cxrloc.models.card import ModelCard
+from cxrloc.text import from_csv
 
 COLUMNS = ("patient", "part")
 TRAINING, VALIDATION = "training", "validation"

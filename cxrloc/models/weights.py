@@ -12,7 +12,6 @@ import safetensors.torch
 from torch import Tensor
 
 from cxrloc.files.structured import parse_json
-from cxrloc.files.text import one_line
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
@@ -27,6 +26,7 @@ from cxrloc.models.networks import Network, network_to_fill
 from cxrloc.models.own_code import names_own_code, read_own_code
 from cxrloc.models.patient_list import with_patients_beside, write_patients_beside
 from cxrloc.models.xrv import PREFIX, read_xrv
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 MEAN, DIRECTIONS = "typical.mean", "typical.directions"

@@ -7,11 +7,11 @@ import numpy as np
 import PIL.Image
 
 from cxrloc.evaluation.localization.claims import Claims, warning_lines
-from cxrloc.evaluation.localization.hits import is_correct
+from cxrloc.evaluation.localization.hits import MatchRule, is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.inference.prepared import Image
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
-from cxrloc.types import Annotation, Detection, MatchRule
+from cxrloc.types import Annotation, Detection
 
 PANEL_WIDTH, PANELS_PER_ROW = 360, 4  # pixels; panels, two for each finding
 

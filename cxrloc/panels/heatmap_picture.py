@@ -8,8 +8,8 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
-from cxrloc.files.text import one_line
 from cxrloc.panels.overlay import MARGIN, Mark, Role, compose_panels, draw_panel
+from cxrloc.text import one_line
 from cxrloc.types import Detection, Heatmaps
 
 PICTURE_WIDTH = 1600

@@ -22,9 +22,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cxrloc.files.text import for_terminal
 from cxrloc.findings import standard_finding
 from cxrloc.panels.lettering import INCH_MM, text_mm, wrapped
+from cxrloc.text import for_terminal
 from cxrloc.types import CxrlocError, UsageError
 
 WIDTHS_MM = {"single": 89.0, "double": 183.0}

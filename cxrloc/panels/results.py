@@ -11,10 +11,10 @@ from cxrloc.datasets.splits import LEAKS
 from cxrloc.files import tables
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import read_json, unlike
-from cxrloc.files.text import one_line
 from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 

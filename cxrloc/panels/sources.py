@@ -16,13 +16,13 @@ from cxrloc.evaluation.result_folders import options_of
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import read_json, unlike
 from cxrloc.files.tables import number_in, read_table, rows_of, table_rows
-from cxrloc.files.text import from_csv
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.image_sets import read_images
 from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
 from cxrloc.reports.read import Report, read_reports
+from cxrloc.text import from_csv
 from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
 
 ARROW_COLUMNS = ("image", "x", "y")

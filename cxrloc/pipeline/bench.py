@@ -41,6 +41,7 @@ from cxrloc.evaluation.localization.scores import (
     score_run,
     score_sensitivity,
 )
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import Journal
 from cxrloc.files.run_folder import make_folder
@@ -58,7 +59,7 @@ from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.report_page.write import write_bench_page
-from cxrloc.types import Measurement, UsageError
+from cxrloc.types import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.description import boxes_sha256
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.localization.claims import claims_of_detections, claims_of_maps
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.result_files import write_metrics, write_scores
@@ -19,7 +20,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import DETECTIONS, data_of, read_run
 from cxrloc.files.structured import unlike
 from cxrloc.inference.image_sets import read_images
-from cxrloc.types import MatchRule, UsageError
+from cxrloc.types import UsageError
 
 
 def score_boxes_again(run: Path, projection: str, out: Path) -> None:

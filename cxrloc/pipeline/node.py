@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from cxrloc.files.text import one_line
 from cxrloc.image_results.report import ReportSettings, report_image
 from cxrloc.image_results.writers import (
     DICOM_WRITERS,
@@ -27,6 +26,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.pacs.node import Node, Task
 from cxrloc.pacs.node_config import Compute, read_node_config
 from cxrloc.pacs.spool import INCOMING, Spool, State, oldest_age_seconds, read_note
+from cxrloc.text import one_line
 from cxrloc.types import CxrlocError, UsageError
 
 LAST_ERRORS = 5

@@ -18,6 +18,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 )
 from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.evaluation.localization.tables import grid, rows_of
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, resample_patients
 from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.boxes import detections_from_heatmaps
@@ -30,7 +31,7 @@ from cxrloc.report_page.pictures import (
     top_pairs,
     truth_of,
 )
-from cxrloc.types import Detection, Heatmaps, Measurement, Record
+from cxrloc.types import Detection, Heatmaps, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)

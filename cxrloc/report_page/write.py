@@ -17,13 +17,14 @@ from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.localize import localize
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
+from cxrloc.inference.suitability import Suitability
 from cxrloc.models.model import Model
 from cxrloc.report_page.card import bench_card, classification_card, lead, warning_lines
 from cxrloc.report_page.classification import ClassificationRun, classification_data
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import CxrlocError, Heatmaps, Predictions, Record, Suitability
+from cxrloc.types import CxrlocError, Heatmaps, Predictions, Record
 
 PAGE = "report.html"
 

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cxrloc.files.tables import read_table, rows_of
-from cxrloc.files.text import for_csv, from_csv
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.reports.clauses import Clustering
+from cxrloc.text import for_csv, from_csv
 from cxrloc.types import CxrlocError
 
 

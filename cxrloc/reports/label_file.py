@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrloc.files.tables import NOTE, Table, is_blank, read_table, rows_of
-from cxrloc.files.text import for_csv, from_csv
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
+from cxrloc.text import for_csv, from_csv
 from cxrloc.types import CxrlocError, Label
 
 Labels = Mapping[str, Mapping[str, Label]]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cxrloc.evaluation.image_status import IMAGES, write_image_status
 from cxrloc.inference.prepared import Failure
-from cxrloc.types import Suitability
+from cxrloc.inference.suitability import Suitability
 
 
 def test_every_image_has_a_row_and_is_counted_once(tmp_path: Path) -> None:

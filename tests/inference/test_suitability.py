@@ -13,13 +13,13 @@ from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
 from cxrloc.inference.prepared import Image, InferenceSettings
-from cxrloc.inference.suitability import suitability
+from cxrloc.inference.suitability import Status, suitability
 from cxrloc.models.card import DistanceRule
 from cxrloc.models.feature_distance import TypicalFeatures
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import Radiograph, Status, View
+from cxrloc.types import Radiograph, View
 
 CT = "Modality (0008,0060) is CT, not CR or DX"
 CHEST = Radiograph(make_phantom(1, 0, 96).pixels, bits_stored=8, view=View.PA)

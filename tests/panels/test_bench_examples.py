@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from cxrloc.evaluation.localization.claims import Claims
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.inference.prepared import Image
 from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import LINE_HEIGHT
-from cxrloc.types import Annotation, Box, MatchRule, Radiograph, Record
+from cxrloc.types import Annotation, Box, Radiograph, Record
 
 
 def test_warnings_stand_under_the_examples() -> None:

@@ -14,12 +14,12 @@ from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import LocalizationScores, score_localization
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.localized import Localized
+from cxrloc.localization.boxes import Detections
 from cxrloc.types import (
     Affine,
     Annotation,
     Box,
     Detection,
-    Detections,
     Heatmaps,
     Label,
     Predictions,

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.types import Annotation, Box, MatchRule, Record
+from cxrloc.types import Annotation, Box, Record
 
 BOXES = dict(zip(CHESTXRAY8, (180, 146, 153, 123, 85, 79, 120, 98), strict=True))
 ALL_BOXES = 984

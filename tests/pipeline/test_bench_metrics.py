@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets import boxed_throughout
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.classify import ClassifyOptions, classify
-from cxrloc.types import MatchRule
 
 PROTOCOL = ScoringProtocol((MatchRule("iou", 0.3),), resampling=Resampling(20), draws=1)
 SIDE = 1024

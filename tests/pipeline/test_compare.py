@@ -15,6 +15,7 @@ from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.evaluation.classification.prediction_files import write_predictions
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.run_comparison import CompareOptions
@@ -27,7 +28,7 @@ from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.classify import ClassifyOptions, classify
 from cxrloc.pipeline.classify_again import score_again
 from cxrloc.pipeline.compare import compare, compare_folds
-from cxrloc.types import CxrlocError, MatchRule, Predictions, UsageError
+from cxrloc.types import CxrlocError, Predictions, UsageError
 
 FEW = Resampling(resamples=20)
 PROTOCOL = ScoringProtocol(rules=(MatchRule("iou", 0.3),), resampling=FEW, draws=1)

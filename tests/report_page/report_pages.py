@@ -7,26 +7,18 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import place_detections, scored_pairs
 from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.localization.tables import rows_of
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.geometry import resize_affine
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.report_page.localization import LocalizationRun
 from cxrloc.report_page.quantised_maps import quantise
-from cxrloc.types import (
-    Affine,
-    Annotation,
-    Box,
-    Detection,
-    Heatmaps,
-    MatchRule,
-    Measurement,
-    Record,
-    View,
-)
+from cxrloc.types import Affine, Annotation, Box, Detection, Heatmaps, Record, View
 
 FINDINGS = ("Mass", "Nodule", "Pneumothorax")
 RULES = (MatchRule("iobb", 0.25), MatchRule("iobb", 0.5), MatchRule("iou", 0.3))

@@ -17,8 +17,10 @@ from cxrloc.evaluation.classification.operating_points import (
 from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.roc_bands import roc_bands_frame
 from cxrloc.evaluation.classification.units import score_units
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.localization.tables import grid
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.localization.regions import find_regions
@@ -26,7 +28,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import bundle, write_page
 from cxrloc.report_page.pictures import picture_uri
-from cxrloc.types import Affine, Heatmaps, Label, MatchRule, Measurement, Predictions, Record
+from cxrloc.types import Affine, Heatmaps, Label, Predictions, Record
 from tests.panels.browser import open_browser
 from tests.report_page.report_pages import (
     FINDINGS,

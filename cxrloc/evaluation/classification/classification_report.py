@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrloc.types import Measurement, shown
+from cxrloc.evaluation.measurement import Measurement
+from cxrloc.types import shown
 
 if TYPE_CHECKING:
     import pandas as pd

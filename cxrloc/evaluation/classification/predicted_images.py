@@ -15,10 +15,11 @@ from cxrloc.inference.image_sets import ImageSet
 from cxrloc.inference.predict import Predicted, gather
 from cxrloc.inference.prepared import Failure, InferenceSettings, chosen_findings
 from cxrloc.inference.resumed import predict_on
+from cxrloc.inference.suitability import Suitability
 from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings
-from cxrloc.types import CxrlocError, Predictions, Suitability
+from cxrloc.types import CxrlocError, Predictions
 
 NAMED, MISSING = 20, "missing_images.txt"
 """How many missing images `run.json` names, and the file that names all of them."""

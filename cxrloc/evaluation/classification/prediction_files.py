@@ -15,8 +15,8 @@ from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.tables import NOTE, Table, number_in, read_table, row_name
-from cxrloc.files.text import from_csv
 from cxrloc.findings import finding_columns, standard_finding
+from cxrloc.text import from_csv
 from cxrloc.types import CxrlocError, Predictions, Record
 
 IMAGE = "image"

@@ -45,8 +45,9 @@ from cxrloc.evaluation.classification.units import (
     refuse_shared_patients,
     select_units,
 )
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
-from cxrloc.types import CxrlocError, Measurement
+from cxrloc.types import CxrlocError
 
 METRICS = {
     "auc": "area under the ROC curve",

@@ -10,7 +10,7 @@ from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.populations import label_counts
 from cxrloc.evaluation.classification.ranking import image_ranking_precision, in_top
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 ACCURACY, ARGMAX_OF_TWO = "argmax_accuracy", 0.5
 FEW_CARRIERS = "no interval: a class has fewer than 2 patients"

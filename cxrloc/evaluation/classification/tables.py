@@ -24,11 +24,11 @@ from cxrloc.evaluation.classification.operating_points import (
 from cxrloc.evaluation.classification.ranking import roc
 from cxrloc.evaluation.classification.report import METRICS
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.files.keys import keyed_patient
 from cxrloc.files.latex import PACKAGES, latex_tables
 from cxrloc.files.table_writer import markdown_table, with_notes
-from cxrloc.files.text import for_markdown
-from cxrloc.types import Measurement
+from cxrloc.text import for_markdown
 
 PRINTED = ("auc", "pr_average_precision", "sensitivity", "specificity")
 """Metrics of the printed table, if no others are asked for."""

@@ -15,11 +15,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.evaluation.localization.hits import find_hits
+from cxrloc.evaluation.localization.hits import MatchRule, find_hits
 from cxrloc.evaluation.localization.measure import Kind, Metric, measure, ratio
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, resample_group
-from cxrloc.types import MatchRule, Measurement
 
 PUBLISHED_RULES = (
     *(MatchRule("iobb", threshold) for threshold in (0.1, 0.25, 0.5, 0.75, 0.9)),

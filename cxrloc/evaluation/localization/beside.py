@@ -6,7 +6,7 @@ import pandas as pd
 
 from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.evaluation.localization.tables import COLUMNS, localization_frame, rows_of
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 BESIDE_COLUMNS = (*COLUMNS, "detection_average_precision", "hit_rate", "outline_miou")
 """Columns that can be compared with a published table."""

@@ -12,7 +12,12 @@ from cxrloc.evaluation.localization.detection_ap import (
     match_detections,
 )
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
-from cxrloc.evaluation.localization.hits import centres_contained, find_hits, groups_all_hit
+from cxrloc.evaluation.localization.hits import (
+    MatchRule,
+    centres_contained,
+    find_hits,
+    groups_all_hit,
+)
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS, Kind, Metric, ratio
 from cxrloc.evaluation.localization.rodeo import rodeo_metrics
 from cxrloc.evaluation.localization.scored_pairs import (
@@ -22,7 +27,6 @@ from cxrloc.evaluation.localization.scored_pairs import (
     sums_by_patient,
 )
 from cxrloc.evaluation.localization.threshold_choice import best_score
-from cxrloc.types import MatchRule
 
 IOU = 0.5
 """The IoU at which detections match for FROC and for the operating point."""

@@ -22,6 +22,7 @@ from cxrloc.inference.localized import Localized
 from cxrloc.inference.map_files import Probabilities, maps_in_parts, read_maps
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.inference.resumed import localize_on
+from cxrloc.inference.suitability import Suitability
 from cxrloc.inference.threads import Counted
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.model import Model
@@ -30,7 +31,7 @@ from cxrloc.models.provenance import (
     contamination_warnings,
     selection_warnings,
 )
-from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, Suitability, UsageError
+from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
 """A function that passes results on unchanged and may show progress."""

@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 from cxrloc.evaluation.agreement import rank_correlations
 from cxrloc.evaluation.localization.accuracy import accuracy_metric, count_boxes
-from cxrloc.evaluation.localization.hits import best_overlaps
+from cxrloc.evaluation.localization.hits import MatchRule, best_overlaps
 from cxrloc.evaluation.localization.measure import Sampled, difference, measurements, sample
 from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, place_detections
 from cxrloc.evaluation.resampling import two_sided_p
 from cxrloc.evaluation.significance import holm
-from cxrloc.types import CxrlocError, Detection, MatchRule, Record
+from cxrloc.types import CxrlocError, Detection, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,9 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cxrloc.evaluation.localization.hits import exceeds, is_correct, matches, share_in_regions
+from cxrloc.evaluation.localization.hits import (
+    MatchRule,
+    exceeds,
+    is_correct,
+    matches,
+    share_in_regions,
+)
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
-from cxrloc.types import MatchRule
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Allowed false positives per image. The mean sensitivity at these rates is the FROC score (LUNA16,

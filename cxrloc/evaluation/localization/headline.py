@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cxrloc.evaluation.localization.scores import LocalizationScores, difference_of
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES, excludes_0
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 NEAREST = {"iobb": 0.25, "iou": 0.3}
 """The threshold of each criterion that the headline is about, or the nearest one asked for."""

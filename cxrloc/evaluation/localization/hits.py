@@ -20,10 +20,23 @@ from jaxtyping import Bool, Float, Int
 
 from cxrloc.evaluation.localization.overlap import OVERLAPS, equal_keys, iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
-from cxrloc.types import MatchRule
 
 MATCHES_AT_ONCE = 200_000
 """Pairs of a detected and an annotated box that are compared at once: about 50 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRule:
+    """The rule for a correct detection: its overlap with the truth is strictly above a threshold.
+
+    Attributes:
+        criterion: "iobb" (intersection over the detected box), "iou", or another name of
+            `OVERLAPS`.
+        threshold: in [0, 1).
+    """
+
+    criterion: str
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Draws, Statistic, interval
-from cxrloc.types import Measurement
 
 ALL_FINDINGS = ("all findings",)
 """The one column of a metric that counts an image once for all of its findings; it has no mean."""

@@ -40,8 +40,9 @@ from cxrloc.evaluation.localization.outlines import outline_metrics
 from cxrloc.evaluation.localization.placed_run import PlacedRun
 from cxrloc.evaluation.localization.pointing import place_points
 from cxrloc.evaluation.localization.threshold_choice import FIXED, ORACLE, tuning_patients
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import resample_group
-from cxrloc.types import CxrlocError, Measurement
+from cxrloc.types import CxrlocError
 
 
 def score_metrics(run: PlacedRun) -> list[Measurement]:

@@ -15,11 +15,11 @@ from jaxtyping import Float, Int
 from shapely.geometry.base import BaseGeometry
 
 from cxrloc.datasets.shapes import mask_pixels
-from cxrloc.evaluation.localization.hits import exceeds, matches
+from cxrloc.evaluation.localization.hits import MatchRule, exceeds, matches
 from cxrloc.evaluation.localization.measure import Kind, Metric, ratio
 from cxrloc.evaluation.localization.overlap import area, intersection
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, sums_by_patient
-from cxrloc.types import Mask, MatchRule, Outline
+from cxrloc.types import Mask, Outline
 
 
 def outline_metrics(

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 
 from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
 from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.pointing import TOLERANCE
 from cxrloc.evaluation.localization.scored_pairs import (
     POPULATIONS,
@@ -21,7 +22,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Draws, Resampling, resample_group
 from cxrloc.localization.box_rules import BoxRule
-from cxrloc.types import Detection, Heatmaps, MatchRule, Record, UsageError, View
+from cxrloc.types import Detection, Heatmaps, Record, UsageError, View
 
 
 @dataclass(frozen=True, slots=True)

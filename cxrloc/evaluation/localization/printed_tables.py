@@ -11,7 +11,7 @@ import pandas as pd
 from cxrloc.evaluation.localization.measure import ALL_FINDINGS
 from cxrloc.evaluation.localization.scores import LocalizationScores
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES, localization_frame, rows_of
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 _POPULATIONS = {
     "annotated": "with an expert box",

@@ -27,11 +27,12 @@ from cxrloc.evaluation.localization.tables import (
     subjects_frame,
     views_frame,
 )
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.files.latex import PACKAGES, latex_tables
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
-from cxrloc.types import Detection, Measurement, Record, UsageError
+from cxrloc.types import Detection, Record, UsageError
 
 
 def write_scores(

@@ -36,11 +36,12 @@ from cxrloc.evaluation.localization.scored_pairs import (
     only_images,
     sums_by_patient,
 )
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import resample_group
 from cxrloc.localization.box_rules import describe_rule
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import Regions, find_regions, scale_maps
-from cxrloc.types import Detection, Heatmaps, Measurement, Record, View, shown
+from cxrloc.types import Detection, Heatmaps, Record, View, shown
 
 if TYPE_CHECKING:
     import pandas as pd

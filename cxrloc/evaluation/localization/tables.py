@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 CRITERION_NAMES = {"iobb": "T(IoBB)", "iou": "T(IoU)"}
 

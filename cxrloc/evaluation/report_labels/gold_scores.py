@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.published import beside, published
 from cxrloc.evaluation.report_labels.scores import (
     METRICS,
@@ -20,7 +21,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8, standard_finding
 from cxrloc.reports.label_file import NORMAL, Labels
 from cxrloc.reports.labels import FINDINGS
-from cxrloc.types import CxrlocError, Label, Measurement
+from cxrloc.types import CxrlocError, Label
 
 SYSTEMS = ("Wang 2017 on OpenI", "MetaMap on OpenI")
 """Settings of the published tables that are of the same reports."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, interval
 from cxrloc.reports.label_file import Labels
-from cxrloc.types import CxrlocError, Label, Measurement
+from cxrloc.types import CxrlocError, Label
 
 
 def outcomes(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.trust.cases import (
     Case,
     TestedModels,
@@ -29,7 +30,7 @@ from cxrloc.localization.heatmaps import heatmap_method
 from cxrloc.localization.regions import is_degenerate
 from cxrloc.models.described import Input
 from cxrloc.models.model import Model
-from cxrloc.types import Affine, Heatmaps, Measurement
+from cxrloc.types import Affine, Heatmaps
 
 
 def faithfulness(

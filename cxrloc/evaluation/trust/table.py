@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, bootstrap
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
-from cxrloc.types import Measurement
 
 TESTS = {
     "insertion": "area under the probability as pixels come, most relevant first; larger is better",

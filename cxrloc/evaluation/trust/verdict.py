@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cxrloc.types import Measurement
+from cxrloc.evaluation.measurement import Measurement
 
 SMALLER_IS_BETTER = ("deletion",)
 

@@ -15,20 +15,13 @@ from cxrloc.evaluation.localization.accuracy import (
     count_boxes,
     measure_counts,
 )
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import Population, place_detections, scored_pairs
 from cxrloc.evaluation.localization.tables import grid
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.published import published
-from cxrloc.types import (
-    Annotation,
-    Box,
-    CxrlocError,
-    Detection,
-    Label,
-    MatchRule,
-    Measurement,
-    Record,
-)
+from cxrloc.types import Annotation, Box, CxrlocError, Detection, Label, Record
 
 
 def record(

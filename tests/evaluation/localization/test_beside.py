@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cxrloc.evaluation.localization.beside import beside_frame
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.metrics import score_metrics
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scores import score_run
@@ -11,7 +12,7 @@ from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import in_words
-from cxrloc.types import MatchRule, Outline
+from cxrloc.types import Outline
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 from tests.evaluation.localization.test_scores import DETECTIONS, RECORDS, RULES
 

@@ -13,6 +13,7 @@ from cxrloc.evaluation.localization.claims import (
     claims_of_detections,
     claims_of_maps,
 )
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.localization.tables import grid, rows_of
@@ -20,7 +21,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
-from cxrloc.types import Annotation, Box, CxrlocError, MatchRule, Record, UsageError
+from cxrloc.types import Annotation, Box, CxrlocError, Record, UsageError
 
 HEADING = "image,finding,x_min,y_min,x_max,y_max,score\n"
 

@@ -20,6 +20,7 @@ from cxrloc.evaluation.localization.controls import (
     prior_medoid,
     random_maps,
 )
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import (
     PlacedBoxes,
@@ -30,15 +31,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.localization.tables import grid
 from cxrloc.localization.box_rules import BoxRule
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import (
-    Affine,
-    Annotation,
-    Box,
-    CxrlocError,
-    Heatmaps,
-    MatchRule,
-    Record,
-)
+from cxrloc.types import Affine, Annotation, Box, CxrlocError, Heatmaps, Record
 
 
 def record(image_id: str, patient: str, finding: str, *corners: float, size: int = 100) -> Record:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cxrloc.evaluation.localization.froc import RATES, froc_events, froc_sensitivity
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs
-from cxrloc.types import MatchRule
 from tests.evaluation.localization.drawn_truth import random_claims
 
 RULE = MatchRule("iou", 0.5)

@@ -1,10 +1,10 @@
 """The first lines of a run's summary say which method is better than which control."""
 
 from cxrloc.evaluation.localization.headline import headline_lines
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import MatchRule
 from tests.evaluation.localization.test_scores import DETECTIONS, MAPS, RECORDS
 
 RULES = (MatchRule("iobb", 0.25), MatchRule("iobb", 0.5), MatchRule("iou", 0.25))

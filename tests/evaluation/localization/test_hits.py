@@ -10,6 +10,7 @@ from cxrloc.evaluation.localization.accuracy import count_boxes
 from cxrloc.evaluation.localization.box_metrics import box_metrics
 from cxrloc.evaluation.localization.froc import froc_events
 from cxrloc.evaluation.localization.hits import (
+    MatchRule,
     best_overlaps,
     centres_contained,
     exceeds,
@@ -20,7 +21,7 @@ from cxrloc.evaluation.localization.hits import (
 )
 from cxrloc.evaluation.localization.overlap import OVERLAPS
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
-from cxrloc.types import Annotation, Box, MatchRule
+from cxrloc.types import Annotation, Box
 from tests.evaluation.localization.drawn_truth import drawn_record, random_claims
 
 

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.measure import Kind, Metric, measure, ratio
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scores import score_localization
 from cxrloc.evaluation.localization.tables import differences_frame
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, resample_group
-from cxrloc.types import Annotation, Box, Detection, MatchRule, Measurement, Record
+from cxrloc.types import Annotation, Box, Detection, Record
 
 TRUTH, AWAY = Box(10.0, 10.0, 20.0, 20.0), Box(60.0, 60.0, 70.0, 70.0)
 RULE = MatchRule("iou", 0.5)

@@ -15,9 +15,10 @@ from cxrloc.evaluation.localization.threshold_choice import (
     ThresholdProtocol,
     tuning_patients,
 )
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Detection, Heatmaps, Measurement, Outline, Record
+from cxrloc.types import Detection, Heatmaps, Outline, Record
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 RESAMPLING = Resampling(resamples=60)

@@ -6,6 +6,7 @@ import shapely
 
 from cxrloc.datasets.shapes import mask_of_pixels, mask_pixels
 from cxrloc.evaluation.localization.accuracy import count_boxes, measure_counts
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.measure import measure
 from cxrloc.evaluation.localization.outlines import (
     mask_rectangles,
@@ -15,7 +16,7 @@ from cxrloc.evaluation.localization.outlines import (
 from cxrloc.evaluation.localization.overlap import iobb, iou
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, scored_pairs
 from cxrloc.evaluation.resampling import Resampling, resample_group
-from cxrloc.types import Mask, MatchRule, Outline
+from cxrloc.types import Mask, Outline
 from tests.evaluation.localization.drawn_truth import drawn_record
 
 L_SHAPE = Outline((((0, 0), (40, 0), (40, 20), (20, 20), (20, 60), (0, 60)),))

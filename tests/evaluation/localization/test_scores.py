@@ -10,6 +10,7 @@ from cxrloc.datasets.boxes import read_boxed_images
 from cxrloc.datasets.records import boxed_record
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.evaluation.localization.accuracy import count_boxes
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.localization.scores import (
     EXACT,
@@ -23,7 +24,7 @@ from cxrloc.evaluation.localization.scores import (
 from cxrloc.evaluation.localization.tables import by_view, grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Affine, Annotation, Box, Detection, Heatmaps, MatchRule, Record, View
+from cxrloc.types import Affine, Annotation, Box, Detection, Heatmaps, Record, View
 
 RULES = (MatchRule("iobb", 0.5), MatchRule("iou", 0.25))
 PROTOCOL = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=200), draws=3)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.printed_tables import controls_table, report_note, wang_tables
 from cxrloc.evaluation.localization.scores import LocalizationScores, score_localization
@@ -16,7 +17,6 @@ from cxrloc.evaluation.localization.tables import (
 )
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.files.table_writer import markdown_table
-from cxrloc.types import MatchRule
 from tests.evaluation.localization.test_scores import DETECTIONS, MAPS, RECORDS, RULES
 
 PROTOCOL = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=50), draws=2)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.trust.table import not_measured, trust_frame, without_layers
 from cxrloc.evaluation.trust.verdict import trust_verdict
-from cxrloc.types import Measurement
 
 
 def row(test: str, subject: str, value: float, half: float = 0.05) -> Measurement:

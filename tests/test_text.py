@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrloc.files.text import (
+from cxrloc.text import (
     MESSAGE_CHARACTERS,
     for_csv,
     for_latex,
