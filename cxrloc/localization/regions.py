@@ -10,10 +10,9 @@ where the surface is linear, and its box follows from the crossings on those lin
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy import ndimage
-from scipy.sparse import coo_array
 
 from cxrloc.types import UsageError
 
@@ -22,9 +21,6 @@ FULL_SCALE = 255.0
 
 BEYOND_CELLS = 1e6
 """A distance from the grid, in cells, that is larger than any image."""
-
-_WITHIN_A_PLANE = np.zeros((3, 3, 3), dtype=bool)
-_WITHIN_A_PLANE[1] = ndimage.generate_binary_structure(2, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +173,7 @@ def label_regions(
             [[2, 0], [0, 3]]], dtype=int32), 3)
     """
     above = excess > 0
-    labels, count = ndimage.label(above, structure=_WITHIN_A_PLANE)
+    labels, count = _label_neighbours(above)
     in_a, in_b, in_c, in_d = _corners(above)
     # The squares with two corners above 0 that no side of the square connects.
     squares = np.nonzero((in_a == in_d) & (in_b == in_c) & (in_a != in_b))
@@ -187,14 +183,42 @@ def label_regions(
     rising = (of_b != of_c) & (of_b > 0) & (b * c > a * d)
     one = np.concatenate([of_a[falling], of_b[rising]])
     other = np.concatenate([of_d[falling], of_c[rising]])
+    return _join(labels, count, one, other)
+
+
+def _label_neighbours(
+    above: Bool[np.ndarray, "plane row col"],
+) -> tuple[Int[np.ndarray, "plane row col"], int]:
+    """The number (from 1, in raster order) of the part of every cell; sides connect, corners not.
+
+    OpenCV labels one picture, so the planes stand below each other with an empty row between two.
+    """
+    planes, rows, columns = above.shape
+    if not above.size:
+        return np.zeros(above.shape, dtype=np.int32), 0
+    picture = np.zeros((planes, rows + 1, columns), dtype=np.uint8)
+    picture[:, :rows] = above
+    count, labels = cv2.connectedComponents(picture.reshape(-1, columns), connectivity=4)
+    return labels.reshape(picture.shape)[:, :rows], count - 1  # OpenCV counts the background
+
+
+def _join(
+    labels: Int[np.ndarray, "plane row col"],
+    count: int,
+    one: Int[np.ndarray, " pair"],
+    other: Int[np.ndarray, " pair"],
+) -> tuple[Int[np.ndarray, "plane row col"], int]:
+    """The regions after the two parts of each pair are joined, numbered again without gaps."""
     if not one.size:
         return labels, count
-    # Here, because it takes a tenth of a second to import, and few maps need it.
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_array((np.ones(one.size), (one, other)), shape=(count + 1, count + 1))
-    parts, part_of = connected_components(links, directed=False)  # the background 0 stays alone
-    return part_of[labels], int(parts) - 1
+    lowest = np.arange(count + 1)  # by part: the lowest number of a part that is connected with it
+    while (differ := lowest[one] != lowest[other]).any():
+        low = np.minimum(lowest[one], lowest[other])[differ]
+        np.minimum.at(lowest, lowest[one[differ]], low)
+        np.minimum.at(lowest, lowest[other[differ]], low)
+        lowest = lowest[lowest]
+    remaining, region_of = np.unique(lowest, return_inverse=True)  # the background 0 stays alone
+    return region_of.astype(np.int32)[labels], remaining.size - 1
 
 
 def _lowest_and_range(

@@ -50,6 +50,14 @@ def test_box_of_drawn_map(picture, threshold, expected):
 
 
 @pytest.mark.parametrize(
+    ("threshold", "tops"), [(127.4, [0, 3, 3]), (127.5, [0, 0, 0, 0, 1, 1, 1, 3, 3])]
+)
+def test_chain_of_diagonal_cells_is_one_region_and_later_regions_follow_it(threshold, tops):
+    found = boxes("#.#.#.# .#.#.#. ....... ...#..# .......", threshold)
+    assert [round(box[1]) for box in found] == tops
+
+
+@pytest.mark.parametrize(
     ("threshold", "count"),
     [(127.4, 1), (127.5, 2), (127.6, 2)],
     ids=["below the saddle", "at the saddle they touch in a point only", "above the saddle"],
