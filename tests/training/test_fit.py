@@ -212,10 +212,10 @@ def test_settings_that_are_empty_alike_go_on(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"zero": None}, "zero is 0 there and None here"),
+        ({"zero": None}, "zero is 0 there and none here"),
         ({"zero": ""}, "zero is 0 there and '' here"),
-        ({"text": ()}, "text is '' there and () here"),
-        ({"nested": {}}, "nested.zero is 0.0 there and missing here"),
+        ({"text": ()}, "text is '' there and an empty list here"),
+        ({"nested": {}}, "nested.zero is 0 there and missing here"),
         ({"new": 0}, "new is missing there and 0 here"),
     ],
 )
