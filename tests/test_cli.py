@@ -56,6 +56,14 @@ def test_every_help_ends_with_an_example(command: str) -> None:
     assert f"cxrloc {command}" in last
 
 
+def test_list_of_commands_cuts_no_sentence():
+    shown = run("--help").output.splitlines()
+    lines = [line for line in shown if line.split()[:1] and line.split()[0] in COMMANDS]
+    assert len(lines) == len(COMMANDS)
+    assert [line for line in lines if not line.endswith((".", "?"))] == []
+    assert [line for line in lines if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize(
     ("command", "choices"),
     [

@@ -33,11 +33,24 @@ def adopt(
         typer.Option(help="How images were prepared, or which published network it is."),
     ] = "imagenet",
     out: Annotated[Path, typer.Option(help="The model file.")] = Path("model.safetensors"),
-    size: Annotated[int, typer.Option(min=0, help="Input in pixels, if not the preset's.")] = 0,
+    size: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Side of the input in pixels.  [default: the preset's]", show_default=False
+        ),
+    ] = 0,
     mean: Annotated[
-        list[float] | None, typer.Option(help="Of grey levels in [0, 1]; once, or per channel.")
+        list[float] | None,
+        typer.Option(
+            help="Mean of grey levels in [0, 1], to be subtracted: one number, or one per channel."
+        ),
     ] = None,
-    std: Annotated[list[float] | None, typer.Option(help="As --mean.")] = None,
+    std: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Standard deviation of grey levels, to divide by: one number, or one per channel."
+        ),
+    ] = None,
     tokens: Annotated[
         str, typer.Option(help="What a transformer's head reads: class, patches or both.")
     ] = "",
@@ -49,17 +62,24 @@ def adopt(
         list[str] | None,
         typer.Option(help="Weights that the logits do not use, such as 'criterion.*'."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name in every output.  [default: of --out]")] = "",
-    trained_on: Annotated[str, typer.Option(help="Training data, in words.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the model in every output.  [default: the name of --out]")
+    ] = "",
+    trained_on: Annotated[str, typer.Option(help="The training data, in words.")] = "",
     may_have_seen: Annotated[
         list[str] | None,
-        typer.Option(help="Data set whose images it may have seen, such as ChestX-ray14."),
+        typer.Option(
+            help="Data set whose images the model may have seen, such as ChestX-ray14; may be "
+            "repeated."
+        ),
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
-    probabilities: Annotated[str, typer.Option(help="sigmoid or softmax.")] = "",
+    probabilities: Annotated[
+        str, typer.Option(help="How logits become probabilities: sigmoid or softmax.")
+    ] = "",
     list_presets: Annotated[bool, typer.Option("--list", help="Show the presets.")] = False,
 ) -> None:
-    """Model file from a classifier of torchvision or timm that was trained elsewhere."""
+    """Make a model file out of weights that were trained elsewhere."""
     with clear_errors():
         from cxrloc.models.presets import PRESETS
 

@@ -80,7 +80,10 @@ def archive(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Findings and boxes of a whole archive as Parquet tables; called again, it goes on."""
+    """Write findings and boxes of a whole archive as Parquet tables.
+
+    Called again, it goes on where it was.
+    """
     status = words[0] == "status" and len(words) == 2
     if not status and len(words) != 1:
         raise typer.BadParameter("give MANIFEST, or status RESULTS")

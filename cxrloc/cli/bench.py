@@ -63,16 +63,20 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder in ChestX-ray14's layout; CSV, COCO JSON or folder of VOC XML with boxes; "
-            "annotation file of VinDr-CXR, RSNA Pneumonia, SIIM, ChestX-Det or CheXlocalize."
-            "  [default: embedded phantoms]",
+            help="Folder in ChestX-ray14's layout; plain folder of images, with --boxes; CSV, COCO "
+            "JSON or folder of VOC XML with the images beside; annotation file of VinDr-CXR, RSNA "
+            "Pneumonia, SIIM, ChestX-Det or CheXlocalize.  [default: embedded phantoms]",
         ),
     ] = None,
     model: Models = None,
     t_iobb: TIobb = None,
     t_iou: TIou = None,
     boxes_for: Annotated[
-        str, typer.Option(help="Whose maps give boxes: annotated, labelled, predicted or all.")
+        str,
+        typer.Option(
+            help="Findings of an image whose maps give boxes: annotated, labelled, predicted or "
+            "all."
+        ),
     ] = "annotated",
     detections: Annotated[
         Path | None,
@@ -97,11 +101,14 @@ def bench(
     tuning: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of patients to choose thresholds of maps and scores on."
+            min=0, max=1, help="Share of patients on whom thresholds of maps and scores are chosen."
         ),
     ] = 0.3,
     oracle_threshold: Annotated[
-        bool, typer.Option(help="Also choose them on the patients that are scored; marked so.")
+        bool,
+        typer.Option(
+            help="Also choose thresholds on the very patients that are scored; their rows say so."
+        ),
     ] = False,
     beside: Beside = [],  # noqa: B006
     html: Html = False,
@@ -109,7 +116,7 @@ def bench(
         bool,
         typer.Option(
             "--save-maps",
-            help="Write the raw maps too, to OUT/maps: then `cxrloc figure localization-rows OUT` "
+            help="Also write the raw maps to OUT/maps; then `cxrloc figure localization-rows OUT` "
             "draws them.",
         ),
     ] = False,
@@ -123,12 +130,13 @@ def bench(
     where: "Destination",
     inference: "InferenceSettings",
     everything: Annotated[
-        bool, typer.Option("--all", help="Print all tables, also by view and of other metrics.")
+        bool,
+        typer.Option("--all", help="Print all tables, also those by view and of other metrics."),
     ] = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Score localization against experts' boxes, with intervals and controls."""
+    """Score boxes against experts' boxes, with intervals and controls."""
     with clear_errors(quiet, log_json):
         if "list" in beside:
             show_published()

@@ -69,24 +69,24 @@ def classify(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder in ChestX-ray14's layout, or boxes with images beside."
-            "  [default: embedded phantoms]",
+            help="Folder of ChestX-ray14, CheXpert, MIMIC-CXR or Open-i; a plain folder of images, "
+            "with --labels; or boxes with the images beside.  [default: embedded phantoms]",
         ),
     ] = None,
     model: Models = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
-            help="Score the probabilities of any tool: image, one column per finding; or the "
-            "results of `cxrloc archive`."
+            help="Score the probabilities of any tool: a CSV with the column image and one column "
+            "per finding, or the results of `cxrloc archive`."
         ),
     ] = None,
     labels: TruthLabels = None,
     readings: Annotated[
         Path | None,
         typer.Option(
-            help="Radiologists' calls, for their points under the curves: CSV with reader, one of "
-            "image, study, patient, and 1, 0 or blank per finding."
+            help="Radiologists' calls, drawn as points beside the curves: a CSV with the column "
+            "reader, one of image, study and patient, and 1, 0 or blank per finding."
         ),
     ] = None,
     products: Products = False,
@@ -135,7 +135,9 @@ def classify(
     tuning: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of patients to choose thresholds on, and not to score."
+            min=0,
+            max=1,
+            help="Share of patients on whom thresholds are chosen; they are not scored.",
         ),
     ] = 0.0,
     operating_point: Annotated[
@@ -149,7 +151,7 @@ def classify(
         ),
     ] = None,
     group_by: Annotated[
-        list[Group], typer.Option(help="Report these groups apart; may be repeated.")
+        list[Group], typer.Option(help="Also report each group alone; may be repeated.")
     ] = [*Group],  # noqa: B006 (typer copies it)
     beside: Beside = [],  # noqa: B006
     html: Html = False,
@@ -163,7 +165,10 @@ def classify(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Score classification: AUC, operating points, calibration, by view, sex and age."""
+    """Score probabilities of images: AUC, decisions and calibration.
+
+    All numbers are also given by view, sex and age.
+    """
     with clear_errors(quiet, log_json):
         if "list" in beside:
             show_published()

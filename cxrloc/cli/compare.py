@@ -31,12 +31,13 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Two or more folders of classify or bench, or CSV files of theirs; or folders of "
+            help="Two or more folders of classify or bench, or their CSV files; or folders of "
             "classify --folds, of which each fold is compared, then averaged."
         ),
     ],
     data: Annotated[
-        Path | None, typer.Option(help="The images' data set.  [default: what the runs name]")
+        Path | None,
+        typer.Option(help="Data set of the images.  [default: the one that the runs name]"),
     ] = None,
     labels: TruthLabels = None,
     projection: Projection = "",
@@ -55,8 +56,10 @@ def compare(
     aggregation: Aggregate = Aggregation.MAX,
     t_iobb: TIobb = None,
     t_iou: TIou = None,
-    most: Annotated[int, typer.Option(min=1, help="Disagreements listed.")] = 50,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the patient bootstrap.")] = 1000,
+    most: Annotated[int, typer.Option(min=1, help="Number of disagreements that are listed.")] = 50,
+    resamples: Annotated[
+        int, typer.Option(min=1, help="Number of resamples of the bootstrap over patients.")
+    ] = 1000,
     out: NewOut = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
@@ -64,7 +67,10 @@ def compare(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Paired differences, rank correlations and disagreements of runs on the same images."""
+    """Compare runs on the same images: differences with intervals.
+
+    Also rank correlations, and the images on which the runs disagree most.
+    """
     with clear_errors(quiet, log_json):
         from cxrloc.evaluation.localization.placed_run import protocol_of_options
         from cxrloc.evaluation.resampling import Resampling

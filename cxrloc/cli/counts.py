@@ -23,7 +23,7 @@ def counts(
     out: Out = Path("cxrloc-counts"),
     quiet: Quiet = False,
 ) -> None:
-    """What a data set holds: images per finding, overlaps, views and pairs of views.
+    """Count a data set: images per finding, overlaps, views and pairs.
 
     Beside published tables of counts (wang2017:1, wang2017:16, dong2017:I, rubin2018:1 to 3), the
     findings of each table are counted.

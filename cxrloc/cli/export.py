@@ -42,7 +42,9 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """A model as a graph: grey levels in; logits, probabilities and maps of all findings out.
+    """Write a model as a graph for other tools: ONNX or torch.export.
+
+    The graph takes grey levels and gives logits, probabilities and maps of all findings.
 
     Model card and preprocessing are in the file's metadata, where other programs find them.
     """

@@ -25,20 +25,23 @@ def figure(
         list[Path] | None,
         typer.Argument(metavar="RESULT...", help="Folders or files that commands wrote."),
     ] = None,
-    width: Annotated[Width, typer.Option(help="One (89 mm) or two columns (183 mm).")] = (
-        Width.DOUBLE
-    ),
-    dark: Annotated[bool, typer.Option("--dark", help="For slides.")] = False,
+    width: Annotated[
+        Width, typer.Option(help="Width of one column (89 mm) or of two (183 mm).")
+    ] = (Width.DOUBLE),
+    dark: Annotated[bool, typer.Option("--dark", help="White on black, for slides.")] = False,
     finding: Annotated[
-        list[str] | None, typer.Option(help="Draw these only, in this order; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Draw only these findings, in this order; may be repeated."),
     ] = None,
     image: Annotated[
-        list[str] | None, typer.Option(help="Draw this image; may be repeated.")
+        list[str] | None, typer.Option(help="Draw only this image; may be repeated.")
     ] = None,
     projection: Projection = "",
     name: Annotated[
         list[str] | None,
-        typer.Option(help="Name a result so in the figure; once for each, in their order."),
+        typer.Option(
+            help="Name of a result in the figure; give it once for each result, in their order."
+        ),
     ] = None,
     beside: Beside = [],  # noqa: B006 (typer copies it)
     out: Annotated[
@@ -46,7 +49,11 @@ def figure(
         typer.Option(help="FILE.pdf, .svg or .png, or a name for all three.  [default: PANEL]"),
     ] = None,
     training_images: Annotated[
-        int, typer.Option(min=0, help="Number of them, for a recipe that counts epochs.")
+        int,
+        typer.Option(
+            min=0,
+            help="Number of training images, for the schedule of a recipe that counts epochs.",
+        ),
     ] = 0,
     gallery: Annotated[
         Path | None,
@@ -55,10 +62,12 @@ def figure(
             help="Draw all panels that this run or data set gives on one page, gallery.html.",
         ),
     ] = None,
-    names: Annotated[bool, typer.Option("--list", help="Name the panels.")] = False,
+    names: Annotated[
+        bool, typer.Option("--list", help="List the panels and what each is drawn from.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a figure from results on disk: PDF, SVG and PNG, fit to print."""
+    """Draw a figure for a paper from results on disk: PDF, SVG, PNG."""
     with clear_errors(quiet):
         from cxrloc.panels.panels import PANELS
         from cxrloc.panels.plots import FigureRequest

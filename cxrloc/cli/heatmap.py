@@ -101,7 +101,7 @@ def heatmap(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Picture, findings and boxes of each radiograph.
+    """Write a picture, findings and boxes of each radiograph.
 
     Called again with the same settings, it leaves out the images that are done.
     """

@@ -82,7 +82,10 @@ def label(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Label radiology reports: 1, 0, -1 (uncertain) or empty (not mentioned) for each finding."""
+    """Label radiology reports: 1, 0, -1 (uncertain) or empty.
+
+    The label of a finding that a report does not mention is empty.
+    """
     with clear_errors(quiet):
         from cxrloc.pipeline import label as flow
         from cxrloc.types import UsageError

@@ -26,13 +26,15 @@ def lr_range(
     options: "TrainOptions",
     lowest: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
-    steps: Annotated[int, typer.Option(help="Batches.")] = 100,
-    ramp: Annotated[str, typer.Option(help="exponential or linear.")] = "exponential",
+    steps: Annotated[int, typer.Option(help="Number of steps, each of one batch.")] = 100,
+    ramp: Annotated[
+        str, typer.Option(help="How the learning rate rises: exponential or linear.")
+    ] = "exponential",
     where: "Destination",
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Loss of a recipe while its learning rate rises, as a table and a plot.
+    """Measure the loss of a recipe while its learning rate rises.
 
     Under `torchrun`, on several GPUs, as `train`.
     """

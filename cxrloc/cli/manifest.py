@@ -36,7 +36,10 @@ def manifest(
     workers: Annotated[int, typer.Option(min=1, help="Threads that read headers.")] = 8,
     quiet: Quiet = False,
 ) -> None:
-    """One row per image of an archive, out of headers alone: Parquet, to be queried."""
+    """List the images of an archive by their headers, as Parquet.
+
+    The file has one row per image; no pixel is read.
+    """
     with clear_errors(quiet, go_on="Nothing is written. Call the same command again."):
         from cxrloc.archive.manifest import ManifestOptions, id_key, write_manifest
 

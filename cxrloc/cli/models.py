@@ -21,7 +21,7 @@ def models(
         bool, typer.Option("--default", help="Print the default model's name only.")
     ] = False,
 ) -> None:
-    """Models: what they need, what trained them, their licence, limits, AUC, operating points."""
+    """Describe models: training data, input, licence, limits, AUC."""
     with clear_errors():
         from cxrloc.models.names import DEFAULT_MODEL, MODELS
 

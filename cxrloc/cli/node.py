@@ -20,7 +20,7 @@ def node(
         ),
     ],
 ) -> None:
-    """Receive images from a PACS, compute results, and send them back until it is stopped.
+    """Receive images from a PACS, and send the results back.
 
     Logs are JSON lines on stderr, without names, identifiers and UIDs. The README has a file of
     settings.

@@ -25,7 +25,10 @@ LogJson = Annotated[
 ]
 TruthLabels = Annotated[
     Path | None,
-    typer.Option(help="Labels out of reports, as `cxrloc label` writes them, for the truth."),
+    typer.Option(
+        help="Labels that are the truth, in place of the data set's own: as `cxrloc label` writes "
+        "them, or the table of labels of a plain folder of images."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and failures only.")]
 Models = Annotated[
@@ -50,12 +53,18 @@ Force = Annotated[
         help="Give boxes and operating points to images outside what the model was made for.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="An image outside counts as a failure.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Count an image outside what the model was made for as a failure."
+    ),
+]
 Pairs = Annotated[
     Path | None,
     typer.Option(
         "--pairs",
-        help="For two-view networks: CSV with the columns frontal, lateral.  [default: by study]",
+        help="For two-view networks: a CSV of pairs with the columns frontal and lateral.  "
+        "[default: pairs by study]",
         show_default=False,
     ),
 ]
@@ -63,7 +72,8 @@ PairingChoice = Annotated[
     str,
     typer.Option(
         "--pairing",
-        help="Of a study with several images of a view: first, last, or each frontal one.",
+        help="Which image is paired if a study has several of a view: first, last, or each frontal "
+        "one.",
     ),
 ]
 MaxMegapixels = Annotated[
@@ -74,7 +84,12 @@ MaxMegapixels = Annotated[
 ]
 Thresholds = Annotated[
     list[float],
-    typer.Option("--threshold", min=0, help="Of the box rule, below 255; each gives boxes."),
+    typer.Option(
+        "--threshold",
+        min=0,
+        help="Grey level (0 to 255) above which a map becomes boxes; may be repeated: each gives "
+        "boxes.",
+    ),
 ]
 BoxRuleName = Annotated[
     str,
@@ -103,7 +118,11 @@ Layer = Annotated[
     ),
 ]
 Versions = Annotated[
-    str, typer.Option(help="Of the image: plain, or averaged over tta or five-patch.")
+    str,
+    typer.Option(
+        help="Versions of the image that are averaged: plain (the image alone), tta (test-time "
+        "augmentation) or five-patch."
+    ),
 ]
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name from `cxrloc recipes`, or a TOML file.")
@@ -127,7 +146,7 @@ TrainingLabels = Annotated[
 FirstWeights = Annotated[
     str,
     typer.Option(
-        "--start", help="First weights, in place of the recipe's: a file, imagenet, scratch."
+        "--start", help="First weights, in place of the recipe's: a file, imagenet or scratch."
     ),
 ]
 Fold = Annotated[
@@ -143,15 +162,18 @@ ImageCache = Annotated[
     Path, typer.Option("--cache", help="Folder that keeps decoded images for the next run.")
 ]
 TrainingPrecision = Annotated[
-    str, typer.Option("--precision", help="fp32, bf16 or fp16, in place of the recipe's.")
+    str,
+    typer.Option(
+        "--precision", help="fp32, bf16 or fp16, in place of the precision of the recipe."
+    ),
 ]
 TrainingBatchSize = Annotated[
     int,
     typer.Option(
         "--batch-size",
         min=0,
-        help="Images in one forward pass of each process; the images of a step stay those of the "
-        "recipe, in more or fewer passes.  [default: as the recipe says]",
+        help="Images in one forward pass of each process. A step has as many images as the recipe "
+        "says, in more or fewer passes.  [default: as the recipe says]",
         show_default=False,
     ),
 ]
@@ -166,13 +188,16 @@ Backend = Annotated[
         "embedded models), or auto: onnx where it can, if there is no GPU."
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str,
+    typer.Option(help="Where the network runs: auto, cpu, cuda, cuda:1 (the second GPU) or mps."),
+]
 Devices = Annotated[
     str,
     typer.Option(
         "--device",
-        help="auto (all GPUs, or the CPU), cpu, cuda, mps, or several, as cuda:0,cuda:1: a process "
-        "for each.",
+        help="Where the network runs: auto (all GPUs, or the CPU), cpu, cuda, mps, or several GPUs "
+        "with commas between (cuda:0,cuda:1), each with a process of its own.",
     ),
 ]
 
@@ -196,7 +221,10 @@ BatchSize = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="Of the network: fp32, bf16, fp16, or auto: fp16 on a CUDA GPU, else fp32."),
+    typer.Option(
+        help="Numbers the network computes in: fp32, bf16, fp16 or auto (fp16 on a CUDA GPU, else "
+        "fp32)."
+    ),
 ]
 Workers = Annotated[
     int,
@@ -204,8 +232,14 @@ Workers = Annotated[
         min=1, help="Threads that read and draw; on a GPU, many images are read by processes."
     ),
 ]
-TIobb = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoBB.")]
-TIou = Annotated[list[float] | None, typer.Option(min=0, max=1, help="Correct above this IoU.")]
+TIobb = Annotated[
+    list[float] | None,
+    typer.Option(min=0, max=1, help="A box is correct above this IoBB; may be repeated."),
+]
+TIou = Annotated[
+    list[float] | None,
+    typer.Option(min=0, max=1, help="A box is correct above this IoU; may be repeated."),
+]
 Products = Annotated[
     bool,
     typer.Option(
@@ -213,25 +247,31 @@ Products = Annotated[
         help="Multiply probabilities along CheXpert's tree: no child is above its parent.",
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Print every table, not the main lines alone.")]
+All = Annotated[bool, typer.Option("--all", help="Print every table, not only the main lines.")]
 Projection = Annotated[
-    str, typer.Option("--projection", help="Score images of PA, AP, frontal or lateral only.")
+    str,
+    typer.Option(
+        "--projection", help="Use only images of this projection: PA, AP, frontal or lateral."
+    ),
 ]
 Finding = Annotated[
     list[str],
-    typer.Option("--finding", help="Score these findings only, and their mean; may be repeated."),
+    typer.Option("--finding", help="Use only these findings, and their mean; may be repeated."),
 ]
 PatientIds = Annotated[
     bool,
-    typer.Option("--patient-ids", help="With --by patient: write ids, not keyed hashes of them."),
+    typer.Option(
+        "--patient-ids",
+        help="With --by patient: write ids of patients instead of their keyed hashes.",
+    ),
 ]
 DataSetName = Annotated[
     str,
     typer.Option(
         "--dataset",
         metavar="NAME",
-        help="Name of the data set, where its patients are not those of another one with the same "
-        "numbers.  [default: by its layout]",
+        help="Name of the data set. It tells your patient 1 from another data set's patient 1.  "
+        "[default: known by its layout]",
         show_default=False,
     ),
 ]
@@ -239,7 +279,7 @@ AllowContaminated = Annotated[
     bool,
     typer.Option(
         "--allow-contaminated",
-        help="Score patients that trained the model too; every output then says so.",
+        help="Score also patients on whom the model was trained; every output then says so.",
     ),
 ]
 ImageDir = Annotated[
@@ -270,20 +310,29 @@ FindingColumns = Annotated[
     list[str],
     typer.Option(
         "--finding-columns",
-        help="Column of --labels that holds a finding; may be repeated.  [default: by name]",
+        help="Column of --labels that holds a finding; may be repeated.  [default: found by name]",
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
-Resamples = Annotated[int, typer.Option(min=0, help="Of the patient bootstrap.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Resamples = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Number of resamples of the bootstrap over patients; 0 gives no intervals."
+    ),
+]
 Beside = Annotated[
     list[str],
     typer.Option(
-        metavar="PAPER:TABLE", help="Show these published numbers beside; `list` names them."
+        metavar="PAPER:TABLE",
+        help="Show published numbers beside the results; `--beside list` names the tables.",
     ),
 ]
 Html = Annotated[
-    bool, typer.Option("--html", help="Also write report.html, one page to explore the run in.")
+    bool,
+    typer.Option(
+        "--html", help="Also write report.html, one page in which the run can be explored."
+    ),
 ]
 
 
@@ -324,8 +373,10 @@ class Group(StrEnum):
     AGE = "age"
 
 
-ByUnit = Annotated[Unit, typer.Option("--by", help="What is scored.")]
+ByUnit = Annotated[Unit, typer.Option("--by", help="Unit that is scored.")]
 Aggregate = Annotated[
     Aggregation,
-    typer.Option("--aggregation", help="How the images of a study or patient become its score."),
+    typer.Option(
+        "--aggregation", help="How the scores of its images become the score of a study or patient."
+    ),
 ]

@@ -24,7 +24,7 @@ def page(
         ),
     ] = Path(),
 ) -> None:
-    """A page that runs a model in the browser: drop a radiograph, see findings and boxes.
+    """Write a page that runs a model in the browser, offline.
 
     It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
     """

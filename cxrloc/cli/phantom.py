@@ -16,7 +16,10 @@ def phantom(
     file_format: Annotated[str, typer.Option("--format", help="png or dicom.")] = "png",
     quiet: Quiet = False,
 ) -> None:
-    """A data set of synthetic radiographs with exact boxes, laid out as ChestX-ray14."""
+    """Write a data set of synthetic radiographs with exact boxes.
+
+    It has the layout of ChestX-ray14.
+    """
     with clear_errors(quiet):
         from cxrloc.phantom import write_phantoms
 

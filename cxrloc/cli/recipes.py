@@ -13,7 +13,7 @@ def recipes(
         typer.Argument(metavar="[RECIPE]...", help="Print these whole, as TOML to start from."),
     ] = None,
 ) -> None:
-    """The recipes of this package, each with the paper, table and row it is for."""
+    """List the recipes, each with the paper, table and row it is for."""
     with clear_errors():
         from cxrloc.recipe import RECIPES, read_recipe, recipe_text
 

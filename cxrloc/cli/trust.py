@@ -43,12 +43,20 @@ def trust(
         str | None, typer.Option(help="Name from `cxrloc models`, or a checkpoint file.")
     ] = None,
     shuffled_model: Annotated[
-        str | None, typer.Option(help="Trained alike on shuffled labels: label randomisation.")
+        str | None,
+        typer.Option(
+            help="Model of the same recipe, trained on shuffled labels: tests label randomisation."
+        ),
     ] = None,
     other_model: Annotated[
-        list[str] | None, typer.Option(help="Of another seed or architecture; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Model of another seed or architecture: tests repeatability; may be repeated."
+        ),
     ] = None,
-    images: Annotated[int, typer.Option(min=2, help="Images drawn.")] = 8,
+    images: Annotated[
+        int, typer.Option(min=2, help="Number of images on which the heatmaps are tested.")
+    ] = 8,
     resamples: Resamples = 1000,
     method: Method = "cam",
     layer: Layer = "",
@@ -62,7 +70,9 @@ def trust(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Test heatmaps: faithfulness, randomised weights and labels, repeatability, stability.
+    """Test heatmaps: are they faithful, and do they repeat?
+
+    Tests faithfulness, randomised weights and labels, repeatability and stability.
 
     Of a network that reads two views, the heatmap of the frontal one is tested.
     """
