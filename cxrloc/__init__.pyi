@@ -11,7 +11,8 @@ from .models.model import Model, ModelCard
 from .models.weights import read_model, write_model
 from .panels.overlay import draw_panel
 from .phantom import make_phantom
-from .pipeline.classify import ClassifyOptions, classify
+from .pipeline.classify import classify
+from .pipeline.classify_options import ClassifyOptions
 from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
 
 __version__: str

@@ -23,6 +23,15 @@ def own_recipe(model: Model) -> Recipe:
     return recipe_of_text(model.card.recipe, f"the recipe of {model.card.name}")
 
 
+def is_split_by_image(model: Model) -> bool:
+    """Whether images of one patient were put into both the training and the test part.
+
+    Raises:
+        UsageError: the model carries no recipe.
+    """
+    return own_recipe(model).data.split.kind == "image"
+
+
 def truth_rules(
     models: Sequence[Model], uncertain: Uncertain | None, no_finding: NoFinding | None
 ) -> TruthRules:

@@ -15,7 +15,8 @@ import pandas as pd
 from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.figure import figure
 from cxrloc.types import Label, Record
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.train import TrainOptions, TrainWatch, train
 
 KEPT = Path("cxrloc-cache/figures")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cxrloc.models.names import PHANTOM_MODEL
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.figure import figure
 
 FIGURES = Path(__file__).parent

@@ -297,8 +297,7 @@ def test_an_interrupted_run_goes_on_without_reading_an_image_twice(
     read: list[Path] = []
     monkeypatch.setattr(image_sets, "read_radiograph", noted(image_sets.read_radiograph, read))
     # The figure of `classify` takes longer to draw than all images to score.
-    monkeypatch.setattr("cxrloc.pipeline.classify.draw_roc", lambda *_: None)
-    monkeypatch.setattr("cxrloc.pipeline.classify.write_figure", lambda *_: None)
+    monkeypatch.setattr("cxrloc.pipeline.classify.write_roc", lambda *_: None)
     common = ("--model", untrained_model, "--resamples", "20", "--workers", "1")
 
     def once(out: str) -> Result:

@@ -175,10 +175,11 @@ def classify(
             return
         from cxrloc.evaluation.resampling import Resampling
         from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
-        from cxrloc.pipeline import classify as flow
+        from cxrloc.pipeline.classify import classify as score
+        from cxrloc.pipeline.classify_options import ClassifyOptions
         from cxrloc.pipeline.run_settings import run_in_folder
 
-        options = flow.ClassifyOptions(
+        options = ClassifyOptions(
             models=tuple(model or [DEFAULT_MODEL if data else PHANTOM_MODEL]),
             predictions=predictions,
             labels=labels,
@@ -210,7 +211,7 @@ def classify(
             where,
             [data],
             options,
-            lambda run: flow.classify(
+            lambda run: score(
                 data, run.path, options, lambda items: with_progress(items, quiet), run.journal
             ),
         )

@@ -1,13 +1,15 @@
 """Checks whether a model was trained on the patients on whom it is scored."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cxrloc.files.keys import KEY
 from cxrloc.models.card import card_patients, needs_key
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.types import CxrlocError, Record
+
+LEAK = "split by image: some of these patients trained the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,18 @@ class Contamination:
         remarks: sentences for every output: how many they are, and what cannot be checked.
         count: their number as run cards have it, "unknown" where a model does not name whom it
             was trained on, or no model is scored.
+        leaked: those of the patients whom a split by image put into both parts.
     """
 
     patients: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
     count: int | str = "unknown"
+    leaked: frozenset[str] = frozenset()
+
+    def leak_warnings(self, records: Sequence[Record]) -> dict[str, int]:
+        """A warning about the leaked patients, with the number of their records."""
+        count = sum(record.patient_id in self.leaked for record in records)
+        return {LEAK: count} if self.leaked else {}
 
 
 def check_contamination(
@@ -87,16 +96,16 @@ def check_contamination(
 
 def check_with_leaks(
     models: Sequence[Model],
-    of_image: Sequence[Model],
+    by_image: Sequence[Model],
     records: Sequence[Record],
     data_sets: Collection[str],
     allowed: bool,
-) -> tuple[Contamination, frozenset[str]]:
-    """Scored patients who also trained a model, and those of them whom a split by image let in.
+) -> Contamination:
+    """Scored patients who also trained a model; some of them were let in by a split by image.
 
     Args:
         models: the models that are scored.
-        of_image: those of the models that are scored on their own test part, and whose split put
+        by_image: those of the models that are scored on their own test part, and whose split put
             images of one patient into both the training and the test part. This overlap is
             intended.
         records: as for `check_contamination`.
@@ -106,14 +115,18 @@ def check_with_leaks(
     Raises:
         CxrlocError: as `check_contamination`, for a model without a split by image.
     """
-    others = [model for model in models if model not in of_image]
+    others = [model for model in models if model not in by_image]
     found = check_contamination(others, records, data_sets, allowed)
-    leaked = check_contamination(of_image, records, data_sets, allowed=True).patients
-    counts = [found.count] * bool(others) + [len(leaked)] * bool(of_image)
+    leaked = check_contamination(by_image, records, data_sets, allowed=True).patients
+    counts = [found.count] * bool(others) + [len(leaked)] * bool(by_image)
     known = bool(counts) and "unknown" not in counts
     patients = found.patients | leaked
-    count = len(patients) if known else "unknown"
-    return replace(found, patients=patients, count=count), leaked
+    return Contamination(
+        patients,
+        (LEAK,) * bool(leaked) + found.remarks,
+        len(patients) if known else "unknown",
+        leaked,
+    )
 
 
 def contaminated_patients(

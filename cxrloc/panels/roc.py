@@ -12,11 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import (
     GREY,
     MARKERS,
     FigureRequest,
     add_legend,
+    figure_style,
     grid_of_axes,
     label_grid,
     line_of,
@@ -33,6 +35,7 @@ _CHANCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (2, 2)), "linewidth":
 _OPEN: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "fillstyle": "none"}
 _STAR: dict[str, Any] = {"color": GREY, "linestyle": "none", "marker": "*", "markersize": 5}
 _LABELS = ("False positive rate (1 - specificity)", "Sensitivity")
+_IN_ONE_COLUMN = 2  # plots that fit into one column of a page
 _MOST_AREAS = 4  # AUCs that fit under a curve
 _KEY_OF_ONE = "Behind each finding: its AUC."
 _KEY = "Behind each finding: its AUC in each plot, in their order."
@@ -92,6 +95,14 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
     label_grid(figure, panels, *_LABELS)
     add_legend(figure, marks, request.caption)
     return figure
+
+
+def write_roc(results: Sequence[Path], findings: int, caption: str, out: Path) -> None:
+    """Write the figure of `draw_roc` as `roc.png` and `roc.pdf`, as wide as its plots need."""
+    width = "double" if findings > _IN_ONE_COLUMN else "single"
+    with figure_style():
+        figure = draw_roc(results, FigureRequest(width=width, caption=caption))
+        write_figure(figure, [out / "roc.png", out / "roc.pdf"])
 
 
 def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:

@@ -7,10 +7,11 @@ software. `drawn_lesions` draws lesions into real radiographs instead.
 
 from cxrloc.phantom.phantom import Phantom, make_phantom, phantom_record
 from cxrloc.phantom.plan import Plan, plan_phantom
-from cxrloc.phantom.write import NOT_OF_PATIENTS, is_synthetic, write_phantoms
+from cxrloc.phantom.write import NOT_OF_PATIENTS, SYNTHETIC_CAPTION, is_synthetic, write_phantoms
 
 __all__ = [
     "NOT_OF_PATIENTS",
+    "SYNTHETIC_CAPTION",
     "Phantom",
     "Plan",
     "is_synthetic",

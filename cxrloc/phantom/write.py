@@ -31,6 +31,9 @@ TEST_EVERY = 3
 NOT_OF_PATIENTS = "measured on synthetic radiographs, not on patients"
 """A note on every table, figure and page of results on phantoms."""
 
+SYNTHETIC_CAPTION = f" {NOT_OF_PATIENTS.capitalize()}."
+"""The same note as the last sentence of a caption."""
+
 SYNTHETIC = "SYNTHETIC.txt"
 """The file that marks a folder of phantoms, so that results are not taken for those of patients."""
 

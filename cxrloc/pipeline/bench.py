@@ -57,7 +57,7 @@ from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.models.weights import read_model
 from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
-from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
+from cxrloc.phantom import NOT_OF_PATIENTS, SYNTHETIC_CAPTION, is_synthetic
 from cxrloc.report_page.write import write_bench_page
 from cxrloc.types import UsageError
 
@@ -180,9 +180,7 @@ def bench(
     own = describe_protocol(benchmark.name, scores, protocol)
     beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
     if models:
-        caption = caption_of(describe_models(models))
-        if synthetic:
-            caption += f" {NOT_OF_PATIENTS.capitalize()}."
+        caption = caption_of(describe_models(models)) + SYNTHETIC_CAPTION * synthetic
         examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
         with whole_file(out / "examples.png") as part:
             write_png(examples, part)

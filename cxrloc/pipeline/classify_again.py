@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, labels_of, read_run
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.types import UsageError
 
 

@@ -18,7 +18,8 @@ from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.prepared import Failure
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.pipeline.classify import ClassifyOptions, ClassifyResult, classify_by
+from cxrloc.pipeline.classify import ClassifyResult, classify_by
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.recipe_of_model import models_by_fold, own_recipe
 from cxrloc.types import UsageError
 

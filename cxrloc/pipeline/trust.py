@@ -36,7 +36,7 @@ from cxrloc.models.provenance import caption_of, describe_models
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
-from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
+from cxrloc.phantom import NOT_OF_PATIENTS, SYNTHETIC_CAPTION, is_synthetic
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -95,9 +95,7 @@ def trust(
     )
     description = describe_models([model])
     synthetic = is_synthetic(data)
-    caption = caption_of(description)
-    if synthetic:
-        caption += f" {NOT_OF_PATIENTS.capitalize()}."
+    caption = caption_of(description) + SYNTHETIC_CAPTION * synthetic
     remarks = [*contamination.remarks, *([NOT_OF_PATIENTS] if synthetic else [])]
     run = {
         "versions": versions(),

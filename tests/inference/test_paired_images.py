@@ -17,7 +17,8 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import write_model
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
 from cxrloc.types import CxrlocError, UsageError
 from tests.images.dicom_files import write_dicom

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from cxrloc.panels.figure_files import write_figure
-from cxrloc.panels.roc import draw_roc
+from cxrloc.panels.roc import write_roc
 from cxrloc.phantom import write_phantoms
 
 
@@ -31,5 +30,4 @@ def quick_commands(without_roc_figure: None) -> None:
 @pytest.fixture
 def with_roc_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """`classify` draws its ROC figure after all."""
-    monkeypatch.setattr("cxrloc.pipeline.classify.draw_roc", draw_roc)
-    monkeypatch.setattr("cxrloc.pipeline.classify.write_figure", write_figure)
+    monkeypatch.setattr("cxrloc.pipeline.classify.write_roc", write_roc)

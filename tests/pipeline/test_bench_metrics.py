@@ -17,7 +17,8 @@ from cxrloc.evaluation.localization.threshold_choice import ORACLE, ThresholdPro
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.image_sets import DataOptions
 from cxrloc.pipeline.bench import BenchOptions, bench
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 
 PROTOCOL = ScoringProtocol((MatchRule("iou", 0.3),), resampling=Resampling(20), draws=1)
 SIDE = 1024

@@ -19,7 +19,8 @@ from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.models.card import ModelCard, card_patient
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.types import CxrlocError, Label, Predictions, UsageError
 
 FEW = Resampling(resamples=20)

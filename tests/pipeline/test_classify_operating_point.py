@@ -8,7 +8,8 @@ import pytest
 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.reports.label_file import read_labels
 
 TRUTH = "report_id,Mass,Nodule,Effusion\n{0},1,1,\n{1},1,1,\n{2},,,1\n"

@@ -10,7 +10,8 @@ from cxrloc.evaluation.classification.prediction_files import read_predictions, 
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.types import Predictions
 
 FINDINGS = ("Consolidation", "Pneumonia", "Mass")

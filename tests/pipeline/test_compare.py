@@ -25,8 +25,9 @@ from cxrloc.panels.matrices import draw_spearman
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.bench_again import score_boxes_again
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_again import score_again
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.compare import compare, compare_folds
 from cxrloc.types import CxrlocError, Predictions, UsageError
 

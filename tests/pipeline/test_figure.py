@@ -19,8 +19,9 @@ from cxrloc.findings import CHESTXRAY8
 from cxrloc.panels import plots
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import FigureRequest
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_again import score_again
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.figure import figure
 from cxrloc.recipe import read_recipe
 from cxrloc.training.fit_config import planned_rates

@@ -18,7 +18,8 @@ from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
-from cxrloc.pipeline.classify import ClassifyOptions, classify
+from cxrloc.pipeline.classify import classify
+from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.trust import trust
 from cxrloc.recipe import read_recipe
 from tests.pipeline.phantom_layouts import COUNT, mimic_cxr, write_report_labels

@@ -46,6 +46,15 @@ def write_predictions(predictions: Predictions, path: Path, notes: Sequence[str]
     write_csv(with_notes(frame, notes), path, float_format="%.9g")
 
 
+def write_probabilities(
+    predictions: Predictions, raw: Predictions, out: Path, notes: Sequence[str] = ()
+) -> None:
+    """Write `probabilities.csv`, and `raw_probabilities.csv` if a calibration changed a value."""
+    write_predictions(predictions, out / "probabilities.csv", notes)
+    if not np.array_equal(predictions.probabilities, raw.probabilities, equal_nan=True):
+        write_predictions(raw, out / "raw_probabilities.csv", notes)
+
+
 def read_predictions(
     path: Path,
     declared: Collection[str] | None = None,

@@ -113,6 +113,13 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
     return Readings(units[0], tuple(readers), tuple(unit_ids), findings, placed, tuple(others))
 
 
+def readings_notes(readings: Readings | None) -> list[str]:
+    """A note that names the columns of the file that were left out, if there are any."""
+    if readings is None or not readings.left_out:
+        return []
+    return [f"readings: no findings, and left out, are the columns {', '.join(readings.left_out)}"]
+
+
 def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
     """Every reader's point for every finding, compared with the ROC curve on the same units.
 

@@ -120,6 +120,13 @@ def score_units(
     )
 
 
+def unjudged_notes(predicted: Sequence[str], units: ScoredUnits) -> list[str]:
+    """A note that names predicted findings of which no label says anything, if there are any."""
+    lacking = ", ".join(finding for finding in predicted if finding not in units.findings)
+    reason = "not judged, because the labels of these images do not name"
+    return [f"{reason}: {lacking}"] if lacking else []
+
+
 def _is_judged(finding: str, records: Sequence[Record]) -> bool:
     """Whether some record says something of a finding, or none is labelled at all."""
     return (
