@@ -6,27 +6,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import (
+from cxrloc.cli.classification_options import (
     Aggregate,
     Aggregation,
+    ByUnit,
+    Group,
+    NoFinding,
+    Uncertain,
+    Unit,
+)
+from cxrloc.cli.options import (
     All,
     AllowContaminated,
     Beside,
-    ByUnit,
     Finding,
-    Group,
     Html,
     LogJson,
     Models,
-    NoFinding,
     PatientIds,
     Products,
     Projection,
     Quiet,
     Resamples,
     TruthLabels,
-    Uncertain,
-    Unit,
 )
 from cxrloc.cli.settings import (
     check_data,

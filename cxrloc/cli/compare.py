@@ -5,11 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from cxrloc.cli.classification_options import Aggregate, Aggregation, ByUnit, Unit
 from cxrloc.cli.options import (
-    Aggregate,
-    Aggregation,
     All,
-    ByUnit,
     Finding,
     LogJson,
     NewOut,
@@ -22,7 +20,6 @@ from cxrloc.cli.options import (
     TIobb,
     TIou,
     TruthLabels,
-    Unit,
 )
 from cxrloc.cli.terminal import clear_errors, console, show_frame, with_progress
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrloc.cli.options import LogJson, Quiet
-from cxrloc.cli.settings import destination, training, with_settings
+from cxrloc.cli.settings import destination, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     decoded,
@@ -14,6 +14,7 @@ from cxrloc.cli.terminal import (
     show_warnings,
     with_progress,
 )
+from cxrloc.cli.training_settings import training
 
 if TYPE_CHECKING:
     from cxrloc.files.run_folder import Destination

@@ -1,6 +1,5 @@
 """Options that several commands share, so that a name means the same in every command."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -124,73 +123,12 @@ Versions = Annotated[
         "augmentation) or five-patch."
     ),
 ]
-RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="Name from `cxrloc recipes`, or a TOML file.")
-]
-TrainingFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        help="Folder of the recipe's data set, or of your own images with --labels or --boxes; "
-        "phantoms need none.",
-    ),
-]
-TrainingLabels = Annotated[
-    Path | None,
-    typer.Option(
-        "--labels",
-        help="Labels by `cxrloc label`, in place of the data set's own; or the table of labels of "
-        "a plain folder of images.",
-    ),
-]
-FirstWeights = Annotated[
-    str,
-    typer.Option(
-        "--start", help="First weights, in place of the recipe's: a file, imagenet or scratch."
-    ),
-]
-Fold = Annotated[
-    int | None,
-    typer.Option(
-        "--fold",
-        min=0,
-        help="Use this one of the recipe's folds, numbered from 0. Train each into an --out of its "
-        "own; `cxrloc classify --folds` then scores all of them together.",
-    ),
-]
-ImageCache = Annotated[
-    Path, typer.Option("--cache", help="Folder that keeps decoded images for the next run.")
-]
-TrainingPrecision = Annotated[
-    str,
-    typer.Option(
-        "--precision", help="fp32, bf16 or fp16, in place of the precision of the recipe."
-    ),
-]
-TrainingBatchSize = Annotated[
-    int,
-    typer.Option(
-        "--batch-size",
-        min=0,
-        help="Images in one forward pass of each process. A step has as many images as the recipe "
-        "says, in more or fewer passes.  [default: as the recipe says]",
-        show_default=False,
-    ),
-]
-Deterministic = Annotated[
-    bool,
-    typer.Option("--deterministic", help="The same run on the same device gives the same weights."),
-]
 Backend = Annotated[
     str,
     typer.Option(
         help="Library that runs the network: torch, onnx (onnxruntime; for exported graphs and "
         "embedded models), or auto: onnx where it can, if there is no GPU."
     ),
-]
-Device = Annotated[
-    str,
-    typer.Option(help="Where the network runs: auto, cpu, cuda, cuda:1 (the second GPU) or mps."),
 ]
 Devices = Annotated[
     str,
@@ -332,51 +270,5 @@ Html = Annotated[
     bool,
     typer.Option(
         "--html", help="Also write report.html, one page in which the run can be explored."
-    ),
-]
-
-
-class Unit(StrEnum):
-    """What `classify` scores."""
-
-    IMAGE = "image"
-    STUDY = "study"
-    PATIENT = "patient"
-
-
-class Aggregation(StrEnum):
-    """How the scores of a unit's images are combined to the unit's score."""
-
-    MAX = "max"
-    MEAN = "mean"
-
-
-class Uncertain(StrEnum):
-    """What an uncertain label means for the truth."""
-
-    UNKNOWN = "unknown"
-    NEGATIVE = "negative"
-
-
-class NoFinding(StrEnum):
-    """What makes the truth of No Finding."""
-
-    LABELS = "labels"
-    OUTPUTS = "outputs"
-
-
-class Group(StrEnum):
-    """Groups of units that can be reported separately."""
-
-    VIEW = "view"
-    SEX = "sex"
-    AGE = "age"
-
-
-ByUnit = Annotated[Unit, typer.Option("--by", help="Unit that is scored.")]
-Aggregate = Annotated[
-    Aggregation,
-    typer.Option(
-        "--aggregation", help="How the scores of its images become the score of a study or patient."
     ),
 ]

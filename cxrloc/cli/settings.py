@@ -14,14 +14,9 @@ from cxrloc.cli.missing_inputs import refuse_missing, refuse_missing_data
 from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
-    Deterministic,
-    Device,
     Devices,
     FindingColumns,
-    FirstWeights,
-    Fold,
     IdColumn,
-    ImageCache,
     ImageDir,
     Layer,
     LogJson,
@@ -35,12 +30,7 @@ from cxrloc.cli.options import (
     Pairs,
     Precision,
     Quiet,
-    RecipeName,
     Seed,
-    TrainingBatchSize,
-    TrainingFolder,
-    TrainingLabels,
-    TrainingPrecision,
     Versions,
     Workers,
 )
@@ -51,7 +41,6 @@ if TYPE_CHECKING:
     from cxrloc.inference.image_sets import DataOptions
     from cxrloc.inference.paired_images import Pairing
     from cxrloc.inference.prepared import InferenceSettings
-    from cxrloc.pipeline.train import TrainOptions
 
 
 def with_settings(
@@ -177,39 +166,4 @@ def inference_settings(
         workers=workers,
         seed=seed,
         layer=layer,
-    )
-
-
-def training(
-    recipe: RecipeName,
-    data: TrainingFolder = None,
-    labels: TrainingLabels = None,
-    start: FirstWeights = "",
-    fold: Fold = None,
-    boxes: OwnBoxes = None,
-    image_dir: ImageDir = None,
-    id_column: IdColumn = "",
-    finding_columns: FindingColumns = [],  # noqa: B006
-    dataset: DataSetName = "",
-    max_megapixels: MaxMegapixels = 80.0,
-    cache: ImageCache = Path("cxrloc-cache"),
-    precision: TrainingPrecision = "",
-    batch_size: TrainingBatchSize = 0,
-    deterministic: Deterministic = False,
-    device: Device = "auto",
-) -> "TrainOptions":
-    """A recipe with the user's choices, and its data."""
-    from cxrloc.pipeline.train import TrainOptions
-    from cxrloc.recipe import Choices
-
-    return TrainOptions(
-        recipe,
-        data,
-        choices=Choices(start, fold, precision, batch_size),
-        cache=cache,
-        device=device,
-        deterministic=deterministic,
-        images=image_data(
-            labels, boxes, image_dir, id_column, finding_columns, dataset, max_megapixels
-        ),
     )

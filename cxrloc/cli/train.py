@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrloc.cli.options import Out, Quiet
-from cxrloc.cli.settings import training, with_settings
+from cxrloc.cli.settings import with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -19,6 +19,7 @@ from cxrloc.cli.terminal import (
     show_failures,
     show_warnings,
 )
+from cxrloc.cli.training_settings import training
 
 if TYPE_CHECKING:
     from cxrloc.pipeline.train import TrainOptions

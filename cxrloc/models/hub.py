@@ -16,6 +16,7 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.card_text import card_lines, finding_rows
 from cxrloc.models.model import Model
 from cxrloc.models.presets import IMAGENET_MEAN, IMAGENET_STD
+from cxrloc.models.transformers_names import timm_name
 from cxrloc.text import for_markdown, one_line
 from cxrloc.types import CxrlocError, UsageError
 
@@ -25,23 +26,6 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files of weights in a repository; the first one that is there is taken."""
 
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-
-_SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large"}
-"""Names of vision transformers by their number of channels."""
-
-_RESNETS = {
-    ("basic", (2, 2, 2, 2)): "resnet18",
-    ("basic", (3, 4, 6, 3)): "resnet34",
-    ("bottleneck", (3, 4, 6, 3)): "resnet50",
-    ("bottleneck", (3, 4, 23, 3)): "resnet101",
-    ("bottleneck", (3, 8, 36, 3)): "resnet152",
-}
-_CONVNEXTS = {
-    ((3, 3, 9, 3), 96): "convnext_tiny",
-    ((3, 3, 27, 3), 96): "convnext_small",
-    ((3, 3, 27, 3), 128): "convnext_base",
-    ((3, 3, 27, 3), 192): "convnext_large",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +166,7 @@ def _of_transformers(repository: Repository, config: dict[str, Any]) -> Adoption
     about = _settings(repository, "preprocessor_config.json")
     several = config.get("problem_type") == "multi_label_classification"
     return Adoption(
-        _timm_name(repository, config),
+        timm_name(config, str(repository)),
         findings,
         _prepared(about, int(config.get("image_size") or 224)),
         _card(repository, "sigmoid" if several else "softmax", ""),
@@ -204,24 +188,6 @@ def _prepared(about: dict[str, Any], image_size: int) -> Preprocessing:
         source_size=None,
         mean=tuple(about.get("image_mean", IMAGENET_MEAN)),
         std=tuple(about.get("image_std", IMAGENET_STD)),
-    )
-
-
-def _timm_name(repository: Repository, config: dict[str, Any]) -> str:
-    """The name in timm of a network of transformers."""
-    kind = config.get("model_type")
-    if kind in ("vit", "deit"):
-        return f"timm:vit_{_SIZES[config['hidden_size']]}_patch{config['patch_size']}_224"
-    if kind == "dinov2":
-        return f"timm:vit_{_SIZES[config['hidden_size']]}_patch14_dinov2"
-    if kind == "resnet":
-        return f"timm:{_RESNETS[config['layer_type'], tuple(config['depths'])]}"
-    if kind == "convnext":
-        return f"timm:{_CONVNEXTS[tuple(config['depths']), config['hidden_sizes'][0]]}"
-    raise CxrlocError(
-        f"{repository}: a {kind or 'network without config.json'} of transformers: vit, deit, "
-        "dinov2, resnet and convnext are adopted; a function of your own gives any other "
-        "(--model file.py:function)"
     )
 
 

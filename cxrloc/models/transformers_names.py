@@ -1,4 +1,4 @@
-"""Weights under Hugging Face transformers' names, renamed as in timm.
+"""Networks and weights under Hugging Face transformers' names, renamed as in timm.
 
 The families are ViT and DeiT, DINOv2, ResNet and ConvNeXt. The names are those in the files on the
 hub, which have been the same since these classes were added to transformers.
@@ -6,9 +6,12 @@ hub, which have been the same since these classes were added to transformers.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from cxrloc.types import CxrlocError
 
 _VIT = (
     (r"embeddings\.cls_token", "cls_token"),
@@ -60,6 +63,50 @@ FAMILIES = {
     "encoder.stages.0.layers.0.dwconv.weight": _CONVNEXT,
 }
 """Rules of each family by the end of a name that only this family has."""
+
+
+_SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large"}
+"""Names of vision transformers by their number of channels."""
+
+_RESNETS = {
+    ("basic", (2, 2, 2, 2)): "resnet18",
+    ("basic", (3, 4, 6, 3)): "resnet34",
+    ("bottleneck", (3, 4, 6, 3)): "resnet50",
+    ("bottleneck", (3, 4, 23, 3)): "resnet101",
+    ("bottleneck", (3, 8, 36, 3)): "resnet152",
+}
+_CONVNEXTS = {
+    ((3, 3, 9, 3), 96): "convnext_tiny",
+    ((3, 3, 27, 3), 96): "convnext_small",
+    ((3, 3, 27, 3), 128): "convnext_base",
+    ((3, 3, 27, 3), 192): "convnext_large",
+}
+
+
+def timm_name(config: Mapping[str, Any], where: str) -> str:
+    """The name in timm of the network that a config.json of transformers describes.
+
+    Raises:
+        CxrlocError: the family is none of these; the message names `where`.
+        KeyError: a size is missing, or no network of the family has it.
+
+    >>> timm_name({"model_type": "vit", "hidden_size": 768, "patch_size": 16}, "hf:org/name")
+    'timm:vit_base_patch16_224'
+    """
+    kind = config.get("model_type")
+    if kind in ("vit", "deit"):
+        return f"timm:vit_{_SIZES[config['hidden_size']]}_patch{config['patch_size']}_224"
+    if kind == "dinov2":
+        return f"timm:vit_{_SIZES[config['hidden_size']]}_patch14_dinov2"
+    if kind == "resnet":
+        return f"timm:{_RESNETS[config['layer_type'], tuple(config['depths'])]}"
+    if kind == "convnext":
+        return f"timm:{_CONVNEXTS[tuple(config['depths']), config['hidden_sizes'][0]]}"
+    raise CxrlocError(
+        f"{where}: a {kind or 'network without config.json'} of transformers: vit, deit, "
+        "dinov2, resnet and convnext are adopted; a function of your own gives any other "
+        "(--model file.py:function)"
+    )
 
 
 def from_transformers(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
