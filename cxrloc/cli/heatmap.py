@@ -47,12 +47,6 @@ if TYPE_CHECKING:
     from cxrloc.inference.prepared import InferenceSettings
 
 
-SCORE = (
-    "The score of a box is the raw probability (before any calibration) times the height of its "
-    "peak in the map, where 1 is the map's highest cell."
-)
-
-
 @with_settings(check_images, pairing=view_pairing, where=destination, inference=inference_settings)
 def heatmap(
     *,
@@ -142,6 +136,7 @@ def show_each(results: Iterable[Any], top: int, quiet: bool, force: bool = False
     from cxrloc.image_results.report import OUTSIDE
     from cxrloc.inference.hierarchy import ALONG_TREE
     from cxrloc.inference.prepared import Failure
+    from cxrloc.localization.boxes import SCORE
     from cxrloc.models.provenance import caption_of
 
     screen = console()

@@ -39,6 +39,13 @@ class Detections(list[Detection]):
         return shown("html", self.table())
 
 
+SCORE = (
+    "The score of a box is the raw probability (before any calibration) times the height of its "
+    "peak in the map, where 1 is the map's highest cell."
+)
+"""The scale of a box's score, in words for readers of tables and pages."""
+
+
 def detections_from_heatmaps(
     heatmaps: Heatmaps,
     probabilities: Sequence[float] | Float[np.ndarray, " finding"],

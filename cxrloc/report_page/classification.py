@@ -12,6 +12,7 @@ from cxrloc.evaluation.classification.classification_report import Classificatio
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.ranking import Roc, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
+from cxrloc.localization.boxes import SCORE
 from cxrloc.report_page.pictures import (
     Pair,
     images_data,
@@ -41,6 +42,7 @@ class ClassificationRun:
         records: the images to show, boxes in the pixels of their images.
         probabilities: of each (image_id, finding) of these images.
         heatmaps: of these images; empty without a model.
+        raw: probability before calibration of each (image_id, finding) with a map.
     """
 
     units: ScoredUnits
@@ -50,6 +52,7 @@ class ClassificationRun:
     records: Sequence[Record]
     probabilities: Mapping[Pair, float]
     heatmaps: Sequence[Heatmaps]
+    raw: Mapping[Pair, float]
 
 
 def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> dict[str, Any]:
@@ -112,6 +115,7 @@ def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> 
             f"Unit: {report.unit}; {report.units} of {report.patients} patients. Intervals: "
             f"{report.level:.0%}, percentile bootstrap over patients, {report.resamples} "
             "resamples. Sensitivity and specificity follow the threshold of each finding."
+            + (f" {SCORE}" if quantised else "")
         ),
     }
 
@@ -129,6 +133,7 @@ def _pairs(
             "findingIndex": column,
             "present": _present(record, finding),
             "probability": run.probabilities[record.image_id, finding],
+            "raw": run.raw.get((record.image_id, finding)),
             "truth": truth.get((record.image_id, finding), []),
             "map": places.get((record.image_id, finding)),
         }

@@ -21,7 +21,7 @@ from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, resample_patients
 from cxrloc.localization.box_rules import describe_rule
-from cxrloc.localization.boxes import detections_from_heatmaps
+from cxrloc.localization.boxes import SCORE, detections_from_heatmaps
 from cxrloc.report_page.pictures import (
     Pair,
     images_data,
@@ -88,7 +88,7 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
             "falsePositives": grid(expected, "afp", "numerator").tolist(),
         },
         "controls": {name: _control(rows_of(measured, name)) for name in run.scores.controls},
-        "note": report_note(run.scores),
+        "note": " ".join([report_note(run.scores), *([SCORE] if run.heatmaps else [])]),
         "quantisation": _quantisation_note(rows_of(measured), expected)
         if makes_boxes
         else _given_note(run),

@@ -23,7 +23,7 @@ from cxrloc.report_page.card import bench_card, classification_card, lead, warni
 from cxrloc.report_page.classification import ClassificationRun, classification_data
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
-from cxrloc.report_page.pictures import picture_uri
+from cxrloc.report_page.pictures import Pair, picture_uri
 from cxrloc.types import CxrlocError, Heatmaps, Predictions, Record
 
 PAGE = "report.html"
@@ -113,6 +113,7 @@ def write_classification_page(
         records=shown_images.records,
         probabilities={pair: p for pair, p in probabilities.items() if pair[0] in names},
         heatmaps=shown_images.heatmaps,
+        raw=shown_images.raw,
     )
     shown = f"{len(records)} of {len(known)} images are shown, the first by name."
     data = {
@@ -127,11 +128,15 @@ def write_classification_page(
 
 
 class _Shown(NamedTuple):
-    """Images to show: boxes in their pixels, pictures, and the maps that a model made, if any."""
+    """Images to show: boxes in their pixels, pictures, and the maps that a model made, if any.
+
+    `raw` is the probability before calibration of each (image_id, finding) with a map.
+    """
 
     records: list[Record]
     pictures: dict[str, str]
     heatmaps: list[Heatmaps]
+    raw: dict[Pair, float]
 
 
 def _with_maps(
@@ -142,8 +147,9 @@ def _with_maps(
 ) -> _Shown:
     placed = {record.image_id: record for record in records}
     if not models:
-        return _Shown([*placed.values()], _pictures(images), [])
+        return _Shown([*placed.values()], _pictures(images), [], {})
     pictures, heatmaps = {}, []
+    raw: dict[Pair, float] = {}
     for result in localize(models, images, inference):
         if isinstance(result, Failure):  # named already by the run itself
             continue
@@ -151,7 +157,9 @@ def _with_maps(
         placed[image_id] = annotations_in_image(placed[image_id], *pixels.shape)
         pictures[image_id] = picture_uri(pixels, _LARGE)
         heatmaps.append(result.heatmaps)
-    return _Shown([*placed.values()], pictures, heatmaps)
+        own = zip(result.heatmaps.findings, result.probabilities.tolist(), strict=True)
+        raw |= {(image_id, finding): probability for finding, probability in own}
+    return _Shown([*placed.values()], pictures, heatmaps, raw)
 
 
 def _outside(suitability: Mapping[str, Suitability]) -> dict[str, tuple[str, ...]]:

@@ -413,6 +413,7 @@ def classified(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
             for f, p in zip(FINDINGS, row, strict=True)
         },
         heatmaps=[],
+        raw={},
     )
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_page("Classification on tests", classification_data(run, {}) | AROUND, path)
@@ -480,6 +481,7 @@ def test_a_classification_page_without_a_curve_offers_none(browser: Any, tmp_pat
         records=records,
         probabilities={(name, "Mass"): 0.4 for name in names},
         heatmaps=[],
+        raw={},
     )
     path = tmp_path / "report.html"
     write_page("No curve", classification_data(run, {}) | AROUND, path)

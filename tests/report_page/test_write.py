@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.findings import CHESTXRAY8
+from cxrloc.localization.boxes import SCORE
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 
 pytestmark = pytest.mark.usefixtures("without_roc_figure")
@@ -57,6 +60,7 @@ def test_a_bench_run_has_a_page_with_its_counts_and_its_run_card(
     assert data["run"] == json.loads((out / "run.json").read_text())
     assert all(image["picture"] for image in data["images"])
     assert {"patient_id", "study_id"}.isdisjoint(str(data["images"]) + str(data["pairs"]))
+    assert SCORE in data["note"]
 
 
 def test_boxes_of_another_tool_have_a_page_without_maps(
@@ -69,6 +73,7 @@ def test_boxes_of_another_tool_have_a_page_without_maps(
     shown = sum(len(pair["boxes"] or []) for pair in data["pairs"])
     assert shown == len(pd.read_csv(boxes))
     assert all(image["picture"] for image in data["images"])
+    assert SCORE not in data["note"]  # the scale of another tool's scores is not known
 
 
 def test_boxes_of_another_rule_stand_over_the_maps(
@@ -89,11 +94,22 @@ def test_boxes_of_another_rule_stand_over_the_maps(
 def test_a_classify_run_has_a_page_with_maps_of_its_images(
     chests: Path, untrained_model: Path, tmp_path: Path
 ) -> None:
-    data = page_of("classify", chests, "--model", untrained_model, "--out", tmp_path)
+    plain, calibrated = read_model(untrained_model), tmp_path / "calibrated.safetensors"
+    card = replace(plain.card, calibration=dict.fromkeys(plain.card.findings, (1.0, -2.0)))
+    write_model(calibrated, plain.network, plain.preprocessing, card)
+    out = tmp_path / "out"
+    data = page_of("classify", chests, "--model", calibrated, "--out", out)
     assert len(data["images"]) == 10
     assert len(data["pairs"]) == 10 * 8
     assert sum(pair["map"] is not None for pair in data["pairs"]) >= 10 * 3
-    areas = pd.read_csv(tmp_path / "auc.csv").query("group == 'all'").set_index("finding")["auc"]
+    tables = {"probability": "probabilities.csv", "raw": "raw_probabilities.csv"}
+    for kind, name in tables.items():
+        values = pd.read_csv(out / name, index_col="image")
+        for pair in data["pairs"]:
+            own = values[pair["finding"]].iloc[pair["image"]]
+            assert pair["map"] is None or pair[kind] == pytest.approx(own, abs=1e-5)
+    assert SCORE in data["note"]
+    areas = pd.read_csv(out / "auc.csv").query("group == 'all'").set_index("finding")["auc"]
     for row in data["measurements"]:
         if (row["metric"], row["group"]) == ("auc", "all") and row["value"] is not None:
             assert row["value"] == pytest.approx(areas[row["finding"]], abs=1e-5)

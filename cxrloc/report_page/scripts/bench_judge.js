@@ -78,7 +78,8 @@ function claimText({ box, threshold, score }, pair, role) {
     verdict,
     threshold === null ? null : `threshold ${threshold}`,
     ...(pair.truth.length ? overlaps : []),
-    score === null ? null : `score ${decimals(score, 2)}`,
+    // Boxes of a list have the scale of the tool that made them.
+    score === null ? null : `${pair.map ? "raw score" : "score"} ${decimals(score, 2)}`,
   ];
   return parts.filter(Boolean).join(", ");
 }

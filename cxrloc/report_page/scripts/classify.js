@@ -86,10 +86,10 @@ function judge(pair, state) {
   const role = yes ? "detection" : "doubtful";
   const marks = [
     ...pair.truth.map((box) => ({ box, role: "expert", text: "Expert's box" })),
-    ...boxesOf(pair, state.thresholds).map(({ box, threshold, score }) => ({
-      box,
+    ...boxesOf({ ...pair, probability: pair.raw }, state.thresholds).map((claim) => ({
+      box: claim.box,
       role,
-      text: `Box, threshold ${threshold}, score ${decimals(score, 2)}`,
+      text: `Box, threshold ${claim.threshold}, raw score ${decimals(claim.score, 2)}`,
     })),
   ];
   return {
