@@ -3,14 +3,17 @@
 torch is imported here, so a module that must start without torch does not import this one.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cxrloc.types import UsageError
+
+T = TypeVar("T")
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precisions of forward passes by name, with the type that autocast computes in, if any."""
@@ -89,6 +92,40 @@ def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
 def _copying(device: torch.device) -> Any:
     """The stream of a GPU that copies."""
     return torch.cuda.Stream(device)
+
+
+class FittingBatches:
+    """Batches whose size is halved when one does not fit into the memory of a GPU.
+
+    Attributes:
+        size: images in a batch; it stays at the size that was found to fit.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def results(self, count: int, compute: Callable[[int, int], Iterable[Sequence[T]]]) -> list[T]:
+        """The results of images, one each.
+
+        Args:
+            count: number of images.
+            compute: yields the results of one batch after the other; it gets the number of the
+                first image and the size of the batches.
+
+        Raises:
+            torch.OutOfMemoryError: a single image does not fit.
+        """
+        results: list[T] = []
+        while len(results) < count:
+            size = min(self.size, count - len(results))
+            try:
+                for batch in compute(len(results), size):
+                    results += batch
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                self.size = size // 2  # tried after this block, where nothing holds memory
+        return results
 
 
 def autocast(device: torch.device, precision: str, reuse_weights: bool = True) -> torch.autocast:

@@ -6,7 +6,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cxrloc import devices
-from cxrloc.devices import CPU, choose_device, choose_devices, sent
+from cxrloc.devices import CPU, FittingBatches, choose_device, choose_devices, sent
 from cxrloc.types import UsageError
 from tests.fake_gpu import FakeStreams
 
@@ -55,3 +55,34 @@ def test_on_a_cpu_nothing_is_copied() -> None:
     values = np.zeros(3, np.float32)
     sent(values, CPU)[0] = 1
     assert values[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("fits", "tried"),
+    [
+        (8, [8, 8]),
+        (7, [8, 4, 4, 4, 4]),  # found once, and kept for the second time
+        (3, [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]),
+        (1, [8, 4, 2, *[1] * 16]),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_halved_for_good(fits: int, tried: list[int]) -> None:
+    sizes = []
+
+    def compute(first: int, size: int) -> list[range]:
+        sizes.append(size)
+        if size > fits:
+            raise torch.OutOfMemoryError("as a GPU says")
+        return [range(first, first + size)]
+
+    batches = FittingBatches(8)
+    assert batches.results(8, compute) == batches.results(8, compute) == list(range(8))
+    assert sizes == tried
+
+
+def test_an_image_that_does_not_fit_alone_is_an_error() -> None:
+    def compute(first: int, size: int) -> list[range]:
+        raise torch.OutOfMemoryError("as a GPU says")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        FittingBatches(4).results(8, compute)

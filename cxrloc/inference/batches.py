@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cxrloc.devices import CPU, PRECISIONS, choose_device, choose_devices, sent
+from cxrloc.devices import (
+    CPU,
+    PRECISIONS,
+    FittingBatches,
+    choose_device,
+    choose_devices,
+    sent,
+)
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.prepared import (
@@ -73,10 +80,16 @@ def batch_function(
     check_names("--versions", [settings.versions], VERSIONS)
     device = choose_device(settings.device)
     models = [with_layer(model, settings.layer) for model in models]
-    compute = Fitting(work(models, with_precision(settings)))
+    compute = work(models, with_precision(settings))
+    fitting = FittingBatches(images_together(settings))
     for model in models:
         model.network.to(device).eval()
     unchecked = [index for index, model in enumerate(models) if model.config is None]
+
+    def in_parts(batch: Sequence[Prepared]) -> list[T]:
+        return fitting.results(
+            len(batch), lambda start, size: [compute(batch[start : start + size])]
+        )
 
     def run(chunk: Sequence[Prepared | Failure]) -> list[T | Failure]:
         batch = [item for item in chunk if isinstance(item, Prepared)]
@@ -85,40 +98,10 @@ def batch_function(
             few = batch[:2]
             inputs = network_inputs(models[index], few, index)
             check_own_network(models[index], inputs, [item.radiograph for item in few])
-        done = iter(_computed(batch, compute))
+        done = iter(_computed(batch, in_parts))
         return [item if isinstance(item, Failure) else next(done) for item in chunk]
 
     return run
-
-
-class Fitting(Generic[T]):
-    """A `Compute` that divides a batch that does not fit into the memory of a GPU.
-
-    Attributes:
-        most: images that were seen to fit, or that are tried next; None before anything failed.
-    """
-
-    def __init__(self, compute: Compute[T]) -> None:
-        self.compute = compute
-        self.most: int | None = None
-
-    def __call__(self, batch: Sequence[Prepared]) -> list[T]:
-        """The results of the whole batch; later batches are divided in the same way.
-
-        Raises:
-            torch.OutOfMemoryError: a single image does not fit.
-        """
-        results: list[T] = []
-        while len(results) < len(batch):
-            size = self.most or len(batch)
-            part = batch[len(results) : len(results) + size]
-            try:
-                results += self.compute(part)
-            except torch.OutOfMemoryError:
-                if len(part) == 1:
-                    raise
-                self.most = len(part) // 2  # tried after this block, where nothing holds memory
-        return results
 
 
 def _computed(batch: Sequence[Prepared], compute: Compute[T]) -> list[T | Failure]:

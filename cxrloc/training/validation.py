@@ -11,7 +11,7 @@ from scipy.special import logit
 from torch import Tensor, nn
 
 from cxrloc.datasets.batches import Feeding, ImageSet, evaluation_inputs
-from cxrloc.devices import autocast
+from cxrloc.devices import FittingBatches, autocast
 from cxrloc.evaluation.classification.calibration import platt_coefficients
 from cxrloc.evaluation.classification.operating_points import choose_operating_point
 from cxrloc.evaluation.classification.ranking import auc
@@ -54,24 +54,20 @@ def outputs_of(
     Validation keeps no activations for a backward pass, so its batches are larger than those of
     training.
     """
-    own = np.array(own_share(range(len(images.slots))), dtype=np.int64)
-    size = VALIDATION_IMAGES.get(feeding.device.type, MOST_IMAGES)
+    share = np.array(own_share(range(len(images.slots))), dtype=np.int64)
     findings, depth = images.labels.shape[1], network.get_submodule("prediction").in_features
-    # A process may have no image, so that the list begins with no row of the right width.
-    rows = [torch.empty(0, findings + depth)]
+
+    def compute(first: int, size: int) -> Iterator[tuple[Tensor, ...]]:
+        for inputs in _inputs(images, share[first:], size, feeding):
+            logits, features = network(*inputs)
+            yield torch.cat([logits.float(), mean_features(features)], dim=1).cpu().unbind()
+
+    batches = FittingBatches(VALIDATION_IMAGES.get(feeding.device.type, MOST_IMAGES))
     with torch.inference_mode(), autocast(feeding.device, config.precision):
-        done = 0
-        while done < len(own):
-            try:
-                for inputs in _inputs(images, own[done:], size, feeding):
-                    logits, features = network(*inputs)
-                    rows.append(torch.cat([logits.float(), mean_features(features)], dim=1).cpu())
-                    done += len(rows[-1])
-            except torch.OutOfMemoryError:
-                if size == 1:
-                    raise
-                size //= 2
-    every = gathered(torch.cat(rows), len(images.slots))
+        rows = batches.results(len(share), compute)
+    # A process may have no image, and no row.
+    outputs = torch.stack(rows) if rows else torch.empty(0, findings + depth)
+    every = gathered(outputs, len(images.slots))
     return Outputs(every[:, :findings], every[:, findings:])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cxrloc.inference import batches
-from cxrloc.inference.batches import Fitting, batch_function, with_precision
+from cxrloc.inference.batches import batch_function, with_precision
 from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, Prepared, prepare_image
@@ -18,37 +18,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
 from cxrloc.types import Radiograph, UsageError
-
-
-class Card:
-    """Computes as a GPU into whose memory only so many images fit."""
-
-    def __init__(self, fits: int) -> None:
-        self.fits = fits
-        self.tried: list[int] = []
-
-    def __call__(self, batch: Any) -> list[Any]:
-        self.tried.append(len(batch))
-        if len(batch) > self.fits:
-            raise torch.OutOfMemoryError("as a card says")
-        return list(batch)
-
-
-@pytest.mark.parametrize(
-    ("fits", "tried"),
-    [
-        (8, [8, 8]),
-        (7, [8, 4, 4, 4, 4]),  # found once, and kept for the second batch
-        (3, [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]),
-        (1, [8, 4, 2, *[1] * 16]),
-    ],
-)
-def test_a_batch_that_does_not_fit_is_halved_for_good(fits: int, tried: list[int]) -> None:
-    card = Card(fits)
-    compute = Fitting(card)
-    images = [Prepared(str(n), Radiograph(np.eye(1), 8), [], (1, 1)) for n in range(16)]
-    assert compute(images[:8]) + compute(images[8:]) == images
-    assert card.tried == tried
 
 
 def test_an_image_that_does_not_fit_alone_fails_alone(untrained_model: Path) -> None:
