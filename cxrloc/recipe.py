@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import tomli_w
 
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
+from cxrloc.text import did_you_mean
 from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.schedules import LENGTHS
 from cxrloc.types import CxrlocError, UsageError
@@ -198,11 +198,9 @@ def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
     except ValueError:  # a NUL in the name
         found = False
     if not found:
-        alike = get_close_matches(path.name, RECIPES)
-        hint = f"did you mean {', '.join(alike)}? " if alike else ""
         raise UsageError(
-            f"{extended_by}{path}: neither a readable TOML file nor one of the recipes: {hint}"
-            "`cxrloc recipes` lists them"
+            f"{extended_by}{path}: neither a readable TOML file nor one of the recipes"
+            f"{did_you_mean(path.name, RECIPES)}; `cxrloc recipes` lists them"
         )
     values = read_toml(path)
     try:

@@ -6,6 +6,8 @@ terminal, or a formula that a spreadsheet runs. Each kind of output has one func
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 MESSAGE_CHARACTERS = 600
 
@@ -104,3 +106,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """A hint for an error, in brackets: up to `most` names that are similar; empty if none is.
+
+    >>> did_you_mean("resnet5", ["resnet50", "vgg16"])
+    ' (did you mean resnet50?)'
+    """
+    similar = get_close_matches(name, list(known), n=most)
+    return f" (did you mean {', '.join(similar)}?)" if similar else ""

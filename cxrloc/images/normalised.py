@@ -15,6 +15,7 @@ def normalised(
 
     Images are standardised after their augmentation (`Preprocessing.standardised`).
     """
+    # The formula of `standardise`, which is in numpy because graphs run without torch.
     if preprocessing.standardised:
         spread, centre = torch.std_mean(grey, dim=(2, 3), correction=0, keepdim=True)
         grey = (grey - centre) / spread.clamp(min=1e-6)

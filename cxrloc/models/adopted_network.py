@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cxrloc.models.adoption import LEFT_OUT, Adoption
+from cxrloc.models.checkpoint_files import load_weights
 from cxrloc.models.classifiers import Classifier
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.localizer import Localizer, LocalizerConfig
@@ -101,11 +102,7 @@ def filled_network(
     elif config.class_token:
         weight = weight.roll(classifier.depth, dims=1)  # patch tokens first, as in our features
     weights["prediction.weight"], weights["prediction.bias"] = weight, bias
-    try:
-        network.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise CxrlocError(f"weights do not fit {config.backbone}: {first}") from error
+    load_weights(network, weights, f"weights do not fit {config.backbone}")
     return network.eval()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cxrloc.models.inert_pickle import read_pickle
 from cxrloc.text import one_line
@@ -130,3 +130,25 @@ def _rank(key: str) -> tuple[int, int]:
 
 def _listed(found: Mapping[str, Any]) -> str:
     return ", ".join(name or "(its top)" for name in found)
+
+
+def load_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], refusal: str, assign: bool = True
+) -> None:
+    """Give a network its weights; all names and shapes must agree.
+
+    Args:
+        network: the network.
+        weights: tensors by the names of the network's parameters and buffers.
+        refusal: the message of the error, to which the first difference is added.
+        assign: use these tensors themselves, as a network without memory needs; otherwise copy.
+
+    Raises:
+        CxrlocError: a name or a shape differs.
+    """
+    try:
+        network.load_state_dict(weights, assign=assign)
+    except RuntimeError as error:
+        # The first line of torch's message names the class alone.
+        difference = str(error).splitlines()[1].strip()
+        raise CxrlocError(f"{refusal}: {difference}") from error

@@ -1,7 +1,6 @@
 """Classifiers of torchvision and timm: where their features end and their prediction begins."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from cxrloc.models.library_backbones import (
     torchvision_classifier,
     weights_left_unset,
 )
+from cxrloc.text import did_you_mean
 from cxrloc.types import CxrlocError
 
 NOT_ADOPTED = {"inception_v3": "its branches have strides of their own"}
@@ -132,9 +132,7 @@ def _library_of(architecture: str) -> tuple[str, str]:
     timm: Any = import_extra("timm", "zoo")
     if timm.is_model(architecture.partition("@")[0]):
         return TIMM, architecture
-    every = sorted({*known, *timm.list_models()})
-    alike = get_close_matches(architecture, every, n=5)
-    hint = f": did you mean {', '.join(alike)}?" if alike else ""
+    hint = did_you_mean(architecture, sorted({*known, *timm.list_models()}), most=5)
     raise CxrlocError(f"--architecture {architecture}: neither torchvision nor timm has it{hint}")
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.models.checkpoint_files import load_weights
 from cxrloc.models.context import BoundNetwork, Subject
 from cxrloc.models.described import Input
 from cxrloc.models.localizer import Localizer, LocalizerConfig, Trunk, pool_and_prediction
@@ -103,11 +104,7 @@ def start_from_views(network: DualNet, frontal: Localizer, lateral: Localizer) -
             for name, tensor in model.state_dict().items()
             if not name.startswith("prediction.")
         }
-        try:
-            trunk.load_state_dict(parts)
-        except RuntimeError as error:
-            first = str(error).splitlines()[1].strip()
-            raise CxrlocError(f"the {view} model has another trunk: {first}") from error
+        load_weights(trunk, parts, f"the {view} model has another trunk", assign=False)
     with torch.no_grad():
         weights = (frontal.prediction.weight, lateral.prediction.weight)
         network.prediction.weight.copy_(torch.cat(weights, dim=1) / 2)

@@ -8,7 +8,6 @@ embeddings of a transformer are resized to the network's input.
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import cache, partial
 from typing import Any
 
@@ -26,6 +25,7 @@ from cxrloc.models.backbones import (
     torchvision_models,
 )
 from cxrloc.models.grid import WINDOWS, first_of, receptive_field
+from cxrloc.text import did_you_mean
 from cxrloc.types import CxrlocError
 
 TORCHVISION, TIMM = "torchvision:", "timm:"
@@ -73,7 +73,7 @@ def torchvision_classifier(name: str, **settings: Any) -> nn.Module:
     """
     known = torchvision_models().list_models(module=torchvision_models())
     if name not in known:
-        raise CxrlocError(f"torchvision has no {name!r}{_similar(name, known)}")
+        raise CxrlocError(f"torchvision has no {name!r}{did_you_mean(name, known)}")
     if name in ("googlenet", "inception_v3"):
         settings |= {"init_weights": False, "aux_logits": False}
     return torchvision_models().get_model(name, weights=None, **settings)
@@ -93,7 +93,7 @@ def timm_network(name: str, **settings: Any) -> Any:
     timm: Any = import_extra("timm", "zoo")
     name, _, size = name.partition("@")
     if not timm.is_model(name):
-        raise CxrlocError(f"timm has no {name!r}{_similar(name, timm.list_models())}")
+        raise CxrlocError(f"timm has no {name!r}{did_you_mean(name, timm.list_models())}")
     if size and not size.isdecimal():
         raise CxrlocError(f"{TIMM}{name}@{size}: after @ comes a number of pixels")
     sized = {"img_size": int(size)} if size else {}
@@ -292,8 +292,3 @@ def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> 
 
 def _moves(layer: Any) -> bool:
     return first_of(layer.stride) > 1
-
-
-def _similar(name: str, known: list[str]) -> str:
-    alike = get_close_matches(name, known)
-    return f": did you mean {', '.join(alike)}?" if alike else ""

@@ -4,9 +4,9 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from cxrloc.text import did_you_mean
 from cxrloc.types import CxrlocError
 
 T = TypeVar("T")
@@ -59,8 +59,7 @@ def _hint(key: str, hints: Mapping[str, Any]) -> str:
     for table, hint in hints.items():
         if dataclasses.is_dataclass(hint) and key in typing.get_type_hints(hint):
             return f" (it belongs in the table {table!r})"
-    alike = get_close_matches(key, hints, n=1)
-    return f" (did you mean {alike[0]}?)" if alike else ""
+    return did_you_mean(key, hints, most=1)
 
 
 def _from_plain(hint: Any, value: Any, where: str) -> Any:

@@ -15,6 +15,7 @@ from cxrloc.files.structured import parse_json
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
+from cxrloc.models.checkpoint_files import load_weights
 from cxrloc.models.feature_distance import TypicalFeatures
 from cxrloc.models.hub import PREFIX as HUB
 from cxrloc.models.hub import adopt_from_hub, fetch_weights, repository_of
@@ -215,9 +216,5 @@ def _filled(config: LocalizerConfig, tensors: Mapping[str, Tensor], path: Path) 
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
     }
-    try:
-        network.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise CxrlocError(f"{path}: weights do not fit the network: {first}") from error
+    load_weights(network, weights, f"{path}: weights do not fit the network")
     return network.eval()

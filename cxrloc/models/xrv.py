@@ -14,7 +14,7 @@ from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
-from cxrloc.models.checkpoint_files import read_checkpoint
+from cxrloc.models.checkpoint_files import load_weights, read_checkpoint
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, UsageError
@@ -91,21 +91,17 @@ def _network(
     config: LocalizerConfig, weights: Mapping[str, Tensor], columns: list[int], path: Path
 ) -> Localizer:
     """A `Localizer` with these weights; the rows of outputs that were not trained are dropped."""
-    own: dict[str, Tensor] = {}
+    weights_here: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         if match := re.fullmatch(r"(?:classifier|fc)\.(weight|bias)", name):
             if len(tensor) <= max(columns):
                 raise CxrlocError(f"{path}: {name} has {len(tensor)} outputs, not the published")
-            own[f"prediction.{match[1]}"] = tensor[columns]
+            weights_here[f"prediction.{match[1]}"] = tensor[columns]
         elif name != "op_threshs":
-            own[f"backbone.{name.removeprefix('features.')}"] = tensor
+            weights_here[f"backbone.{name.removeprefix('features.')}"] = tensor
     with torch.device("meta"):
         network = Localizer(config)
-    try:
-        network.load_state_dict(own, assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise CxrlocError(f"{path}: weights do not fit {config.backbone}: {first}") from error
+    load_weights(network, weights_here, f"{path}: weights do not fit {config.backbone}")
     return network.eval()
 
 

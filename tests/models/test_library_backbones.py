@@ -95,11 +95,11 @@ def test_cells_lie_where_the_gradient_says(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("timm:vit_tiny_patch16_24", "timm has no 'vit_tiny_patch16_24': did you mean .*_224"),
+        ("timm:vit_tiny_patch16_24", r"timm has no 'vit_tiny_patch16_24' \(did you mean .*_224"),
         ("timm:test_resnet@96", "it has no position embeddings"),
         ("timm:test_vit@big", "after @ comes a number"),
         ("timm:inception_v3", "branches with strides of their own"),
-        ("torchvision:resnet35", r"torchvision has no 'resnet35': did you mean .*resnet34"),
+        ("torchvision:resnet35", r"torchvision has no 'resnet35' \(did you mean .*resnet34"),
         ("torchvision:vgg16", "do not come from pooled features"),
         ("resnet999", r"unknown: choose one of alexnet.* timm:NAME"),
     ],
