@@ -166,6 +166,8 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
         # PS3.3 C.11.2.1.2: VOI, modality and presentation transforms are for grey images only.
         channels = stored_bits(description, words)
         pixels, about = grey_of_colour(path, channels, stored.photometric, description.bits_stored)
+        if description.photometric == "MONOCHROME1":
+            pixels = np.float32(1.0) - pixels
         intensity, about = "the grey of three equal channels", (*about, *misaligned)
     else:
         with recorded_warnings():

@@ -13,10 +13,17 @@ from cxrloc.types import CxrlocError
 
 PALETTE_COLOURS = ("Red", "Green", "Blue")
 PALETTE_TAGS = tuple(
-    f"{colour}PaletteColorLookupTable{part}"
+    keyword
     for colour in PALETTE_COLOURS
-    for part in ("Descriptor", "Data")
+    for keyword in (
+        f"{colour}PaletteColorLookupTableDescriptor",
+        f"{colour}PaletteColorLookupTableData",
+        f"Segmented{colour}PaletteColorLookupTableData",
+    )
 )
+
+DISCRETE, LINEAR, INDIRECT = 0, 1, 2
+"""Kinds of segments of a segmented palette (PS3.3 C.7.9.2)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,25 +61,33 @@ def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, floa
     Raises:
         CxrlocError: descriptor and data do not fit.
     """
-    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    if isinstance(descriptor, bytes):  # a VR that is not the descriptor's
-        order = ">" if item.original_encoding[1] is False else "<"
-        descriptor = np.frombuffer(descriptor[:6], f"{order}u2").tolist()
-    if not isinstance(descriptor, Sequence) or len(descriptor) != 3 or data is None:
+    descriptor, data = _descriptor(item), item.get("LUTData")
+    if descriptor is None or data is None:
         raise CxrlocError(
             f"{path}: {kind}: LUTDescriptor (0028,3002) or LUTData (0028,3006) is missing"
         )
     # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
-    length = int(descriptor[0]) % 2**16 or 2**16
+    length = descriptor[0] % 2**16 or 2**16
     entries = _entries(item, data, length)
     if len(entries) < length:
         raise CxrlocError(
             f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
             f"{length}"
         )
-    first = _first_input(int(descriptor[1]), length, inputs)
-    bits = 16 if int(descriptor[2]) > 8 and entries.itemsize > 1 else 8
+    first = _first_input(descriptor[1], length, inputs)
+    bits = 16 if descriptor[2] > 8 and entries.itemsize > 1 else 8
     return LookupTable(first, entries[:length].astype(np.float64), bits)
+
+
+def _descriptor(item: Dataset) -> list[int] | None:
+    """The three values of LUTDescriptor (0028,3002); None where they are missing."""
+    descriptor = item.get("LUTDescriptor")
+    if isinstance(descriptor, bytes):  # a VR that is not the descriptor's
+        order = ">" if item.original_encoding[1] is False else "<"
+        descriptor = np.frombuffer(descriptor[:6], f"{order}u2").tolist()
+    if not isinstance(descriptor, Sequence) or len(descriptor) != 3:
+        return None
+    return [int(value) for value in descriptor]
 
 
 def _entries(
@@ -86,10 +101,17 @@ def _entries(
     big = item.original_encoding[1] is False
     if len(data) >= 2 * length:
         return np.frombuffer(data[: 2 * length], ">u2" if big else "<u2").astype(np.uint16)
-    # PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed entries.
-    if big and item["LUTData"].VR != "OB":
-        data = np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
-    return np.frombuffer(data, np.uint8)
+    return np.frombuffer(_unswapped(item, data), np.uint8)
+
+
+def _unswapped(item: Dataset, data: bytes) -> bytes:
+    """The bytes of LUTData in the order of a little-endian file.
+
+    PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed 8-bit entries.
+    """
+    if item.original_encoding[1] is not False or item["LUTData"].VR == "OB":
+        return data
+    return np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
 
 
 def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int:
@@ -116,6 +138,8 @@ def _first_input(declared: int, length: int, inputs: tuple[float, float]) -> int
 def palette(path: Path, header: Dataset, inputs: tuple[float, float]) -> list[LookupTable]:
     """The red, green and blue tables of a PALETTE COLOR image (PS3.3 C.7.6.3.1.5 and .6).
 
+    The data of a table may be in segments (C.7.9).
+
     Args:
         path: names the file in errors.
         header: the data set.
@@ -128,10 +152,88 @@ def palette(path: Path, header: Dataset, inputs: tuple[float, float]) -> list[Lo
     for colour in PALETTE_COLOURS:
         item = Dataset()
         item.set_original_encoding(*header.original_encoding)
-        for own, part in (("LUTDescriptor", "Descriptor"), ("LUTData", "Data")):
-            keyword = f"{colour}PaletteColorLookupTable{part}"
+        table = f"{colour}PaletteColorLookupTable"
+        parts = {"LUTDescriptor": f"{table}Descriptor", "LUTData": f"{table}Data"}
+        segmented = f"Segmented{table}Data"
+        if not header.get(parts["LUTData"]) and header.get(segmented):
+            parts["LUTData"] = segmented
+        for own, keyword in parts.items():
             element = header.get_item(keyword)
             if element is not None:
                 item.add_new(own, element.VR or "OW", header[keyword].value)
+        if parts["LUTData"] == segmented and (descriptor := _descriptor(item)):
+            entries = _of_segments(path, f"{colour} palette", item, descriptor)
+            item.add_new("LUTData", "US", entries)
         tables.append(lookup_table(path, item, f"{colour} palette", inputs))
     return tables
+
+
+def _of_segments(path: Path, kind: str, item: Dataset, descriptor: Sequence[int]) -> list[int]:
+    """The entries that the segments in LUTData stand for (PS3.3 C.7.9.2).
+
+    Raises:
+        CxrlocError: a segment is empty, cut, of another kind, or lacks what it refers to; or all
+            of them are too few for the descriptor.
+    """
+    data, wide, length = item.LUTData, descriptor[2] > 8, descriptor[0] % 2**16 or 2**16
+    if not isinstance(data, bytes):  # with VR US or SS
+        data = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2").tobytes()
+    else:
+        data = _unswapped(item, data)
+    words = np.frombuffer(data[: len(data) // 2 * 2] if wide else data, "<u2" if wide else "u1")
+    entries: list[int] = []
+    try:
+        _add_segments(entries, words, 0, len(words), length)
+    except (ValueError, IndexError) as error:
+        raise CxrlocError(f"{path}: {kind}: its segments (PS3.3 C.7.9.2) are damaged") from error
+    if len(entries) < length:
+        raise CxrlocError(
+            f"{path}: {kind}: its segments stand for {len(entries)} entries, its descriptor says "
+            f"{length}"
+        )
+    return entries
+
+
+def _add_segments(
+    entries: list[int],
+    words: UInt8[np.ndarray, " word"] | UInt16[np.ndarray, " word"],
+    place: int,
+    count: int,
+    most: int,
+    within: bool = False,
+) -> None:
+    """Append the entries of some segments.
+
+    Args:
+        entries: gets the new ones.
+        words: all segments: kind, length and content of each.
+        place: of the first segment, in words.
+        count: number of segments.
+        most: number of entries behind which no further segment is read.
+        within: whether the segments are those that an indirect one names, which may not be
+            indirect themselves.
+
+    Raises:
+        ValueError: a segment that cannot be.
+        IndexError: the words end within a segment.
+    """
+    while count and place + 1 < len(words) and len(entries) < most:
+        kind, length, place, count = int(words[place]), int(words[place + 1]), place + 2, count - 1
+        if length == 0:
+            raise ValueError("a segment of no entries")
+        if kind == DISCRETE:
+            entries += words[place : place + length].tolist()
+            place += length
+        elif kind == LINEAR and entries:
+            start, end = entries[-1], int(words[place])
+            steps = np.arange(1, length + 1) / length
+            entries += np.rint(start + (end - start) * steps).astype(int).tolist()
+            place += 1
+        elif kind == INDIRECT and entries and not within:
+            # The offset is in bytes from the first segment, in four bytes whatever the words are.
+            offset = words[place : place + 4 // words.itemsize].tobytes()
+            place += 4 // words.itemsize
+            start = int.from_bytes(offset, "little") // words.itemsize
+            _add_segments(entries, words, start, length, most, within=True)
+        else:
+            raise ValueError("a segment of an unknown kind")

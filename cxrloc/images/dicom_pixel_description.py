@@ -158,7 +158,13 @@ def _photometric(path: Path, header: Dataset, warnings: list[str]) -> tuple[str,
     photometric = letters.get(written.replace("_", "").replace(" ", ""), written)
     default = SAMPLES.get(photometric, 1)
     samples = _or_default(path, header, "SamplesPerPixel", default, warnings)
-    if SAMPLES.get(photometric) != samples:
+    if photometric in GREY and samples == 3:
+        # Programs that store grey secondary captures in three channels forget the label.
+        warnings.append(
+            f"PhotometricInterpretation (0028,0004) is {photometric}, but SamplesPerPixel "
+            "(0028,0002) is 3: the image is read as grey if its three channels are equal"
+        )
+    elif SAMPLES.get(photometric) != samples:
         name = known_code(photometric, (*SAMPLES, *OTHER_PHOTOMETRICS))
         raise CxrlocError(
             f"{path}: PhotometricInterpretation (0028,0004) {name} with {samples} samples per "

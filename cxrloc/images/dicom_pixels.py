@@ -21,7 +21,7 @@ from cxrloc.images.dicom_frames import (
     repairs,
     undecoded,
 )
-from cxrloc.images.dicom_pixel_description import PixelDescription, check_length
+from cxrloc.images.dicom_pixel_description import GREY, PixelDescription, check_length
 from cxrloc.images.stored_pixels import Channels, Words
 from cxrloc.types import CxrlocError
 
@@ -204,19 +204,21 @@ def _uncompressed(
 
 def _options(description: PixelDescription, bits_allocated: int) -> dict[str, Any]:
     """The options that describe one frame to pydicom's decoders."""
+    in_colour = description.samples > 1
+    mislabelled = in_colour and description.photometric in GREY
     options: dict[str, Any] = {
         "correct_unused_bits": False,
         "rows": description.rows,
         "columns": description.columns,
         "number_of_frames": 1,
         "samples_per_pixel": description.samples,
-        "photometric_interpretation": description.photometric,
+        "photometric_interpretation": "RGB" if mislabelled else description.photometric,
         "pixel_representation": int(description.signed),
         "bits_allocated": bits_allocated,
         "bits_stored": min(description.bits_stored, bits_allocated),
         "pixel_keyword": "PixelData",
     }
-    if description.samples > 1:
+    if in_colour:
         options["planar_configuration"] = int(description.planar)
     return options
 
