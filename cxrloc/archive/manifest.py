@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cxrloc.archive.header_rows import COLUMNS, FAILURE_COLUMNS, rows_of
 from cxrloc.archive.listing import list_files
-from cxrloc.files.whole import whole_file
+from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.types import UsageError
 
 KEY_VARIABLE = "CXRLOC_ID_KEY"
@@ -109,12 +109,14 @@ def write_manifest(
     counts = [0, 0, 0]
     seen: set[bytes] = set()
     with ExitStack() as stack:
-        parts = [stack.enter_context(whole_file(path)) for path in (out, failed)]
+        files = out, failed
+        parts = [stack.enter_context(whole_file(path)) for path in files]
         schemas = [_schema(arrow, columns) for columns in (COLUMNS, FAILURE_COLUMNS)]
-        writers = [
-            stack.enter_context(parquet.ParquetWriter(part, schema))
-            for part, schema in zip(parts, schemas, strict=True)
-        ]
+        writers = []
+        for path, part, schema in zip(files, parts, schemas, strict=True):
+            with named_errors(path):
+                writer = parquet.ParquetWriter(part, schema)
+            writers.append(stack.enter_context(closed_after(writer)))
         read = rows_of(list_files(places), hide, options.dates, options.workers)
         rows = iter(watch(read))
         while batch := list(islice(rows, BATCH)):
@@ -122,16 +124,20 @@ def write_manifest(
             for row in good:
                 row["duplicate"] = _is_repeated(row.pop("key"), seen)
             bad = [row for row in batch if "reason" in row]
-            for writer, schema, own in zip(writers, schemas, (good, bad), strict=True):
+            tables = zip(files, writers, schemas, (good, bad), strict=True)
+            for path, writer, schema, own in tables:
                 if own:
-                    writer.write_table(arrow.Table.from_pylist(own, schema=schema))
+                    with named_errors(path):
+                        writer.write_table(arrow.Table.from_pylist(own, schema=schema))
             counts[0] += len(good)
             counts[1] += sum(row["duplicate"] for row in good)
             counts[2] += len(bad)
-        for writer in writers:
-            writer.close()
+        for path, writer in zip(files, writers, strict=True):
+            with named_errors(path):
+                writer.close()
         if options.where:
-            counts[0], counts[1] = _keep_rows(parts[0], options.where)
+            with named_errors(out):
+                counts[0], counts[1] = _keep_rows(parts[0], options.where)
     return ManifestCounts(*counts)
 
 
@@ -180,6 +186,8 @@ def _keep_rows(path: Path, where: str) -> tuple[int, int]:
             )
             images, duplicates = counted.fetchall()[0]
         kept.replace(path)
+    except duckdb.IOException as error:
+        raise OSError(" ".join(str(error).split())[:300]) from error
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:300]
         raise UsageError(f"--where {where!r}: {reason}") from error

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cxrloc.files.whole import whole_file
+from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.text import for_csv
 
 
@@ -18,8 +18,15 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[
     """
     with (
         whole_file(path) as part,
-        part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        closed_after(
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        ) as file,
     ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
-        yield lambda row: table.writerow([for_csv(c) if isinstance(c, str) else c for c in row])
+
+        def add(row: Sequence[Any]) -> None:
+            with named_errors(path):
+                table.writerow([for_csv(c) if isinstance(c, str) else c for c in row])
+
+        yield add

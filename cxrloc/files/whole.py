@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from cxrloc.types import CxrlocError
 
@@ -53,12 +53,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     ['scores.csv']
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        with _named_errors(path):
+        with named_errors(path):
             yield path
         return
     part = path.with_name(_part_name(path))
     try:
-        with _named_errors(path):
+        with named_errors(path):
             yield part
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -69,6 +69,31 @@ def whole_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+class Closable(Protocol):
+    """Anything that has to be closed, such as an open file."""
+
+    def close(self) -> None:
+        """Write what is left, and free the file."""
+
+
+C = TypeVar("C", bound=Closable)
+
+
+@contextmanager
+def closed_after(file: C) -> Iterator[C]:
+    """Close a file at the end of the block; after an error, closing raises no other error.
+
+    On a full disk every open file fails when it is closed, and the error would name the last one.
+    """
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    file.close()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,7 +117,7 @@ def append_line(path: Path, line: str) -> None:
         DiskError: the disk is full, over quota, read-only or broken.
         CxrlocError: the file cannot be written for another reason.
     """
-    with _named_errors(path), path.open("ab+") as file:
+    with named_errors(path), path.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             cut = file.read(1) != b"\n"
@@ -137,8 +162,12 @@ def remove_parts(folder: Path) -> None:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one line that names the file to be written."""
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line that names the file to be written.
+
+    `whole_file` does so for its block. Where the block of one file is within that of another, an
+    error would get the name of the inner file, so each writing stands in a block of this function.
+    """
     try:
         yield
     except OSError as raised:

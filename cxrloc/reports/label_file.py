@@ -4,12 +4,13 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrloc.files.tables import NOTE, Table, is_blank, read_table, rows_of
-from cxrloc.files.whole import whole_file
+from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
@@ -66,13 +67,11 @@ def write_labels(
     findings = (*FINDINGS[vocabulary], NO_FINDING)
     count, failures = 0, []
     with ExitStack() as stack:
-        part = stack.enter_context(whole_file(path))
-        table = csv.writer(stack.enter_context(part.open("w", encoding="utf-8", newline="")))
+        table = stack.enter_context(_table(path))
         table.writerow(("report_id", *findings, NORMAL))
         reasons = None
         if explanations is not None:
-            part = stack.enter_context(whole_file(explanations))
-            reasons = csv.writer(stack.enter_context(part.open("w", encoding="utf-8", newline="")))
+            reasons = stack.enter_context(_table(explanations))
             reasons.writerow(EXPLANATION_COLUMNS)
         for report in labelled:
             if isinstance(report, UnreadableReport):
@@ -81,12 +80,22 @@ def write_labels(
             count += 1
             row = (report.labels.get(finding) for finding in findings)
             normal = None if report.normal is None else int(report.normal)
-            table.writerow(
-                (for_csv(report.report_id), *(_cell(label) for label in row), _cell(normal))
-            )
+            cells = for_csv(report.report_id), *(_cell(label) for label in row), _cell(normal)
+            with named_errors(path):
+                table.writerow(cells)
             if reasons is not None:
                 reasons.writerows(_explanations(report))
     return Written(count, tuple(failures))
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[Any]:
+    """Yield a writer of the rows of a file that is whole when the block ends."""
+    with (
+        whole_file(path) as part,
+        closed_after(part.open("w", encoding="utf-8", newline="")) as file,
+    ):
+        yield csv.writer(file)
 
 
 def _cell(value: int | None) -> str:

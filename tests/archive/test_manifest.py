@@ -14,7 +14,7 @@ from PIL import Image
 from cxrloc.archive.header_rows import COLUMNS
 from cxrloc.archive.manifest import ManifestOptions, id_key, write_manifest
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import UsageError
+from cxrloc.types import CxrlocError, UsageError
 
 CLEAR = ManifestOptions(clear_ids=True, workers=2)
 
@@ -151,6 +151,16 @@ def test_an_interrupted_walk_leaves_nothing(chests: Path, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         write_manifest([str(chests)], tmp_path / "m.parquet", CLEAR, stop)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_on_a_full_disk_the_manifest_is_named_and_not_the_table_of_failures(
+    chests: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.parquet").symlink_to("/dev/full")
+    (tmp_path / "m.failures.parquet").symlink_to("/dev/full")
+    with pytest.raises(CxrlocError, match=r"m\.parquet: cannot be written: .*No space left"):
+        write_manifest([str(chests)], tmp_path / "m.parquet", CLEAR)
 
 
 def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.files.whole import DiskError
 from cxrloc.reports.label_file import columns_of, read_labels, write_labels
 from cxrloc.reports.labels import ReportLabels, label_report, label_reports
 from cxrloc.reports.read import Report, UnreadableReport
@@ -100,3 +101,11 @@ def test_a_label_file_is_whole_or_not_there(tmp_path: Path) -> None:
         write_labels(cut_short(), path, explanations=tmp_path / "why.csv")
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_on_a_full_disk_the_labels_are_named_and_not_the_explanations(tmp_path: Path) -> None:
+    reports = (label_report(Report("0" * 1000, "Mass.")) for _ in range(100))
+    with pytest.raises(DiskError, match=r"^/dev/full: cannot be written"):
+        write_labels(reports, Path("/dev/full"), explanations=tmp_path / "why.csv")
+    assert list(tmp_path.iterdir()) == []
