@@ -13,7 +13,7 @@ from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
 from cxrloc.files.installed import versions
-from cxrloc.files.run_folder import make_folder
+from cxrloc.files.run_folder import held_folder
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.image_sets import part_of, read_images, with_file_labels
@@ -54,13 +54,17 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
     Normal refer to the same findings.
 
     Raises:
-        UsageError: a name does not exist, or `out` cannot be written.
+        UsageError: a name does not exist, or `out` cannot be written, or another run writes there.
         CxrlocError: the data or the labels cannot be read.
     """
     if options.split == "own":
         raise UsageError("--split own is the part of a model: counts has none")
     check_counts(options.beside)
-    make_folder(out)
+    with held_folder(out):
+        return _count(data, out, options)
+
+
+def _count(data: Path, out: Path, options: CountOptions) -> CountResult:
     declared = [
         *options.findings,
         *(f for name in options.beside for f in published_findings(name)),

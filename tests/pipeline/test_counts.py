@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
+from cxrloc.files.run_folder import held_folder
 from cxrloc.pipeline.counts import CountOptions, count
 from cxrloc.types import UsageError
 
@@ -47,3 +48,13 @@ def test_a_table_of_scores_is_no_table_of_counts(chests: Path, tmp_path: Path) -
         count(chests, tmp_path / "out", CountOptions(beside=("wang2017:17",)))
     done = CliRunner().invoke(app, ["counts"])
     assert (done.exit_code, "name a data set to count" in done.stderr) == (2, True)
+
+
+def test_two_counts_do_not_write_into_one_folder(chests: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        held_folder(out),
+        pytest.raises(UsageError, match="another run is writing there"),
+    ):
+        count(chests, out, CountOptions())
+    assert not (out / "run.json").exists()
