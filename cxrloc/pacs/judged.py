@@ -17,6 +17,10 @@ class BusyError(Exception):
     """The destination could not be reached, or could not store now; a retry may help."""
 
 
+class NoConnectionError(BusyError):
+    """The destination could not be reached, or accepts no connection of this sender."""
+
+
 Store = Callable[[Dataset], str]
 """A function that stores one object over an open connection and returns a warning or an empty text.
 It raises `RefusedError` if a retry would not help, and `BusyError` if a retry may help."""

@@ -23,7 +23,7 @@ from cxrloc.pacs.destinations import (
     Security,
     WebServer,
 )
-from cxrloc.pacs.judged import BusyError, RefusedError, Store, judged
+from cxrloc.pacs.judged import BusyError, NoConnectionError, RefusedError, Store, judged
 from cxrloc.pacs.web_store import web_store
 from cxrloc.types import CxrlocError
 
@@ -84,7 +84,7 @@ def send(
 
     The connection is opened once, and opened again if it is lost. An object that the destination
     cannot store now is tried again, `settings.tries` times in all. An object that the destination
-    refuses is not tried again.
+    refuses is not tried again. While no connection can be made, every further object gets one try.
     """
     connection = _Connection(destination, settings)
     try:
@@ -102,7 +102,8 @@ def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> 
     except (CxrlocError, *PARSING_ERRORS) as error:
         return NotSent(path, f"cannot be read as a DICOM object ({error})", refused=True)
     wait, reason = settings.first_wait_seconds, ""
-    for number in range(settings.tries):
+    tries = 1 if connection.refused else settings.tries
+    for number in range(tries):
         if number:
             time.sleep(wait)
             wait *= 2
@@ -113,18 +114,24 @@ def _send_one(path: Path, connection: "_Connection", settings: SendSettings) -> 
         except BusyError as error:
             reason = str(error)
             connection.close()
-    tries = "1 try" if settings.tries == 1 else f"{settings.tries} tries"
-    return NotSent(path, f"{reason} ({tries})", refused=False)
+            connection.refused = isinstance(error, NoConnectionError)
+    counted = "1 try" if tries == 1 else f"{tries} tries"
+    return NotSent(path, f"{reason} ({counted})", refused=False)
 
 
 class _Connection:
-    """A connection that is opened when it is needed and opened again after it was lost."""
+    """A connection that is opened when it is needed and opened again after it was lost.
+
+    Attributes:
+        refused: whether the last object failed because no connection could be made.
+    """
 
     def __init__(self, destination: Destination, settings: SendSettings) -> None:
         self._destination, self._settings = destination, settings
         self._manager: Any = None
         self._store: Store | None = None
         self._contexts: frozenset[tuple[str, str]] = frozenset()
+        self.refused = False
 
     def store(self, dataset: Dataset) -> str:
         """Store one object.
@@ -141,7 +148,9 @@ class _Connection:
             self._contexts = frozenset({needed, *contexts})
             self._manager = _open(self._destination, self._settings, self._contexts)
             self._store = self._manager.__enter__()
-        return self._store(dataset)
+        warning = self._store(dataset)
+        self.refused = False
+        return warning
 
     def close(self) -> None:
         """Close the connection if it is open."""
@@ -195,7 +204,7 @@ def _association(
     )
     if association.is_rejected:
         # A retry may help, because an administrator may add the AE title later.
-        raise BusyError(
+        raise NoConnectionError(
             f"{destination}: the association was rejected; does the destination know the AE title "
             f"{settings.calling_title}?"
         )
@@ -205,7 +214,7 @@ def _association(
         )
     if not association.is_established:
         also = ", and do both sides trust each other's certificate" if tls else ""
-        raise BusyError(
+        raise NoConnectionError(
             f"{destination}: no association; is the address right and the port open{also}?"
         )
     try:

@@ -9,7 +9,7 @@ from pydicom import Dataset, dcmwrite
 
 from cxrloc.extras import import_extra
 from cxrloc.pacs.destinations import TOKEN_VARIABLE, Security, WebServer, bearer_token
-from cxrloc.pacs.judged import SUCCESS, BusyError, RefusedError, Store, judged
+from cxrloc.pacs.judged import SUCCESS, BusyError, NoConnectionError, RefusedError, Store, judged
 
 CONFLICT = 409
 OBJECT_REFUSED = (400, CONFLICT, 413, 415)
@@ -50,10 +50,12 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
         except requests.HTTPError as error:
             answer = _answer_of_error(server, error.response)
         except requests.exceptions.SSLError as error:
-            raise BusyError(f"{server}: TLS failed; is the certificate trusted?") from error
+            raise NoConnectionError(f"{server}: TLS failed; is the certificate trusted?") from error
         except (ValueError, SyntaxError) as error:  # a page that is no JSON or XML
             _check_encoding(server, dataset)
             raise BusyError(f"{server}: {NO_ANSWER}") from error
+        except requests.ConnectionError as error:
+            raise NoConnectionError(f"{server}: {type(error).__name__}, not reached") from error
         except (requests.RequestException, OSError) as error:
             raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
         except Exception:
@@ -92,8 +94,9 @@ def _answer_of_error(server: WebServer, response: Any) -> Dataset:
     told = f"{server}: HTTP status {code}"
     if code in OBJECT_REFUSED:
         raise RefusedError(f"{told}, refused")
-    hint = f"; is the token in {TOKEN_VARIABLE} right?" if code in (401, 403) else ""
-    raise BusyError(f"{told}{hint}")
+    if code in (401, 403):
+        raise NoConnectionError(f"{told}; is the token in {TOKEN_VARIABLE} right?")
+    raise BusyError(told)
 
 
 def _judged_answer(server: WebServer, uid: str, answer: Dataset) -> str:

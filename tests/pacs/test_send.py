@@ -1,5 +1,6 @@
 """Objects reach a PACS by C-STORE and by STOW-RS; objects that it cannot store are named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -82,14 +83,27 @@ def test_a_warning_of_the_server_is_passed_on(files: list[Path]) -> None:
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_nobody_there_is_said_after_the_last_try(files: list[Path]) -> None:
-    with store_service() as stored:
-        gone = entity(stored)
-    (result,) = send(files[:1], gone, QUICK)
-    assert isinstance(result, NotSent)
-    assert not result.refused
-    assert "no association" in result.reason
-    assert result.reason.endswith("(3 tries)")
+@pytest.mark.parametrize(("running", "address"), [(store_service, entity), (web_server, server)])
+def test_where_nobody_is_there_only_the_first_object_is_tried_again(  # type: ignore[no-untyped-def]
+    running, address, files: list[Path]
+) -> None:
+    with running() as stored:
+        gone = address(stored)
+    first, second = send(files, gone, QUICK)
+    assert isinstance(first, NotSent)
+    assert isinstance(second, NotSent)
+    assert not first.refused
+    assert re.search("no association|not reached", first.reason)
+    assert (first.reason[-9:], second.reason[-7:]) == ("(3 tries)", "(1 try)")
+
+
+def test_after_a_connection_was_made_again_an_object_gets_all_its_tries(
+    files: list[Path],
+) -> None:
+    with web_server() as stored:
+        stored.answers = [401, 401, 401, 200, 503, 503, 200]
+        results = send([*files, files[0]], server(stored), QUICK)
+        assert [type(each) for each in results] == [NotSent, Sent, Sent]
 
 
 def test_another_title_is_rejected_with_a_hint(files: list[Path]) -> None:
