@@ -82,9 +82,15 @@ def fetch(repository: Repository, name: str) -> Path | None:
     hub: Any = import_extra("huggingface_hub", "hub")
     errors: Any = import_extra("huggingface_hub.errors", "hub")
     try:
-        return Path(hub.hf_hub_download(repository.repo, name, revision=repository.revision))
-    except errors.LocalEntryNotFoundError as error:
         url = hub.hf_hub_url(repository.repo, name, revision=repository.revision)
+        path = hub.hf_hub_download(
+            repository.repo,
+            name,
+            revision=repository.revision,
+            local_files_only=not _hub_answers(url),
+        )
+        return Path(path)
+    except errors.LocalEntryNotFoundError as error:
         raise CxrlocError(
             f"{repository}: {url} is not in the cache and cannot be fetched: "
             f"fetch it where there is a network (hf download {repository.repo}) and copy the "
@@ -104,6 +110,23 @@ def fetch(repository: Repository, name: str) -> Path | None:
         return None
     except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
         raise CxrlocError(f"{repository}: {name}: {one_line(str(error), 200)}") from error
+
+
+def _hub_answers(url: str) -> bool:
+    """Whether the hub answers a request for a file, be it with an error.
+
+    Without this one request, `hf_hub_download` repeats its own for 23 seconds where there is no
+    network.
+    """
+    hub: Any = import_extra("huggingface_hub", "hub")
+    errors: Any = import_extra("huggingface_hub.errors", "hub")
+    try:
+        hub.get_hf_file_metadata(url)
+    except errors.HfHubHTTPError:
+        return True
+    except Exception:  # that of the HTTP library, which is another one in each version
+        return False
+    return True
 
 
 def adopt_from_hub(repository: Repository, weights: Path) -> Model:

@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -132,6 +133,17 @@ def test_a_classifier_of_timm_is_adopted_and_comes_from_the_cache_offline(
     assert_close(again.network(image)[0], model.network(image)[0])
     with pytest.raises(CxrlocError, match=r"hf:other/one: .*/other/one/resolve/main/model\.safe"):
         read_model("hf:other/one")
+
+
+def test_without_a_network_the_message_comes_at_once(
+    stub: type[Stub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    began = time.monotonic()
+    with pytest.raises(CxrlocError, match="is not in the cache and cannot be fetched"):
+        read_model("hf:other/one")
+    assert time.monotonic() - began < 5  # the hub's own library tries for 23 seconds
 
 
 @pytest.mark.parametrize(
