@@ -124,7 +124,7 @@ def file_key(path: Path) -> str:
         OSError: the file is not there.
     """
     state = path.stat()
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+    return f"{os.path.realpath(path)} {state.st_size} {state.st_mtime_ns}"
 
 
 def cached_images(

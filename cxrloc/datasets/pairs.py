@@ -1,5 +1,6 @@
 """Pairs of a frontal and a lateral image, for networks that read both."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +122,8 @@ def _by_path(
     if name in named or not file.is_file():
         return None
     for record in named.get(file.name, ()):
-        if record.path is not None and record.path.resolve() == file.resolve():
+        # `Path.resolve` raises an error for links that point at each other; realpath does not.
+        if record.path is not None and os.path.realpath(record.path) == os.path.realpath(file):
             return record
     taken_with = replace(frontal, image_id=image_id_of(name), labels={}, annotations=())
     return replace(taken_with, path=file, view=View.LATERAL)

@@ -81,6 +81,16 @@ def test_a_listed_image_named_by_its_path_keeps_its_patient(tmp_path):
         read_pairs(path, [frontal, other])
 
 
+def test_links_that_point_at_each_other_are_another_image(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "l.png").touch()
+    loop = tmp_path / "images" / "l.png"
+    loop.symlink_to(loop)
+    records = [record("p", View.PA), record("l", View.LATERAL, "2", folder=tmp_path / "images")]
+    ((_, lateral),) = read_pairs(write(tmp_path / "pairs.csv", "p,./l.png"), records)
+    assert lateral.path == tmp_path / "l.png"
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
