@@ -44,6 +44,7 @@ class CodedImage:
         rows: height.
         columns: width.
         samples: channels.
+        signed: whether samples are signed numbers; None where the stream does not say it.
     """
 
     marker: int
@@ -51,6 +52,7 @@ class CodedImage:
     rows: int
     columns: int
     samples: int
+    signed: bool | None = None
 
 
 def coded_image(data: bytes) -> CodedImage | None:
@@ -64,7 +66,7 @@ def jpeg_frame(data: bytes) -> CodedImage | None:
     """The frame header of a JPEG stream; None where the segments up to its scan are not in order.
 
     >>> jpeg_frame(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01 011100 ffda 0000"))
-    CodedImage(marker=192, bits=8, rows=16, columns=32, samples=1)
+    CodedImage(marker=192, bits=8, rows=16, columns=32, samples=1, signed=None)
     """
     frame = None
     for marker, body in segments(data):
@@ -146,4 +148,5 @@ def _j2k_image(data: bytes) -> CodedImage | None:
     right, bottom, left, top = struct.unpack(">4I", data[8:24])
     samples, precision = struct.unpack(">HB", data[40:43])
     # The highest bit of Ssiz tells signed samples; the rest is the precision less 1.
-    return CodedImage(0, (precision & 0x7F) + 1, bottom - top, right - left, samples)
+    size = bottom - top, right - left
+    return CodedImage(0, (precision & 0x7F) + 1, *size, samples, precision > 0x7F)

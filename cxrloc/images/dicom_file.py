@@ -1,21 +1,24 @@
 """Reads the data set and the pixel bytes of a DICOM file, and repairs known kinds of damage.
 
 pydicom reads the elements. This module repairs faults that pydicom refuses and other viewers
-accept: file meta information that stands twice, an unusable character set, bytes behind the pixels,
-compressed pixels without their closing delimiter. Each repair gives one warning.
+accept: file meta information that stands twice, an unusable character set, unknown value
+representations, a deflated data set with a header of zlib, bytes behind the pixels, compressed
+pixels without their closing delimiter. Each repair gives one warning.
 """
 
 import re
 import struct
+import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pydicom import Dataset, uid
+from pydicom import Dataset, config, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
@@ -66,6 +69,9 @@ CHARACTER_SET = re.compile(
 
 A VR follows it, or in implicit VR a length of which two bytes are 0.
 """
+
+_SWITCHING = threading.Lock()
+"""Held while a setting of pydicom, which all threads share, has another value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +138,8 @@ def _opened(
     syntax, start, warnings = read_file_meta(path, data)
     content: mmap | bytes = data
     if syntax == uid.DeflatedExplicitVRLittleEndian:
-        content, start = _inflated(path, data[start:], most_bytes, whole), 0
+        content, about_zlib = _inflated(path, data[start:], most_bytes, whole)
+        start, warnings = 0, warnings + about_zlib
     first = content[start : start + 2]
     little = syntax is None or syntax.is_little_endian
     if syntax is not None and int.from_bytes(first, "little" if little else "big") > LAST_GROUP:
@@ -146,18 +153,27 @@ def _opened(
     return content, header, at, warnings + about_text
 
 
-def _inflated(path: Path, deflated: bytes, most_bytes: int, whole: bool) -> bytes:
-    """The data set of a deflated file (PS3.5 A.5), if it is not larger than expected."""
+def _inflated(
+    path: Path, deflated: bytes, most_bytes: int, whole: bool
+) -> tuple[bytes, tuple[str, ...]]:
+    """The data set of a deflated file (PS3.5 A.5), if it is not larger than expected; warnings."""
+    warnings: tuple[str, ...] = ()
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         content = inflating.decompress(deflated, most_bytes)
-    except zlib.error as error:
-        raise CxrlocError(
-            f"{path}: its data set cannot be inflated: it is damaged, or not deflated as "
-            "TransferSyntaxUID (0002,0010) says"
-        ) from error
+    except zlib.error:
+        # PS3.5 A.5 wants the bare stream of RFC 1951; some writers put a header of zlib before it.
+        warnings = ("the deflated data set has a header of zlib, which DICOM does not allow",)
+        inflating = zlib.decompressobj(zlib.MAX_WBITS)
+        try:
+            content = inflating.decompress(deflated, most_bytes)
+        except zlib.error as error:
+            raise CxrlocError(
+                f"{path}: its data set cannot be inflated: it is damaged, or not deflated as "
+                "TransferSyntaxUID (0002,0010) says"
+            ) from error
     if not whole:
-        return content
+        return content, warnings
     if inflating.unconsumed_tail:
         raise CxrlocError(
             f"{path}: a deflated DICOM file that grows to more than {most_bytes:,} bytes: damaged, "
@@ -165,26 +181,54 @@ def _inflated(path: Path, deflated: bytes, most_bytes: int, whole: bool) -> byte
         )
     if not inflating.eof:
         raise CxrlocError(f"{path}: a deflated DICOM file that ends early: the file is cut short")
-    return content
+    return content, warnings
 
 
 def _header(
     content: mmap | bytes, start: int, syntax: uid.UID | None, tags: Sequence[str | int]
 ) -> tuple[Dataset, int, tuple[str, ...]]:
     """The elements before the pixels, the place of the pixels, and warnings."""
+    header: Dataset | None = None
     try:
         header, at = _elements(content, start, syntax, tags)
-    except PARSING_ERRORS:
-        # The only text that is needed is ASCII, so a character set that cannot be used gets the tag
-        # (0008,0004), which nothing reads.
-        head = content[start : start + LONGEST_HEADER]
-        without, found = CHARACTER_SET.subn(lambda tag: tag[0].replace(b"\5", b"\4"), head)
-        if not found:
-            raise
-        header, at = _elements(without, 0, syntax, tags)
-        warning = "SpecificCharacterSet (0008,0005) cannot be used and is ignored"
-        return header, start + at, (warning,)
-    return header, at, ()
+        if at < len(content):
+            return header, at, ()
+    except PARSING_ERRORS as error:
+        first = error
+    with suppress(*PARSING_ERRORS), _short_unknown_elements():
+        other, at_pixels = _elements(content, start, syntax, tags)
+        if at_pixels < len(content):
+            return (
+                other,
+                at_pixels,
+                ("elements of an unknown value representation (VR) are ignored",),
+            )
+    if header is not None:  # it has no pixels in either way
+        return header, at, ()
+    # The only text that is needed is ASCII, so a character set that cannot be used gets the tag
+    # (0008,0004), which nothing reads.
+    head = content[start : start + LONGEST_HEADER]
+    without, found = CHARACTER_SET.subn(lambda tag: tag[0].replace(b"\5", b"\4"), head)
+    if not found:
+        raise first
+    header, at = _elements(without, 0, syntax, tags)
+    warning = "SpecificCharacterSet (0008,0005) cannot be used and is ignored"
+    return header, start + at, (warning,)
+
+
+@contextmanager
+def _short_unknown_elements() -> Iterator[None]:
+    """Take elements of unknown value representations as explicit ones with a length of two bytes.
+
+    So does DCMTK. Elsewhere pydicom takes them as implicit ones, whose length has four bytes.
+    """
+    with _SWITCHING:
+        former = config.assume_implicit_vr_switch
+        config.assume_implicit_vr_switch = False
+        try:
+            yield
+        finally:
+            config.assume_implicit_vr_switch = former
 
 
 def _elements(

@@ -68,10 +68,12 @@ def first_frame(
             f"{path}: PixelData (7FE0,0010) is not compressed, but TransferSyntaxUID (0002,0010) is"
             f" {description.syntax.name}: the header is wrong"
         )
+    table, *fragments = generate_fragments(bytes(file.pixels))
+    if len(fragments) == description.frames:
+        # PS3.5 A.4: every frame has a fragment of its own, so a wrong offset table does no harm.
+        return fragments[0], ()
     if description.frames == 1:
-        # All fragments belong to one frame, so a wrong offset table (PS3.5 A.4) does no harm.
-        table, *fragments = generate_fragments(bytes(file.pixels))
-        if fragments:
+        if fragments:  # all of them belong to the frame
             return b"".join(fragments), ()
         warning = "PixelData (7FE0,0010) begins without the item of its offset table"
         return table, (warning,)

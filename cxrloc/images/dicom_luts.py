@@ -68,7 +68,7 @@ def lookup_table(path: Path, item: Dataset, kind: str, inputs: tuple[float, floa
         )
     # PS3.3 C.11.1.1: 0 entries mean 65,536, which 16 bits cannot say.
     length = descriptor[0] % 2**16 or 2**16
-    entries = _entries(item, data, length)
+    entries = _entries(item, data, length, descriptor[2])
     if len(entries) < length:
         raise CxrlocError(
             f"{path}: {kind}: LUTData (0028,3006) has {len(entries)} entries, its descriptor says "
@@ -91,24 +91,29 @@ def _descriptor(item: Dataset) -> list[int] | None:
 
 
 def _entries(
-    item: Dataset, data: object, length: int
+    item: Dataset, data: object, length: int, bits: int
 ) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
-    """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte."""
-    if not isinstance(data, bytes):
-        # With VR SS, entries above 32,767 are read as negative numbers.
-        words = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2")
-        return words.view(np.uint8) if len(words) < length else words.astype(np.uint16)
-    big = item.original_encoding[1] is False
-    if len(data) >= 2 * length:
-        return np.frombuffer(data[: 2 * length], ">u2" if big else "<u2").astype(np.uint16)
-    return np.frombuffer(_unswapped(item, data), np.uint8)
+    """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte.
+
+    A descriptor of more bits may be wrong, but then there is one byte for each entry, neither more
+    nor fewer; else the table is cut short.
+    """
+    found = len(data) if isinstance(data, bytes) else 2 * np.size(np.asarray(data))
+    if found < 2 * length and (bits <= 8 or length <= found <= length + 1):
+        return np.frombuffer(_little_endian(item, data), np.uint8)
+    if isinstance(data, bytes) and item.original_encoding[1] is False:
+        return np.frombuffer(data[: found // 2 * 2], ">u2").astype(np.uint16)
+    return np.frombuffer(_little_endian(item, data)[: found // 2 * 2], "<u2").astype(np.uint16)
 
 
-def _unswapped(item: Dataset, data: bytes) -> bytes:
+def _little_endian(item: Dataset, data: object) -> bytes:
     """The bytes of LUTData in the order of a little-endian file.
 
     PS3.5 7.3: in big endian the bytes of every word are swapped, also of packed 8-bit entries.
     """
+    if not isinstance(data, bytes):
+        # With VR SS, entries above 32,767 are read as negative numbers.
+        return (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2").tobytes()
     if item.original_encoding[1] is not False or item["LUTData"].VR == "OB":
         return data
     return np.frombuffer(data[: len(data) // 2 * 2], "<u2").byteswap().tobytes()
@@ -175,11 +180,8 @@ def _of_segments(path: Path, kind: str, item: Dataset, descriptor: Sequence[int]
         CxrlocError: a segment is empty, cut, of another kind, or lacks what it refers to; or all
             of them are too few for the descriptor.
     """
-    data, wide, length = item.LUTData, descriptor[2] > 8, descriptor[0] % 2**16 or 2**16
-    if not isinstance(data, bytes):  # with VR US or SS
-        data = (np.atleast_1d(np.asarray(data, dtype=np.int64)) % 2**16).astype("<u2").tobytes()
-    else:
-        data = _unswapped(item, data)
+    wide, length = descriptor[2] > 8, descriptor[0] % 2**16 or 2**16
+    data = _little_endian(item, item.LUTData)
     words = np.frombuffer(data[: len(data) // 2 * 2] if wide else data, "<u2" if wide else "u1")
     entries: list[int] = []
     try:

@@ -134,6 +134,12 @@ def decoded_frame(
     words = in_range(path, description, stream.bits if stream else None, pixels, has_overlay)
     if stream is None:  # RLE does not state its depth
         warnings += bits_warnings(words, description, has_overlay)
+    elif stream.signed not in (None, description.signed):
+        # Encoders that ignore the sign write two's complement as unsigned samples.
+        warnings += (
+            "PixelRepresentation (0028,0103) and the JPEG 2000 stream disagree about the sign of "
+            "the pixels: the header is followed",
+        )
     return StoredPixels(words, decoded.photometric, warnings)
 
 
@@ -191,7 +197,8 @@ def _uncompressed(
     if not little:
         options["pixel_vr"] = file.pixel_vr
     samples = 2 if half_chroma else description.samples
-    first = bytes(file.pixels[: shape[0] * shape[1] * samples * size])
+    length = shape[0] * shape[1] * samples * size
+    first = bytes(file.pixels[: length + length % 2])  # words are swapped as a whole
     try:
         pixels, _ = get_decoder(description.syntax).as_array(first, index=0, raw=True, **options)
     except DECODING_ERRORS as error:

@@ -16,6 +16,8 @@ BINARY = {
     "SS": "i2",
     "UL": "u4",
     "SL": "i4",
+    "UV": "u8",
+    "SV": "i8",
     "FL": "f4",
     "FD": "f8",
     "US or SS": "u2",

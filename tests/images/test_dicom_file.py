@@ -158,3 +158,30 @@ def test_a_header_of_endless_items_is_refused_at_once(tmp_path: Path) -> None:
     path.write_bytes(content[:at] + sequence + content[at:])
     with pytest.raises(CxrlocError, match="a damaged DICOM file"):
         read_radiograph(path)
+
+
+@pytest.mark.parametrize("vr", [b"??", b"lo", b"\0\0", b"Z1"])
+def test_an_element_of_an_unknown_value_representation_is_passed_over_and_said(
+    tmp_path: Path, vr: bytes
+) -> None:
+    """DCMTK shows such files: it takes the length as one of two bytes."""
+    path = plain(tmp_path).rename(tmp_path / "a")
+    content = path.read_bytes()
+    at = content.index(b"\x18\x00\x15\x00CS")  # before BodyPartExamined
+    private = b"\x09\x00\x10\x00LO\x04\x00ACME" + b"\x09\x00\x01\x10" + vr + b"\x04\x00abcd"
+    path.write_bytes(content[:at] + private + content[at:])
+    if vr == b"Z1":  # pydicom itself reads an unknown name of two capitals so
+        assert read_radiograph(path).warnings == read_radiograph(plain(tmp_path)).warnings
+    else:
+        assert agrees_but_says(path, tmp_path, "unknown value representation (VR) are ignored")
+
+
+def test_a_deflated_data_set_with_a_header_of_zlib_is_read_and_said(tmp_path: Path) -> None:
+    content = plain(tmp_path).read_bytes()
+    at = content.index(b"\x08\x00\x16\x00UI")
+    head = content[:at].replace(
+        b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x16\x001.2.840.10008.1.2.1.99"
+    )
+    path = tmp_path / "a"
+    path.write_bytes(head + zlib.compress(content[at:]))
+    assert agrees_but_says(path, tmp_path, "a header of zlib, which DICOM does not allow")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread, uid
+from pydicom.encaps import encapsulate
 
 from cxrloc.images.read import read_radiograph
 from cxrloc.types import CxrlocError
@@ -22,6 +23,24 @@ def test_a_wrong_offset_table_of_a_single_frame_does_no_harm(tmp_path: Path) -> 
     at = content.index(b"\xfe\xff\x00\xe0\x04\x00\x00\x00") + 8
     content[at : at + 4] = (999_999).to_bytes(4, "little")
     path.write_bytes(content)
+    assert np.array_equal(read_radiograph(path).pixels, right.pixels)
+
+
+@pytest.mark.parametrize("second", [0, 7, 999_999])
+def test_a_wrong_offset_table_of_frames_of_one_fragment_each_does_no_harm(
+    tmp_path: Path, second: int
+) -> None:
+    pixels = (chest(48, 40) * 65_535).astype("u2")
+    stream = stream_of(uid.JPEGLSLossless, pixels, tmp_path)
+    path = encapsulated(tmp_path / "a", pixels, uid.JPEGLSLossless, stream)
+    right = read_radiograph(path)
+    header = dcmread(path)
+    header.NumberOfFrames = 2
+    header.PixelData = encapsulate([stream, bytes(len(stream))])
+    header.save_as(path)
+    content = path.read_bytes()
+    at = content.index(b"\xfe\xff\x00\xe0\x08\x00\x00\x00") + 12
+    path.write_bytes(content[:at] + second.to_bytes(4, "little") + content[at + 4 :])
     assert np.array_equal(read_radiograph(path).pixels, right.pixels)
 
 

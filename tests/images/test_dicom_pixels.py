@@ -429,6 +429,34 @@ def test_zero_bytes_before_the_end_of_a_jpeg_ls_stream_do_no_harm(
     assert any("zero bytes before the end marker" in line for line in radiograph.warnings)
 
 
+def test_pixels_of_8_bits_in_swapped_words_are_read_to_the_last_odd_one(tmp_path: Path) -> None:
+    """PS3.5 A.3: in big endian, OW pixels lie two to a word, the first in its low byte."""
+    pixels = (chest(63, 55) * 255).astype("u1")
+    header = dicom_header(pixels, 8)
+    header.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    swapped = np.frombuffer(pixels.tobytes() + b"\0", "<u2").byteswap().tobytes()
+    header.add_new("PixelData", "OW", swapped)
+    header.save_as(tmp_path / "a", enforce_file_format=True)
+    assert np.abs(read_radiograph(tmp_path / "a").pixels - pixels / 255).max() <= 1e-6
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_a_jpeg_2000_stream_that_contradicts_the_header_about_the_sign_is_said(
+    tmp_path: Path, signed: int
+) -> None:
+    """As pydicom reads it: the stored bits count, and the header tells what they mean."""
+    pixels = (CHEST - 2048).astype("i2") if signed else CHEST
+    path = transcoded(write_dicom(tmp_path / "a", pixels, 12), uid.JPEG2000Lossless)
+    header = dcmread(path)
+    header.PixelRepresentation = 1 - signed
+    header.save_as(path)
+    radiograph = read_radiograph(path)
+    assert any("disagree about the sign" in line for line in radiograph.warnings)
+    theirs = dcmread(path).pixel_array
+    low = 0 if signed else -2048
+    assert np.abs(radiograph.pixels - (theirs - low) / 4095).max() <= 1e-6
+
+
 GREY = CHEST >> 4
 COLOURS = {
     "RGB": ("RGB", [GREY, GREY, GREY], ""),

@@ -269,22 +269,26 @@ def test_doubtful_transforms_are_warned_of(tmp_path: Path, tags: dict, warning: 
 
 def test_a_modality_table_shorter_than_its_descriptor_is_an_error(tmp_path: Path) -> None:
     tables = lut(GAMMA, 0, 16)
-    tables[0].LUTData = tables[0].LUTData[:100]
+    tables[0].LUTData = tables[0].LUTData[:200]
     path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, ModalityLUTSequence=tables)
     with pytest.raises(CxrlocError, match=r"LUTData \(0028,3006\) has 100 entries"):
         read_radiograph(path)
 
 
-def test_a_voi_table_shorter_than_its_descriptor_leaves_the_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize("entries", [1, 100, 2050, 4095])  # of 4096: never taken as 8-bit ones
+def test_a_voi_table_shorter_than_its_descriptor_leaves_the_window(
+    tmp_path: Path, entries: int
+) -> None:
     window = {"WindowCenter": 2000, "WindowWidth": 3000}
     right = read_radiograph(write_dicom(tmp_path / "a", ramp(12, "u2"), 12, **window))
     tables = lut(GAMMA, 0, 16)
-    tables[0].LUTData = tables[0].LUTData[:100]
+    tables[0].LUTData = tables[0].LUTData[: 2 * entries]
     path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, VOILUTSequence=tables, **window)
     radiograph = read_radiograph(path)
     assert np.array_equal(radiograph.pixels, right.pixels)
     (said,) = {*radiograph.warnings} - {*right.warnings}
-    assert re.match(r"VOI LUT: LUTData .* has 100 entries, .*: this LUT is left out", said)
+    line = rf"VOI LUT: LUTData .* has {entries} entries, .*: this LUT is left out"
+    assert re.match(line, said)
 
 
 def test_a_padding_value_that_is_no_number_is_said(tmp_path: Path) -> None:
