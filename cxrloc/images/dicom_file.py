@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from mmap import mmap
 from pathlib import Path
@@ -47,6 +48,7 @@ PARSING_ERRORS = (
 )
 
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = Tag("PixelData"), Tag(0x7FE00008), Tag(0x7FE00009)
+PIXEL_TAGS = frozenset({PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS})
 LAST_GROUP = 0x00FF
 """The data set of an image begins with a group up to this one; it has 0008, or 0028 at least."""
 
@@ -241,11 +243,17 @@ def _elements(
         cast(BinaryIO, file),  # of which pydicom needs only these methods
         implicit,
         little,
-        stop_when=lambda tag, vr, length: tag in (PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS),
+        stop_when=lambda tag, vr, length: tag in PIXEL_TAGS,
         defer_size=DEFERRED_BYTES,
-        specific_tags=[Tag(tag) for tag in tags],
+        specific_tags=_tags(tuple(tags)),
     )
     return header, file.tell()
+
+
+@cache
+def _tags(names: tuple[str | int, ...]) -> list[BaseTag | int]:
+    """The tags of keywords, found once for all files of which the same elements are read."""
+    return [Tag(name) for name in names]
 
 
 class _CountedReads:
