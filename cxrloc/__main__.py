@@ -17,7 +17,9 @@ def main() -> None:
         if signal.getsignal(number) == default_handler:  # a shell may have asked to ignore it
             signal.signal(number, _end)
     from cxrloc.cli import app  # only now, because this takes a third of a second
+    from cxrloc.memory import keep_freed_memory
 
+    keep_freed_memory()
     app()
 
 

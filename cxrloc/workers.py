@@ -15,6 +15,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from cxrloc.memory import keep_freed_memory
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -196,6 +198,7 @@ def _serve(pipe: Connection, prepare: Callable[[], Callable[[Any], Any]], limits
     if limits.address_space_bytes is not None:
         limit = limits.address_space_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    keep_freed_memory()
     function = _answer(pipe, lambda _: prepare(), None, send_result=False)
     if function is None:
         return

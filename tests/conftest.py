@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from cxrloc.memory import keep_freed_memory
+
 # Each worker of pytest-xdist has one core. More threads would wait for each other on the others'
 # cores. This comes before torch is imported, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,6 +24,8 @@ SHAPED = [
     if "from jaxtyping import" in path.read_text("utf-8")
 ]
 install_import_hook(SHAPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+keep_freed_memory()  # as the command line does
 
 # Drawn examples check formulas, which nearly every example would show to be wrong. A deadline would
 # fail tests on a busy machine.

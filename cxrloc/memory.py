@@ -1,0 +1,36 @@
+"""How this process asks the system for memory."""
+
+import ctypes
+import os
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+
+KEPT_BYTES = 2**28
+"""Most free memory that is kept at the end of the heap; it has room for a network's features."""
+
+MAPPED_BYTES = 2**26
+"""Blocks from this size on still come from the system and go back to it at once."""
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory for the next image, where the C library is glibc.
+
+    A network needs and frees the same blocks of some megabytes for each image. By default glibc
+    gives them back to the system, which then clears their pages for the next image; with
+    `nih-small-v4` on a virtual machine this took a quarter of a forward pass. Elsewhere, nothing
+    changes. It holds for the whole process, so the command line and its child processes call it,
+    and the library does not.
+    """
+    if hasattr(os, "confstr") and (_c_library() or "").startswith("glibc"):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def _c_library() -> str | None:
+    """Name and version of the C library; None where it does not tell."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION")
+    except (OSError, ValueError):
+        return None
