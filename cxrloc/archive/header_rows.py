@@ -94,12 +94,12 @@ def _row(file: ListedFile, hide: Hide, dates: bool) -> dict[str, Any] | None:
             raise CxrlocError("its name is not UTF-8, which Parquet cannot hold: rename the file")
         read = partial(_dicom, hide=hide, dates=dates) if kind == "DICOM" else _picture
         try:
-            own = read(content)
+            values = read(content)
         except (CxrlocError, *PARSING_ERRORS):
             if file.size <= HEADER_BYTES[0]:
                 raise
-            own = read(file.first_bytes(HEADER_BYTES[1]))
-        return {**row, "format": kind, **own}
+            values = read(file.first_bytes(HEADER_BYTES[1]))
+        return {**row, "format": kind, **values}
     except (CxrlocError, OSError, *PARSING_ERRORS) as error:
         reason = " ".join(str(error).split())[:600] or type(error).__name__
         reason = reason.removeprefix(f"{file.path}: ")

@@ -137,9 +137,9 @@ def prepare_network(
     if device == "cpu":
         torch.set_num_threads(1)  # as many such processes as cores are faster than many threads
     models = [read_model(name) for name in options.models]
-    own = replace(options, inference=replace(options.inference, device=device))
-    run = localizer(models, own.inference)
-    return partial(localize_images, run=run, models=models, options=own, out=out)
+    device_options = replace(options, inference=replace(options.inference, device=device))
+    run = localizer(models, device_options.inference)
+    return partial(localize_images, run=run, models=models, options=device_options, out=out)
 
 
 def localize_images(
@@ -206,17 +206,20 @@ def _table_rows(uri: str, image: ImageResult, maps: bool) -> Rows:
     to_image = list(astuple(heatmaps.to_image))
     scores = heatmaps.scores.astype(np.float16).reshape(len(heatmaps.findings), -1)
     saved = [
-        (uri, finding, raw[finding], *of_image, to_image, own)
-        for finding, own in zip(heatmaps.findings, scores, strict=True)
+        (uri, finding, raw[finding], *of_image, to_image, finding_scores)
+        for finding, finding_scores in zip(heatmaps.findings, scores, strict=True)
     ]
     return Rows(findings, boxes, saved if maps else [])
 
 
 def _write_files(item: Item, image: ImageResult, options: ArchiveOptions, out: str) -> None:
     """Write the files of one image that the user asked for, below the folder of its part."""
-    with local_copy(item.uri) as path, tempfile.TemporaryDirectory(prefix="cxrloc-") as made:
-        stem = Path(made, f"{item.row:09d}-{output_stem(path)}")
+    with (
+        local_copy(item.uri) as path,
+        tempfile.TemporaryDirectory(prefix="cxrloc-") as temporary_folder,
+    ):
+        stem = Path(temporary_folder, f"{item.row:09d}-{output_stem(path)}")
         write_results(image, path, stem, options.write)
         folder = f"{out}/part-{item.row // options.part_size:06d}/images"
-        for file in sorted(Path(made).iterdir()):
+        for file in sorted(Path(temporary_folder).iterdir()):
             write_bytes(f"{folder}/{file.name}", file.read_bytes())

@@ -82,9 +82,9 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
     data = import_extra("ray.data", "archive")
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    own = not ray.is_initialized()
+    started_here = not ray.is_initialized()
     try:
-        if own:
+        if started_here:
             ray.init(**_start_options(resources), log_to_driver=False, logging_level="error")
         context = data.DataContext.get_current()
         context.execution_options.preserve_order = True
@@ -97,7 +97,7 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
     except ray.exceptions.RayError as error:
         raise _cause(error) from error
     finally:
-        if own:
+        if started_here:
             ray.shutdown()
 
 
@@ -106,8 +106,8 @@ def _start_options(resources: Resources) -> dict[str, Any]:
         return {"address": resources.address}
     gpus = sum(device != "cpu" for device in resources.devices)
     # Without "local" Ray would look for a cluster that someone else may have started here.
-    own = {"address": "local", "include_dashboard": False}
-    return {**own, "num_cpus": os.cpu_count(), "num_gpus": gpus}
+    local = {"address": "local", "include_dashboard": False}
+    return {**local, "num_cpus": os.cpu_count(), "num_gpus": gpus}
 
 
 def _cause(error: BaseException) -> Exception:

@@ -37,12 +37,12 @@ def _read(
     try:
         with local_copy(uri) as path:
             read = partial(read_radiograph, path, max_megapixels=max_megapixels)
-            made = prepare_image(Image(uri, read), models)
-            if isinstance(made, Failure):
-                return lost("read", made.reason, uri, path)
+            prepared = prepare_image(Image(uri, read), models)
+            if isinstance(prepared, Failure):
+                return lost("read", prepared.reason, uri, path)
     except CxrlocError as error:
         return lost("read", str(error), uri)
-    return made if keep_pixels else without_pixels(made)
+    return prepared if keep_pixels else without_pixels(prepared)
 
 
 def lost(stage: str, reason: str, uri: str, path: Path | None = None) -> Lost:

@@ -96,8 +96,8 @@ class PartWriter:
         if not self.maps:
             del rows["maps"]
         tables = {
-            name: _write_table(f"{self.out}/{part.name}/{name}.parquet", name, own)
-            for name, own in {**rows, "failures": bad}.items()
+            name: _write_table(f"{self.out}/{part.name}/{name}.parquet", name, table_rows)
+            for name, table_rows in {**rows, "failures": bad}.items()
         }
         ended = time.time()
         started = min((item.begun for item in items), default=ended)
@@ -121,7 +121,7 @@ def _write_table(place: str, name: str, rows: Sequence[tuple[Any, ...]]) -> dict
     parquet = import_extra("pyarrow.parquet", "archive")
     schema = arrow.schema([(column, _type(arrow, kind)) for column, kind in COLUMNS[name].items()])
     cells = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [arrow.array(own, field.type) for own, field in zip(cells, schema, strict=True)]
+    arrays = [arrow.array(values, field.type) for values, field in zip(cells, schema, strict=True)]
     stream = BytesIO()
     parquet.write_table(arrow.Table.from_arrays(arrays, schema=schema), stream, compression="zstd")
     content = stream.getvalue()

@@ -67,13 +67,13 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> bool:
-    if asked:
+def _show_version(requested: bool) -> bool:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"cxrloc {version('cxrloc')}")
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()

@@ -228,17 +228,19 @@ def scores_tables(
     from cxrloc.evaluation.localization.tables import by_view, localization_frame, rows_of
 
     measured = scores.measurements
-    own = localization_frame(rows_of(measured))
+    frame = localization_frame(rows_of(measured))
     means = {f"control {name}": rows_of(measured, name) for name in scores.controls}
     if everything:
         means |= {f"view {view}": rows for view, rows in by_view(measured).items()}
     if readings:
         means |= {f"box rule {name}": rows_of(readings, name) for name in (EXACT, *SENSITIVITY)}
     others = {name: localization_frame(rows) for name, rows in means.items()}
-    return [_table_of(own, others, str(criterion)) for criterion in own["criterion"].unique()]
+    return [_table_of(frame, others, str(criterion)) for criterion in frame["criterion"].unique()]
 
 
-def _table_of(own: "DataFrame", others: "Mapping[str, DataFrame]", criterion: str) -> "DataFrame":
+def _table_of(
+    scored: "DataFrame", others: "Mapping[str, DataFrame]", criterion: str
+) -> "DataFrame":
     import pandas as pd
 
     from cxrloc.evaluation.localization.tables import CRITERION_NAMES
@@ -247,14 +249,14 @@ def _table_of(own: "DataFrame", others: "Mapping[str, DataFrame]", criterion: st
         chosen = (frame["finding"] == finding) & (frame["criterion"] == criterion)
         return [{str(k): v for k, v in row.items()} for row in frame[chosen].to_dict("records")]
 
-    thresholds = [row["threshold"] for row in rows_by(own, "mean")]
+    thresholds = [row["threshold"] for row in rows_by(scored, "mean")]
     # The intervals have room only where there are few thresholds.
     cell = _with_interval if len(thresholds) <= 3 else _alone
     table = []
-    for finding in own["finding"].unique():
-        rows = rows_by(own, finding)
+    for finding in scored["finding"].unique():
+        rows = rows_by(scored, finding)
         table.append([finding, f"{rows[0]['annotated']:.0f}", *map(cell, rows)])
-    table.append(["AFP, mean", "", *(f"{row['afp']:.2f}" for row in rows_by(own, "mean"))])
+    table.append(["AFP, mean", "", *(f"{row['afp']:.2f}" for row in rows_by(scored, "mean"))])
     for name, frame in others.items():
         table.append([name, "", *map(cell, rows_by(frame, "mean"))])
     columns = [f"Accuracy, {CRITERION_NAMES[criterion]}", "boxes"]

@@ -107,8 +107,8 @@ def label(
                 show_clusters(clusters)
             exit_on(clusters.failures)
             return
-        given = {"--names": names, "--out-of": out_of, "--section": section}
-        for option in (option for option, value in given.items() if value):
+        csv_options = {"--names": names, "--out-of": out_of, "--section": section}
+        for option in (option for option, value in csv_options.items() if value):
             raise UsageError(f"{option} is for clusters: it needs --cluster")
         options = flow.LabelOptions(gold, explain, vocabulary, engine, parser, seed)
         result = flow.label(reports, out, options, watch)

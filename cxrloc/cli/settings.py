@@ -59,10 +59,10 @@ def with_settings(
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command).parameters
-        described = {name: each for name, each in own.items() if name not in groups}
+        parameters = inspect.signature(command).parameters
+        described = {name: each for name, each in parameters.items() if name not in groups}
         options: dict[str, inspect.Parameter] = {}
-        for name, parameter in own.items():
+        for name, parameter in parameters.items():
             if name in groups:
                 of_group = inspect.signature(groups[name]).parameters
                 options |= {each: described.get(each, of_group[each]) for each in of_group}
@@ -79,7 +79,7 @@ def with_settings(
             if first is not None:
                 called(first)
             made = {name: called(make) for name, make in groups.items()}
-            command(**{name: made[name] if name in made else values[name] for name in own})
+            command(**{name: made[name] if name in made else values[name] for name in parameters})
 
         # Typer reads the options from the signature and from the annotations.
         by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in options.values()]

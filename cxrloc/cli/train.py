@@ -109,12 +109,12 @@ def _shown_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
 
     screen = console(stderr=True)
     if quiet or not screen.is_terminal:
-        seen: list[int] = []
+        steps: list[int] = []
 
         def line(moment: Any) -> None:
             at = int(moment.validation.get("step", 0))
-            if not quiet and at not in (0, *seen[-1:]):
-                seen.append(at)
+            if not quiet and at not in (0, *steps[-1:]):
+                steps.append(at)
                 say(f"step {moment.step} of {moment.steps}: {_numbers(moment)}")
 
         yield line

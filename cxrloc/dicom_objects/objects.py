@@ -30,5 +30,5 @@ for it, for example no box for a presentation state."""
 
 def object_of(kind: str, result: DicomResult, draw: Draw) -> Dataset | None:
     """The object of one kind, with names, dates and references; None if it would be empty."""
-    made = OBJECTS[kind](replace(result, source=stand_in(result.source)), draw)
-    return None if made is None else stamped(made, result)
+    encoded = OBJECTS[kind](replace(result, source=stand_in(result.source)), draw)
+    return None if encoded is None else stamped(encoded, result)

@@ -119,12 +119,12 @@ def _probability(each: FindingResult) -> Any:
 
 def _algorithm(result: DicomResult, threshold: float | None = None) -> Any:
     settings = "; ".join(f"{key}={value}" for key, value in result.algorithm.parameters.items())
-    own = [] if threshold is None else [f"threshold={threshold:g}"]
+    parameters = [] if threshold is None else [f"threshold={threshold:g}"]
     return sr.AlgorithmIdentification(
         name=result.algorithm.name,
         version=result.algorithm.version,
         family=codes.DCM.ArtificialIntelligence,
-        parameters=[f"model sha256={result.algorithm.sha256}", settings, *own],
+        parameters=[f"model sha256={result.algorithm.sha256}", settings, *parameters],
     )
 
 

@@ -107,11 +107,11 @@ def write_beside(
     notes += [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
     page = [markdown_table(shown), *notes, ""]
     if not (others := protocols(names)).empty:
-        own = pd.DataFrame([protocol] if protocol else [], columns=others.columns)
-        both = pd.concat([own, others], ignore_index=True).fillna("")
-        write_csv(both, out / "protocols_beside.csv")
+        run_protocol = pd.DataFrame([protocol] if protocol else [], columns=others.columns)
+        all_protocols = pd.concat([run_protocol, others], ignore_index=True).fillna("")
+        write_csv(all_protocols, out / "protocols_beside.csv")
         page += ["How the numbers were made; no two methods share a protocol.\n"]
-        page += [markdown_table(both)]
+        page += [markdown_table(all_protocols)]
     write_text(out / "table_beside.md", "\n".join(page))
     return shown
 

@@ -65,29 +65,29 @@ def check_contamination(
                 f"trained it{beside}"
             )
             continue
-        own = data_sets_of(card)
-        if own and data_sets and not {*own} & {*data_sets}:
+        card_data_sets = data_sets_of(card)
+        if card_data_sets and data_sets and not {*card_data_sets} & {*data_sets}:
             continue
         if needs_key(card):
             remarks.append(
                 f"contamination not checkable: {card.name} names private patients by keyed hashes, "
                 f"and the key is not in the environment ({KEY})"
             )
-        seen = contaminated_patients(records, card.training_patients)
-        if seen and not allowed:
+        patients = contaminated_patients(records, card.training_patients)
+        if patients and not allowed:
             raise CxrlocError(
-                f"{card.name} was trained on {len(seen)} of these patients "
-                f"({', '.join(seen[:3])}, ...): its scores here would mean nothing; score other "
-                "patients (of ChestX-ray14, classify takes --split test), give the data set a name "
-                "of its own if these are other people (--dataset NAME), or take "
+                f"{card.name} was trained on {len(patients)} of these patients "
+                f"({', '.join(patients[:3])}, ...): its scores here would mean nothing; score "
+                "other patients (of ChestX-ray14, classify takes --split test), give the data set "
+                "a name of its own if these are other people (--dataset NAME), or take "
                 "--allow-contaminated, which every output then says"
             )
-        if seen:
+        if patients:
             remarks.append(
-                f"not held out (--allow-contaminated): {card.name} was trained on {len(seen)} of "
-                "the scored patients"
+                f"not held out (--allow-contaminated): {card.name} was trained on {len(patients)} "
+                "of the scored patients"
             )
-            found |= {*seen}
+            found |= {*patients}
     known = bool(models) and all(
         model.card.training_patients and not needs_key(model.card) for model in models
     )

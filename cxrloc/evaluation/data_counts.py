@@ -95,9 +95,9 @@ def view_counts(records: Sequence[Record], parts: Mapping[str, str]) -> pd.DataF
     for name, views in VIEW_ROWS.items():
         row: dict[str, str | int] = {"finding": name}
         for part in ("", *named):
-            own = [r for r in records if not part or parts.get(r.image_id) == part]
+            part_records = [r for r in records if not part or parts.get(r.image_id) == part]
             suffix = f"_{part}" if part else ""
-            counted = _of_views(own, views)
+            counted = _of_views(part_records, views)
             row[f"images{suffix}"] = len(counted)
             row[f"studies{suffix}"] = len({record.study_id for record in counted})
         rows.append(row)
@@ -106,8 +106,8 @@ def view_counts(records: Sequence[Record], parts: Mapping[str, str]) -> pd.DataF
 
 def _of_views(records: Sequence[Record], views: frozenset[View]) -> list[Record]:
     """Images of these views in the studies that have each of them."""
-    seen: dict[str, set[View]] = {}
+    views_of_patient: dict[str, set[View]] = {}
     for record in records:
         if record.view is not None:
-            seen.setdefault(record.study_id, set()).add(record.view)
-    return [r for r in records if r.view in views and views <= seen[r.study_id]]
+            views_of_patient.setdefault(record.study_id, set()).add(record.view)
+    return [r for r in records if r.view in views and views <= views_of_patient[r.study_id]]

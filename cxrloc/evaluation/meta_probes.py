@@ -75,9 +75,9 @@ def meta_from_features(
         fitted = training[known]
         if any(len(set(targets[part].tolist())) < 2 for part in (fitted, ~fitted)):
             raise CxrlocError(f"{what}: both parts need images with two different values")
-        own = features[known]
+        known_features = features[known]
         read = _read_age if positive is None else _read_class
-        readings.append(read(what, own, targets, fitted))
+        readings.append(read(what, known_features, targets, fitted))
     return readings
 
 

@@ -142,7 +142,7 @@ def cited(*names: str) -> str:
     for name in dict.fromkeys(names):
         paper, table = name.split(":")
         tables.setdefault(papers[paper], []).append(table)
-    return "; ".join(f"{paper}, {_numbered(own)}" for paper, own in tables.items())
+    return "; ".join(f"{paper}, {_numbered(table_names)}" for paper, table_names in tables.items())
 
 
 def _numbered(tables: Sequence[str]) -> str:

@@ -126,14 +126,14 @@ def resample_group(
         patients: the group.
         resampling: number, seed and level.
     """
-    own = carries[patients]
-    own = own[:, own.any(axis=0)]
+    carried = carries[patients]
+    carried = carried[:, carried.any(axis=0)]
     varies = np.zeros(patients.size, dtype=bool)
-    if not own.size:
+    if not carried.size:
         nothing = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
         return Draws(patients, nothing, varies, resampling.level)
-    weights = resample_patients(own, resampling.resamples, resampling.seed)
-    strata = rarest_class(own)
+    weights = resample_patients(carried, resampling.resamples, resampling.seed)
+    strata = rarest_class(carried)
     varies[patients] = np.bincount(strata)[strata] > 1
     if not patients.all():
         of_group, weights = weights, np.zeros((patients.size, resampling.resamples), dtype=np.int32)

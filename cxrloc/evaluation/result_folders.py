@@ -155,10 +155,10 @@ def labels_of(runs: Mapping[str, Run], data: Path | None) -> Path | None:
     if not tables:
         return None
     origin, table = next(iter(tables.items()))
-    if table is None and origin != (own := label_origin(data)):
+    if table is None and origin != (from_data := label_origin(data)):
         raise UsageError(
             f"the runs were scored against other labels ({origin}) than those of "
-            f"{data or 'the phantoms'} ({own}): name those data with --data"
+            f"{data or 'the phantoms'} ({from_data}): name those data with --data"
         )
     if table is not None and not table.exists():
         raise UsageError(f"{table}, the labels of these runs, is not here: say where with --labels")

@@ -166,9 +166,11 @@ def _compare_detections(
         for key in ("missing_images", "failed_images")
         for image_id in run.card.get(key, ())
     }
-    seen = [record for record in records if record.annotations and record.image_id not in unseen]
+    shared_records = [
+        record for record in records if record.annotations and record.image_id not in unseen
+    ]
     files = [run.files[DETECTIONS] for run in runs.values()]
-    placed = claims_of_detections(seen, files[0]).records
+    placed = claims_of_detections(shared_records, files[0]).records
     detections = {name: read_detections(file) for name, file in zip(runs, files, strict=True)}
     compared = compare_detections(detections, placed, options.protocol, options.most)
     correlations = rank_correlations_frame(compared.runs, compared.rank_correlations)
@@ -213,11 +215,11 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
         for name, card in cards.items()
     }
     (first, rules), *others = of_runs.items()
-    for name, own in others:
-        if differing := next((key for key in defaults if own[key] != rules[key]), None):
+    for name, run_rules in others:
+        if differing := next((key for key in defaults if run_rules[key] != rules[key]), None):
             raise UsageError(
                 f"{first} was scored with --{differing.replace('_', '-')} {rules[differing]}, "
-                f"{name} with {own[differing]}: score both in one way"
+                f"{name} with {run_rules[differing]}: score both in one way"
             )
     return TruthRules(**rules)
 

@@ -93,11 +93,14 @@ def differences_from_torch(
     That of the maps is a share of each map's range; of a map without a range it is absolute. A
     value that is not a number is infinitely far.
     """
-    wanted = _run_module(ExportedForward(model).eval(), greys)
-    largest = {name: np.abs(found[name] - wanted[name]) for name in wanted}
-    spread = np.ptp(wanted["maps"], axis=(2, 3), keepdims=True)
+    expected = _run_module(ExportedForward(model).eval(), greys)
+    largest = {name: np.abs(found[name] - expected[name]) for name in expected}
+    spread = np.ptp(expected["maps"], axis=(2, 3), keepdims=True)
     largest["maps"] = largest["maps"] / np.where(spread > 0, spread, 1)
-    return {name: float(np.nan_to_num(own, nan=np.inf).max()) for name, own in largest.items()}
+    return {
+        name: float(np.nan_to_num(difference, nan=np.inf).max())
+        for name, difference in largest.items()
+    }
 
 
 def _run_module(module: Any, greys: Greys) -> dict[str, np.ndarray]:
@@ -108,4 +111,6 @@ def _run_module(module: Any, greys: Greys) -> dict[str, np.ndarray]:
 def _joined(parts: Sequence[Sequence[Any]]) -> dict[str, np.ndarray]:
     """The outputs of single images as one array per name."""
     columns = zip(Outputs._fields, zip(*parts, strict=True), strict=True)
-    return {name: np.concatenate([np.asarray(each) for each in own]) for name, own in columns}
+    return {
+        name: np.concatenate([np.asarray(each) for each in batches]) for name, batches in columns
+    }

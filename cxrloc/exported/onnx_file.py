@@ -128,11 +128,18 @@ def store_half(graph: Any) -> None:
     graph.graph.node.extend(nodes)
 
 
-def _remove_traces(graph: Any) -> None:
+def _remove_traces(model: Any) -> None:
     """Remove what the exporter notes about source code, such as the paths of files."""
-    own = graph.graph
-    for part in (*own.node, *own.input, *own.output, *own.initializer, *own.value_info, own):
+    graph = model.graph
+    for part in (
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+        *graph.value_info,
+        graph,
+    ):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    own.ClearField("value_info")
-    own.name = "cxrloc"
+    graph.ClearField("value_info")
+    graph.name = "cxrloc"

@@ -28,7 +28,7 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
     Raises:
         CxrlocError: there is no such file, it is not an npz file, or its arrays are too large.
     """
-    wanted = None if keys is None else set(keys)
+    chosen = None if keys is None else set(keys)
     if not path.is_file():
         raise CxrlocError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     try:
@@ -44,7 +44,7 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
             return {
                 name: _array(archive, member)
                 for name, member in named.items()
-                if wanted is None or name in wanted
+                if chosen is None or name in chosen
             }
     except (
         OSError,

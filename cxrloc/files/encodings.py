@@ -36,7 +36,7 @@ def opened_text(path: Path) -> Iterator[io.TextIOBase]:
     with path.open("rb") as raw:
         start = raw.read(4)
         raw.seek(0)
-        kind = next((said for magic, said in _NO_TABLE.items() if start.startswith(magic)), None)
+        kind = next((what for magic, what in _NO_TABLE.items() if start.startswith(magic)), None)
         if kind is not None:
             raise CxrlocError(f"{path} is {kind}, not a table of text; save it as CSV")
         packed = start.startswith(_GZIP)

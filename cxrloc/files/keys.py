@@ -25,8 +25,8 @@ def keyed_patient(patient_id: str) -> str:
     >>> keyed_patient("7") == keyed_patient("7"), keyed_patient("7") == keyed_patient("8")
     (True, False)
     """
-    given = os.environ.get(KEY), os.environ.get(KEY_FILE)
-    return hmac.new(_key(*given), patient_id.encode(), hashlib.sha256).hexdigest()[:16]
+    settings = os.environ.get(KEY), os.environ.get(KEY_FILE)
+    return hmac.new(_key(*settings), patient_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def has_key() -> bool:

@@ -83,14 +83,18 @@ def latex_tables(
             for k in columns
         ]
         body = _tabular(words.iloc[list(rows), columns], [heads[k] for k in columns], sides)
-        said = " ".join(map(for_latex, notes)) if number == len(parts) else ""
+        sentences = " ".join(map(for_latex, notes)) if number == len(parts) else ""
         name = "table*" if wide else "table"
         lines = [
             f"\\begin{{{name}}}",
             r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             f"\\caption{{{for_latex(caption + part)}}}",
             *body,
-            *([f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {said}}}"] if said else []),
+            *(
+                [f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\scriptsize {sentences}}}"]
+                if sentences
+                else []
+            ),
             f"\\end{{{name}}}",
         ]
         floats.append("\n".join([*lines, ""]))
@@ -150,8 +154,8 @@ def _column_parts(widths: list[float], keys: int, room: float) -> list[list[int]
     first = list(range(keys))
     parts = [list(first)]
     for column in range(keys, len(widths)):
-        taken = sum(widths[k] + _GAP_PT for k in parts[-1])
-        if len(parts[-1]) > keys and taken + widths[column] + _GAP_PT > room:
+        width = sum(widths[k] + _GAP_PT for k in parts[-1])
+        if len(parts[-1]) > keys and width + widths[column] + _GAP_PT > room:
             parts.append(list(first))
         parts[-1].append(column)
     return parts

@@ -199,12 +199,12 @@ def _decoded_xml(content: bytes) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"{twice[:60]!r} is there twice in one object")
-    return made
+    return values
 
 
 def _bounded_int(text: str) -> int:

@@ -29,8 +29,8 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
     safe = frame.rename(columns=lambda name: for_csv(str(name)))
     for position, kind in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
-            own = frame.iloc[:, position]
-            safe.isetitem(position, [for_csv(c) if isinstance(c, str) else c for c in own])
+            column = frame.iloc[:, position]
+            safe.isetitem(position, [for_csv(c) if isinstance(c, str) else c for c in column])
     text = io.StringIO()
     safe.to_csv(text, index=False, float_format=float_format, lineterminator="\n")
     with whole_file(path) as part:
@@ -48,11 +48,12 @@ def with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> pd.DataFrame:
     """
     if not notes:
         return frame
-    own = frame["note"] if "note" in frame.columns else [""] * len(frame)
-    said = [
-        "; ".join([*notes, *([note] if isinstance(note, str) and note else [])]) for note in own
+    row_notes = frame["note"] if "note" in frame.columns else [""] * len(frame)
+    joined = [
+        "; ".join([*notes, *([note] if isinstance(note, str) and note else [])])
+        for note in row_notes
     ]
-    return frame.assign(note=said)
+    return frame.assign(note=joined)
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:

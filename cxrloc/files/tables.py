@@ -259,8 +259,8 @@ def _standard_names(
 ) -> list[str]:
     """Names of the columns; those that the caller asked for have the caller's spelling."""
     by_key = {key_of(name): name for name in (*optional, *needed)}
-    asked = {*needed, *optional}
-    names = [name if name in asked else by_key.get(key_of(name), name) for name in header]
+    named = {*needed, *optional}
+    names = [name if name in named else by_key.get(key_of(name), name) for name in header]
     twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
     if twice:
         raise CxrlocError(f"{path}, row 1: the column {twice[0]} is there twice; keep one")
@@ -280,9 +280,9 @@ def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
 def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
     """All lines, and the separator of cells as the first line that is not blank shows it."""
     first = next((line for line in lines if line.strip()), "")
-    said = re.fullmatch(r"\ufeff?sep=(.)\s*", first)
-    if said:
-        return lines, said[1]
+    declared = re.fullmatch(r"\ufeff?sep=(.)\s*", first)
+    if declared:
+        return lines, declared[1]
     bare = re.sub(r'"[^"]*"', "", first)
     delimiter = "\t" if "\t" in bare else max(",;|", key=bare.count)
 

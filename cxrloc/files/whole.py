@@ -135,9 +135,9 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: finite(own) for key, own in value.items()}
+        return {key: finite(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [finite(own) for own in value]
+        return [finite(each) for each in value]
     return value
 
 

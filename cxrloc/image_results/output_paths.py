@@ -39,8 +39,8 @@ def plan_outputs(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
             stem = folder / _short(output_stem(image))
             planned[image] = _free(stem, taken)
             if planned[image] != stem:
-                said = "%s: its results are named %s, since those of %s have its name"
-                log.warning(said, image, planned[image], taken[stem])
+                message = "%s: its results are named %s, since those of %s have its name"
+                log.warning(message, image, planned[image], taken[stem])
             taken[planned[image]] = image
     if not planned:
         raise UsageError(f"no DICOM, PNG or JPEG file in {', '.join(map(str, paths))}")

@@ -178,12 +178,12 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
 
 def _with_warnings(result: Localized, models: Sequence[Described], products: bool) -> Localized:
     """The result with warnings about the models added to those about the image."""
-    own = result.radiograph
-    warnings = [*own.warnings, *result.suitability.reasons]
+    radiograph = result.radiograph
+    warnings = [*radiograph.warnings, *result.suitability.reasons]
     if not products:
         warnings += condition_warnings(models)
     # What the header says of the image may be a warning and a reason too.
-    return result._replace(radiograph=replace(own, warnings=tuple(dict.fromkeys(warnings))))
+    return result._replace(radiograph=replace(radiograph, warnings=tuple(dict.fromkeys(warnings))))
 
 
 def _chosen(result: Localized, findings: Sequence[str]) -> tuple[Heatmaps, list[float]]:
@@ -199,18 +199,18 @@ def _describe_image(image_id: str, uids: bool) -> dict[str, Any]:
 
     An image of an archive is named by its URI, and its file is not at hand when it is reported.
     """
-    made = {
+    description = {
         "schema_version": SCHEMA_VERSION,
         "cxrloc": versions()["cxrloc"],
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "image": image_id,
     }
     if "://" in image_id:
-        return made
+        return description
     path = Path(image_id)
     file = path.stat()
     return {
-        **made,
+        **description,
         "image_bytes": file.st_size,
         "image_modified_ns": file.st_mtime_ns,
         **({"sop_instance_uid": read_study(path).image_uid or None} if uids else {}),

@@ -76,12 +76,12 @@ def write_object(kind: str, image: ImageResult, path: Path) -> None:
     from cxrloc.dicom_objects.objects import object_of
     from cxrloc.image_results.dicom_result import dicom_result
 
-    made = object_of(kind, dicom_result(image), lambda: picture_of(image))
-    if made is None:
+    encoded = object_of(kind, dicom_result(image), lambda: picture_of(image))
+    if encoded is None:
         path.unlink(missing_ok=True)
         return
     with whole_file(path) as part:
-        made.save_as(part, enforce_file_format=True)
+        encoded.save_as(part, enforce_file_format=True)
 
 
 def _dicom(kind: str, always: bool) -> Writer:
@@ -131,7 +131,7 @@ def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
             belongs to no DICOM study.
         CxrlocError: a kind needs a package that is not installed.
     """
-    if not (asked := [kind for kind in kinds if kind in DICOM_WRITERS]):
+    if not (objects := [kind for kind in kinds if kind in DICOM_WRITERS]):
         return
     import_extra("highdicom", "pacs")
     for path in paths:
@@ -142,8 +142,8 @@ def check_sources(paths: Iterable[Path], kinds: Sequence[str]) -> None:
             continue  # it fails by name when it is read
         if found in ("PNG", "JPEG"):
             raise UsageError(
-                f"--write {asked[0]}: {path} is a {found} file, without a patient and a study that "
-                "a DICOM object could belong to; give DICOM images"
+                f"--write {objects[0]}: {path} is a {found} file, without a patient and a study "
+                "that a DICOM object could belong to; give DICOM images"
             )
 
 

@@ -65,13 +65,20 @@ def average_maps(
 
     from cxrloc.localization.sampling import mean_inside, sample
 
-    grid, rows, columns = _common_grid([(own.shape[-2], own.shape[-1]) for own in maps], to_image)
-    seen = []
-    for own, affine in zip(map(torch.from_numpy, maps), to_image, strict=True):
-        low, high = own.amin((-2, -1), keepdim=True), own.amax((-2, -1), keepdim=True)
-        share = torch.nan_to_num((own - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0)
-        seen.append(sample(share[None], compose(grid, inverse(affine)), rows, columns))
-    return mean_inside(seen)[0].numpy(), grid
+    grid, rows, columns = _common_grid(
+        [(maps_of_one.shape[-2], maps_of_one.shape[-1]) for maps_of_one in maps], to_image
+    )
+    sampled = []
+    for maps_of_one, affine in zip(map(torch.from_numpy, maps), to_image, strict=True):
+        low, high = (
+            maps_of_one.amin((-2, -1), keepdim=True),
+            maps_of_one.amax((-2, -1), keepdim=True),
+        )
+        share = torch.nan_to_num(
+            (maps_of_one - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0
+        )
+        sampled.append(sample(share[None], compose(grid, inverse(affine)), rows, columns))
+    return mean_inside(sampled)[0].numpy(), grid
 
 
 def _common_grid(

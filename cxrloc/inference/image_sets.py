@@ -154,11 +154,11 @@ def read_records(
     Raises:
         CxrlocError: nothing there can be read as a data set.
     """
-    own = own_data(data, options)
-    if own is not None:
-        records, notes = read_own_data(own, declared)
+    tables = own_data(data, options)
+    if tables is not None:
+        records, notes = read_own_data(tables, declared)
         records = spelled_records(named_patients(records), declared)
-        return FoundData("boxes", records, notes, own, own.images)
+        return FoundData("boxes", records, notes, tables, tables.images)
     reader, path = (reader, data) if reader else layout_of(data)
     records = read_as(reader, path, declared)
     if options.image_dir is not None:
@@ -248,11 +248,11 @@ def _official_part(image_set: ImageSet, data: Path | None, split: str) -> ImageS
     if data is None:
         raise UsageError(f"--split {split}: the embedded phantoms have no official split")
     parts = official_parts_of(data, image_set.records)
-    wanted = ("train", "validation") if split == "train_val" else (split,)
-    kept = [r for r in image_set.records if parts.get(r.image_id) in wanted]
+    chosen = ("train", "validation") if split == "train_val" else (split,)
+    kept = [r for r in image_set.records if parts.get(r.image_id) in chosen]
     unlisted = sum(record.image_id not in parts for record in image_set.records)
-    said = f", {unlisted} images in no official list" if unlisted else ""
-    return with_records(image_set._replace(name=image_set.name + said), kept)
+    unlisted_note = f", {unlisted} images in no official list" if unlisted else ""
+    return with_records(image_set._replace(name=image_set.name + unlisted_note), kept)
 
 
 def with_file_labels(image_set: ImageSet, labels: Path | None, declared: Sequence[str]) -> ImageSet:
@@ -276,7 +276,7 @@ def with_file_labels(image_set: ImageSet, labels: Path | None, declared: Sequenc
 
 def data_warnings(records: Iterable[Record]) -> dict[str, int]:
     """The warnings of records, with the number of records for each."""
-    return dict(Counter(said for record in records for said in record.warnings))
+    return dict(Counter(warning for record in records for warning in record.warnings))
 
 
 def _radiograph_of(record: Record, path: Path, max_megapixels: float) -> Radiograph:

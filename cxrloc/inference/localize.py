@@ -188,9 +188,9 @@ def _localize_batch(
             item,
             findings,
             mean[row],
-            [own[row] for own in maps],
+            [model_maps[row] for model_maps in maps],
             cells,
-            suitability(models, item.radiograph, [own[row] for own in far]),
+            suitability(models, item.radiograph, [distances[row] for distances in far]),
         )
         for row, item in enumerate(batch)
     ]

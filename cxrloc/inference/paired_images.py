@@ -117,8 +117,8 @@ def with_partners(images: Sequence[Image], pairs: Sequence[Pair]) -> list[Image]
             read_file = partial(read_radiograph, record.path)
         if read_file is None:
             return None
-        own = View.LATERAL if record.image_id in laterals else _frontal(record.view)
-        return partial(_read_as, read_file, own)
+        view = View.LATERAL if record.image_id in laterals else _frontal(record.view)
+        return partial(_read_as, read_file, view)
 
     done = []
     for image in images:

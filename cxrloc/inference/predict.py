@@ -116,7 +116,7 @@ def _predict_batch(
     settings: InferenceSettings,
 ) -> list[Predicted]:
     """Probabilities of one batch, averaged over models."""
-    own, far = [], []
+    probabilities, far = [], []
     for index, model in enumerate(models):
         images = network_inputs(model, batch, index)
         with torch.inference_mode():
@@ -125,15 +125,15 @@ def _predict_batch(
             every = average_probabilities(network, versions, probabilities_of(model, settings))
             far.append(distances_of(model, network, images, settings))
         columns = [model.card.findings.index(finding) for finding in findings]
-        own.append(every[:, columns].cpu().numpy())
-    mean = mean_probabilities(own)
+        probabilities.append(every[:, columns].cpu().numpy())
+    mean = mean_probabilities(probabilities)
     return [
         Predicted(
             item.image_id,
             mean[row],
             item.radiograph.view,
             item.radiograph.warnings,
-            suitability(models, item.radiograph, [own[row] for own in far]),
+            suitability(models, item.radiograph, [distances[row] for distances in far]),
         )
         for row, item in enumerate(batch)
     ]

@@ -144,16 +144,16 @@ def _network_input(
     model: Described, radiograph: Radiograph, image: Image
 ) -> tuple[Float[np.ndarray, "channel row col"], Affine]:
     """The network input of an image, and the affine from original pixels to this input."""
-    own, to_input = preprocess(radiograph, model.preprocessing)
+    tensor, to_input = preprocess(radiograph, model.preprocessing)
     if Input.SECOND_VIEW not in model.reads:
-        return own, to_input
+        return tensor, to_input
     if image.read_partner is None:
         raise CxrlocError(
             f"{image.image_id}: {model.card.name} reads a frontal and a lateral image together and "
             "this one is in no pair: name pairs with --pairs FILE.csv"
         )
     partner, _ = preprocess(image.read_partner(), model.preprocessing)
-    views = (partner, own) if radiograph.view is View.LATERAL else (own, partner)
+    views = (partner, tensor) if radiograph.view is View.LATERAL else (tensor, partner)
     return np.concatenate(views), to_input
 
 

@@ -36,5 +36,5 @@ def reader_for(models: Sequence[Described], keep_pixels: bool) -> Read:
 
 
 def _read(image: Image, models: Sequence[Described], keep_pixels: bool) -> Prepared | Failure:
-    made = prepare_image(image, models)
-    return made if keep_pixels or isinstance(made, Failure) else without_pixels(made)
+    prepared = prepare_image(image, models)
+    return prepared if keep_pixels or isinstance(prepared, Failure) else without_pixels(prepared)

@@ -138,8 +138,8 @@ def _on_devices(
     with ExitStack() as stack:
         pool = []
         for device in devices:
-            own = replace(settings, device=device)
-            prepare = partial(_prepared_device, models, own, work, len(devices))
+            device_settings = replace(settings, device=device)
+            prepare = partial(_prepared_device, models, device_settings, work, len(devices))
             process: TaskProcess[list[Prepared], list[T | Failure]] = TaskProcess(
                 prepare, OF_A_BATCH
             )

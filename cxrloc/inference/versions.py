@@ -115,7 +115,7 @@ def average_probabilities(
         probabilities: the function that turns logits into probabilities.
     """
     logits = (network(version.images)[0] for version in versions)
-    return torch.stack([probabilities(own) for own in logits]).mean(0)
+    return torch.stack([probabilities(version_logits) for version_logits in logits]).mean(0)
 
 
 def average_versions(

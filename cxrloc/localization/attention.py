@@ -147,19 +147,21 @@ def _recorded(network: Any) -> Iterator[list[Attention]]:
     Fused kernels do not compute the attention as a tensor, so they are switched off in the block.
     """
     layers = attention_layers(network)
-    seen: list[Tensor] = []
+    recorded: list[Tensor] = []
     hooks = [
-        layer.attn_drop.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        layer.attn_drop.register_forward_hook(
+            lambda module, inputs, output: recorded.append(output)
+        )
         for layer in layers
     ]
     fused = [layer.fused_attn for layer in layers]
     try:
         for layer in layers:
             layer.fused_attn = False
-        yield seen
+        yield recorded
     finally:
-        for layer, own, hook in zip(layers, fused, hooks, strict=True):
-            layer.fused_attn = own
+        for layer, is_fused, hook in zip(layers, fused, hooks, strict=True):
+            layer.fused_attn = is_fused
             hook.remove()
 
 

@@ -52,9 +52,9 @@ def one_box(maps: Maps, findings: Sequence[str], rule: BoxRule) -> Regions:
     levels = np.array([rule.of_finding[name] for name in findings])
     parts = []
     for level in np.unique(levels):
-        own = np.flatnonzero(levels == level)
-        regions = find_regions(maps[own], [float(level)])
-        parts.append(_chosen(regions, _largest(regions), own[regions.map_index]))
+        at_level = np.flatnonzero(levels == level)
+        regions = find_regions(maps[at_level], [float(level)])
+        parts.append(_chosen(regions, _largest(regions), at_level[regions.map_index]))
     return _joined(parts)
 
 

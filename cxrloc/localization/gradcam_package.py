@@ -43,8 +43,8 @@ class _Head(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         # Multiplied by 1, because the package detaches the gradient in place, which fails for a
         # view. The term of 0 gives a linear head a second derivative, for ShapleyCAM.
-        own = self.features(features) * 1.0
-        return self.of_features(own) + 0.0 * own.square().sum()
+        weighted = self.features(features) * 1.0
+        return self.of_features(weighted) + 0.0 * weighted.square().sum()
 
 
 class _Whole(nn.Module):

@@ -178,8 +178,8 @@ def probability_cam(
     """
     logits, maps = cam(network, images, findings)
     bias = network.prediction.bias.detach()
-    own = bias if findings is None else bias[list(findings)]
-    return logits, torch.sigmoid(maps + own[:, None, None])
+    finding_bias = bias if findings is None else bias[list(findings)]
+    return logits, torch.sigmoid(maps + finding_bias[:, None, None])
 
 
 HEATMAPS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {

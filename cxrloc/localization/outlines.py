@@ -48,13 +48,13 @@ def heatmap_outlines(
     """
     to = heatmaps.to_image
     image = shapely.box(0, 0, heatmaps.image_columns, heatmaps.image_rows)
-    own = heatmaps.findings.index(finding)
+    row = heatmaps.findings.index(finding)
     on_grid = transform_boxes(inverse(to), np.array([[0.0, 0.0, *image.bounds[2:]]]))[0]
     rows, columns = heatmaps.scores.shape[1:]
     around = max(0.0, *-on_grid[:2], *(on_grid[2:] - [columns, rows]))
     return [
         affine_transform(polygon, (to.xx, to.xy, to.yx, to.yy, to.x0, to.y0)).intersection(image)
-        for polygon in region_polygons(heatmaps.scores[own : own + 1], thresholds, around)
+        for polygon in region_polygons(heatmaps.scores[row : row + 1], thresholds, around)
     ]
 
 

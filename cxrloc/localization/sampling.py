@@ -56,7 +56,7 @@ def sample(
     return Sampled(sampled, (grid.abs() <= 1).all(-1))
 
 
-def mean_inside(seen: Sequence[Sampled]) -> Float[Tensor, "batch channel row col"]:
+def mean_inside(sampled: Sequence[Sampled]) -> Float[Tensor, "batch channel row col"]:
     """The mean of the planes at each pixel, over those planes whose source contains the pixel.
 
     If no source contains a pixel, the mean is taken over all planes.
@@ -68,6 +68,6 @@ def mean_inside(seen: Sequence[Sampled]) -> Float[Tensor, "batch channel row col
     """
     # The small weight outside defines the mean of pixels that no source contains. At other pixels
     # its effect is negligible.
-    weights = [torch.where(inside, 1.0, 1e-6) for _, inside in seen]
-    weighted = [planes * weight for (planes, _), weight in zip(seen, weights, strict=True)]
+    weights = [torch.where(inside, 1.0, 1e-6) for _, inside in sampled]
+    weighted = [planes * weight for (planes, _), weight in zip(sampled, weights, strict=True)]
     return torch.stack(weighted).sum(0) / torch.stack(weights).sum(0)

@@ -60,19 +60,19 @@ def adopt(paths: Sequence[Path], adoption: Adoption) -> Adopted:
         CxrlocError: the architecture is unknown, or the weights do not fit it; the message lists
             what does not fit and similar names.
     """
-    given: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     notes: list[str] = []
     for path in paths:
         checkpoint = read_checkpoint(path, adoption.key)
-        if twice := given.keys() & checkpoint.tensors.keys():
+        if twice := weights.keys() & checkpoint.tensors.keys():
             raise CxrlocError(f"{path}: another file has the weight {min(twice)} too")
-        given |= checkpoint.tensors
+        weights |= checkpoint.tensors
         if checkpoint.key:
             notes.append(f"{path.name}: weights under {checkpoint.key!r}")
         if checkpoint.others:
             others = ", ".join(repr(name) for name in checkpoint.others)
             notes.append(f"{path.name}: left out weights under {others} (--key takes them)")
-    adopted = adopt_weights(given, adoption, ", ".join(map(str, paths)))
+    adopted = adopt_weights(weights, adoption, ", ".join(map(str, paths)))
     digest = " + ".join(map(content_hash, paths))
     names = " + ".join(path.name for path in paths)
     provenance = {**adopted.model.card.provenance, "weights": names, "weights_sha256": digest}
@@ -81,14 +81,14 @@ def adopt(paths: Sequence[Path], adoption: Adoption) -> Adopted:
     return replace(adopted, model=model, notes=(*notes, *adopted.notes))
 
 
-def adopt_weights(given: Mapping[str, Tensor], adoption: Adoption, where: str) -> Adopted:
+def adopt_weights(weights: Mapping[str, Tensor], adoption: Adoption, where: str) -> Adopted:
     """A model from weights by their names; `where` names their source in messages.
 
     Raises:
         CxrlocError: as `adopt`.
     """
     try:
-        return _adopted(given, adoption)
+        return _adopted(weights, adoption)
     except CxrlocError as error:
         raise CxrlocError(f"{where}: {error}") from error
 

@@ -83,17 +83,17 @@ def filled_network(
     """
     network = network_to_fill(config)
     assert isinstance(network, Localizer)
-    own = network.state_dict()
+    expected = network.state_dict()
     weights: dict[str, Tensor] = {}
     inner = "network." if isinstance(network.backbone, TimmBackbone) else ""
     norm = () if classifier.norm is None else (f"{classifier.norm.name}.",)
     for name, tensor in matched.body.items():
         places = {f"backbone.{inner}{name}", f"backbone.{inner}{name.removeprefix('features.')}"}
-        for place in places & own.keys():
+        for place in places & expected.keys():
             weights[place] = tensor
-        if not places & own.keys() and not name.startswith(norm):
+        if not places & expected.keys() and not name.startswith(norm):
             raise CxrlocError(f"its weight {name} lies behind the features")
-    for key, tensor in own.items():  # counters that old versions of torch did not write
+    for key, tensor in expected.items():  # counters that old versions of torch did not write
         if key.endswith("num_batches_tracked") and key not in weights:
             weights[key] = torch.zeros_like(tensor)
     weight, bias = (values[kept] for values in folded(matched, classifier))

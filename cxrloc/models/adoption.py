@@ -157,19 +157,19 @@ def _preprocessing(preset: Preprocessing, options: AdoptOptions) -> Preprocessin
 
 
 def _card(preset: Preset, options: AdoptOptions, name: str) -> ModelCard:
-    said: Mapping[str, str] = {"source": preset.source} if preset.source else {}
+    provenance: Mapping[str, str] = {"source": preset.source} if preset.source else {}
     limits = f"Adopted, research only. {preset.limits}".strip()
-    seen = options.may_have_seen or preset.may_have_seen
-    if seen:
-        limits += f" It may have seen any image of {', '.join(seen)}."
+    may_have_seen = options.may_have_seen or preset.may_have_seen
+    if may_have_seen:
+        limits += f" It may have seen any image of {', '.join(may_have_seen)}."
     return ModelCard(
         name=name,
         trained_on=options.trained_on or preset.trained_on or UNKNOWN,
         findings=(),
         views=preset.views,
         limits=limits,
-        may_have_seen=seen,
-        provenance=said,
+        may_have_seen=may_have_seen,
+        provenance=provenance,
         probabilities=options.probabilities or preset.probabilities,
         licence=options.licence or preset.licence,
     )

@@ -76,18 +76,18 @@ class BoundLayer(nn.Module):
             CxrlocError: the network does not run the layer exactly once, or gives no logits, or the
                 output of the layer has no rows and columns.
         """
-        seen: list[Any] = []
+        recorded: list[Any] = []
         handle = self.network.get_submodule(self.layer).register_forward_hook(
-            lambda module, inputs, output: seen.append(output)
+            lambda module, inputs, output: recorded.append(output)
         )
         try:
             logits = logits_of_output(self.network(images))
         finally:
             handle.remove()
-        if len(seen) != 1:
-            raise CxrlocError(f"--layer {self.layer}: the network runs it {len(seen)} times")
-        self.images, self.output = images, seen[0]
-        return logits, to_grid(_tensor_of(seen[0]))
+        if len(recorded) != 1:
+            raise CxrlocError(f"--layer {self.layer}: the network runs it {len(recorded)} times")
+        self.images, self.output = images, recorded[0]
+        return logits, to_grid(_tensor_of(recorded[0]))
 
     def head(self, features: Float[Tensor, "batch depth row col"]) -> Float[Tensor, "batch out"]:
         """The logits of features, for the image of the last pass, or for its images in order."""

@@ -101,8 +101,8 @@ class ModelCard:
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", standard_findings(self.findings))
         for name in _BY_FINDING:
-            own = getattr(self, name)
-            standard = dict(zip(standard_findings(own), own.values(), strict=True))
+            values = getattr(self, name)
+            standard = dict(zip(standard_findings(values), values.values(), strict=True))
             object.__setattr__(self, name, standard)
         if self.probabilities not in PROBABILITIES:
             raise CxrlocError(
@@ -147,8 +147,8 @@ def card_patients(patient_id: str) -> frozenset[str]:
     >>> "1" in card_patients("1.0")
     True
     """
-    own = {card_patient(patient_id, public=True)}
-    return frozenset(own | ({card_patient(patient_id, public=False)} if has_key() else set()))
+    keys = {card_patient(patient_id, public=True)}
+    return frozenset(keys | ({card_patient(patient_id, public=False)} if has_key() else set()))
 
 
 def needs_key(card: ModelCard) -> bool:

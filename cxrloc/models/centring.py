@@ -47,11 +47,11 @@ def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col
             count += len(batch)
     if not count or total.shape[-2] != total.shape[-1]:
         raise CxrlocError("centring needs square images, and at least one")
-    usual = total / count
-    config = replace(network.config, centred_cells=usual.shape[-1])
+    mean = total / count
+    config = replace(network.config, centred_cells=mean.shape[-1])
     centred = Localizer(config).eval()
-    weights = dict(network.state_dict(), usual=usual)
-    weights["prediction.bias"] = network.prediction(usual.mean(dim=(1, 2))).detach()
+    weights = dict(network.state_dict(), usual=mean)
+    weights["prediction.bias"] = network.prediction(mean.mean(dim=(1, 2))).detach()
     centred.load_state_dict(weights)
     return centred
 

@@ -92,12 +92,12 @@ def start_from_views(network: DualNet, frontal: Localizer, lateral: Localizer) -
     Raises:
         CxrlocError: a model has a different trunk or different findings.
     """
-    own = network.config
+    config = network.config
     for view, trunk, model in (
         ("frontal", network.frontal, frontal),
         ("lateral", network.lateral, lateral),
     ):
-        if model.config.findings != own.findings:
+        if model.config.findings != config.findings:
             raise CxrlocError(f"the {view} model has other findings than the DualNet")
         parts = {
             name: tensor

@@ -88,15 +88,15 @@ def fit_distance(
     """
     chosen = draw_patients(patient_ids, share=0.5, seed=seed)
     first = torch.tensor([patient in chosen for patient in patient_ids], dtype=torch.bool)
-    own, other = pooled[first].double(), pooled[~first]
-    if min(len(own), len(other)) < FEWEST_IMAGES:
+    fitted, other = pooled[first].double(), pooled[~first]
+    if min(len(fitted), len(other)) < FEWEST_IMAGES:
         return None
-    typical, variance = _fitted(own)
+    typical, variance = _fitted(fitted)
     if not variance > 0:
         return None
-    left_out = torch.empty(len(own))
+    left_out = torch.empty(len(fitted))
     for rows, judged in _folds([patient for patient in patient_ids if patient in chosen]):
-        left_out[judged] = distances(own[judged].float(), *_fitted(own[rows]))
+        left_out[judged] = distances(fitted[judged].float(), *_fitted(fitted[rows]))
     threshold = left_out.quantile(INSIDE).item()
     outside = (distances(other, typical, variance) > threshold).float().mean().item()
     return typical, DistanceRule(threshold, variance, len(other), outside)

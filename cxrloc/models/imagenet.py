@@ -52,9 +52,9 @@ def start_from_imagenet(network: Network, file: Path | None = None) -> None:
 
 def _fill_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:
     """Copy a classifier's weights; sum the first convolution if the backbone has a grey input."""
-    own = backbone.state_dict()
-    first = next(iter(own))
-    for key, tensor in own.items():
+    expected = backbone.state_dict()
+    first = next(iter(expected))
+    for key, tensor in expected.items():
         if key.endswith("num_batches_tracked"):
             continue
         new = weights.get(key)

@@ -187,10 +187,10 @@ class Trunk(nn.Module):
         else:
             if config.output_stride < backbone.native_stride:
                 set_output_stride(self.backbone, config.output_stride)
-            own = _depth(self.backbone)
-            self.transition = _transition(own, config)
+            depth = _depth(self.backbone)
+            self.transition = _transition(depth, config)
             self.depth = (
-                own if config.transition_channels == 0 else config.transition_channels or own
+                depth if config.transition_channels == 0 else config.transition_channels or depth
             )
             shift = backbone.cell_shift_pixels
         self.cell_shift_pixels = cell_shift_pixels(self) if shift is None else shift

@@ -78,7 +78,7 @@ def _from_plain(hint: Any, value: Any, where: str) -> Any:
         return tuple(_from_plain(arguments[0], item, where) for item in value)
     if origin in (dict, Mapping) and isinstance(value, Mapping) and arguments[1] is not Any:
         of = arguments[1]
-        return {key: _from_plain(of, own, f"{where}: {key}") for key, own in value.items()}
+        return {key: _from_plain(of, entry, f"{where}: {key}") for key, entry in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = origin or hint

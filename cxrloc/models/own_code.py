@@ -64,26 +64,28 @@ def read_own_code(name: str) -> Model:
             known = [key for key, value in vars(module).items() if callable(value)]
             raise UsageError(f"--model {name}: {where} has no function {function}: {known[-8:]}")
         try:
-            made = make()
+            network = make()
         except Exception as error:
             raise CxrlocError(f"--model {name}: {_where_it_failed(error)}") from error
-    return _model(made, name)
+    return _model(network, name)
 
 
-def _model(made: Any, name: str) -> Model:
-    if isinstance(made, Model):
-        made.network.eval()
-        return made if made.sha256 else replace(made, sha256=_sha256(made.network))
-    if not isinstance(made, nn.Module):
-        raise CxrlocError(f"--model {name}: it gives a {type(made).__name__}: {WANTED}")
-    findings: Any = getattr(made, "findings", None)
-    prepared: Any = getattr(made, "preprocessing", None)
+def _model(network: Any, name: str) -> Model:
+    if isinstance(network, Model):
+        network.network.eval()
+        return network if network.sha256 else replace(network, sha256=_sha256(network.network))
+    if not isinstance(network, nn.Module):
+        raise CxrlocError(f"--model {name}: it gives a {type(network).__name__}: {WANTED}")
+    findings: Any = getattr(network, "findings", None)
+    prepared: Any = getattr(network, "preprocessing", None)
     if isinstance(findings, str) or not findings or not isinstance(prepared, Preprocessing):
         lacking = "preprocessing" if findings else "findings"
-        raise CxrlocError(f"--model {name}: its {type(made).__name__} has no {lacking}: {WANTED}")
+        raise CxrlocError(
+            f"--model {name}: its {type(network).__name__} has no {lacking}: {WANTED}"
+        )
     names = tuple(standard_finding(str(finding)) for finding in findings)
     card = ModelCard(name, "images that its code did not name", names, views=("PA", "AP"))
-    return Model(made.eval(), None, prepared, card, _sha256(made))
+    return Model(network.eval(), None, prepared, card, _sha256(network))
 
 
 def _sha256(network: nn.Module) -> str:

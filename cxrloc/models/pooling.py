@@ -253,15 +253,16 @@ def given_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, f
     ... )
     ({'r': 5.0}, {})
     """
-    own = inspect.signature(POOLINGS[pooling]).parameters
-    defaults = {name: p.default for name, p in own.items() if p.default is not p.empty}
-    given = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
-    for name, value in given.items():
+    accepted = inspect.signature(POOLINGS[pooling]).parameters
+    defaults = {name: p.default for name, p in accepted.items() if p.default is not p.empty}
+    values = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    for name, value in values.items():
         if value is not None and name not in defaults:
             known = ", ".join(defaults) or "none"
             raise CxrlocError(f"{name} is no parameter of the pooling {pooling!r}: it has {known}")
     return {
-        name: default if given[name] is None else given[name] for name, default in defaults.items()
+        name: default if values[name] is None else values[name]
+        for name, default in defaults.items()
     }
 
 

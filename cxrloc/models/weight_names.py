@@ -77,21 +77,21 @@ def match_names(
         for name in expected
         if prefix + name.removeprefix(cut) in given
     }
-    rest = {
+    remaining = {
         name: tensor
         for name, tensor in given.items()
         if not (name.startswith(prefix) and _in(name.removeprefix(prefix), cut, body))
         and not name.endswith(COUNTER)
     }
-    rest, left_out = _without_copies(rest, expected, cut)
+    remaining, left_out = _without_copies(remaining, expected, cut)
     notes += left_out
-    dropped = [name for name in rest if any(fnmatchcase(name, each) for each in without)]
-    rest = {name: tensor for name, tensor in rest.items() if name not in dropped}
+    dropped = [name for name in remaining if any(fnmatchcase(name, each) for each in without)]
+    remaining = {name: tensor for name, tensor in remaining.items() if name not in dropped}
     if dropped:
         notes.append(f"left out as asked: {_some(dropped)}")
     channels, position_size = _check_shapes(body, expected, classifier)
-    head_weight, head_bias, used = _head(rest, classifier, prefix)
-    if unfit := [name for name in rest if name not in used]:
+    head_weight, head_bias, used = _head(remaining, classifier, prefix)
+    if unfit := [name for name in remaining if name not in used]:
         raise CxrlocError(_left_over(unfit))
     return Matched(body, head_weight, head_bias, channels, position_size, tuple(notes))
 
@@ -172,13 +172,13 @@ def _check_shapes(
     channels, position_size = body[first].shape[1], 0
     wrong = []
     for name, tensor in body.items():
-        wanted = expected[name].shape
-        if tensor.shape == wanted:
+        shape = expected[name].shape
+        if tensor.shape == shape:
             continue
-        if name == "pos_embed" and tensor.shape[2] == wanted[2]:
+        if name == "pos_embed" and tensor.shape[2] == shape[2]:
             position_size = _position_size(classifier, tensor.shape[1])
-        elif name != first or (tensor.shape[0], *tensor.shape[2:]) != (wanted[0], *wanted[2:]):
-            wrong.append(f"{name} {tuple(tensor.shape)}, not {tuple(wanted)}")
+        elif name != first or (tensor.shape[0], *tensor.shape[2:]) != (shape[0], *shape[2:]):
+            wrong.append(f"{name} {tuple(tensor.shape)}, not {tuple(shape)}")
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise CxrlocError(f"shapes of another architecture: {', '.join(wrong[:SHOWN])}{more}")
@@ -207,8 +207,8 @@ def _head(
         flat = tensor.flatten(1) if tensor.ndim == 4 else tensor
         if name.rpartition(".")[2] == "weight" and flat.ndim == 2 and flat.shape[1] in widths:
             layers[name.removesuffix("weight")] = flat
-    usual = [layer for layer in layers if layer.startswith(f"{prefix}{classifier.head}.")]
-    chosen = usual or sorted(layers, key=_natural)
+    usual_layers = [layer for layer in layers if layer.startswith(f"{prefix}{classifier.head}.")]
+    chosen = usual_layers or sorted(layers, key=_natural)
     if not chosen:
         twice = 2 * classifier.depth
         wide = [name for name, own in rest.items() if own.ndim == 2 and own.shape[1] == twice]
@@ -242,10 +242,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _left_over(unfit: list[str]) -> str:
-    asked = f"--without '{unfit[0].rpartition('.')[0] or unfit[0]}*'"
+    option = f"--without '{unfit[0].rpartition('.')[0] or unfit[0]}*'"
     return (
         f"weights that are not of this architecture: {_some(unfit)}. If its logits do not use "
-        f"them, leave them out: {asked}"
+        f"them, leave them out: {option}"
     )
 
 

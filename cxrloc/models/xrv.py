@@ -47,13 +47,13 @@ def read_xrv(name: str) -> Model:
         UsageError: there are no such weights, or their file is not on this machine.
         CxrlocError: torchxrayvision is not installed, or the file does not belong to this network.
     """
-    name, _, given = name.removeprefix(PREFIX).partition("=")
+    name, _, path_text = name.removeprefix(PREFIX).partition("=")
     published, cache = _library()
     known = [key for key in published if key.startswith(("densenet121-", "resnet50-"))]
     if name not in known:
         raise UsageError(f"{PREFIX}{name}: torchxrayvision has {', '.join(known)}")
     about = published[name]
-    path = Path(given) if given else cache / Path(about["weights_url"]).name
+    path = Path(path_text) if path_text else cache / Path(about["weights_url"]).name
     if not path.is_file():
         raise UsageError(
             f"{PREFIX}{name}: {path} is not there; fetch {about['weights_url']} to it, or name "

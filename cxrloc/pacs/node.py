@@ -167,7 +167,7 @@ class Node:
             # Files of a computation that was killed must not be sent.
             shutil.rmtree(job.results, ignore_errors=True)
             job.results.mkdir()
-            told = process.run(Task(job.image, self._studies.images_of(job), job.results))
+            outcome = process.run(Task(job.image, self._studies.images_of(job), job.results))
         except StartError as error:
             raise NotReadyError(str(error)) from error
         except TaskDiedError as error:
@@ -184,7 +184,7 @@ class Node:
         write_note(job, replace(note, reason=""))
         seconds = round(time.monotonic() - started, 3)
         self.spool.move(job, State.SENDING)
-        log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds, **told}})
+        log.info("computed", extra={"fields": {"job": job.name, "seconds": seconds, **outcome}})
 
     def _next_received(self) -> Job | None:
         """Take the oldest image that no worker computes and whose study gets no new images."""
@@ -202,8 +202,8 @@ class Node:
             try:
                 fetch_new(self.config, self.spool)
             except OSError as error:
-                told = getattr(getattr(error, "response", None), "status_code", None)
-                status = "" if told is None else f", HTTP status {told}"
+                status_code = getattr(getattr(error, "response", None), "status_code", None)
+                status = "" if status_code is None else f", HTTP status {status_code}"
                 log.warning("the query was not finished (%s%s)", type(error).__name__, status)
             self._stop.wait(self.config.query.interval_seconds)
 

@@ -47,8 +47,8 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
         fetched_file = spool.folder / INCOMING / f"{key}.dcm"
         try:
             image = client.retrieve_instance(*uids)
-            own = is_own(image)
-            if not own:
+            is_own_result = is_own(image)
+            if not is_own_result:
                 image.save_as(fetched_file, enforce_file_format=True)
         except Exception as error:
             # The reason may be the server or the disk; else one broken image would stop all others.
@@ -56,7 +56,7 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
                 raise
             log.warning("an image was not fetched (%s)", type(error).__name__)
             continue  # it is tried again after the next query
-        if not own:
+        if not is_own_result:
             spool.add(uids[2], fetched_file)
             fetched_file.unlink()
             fetched += 1

@@ -32,24 +32,24 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
         results: output folders of `classify`.
         request: its `beside` names published tables with AUCs.
     """
-    own = _ranges([read_table(path, "auc.csv", _COLUMNS, "classify") for path in results])
-    findings = chosen_findings([f for f in own.index if f != "mean"], request.findings)
-    defined = set(own.index[own["auc"].notna()])
+    ranges = _ranges([read_table(path, "auc.csv", _COLUMNS, "classify") for path in results])
+    findings = chosen_findings([f for f in ranges.index if f != "mean"], request.findings)
+    defined = set(ranges.index[ranges["auc"].notna()])
     averaged = [f for f in findings if f in defined and f not in ATTRIBUTES]
     if request.findings and averaged:
         # The interval in the file is of the mean over all findings, so the mean over the chosen
         # findings has no interval.
-        own.loc["mean"] = [own.loc[averaged, "auc"].mean(), np.nan, np.nan]
+        ranges.loc["mean"] = [ranges.loc[averaged, "auc"].mean(), np.nan, np.nan]
     others = _published(request.beside, findings, averaged)
-    own = own.loc[[*findings, *(["mean"] if "mean" in own.index else [])]]
-    shown = pd.concat([own[["auc"]], others], axis=1).loc[own.index]
+    ranges = ranges.loc[[*findings, *(["mean"] if "mean" in ranges.index else [])]]
+    shown = pd.concat([ranges[["auc"]], others], axis=1).loc[ranges.index]
     mean = shown.mean(axis=1)
     order = sorted(findings, key=lambda f: (pd.notna(mean[f]), mean[f] if pd.notna(mean[f]) else f))
-    rows = [*(["mean"] if "mean" in own.index else []), *order]
+    rows = [*(["mean"] if "mean" in ranges.index else []), *order]
     height = _MARGIN_MM + _ROW_MM * len(rows)
     figure, (axes,) = free_axes(1, 1, request, height)
     for place, name in enumerate(rows):
-        auc, low, high = map(float, own.loc[name, ["auc", "low", "high"]])
+        auc, low, high = map(float, ranges.loc[name, ["auc", "low", "high"]])
         if np.isnan(auc):
             axes.annotate(
                 "not defined", (0.02, place), xycoords=("axes fraction", "data"), va="center"
@@ -65,7 +65,7 @@ def draw_auc_ranking(results: Sequence[Path], request: FigureRequest) -> Figure:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("AUC")
     axes.grid(axis="y", linewidth=0.3, alpha=0.6)
-    if "mean" in own.index:
+    if "mean" in ranges.index:
         axes.axhline(0.5, color=GREY, linewidth=0.6)
     bar = "95 % interval" if len(results) == 1 else f"min to max of {len(results)} runs"
     marks = [
@@ -108,7 +108,9 @@ def _published(
     for name in tables:
         numbers = published(name)
         means = published_means([name]).values()
-        if not any(set(own) == set(map(standard_finding, averaged)) for own in means):
+        if not any(
+            set(averaged_set) == set(map(standard_finding, averaged)) for averaged_set in means
+        ):
             numbers = numbers[numbers["finding"] != "mean"]
         for setting, part in numbers[numbers["metric"] == "auc"].groupby("setting", sort=False):
             places = map(standard_finding, part["finding"])

@@ -74,14 +74,14 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
         return []
     scale = tile.width * tile.height / sum(sizes)
     side = min(tile.width, tile.height)
-    taken = 1
-    while taken < len(sizes) and _worst_ratio(sizes[: taken + 1], side, scale) <= _worst_ratio(
-        sizes[:taken], side, scale
+    in_row = 1
+    while in_row < len(sizes) and _worst_ratio(sizes[: in_row + 1], side, scale) <= _worst_ratio(
+        sizes[:in_row], side, scale
     ):
-        taken += 1
-    depth = sum(sizes[:taken]) * scale / side
+        in_row += 1
+    depth = sum(sizes[:in_row]) * scale / side
     tiles, along = [], 0.0
-    for size in sizes[:taken]:
+    for size in sizes[:in_row]:
         length = size * scale / depth
         if tile.width >= tile.height:
             tiles.append(Tile(tile.x, tile.y + along, depth, length))
@@ -92,7 +92,7 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
         rest = Tile(tile.x + depth, tile.y, tile.width - depth, tile.height)
     else:
         rest = Tile(tile.x, tile.y + depth, tile.width, tile.height - depth)
-    return tiles + treemap(sizes[taken:], rest)
+    return tiles + treemap(sizes[in_row:], rest)
 
 
 def _worst_ratio(sizes: Sequence[float], side: float, scale: float) -> float:

@@ -147,9 +147,9 @@ def _draw_sentence(sheet: Sheet, sentence: _Sentence, levels: dict[Edge, int], f
         weight = "bold" if place in ends else "normal"
         write(sheet, (middle, foot), word, ha="center", va="baseline", weight=weight)
     for start, end in sentence.mentions:
-        own = sorted(words_between(graph, start, end))
-        left = middles[own[0]] - text_mm(graph.words[own[0]], SMALL, "bold") / 2 - 0.6
-        right = middles[own[-1]] + text_mm(graph.words[own[-1]], SMALL, "bold") / 2 + 0.6
+        between = sorted(words_between(graph, start, end))
+        left = middles[between[0]] - text_mm(graph.words[between[0]], SMALL, "bold") / 2 - 0.6
+        right = middles[between[-1]] + text_mm(graph.words[between[-1]], SMALL, "bold") / 2 + 0.6
         corner = (left, foot - line_mm() + 0.1)
         sheet.canvas.add_patch(
             Frame(corner, right - left, 1.35 * line_mm(), fill=False, edgecolor="C0", linewidth=0.7)
@@ -177,15 +177,15 @@ def _legs(levels: dict[Edge, int]) -> dict[int, dict[Edge, float]]:
     """
     ends: dict[int, list[tuple[bool, int, Edge]]] = {}
     for edge, level in levels.items():
-        for own, other in ((edge.head, edge.dependent), (edge.dependent, edge.head)):
-            behind = other > own
-            ends.setdefault(own, []).append((behind, -level if behind else level, edge))
+        for word, other in ((edge.head, edge.dependent), (edge.dependent, edge.head)):
+            behind = other > word
+            ends.setdefault(word, []).append((behind, -level if behind else level, edge))
     return {
         word: {
-            edge: (place - (len(own) - 1) / 2) * _LEG_GAP
-            for place, (_, _, edge) in enumerate(sorted(own, key=lambda end: end[:2]))
+            edge: (place - (len(legs) - 1) / 2) * _LEG_GAP
+            for place, (_, _, edge) in enumerate(sorted(legs, key=lambda end: end[:2]))
         }
-        for word, own in ends.items()
+        for word, legs in ends.items()
     }
 
 
@@ -202,10 +202,10 @@ def _word_middles(
         for place, word in enumerate(graph.words)
     ]
     middles: list[float] = []
-    for place, own in enumerate(widths):
-        at = own / 2
+    for place, word_width in enumerate(widths):
+        at = word_width / 2
         if middles:
-            at = middles[-1] + (widths[place - 1] + own) / 2 + _WORD_GAP
+            at = middles[-1] + (widths[place - 1] + word_width) / 2 + _WORD_GAP
         for edge in levels:
             first, last = sorted((edge.head, edge.dependent))
             if last == place:

@@ -45,9 +45,9 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
     edges = np.arange(0, top + BIN_YEARS, BIN_YEARS)
     figure, (axes,) = free_axes(1, 1, request, 60)
     base, marks = np.zeros(edges.size - 1), []
-    for (words, look), own in zip(_SEXES.values(), ages, strict=True):
-        if own.size:
-            counts, _ = np.histogram(own, edges)
+    for (words, look), sex_ages in zip(_SEXES.values(), ages, strict=True):
+        if sex_ages.size:
+            counts, _ = np.histogram(sex_ages, edges)
             bars = axes.bar(
                 edges[:-1],
                 counts,
@@ -58,7 +58,7 @@ def draw_ages(results: Sequence[Path], request: FigureRequest) -> Figure:
                 linewidth=0.4,
                 **look,
             )
-            bars[0].set_label(f"{words}: {own.size:,}")
+            bars[0].set_label(f"{words}: {sex_ages.size:,}")
             marks.append(bars[0])
             base += counts
     left_out = len(records) - every.size

@@ -102,13 +102,15 @@ def _cell(sources: Sources, finding: str, image_id: str) -> _Cell:
     if not image_id:
         return _Cell(finding.replace("_", " "), None, [], [])
     pixels, record = picture_of(sources, image_id)
-    own = [each.box for each in record.annotations if finding in ("", each.finding)]
+    boxes = [each.box for each in record.annotations if finding in ("", each.finding)]
     arrows = sources.arrows.get(image_id, [])
-    small = [box for box in own if _area(box) < _SMALL_SHARE * pixels.size]
+    small = [box for box in boxes if _area(box) < _SMALL_SHARE * pixels.size]
     arrows = arrows or [_point_at(box, pixels.shape[1]) for box in small]
     names = dict.fromkeys(each.finding for each in record.annotations)
     title = finding or ", ".join(names) or image_id
-    return _Cell(title.replace("_", " "), pixels, [box for box in own if box not in small], arrows)
+    return _Cell(
+        title.replace("_", " "), pixels, [box for box in boxes if box not in small], arrows
+    )
 
 
 def _area(box: Box) -> float:

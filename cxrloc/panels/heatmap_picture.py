@@ -47,9 +47,9 @@ def heatmap_picture(
         # None: the model has no operating point for the finding, so its boxes are drawn as usual.
         doubtful = row["above_operating_point"] is False
         role = Role.DOUBTFUL if doubtful else Role.DETECTION
-        own = [detection for detection in detections if detection.finding == row["finding"]]
-        highest = max((d.threshold for d in own if d.threshold is not None), default=None)
-        marks = [Mark(d.box, role, thin=d.threshold != highest) for d in own]
+        drawn = [detection for detection in detections if detection.finding == row["finding"]]
+        highest = max((d.threshold for d in drawn if d.threshold is not None), default=None)
+        marks = [Mark(d.box, role, thin=d.threshold != highest) for d in drawn]
         roles |= dict.fromkeys(mark.role for mark in marks)
         thin = thin or any(mark.thin for mark in marks)
         title = f"{row['finding']}  {row['probability']:.2f}"

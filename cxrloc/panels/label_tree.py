@@ -85,8 +85,8 @@ def draw_label_tree(results: Sequence[Path], request: FigureRequest) -> Figure:
         write_node(sheet, place, lines, colour, len(lines) - 1, dashed=p[finding] < _PRESENT)
         parent = _ancestor(finding, place_of)
         if parent is not None:
-            given = p[finding] / p[parent] if products and p[parent] > 0 else None
-            _draw_edge(sheet, place_of[parent], place, given)
+            conditional = p[finding] / p[parent] if products and p[parent] > 0 else None
+            _draw_edge(sheet, place_of[parent], place, conditional)
     return sheet.figure
 
 
@@ -121,9 +121,9 @@ def _placed(findings: Sequence[str]) -> list[_Node]:
 
     def put(finding: str, generation: int) -> float:
         nonlocal leaves
-        own = children.get(finding, [])
-        if own:
-            lines = [put(child, generation + 1) for child in own]
+        below = children.get(finding, [])
+        if below:
+            lines = [put(child, generation + 1) for child in below]
             line = (lines[0] + lines[-1]) / 2
         else:
             line = float(leaves)
@@ -142,13 +142,15 @@ def _placed(findings: Sequence[str]) -> list[_Node]:
     ]
 
 
-def _draw_edge(sheet: Sheet, parent: Rectangle, child: Rectangle, given: float | None) -> None:
+def _draw_edge(
+    sheet: Sheet, parent: Rectangle, child: Rectangle, conditional: float | None
+) -> None:
     """Draw a line from a parent to its child, and write p(child | parent) above its end."""
     start = (parent.x + parent.width, parent.y + parent.height / 2)
     end = (child.x, child.y + child.height / 2)
     bend = start[0] + 1.5
     xs, ys = (start[0], bend, bend, end[0]), (start[1], start[1], end[1], end[1])
     sheet.canvas.plot(xs, ys, color=GREY, linewidth=0.8, solid_joinstyle="round")
-    if given is not None:
+    if conditional is not None:
         at = ((bend + end[0]) / 2, end[1] - 0.4)
-        write(sheet, at, f"{given:.2f}", ha="center", va="bottom")
+        write(sheet, at, f"{conditional:.2f}", ha="center", va="bottom")

@@ -59,7 +59,7 @@ _MEASURES = {"accuracy": "Accuracy", "afp": "AFP"}
 class _Scores(NamedTuple):
     """The scores of one run of `bench`, of its controls, and of published tables."""
 
-    own: pd.DataFrame
+    model: pd.DataFrame
     controls: pd.DataFrame
     published: pd.DataFrame
 
@@ -78,7 +78,7 @@ def draw_localization(results: Sequence[Path], request: FigureRequest) -> Figure
         raise UsageError("localization shows one finding, or the mean: see localization-by-finding")
     scores = _read(results, request)
     (finding,) = request.findings or ("mean",)
-    chosen_findings(scores.own["finding"].tolist(), [finding])
+    chosen_findings(scores.model["finding"].tolist(), [finding])
     criteria = _criteria(scores)
     wide = request.width == "double"
     figure, panels = free_axes(
@@ -100,11 +100,11 @@ def draw_localization_by_finding(results: Sequence[Path], request: FigureRequest
     """A small plot for each finding: accuracy against the threshold of the first criterion."""
     scores = _read(results, request)
     criterion = _criteria(scores)[0]
-    thresholds = scores.own.loc[scores.own["criterion"] == criterion, "threshold"]
-    findings = chosen_findings(scores.own["finding"].tolist(), request.findings)
+    thresholds = scores.model.loc[scores.model["criterion"] == criterion, "threshold"]
+    findings = chosen_findings(scores.model["finding"].tolist(), request.findings)
     titles = []
     for finding in findings:
-        count = scores.own.loc[scores.own["finding"] == finding, "annotated"].iloc[0]
+        count = scores.model.loc[scores.model["finding"] == finding, "annotated"].iloc[0]
         titles.append(f"{words_of(finding)}\n{count:.0f} box{'' if count == 1 else 'es'}")
     figure, panels = grid_of_axes(titles, request)
     for axes, finding in zip(panels, findings, strict=True):
@@ -130,11 +130,16 @@ def draw_froc(results: Sequence[Path], request: FigureRequest) -> Figure:
     figure, panels = grid_of_axes([words_of(finding) for finding in findings], request)
     for axes, finding in zip(panels, findings, strict=True):
         for place, run in enumerate(runs):
-            own = run[run["finding"] == finding].sort_values("at")
+            curve = run[run["finding"] == finding].sort_values("at")
             role = line_of(place)
-            axes.plot(own["at"], own["value"], marker=MARKERS[place % len(MARKERS)], **role)
+            axes.plot(curve["at"], curve["value"], marker=MARKERS[place % len(MARKERS)], **role)
             axes.fill_between(
-                own["at"], own["low"], own["high"], color=role["color"], alpha=0.18, linewidth=0
+                curve["at"],
+                curve["low"],
+                curve["high"],
+                color=role["color"],
+                alpha=0.18,
+                linewidth=0,
             )
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_locator(FixedLocator([0.125, 0.5, 2, 8]))
@@ -153,7 +158,7 @@ def draw_froc(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 def _read(results: Sequence[Path], request: FigureRequest) -> _Scores:
     folder = only_result(results, "localization")
-    own = read_table(folder, "localization.csv", (*_SCORES, "annotated"), "bench")
+    scores = read_table(folder, "localization.csv", (*_SCORES, "annotated"), "bench")
     controls = read_table(folder, "controls.csv", ("control", *_SCORES), "bench", optional=True)
     tables = [published(name) for name in request.beside]
     frame = pd.DataFrame(columns=pd.Index([*_KEYS, "metric", "value"]))
@@ -164,15 +169,15 @@ def _read(results: Sequence[Path], request: FigureRequest) -> _Scores:
             raise UsageError(f"--beside {', '.join(request.beside)}: no localization in it")
         frame["threshold"] = frame["threshold"].astype(float)
         frame["finding"] = frame["finding"].map(standard_finding)
-    for criterion, thresholds in own.groupby("criterion")["threshold"]:
+    for criterion, thresholds in scores.groupby("criterion")["threshold"]:
         if thresholds.nunique() == 1:  # the plot has room for one threshold
             of_others = frame["criterion"] != criterion
             frame = frame[of_others | (frame["threshold"] == thresholds.iloc[0])]
-    return _Scores(own, controls, frame)
+    return _Scores(scores, controls, frame)
 
 
 def _criteria(scores: _Scores) -> list[str]:
-    return list(dict.fromkeys(scores.own["criterion"]))
+    return list(dict.fromkeys(scores.model["criterion"]))
 
 
 def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
@@ -181,7 +186,7 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
     At a single threshold the marks stand side by side, since there they would cover each other.
     """
     finding, criterion, measure = what
-    rows = _rows(scores.own, finding, criterion)
+    rows = _rows(scores.model, finding, criterion)
     thresholds = np.unique(rows["threshold"])
     present = [name for name in _CONTROL_STYLES if name in set(scores.controls["control"])]
     apart = _APART if len(thresholds) == 1 else 0.0
@@ -190,9 +195,11 @@ def _draw(axes: Axes, scores: _Scores, what: tuple[str, str, str]) -> None:
         axes.set_xlim(thresholds[0] - 0.5, thresholds[0] + 0.5)
     axes.set_xticks(thresholds, [f"{threshold:g}" for threshold in thresholds])
     for control, shift in zip(present, shifts[1:], strict=False):
-        own = _rows(scores.controls[scores.controls["control"] == control], finding, criterion)
+        control_rows = _rows(
+            scores.controls[scores.controls["control"] == control], finding, criterion
+        )
         look = _CONTROL | _CONTROL_STYLES[control]
-        axes.plot(own["threshold"] + shift, own[measure], **look)
+        axes.plot(control_rows["threshold"] + shift, control_rows[measure], **look)
     at = rows["threshold"] + shifts[0]
     axes.plot(at, rows[measure], **line_of(0), marker="o", zorder=3)
     if measure == "accuracy":
@@ -227,12 +234,12 @@ def _rows(frame: pd.DataFrame, finding: str, criterion: str) -> pd.DataFrame:
 
 
 def _marks(scores: _Scores, request: FigureRequest) -> list[Line2D]:
-    own = own_name(request)
-    if scores.own["accuracy_low"].notna().any():
+    name = own_name(request)
+    if scores.model["accuracy_low"].notna().any():
         # The interval of a single threshold is drawn as a line.
-        several = scores.own.groupby("criterion")["threshold"].nunique().max() > 1
-        own += " (95 % band)" if several else " (95 % interval)"
-    marks = [Line2D([], [], label=own, marker="o", **line_of(0))]
+        several = scores.model.groupby("criterion")["threshold"].nunique().max() > 1
+        name += " (95 % band)" if several else " (95 % interval)"
+    marks = [Line2D([], [], label=name, marker="o", **line_of(0))]
     present = set(scores.controls["control"])
     for control, look in _CONTROL_STYLES.items():
         if control in present:

@@ -89,8 +89,8 @@ def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, st
     findings = chosen_findings(sorted({finding for _, finding in boxed}), request.findings)
     if not request.images:
         return [next(pair for pair in boxed if pair[1] == finding) for finding in findings]
-    asked = {*findings}
-    pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in asked]
+    chosen = {*findings}
+    pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in chosen]
     if not pairs:
         raise CxrlocError(
             f"localization-rows: no box of these findings on {', '.join(request.images)}"

@@ -83,8 +83,8 @@ def network_flow(model: Model) -> Flow:
 
 
 def _head(network: Network, config: LocalizerConfig, depth: int) -> list[Stage]:
-    own = given_parameters(config.pooling, config.pooling_parameters)
-    numbers = [f"{name} = {value:g}" for name, value in own.items()]
+    parameters = given_parameters(config.pooling, config.pooling_parameters)
+    numbers = [f"{name} = {value:g}" for name, value in parameters.items()]
     pooling = f"{config.pooling}, {', '.join(numbers)}" if numbers else config.pooling
     joined = ("concatenated",) if Input.SECOND_VIEW in inputs_of(network) else ()
     inputs = depth + (len(META) if Input.METADATA in inputs_of(network) else 0)

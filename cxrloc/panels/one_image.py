@@ -83,11 +83,11 @@ def _at_most_one(images: Sequence[str], panel: str) -> Sequence[str]:
     return images
 
 
-def _shown(probabilities: Probabilities, heatmaps: Heatmaps, asked: Sequence[str]) -> list[str]:
-    if unknown := [finding for finding in asked if finding not in heatmaps.findings]:
+def _shown(probabilities: Probabilities, heatmaps: Heatmaps, chosen: Sequence[str]) -> list[str]:
+    if unknown := [finding for finding in chosen if finding not in heatmaps.findings]:
         raise UsageError(f"--finding {unknown[0]}: the maps have {', '.join(heatmaps.findings)}")
     ranked = np.argsort(-probabilities, kind="stable")
-    return list(asked) or [heatmaps.findings[k] for k in ranked[:TOP]]
+    return list(chosen) or [heatmaps.findings[k] for k in ranked[:TOP]]
 
 
 def _draw_outline(axes: Axes, outline: BaseGeometry, colour: str, style: object) -> None:
@@ -118,9 +118,9 @@ def draw_ranked_labels(results: Sequence[Path], request: FigureRequest) -> Figur
         results: the output folder of `classify` or its `probabilities.csv`; the data.
         request: width; findings; the image (else the first by name with at least two findings).
     """
-    table, rest = _probabilities(results)
+    table, others = _probabilities(results)
     predictions = read_predictions(table)
-    sources = read_sources(rest, request.projection)
+    sources = read_sources(others, request.projection)
     image_id = _chosen_image(request, sources.records, predictions.image_ids)
     pixels, record = picture_of(sources, image_id)
     if image_id not in predictions.image_ids:
@@ -159,8 +159,8 @@ def _probabilities(results: Sequence[Path]) -> tuple[Path, list[Path]]:
 
 
 def _chosen_image(request: FigureRequest, records: dict, known: Sequence[str]) -> str:
-    if asked := _at_most_one(request.images, "ranked-labels"):
-        return asked[0]
+    if chosen := _at_most_one(request.images, "ranked-labels"):
+        return chosen[0]
     labelled = [
         name
         for name in sorted(set(known) & set(records))

@@ -144,7 +144,7 @@ def _run_card(result: Path) -> Mapping[str, Any]:
         return content
 
 
-def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
+def chosen_findings(present: Sequence[str], names: Sequence[str]) -> list[str]:
     """The findings to draw: the requested ones, else all findings of the results, once each.
 
     Raises:
@@ -157,9 +157,9 @@ def chosen_findings(present: Sequence[str], asked: Sequence[str]) -> list[str]:
     """
     known = list(dict.fromkeys(present))
     spelled = {standard_finding(name): name for name in known}
-    found = [spelled.get(spelled_as(name, spelled)) for name in asked]
+    found = [spelled.get(spelled_as(name, spelled)) for name in names]
     if None in found:
-        unknown = asked[found.index(None)]
+        unknown = names[found.index(None)]
         raise UsageError(f"--finding {unknown}: the results have {', '.join(known)}")
     return [name for name in found if name is not None] or known
 

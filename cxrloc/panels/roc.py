@@ -79,9 +79,11 @@ def draw_roc(results: Sequence[Path], request: FigureRequest) -> Figure:
             axes.text(0.5, 0.25, "one class only:\nnot defined", ha="center", fontsize=6)
         for path in readers:
             frame = read_table(path, path.name, _READER, "classify")
-            own = frame[frame["finding"] == finding]
-            if len(own):  # to matplotlib's layout an empty line reaches to the figure's corner
-                axes.plot(own["false_positive_rate"], own["sensitivity"], clip_on=False, **_STAR)
+            points = frame[frame["finding"] == finding]
+            if len(points):  # to matplotlib's layout an empty line reaches to the figure's corner
+                axes.plot(
+                    points["false_positive_rate"], points["sensitivity"], clip_on=False, **_STAR
+                )
         _finish(axes)
     marks = [Line2D([], [], label=run.name, **line_of(i)) for i, run in enumerate(runs)]
     marks = [*(marks if len(runs) > 1 else []), Line2D([], [], label="chance", **_CHANCE)]
@@ -121,8 +123,8 @@ def draw_roc_by_run(results: Sequence[Path], request: FigureRequest) -> Figure:
     for run, axes in zip(runs, panels, strict=True):
         axes.plot([0, 1], [0, 1], **_CHANCE)
         for place, finding in enumerate(findings):
-            own = run.curves[run.curves["finding"] == finding]
-            axes.plot(own["false_positive_rate"], own["sensitivity"], **line_of(place))
+            curve = run.curves[run.curves["finding"] == finding]
+            axes.plot(curve["false_positive_rate"], curve["sensitivity"], **line_of(place))
         _finish(axes)
     marks = [
         Line2D([], [], label=_with_areas(finding, runs), **line_of(place))
@@ -162,10 +164,10 @@ def _findings(runs: Sequence[_Run], request: FigureRequest) -> list[str]:
 
 
 def _title(run: _Run, finding: str) -> str:
-    own = run.areas[run.areas["finding"] == finding]
-    if own.empty or not {"n", "positives"} <= set(own.columns):
+    area = run.areas[run.areas["finding"] == finding]
+    if area.empty or not {"n", "positives"} <= set(area.columns):
         return words_of(finding)
-    return f"{words_of(finding)}\n{own['positives'].iloc[0]} of {own['n'].iloc[0]}"
+    return f"{words_of(finding)}\n{area['positives'].iloc[0]} of {area['n'].iloc[0]}"
 
 
 def _draw_run(
@@ -190,8 +192,8 @@ def _draw_run(
         )
     label = _area(area) if number <= _MOST_AREAS else None
     axes.plot(curve["false_positive_rate"], curve["sensitivity"], label=label, **role)
-    for how, own in point.groupby(_how(point), sort=False):
-        x, y = 1 - own["specificity"], own["sensitivity"]
+    for how, points in point.groupby(_how(point), sort=False):
+        x, y = 1 - points["specificity"], points["sensitivity"]
         look = {"color": role["color"], "marker": shapes[str(how)], **_OPEN}
         axes.plot(x, y, clip_on=False, zorder=3, **look)
     return True

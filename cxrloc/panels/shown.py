@@ -80,8 +80,13 @@ def radiograph_picture(
     if not marks:
         return draw_panel(radiograph.pixels, _WIDTH, radiograph.view or "")
     width = _WIDTH if len(marks) == 1 else _WIDTH // 2
-    panels = [draw_panel(radiograph.pixels, width, name, marks=own) for name, own in marks.items()]
-    roles = list(dict.fromkeys(mark.role for own in marks.values() for mark in own))
+    panels = [
+        draw_panel(radiograph.pixels, width, name, marks=marks_of_finding)
+        for name, marks_of_finding in marks.items()
+    ]
+    roles = list(
+        dict.fromkeys(mark.role for marks_of_finding in marks.values() for mark in marks_of_finding)
+    )
     return compose_panels(panels, _PER_ROW, radiograph.warnings, roles, maps=False)
 
 
@@ -109,10 +114,10 @@ def heatmaps_picture(
 
 def scores_picture(scores: LocalizationScores) -> PIL.Image.Image:
     """The panel `localization` of these scores."""
-    own = scores.measurements
+    measurements = scores.measurements
     tables = {
-        "localization.csv": localization_frame(rows_of(own)),
-        "controls.csv": subjects_frame(own, scores.controls, "control"),
+        "localization.csv": localization_frame(rows_of(measurements)),
+        "controls.csv": subjects_frame(measurements, scores.controls, "control"),
     }
     return _picture(tables, draw_localization)
 

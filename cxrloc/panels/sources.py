@@ -80,8 +80,8 @@ def read_sources(results: Sequence[Path], projection: str = "") -> Sources:
 def _with(found: Sources, path: Path) -> Sources:
     if path.is_dir() and (path / "localization.csv").is_file():
         boxes = tuple(read_detections(path / "detections.csv"))
-        own = [path / "maps"] if (path / "maps").is_dir() else []
-        return replace(found, detections=boxes, run=path, maps=(*found.maps, *own))
+        maps = [path / "maps"] if (path / "maps").is_dir() else []
+        return replace(found, detections=boxes, run=path, maps=(*found.maps, *maps))
     if path.is_dir() and any(path.rglob("*.npz")):
         return replace(found, maps=(*found.maps, path))
     if path.suffix.lower() in {".csv", ".tsv"}:

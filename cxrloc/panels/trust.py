@@ -79,8 +79,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, frame: pd.DataFrame, test: st
     axes.set_title(f"{test.capitalize()}: {better} is better")
     for subject, (colour, style, _) in _SUBJECTS.items():
         curve = curves[(curves["test"] == test) & (curves["subject"] == subject)]
-        own = frame[(frame["test"] == test) & (frame["subject"] == subject)].iloc[0]
-        label = f"area {own['value']:.3f}"
+        row = frame[(frame["test"] == test) & (frame["subject"] == subject)].iloc[0]
+        label = f"area {row['value']:.3f}"
         axes.plot(curve["share"], curve["probability"], color=colour, linestyle=style, label=label)
     axes.set(xlim=(0, 1), xlabel="share of pixels", ylabel="mean probability")
     axes.legend()

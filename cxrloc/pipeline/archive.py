@@ -114,9 +114,9 @@ def _absolute_model(name: str) -> str:
 
 def _settings(models: Sequence[Model], options: ArchiveOptions) -> dict[str, Any]:
     """All that changes a result; models are named by their content."""
-    own = asdict(options)
-    del own["models"]
+    settings = asdict(options)
+    del settings["models"]
     for name in ("device", "batch_size", "workers"):
-        del own["inference"][name]
+        del settings["inference"][name]
     names = [{"name": model.card.name, "sha256": model.sha256} for model in models]
-    return {"cxrloc": versions()["cxrloc"], "models": names, **own}
+    return {"cxrloc": versions()["cxrloc"], "models": names, **settings}

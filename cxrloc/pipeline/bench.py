@@ -177,8 +177,10 @@ def bench(
         "options": asdict(options.data),
         "synthetic": synthetic,
     }
-    own = describe_protocol(benchmark.name, scores, protocol)
-    beside = write_beside(beside_frame(scores, metrics), options.beside, out, remarks, protocol=own)
+    protocol_row = describe_protocol(benchmark.name, scores, protocol)
+    beside = write_beside(
+        beside_frame(scores, metrics), options.beside, out, remarks, protocol=protocol_row
+    )
     if models:
         caption = caption_of(describe_models(models)) + SYNTHETIC_CAPTION * synthetic
         examples = draw_examples(claims, benchmark.images, protocol.rules, caption)
@@ -218,9 +220,9 @@ def _check(data: Path | None, options: BenchOptions) -> None:
         raise UsageError("--sensitivity re-reads maps, and --detections has none")
     if options.protocol.population == "predicted" and (options.detections or options.maps):
         raise UsageError("--boxes-for predicted needs a model with operating points")
-    for given in (data, options.detections, options.maps, options.points):
-        if given is not None and not given.exists():
-            raise UsageError(f"{given}: no such file or folder")
+    for path in (data, options.detections, options.maps, options.points):
+        if path is not None and not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
     check_thresholds(options.protocol.box_thresholds)
     check_beside(options.beside, BESIDE_COLUMNS, is_synthetic(data))
 

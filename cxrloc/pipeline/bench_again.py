@@ -73,9 +73,9 @@ def score_boxes_again(run: Path, projection: str, out: Path) -> None:
 
 def _protocol(card: Mapping[str, Any]) -> ScoringProtocol:
     """The protocol that a run card describes."""
-    own = dict(card)
-    own["rules"] = tuple(MatchRule(**rule) for rule in own["rules"])
-    own["box_thresholds"] = tuple(own["box_thresholds"])
-    own["thresholds"] = ThresholdProtocol(**own["thresholds"])
-    own["resampling"] = Resampling(**own["resampling"])
-    return ScoringProtocol(**own)
+    settings = dict(card)
+    settings["rules"] = tuple(MatchRule(**rule) for rule in settings["rules"])
+    settings["box_thresholds"] = tuple(settings["box_thresholds"])
+    settings["thresholds"] = ThresholdProtocol(**settings["thresholds"])
+    settings["resampling"] = Resampling(**settings["resampling"])
+    return ScoringProtocol(**settings)

@@ -72,8 +72,8 @@ def classify_folds(
     results = {}
     for fold, model in sorted(models.items()):
         name = f"fold-{fold}"
-        own = None if journal is None else journal.part(name)
-        results[name] = classify_by([model], data, out / name, options, watch, own)
+        fold_journal = None if journal is None else journal.part(name)
+        results[name] = classify_by([model], data, out / name, options, watch, fold_journal)
     frame = over_folds([result.report for result in results.values()])
     remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
     write_csv(with_notes(frame, remarks), out / "folds.csv")

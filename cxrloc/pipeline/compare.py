@@ -86,8 +86,8 @@ def compare_named(
     frames: dict[str, pd.DataFrame] = {}
     counts: dict[str, Any] = {}
     for kind, compare_kind in watch(shared.items()):
-        own, counted = compare_kind(runs, records, options)
-        frames |= own
+        tables, counted = compare_kind(runs, records, options)
+        frames |= tables
         counts[kind] = counted | {"truth_sha256": TRUTH_SHA256[kind](records)}
     run = {
         "versions": versions(),
@@ -138,8 +138,10 @@ def compare_folds(
     named = dict(zip(run_names(paths), paths, strict=True))
     folds = {name: folds_of(path) for name, path in named.items()}
     first = folds_of(paths[0])
-    if any(own != first for own in folds.values()):
-        of_runs = "; ".join(f"{name}: {', '.join(own) or 'none'}" for name, own in folds.items())
+    if any(names != first for names in folds.values()):
+        of_runs = "; ".join(
+            f"{name}: {', '.join(names) or 'none'}" for name, names in folds.items()
+        )
         raise UsageError(f"runs are compared on the same folds; these have {of_runs}")
     results = {
         fold: compare_named(

@@ -80,8 +80,8 @@ def _count(data: Path, out: Path, options: CountOptions) -> CountResult:
     findings = options.findings or labelled_findings(records)
     frames = {"counts": finding_counts(records, findings), "views": view_counts(records, parts)}
     for name in options.beside:
-        own = published_findings(name)
-        measured = finding_counts(records, own) if own else frames["views"]
+        columns = published_findings(name)
+        measured = finding_counts(records, columns) if columns else frames["views"]
         for metric in dict.fromkeys(published(name)["metric"]):
             measured = beside(measured, name, metric)
         frames[f"beside_{name.replace(':', '_')}"] = measured

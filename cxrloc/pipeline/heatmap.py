@@ -140,12 +140,12 @@ def heatmap(
         with RunTables(folder.path, run) as tables:
             for path, stem in planned.items():
                 skipped = str(path) in done
-                made = done[str(path)] if skipped else next(written)
-                tables.add(stem, made, skipped)
-                if isinstance(made, Failure):
-                    yield made
+                result = done[str(path)] if skipped else next(written)
+                tables.add(stem, result, skipped)
+                if isinstance(result, Failure):
+                    yield result
                 else:
-                    yield HeatmapResult(folder.path, run["model"], made, skipped)
+                    yield HeatmapResult(folder.path, run["model"], result, skipped)
 
 
 def _settings(models: Sequence[Described], options: HeatmapOptions) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def _images(
 
 def _inference(options: HeatmapOptions) -> InferenceSettings:
     """The settings of the models: raw maps are written of all findings."""
-    own = options.inference
-    return replace(own, findings=()) if "npz" in options.write else own
+    inference = options.inference
+    return replace(inference, findings=()) if "npz" in options.write else inference
 
 
 def _write(

@@ -97,8 +97,10 @@ def answer(task: Task, models: list[Model], settings: Compute) -> dict[str, obje
     (result,) = localize(models, [image], inference)
     if isinstance(result, Failure):
         raise CxrlocError(result.reason)
-    wanted = ReportSettings(top=settings.top, below_operating_point=settings.below_operating_point)
-    reported = report_image(result, models, inference, wanted)
+    report_settings = ReportSettings(
+        top=settings.top, below_operating_point=settings.below_operating_point
+    )
+    reported = report_image(result, models, inference, report_settings)
     kinds = chosen_writers(settings.write)
     report = write_results(reported, task.image, task.results / "result", kinds)
     return {

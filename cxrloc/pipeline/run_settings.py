@@ -66,8 +66,8 @@ def _plain(value: Any) -> Any:
         if isinstance(value, InferenceSettings):  # a training's batches do change its result
             left_out.add("batch_size")
             value = with_precision(value)
-        own = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: _plain(of) for name, of in own if name not in left_out}
+        values = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {name: _plain(of) for name, of in values if name not in left_out}
     if isinstance(value, Path):
         return _identity(value)
     if isinstance(value, str) and os.path.isfile(value):  # noqa: PTH113 (any text may come here)

@@ -104,8 +104,8 @@ class TrainResult(NamedTuple):
 def recipe_of(options: TrainOptions) -> tuple[str, Recipe]:
     """Text and values of the recipe that the user chose, see `chosen_recipe`."""
     data = options.data
-    own = data is not None and data.exists() and own_data(data, options.images) is not None
-    choices = replace(options.choices, processes=planned_world_size(), own_data=own)
+    own_tables = data is not None and data.exists() and own_data(data, options.images) is not None
+    choices = replace(options.choices, processes=planned_world_size(), own_data=own_tables)
     return chosen_recipe(options.recipe, choices)
 
 

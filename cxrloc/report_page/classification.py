@@ -74,8 +74,8 @@ def classification_data(run: ClassificationRun, pictures: Mapping[str, str]) -> 
         for pair, probability in run.probabilities.items()
         if pair[1] in run.points and probability >= run.points[pair[1]].threshold
     }
-    asked = truth.keys() | positive | called | top_pairs(run.probabilities)
-    quantised = quantised_maps(run.heatmaps, asked)
+    pairs = truth.keys() | positive | called | top_pairs(run.probabilities)
+    quantised = quantised_maps(run.heatmaps, pairs)
     maps, places = maps_data(quantised)
     report = run.report
     return {

@@ -85,11 +85,11 @@ def check_input(facts: GraphFacts) -> None:
         CxrlocError: the input is cropped by a template, resampled by nearest neighbours, or made of
             stored values.
     """
-    own = facts.preprocessing
+    preprocessing = facts.preprocessing
     for name, value, known in (
-        ("fit", own.fit, ("squash", "letterbox", "crop")),
-        ("interpolation", own.interpolation, ("smooth",)),
-        ("grey", own.grey, ("shown",)),
+        ("fit", preprocessing.fit, ("squash", "letterbox", "crop")),
+        ("interpolation", preprocessing.interpolation, ("smooth",)),
+        ("grey", preprocessing.grey, ("shown",)),
     ):
         if value not in known:
             raise CxrlocError(

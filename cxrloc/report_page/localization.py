@@ -97,9 +97,11 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
 
 def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
     """The maps in the page: of scored and annotated pairs, and of each image's top findings."""
-    asked = {(pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()}
-    asked |= truth_of(run.records).keys() | top_pairs(run.probabilities)
-    return quantised_maps(run.heatmaps, asked)
+    pairs_shown = {
+        (pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()
+    }
+    pairs_shown |= truth_of(run.records).keys() | top_pairs(run.probabilities)
+    return quantised_maps(run.heatmaps, pairs_shown)
 
 
 def _from_maps(run: LocalizationRun, quantised: Sequence[Heatmaps]) -> Sequence[Detection]:
@@ -115,7 +117,7 @@ def _pairs(
     run: LocalizationRun,
     pairs: ScoredPairs,
     places: Mapping[Pair, dict[str, Any]],
-    given: Sequence[Detection],
+    detections: Sequence[Detection],
 ) -> list[dict[str, Any]]:
     """Every pair with a map, an expert's box or a scored box, by image and then by finding.
 
@@ -125,7 +127,7 @@ def _pairs(
     column = {finding: index for index, finding in enumerate(pairs.findings)}
     truth = truth_of(run.records)
     boxes: dict[Pair, list[dict[str, Any]]] = {}
-    for each in given:
+    for each in detections:
         corners = [each.box.x_min, each.box.y_min, each.box.x_max, each.box.y_max]
         claim = {"box": corners, "threshold": each.threshold, "score": each.score}
         boxes.setdefault((each.image_id, each.finding), []).append(claim)
@@ -161,11 +163,11 @@ def _state(run: LocalizationRun, makes_boxes: bool) -> dict[str, Any]:
         )
         for criterion in ("iou", "iobb")
     }
-    asked = {rule.criterion for rule in run.protocol.rules}
+    criteria = {rule.criterion for rule in run.protocol.rules}
     return {
         "thresholds": list(run.protocol.box_thresholds) if makes_boxes else [],
         "t": nearest,
-        "criterion": "iou" if asked == {"iou"} else "iobb",
+        "criterion": "iou" if criteria == {"iou"} else "iobb",
         "curveFinding": "mean",
         "metric": "accuracy",
     }

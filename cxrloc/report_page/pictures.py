@@ -92,19 +92,19 @@ def top_pairs(probabilities: Mapping[Pair, float]) -> set[Pair]:
         by_image.setdefault(image_id, []).append((-probability, finding))
     return {
         (image_id, finding)
-        for image_id, own in by_image.items()
-        for _, finding in sorted(own)[:TOP]
+        for image_id, findings_of_image in by_image.items()
+        for _, finding in sorted(findings_of_image)[:TOP]
     }
 
 
-def quantised_maps(heatmaps: Sequence[Heatmaps], asked: Collection[Pair]) -> list[Heatmaps]:
+def quantised_maps(heatmaps: Sequence[Heatmaps], chosen: Collection[Pair]) -> list[Heatmaps]:
     """The maps of the pairs asked for, as whole numbers of 16 bits."""
     quantised = []
     for each in heatmaps:
-        own = [k for k, finding in enumerate(each.findings) if (each.image_id, finding) in asked]
-        if own:
-            findings = tuple(each.findings[k] for k in own)
-            quantised.append(quantise(replace(each, findings=findings, scores=each.scores[own])))
+        rows = [k for k, finding in enumerate(each.findings) if (each.image_id, finding) in chosen]
+        if rows:
+            findings = tuple(each.findings[k] for k in rows)
+            quantised.append(quantise(replace(each, findings=findings, scores=each.scores[rows])))
     return quantised
 
 

@@ -26,10 +26,10 @@ def quantise(heatmaps: Heatmaps) -> Heatmaps:
     """
     wide = heatmaps.scores.astype(np.float64)
     whole = np.zeros(wide.shape)
-    for scores, own in zip(whole, wide, strict=True):
-        low, high = own.min(), own.max()
+    for scores, values in zip(whole, wide, strict=True):
+        low, high = values.min(), values.max()
         if np.isfinite(low) and np.isfinite(high) and low < high:
-            scores[:] = np.rint((own - low) / (high - low) * LARGEST)
+            scores[:] = np.rint((values - low) / (high - low) * LARGEST)
     return replace(heatmaps, scores=whole)
 
 

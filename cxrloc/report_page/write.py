@@ -82,7 +82,7 @@ def write_classification_page(
     image_set: ImageSet,
     models: Sequence[Model],
     inference: InferenceSettings,
-    made: Classified,
+    classified: Classified,
     run: dict[str, Any],
     out: Path,
 ) -> None:
@@ -90,13 +90,13 @@ def write_classification_page(
 
     If there are models, the page shows heatmaps of its images.
     """
-    predicted = made.predictions
+    predicted = classified.predictions
     probabilities = {
         (image_id, finding): float(probability)
         for image_id, row in zip(predicted.image_ids, predicted.probabilities, strict=True)
         for finding, probability in zip(predicted.findings, row, strict=True)
     }
-    judged = set(made.units.patient_ids)
+    judged = set(classified.units.patient_ids)
     known = {*predicted.image_ids}
     records = sorted(
         (r for r in image_set.records if r.patient_id in judged and r.image_id in known),
@@ -106,9 +106,9 @@ def write_classification_page(
     images = [image for image in image_set.images if image.image_id in names]
     shown_images = _with_maps(records, images, models, inference)
     classification = ClassificationRun(
-        units=made.units,
-        points=made.points,
-        report=made.report,
+        units=classified.units,
+        points=classified.points,
+        report=classified.report,
         bands=pd.read_csv(out / "roc_bands.csv"),
         records=shown_images.records,
         probabilities={pair: p for pair, p in probabilities.items() if pair[0] in names},
@@ -119,7 +119,7 @@ def write_classification_page(
     data = {
         **classification_data(classification, shown_images.pictures),
         "lead": lead(run, f"Probabilities from: {run['probabilities_from']}. {shown}"),
-        "outside": _outside(made.suitability),
+        "outside": _outside(classified.suitability),
         "warnings": warning_lines(run),
         "card": classification_card(run),
         "run": run,
@@ -157,8 +157,8 @@ def _with_maps(
         placed[image_id] = annotations_in_image(placed[image_id], *pixels.shape)
         pictures[image_id] = picture_uri(pixels, _LARGE)
         heatmaps.append(result.heatmaps)
-        own = zip(result.heatmaps.findings, result.probabilities.tolist(), strict=True)
-        raw |= {(image_id, finding): probability for finding, probability in own}
+        probabilities = zip(result.heatmaps.findings, result.probabilities.tolist(), strict=True)
+        raw |= {(image_id, finding): probability for finding, probability in probabilities}
     return _Shown([*placed.values()], pictures, heatmaps, raw)
 
 

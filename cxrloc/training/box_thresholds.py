@@ -60,9 +60,9 @@ def box_thresholds(
         return {}, ""
     records, heatmaps = [], []
     feeding = feeding_for(recipe, recipe.fit, "", device)
-    for record, own in samples:
+    for record, one_image in samples:
         frame = _frame(record, recipe.preprocessing)
-        (image,) = evaluation_inputs(own, np.array([0]), feeding)
+        (image,) = evaluation_inputs(one_image, np.array([0]), feeding)
         with torch.inference_mode():
             _, maps = cam(network, image)
         shift = float(getattr(network, "cell_shift_pixels", 0.0))
@@ -106,8 +106,8 @@ def _boxed(data: TrainingData, findings: Sequence[str]) -> Iterator[Sample]:
     ]
     images = data.validation
     for row in _at_most(known):
-        own = replace(images, slots=images.slots[[row]], labels=images.labels[[row]])
-        yield records[row], own
+        one_image = replace(images, slots=images.slots[[row]], labels=images.labels[[row]])
+        yield records[row], one_image
 
 
 def _drawn(data: TrainingData, findings: Sequence[str]) -> Iterator[Sample]:
@@ -128,9 +128,11 @@ def _drawn(data: TrainingData, findings: Sequence[str]) -> Iterator[Sample]:
         white = np.iinfo(stored.dtype).max
         lesion = draw_lesion(finding, stored.astype(np.float32) / white, rng)
         pixels = np.rint(lesion.pixels * white).astype(stored.dtype)[None]
-        own = replace(images, pixels=pixels, slots=np.array([[0]]), labels=images.labels[[row]])
+        one_image = replace(
+            images, pixels=pixels, slots=np.array([[0]]), labels=images.labels[[row]]
+        )
         # The lesion is in pixels of the cache, not of the record's file.
-        yield replace(record_with(lesion, records[row]), path=None), own
+        yield replace(record_with(lesion, records[row]), path=None), one_image
 
 
 def _at_most(rows: list[int]) -> list[int]:

@@ -44,11 +44,11 @@ class State:
 
 def write_history(path: Path, history: Sequence[Row], note: str = "") -> None:
     """Write all validations so far as a CSV table, with the note, if any, in every row."""
-    own = {"note": note} if note else {}
+    notes = {"note": note} if note else {}
     with whole_file(path) as part, part.open("w", newline="") as file:
-        table = csv.DictWriter(file, fieldnames=[*history[-1], *own])
+        table = csv.DictWriter(file, fieldnames=[*history[-1], *notes])
         table.writeheader()
-        table.writerows({**row, **own} for row in history)
+        table.writerows({**row, **notes} for row in history)
 
 
 def write_checkpoint(path: Path, parts: Parts, state: State, identity: Mapping[str, Any]) -> None:
@@ -157,11 +157,11 @@ def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
 def _check_numbers(value: Any, name: str) -> None:
     """Raise ValueError where a number in nested values is not finite."""
     if isinstance(value, Mapping):
-        for key, own in value.items():
-            _check_numbers(own, str(key))
+        for key, item in value.items():
+            _check_numbers(item, str(key))
     elif isinstance(value, list | tuple):
-        for own in value:
-            _check_numbers(own, name)
+        for item in value:
+            _check_numbers(item, name)
     elif isinstance(value, torch.Tensor | float) and not _is_finite(value):
         raise ValueError(f"{name} is not finite")
 

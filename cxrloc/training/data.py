@@ -218,8 +218,8 @@ def _describe(
 ) -> dict[str, Any]:
     findings = recipe.network.findings
     records_of_parts = sum(map(len, parts[:3])) + sum(missing.values())
-    own = recipe.data.reader == "boxes"
-    name = "radiographs of the user's own" if own else f"radiographs of {recipe.data.reader}"
+    own_tables = recipe.data.reader == "boxes"
+    name = "radiographs of the user's own" if own_tables else f"radiographs of {recipe.data.reader}"
     if recipe.data.phantom is not None:
         name = f"synthetic radiographs (phantoms, seed {recipe.data.phantom.seed})"
     elif synthetic:

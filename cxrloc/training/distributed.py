@@ -114,16 +114,16 @@ def from_first(make: Callable[[], T]) -> T:
     """
     if world_size() == 1:
         return make()
-    made: list[T | CxrlocError | None] = [None]
+    result: list[T | CxrlocError | None] = [None]
     if rank() == 0:
         try:
-            made = [make()]
+            result = [make()]
         except CxrlocError as error:
-            made = [error]
-    dist.broadcast_object_list(made, src=0)
-    if isinstance(made[0], CxrlocError):
-        raise made[0]
-    return cast(T, made[0])
+            result = [error]
+    dist.broadcast_object_list(result, src=0)
+    if isinstance(result[0], CxrlocError):
+        raise result[0]
+    return cast(T, result[0])
 
 
 def raise_together(complaint: str) -> None:
@@ -136,8 +136,8 @@ def raise_together(complaint: str) -> None:
     if world_size() > 1:
         complaints = [""] * world_size()
         dist.all_gather_object(complaints, complaint)
-    if said := [each for each in complaints if each]:
-        raise CxrlocError(said[0])
+    if messages := [each for each in complaints if each]:
+        raise CxrlocError(messages[0])
 
 
 def joined(network: nn.Module) -> nn.Module:
@@ -256,7 +256,7 @@ def own_share(items: Sequence[T]) -> Sequence[T]:
     return items[rank() :: world_size()]
 
 
-def gathered(own: Tensor, count: int) -> Tensor:
+def gathered(computed: Tensor, count: int) -> Tensor:
     """The rows that all processes computed for their `own_share`, in the order of the items.
 
     No row is lost or duplicated, also if the items cannot be shared evenly.
@@ -266,10 +266,10 @@ def gathered(own: Tensor, count: int) -> Tensor:
             [2.]])
     """
     if world_size() == 1:
-        return own
-    parts: list[Tensor] = [own] * world_size()
-    dist.all_gather_object(parts, own.cpu())
-    rows = torch.empty((count, *own.shape[1:]), dtype=own.dtype)
+        return computed
+    parts: list[Tensor] = [computed] * world_size()
+    dist.all_gather_object(parts, computed.cpu())
+    rows = torch.empty((count, *computed.shape[1:]), dtype=computed.dtype)
     for process, part in enumerate(parts):
         rows[process :: world_size()] = part
     return rows

@@ -45,9 +45,9 @@ def start(network: Network, weights: str, images: Float[Tensor, "batch channel r
     fill(network, weights)
     if weights == "scratch":
         return
-    for backbone, seen in _backbones(network, images):
+    for backbone, images_seen in _backbones(network, images):
         if _is_folded(backbone):
-            unfold_normalisation(backbone, seen)
+            unfold_normalisation(backbone, images_seen)
 
 
 def fill(network: Network, weights: str) -> None:
@@ -136,13 +136,13 @@ def _start_from_models(network: Network, weights: str) -> None:
 
 
 def _start_from_model(network: Network, model: Model, name_or_path: str) -> None:
-    given = model.network.state_dict()
-    own, theirs = network.config.findings, model.card.findings
-    shared = [finding for finding in own if finding in theirs]
-    rows = [own.index(finding) for finding in shared]
+    weights = model.network.state_dict()
+    findings, theirs = network.config.findings, model.card.findings
+    shared = [finding for finding in findings if finding in theirs]
+    rows = [findings.index(finding) for finding in shared]
     their_rows = [theirs.index(finding) for finding in shared]
     for name, tensor in network.state_dict().items():
-        source = given.get(name)
+        source = weights.get(name)
         if name.split(".")[0] in OUTPUTS:
             if source is not None and source.shape[1:] == tensor.shape[1:]:
                 tensor[rows] = source[their_rows]

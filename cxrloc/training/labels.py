@@ -34,11 +34,11 @@ def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "l
     {'Emphysema': <Label.POSITIVE: 1>, 'No Finding': <Label.POSITIVE: 1>}
     """
     names = tuple(outputs)
-    said = {name: ATTRIBUTES[name](record, names) for name in names if name in ATTRIBUTES}
-    if no_finding == "outputs" and NO_FINDING in said and record.labelled:
+    attributes = {name: ATTRIBUTES[name](record, names) for name in names if name in ATTRIBUTES}
+    if no_finding == "outputs" and NO_FINDING in attributes and record.labelled:
         others = (record.labels.get(name) for name in names if name != NO_FINDING)
-        said[NO_FINDING] = Label.NEGATIVE if Label.POSITIVE in others else Label.POSITIVE
-    known = {name: label for name, label in said.items() if label is not None}
+        attributes[NO_FINDING] = Label.NEGATIVE if Label.POSITIVE in others else Label.POSITIVE
+    known = {name: label for name, label in attributes.items() if label is not None}
     return replace(record, labels={**record.labels, **known})
 
 
@@ -68,8 +68,8 @@ def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str
         )
     there = {name for r in train for name, label in r.labels.items() if label != Label.NEGATIVE}
     absent = [finding for finding in findings if finding not in there]
-    said = (
+    warnings = (
         f"no training image has {', '.join(absent)}: the network can only learn that it is absent"
     )
     not_learned = f"labels of {others} are not learned: no findings of the recipe, nor known ones"
-    return [*([said] if absent else []), *([not_learned] if others else [])]
+    return [*([warnings] if absent else []), *([not_learned] if others else [])]

@@ -78,7 +78,7 @@ def find_records(
         return FoundRecords(*phantom_parts(config.phantom, recipe.preprocessing.size))
     assert path is not None
     findings = recipe.network.findings
-    records, notes, own = _read(config, path, options, findings)
+    records, notes, own_tables = _read(config, path, options, findings)
     advice = (
         "the recipe does not name it: add it to `findings` in [network] of the recipe, or leave "
         "its rows out"
@@ -87,9 +87,9 @@ def find_records(
     # This comes before reports replace the labels, because boxes belong to the data set's own
     # records.
     boxed = boxed_patients(config.reader, path, records)
-    if options.labels is not None and not own:
-        records, said = with_labels_of_file(options.labels, records, findings)
-        notes += said
+    if options.labels is not None and not own_tables:
+        records, label_notes = with_labels_of_file(options.labels, records, findings)
+        notes += label_notes
     records = [with_attributes(record, findings, config.no_finding) for record in records]
     records = [record for record in records if not config.views or has_view(record, config.views)]
     parts = split_parts(config, path, records, boxed)
@@ -176,11 +176,11 @@ def phantom_parts(config: PhantomData, size: int) -> tuple[Parts, dict[str, Sour
         sources[record.image_id] = Source(key, partial(_drawn, config.seed, index, size))
         records.append(record)
     train = records[: config.training_images]
-    seen = {record.patient_id for record in train}
-    others = [r for r in records[config.training_images :] if r.patient_id not in seen]
+    patients = {record.patient_id for record in train}
+    others = [r for r in records[config.training_images :] if r.patient_id not in patients]
     return Parts(train, others, []), sources
 
 
 def _drawn(seed: int, index: int, size: int) -> Radiograph:
-    made = make_phantom(seed, index, size)
-    return Radiograph(made.pixels, bits_stored=16, view=made.record.view)
+    drawn = make_phantom(seed, index, size)
+    return Radiograph(drawn.pixels, bits_stored=16, view=drawn.record.view)

@@ -48,7 +48,7 @@ def trained_card(
     hashed = not public and has_key()
     patients = {card_patient(record.patient_id, not hashed) for record in records}
     judges = {card_patient(record.patient_id, not hashed) for record in data.parts.validation}
-    seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
+    may_have_seen = {*data.may_have_seen, *(name for card in before for name in card.may_have_seen)}
     origin = " and ".join(f"{card.name} ({card.trained_on})" for card in before)
     name = f"{recipe.title}, fold {split.fold}" if split.folds else recipe.title
     return ModelCard(
@@ -68,7 +68,7 @@ def trained_card(
         training_images=len(records) + sum(c.training_images for c in before),
         limits=_limits(recipe, data),
         recipe=text,
-        may_have_seen=tuple(sorted(seen)),
+        may_have_seen=tuple(sorted(may_have_seen)),
         data_sets=_data_sets(recipe, data, data_set, before),
         patients_beside=not (public or hashed) or any(card.patients_beside for card in before),
         provenance={
@@ -114,8 +114,8 @@ def _data_sets(
     recipe: Recipe, data: TrainingData, data_set: str, before: Sequence[ModelCard]
 ) -> tuple[str, ...]:
     """Names of the data sets whose patients the card lists; empty if one of them is not known."""
-    own = PHANTOM if data.description["synthetic"] else recipe.data.reader
-    names = {data_set} if data_set else names_of_data_set(own, data.parts.train)
+    reader = PHANTOM if data.description["synthetic"] else recipe.data.reader
+    names = {data_set} if data_set else names_of_data_set(reader, data.parts.train)
     earlier = [data_sets_of(card) for card in before if card.training_patients]
     return tuple(sorted(names.union(*earlier))) if all(earlier) else ()
 

@@ -59,15 +59,15 @@ def of_findings(predictions: Predictions, findings: Sequence[str]) -> Prediction
     """
     if not findings:
         return predictions
-    wanted = list(dict.fromkeys(spelled_as(name, predictions.findings) for name in findings))
-    if missing := [name for name in wanted if name not in predictions.findings]:
+    names = list(dict.fromkeys(spelled_as(name, predictions.findings) for name in findings))
+    if missing := [name for name in names if name not in predictions.findings]:
         raise UsageError(
             f"--finding {missing[0]}: it is not predicted; choose from "
             f"{', '.join(predictions.findings)}"
         )
-    columns = [predictions.findings.index(name) for name in wanted]
+    columns = [predictions.findings.index(name) for name in names]
     chosen = predictions.probabilities[:, columns]
-    return Predictions(predictions.image_ids, tuple(wanted), chosen)
+    return Predictions(predictions.image_ids, tuple(names), chosen)
 
 
 def of_images(predictions: Predictions, names: Collection[str] | None) -> Predictions:

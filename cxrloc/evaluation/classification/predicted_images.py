@@ -87,7 +87,7 @@ def predictions_of_models(
     if not image_set.images:
         raise CxrlocError(f"{image_set.name}: none of the images is on this disk{_hint(image_set)}")
     predicted, failures = [], []
-    fitting: dict[str, Suitability] = {}
+    suitabilities: dict[str, Suitability] = {}
     warnings: Counter[str] = Counter()
     images = image_set.images
     results = Counted(predict_on(models, images, inference, journal), len(images))
@@ -96,13 +96,13 @@ def predictions_of_models(
             failures.append(result)
             continue
         predicted.append(result)
-        fitting[result.image_id] = own = result.suitability
-        warnings.update(dict.fromkeys([*result.warnings, *own.reasons]).keys())
+        suitabilities[result.image_id] = suitability = result.suitability
+        warnings.update(dict.fromkeys([*result.warnings, *suitability.reasons]).keys())
         warnings.update(contamination_warnings(models, result.image_id))
     if not predicted:
         raise CxrlocError(f"no image could be read; the first: {failures[0].reason}")
     predictions = gather(predicted, chosen_findings(models, inference))
-    return PredictedImages(predictions, failures, warnings, suitability=fitting)
+    return PredictedImages(predictions, failures, warnings, suitability=suitabilities)
 
 
 def _hint(image_set: ImageSet) -> str:

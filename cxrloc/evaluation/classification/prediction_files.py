@@ -142,13 +142,13 @@ def match_predictions(
         CxrlocError: as `read_predictions`, or the file holds none of the images.
     """
     known = {*declared, *(finding for record in records for finding in record.labels)}
-    given = read_predictions(path, known, {record.image_id: record.path for record in records})
+    from_file = read_predictions(path, known, {record.image_id: record.path for record in records})
     names = {record.image_id for record in records}
-    predictions = of_images(given, names)
+    predictions = of_images(from_file, names)
     if not predictions.image_ids:
         raise CxrlocError(
-            f"{path}: none of its {len(given.image_ids)} images is in {data_name}; images are "
-            f"named {_some(given.image_ids, 1)} there and {_some(sorted(names), 1)} here"
+            f"{path}: none of its {len(from_file.image_ids)} images is in {data_name}; images are "
+            f"named {_some(from_file.image_ids, 1)} there and {_some(sorted(names), 1)} here"
         )
     columns = []
     if not holds_parts(path):
@@ -158,9 +158,12 @@ def match_predictions(
         notes.append(
             f"{path.name}: no findings, and left out, are the columns {_some(ignored, 20)}"
         )
-    foreign, absent = sorted({*given.image_ids} - names), sorted(names - {*predictions.image_ids})
+    foreign, absent = (
+        sorted({*from_file.image_ids} - names),
+        sorted(names - {*predictions.image_ids}),
+    )
     if foreign or absent:
-        shared, every = len({*predictions.image_ids}), len({*given.image_ids})
+        shared, every = len({*predictions.image_ids}), len({*from_file.image_ids})
         note = f"{path.name}: {shared} of its {every} images are in the data set, "
         note += f"which has {len(names)}"
         note += f"; only in the file: {_some(foreign, 1)}" if foreign else ""

@@ -54,8 +54,8 @@ def _sensitivities(
     origin = np.zeros((1, weights.shape[1]))
     curves = []
     for positive in (True, False):
-        own = np.where(truth[:, None] == positive, weights, 0.0)[order]
-        total = np.cumsum(own, axis=0)[last_of_ties]
+        class_weights = np.where(truth[:, None] == positive, weights, 0.0)[order]
+        total = np.cumsum(class_weights, axis=0)[last_of_ties]
         curves.append(np.concatenate([origin, total / total[-1]]))
     sensitivity, false_positive_rate = curves
     # Where the curve rises vertically, np.interp takes its upper end.

@@ -55,9 +55,9 @@ def averaged_findings(
     findings = [column for column in defined if units.findings[column] not in ATTRIBUTES]
     means = {"mean": np.array(findings, dtype=int) if findings else defined}
     place = {units.findings[column]: column for column in defined}
-    for name, wanted in named.items():
-        if set(wanted) <= place.keys():
-            columns = np.array(sorted(place[finding] for finding in wanted))
+    for name, members in named.items():
+        if set(members) <= place.keys():
+            columns = np.array(sorted(place[finding] for finding in members))
             if not np.array_equal(columns, means["mean"]):
                 means[name] = columns
     return means

@@ -81,9 +81,9 @@ def operating_metrics(
     boxes = sums_by_patient(pairs, pairs.truth_pair)
     threshold = np.array(
         [
-            best_score(matched[own], matches.score[own], boxes[tuning, column].sum())
+            best_score(matched[is_tuning], matches.score[is_tuning], boxes[tuning, column].sum())
             for column in range(len(pairs.findings))
-            for own in [tuning[patient] & (finding == column) & ~matches.left_out[0]]
+            for is_tuning in [tuning[patient] & (finding == column) & ~matches.left_out[0]]
         ]
     )
     called = (matches.score >= threshold[finding]) & ~matches.left_out[0]
@@ -180,13 +180,13 @@ def _average_precision_metric(pairs: ScoredPairs, claims: PlacedBoxes) -> Metric
         precision = np.stack(
             [
                 detection_average_precision(
-                    matches.matched[:, own],
-                    patient[own],
+                    matches.matched[:, chosen],
+                    patient[chosen],
                     boxes[:, column],
                     weights,
-                    matches.left_out[:, own],
+                    matches.left_out[:, chosen],
                 )
-                for column, own in enumerate(columns)
+                for column, chosen in enumerate(columns)
             ],
             axis=1,
         )  # threshold finding resample

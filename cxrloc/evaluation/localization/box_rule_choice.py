@@ -51,14 +51,14 @@ def _tuned(claims: Claims, protocol: ScoringProtocol) -> tuple[Claims, ScoringPr
         )
     chosen = best_finding_levels(run.pairs, run.maps, tuning)
     scored = ~tuning[run.pairs.patient]
-    kept = {name for name, own in zip(run.pairs.image_ids, scored, strict=True) if own}
-    rest = replace(
+    kept = {name for name, is_judged in zip(run.pairs.image_ids, scored, strict=True) if is_judged}
+    judged = replace(
         claims,
         records=[record for record in claims.records if record.image_id in kept],
         heatmaps=[each for each in claims.heatmaps if each.image_id in kept],
     )
     words = f"{int(tuning.sum())} tuning patients, who are not scored"
-    return rest, replace(protocol, finding_thresholds=chosen, thresholds_from=words)
+    return judged, replace(protocol, finding_thresholds=chosen, thresholds_from=words)
 
 
 def _boxes(heatmaps: Heatmaps, claims: Claims, rule: BoxRule) -> Sequence[Detection]:
@@ -69,6 +69,6 @@ def _boxes(heatmaps: Heatmaps, claims: Claims, rule: BoxRule) -> Sequence[Detect
         if rule.name != "one-box" or name in rule.of_finding
     ]
     findings = tuple(heatmaps.findings[k] for k in known)
-    own = replace(heatmaps, findings=findings, scores=heatmaps.scores[known])
-    probabilities = [claims.probabilities[own.image_id, name] for name in findings]
-    return detections_by_rule(own, probabilities, rule)
+    known_maps = replace(heatmaps, findings=findings, scores=heatmaps.scores[known])
+    probabilities = [claims.probabilities[known_maps.image_id, name] for name in findings]
+    return detections_by_rule(known_maps, probabilities, rule)

@@ -63,20 +63,20 @@ def selected_iou(
     largest, best = np.zeros((2, pair.size, levels.size))
     for each in maps:
         for start in range(0, each.pair.size, _MAPS_AT_ONCE):
-            own = slice(start, start + _MAPS_AT_ONCE)
-            regions = find_regions(each.scores[own], levels.tolist())
+            chunk = slice(start, start + _MAPS_AT_ONCE)
+            regions = find_regions(each.scores[chunk], levels.tolist())
             index = regions.map_index + start
             boxes_on_grid = to_border(regions.boxes, *each.scores.shape[1:])
             boxes = boxes_on_grid * each.scale[index] + each.shift[index]
             boxes = np.clip(boxes, 0.0, each.limit[index])
             sides = boxes[:, 2:] - boxes[:, :2]
-            seen = (sides > 0).all(axis=1)  # not in the padding alone
+            is_visible = (sides > 0).all(axis=1)  # not in the padding alone
             level = np.searchsorted(levels, regions.threshold)
             area = sides.prod(axis=1)
             # After sorting, the largest box of each pair and level comes last; of equal boxes, the
             # first.
             order = np.lexsort((-np.arange(area.size), area, level, index))
-            order = order[seen[order]]
+            order = order[is_visible[order]]
             key = index[order] * levels.size + level[order]
             is_largest = np.diff(key, append=-1) != 0
             claim, truth = equal_keys(each.pair[index[order]], pairs.truth_pair)
@@ -111,11 +111,11 @@ def best_finding_levels(
     """
     selected = selected_iou(pairs, maps, levels)
     patient, finding = place_of(pairs, selected.pair)
-    own = patients[patient]
-    common = float(levels[selected.largest[own].mean(axis=0).argmax()])
+    is_chosen = patients[patient]
+    common = float(levels[selected.largest[is_chosen].mean(axis=0).argmax()])
     best = dict.fromkeys((*pairs.findings, *findings), common)
     for column, name in enumerate(pairs.findings):
-        rows = selected.largest[own & (finding == column)]
+        rows = selected.largest[is_chosen & (finding == column)]
         if len(rows):
             best[name] = float(levels[rows.mean(axis=0).argmax()])
     return best

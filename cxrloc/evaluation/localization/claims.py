@@ -95,9 +95,9 @@ def claims_of_models(
             failures.append(result)
             continue
         found.append((result.probabilities, result.heatmaps))
-        own = result.suitability
-        fitting[result.heatmaps.image_id] = own
-        warnings.update(dict.fromkeys([*result.radiograph.warnings, *own.reasons]).keys())
+        suitability = result.suitability
+        fitting[result.heatmaps.image_id] = suitability
+        warnings.update(dict.fromkeys([*result.radiograph.warnings, *suitability.reasons]).keys())
         warnings.update(contamination_warnings(models, result.heatmaps.image_id))
     read = {heatmaps.image_id for _, heatmaps in found}
     warnings.update(selection_warnings(models, [r for r in records if r.image_id in read]))
@@ -122,11 +122,11 @@ def claims_of_maps(records: Sequence[Record], folder: Path, thresholds: Sequence
     if holds_parts(folder):
         return _claims_of_archive(records, folder, thresholds)
     files = {path.stem: path for path in folder.glob("*.npz")}
-    own = [record for record in records if record.image_id in files]
+    mapped = [record for record in records if record.image_id in files]
     warnings = compare_images(folder, files, records, "map")
     known = {each.finding for record in records for each in record.annotations}
     found, failures = [], []
-    for record in own:
+    for record in mapped:
         path = files[record.image_id]
         try:
             probabilities, heatmaps = read_maps(path, record.image_id)

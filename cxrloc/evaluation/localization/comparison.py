@@ -71,8 +71,8 @@ def compare_detections(
     run = place_run(records, (), protocol)
     pairs = run.pairs
     placed = {name: place_detections(pairs, detections) for name, detections in runs.items()}
-    claims = {name: own for name, (own, _) in placed.items()}
-    best = np.array([best_overlaps(pairs, own) for own in claims.values()])  # run box
+    claims = {name: run_claims for name, (run_claims, _) in placed.items()}
+    best = np.array([best_overlaps(pairs, run_claims) for run_claims in claims.values()])  # run box
     correlations, _ = rank_correlations(best[:, :, None])
     return DetectionComparison(
         runs=tuple(runs),
@@ -90,8 +90,10 @@ def _differences(
 ) -> pd.DataFrame:
     """`localization_differences.csv`: one row per pair of runs, rule and finding."""
     metrics = [
-        accuracy_metric(run.pairs, count_boxes(run.pairs, own, protocol.rules), protocol.rules)
-        for own in claims.values()
+        accuracy_metric(
+            run.pairs, count_boxes(run.pairs, run_claims, protocol.rules), protocol.rules
+        )
+        for run_claims in claims.values()
     ]
     sampled = dict(zip(claims, sample(metrics, run.draws), strict=True))
     frames = [
@@ -110,7 +112,7 @@ def _difference_frame(
     values = [[row.value for row in measurements(each)] for each in (one, other)]
     rows = list(measurements(paired))
     boxes = [row.divisor for row in rows if row.finding != "mean" and row.match == rows[0].match]
-    adjusted = [[*holm(own[:-1]).tolist(), None] for own in p_values]
+    adjusted = [[*holm(rule_p_values[:-1]).tolist(), None] for rule_p_values in p_values]
     columns = {
         "finding": [row.finding for row in rows],
         "criterion": [rule.criterion for rule in rules for _ in range(p_values.shape[1])],
@@ -123,7 +125,7 @@ def _difference_frame(
         "low": [row.low for row in rows],
         "high": [row.high for row in rows],
         "p_bootstrap": p_values.ravel(),
-        "p_holm": [p for own in adjusted for p in own],
+        "p_holm": [p for rule_p_values in adjusted for p in rule_p_values],
         "annotated": [*boxes, sum(boxes)] * len(rules),
     }
     return pd.DataFrame(columns)

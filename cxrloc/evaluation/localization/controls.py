@@ -249,9 +249,9 @@ def _medoid_of_others(
     total = np.concatenate(blocks)
     best = np.full(patients, total.argmax())
     for each in np.unique(owner):
-        own = owner == each
-        with_others = total - iou(boxes[:, None], boxes[own]).sum(axis=1)
-        best[each] = np.where(own, -1.0, with_others).argmax()
+        is_owner = owner == each
+        with_others = total - iou(boxes[:, None], boxes[is_owner]).sum(axis=1)
+        best[each] = np.where(is_owner, -1.0, with_others).argmax()
     return best
 
 

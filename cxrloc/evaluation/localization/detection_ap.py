@@ -68,8 +68,8 @@ def match_detections(
     truth, truth_pair = pairs.truth[by_pair], pairs.truth_pair[by_pair]
     for number in np.intersect1d(pair, truth_pair):
         start, stop = np.searchsorted(pair, [number, number + 1])
-        own = slice(*np.searchsorted(truth_pair, [number, number + 1]))
-        overlap = iou(boxes[start:stop, None], truth[own])
+        truth_of_pair = slice(*np.searchsorted(truth_pair, [number, number + 1]))
+        overlap = iou(boxes[start:stop, None], truth[truth_of_pair])
         for row, threshold in enumerate(thresholds):
             matched[row, start:stop] = _take_boxes(overlap, threshold)
     inside = share_in_regions(pairs, PlacedBoxes(boxes, pair))
@@ -109,14 +109,14 @@ def detection_average_precision(
     ... ).round(3)
     array([[0.835]])
     """
-    own = weights[patient]
-    everything, annotated = np.cumsum(own, axis=0), np.maximum(boxes @ weights, 1.0)
+    detection_weights = weights[patient]
+    everything, annotated = np.cumsum(detection_weights, axis=0), np.maximum(boxes @ weights, 1.0)
     rows = []
     for row, each in enumerate(matched):
         called = everything
         if left_out is not None and left_out[row].any():
-            called = np.cumsum(own * ~left_out[row][:, None], axis=0)
-        rows.append(_interpolated(own[each], called[each], annotated))
+            called = np.cumsum(detection_weights * ~left_out[row][:, None], axis=0)
+        rows.append(_interpolated(detection_weights[each], called[each], annotated))
     return np.array(rows).reshape(len(matched), weights.shape[1])
 
 

@@ -72,13 +72,13 @@ def froc_events(pairs: ScoredPairs, claims: PlacedBoxes, rule: MatchRule) -> lis
     images = sums_by_patient(pairs, np.flatnonzero(pairs.scored))
     events = []
     for finding in range(findings):
-        own = np.flatnonzero(pair % findings == finding)
-        own = own[np.argsort(-score[own], kind="stable")]
+        indices = np.flatnonzero(pair % findings == finding)
+        indices = indices[np.argsort(-score[indices], kind="stable")]
         events.append(
             FrocEvents(
-                patient=pairs.patient[pair[own] // findings],
-                found=is_found[own],
-                last_of_score=np.diff(score[own], append=-np.inf) != 0,
+                patient=pairs.patient[pair[indices] // findings],
+                found=is_found[indices],
+                last_of_score=np.diff(score[indices], append=-np.inf) != 0,
                 boxes=boxes[:, finding],
                 images=images[:, finding],
             )
@@ -110,9 +110,9 @@ def froc_sensitivity(
     array([[0.5],
            [1. ]])
     """
-    own = weights[events.patient]
-    found = np.cumsum(own * events.found[:, None], axis=0)[events.last_of_score]
-    false = np.cumsum(own * ~events.found[:, None], axis=0)[events.last_of_score]
+    event_weights = weights[events.patient]
+    found = np.cumsum(event_weights * events.found[:, None], axis=0)[events.last_of_score]
+    false = np.cumsum(event_weights * ~events.found[:, None], axis=0)[events.last_of_score]
     found = np.concatenate([np.zeros((1, weights.shape[1])), found])  # nothing called yet
     boxes, images = events.boxes @ weights, events.images @ weights
     sensitivity = found / np.maximum(boxes, 1.0)

@@ -34,10 +34,10 @@ def headline_lines(scores: LocalizationScores) -> list[str]:
     ]
     lines = []
     for match in matches:
-        own = means["accuracy", match, ""]
+        mean = means["accuracy", match, ""]
         lines.append(
-            f"Accuracy at {_in_words(match)}: {_with_interval(own)}, mean of "
-            f"{len(own.averaged)} findings"
+            f"Accuracy at {_in_words(match)}: {_with_interval(mean)}, mean of "
+            f"{len(mean.averaged)} findings"
         )
     afp = means["afp", matches[0], ""]
     per_heatmap = means.get(("false_positives_per_heatmap", matches[0], ""))
@@ -75,9 +75,11 @@ def _verdict(paired: Measurement, match: str) -> str:
 
 
 def _nearest(matches: Sequence[str], criterion: str) -> str | None:
-    own = [match for match in matches if match.startswith(f"{criterion} > ")]
-    asked = NEAREST[criterion]
-    return min(own, key=lambda m: abs(float(m.partition(" > ")[2]) - asked), default=None)
+    candidates = [match for match in matches if match.startswith(f"{criterion} > ")]
+    published = NEAREST[criterion]
+    return min(
+        candidates, key=lambda m: abs(float(m.partition(" > ")[2]) - published), default=None
+    )
 
 
 def _in_words(match: str) -> str:

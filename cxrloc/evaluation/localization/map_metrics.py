@@ -118,8 +118,8 @@ def outline_miou(
     if common is None:
         return []
     columns = np.arange(len(pairs.findings))
-    own = [best_level(top[:, [column]], bottom[:, [column]], on) for column in columns]
-    level = np.array([common if best is None else best for best in own])
+    finding_levels = [best_level(top[:, [column]], bottom[:, [column]], on) for column in columns]
+    level = np.array([common if best is None else best for best in finding_levels])
     return [
         Metric(
             (Kind("outline_miou"),),

@@ -126,9 +126,9 @@ def _surfaces(
     scaled, kept = scale_maps(maps.scores)
     shares = (np.arange(samples) + 0.5) / samples
     for start in range(0, kept.size, _MAPS_AT_ONCE):
-        own = kept[start : start + _MAPS_AT_ONCE]
-        on_image = shares * maps.limit[own, :2, None]  # map axis sample
-        on_grid = (on_image - maps.shift[own, :2, None]) / maps.scale[own, :2, None]
+        chunk = kept[start : start + _MAPS_AT_ONCE]
+        on_image = shares * maps.limit[chunk, :2, None]  # map axis sample
+        on_grid = (on_image - maps.shift[chunk, :2, None]) / maps.scale[chunk, :2, None]
         across = _weights(on_grid[:, 0], maps.scores.shape[2])
         down = _weights(on_grid[:, 1], maps.scores.shape[1])
         grid = scaled[start : start + _MAPS_AT_ONCE]
@@ -139,7 +139,7 @@ def _surfaces(
         )
         outside = ~(in_y[:, :, None] & in_x[:, None, :])
         values[outside] = -1.0
-        yield maps.pair[own], values.astype(np.float32)
+        yield maps.pair[chunk], values.astype(np.float32)
 
 
 def _weights(

@@ -29,21 +29,21 @@ def outline_metrics(
 
     The result is empty if every truth is a box; then this metric would equal `accuracy`.
     """
-    asked = [rule for rule in rules if rule.criterion in ("iou", "iobb")]
-    if not asked or not any(shape is not None for shape in pairs.shapes):
+    outline_rules = [rule for rule in rules if rule.criterion in ("iou", "iobb")]
+    if not outline_rules or not any(shape is not None for shape in pairs.shapes):
         return []
-    hit = np.zeros((len(asked), pairs.truth_pair.size), dtype=bool)
+    hit = np.zeros((len(outline_rules), pairs.truth_pair.size), dtype=bool)
     for claim, truth in matches(pairs, claims):
         overlaps = outline_overlaps(pairs, claims.boxes[claim], truth)
-        for row, rule in enumerate(asked):
+        for row, rule in enumerate(outline_rules):
             hit[row, truth[exceeds(overlaps[rule.criterion], rule.threshold)]] = True
     annotated = sums_by_patient(pairs, pairs.truth_pair)
     metrics = []
-    for rule, own in zip(asked, hit, strict=True):
+    for rule, rule_hits in zip(outline_rules, hit, strict=True):
         kind = Kind(
             "outline_accuracy", rule.threshold, f"outline {rule.criterion} > {rule.threshold:g}"
         )
-        hits = sums_by_patient(pairs, pairs.truth_pair[own])
+        hits = sums_by_patient(pairs, pairs.truth_pair[rule_hits])
         values = ratio(hits, annotated)
         metrics.append(Metric((kind,), values, annotated, "annotated outlines", pairs.findings))
     return metrics
@@ -60,17 +60,19 @@ def outline_overlaps(
     """
     common, annotated = np.zeros((2, truth.size))
     for index in np.unique(truth).tolist():
-        own = truth == index
+        is_of_truth = truth == index
         shape = pairs.shapes[index]
         if isinstance(shape, Mask):
             size = pairs.size[pairs.truth_pair[index] // len(pairs.findings)]
             parts = mask_rectangles(shape, size)
-            annotated[own] = area(parts).sum()
-            common[own] = intersection(boxes[own][:, None], parts).sum(axis=1)
+            annotated[is_of_truth] = area(parts).sum()
+            common[is_of_truth] = intersection(boxes[is_of_truth][:, None], parts).sum(axis=1)
         else:
             outline = geometry_of(pairs, index)
-            annotated[own] = outline.area
-            common[own] = shapely.area(shapely.intersection(shapely.box(*boxes[own].T), outline))
+            annotated[is_of_truth] = outline.area
+            common[is_of_truth] = shapely.area(
+                shapely.intersection(shapely.box(*boxes[is_of_truth].T), outline)
+            )
     detected = area(boxes)
     return {"iou": common / (detected + annotated - common), "iobb": common / detected}
 

@@ -38,10 +38,12 @@ def place_points(pairs: ScoredPairs, points: Sequence[Point]) -> Points:
     """A reader's points on the images and findings of these pairs; others are left out."""
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
-    own = [point for point in points if point.image_id in row and point.finding in column]
+    on_pairs = [point for point in points if point.image_id in row and point.finding in column]
     return Points(
-        places=np.array([(point.x, point.y) for point in own], dtype=float).reshape(-1, 2),
-        pair=np.array([row[p.image_id] * len(column) + column[p.finding] for p in own], dtype=int),
+        places=np.array([(point.x, point.y) for point in on_pairs], dtype=float).reshape(-1, 2),
+        pair=np.array(
+            [row[p.image_id] * len(column) + column[p.finding] for p in on_pairs], dtype=int
+        ),
     )
 
 
@@ -61,9 +63,9 @@ def highest_points(maps: Sequence[PlacedMaps]) -> Points:
         scores = np.where(inside, each.scores[kept].reshape(kept.size, rows * columns), -np.inf)
         best = scores.argmax(axis=1)
         points = np.take_along_axis(centres, best[:, None, None], axis=1)[:, 0]
-        seen = inside.any(axis=1)
-        places.append(points[seen])
-        pair.append(each.pair[kept[seen]])
+        is_visible = inside.any(axis=1)
+        places.append(points[is_visible])
+        pair.append(each.pair[kept[is_visible]])
     return Points(np.concatenate(places), np.concatenate(pair))
 
 

@@ -44,8 +44,8 @@ def wang_tables(rows: Sequence[Measurement]) -> dict[str, pd.DataFrame]:
     """
     frame = localization_frame(rows)
     return {
-        str(criterion): _wang_table(own, str(criterion))
-        for criterion, own in frame.groupby("criterion", sort=False)
+        str(criterion): _wang_table(criterion_rows, str(criterion))
+        for criterion, criterion_rows in frame.groupby("criterion", sort=False)
     }
 
 
@@ -94,23 +94,23 @@ def report_note(scores: LocalizationScores) -> str:
 def _wang_table(frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
     thresholds = [f"{threshold:g}" for threshold in dict.fromkeys(frame["threshold"])]
     table: list[list[str]] = []
-    for finding, own in frame.groupby("finding", sort=False):
-        measures = list(_measures(own))
-        first = [str(finding), f"{own['annotated'].iloc[0]:.0f}"]
+    for finding, finding_rows in frame.groupby("finding", sort=False):
+        measures = list(_measures(finding_rows))
+        first = [str(finding), f"{finding_rows['annotated'].iloc[0]:.0f}"]
         table += [[*(first if not k else ("", "")), *row] for k, row in enumerate(measures)]
     columns = ["finding", "boxes", CRITERION_NAMES[criterion], *thresholds]
     return pd.DataFrame(table, columns=pd.Index(columns))
 
 
-def _measures(own: pd.DataFrame) -> Iterator[list[str]]:
+def _measures(rows: pd.DataFrame) -> Iterator[list[str]]:
     """The rows of one finding."""
-    yield ["Acc.", *_cells(own["accuracy"])]
-    ends = own[["accuracy_low", "accuracy_high"]]
+    yield ["Acc.", *_cells(rows["accuracy"])]
+    ends = rows[["accuracy_low", "accuracy_high"]]
     if ends.notna().any(axis=None):
         pairs = ends.itertuples(index=False)
         yield ["95 %", *("" if np.isnan(a) else f"{a:.2f} to {b:.2f}" for a, b in pairs)]
-    yield ["AFP", *_cells(own["afp"])]
-    yield ["FP per heatmap", *_cells(own["false_positives_per_heatmap"])]
+    yield ["AFP", *_cells(rows["afp"])]
+    yield ["FP per heatmap", *_cells(rows["false_positives_per_heatmap"])]
 
 
 def _cells(values: pd.Series) -> list[str]:

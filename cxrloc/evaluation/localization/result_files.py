@@ -61,9 +61,9 @@ def write_scores(
     new = [remark for remark in remarks if remark not in claims.warnings]
     sentences = [f"{remark[0].upper()}{remark[1:]}." for remark in new]
     warnings, note = [*sentences, *warning_lines(claims)], report_note(scores)
-    own = wang_tables(rows_of(measured))
+    printed = wang_tables(rows_of(measured))
     of_views = {view: wang_tables(rows) for view, rows in by_view(measured).items()}
-    markdown = [*map(markdown_table, own.values()), f"{note}\n"]
+    markdown = [*map(markdown_table, printed.values()), f"{note}\n"]
     markdown += [*(f"{line}\n" for line in warnings), markdown_table(controls_table(scores))]
     for view, tables in of_views.items():
         markdown += [f"View {view}\n", *map(markdown_table, tables.values())]
@@ -166,13 +166,15 @@ def describe_scores(
     scores: LocalizationScores, claims: Claims, records: Sequence[Record]
 ) -> dict[str, Any]:
     """What was scored and what was not: divisors, missing and failed images, degenerate maps."""
-    own = {
+    divisors = {
         (row.metric, row.finding): row.divisor
         for row in rows_of(scores.measurements)
         if row.metric in ("accuracy", "boxes_per_heatmap") and row.finding != "mean"
     }
-    boxes = {finding: own["accuracy", finding] for finding in scores.findings}
-    maps = {finding: own.get(("boxes_per_heatmap", finding), 0.0) for finding in scores.findings}
+    boxes = {finding: divisors["accuracy", finding] for finding in scores.findings}
+    maps = {
+        finding: divisors.get(("boxes_per_heatmap", finding), 0.0) for finding in scores.findings
+    }
     scored = {record.image_id for record in claims.records}
     failed = {failure.image_id: failure.reason for failure in claims.failures}
     absent = [r.image_id for r in records if r.image_id not in scored | failed.keys()]

@@ -67,16 +67,20 @@ def assign_boxes(pairs: ScoredPairs, claims: PlacedBoxes) -> Assigned:
     matches = []
     for image in np.intersect1d(claim_image, truth_image):
         ends = (image, image + 1)
-        own = claim_order[slice(*np.searchsorted(claim_image, ends, sorter=claim_order))]
+        claims_of_image = claim_order[
+            slice(*np.searchsorted(claim_image, ends, sorter=claim_order))
+        ]
         annotated = truth_order[slice(*np.searchsorted(truth_image, ends, sorter=truth_order))]
-        gain = np.empty((own.size, annotated.size))
-        for start in range(0, own.size, at_once := max(1, MATCHES_AT_ONCE // annotated.size)):
-            some = own[start : start + at_once]
+        gain = np.empty((claims_of_image.size, annotated.size))
+        for start in range(
+            0, claims_of_image.size, at_once := max(1, MATCHES_AT_ONCE // annotated.size)
+        ):
+            some = claims_of_image[start : start + at_once]
             same = claim_finding[some, None] == truth_finding[annotated]
             place = generalised_iou(claims.boxes[some, None], pairs.truth[annotated])
             gain[start : start + at_once] = place + weight * same
         row, column = linear_sum_assignment(gain, maximize=True)
-        matches.append(np.stack([own[row], annotated[column]]))
+        matches.append(np.stack([claims_of_image[row], annotated[column]]))
     claim, truth = np.concatenate([np.empty((2, 0), dtype=int), *matches], axis=1)
     surplus = share_in_regions(pairs, claims) <= 0.5
     surplus[claim] = False
@@ -132,8 +136,8 @@ def shape_scores(
 ) -> Float[np.ndarray, " match"]:
     """IoU of boxes that are moved so that their centres are the same."""
     sides, others = boxes[:, 2:] - boxes[:, :2], truth[:, 2:] - truth[:, :2]
-    both = np.minimum(sides, others).prod(axis=1)
-    return np.asarray(both / (sides.prod(axis=1) + others.prod(axis=1) - both))
+    intersection = np.minimum(sides, others).prod(axis=1)
+    return np.asarray(intersection / (sides.prod(axis=1) + others.prod(axis=1) - intersection))
 
 
 def rodeo_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
@@ -145,14 +149,14 @@ def rodeo_metrics(pairs: ScoredPairs, claims: PlacedBoxes) -> list[Metric]:
     if len(pairs.findings) < 2:
         return []  # one finding has no correlation
     note = GIVEN_FINDINGS if pairs.population == "annotated" else ""
-    own = assign_boxes(pairs, claims)
-    boxes, truth = claims.boxes[own.claim], pairs.truth[own.truth]
-    pair = pairs.truth_pair[own.truth]
-    same = (claims.pair[own.claim] == pair).astype(float)
+    assigned = assign_boxes(pairs, claims)
+    boxes, truth = claims.boxes[assigned.claim], pairs.truth[assigned.truth]
+    pair = pairs.truth_pair[assigned.truth]
+    same = (claims.pair[assigned.claim] == pair).astype(float)
     parts = (np.ones(len(pair)), place_scores(boxes, truth), shape_scores(boxes, truth), same)
     sums = sums_by_patient(pairs, pair, np.stack(parts, axis=1))  # patient finding part
-    left_over = sums_by_patient(pairs, claims.pair[own.surplus])
-    left_over += sums_by_patient(pairs, pairs.truth_pair[own.missed])
+    left_over = sums_by_patient(pairs, claims.pair[assigned.surplus])
+    left_over += sums_by_patient(pairs, pairs.truth_pair[assigned.missed])
     everything = (sums.sum(axis=1, keepdims=True), left_over.sum(axis=1, keepdims=True))
     count = len(pairs.findings)
     metrics = (

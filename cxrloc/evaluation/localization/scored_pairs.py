@@ -202,7 +202,7 @@ def only_images(
     region = images[pairs.ignored_pair // len(pairs.findings)]
     claim = images[claims.pair // len(pairs.findings)]
     score = None if claims.score is None else claims.score[claim]
-    own = replace(
+    chosen = replace(
         pairs,
         truth=pairs.truth[truth],
         truth_pair=pairs.truth_pair[truth],
@@ -211,7 +211,7 @@ def only_images(
         ignored=pairs.ignored[region],
         ignored_pair=pairs.ignored_pair[region],
     )
-    return own, PlacedBoxes(claims.boxes[claim], claims.pair[claim], score)
+    return chosen, PlacedBoxes(claims.boxes[claim], claims.pair[claim], score)
 
 
 def image_sizes(pairs: ScoredPairs, pair: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 4"]:

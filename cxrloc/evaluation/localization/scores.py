@@ -191,11 +191,15 @@ def compared(run: PlacedRun, counts: Mapping[str, BoxCounts], judged: str) -> It
     """All numbers of several subjects, and the accuracy of the judged one minus each other one."""
     pairs, rules, draws = run.pairs, run.protocol.rules, run.draws
     accuracy = sample(
-        [accuracy_metric(pairs, own, rules, name) for name, own in counts.items()], draws
+        [
+            accuracy_metric(pairs, subject_counts, rules, name)
+            for name, subject_counts in counts.items()
+        ],
+        draws,
     )
-    for sampled, (name, own) in zip(accuracy, counts.items(), strict=True):
+    for sampled, (name, subject_counts) in zip(accuracy, counts.items(), strict=True):
         yield from measurements(sampled)
-        yield from measure(false_positive_metrics(pairs, own, rules, name), draws)
+        yield from measure(false_positive_metrics(pairs, subject_counts, rules, name), draws)
     of = dict(zip(counts, accuracy, strict=True))
     for name in counts:
         if name != judged:

@@ -45,7 +45,7 @@ def grid(
     for row in rows:
         if row.metric == metric:
             kinds.setdefault(row.match, []).append(row)
-    values = [[getattr(row, field) for row in own] for own in kinds.values()]
+    values = [[getattr(row, field) for row in subject_rows] for subject_rows in kinds.values()]
     cells = np.array(values, dtype=float)
     if field in ("numerator", "divisor"):
         cells[:, -1] = cells[:, :-1].sum(axis=1)

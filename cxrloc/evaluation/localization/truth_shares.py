@@ -35,8 +35,8 @@ def truth_shares(
             drawn = outline_shares(shape, size, samples)
         else:
             drawn = box_shares(pairs.truth[truth] / np.tile(size, 2) * samples, samples)
-        own = shares[position[number]]
-        np.maximum(own, drawn, out=own)
+        shares_of_pair = shares[position[number]]
+        np.maximum(shares_of_pair, drawn, out=shares_of_pair)
     return shares
 
 

@@ -97,7 +97,7 @@ def scores_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
     """
     rows = []
     for start in range(0, len(measurements), len(METRICS)):
-        precision, recall, _ = own = measurements[start : start + len(METRICS)]
+        precision, recall, _ = finding_rows = measurements[start : start + len(METRICS)]
         hit = int(precision.numerator or 0)
         row = {
             "uncertain_as": precision.group.removeprefix("uncertain as "),
@@ -106,7 +106,7 @@ def scores_frame(measurements: Sequence[Measurement]) -> pd.DataFrame:
             "false_positives": int(precision.divisor) - hit,
             "false_negatives": int(recall.divisor) - hit,
         }
-        for one in own:
+        for one in finding_rows:
             row |= {
                 one.metric: one.value,
                 f"{one.metric}_low": one.low,
@@ -124,9 +124,11 @@ def beside_published(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     shown = {}
     strict = frame[frame["uncertain_as"] == "negative"]
     for name, total in PUBLISHED_TOTALS.items():
-        own = {standard_finding(finding) for finding in published(name)["finding"]}
+        published_names = {standard_finding(finding) for finding in published(name)["finding"]}
         rows = strict.replace({"finding": {TOTAL: "", total: TOTAL}})
-        rows = rows[rows["finding"].map(standard_finding).isin(own)].drop(columns="uncertain_as")
+        rows = rows[rows["finding"].map(standard_finding).isin(published_names)].drop(
+            columns="uncertain_as"
+        )
         for metric in METRICS:
             rows = beside(rows, name, metric)
         shown[name] = rows.replace({"finding": {TOTAL: total}}).reset_index(drop=True)

@@ -94,13 +94,13 @@ def score_labels(
     claimed, true = pairs[..., 0], pairs[..., 1]
     counts = np.stack([claimed & true, claimed & ~true, ~claimed & true], axis=-1).astype(float)
     sums = [
-        counts[:, [scoring.findings.index(name) for name in own]].sum(axis=1)
-        for own in scoring.totals.values()
+        counts[:, [scoring.findings.index(name) for name in total]].sum(axis=1)
+        for total in scoring.totals.values()
     ]
     rows = np.stack([*np.moveaxis(counts, 1, 0), *sums], axis=1)  # report row three
     drawn = _drawn(rows, scoring)
     names = (*scoring.findings, *scoring.totals)
-    averaged = {name: tuple(own) for name, own in scoring.totals.items()}
+    averaged = {name: tuple(total) for name, total in scoring.totals.items()}
     found = []
     for row, name in enumerate(names):
         exact, sampled = _ratios(rows[:, row].sum(axis=0)[:, None]), _ratios(drawn[:, row].T)

@@ -44,8 +44,8 @@ def faithfulness(
         done.append(case)
         scores = _probability(model, case)
         for subject, heatmap in (("model", case.heatmap), ("random map", case.random)):
-            both = insertion_deletion(scores, case.image, heatmap)
-            for test, curve in zip(("insertion", "deletion"), both, strict=True):
+            curve_pair = insertion_deletion(scores, case.image, heatmap)
+            for test, curve in zip(("insertion", "deletion"), curve_pair, strict=True):
                 curves.setdefault((test, subject), []).append(curve)
                 values.setdefault((test, subject), []).append(area(curve))
             seed = options.resampling.seed
@@ -68,7 +68,7 @@ def weight_randomisation(
         if Input.SECOND_VIEW in model.reads and name.startswith("lateral"):
             continue  # has no part in the map of a frontal image
         maps = [_map(model, network, case.image, case, options) for case in cases]
-        values = [_likeness(case, own) for case, own in zip(cases, maps, strict=True)]
+        values = [_likeness(case, heatmap) for case, heatmap in zip(cases, maps, strict=True)]
         yield _row("weight randomisation", name, cases, values, options)
 
 
@@ -92,8 +92,8 @@ def other_models(
 
 
 def _likeness_elsewhere(case: Case, found: Heatmaps) -> float | None:
-    own = found.scores[found.findings.index(case.finding)]
-    return _likeness(case, on_grid(own, found.to_image, case.to_image, case.heatmap.shape))
+    scores = found.scores[found.findings.index(case.finding)]
+    return _likeness(case, on_grid(scores, found.to_image, case.to_image, case.heatmap.shape))
 
 
 def disturbances(
@@ -106,11 +106,11 @@ def disturbances(
         values, change = [], []
         for case in cases:
             image, back = disturb(case.image, mean, std)
-            own = _map(model, model.network, image, case, options)
+            disturbed = _map(model, model.network, image, case, options)
             # The map moves with the input: the affine takes grid cells to input pixels.
-            rows, columns = own.shape
+            rows, columns = disturbed.shape
             cell = Affine(xx=image.shape[-1] / columns, yy=image.shape[-2] / rows)
-            moved = on_grid(own, compose(cell, back), cell, own.shape)
+            moved = on_grid(disturbed, compose(cell, back), cell, disturbed.shape)
             values.append(_likeness(case, moved))
             scores = _probability(model, case)
             pair = scores(torch.stack([case.image, image])).cpu().numpy()

@@ -23,10 +23,10 @@ def trust_verdict(rows: Sequence[Measurement]) -> tuple[str, str, str]:
 def _faithfulness(rows: Sequence[Measurement]) -> str:
     clear, parts = 0, []
     for test in ("insertion", "deletion", "road"):
-        own, chance = (_of(rows, test, subject)[0] for subject in ("model", "random map"))
-        better = _above(chance, own) if test in SMALLER_IS_BETTER else _above(own, chance)
+        model, chance = (_of(rows, test, subject)[0] for subject in ("model", "random map"))
+        better = _above(chance, model) if test in SMALLER_IS_BETTER else _above(model, chance)
         clear += better
-        parts.append(f"{_named(test)} {_number(own)} (random map {_number(chance)})")
+        parts.append(f"{_named(test)} {_number(model)} (random map {_number(chance)})")
     result = f"clearly better than a random map in {clear} of 3 tests"
     return f"Faithfulness: {result}: {', '.join(parts)}."
 
