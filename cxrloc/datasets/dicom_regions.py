@@ -15,8 +15,9 @@ from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import open_regular
+from cxrloc.images.size import image_size
 from cxrloc.images.study import read_study
-from cxrloc.types import Annotation, CxrlocError, Detection, Mask, Record
+from cxrloc.types import Annotation, Box, CxrlocError, Detection, Mask, Record
 
 
 def object_files(path: Path) -> list[Path]:
@@ -41,16 +42,12 @@ def detections_in_objects(path: Path, records: Sequence[Record]) -> list[Detecti
     """
     files = {each.image_id: each.path for each in records if each.path is not None}
     images = _image_ids(files)
-    return [
-        Detection(
-            image_id=images.get(region.sop_instance_uid, region.sop_instance_uid),
-            finding=region.finding,
-            box=region.box,
-            threshold=None,
-            score=region.probability,
-        )
-        for region in _regions_below(path)
-    ]
+    detections = []
+    for region in _regions_below(path):
+        image_id = images.get(region.sop_instance_uid, region.sop_instance_uid)
+        box = _box_in_image(region, files.get(image_id))
+        detections.append(Detection(image_id, region.finding, box, None, region.probability))
+    return detections
 
 
 def annotations_in_objects(
@@ -126,6 +123,16 @@ def _regions_below(path: Path) -> list[ReportedRegion]:
         if found := [region for file in chosen for region in read_regions(file)]:
             return found
     raise CxrlocError(f"{path}: no structured report (SR) or segmentation (SEG) with a region")
+
+
+def _box_in_image(region: ReportedRegion, file: Path | None) -> Box:
+    """The box in pixels of the image, of which a mask may have another number."""
+    box, mask = region.box, region.shape
+    if file is None or not isinstance(mask, Mask):
+        return box
+    rows, columns = image_size(file)
+    across, down = columns / mask.columns, rows / mask.rows
+    return Box(box.x_min * across, box.y_min * down, box.x_max * across, box.y_max * down)
 
 
 def _image_ids(files: Mapping[str, Path]) -> dict[str, str]:

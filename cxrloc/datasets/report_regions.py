@@ -1,6 +1,6 @@
 """Reads the regions of structured reports (PS3.16, TID 1500 Measurement Report)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ _FINDING_SITE = ("363698007", "SCT")
 _COMMENT = ("121106", "DCM")
 _MEASUREMENT_GROUP = ("125007", "DCM")
 _PROBABILITY = ("122157", "DCM")
+_PERCENT = ("%", "UCUM")
 _CONTROL_POINTS = ("ControlPoints", "99CS3D")  # of a spline: OHIF writes them beside its outline
 
 FEWEST_POINTS = {"POLYLINE": 4, "POLYGON": 4, "MULTIPOINT": 2, "CIRCLE": 2, "ELLIPSE": 4}
@@ -55,14 +56,14 @@ def regions_of_report(path: Path, dataset: Dataset) -> Iterator[ReportedRegion]:
         graphics = [item for item in _items(group) if _is_region(item)]
         if not graphics:
             continue
-        finding = _finding_of(path, group)
+        finding, probability = _finding_of(path, group), _probability_of(path, group)
         # The same box may be stored in the group and in its number; it counts as one region.
         yield from dict.fromkeys(
             ReportedRegion(
-                _image_of(path, item),
+                _image_of(path, dataset, group, item),
                 finding,
                 *_drawing(path, item),
-                probability=_probability_of(group),
+                probability=probability,
                 where=str(path),
             )
             for item in graphics
@@ -72,16 +73,17 @@ def regions_of_report(path: Path, dataset: Dataset) -> Iterator[ReportedRegion]:
 def _finding_of(path: Path, group: Dataset) -> str:
     """The finding of a measurement group.
 
-    It is the code of its Finding, or the text of a reader's label: OHIF stores labels as a comment,
-    and older versions as a finding site.
+    It is the code or the text of its Finding, or the text of a reader's label: OHIF stores labels
+    as a comment, and older versions as a finding site.
     """
     items = {_concept(item): item for item in group.get("ContentSequence", ())}
     for concept in (_FINDING, _FINDING_SITE):
         for code in items.get(concept, Dataset()).get("ConceptCodeSequence", ()):
             if concept == _FINDING or code_of_item(code)[0] == _FREE_TEXT:
                 return finding_of_item(code)
-    if text := str(items.get(_COMMENT, Dataset()).get("TextValue", "")).strip():
-        return standard_finding(text)
+    for concept in (_FINDING, _COMMENT):
+        if text := str(items.get(concept, Dataset()).get("TextValue", "")).strip():
+            return standard_finding(text)
     raise CxrlocError(
         f"{path}: a measurement group with a region names no finding (121071, DCM), and no label"
     )
@@ -114,12 +116,39 @@ def _is_region(item: Dataset) -> bool:
     return fewest is not None and np.size(item.get("GraphicData") or ()) >= 2 * fewest
 
 
-def _image_of(path: Path, coordinates: Dataset) -> str:
-    """The image that coordinates were selected from (PS3.3, C.18.6)."""
-    for child in coordinates.get("ContentSequence", ()):
-        if child.get("ReferencedSOPSequence"):
-            return str(child.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
-    raise CxrlocError(f"{path}: spatial coordinates name no image (0008,1199)")
+def _image_of(path: Path, dataset: Dataset, group: Dataset, coordinates: Dataset) -> str:
+    """The image that coordinates were selected from (PS3.3, C.18.6).
+
+    It is named by the coordinates, by themselves or by reference to an item elsewhere in the report
+    (C.17.3.2.5), or by their group; else it is the only image that the report is about.
+    """
+    below = list(coordinates.get("ContentSequence", ()))
+    referred = [
+        _item_at(dataset, child.ReferencedContentItemIdentifier)
+        for child in below
+        if child.get("ReferencedContentItemIdentifier")
+    ]
+    for item in (*below, *referred, *group.get("ContentSequence", ())):
+        if item.get("ReferencedSOPSequence"):
+            return str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+    evidence = {
+        str(image.ReferencedSOPInstanceUID)
+        for study in dataset.get("CurrentRequestedProcedureEvidenceSequence", ())
+        for series in study.get("ReferencedSeriesSequence", ())
+        for image in series.get("ReferencedSOPSequence", ())
+    }
+    if len(evidence) != 1:
+        raise CxrlocError(f"{path}: spatial coordinates name no image (0008,1199)")
+    return evidence.pop()
+
+
+def _item_at(dataset: Dataset, identifier: int | Sequence[int]) -> Dataset:
+    """The content item of an identifier such as 1.2.3: the third item of the root's second one."""
+    item = dataset
+    for number in list(np.atleast_1d(identifier))[1:]:
+        children = item.get("ContentSequence", ())
+        item = children[number - 1] if 0 < number <= len(children) else Dataset()
+    return item
 
 
 def _drawing(path: Path, coordinates: Dataset) -> Drawing:
@@ -164,14 +193,27 @@ def _around(points: Float[np.ndarray, "point 2"], kind: str) -> Float[np.ndarray
     return centre + np.cos(angles)[:, None] * axes[0] + np.sin(angles)[:, None] * axes[1]
 
 
-def _probability_of(group: Dataset) -> float | None:
-    """The number that is derived as a probability (122157, DCM), or named so; None without one."""
+def _probability_of(path: Path, group: Dataset) -> float | None:
+    """The number that is derived as a probability (122157, DCM), or named so; None without one.
+
+    Raises:
+        CxrlocError: the number, as a share, lies outside 0 to 1.
+    """
     for item in group.get("ContentSequence", ()):
-        if item.get("ValueType") != "NUM" or not item.get("MeasuredValueSequence"):
+        values = item.get("MeasuredValueSequence") if item.get("ValueType") == "NUM" else None
+        if not values or values[0].get("NumericValue") in (None, ""):
             continue
         derived = (child.get("ConceptCodeSequence", [Dataset()])[0] for child in _items(item))
         if _concept(item) == _PROBABILITY or any(
             code_of_item(code) == _PROBABILITY for code in derived
         ):
-            return float(item.MeasuredValueSequence[0].NumericValue)
+            units = values[0].get("MeasurementUnitsCodeSequence") or [Dataset()]
+            percent = code_of_item(units[0]) == _PERCENT
+            value = float(values[0].NumericValue)
+            share = value / 100 if percent else value
+            if not 0 <= share <= 1:
+                raise CxrlocError(
+                    f"{path}: a probability (122157, DCM) of {share:g} lies outside 0 to 1"
+                )
+            return share
     return None

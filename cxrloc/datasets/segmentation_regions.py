@@ -11,10 +11,14 @@ from skimage.measure import label, regionprops
 
 from cxrloc.datasets.reported_region import ReportedRegion, finding_of_item
 from cxrloc.datasets.shapes import mask_of_pixels
+from cxrloc.findings import standard_finding
+from cxrloc.images.dicom_values import tag_of
 from cxrloc.types import Box, CxrlocError
 
 # Label Map Segmentation Storage is younger than the table of UIDs in pydicom.
 SEGMENTATIONS = (SegmentationStorage, UID("1.2.840.10008.5.1.4.1.1.66.7"))
+
+NEEDED = ("SegmentSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 BACKGROUND = 0  # segment number in label maps (PS3.3, C.8.20.2.3)
 
@@ -23,8 +27,8 @@ def regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedRe
     """Each connected region of each segment, with its mask over the whole image.
 
     Raises:
-        CxrlocError: the segmentation is fractional, its pixels cannot be read, or a frame does not
-            name its image.
+        CxrlocError: the segmentation is fractional, its pixels cannot be read, a frame does not
+            name its image, or the sequences that describe segments and frames are missing.
     """
     kind = dataset.get("SegmentationType")
     if kind not in ("BINARY", "LABELMAP"):
@@ -32,14 +36,15 @@ def regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedRe
             f"{path}: regions are read from binary segmentations and label maps, and not from "
             f"{kind or 'others'} ones (0062,0001)"
         )
+    if missing := [keyword for keyword in NEEDED if not dataset.get(keyword)]:
+        raise CxrlocError(f"{path}: the segmentation has no {tag_of(missing[0])}")
     try:
         frames = np.asarray(dataset.pixel_array)
     except Exception as error:  # whatever a decoder raises on broken pixels
         raise CxrlocError(f"{path}: its pixels cannot be read ({error})") from error
     frames = frames[None] if frames.ndim == 2 else frames
     findings = {
-        int(item.SegmentNumber): finding_of_item(item.SegmentedPropertyTypeCodeSequence[0])
-        for item in dataset.SegmentSequence
+        int(item.SegmentNumber): _finding_of_segment(item) for item in dataset.SegmentSequence
     }
     for frame, groups in zip(frames, dataset.PerFrameFunctionalGroupsSequence, strict=True):
         image = _source_of_frame(path, dataset, groups)
@@ -52,6 +57,13 @@ def regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedRe
                 yield ReportedRegion(
                     image, findings[number], box, mask_of_pixels(region), where=str(path)
                 )
+
+
+def _finding_of_segment(segment: Dataset) -> str:
+    """The finding of a segment: its property type's code, else its label."""
+    for code in segment.get("SegmentedPropertyTypeCodeSequence") or ():
+        return finding_of_item(code)
+    return standard_finding(str(segment.get("SegmentLabel", "")))
 
 
 def _segment_of_frame(dataset: Dataset, groups: Dataset) -> int:

@@ -14,11 +14,15 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from cxrloc.datasets.dicom_regions import annotations_in_objects, read_regions
+from cxrloc.datasets.dicom_regions import (
+    annotations_in_objects,
+    detections_in_objects,
+    read_regions,
+)
 from cxrloc.datasets.own_data import OwnData, read_own_data
 from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import Annotation, Box, CxrlocError, Mask, Outline
+from cxrloc.types import Annotation, Box, CxrlocError, Mask, Outline, Record
 
 SIDE = 64
 SQUARE = [[8, 16], [24, 16], [24, 40], [8, 40], [8, 16]]
@@ -226,19 +230,20 @@ def test_measurements_without_an_area_are_no_regions(
     assert [region.box for region in read_regions(path)] == [Box(8, 16, 24, 40)]
 
 
-@pytest.mark.parametrize("kept_as", ["a finding site of free text", "a comment"])
+@pytest.mark.parametrize("kept_as", ["a finding site of free text", "a comment", "a finding"])
 def test_a_label_that_a_reader_typed_names_the_finding(
     kept_as: str, chests: Path, tmp_path: Path
 ) -> None:
-    """Two ways in which versions of OHIF keep a label, instead of a finding's code."""
+    """Two ways in which versions of OHIF keep a label, and one of other tools."""
     source = header(chests)
     made = report(source, [group(source, "POLYLINE", SQUARE)])
     made = pydicom.dcmread(saved(made, tmp_path / "a.dcm"))
     items = made.ContentSequence[-1].ContentSequence[0].ContentSequence
     (finding,) = (each for each in items if "ConceptCodeSequence" in each)
     name = finding.ConceptNameCodeSequence[0]
-    if kept_as == "a comment":
-        name.CodeValue, finding.TextValue = "121106", "pleural effusion"
+    if kept_as != "a finding site of free text":
+        name.CodeValue = "121106" if kept_as == "a comment" else name.CodeValue
+        finding.TextValue = "pleural effusion"
         del finding.ConceptCodeSequence
     else:
         name.CodeValue, name.CodingSchemeDesignator = "363698007", "SCT"
@@ -246,6 +251,95 @@ def test_a_label_that_a_reader_typed_names_the_finding(
         finding.ConceptCodeSequence = [label]
     (region,) = read_regions(saved(made, tmp_path / "a.dcm"))
     assert region.finding == "Effusion"
+
+
+def items_of(made: Dataset, value_type: str) -> list[Dataset]:
+    """The content items of a type in the only measurement group of a report."""
+    group = made.ContentSequence[-1].ContentSequence[0]
+    return [item for item in group.ContentSequence if item.ValueType == value_type]
+
+
+def by_reference(made: Dataset) -> None:
+    image = items_of(made, "SCOORD")[0].ContentSequence[0]
+    made.ContentSequence[0].ContentSequence = [image]  # the first item of the root's first item
+    reference = Dataset()
+    reference.RelationshipType = "SELECTED FROM"
+    reference.ReferencedContentItemIdentifier = [1, 1, 1]
+    items_of(made, "SCOORD")[0].ContentSequence = [reference]
+
+
+def by_its_group(made: Dataset) -> None:
+    region = items_of(made, "SCOORD")[0]
+    made.ContentSequence[-1].ContentSequence[0].ContentSequence.append(region.ContentSequence[0])
+    region.ContentSequence = []
+
+
+def as_the_only_one(made: Dataset) -> None:
+    items_of(made, "SCOORD")[0].ContentSequence = []
+
+
+@pytest.mark.parametrize("naming", [by_reference, by_its_group, as_the_only_one])
+def test_a_region_finds_its_image_in_the_report(
+    naming: Callable[[Dataset], None], chests: Path, tmp_path: Path
+) -> None:
+    source = header(chests)
+    made = report(source, [group(source, "POLYLINE", SQUARE)])
+    made = pydicom.dcmread(saved(made, tmp_path / "a.dcm"))
+    naming(made)
+    (region,) = read_regions(saved(made, tmp_path / "a.dcm"))
+    assert region.sop_instance_uid == source.SOPInstanceUID
+    series = made.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    other = Dataset()
+    other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = source.SOPClassUID, "1.2.3"
+    series.ReferencedSOPSequence.append(other)
+    saved(made, tmp_path / "a.dcm")
+    if naming is as_the_only_one:
+        with pytest.raises(CxrlocError, match="spatial coordinates name no image"):
+            read_regions(tmp_path / "a.dcm")
+    else:
+        assert read_regions(tmp_path / "a.dcm") == [region]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "share"),
+    [
+        (0.87, codes.UCUM.NoUnits, 0.87),
+        (87, codes.UCUM.Percent, 0.87),
+        (87, codes.UCUM.NoUnits, None),
+    ],
+)
+def test_a_probability_in_percent_is_a_share_and_another_number_is_refused(
+    value: float, unit: Any, share: float | None, chests: Path, tmp_path: Path
+) -> None:
+    source = header(chests)
+    region = group(source, "POLYLINE", SQUARE)
+    number = sr.Measurement(codes.DCM.Probability, value, unit)
+    region[0].ContentSequence.append(number[0])
+    path = saved(report(source, [region]), tmp_path / "a.dcm")
+    if share is None:
+        with pytest.raises(CxrlocError, match=r"a\.dcm: a probability .* of 87 lies outside"):
+            read_regions(path)
+    else:
+        assert read_regions(path)[0].probability == pytest.approx(share)
+
+
+def test_claims_of_a_mask_of_another_size_are_in_pixels_of_the_image(
+    chests: Path, tmp_path: Path
+) -> None:
+    mask = rectangle(slice(4, 12), slice(20, 40))
+    made = segmentation(header(chests), [mask], "BINARY")
+    made = pydicom.dcmread(saved(made, tmp_path / "a.dcm"))
+    made.Rows = SIDE // 2
+    made.PixelData = np.packbits(mask[::2].ravel(), bitorder="little").tobytes()
+    del made.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
+    made.SegmentSequence[0].SegmentLabel = "pleural effusion"
+    records = [Record(path.stem, "1", "1", path) for path in sorted(chests.iterdir())]
+    (found,) = detections_in_objects(saved(made, tmp_path / "a.dcm"), records)
+    assert (found.image_id, found.finding) == (records[0].image_id, "Effusion")
+    assert found.box == Box(20, 4, 40, 12)
+    del made.PerFrameFunctionalGroupsSequence
+    with pytest.raises(CxrlocError, match="has no PerFrameFunctionalGroupsSequence"):
+        read_regions(saved(made, tmp_path / "a.dcm"))
 
 
 def test_what_is_wrong_is_named_with_its_file(chests: Path, tmp_path: Path) -> None:
