@@ -28,6 +28,7 @@ from cxrloc.inference.prepared import (
 )
 from cxrloc.inference.versions import VERSIONS, Version, make_versions
 from cxrloc.localization.attention import ATTENTION_METHODS
+from cxrloc.localization.heatmaps import NEED_PREDICTION
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.context import bound
 from cxrloc.models.localizer import LocalizingNetwork
@@ -97,7 +98,9 @@ def batch_function(
             index = unchecked.pop()
             few = batch[:2]
             inputs = network_inputs(models[index], few, index)
-            check_own_network(models[index], inputs, [item.radiograph for item in few])
+            subjects = [item.radiograph for item in few]
+            by_prediction = settings.method in NEED_PREDICTION
+            check_own_network(models[index], inputs, subjects, by_prediction)
         done = iter(_computed(batch, in_parts))
         return [item if isinstance(item, Failure) else next(done) for item in chunk]
 

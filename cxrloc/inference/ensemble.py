@@ -29,10 +29,16 @@ def mean_probabilities(
 ) -> Float[np.ndarray, "*image finding"]:
     """The mean of several models' probabilities of the same images and findings.
 
+    Raises:
+        ValueError: a probability is NaN, because the network overflows or its weights are damaged.
+
     >>> mean_probabilities([np.float32([0.25, 0.5]), np.float32([0.75, 0.5])])
     array([0.5, 0.5], dtype=float32)
     """
-    return np.asarray(np.mean(of_models, axis=0))
+    mean = np.asarray(np.mean(of_models, axis=0))
+    if np.isnan(mean).any():
+        raise ValueError("the network gives NaN as a probability")
+    return mean
 
 
 def average_maps(

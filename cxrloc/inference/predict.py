@@ -1,6 +1,7 @@
 """Probabilities of many images, without maps."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ def predict(
         UsageError: the versions, the device or a finding do not exist.
         CxrlocError: the models share no finding.
     """
+    settings = replace(settings, method="")
     yield from in_batches(models, images, settings, _predicting, keep_pixels=False)
 
 

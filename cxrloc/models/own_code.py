@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from cxrloc.findings import standard_finding
+from cxrloc.findings import standard_findings
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
@@ -78,12 +78,16 @@ def _model(network: Any, name: str) -> Model:
         raise CxrlocError(f"--model {name}: it gives a {type(network).__name__}: {WANTED}")
     findings: Any = getattr(network, "findings", None)
     prepared: Any = getattr(network, "preprocessing", None)
-    if isinstance(findings, str) or not findings or not isinstance(prepared, Preprocessing):
-        lacking = "preprocessing" if findings else "findings"
+    has_names = isinstance(findings, Sequence) and not isinstance(findings, str) and findings
+    if not has_names or not isinstance(prepared, Preprocessing):
+        lacking = "preprocessing" if has_names else "list of findings"
         raise CxrlocError(
             f"--model {name}: its {type(network).__name__} has no {lacking}: {WANTED}"
         )
-    names = tuple(standard_finding(str(finding)) for finding in findings)
+    try:
+        names = standard_findings(map(str, findings))
+    except CxrlocError as error:
+        raise CxrlocError(f"--model {name}: {error}") from error
     card = ModelCard(name, "images that its code did not name", names, views=("PA", "AP"))
     return Model(network.eval(), None, prepared, card, _sha256(network))
 

@@ -24,16 +24,23 @@ WANTED = (
     "logits = prediction(pool(features)), or head(features), and prediction an nn.Linear"
 )
 
+TESTED_CHANNELS = 8
+"""Channels of the features, about, for which it is checked where the pooled number comes from."""
+
 
 def check_own_network(
-    model: Model, images: Float[Tensor, "batch channel row col"], subjects: Sequence[Subject]
+    model: Model,
+    images: Float[Tensor, "batch channel row col"],
+    subjects: Sequence[Subject],
+    by_prediction: bool = False,
 ) -> None:
-    """Refuse a network whose class activation maps would not explain its logits.
+    """Refuse a network whose maps would not explain its logits.
 
     Args:
         model: the network, and the card that names its findings.
         images: a batch of images, preprocessed for the network.
         subjects: what is known about these images besides their pixels.
+        by_prediction: maps will be weighted by the prediction layer, as class activation maps are.
 
     Raises:
         CxrlocError: the network breaks the contract; the message says what is wrong and what is
@@ -70,7 +77,11 @@ def check_own_network(
         raise CxrlocError(
             f"{name}: features have the shape {tuple(features.shape)}: {WANTED}{tokens}"
         )
+    if not (logits.isfinite().all() and features.isfinite().all()):
+        raise CxrlocError(f"{name}: its logits or features are not finite (NaN or infinite)")
     _check_logits(name, network, logits, features)
+    if by_prediction:
+        _check_prediction(name, network, features)
 
 
 def _check_parts(name: str, network: nn.Module) -> None:
@@ -117,6 +128,11 @@ def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, feature
         if not isinstance(head, Tensor) or head.shape != logits.shape:
             found = tuple(head.shape) if isinstance(head, Tensor) else type(head).__name__
             raise CxrlocError(f"{name}: {WANTED}; from its features it gives {found}")
+        if kind := _kind_of_probabilities(head):
+            raise CxrlocError(
+                f"{name}: the network ends with {kind}, but logits are wanted: leave that function "
+                "out; the card's `probabilities` names it"
+            )
         gradient = (
             torch.autograd.grad(head.sum(), leaf, allow_unused=True)[0]
             if head.requires_grad
@@ -147,3 +163,74 @@ def _check_logits(name: str, network: LocalizingNetwork, logits: Tensor, feature
             "the class token of a transformer, its patch tokens have no class activation maps; "
             "gradient methods explain an earlier layer, such as --layer blocks.11.norm1"
         )
+
+
+_OF_PROBABILITIES = {
+    "SigmoidBackward0": "a sigmoid",
+    "LogSigmoidBackward0": "the logarithm of a sigmoid",
+    "SoftmaxBackward0": "a softmax",
+}
+_OF_SHAPE = ("Clamp", "Clone", "Reshape", "Slice", "Squeeze", "ToCopy", "Unsqueeze", "View")
+"""Names of autograd for functions that give probabilities, and for those that may follow them."""
+
+
+def _kind_of_probabilities(head: Tensor) -> str | None:
+    """The function at the end of a network that makes probabilities of logits; None without one."""
+    step: Any = head.grad_fn
+    while step is not None and step.name().startswith(_OF_SHAPE):
+        step = step.next_functions[0][0]
+    return None if step is None else _OF_PROBABILITIES.get(step.name())
+
+
+def _check_prediction(name: str, network: LocalizingNetwork, features: Tensor) -> None:
+    """Refuse a prediction layer whose weights are not those of the features' channels.
+
+    Class activation maps weight channel d of the features by weight d of the layer. So the layer
+    reads the features of each cell, or pooled features whose number d comes from channel d, and
+    what it gives is the logits, or is pooled to them.
+    """
+    why = _why_weights_are_of_others(network, features)
+    if why:
+        raise CxrlocError(
+            f"{name}: class activation maps would be wrong, because {why}. Let `prediction` be the "
+            "only layer behind the features, or take a gradient method (--method grad_cam), which "
+            "explains any head"
+        )
+
+
+def _why_weights_are_of_others(network: LocalizingNetwork, features: Tensor) -> str:
+    """Why the weights of the prediction layer are not those of the features; empty if they are."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    handle = network.prediction.register_forward_hook(
+        lambda module, inputs, output: seen.append((inputs[0], output))
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode(False), torch.enable_grad():
+        # Features of a blank image may all be 0, from which nothing would follow.
+        drawn = torch.rand(features.shape, generator=generator).to(any_weight(network))
+        leaf = drawn.requires_grad_()
+        try:
+            head = logits_of_features(network, leaf)
+        finally:
+            handle.remove()
+        if len(seen) != 1:
+            return f"its head runs `prediction` {len(seen)} times"
+        read, given = seen[0]
+        depth = leaf.shape[1]
+        if read.shape[-1] != depth:
+            return f"`prediction` reads {read.shape[-1]} numbers and the features have {depth}"
+        if read.ndim > 2:
+            cells = leaf.flatten(2).mT
+            same = read.numel() == cells.numel() and torch.equal(read.reshape(cells.shape), cells)
+            return "" if same else "its head changes the features before `prediction` reads them"
+        if given.shape != head.shape or not torch.allclose(given, head):
+            return "its head changes what `prediction` gives"
+        tested = range(0, depth, max(1, depth // TESTED_CHANNELS))
+        gradients = [
+            torch.autograd.grad(read[:, d].sum(), leaf, retain_graph=True)[0].abs().sum((0, 2, 3))
+            for d in tested
+        ]
+    # A number that a ReLU has made 0 has no gradient, and tells nothing.
+    own = [bool(g[d] == g.max()) for d, g in zip(tested, gradients, strict=True) if g.any()]
+    # A normalisation or an attention in the pooling may mix some of the channels a little.
+    return "its pooling mixes the channels of the features" if sum(own) < len(own) / 2 else ""

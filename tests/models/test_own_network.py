@@ -1,6 +1,7 @@
 """A user's own network is refused with advice if it would silently give wrong maps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
-from cxrloc.inference.prepared import Image, InferenceSettings
+from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.types import CxrlocError, Radiograph
@@ -68,6 +69,50 @@ def two_layers(network: Own) -> Own:
     return network
 
 
+class WithHead(Own):
+    """A network whose head is a function of its own."""
+
+    def __init__(self, function: Callable[[Any, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.hidden, self.other = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.function(self, features)
+
+    def forward(self, images: Tensor) -> Any:
+        features = self.body(images)
+        return self.head(features), features
+
+
+def through_hidden_layer(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.hidden(network.pool(features)).relu())
+
+
+def through_other_layer(network: Any, features: Tensor) -> Tensor:
+    return network.other(network.pool(features))
+
+
+def logits_of_cells(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(features.movedim(1, 3)).amax((1, 2))
+
+
+def logits_of_other_cells(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.hidden(features.movedim(1, 3))).amax((1, 2))
+
+
+def halved(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.pool(features)) / 2
+
+
+def sigmoid_of_head(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.pool(features)).sigmoid()
+
+
+def clamped_softmax_of_head(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.pool(features)).softmax(dim=1).clamp(min=1e-6)
+
+
 def test_a_network_that_keeps_the_contract_is_taken() -> None:
     (first, *_) = localize([model(Own().eval())], IMAGES, SETTINGS)
     assert first.heatmaps.scores.shape == (2, 4, 4)
@@ -82,6 +127,9 @@ def test_a_network_that_keeps_the_contract_is_taken() -> None:
         (one_cell(Own()), "pool reads one cell of the 16 cells.*class token"),
         (without_features(Own()), "pool reads nothing of the 16 cells"),
         (two_layers(Own()), "a Sequential as prediction"),
+        (WithHead(sigmoid_of_head), "the network ends with a sigmoid"),
+        (WithHead(clamped_softmax_of_head), "the network ends with a softmax"),
+        (Own(lambda n, logits, f: (logits * torch.nan, f)), "not finite"),
         (nn.DataParallel(Own()), r"inside DataParallel, its \.module"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), "this Sequential has none as prediction"),
         (Own(lambda n, logits, f: logits), r"it gives one tensor \(1, 2\)"),
@@ -96,6 +144,57 @@ def test_what_would_give_wrong_maps_is_refused(
 ) -> None:
     with pytest.raises(CxrlocError, match=f"^mine: .*{message}"):
         next(run([model(network.eval())], IMAGES, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (through_hidden_layer, "its pooling mixes the channels"),
+        (through_other_layer, "runs `prediction` 0 times"),
+        (logits_of_other_cells, "changes the features before"),
+        (halved, "changes what `prediction` gives"),
+    ],
+)
+def test_only_gradient_methods_explain_a_head_with_layers_of_its_own(
+    head: Callable[[Any, Tensor], Tensor], message: str
+) -> None:
+    network = model(WithHead(head).eval())
+    with pytest.raises(CxrlocError, match=f"^mine: class activation maps.*{message}"):
+        next(localize([network], IMAGES, SETTINGS))
+    next(localize([network], IMAGES, replace(SETTINGS, method="grad_cam")))
+    next(predict([network], IMAGES, SETTINGS))
+
+
+def test_a_prediction_of_other_depth_than_the_features_has_no_maps() -> None:
+    network = Own()
+    network.pool = lambda features: features.mean((2, 3)).repeat(1, 2)  # type: ignore[method-assign]
+    network.prediction = nn.Linear(16, 2)
+    with pytest.raises(CxrlocError, match="reads 16 numbers and the features have 8"):
+        next(localize([model(network.eval())], IMAGES, SETTINGS))
+
+
+def test_poolings_that_keep_channels_apart_are_taken_whatever_the_first_image() -> None:
+    """The first image is black, so that all its features may be 0."""
+    maximum = Own()
+    maximum.pool = lambda features: features.amax((2, 3))  # type: ignore[method-assign]
+    nn.init.zeros_(maximum.body[0].bias)  # type: ignore[arg-type]
+    normalised = Own()
+    normalised.pool = lambda features: nn.functional.layer_norm(  # type: ignore[method-assign]
+        features.mean((2, 3)), (8,)
+    )
+    for network in (maximum, normalised, WithHead(logits_of_cells)):
+        assert len(list(localize([model(network.eval())], IMAGES, SETTINGS))) == 3
+
+
+def test_an_image_whose_probabilities_are_no_numbers_fails_alone() -> None:
+    passes = iter(range(10))  # the check, then the images
+
+    def broken(network: Own, logits: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        return logits * (torch.nan if next(passes) == 2 else 1), features
+
+    found = list(predict([model(Own(broken).eval())], IMAGES, SETTINGS))
+    assert [isinstance(one, Failure) for one in found] == [False, True, False]
+    assert "gives NaN as a probability" in found[1].reason  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
