@@ -124,7 +124,10 @@ def show_labels(result: Any) -> None:
 
     screen = console()
     screen.print(
-        f"{result.reports} reports labelled, {len(result.failures)} not read.", highlight=False
+        "\n".join(
+            [f"{result.reports} reports labelled, {len(result.failures)} not read.", *result.notes]
+        ),
+        highlight=False,
     )
     if result.scores is not None:
         scores, frame = result.scores, result.frame

@@ -20,7 +20,7 @@ from cxrloc.files.table_writer import write_csv
 from cxrloc.reports.clauses import Clustering, cluster_clauses
 from cxrloc.reports.cluster_file import names_of, read_cluster_names, write_clusters
 from cxrloc.reports.engines import ENGINES
-from cxrloc.reports.label_file import read_labels, write_labels
+from cxrloc.reports.label_file import Written, read_labels, write_labels
 from cxrloc.reports.labels import label_reports
 from cxrloc.reports.language import CHINESE, foreign_language
 from cxrloc.reports.mentions import VOCABULARIES
@@ -80,6 +80,7 @@ class LabelResult(NamedTuple):
     Attributes:
         reports: number of reports that were labelled.
         failures: id of each report that could not be read, and the reason.
+        notes: sentences on reports without text, and on uncertain ones that are called normal.
         files: the files that were written.
         scores: against gold labels; None if there are none.
         frame: the scores as a table (`scores_frame`).
@@ -88,6 +89,7 @@ class LabelResult(NamedTuple):
 
     reports: int
     failures: Sequence[tuple[str, str]]
+    notes: Sequence[str]
     files: Sequence[Path]
     scores: GoldScores | None
     frame: pd.DataFrame | None = None
@@ -134,8 +136,9 @@ def label(
     written = write_labels(labelled, out, options.vocabulary, reasons)
     failures = [(failure.report_id, failure.reason) for failure in written.failures]
     files = [out, *([reasons] if reasons else [])]
-    if not options.gold or not written.reports:
-        return LabelResult(written.reports, failures, files, None)
+    notes = notes_on(written)
+    if not options.gold or not (written.reports or written.without_text):
+        return LabelResult(written.reports, failures, notes, files, None)
     # The labels are read back, so that the scores are those of the written file.
     scores = score_against_gold(read_labels(out), gold, options.vocabulary, options.seed)
     frame = scores_frame(scores.measurements)
@@ -145,7 +148,17 @@ def label(
     for name, table in shown.items():
         files.append(_beside(out, f"beside_{name.replace(':', '_')}"))
         write_csv(table, files[-1])
-    return LabelResult(written.reports, failures, files, scores, frame, shown)
+    return LabelResult(written.reports, failures, notes, files, scores, frame, shown)
+
+
+def notes_on(written: Written) -> list[str]:
+    """Sentences on reports whose row could be misunderstood."""
+    counts = {
+        "Without text under findings or impression, so without labels": written.without_text,
+        "Called `normal` with something uncertain, which counts as absent there (Wang et al. "
+        "2017)": written.open_normal,
+    }
+    return [f"{what}: {count} reports." for what, count in counts.items() if count]
 
 
 def cluster(

@@ -36,10 +36,20 @@ EXPLANATION_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The number of reports in a label file, and the reports that could not be read."""
+    """What a label file holds.
+
+    Attributes:
+        reports: number of reports with labels.
+        failures: the reports that could not be read.
+        without_text: number of reports with an empty row, because nothing is written under their
+            headings.
+        open_normal: number of reports that are `normal` although something is uncertain.
+    """
 
     reports: int
-    failures: tuple[UnreadableReport, ...]
+    failures: tuple[UnreadableReport, ...] = ()
+    without_text: int = 0
+    open_normal: int = 0
 
 
 def write_labels(
@@ -54,7 +64,8 @@ def write_labels(
 
     Columns: `report_id`; one per finding of the vocabulary, in its order: 1, 0, -1 (uncertain),
     empty (not mentioned); `No Finding`: 1 or empty; `normal`: 1 or 0 (any abnormality at all),
-    empty for a report without text. An unreadable report has no row.
+    empty for a report without text. An unreadable report has no row. As in Wang et al. 2017, what
+    is uncertain counts as absent for `normal`, and for `No Finding` of the vocabulary chestxray14.
 
     Args:
         labelled: from `label_reports`.
@@ -65,7 +76,7 @@ def write_labels(
             stand in the sentence.
     """
     findings = (*FINDINGS[vocabulary], NO_FINDING)
-    count, failures = 0, []
+    count, without_text, open_normal, failures = 0, 0, 0, []
     with ExitStack() as stack:
         table = stack.enter_context(_table(path))
         table.writerow(("report_id", *findings, NORMAL))
@@ -77,7 +88,12 @@ def write_labels(
             if isinstance(report, UnreadableReport):
                 failures.append(report)
                 continue
-            count += 1
+            if report.normal is None:
+                without_text += 1
+            else:
+                count += 1
+            uncertain = any(one.label is Label.UNCERTAIN for one in report.evidence)
+            open_normal += bool(report.normal and uncertain)
             row = (report.labels.get(finding) for finding in findings)
             normal = None if report.normal is None else int(report.normal)
             cells = for_csv(report.report_id), *(_cell(label) for label in row), _cell(normal)
@@ -85,7 +101,7 @@ def write_labels(
                 table.writerow(cells)
             if reasons is not None:
                 reasons.writerows(_explanations(report))
-    return Written(count, tuple(failures))
+    return Written(count, tuple(failures), without_text, open_normal)
 
 
 @contextmanager

@@ -62,6 +62,17 @@ def test_an_archive_becomes_labels_and_a_bad_report_a_failure(tmp_path: Path) ->
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_rows_that_could_be_misunderstood_are_counted(reports: Path, tmp_path: Path) -> None:
+    table(reports, "id,text", "a,Possible mass.", "b,No mass.", "c,nan", "d,Mass. Possible edema.")
+    result = label(reports, tmp_path / "labels.csv", LabelOptions())
+    assert (result.reports, result.failures) == (3, [])
+    assert result.notes == [
+        "Without text under findings or impression, so without labels: 1 reports.",
+        "Called `normal` with something uncertain, which counts as absent there (Wang et al. "
+        "2017): 1 reports.",
+    ]
+
+
 def test_explanations_stand_beside(reports: Path, tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     result = label(reports, out, LabelOptions(explain=True, vocabulary="chexpert"))
