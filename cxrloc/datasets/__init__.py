@@ -218,18 +218,21 @@ def boxed_throughout(path: Path) -> bool:
 LABEL_FILE = "the file "
 """Prefix in a run card of the name of a file of labels, in place of the data set's own."""
 
+DRAWN = "what was drawn"
+"""The labels of the embedded phantoms, in words for a run card."""
+
 
 def label_origin(path: Path | None, labels: Path | None = None) -> str:
     """Where the image-level labels of a data set come from, in words for a run card.
 
     Args:
-        path: the data set; None for phantoms.
+        path: the data set; None for the embedded phantoms.
         labels: file of labels, in place of the data set's own; None for those.
     """
     if labels is not None:
         return f"{LABEL_FILE}{labels}"
     if path is None:
-        return "what was drawn"
+        return DRAWN
     layout = _layout_of_folder(path) if path.is_dir() else ""
     if layout == "openi":
         return "cxrloc label, on the reports of Open-i"

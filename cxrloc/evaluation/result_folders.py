@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxrloc.datasets import LABEL_FILE, label_origin
+from cxrloc.datasets import DRAWN, LABEL_FILE, label_origin
 from cxrloc.evaluation.classification.prediction_files import IMAGE
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import NOTE, table_rows
@@ -156,9 +156,10 @@ def labels_of(runs: Mapping[str, Run], data: Path | None) -> Path | None:
         return None
     origin, table = next(iter(tables.items()))
     if table is None and origin != (from_data := label_origin(data)):
+        advice = "leave --data out" if origin == DRAWN else "name their data with --data"
         raise UsageError(
             f"the runs were scored against other labels ({origin}) than those of "
-            f"{data or 'the phantoms'} ({from_data}): name those data with --data"
+            f"{data or 'the embedded phantoms'} ({from_data}): {advice}"
         )
     if table is not None and not table.exists():
         raise UsageError(f"{table}, the labels of these runs, is not here: say where with --labels")
