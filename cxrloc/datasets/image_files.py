@@ -1,7 +1,7 @@
 """Image files of a data set: their ids, and where they lie."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cxrloc.images.folders import files_below, is_image, is_image_name
@@ -60,7 +60,7 @@ def image_named(where: str, name: str, images: ImagesByStem) -> str | None:
     found = [*images.get(image_id_of(name), ())]
     if len(found) > 1:
         found = [each for each in found if each[1] is None or same_file(name, str(each[1]))]
-    if not found and (joined := joined_id(name)) in images:
+    if not found and (joined := joined_among(name, images)):
         return joined
     if len(found) > 1 or (not found and images.get(image_id_of(name))):
         others = ", ".join(str(path) for _, path in images[image_id_of(name)][:2])
@@ -88,6 +88,19 @@ def joined_id(path: str) -> str:
     'p1_frontal'
     """
     return "_".join(_parts(path))
+
+
+def joined_among(path: str, known: Container[str]) -> str | None:
+    """The known id that is made from the end of a path, of two parts or more; None without one.
+
+    CheXpert's own tables name an image of the study `patient00001_study1` by its whole path.
+
+    >>> joined_among("CheXpert-v1.0/valid/patient00001/study1", {"patient00001_study1"})
+    'patient00001_study1'
+    """
+    parts = _parts(path)
+    ends = ("_".join(parts[first:]) for first in range(len(parts) - 1))
+    return next((each for each in ends if each in known), None)
 
 
 def _parts(path: str) -> list[str]:

@@ -10,11 +10,11 @@ from cxrloc.datasets.image_files import (
     image_id_of,
     image_named,
     images_by_stem,
-    joined_id,
+    joined_among,
 )
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import NO_PATIENT
-from cxrloc.files.tables import Table, is_blank, key_of, read_table, rows_of
+from cxrloc.files.tables import NOTE, Table, is_blank, key_of, read_table, rows_of
 from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS, finding_columns, spelled_as
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
@@ -74,7 +74,7 @@ def labelled_images(
     notes: list[str] = []
     findings = {name: spelled_as(name, declared) for name in columns}
     if not findings:
-        left = [name for name in table.columns if name not in (id_column, *roles.values())]
+        left = [name for name in table.columns if name not in (id_column, NOTE, *roles.values())]
         findings, others = finding_columns(left, declared)
         if others:
             notes.append(f"{path.name}: no findings, and left out: {', '.join(others[:20])}")
@@ -171,7 +171,7 @@ def _id_column(table: Table, images: Mapping[str, Record]) -> str:
     """
     known = by_stem(images)
     counts = {
-        name: sum(image_id_of(cell) in known or joined_id(cell) in known for cell in cells)
+        name: sum(image_id_of(c) in known or joined_among(c, known) is not None for c in cells)
         for name, cells in table.columns.items()
     }
     best = max(counts, key=lambda name: counts[name], default="")

@@ -3,7 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from cxrloc.datasets.image_files import find_image_files, find_image_files_below
+from cxrloc.datasets.image_files import (
+    find_image_files,
+    find_image_files_below,
+    image_named,
+    images_by_stem,
+)
 from cxrloc.types import CxrlocError
 from tests.datasets.layout_files import touched
 
@@ -32,3 +37,12 @@ def test_two_files_of_one_id_are_an_error(tmp_path: Path) -> None:
     touched(tmp_path / "images" / "a.dcm")
     with pytest.raises(CxrlocError, match="are both image a"):
         find_image_files(tmp_path)
+
+
+def test_a_name_may_have_more_folders_than_the_id_is_made_of() -> None:
+    """CheXpert's tables name images by paths, and the images need not be on this disk."""
+    images = images_by_stem({f"patient0000{k}_study1_view1_frontal": None for k in (1, 2)})
+    path = "CheXpert-v1.0-small/valid/patient00002/study1/view1_frontal.jpg"
+    assert image_named("row 2", path, images) == "patient00002_study1_view1_frontal"
+    assert image_named("row 3", "valid/patient00003/study1/view1_frontal.jpg", images) is None
+    assert image_named("row 4", "view1_frontal.jpg", images) is None

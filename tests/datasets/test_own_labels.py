@@ -52,6 +52,11 @@ def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
     assert [found[name].labelled for name in "ab"] == [True, False]
 
 
+def test_the_note_of_a_result_is_no_column_to_warn_of(tmp_path: Path) -> None:
+    _, notes = labelled_images(table(tmp_path, "image,Mass,note\na,1,x\nb,0,x\n"), IMAGES)
+    assert notes == ["l.csv: images by image, findings from Mass"]
+
+
 def test_columns_judge_their_findings_and_lists_judge_all(tmp_path: Path) -> None:
     text = "image,Mass,Effusion\na,1,0\nb,,NA\n"
     found, _ = labelled_images(table(tmp_path, text), IMAGES, declared=["Edema"])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import image_id_of, joined_among
 from cxrloc.evaluation.classification.ranking import points_under_roc, reader_points, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.files.tables import is_blank, read_table, row_name
@@ -90,8 +90,6 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
     if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
         raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")
     names_of_units = table.columns[units[0]]
-    if units[0] == "image":
-        names_of_units = [image_id_of(name) for name in names_of_units]
     read = list(zip(table.columns["reader"], names_of_units, strict=True))
     first = dict(zip(reversed(read), reversed(range(len(read))), strict=True))
     for index, pair in enumerate(read):
@@ -135,8 +133,17 @@ def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
             f"--by {readings.unit}"
         )
     place = {unit_id: index for index, unit_id in enumerate(units.unit_ids)}
-    kept = [index for index, unit_id in enumerate(readings.unit_ids) if unit_id in place]
-    scored = np.array([place[readings.unit_ids[index]] for index in kept], dtype=int)
+    named = {}
+    for index, name in enumerate(readings.unit_ids):
+        unit_id = next((each for each in (name, image_id_of(name)) if each in place), None)
+        unit_id = unit_id or joined_among(name, place)
+        if unit_id is not None and named.setdefault(unit_id, index) != index:
+            raise CxrlocError(
+                f"the readings name the {units.unit} {unit_id} as {name!r} and as "
+                f"{readings.unit_ids[named[unit_id]]!r}: write it in one way"
+            )
+    kept = [*named.values()]
+    scored = np.array([place[unit_id] for unit_id in named], dtype=int)
     points = [
         _point(units, (scored, finding), reader, readings.calls[index, kept, column])
         for finding in units.findings

@@ -82,6 +82,21 @@ def test_unusable_readings_are_refused(
         score_readers(units, read_readings(tmp_path / "readings.csv"))
 
 
+def test_a_study_may_be_named_by_its_path_but_in_one_way(tmp_path: Path) -> None:
+    records = [
+        Record(f"p{k}_s_i", f"p{k}", f"p{k}_s", None, labels={"Edema": Label(k)}) for k in (0, 1)
+    ]
+    predictions = Predictions(("p0_s_i", "p1_s_i"), ("Edema",), np.array([[0.1], [0.9]]))
+    units = score_units(predictions, records, "study")
+    path = tmp_path / "readings.csv"
+    path.write_text("reader,study,Edema\na,x/test/p0/s,0\na,x/test/p1/s,1\n")
+    (point,) = score_readers(units, read_readings(path))
+    assert (point.n, point.auc) == (2, 1.0)
+    path.write_text("reader,study,Edema\na,x/p0/s,0\na,p0_s,1\na,p1_s,1\n")
+    with pytest.raises(CxrlocError, match="the study p0_s as 'x/p0/s' and as 'p0_s'"):
+        score_readers(units, read_readings(path))
+
+
 def test_columns_that_are_no_findings_are_left_out_and_named(tmp_path: Path) -> None:
     path = tmp_path / "readings.csv"
     path.write_text("reader,study,seconds,Edema,Coin lesion\na,s,41,NA,1\n")
