@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cxrloc.datasets.identifiers import checked_id
-from cxrloc.datasets.image_files import image_id_of, image_named, images_by_stem
+from cxrloc.datasets.image_files import images_by_stem, named_or_new_id
 from cxrloc.datasets.records import checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
 from cxrloc.files.structured import read_json, unlike
@@ -43,7 +43,7 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
         content = read_json(path)
         with unlike(path, "LabelMe JSON (shapes with label, points and shape_type)"):
             name = content.get("imagePath") or path.relative_to(folder).with_suffix("").as_posix()
-            image_id = image_named(str(path), name, known) or image_id_of(name)
+            image_id = named_or_new_id(str(path), name, known)
             if checked_id(str(path), image_id) in drawn:
                 raise CxrlocError(f"{path}: another file is of image {image_id} too; keep one")
             own = []

@@ -17,8 +17,8 @@ from cxrloc.datasets.image_files import (
     SeenNames,
     find_image_files,
     image_id_of,
-    image_named,
     images_by_stem,
+    named_or_new_id,
 )
 from cxrloc.datasets.records import NO_PATIENT, boxed_record, checked_box, refuse_shares
 from cxrloc.datasets.voc import read_voc
@@ -127,7 +127,7 @@ def _detections_of_archive(path: Path, images: Mapping[str, Path | None]) -> lis
     known, seen = images_by_stem(images), SeenNames()
     detections = []
     for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns):
-        image_id = image_named(str(path), uri, known) or image_id_of(uri)
+        image_id = named_or_new_id(str(path), uri, known)
         seen.check(str(path), uri, image_id)
         detections.append(Detection(image_id, finding, Box(*corners), threshold, score))
     return detections
@@ -157,7 +157,7 @@ def read_box_rows(path: Path, images: Mapping[str, Path | None] | None = None) -
         cells = dict(zip(columns, whole_row(where, columns, row), strict=True))
         row_of_box = _box_row(cells, extent, where)
         name = from_csv(cells["image"])
-        image_id = image_named(where, name, known) or row_of_box.image_id
+        image_id = named_or_new_id(where, name, known)
         seen.check(f"row {number}", name, image_id)
         boxes.append(dataclasses.replace(row_of_box, image_id=image_id))
     refuse_shares((row.where, row.box) for row in boxes)

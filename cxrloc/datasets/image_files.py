@@ -70,6 +70,22 @@ def image_named(where: str, name: str, images: ImagesByStem) -> str | None:
     return found[0][0] if found else None
 
 
+def named_or_new_id(where: str, name: str, images: ImagesByStem) -> str:
+    """The id of the image that a name means, or an id for an image that is not there.
+
+    That id is made from all folders of the name, so that two images that are not there keep two
+    ids. If no image is known, an id is the file name (`image_id_of`).
+
+    Raises:
+        CxrlocError: as `image_named`.
+
+    >>> named_or_new_id("row 2", "p2/b.png", images_by_stem({"a": None}))
+    'p2_b'
+    """
+    known = image_named(where, name, images)
+    return known or (joined_id(name) if images else image_id_of(name))
+
+
 def same_file(name: str, other: str) -> bool:
     """Whether two names can be those of one file: the shorter path is the end of the longer one.
 

@@ -8,6 +8,7 @@ from cxrloc.datasets.image_files import (
     find_image_files_below,
     image_named,
     images_by_stem,
+    named_or_new_id,
 )
 from cxrloc.types import CxrlocError
 from tests.datasets.layout_files import touched
@@ -46,3 +47,10 @@ def test_a_name_may_have_more_folders_than_the_id_is_made_of() -> None:
     assert image_named("row 2", path, images) == "patient00002_study1_view1_frontal"
     assert image_named("row 3", "valid/patient00003/study1/view1_frontal.jpg", images) is None
     assert image_named("row 4", "view1_frontal.jpg", images) is None
+
+
+def test_images_that_are_not_there_keep_apart_by_their_folders() -> None:
+    images = images_by_stem({"p1_frontal": None})
+    assert named_or_new_id("row 2", "x/p1/frontal.jpg", images) == "p1_frontal"
+    others = {named_or_new_id("row 3", f"x/p{k}/lateral.jpg", images) for k in (1, 2)}
+    assert others == {"x_p1_lateral", "x_p2_lateral"}

@@ -81,7 +81,7 @@ def test_labels_that_the_data_do_not_give_are_refused(tmp_path):
         labels_of(run, tmp_path)
     drawn = {"a": Run({}, {"labels_from": "what was drawn"})}
     assert labels_of(drawn, None) is None
-    with pytest.raises(UsageError, match="own labels.: leave --data out"):
+    with pytest.raises(UsageError, match=r"own labels\): leave --data out"):
         labels_of(drawn, tmp_path)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cxrloc.datasets.image_files import SeenNames, image_id_of, image_named, images_by_stem
+from cxrloc.datasets.image_files import SeenNames, images_by_stem, named_or_new_id
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
@@ -117,7 +117,7 @@ def _predictions_of_archive(path: Path, images: Mapping[str, Path | None]) -> Pr
     for uri, finding, probability in rows_of_parts(
         path, "findings", ("uri", "finding", "raw_probability")
     ):
-        image_id = image_named(str(path), uri, known) or image_id_of(uri)
+        image_id = named_or_new_id(str(path), uri, known)
         seen.check(str(path), uri, image_id)
         rows.setdefault(image_id, {})[finding] = probability
     if not rows:
@@ -193,7 +193,7 @@ def _image_ids(table: Table, images: Mapping[str, Path | None]) -> list[str]:
     image_ids = []
     for index, cell in enumerate(table.columns[IMAGE]):
         where, name = row_name(table, index), from_csv(cell)
-        image_ids.append(image_named(where, name, known) or image_id_of(name))
+        image_ids.append(named_or_new_id(where, name, known))
         seen.check(f"row {table.numbers[index]}", name, image_ids[-1])
     return image_ids
 

@@ -108,7 +108,8 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
                 )
             placed[reader[index], unit[index], column] = _CALLS[cell]
     findings = tuple(kept.values())
-    return Readings(units[0], tuple(readers), tuple(unit_ids), findings, placed, tuple(others))
+    names = tuple(readers.tolist()), tuple(unit_ids.tolist())
+    return Readings(units[0], *names, findings, placed, tuple(others))
 
 
 def readings_notes(readings: Readings | None) -> list[str]:
