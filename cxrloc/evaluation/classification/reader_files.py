@@ -108,8 +108,8 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
                 )
             placed[reader[index], unit[index], column] = _CALLS[cell]
     findings = tuple(kept.values())
-    names = tuple(readers.tolist()), tuple(unit_ids.tolist())
-    return Readings(units[0], *names, findings, placed, tuple(others))
+    everyone, everything = tuple(readers.tolist()), tuple(unit_ids.tolist())
+    return Readings(units[0], everyone, everything, findings, placed, tuple(others))
 
 
 def readings_notes(readings: Readings | None) -> list[str]:
@@ -134,7 +134,7 @@ def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
             f"--by {readings.unit}"
         )
     place = {unit_id: index for index, unit_id in enumerate(units.unit_ids)}
-    named = {}
+    named: dict[str, int] = {}
     for index, name in enumerate(readings.unit_ids):
         unit_id = next((each for each in (name, image_id_of(name)) if each in place), None)
         unit_id = unit_id or joined_among(name, place)
