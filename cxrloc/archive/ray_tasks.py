@@ -7,6 +7,8 @@ A block is an Arrow table with the columns `part` (number of the part) and `item
 import logging
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,9 +45,9 @@ def shares_of(cpus: float, gpus: float) -> Shares:
 
     Each accelerator has a network; without them there is a network per processor. Networks reserve
     no processor, so that the tasks that feed them can always start, also when a machine is lost and
-    its networks begin again on those that are left: Ray Data would wait for ever otherwise. They
-    are spread over the machines. Reading takes another share than other tasks, because Ray Data
-    runs steps of equal shares in one process, one after the other.
+    its networks begin again on those that are left: Ray Data would wait for ever otherwise. Ray
+    Data spreads them over the machines. Reading takes another share than other tasks, because Ray
+    Data runs steps of equal shares in one process, one after the other.
 
     Raises:
         UsageError: no task that reads could start.
@@ -62,7 +64,7 @@ def shares_of(cpus: float, gpus: float) -> Shares:
     return Shares(
         int(gpus) or int(cpus),
         "cuda" if gpus else "cpu",
-        network={"num_gpus": min(gpus, 1), "num_cpus": 0, "scheduling_strategy": "SPREAD", **arrow},
+        network={"num_gpus": min(gpus, 1), "num_cpus": 0, **arrow},
         read={"num_cpus": 1, **arrow},
         short={"num_cpus": 0.25, **arrow},
     )
@@ -85,7 +87,8 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
     started_here = not ray.is_initialized()
     try:
         if started_here:
-            ray.init(**_start_options(resources), log_to_driver=False, logging_level="error")
+            with _signal_handlers_kept():
+                ray.init(**_start_options(resources), log_to_driver=False, logging_level="error")
         context = data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -99,6 +102,16 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
     finally:
         if started_here:
             ray.shutdown()
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Ray sets handlers of its own, with which SIGTERM aborts the program; these are undone."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    if threading.current_thread() is threading.main_thread():  # others may not set handlers
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _start_options(resources: Resources) -> dict[str, Any]:

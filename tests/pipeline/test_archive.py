@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,25 @@ def test_ray_makes_the_same_tables(
     parts = [*archive(str(manifest), str(tmp_path), options, Engine("ray"))]
     assert sum(part.images for part in parts) == IMAGES
     assert_same_tables(tmp_path, local)
+
+
+def test_an_engine_on_ray_that_is_terminated_says_so_in_one_line(
+    manifest: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    command = [
+        *(sys.executable, "-m", "cxrloc", "archive", str(manifest), "--out", str(tmp_path / "out")),
+        *("--model", str(untrained_model), "--part-size", "2", "--engine", "ray", "--quiet"),
+    ]
+    environment = {**os.environ, "RAY_worker_niceness": "0"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    while process.poll() is None and not (tmp_path / "out/part-000000/_part.json").exists():
+        time.sleep(0.05)
+    process.terminate()
+    _, errors = process.communicate(timeout=240)
+    own = [line for line in errors.splitlines() if "logging.cc" not in line]  # a line of Ray's
+    assert process.returncode == 143, errors
+    assert len(own) == 1, errors
+    assert re.match(r"Terminated\b.* What is written is whole\. Call the same command", own[0])
 
 
 @pytest.fixture
