@@ -1,4 +1,4 @@
-"""Reads arrays of npz files, with limits on their size; Python objects are never made."""
+"""Reads arrays of npz files, with limits on their size, and never makes Python objects."""
 
 import math
 import tokenize
@@ -36,7 +36,7 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
             total = 0
             for member in archive.infolist():
                 if not member.filename.endswith(".npy"):
-                    raise ValueError(f"it holds {member.filename[:40]!r}, which is no array")
+                    raise ValueError(f"it holds {member.filename[:40]!r}, which is not an array")
                 total += member.file_size
                 if total > MAX_NPZ_BYTES:
                     raise ValueError(f"its arrays are larger than {MAX_NPZ_BYTES:,} bytes")
@@ -55,7 +55,7 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
         MemoryError,
         zipfile.BadZipFile,
         zlib.error,
-        SyntaxError,  # this and the next: a heading that is no Python literal
+        SyntaxError,  # SyntaxError, ValueError: the heading is not a Python literal
         tokenize.TokenError,
         TypeError,
     ) as error:

@@ -56,7 +56,10 @@ def _encoding_of_file(path: Path, file: io.BufferedIOBase) -> str:
         size += len(block)
         first = first or block
         if size > MAX_CHARACTERS:
-            raise CxrlocError(f"{path}: more than {MAX_CHARACTERS:,} bytes unpacked; no such table")
+            raise CxrlocError(
+                f"{path}: more than {MAX_CHARACTERS:,} bytes when unpacked, so it is not a table "
+                "of these data sets"
+            )
         try:
             decoder.decode(block)
         except UnicodeDecodeError:

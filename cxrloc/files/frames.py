@@ -1,4 +1,4 @@
-"""Tables as data frames, apart from `tables`, because pandas takes long to import."""
+"""Converts tables to data frames; in a module of its own, because pandas takes long to import."""
 
 import math
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from cxrloc.types import CxrlocError
 
 
 def file_signature(*paths: Path | None) -> str:
-    """A text of the files' paths, sizes and times of change, which differs if a file is replaced.
+    """A text of the files' paths, sizes and times of change, which changes when a file is replaced.
 
     A file that does not exist adds only its path, and None (an image made by the program) adds
     nothing.

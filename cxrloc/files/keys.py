@@ -1,4 +1,4 @@
-"""Keyed hashes of patients' ids, which nobody without the key can invert."""
+"""Keyed hashes of patients' ids, which cannot be inverted without the key."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ def keyed_patient(patient_id: str) -> str:
     """A name for a patient that does not reveal the id: 16 hexadecimal digits of an HMAC-SHA256.
 
     With a key from the environment, one patient has the same name in all runs, so that results
-    can be joined. Without one, each run draws its own key.
+    can be joined. Without such a key, each run draws a random one.
 
     Raises:
         CxrlocError: the file of the key cannot be read, or is empty.

@@ -1,8 +1,8 @@
 r"""Writes a data frame as LaTeX tables that fit into an article of two columns.
 
 Each table is a float of its own with its notes below it: `table` if it fits into a column, else
-`table*`. What is wider or longer than a page is split into parts. Widths are estimated from the
-letters of Computer Modern at `\footnotesize`, on the safe side.
+`table*`. A table that is wider or longer than a page is split into parts. Widths are estimated from
+the letters of Computer Modern at `\footnotesize`, on the safe side.
 """
 
 import re
@@ -39,7 +39,7 @@ def latex_tables(
     Args:
         frame: the table. Rows whose first cell is empty stay with the row above them.
         caption: one sentence.
-        notes: sentences below the table; of a table in parts, below the last one.
+        notes: sentences below the table; if it is divided into parts, below the last part.
         keys: the number of first columns that every part repeats; None: the first columns of text.
 
     >>> frame = pd.DataFrame({"finding": ["Mass & more"], "n": [3]})
@@ -118,7 +118,7 @@ def _tabular(words: pd.DataFrame, heads: list[list[str]], sides: list[str]) -> I
 
 
 def _stacked(lines: list[str], side: str) -> str:
-    """A heading; if it has several lines, they stand above each other, the last on the baseline."""
+    """A heading in LaTeX; of several lines, the last one stands on the baseline."""
     if len(lines) == 1:
         return for_latex(lines[0])
     inside = r" \\ ".join(map(for_latex, lines))
@@ -128,7 +128,7 @@ def _stacked(lines: list[str], side: str) -> str:
 
 
 def _heading(name: str, room: float) -> list[str]:
-    """The lines of a heading that is no wider than its column, unless one word is."""
+    """The lines of a heading, broken so that it is not wider than its column unless one word is."""
     room = max([room, *map(_width, name.split())])
     lines: list[str] = []
     for word in name.split():
@@ -140,7 +140,7 @@ def _heading(name: str, room: float) -> list[str]:
 
 
 def _row_parts(words: pd.DataFrame) -> list[range]:
-    """Rows of each part: as equal as their groups let them be."""
+    """The rows of each part; the parts are as equal as the groups of rows allow."""
     starts = [k for k, cell in enumerate(words.iloc[:, 0]) if cell or not k]
     count = -(-len(words) // _MOST_ROWS) or 1
     wished = [len(words) * k / count for k in range(1, count)]
@@ -150,7 +150,7 @@ def _row_parts(words: pd.DataFrame) -> list[range]:
 
 
 def _column_parts(widths: list[float], keys: int, room: float) -> list[list[int]]:
-    """Columns of each part: the keys, and as many others as there is room for."""
+    """The columns of each part: the key columns, and as many other columns as fit."""
     first = list(range(keys))
     parts = [list(first)]
     for column in range(keys, len(widths)):

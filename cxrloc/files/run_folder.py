@@ -1,6 +1,6 @@
 """The output folder of one run, with a record of its settings, its state and its files.
 
-Every command that writes a folder opens it here. Two hidden files stand in it: `.cxrloc-run.json`
+Every command that writes a folder opens it here. The folder has two hidden files: `.cxrloc-run.json`
 names the command and its settings, and `.cxrloc-files` lists what was written. A third one is
 locked while a run is writing.
 """
@@ -79,7 +79,7 @@ def open_run(
         destination: what the user asked for.
         settings: everything that changes a result: values that JSON can hold.
         anew: repeat a finished run with the same settings from the beginning, so that its files are
-            removed; otherwise the files stay, and the command itself finds out what is done.
+            removed; otherwise the files stay, and the command finds out which results exist.
 
     Raises:
         UsageError: the folder that was named holds another run, another run is writing into it, or
@@ -158,7 +158,7 @@ def make_folder(out: Path) -> None:
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """A phrase about the first setting that differs; empty where no setting differs.
 
-    A setting that only one side has differs too: the other side's value is not known.
+    A setting that only one side has counts as different.
 
     >>> first_difference({"fit": {"seed": 0}}, {"fit": {"seed": 1}})
     'fit.seed is 0 there and 1 here'

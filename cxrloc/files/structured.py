@@ -27,12 +27,12 @@ MAX_DEPTH = 64
 """Most levels of nesting; COCO has five."""
 
 _BLOCK = 1 << 16
-_MAX_DIGITS = 19  # of a whole number: those of 64 bits
+_MAX_DIGITS = 19  # of a whole number; integers of 64 bits have at most 19
 
 
 @contextmanager
 def unlike(path: Path, what: str) -> Iterator[None]:
-    """Turn every error that unexpected content causes into one line that names the file.
+    """Turn errors that unexpected content causes into one line that names the file.
 
     Args:
         path: of the file.

@@ -38,10 +38,10 @@ def write_csv(frame: pd.DataFrame, path: Path, float_format: str | None = "%.6g"
 
 
 def with_notes(frame: pd.DataFrame, notes: Sequence[str]) -> pd.DataFrame:
-    """The frame with sentences in the column `note` of every row, before what stands there.
+    """The frame with these sentences in the column `note` of every row, before an existing note.
 
-    A table is often copied without the page that explains it, so what holds for all of its numbers
-    stands in every row. Without notes the frame stays as it is.
+    A table is often copied without the page that explains it, so a note about all of its
+    numbers is written into every row. Without notes the frame stays as it is.
 
     >>> with_notes(pd.DataFrame({"finding": ["Mass"], "note": ["few"]}), ["synthetic"])["note"][0]
     'synthetic; few'
@@ -112,7 +112,7 @@ def _in_words(value: object) -> str:
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[bool]:
-    """Whether each column stands to the right: numbers do, and columns of text but the first."""
+    """Whether each column is aligned to the right: all but the first, if it holds text."""
     return [
         position > 0 or pd.api.types.is_numeric_dtype(kind)
         for position, kind in enumerate(frame.dtypes)

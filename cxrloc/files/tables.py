@@ -28,7 +28,7 @@ MAX_CELLS = 30_000_000
 
 _BLANK = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
 _BLOCK = 1 << 20
-_FORMULA = re.compile(r'^="([^"]*)"$')  # keeps a spreadsheet from dropping leading zeros
+_FORMULA = re.compile(r'^="([^"]*)"$')  # written so that a spreadsheet keeps leading zeros
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -193,7 +193,7 @@ def whole_row(where: str, names: Sequence[str], row: list[str]) -> list[str]:
         if any(names[len(row) :]):
             raise CxrlocError(
                 f"{where}: {len(row)} cells where the heading has {len(names)} columns; "
-                "is the file cut short, or a separator missing?"
+                "the file may be cut short, or a separator missing"
             )
         return row + [""] * (len(names) - len(row))
     if any(row[len(names) :]):
@@ -235,7 +235,7 @@ def number_in(where: str, column: str, text: str) -> float:
 
 
 def is_blank(cell: str) -> bool:
-    """Whether a cell says that there is no value, as R and pandas may write it.
+    """Whether a cell is empty or one of the marks that R and pandas write for a missing value.
 
     >>> [is_blank(cell) for cell in ("", "NA", "nan", "None", "0")]
     [True, True, True, True, False]
@@ -271,7 +271,9 @@ def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
     """The lines of a file, limited in size so that no file fills the memory."""
     while line := file.readline(_BLOCK * 16):
         if len(line) == _BLOCK * 16:
-            raise CxrlocError(f"{path}: a line of more than {_BLOCK * 16:,} characters; no table")
+            raise CxrlocError(
+                f"{path}: a line of more than {_BLOCK * 16:,} characters, so it is not a table"
+            )
         if "\0" in line:
             raise CxrlocError(f"{path}: it holds NUL characters; not a table of text")
         yield line

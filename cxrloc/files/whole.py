@@ -36,7 +36,7 @@ class DiskError(CxrlocError):
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield the path of a temporary file, which becomes `path` when the block ends without error.
 
-    The temporary file stands in the same folder, so that the renaming replaces an older `path` in
+    The temporary file is in the same folder, so that the renaming replaces an older `path` in
     one step; its suffix is that of `path`, because some writers choose a format by it. It is
     flushed to the disk before it is renamed. After an error it is removed, and an older `path`
     stays as it was. A device or a pipe, such as `/dev/stdout`, is written directly.
@@ -65,7 +65,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.replace(path)
         for listen in tuple(_LISTENERS):
             listen(path)
-    except BaseException:  # also a KeyboardInterrupt leaves no part behind
+    except BaseException:  # a KeyboardInterrupt, too, leaves no temporary file behind
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise

@@ -109,19 +109,19 @@ def timm_name(config: Mapping[str, Any], where: str) -> str:
     )
 
 
-def from_transformers(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights under timm's names if they are under transformers' names, else as they are.
 
     >>> list(from_transformers({"resnet.embedder.embedder.convolution.weight": torch.ones(1)}))
     ['conv1.weight']
     """
     for sign, rules in FAMILIES.items():
-        wrapped = next((name for name in given if name.endswith(sign)), None)
+        wrapped = next((name for name in tensors if name.endswith(sign)), None)
         if wrapped is not None:
             prefix = wrapped.removesuffix(sign)
-            named = {_renamed(name.removeprefix(prefix), rules): t for name, t in given.items()}
+            named = {_renamed(name.removeprefix(prefix), rules): t for name, t in tensors.items()}
             return _joined(named)
-    return dict(given)
+    return dict(tensors)
 
 
 def _renamed(name: str, rules: tuple[tuple[str, object], ...]) -> str:

@@ -47,16 +47,16 @@ class Matched:
 
 
 def match_names(
-    given: Mapping[str, Tensor], classifier: Classifier, without: Iterable[str] = ()
+    tensors: Mapping[str, Tensor], classifier: Classifier, without: Iterable[str] = ()
 ) -> Matched:
     """The weights of a classifier, whatever wrappers and heads its training program put around it.
 
-    Names of transformers become those of timm. Undone are prefixes ("module.", "model.", "net."),
-    old names of DenseNet ("norm.1"), heads in a sequence (with dropout before or a sigmoid after
-    the linear layer), heads as 1 x 1 convolutions, and heads of one output each.
+    Names of transformers become those of timm. The function undoes prefixes ("module.", "model.",
+    "net."), old names of DenseNet ("norm.1"), heads in a sequence (with dropout before or a
+    sigmoid after the linear layer), heads as 1 x 1 convolutions, and heads of one output each.
 
     Args:
-        given: weights by their name in the file.
+        tensors: weights by their name in the file.
         classifier: the classifier that they are for.
         without: patterns of names that the classifier does not use.
 
@@ -64,22 +64,22 @@ def match_names(
         CxrlocError: weights are missing, have other shapes, or are left over; the message lists
             them with similar names.
     """
-    given = from_transformers({_modern(name): tensor for name, tensor in given.items()})
+    tensors = from_transformers({_modern(name): tensor for name, tensor in tensors.items()})
     expected = {
         name: tensor
         for name, tensor in classifier.network.state_dict().items()
         if not name.startswith(f"{classifier.head}.")
     }
-    prefix, cut = _prefix(given, expected)
+    prefix, cut = _prefix(tensors, expected)
     notes = [f"undone: the prefix {prefix!r}"] if prefix else []
     body = {
-        name: given[prefix + name.removeprefix(cut)]
+        name: tensors[prefix + name.removeprefix(cut)]
         for name in expected
-        if prefix + name.removeprefix(cut) in given
+        if prefix + name.removeprefix(cut) in tensors
     }
     remaining = {
         name: tensor
-        for name, tensor in given.items()
+        for name, tensor in tensors.items()
         if not (name.startswith(prefix) and _in(name.removeprefix(prefix), cut, body))
         and not name.endswith(COUNTER)
     }
@@ -113,7 +113,7 @@ def _needed(expected: Mapping[str, Tensor]) -> list[str]:
     return [name for name in expected if not name.endswith(COUNTER)]
 
 
-def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[str, str]:
+def _prefix(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[str, str]:
     """The prefix of the classifier's names in the file, and a beginning that the file leaves out.
 
     Raises:
@@ -127,19 +127,19 @@ def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tupl
             continue
         prefixes = {
             each.removesuffix(names[0])
-            for each in given
+            for each in tensors
             if each == names[0] or each.endswith(f".{names[0]}")
         }
         for prefix in prefixes or {""}:
-            missing = sum(prefix + name not in given for name in names)
+            missing = sum(prefix + name not in tensors for name in names)
             copy = any(part in prefix.lower() for part in COPIES)
             found.append((missing, copy, len(prefix), prefix, cut))
     missing, _, _, prefix, cut = min(found)
     if missing:
-        lacking = [name for name in needed if prefix + name.removeprefix(cut) not in given]
+        lacking = [name for name in needed if prefix + name.removeprefix(cut) not in tensors]
         raise CxrlocError(
             f"{missing} of the {len(needed)} weights of this architecture are missing: "
-            f"{_with_similar(lacking, given)}. The file has {_some(given)}"
+            f"{_with_similar(lacking, tensors)}. The file has {_some(tensors)}"
         )
     return prefix, cut
 
@@ -249,8 +249,8 @@ def _left_over(unfit: list[str]) -> str:
     )
 
 
-def _with_similar(names: list[str], given: Iterable[str]) -> str:
-    known = list(given)
+def _with_similar(names: list[str], known_names: Iterable[str]) -> str:
+    known = list(known_names)
     parts = []
     for name in names[:SHOWN]:
         alike = get_close_matches(name, known, n=1)
