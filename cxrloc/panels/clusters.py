@@ -57,12 +57,12 @@ def treemap(sizes: Sequence[float], tile: Tile) -> list[Tile]:
     """Rectangles that fill the tile, with areas proportional to the sizes.
 
     Source: Bruls, Huizing, van Wijk 2000, Squarified treemaps. Rectangles stand in rows along the
-    shorter side of the room that is left. A row takes further rectangles as long as that makes
-    them more like squares.
+    shorter side of the space that is left. A row takes further rectangles as long as this
+    brings their shapes nearer to squares.
 
     Args:
         sizes: above 0, the largest first.
-        tile: the room for all.
+        tile: the rectangle to fill.
 
     >>> for each in treemap([2.0, 1.0, 1.0], Tile(0.0, 0.0, 2.0, 2.0)):
     ...     print(*each)

@@ -89,7 +89,7 @@ def _sentence(given: dict[str, Any]) -> _Sentence:
         start += len(word) + 1
     edges = tuple(Edge(int(h), str(label), int(d)) for h, label, d in given["edges"])
     if any(not (0 <= place < len(words)) for e in edges for place in (e.head, e.dependent)):
-        raise IndexError("an edge names a word beyond the sentence")
+        raise IndexError("an edge names a word that the sentence does not have")
     spans = [(starts[first], starts[last] + len(words[last])) for first, last in given["mentions"]]
     return _Sentence(Graph(words, tuple(starts), edges), spans)
 

@@ -22,7 +22,7 @@ from cxrloc.types import Box, CxrlocError, Label, UsageError
 _LEAST_MM = {"single": 27.0, "double": 34.0}  # of a picture, where there are few
 _MOST_COLUMNS = 8
 _KEY_MM = 12.0  # room for the key and the small print
-_SMALL_SHARE = 0.01  # of the image: a smaller box is pointed at, so that it hides nothing
+_SMALL_SHARE = 0.01  # of the image; an arrow points at a smaller box, whose frame would hide it
 _TITLE_MM = 5.0
 _LETTERS_MM = 5.5  # of a panel's letters, and the gap behind them
 

@@ -51,7 +51,8 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     for path in paths:
         with whole_file(path) as part:
             figure.savefig(part, metadata=FORMATS[path.suffix.lower()])
-            if path.suffix.lower() == ".svg":  # a machine without the font has one of equal widths
+            if path.suffix.lower() == ".svg":
+                # Name fonts of equal widths too, for machines without this one.
                 text = part.read_text(encoding="utf-8")
                 part.write_text(text.replace(f"'{FONT}'", _FAMILIES), encoding="utf-8", newline="")
 

@@ -44,7 +44,8 @@ def heatmap_picture(
     roles: dict[Role, None] = {}
     thin = False
     for row in findings:
-        # None: the model has no operating point for the finding, so its boxes are drawn as usual.
+        # None: the model has no operating point for the finding, so its boxes are drawn as if it
+        # were above one.
         doubtful = row["above_operating_point"] is False
         role = Role.DOUBTFUL if doubtful else Role.DETECTION
         drawn = [detection for detection in detections if detection.finding == row["finding"]]

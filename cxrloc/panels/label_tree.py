@@ -1,4 +1,4 @@
-"""The tree of findings with the probabilities of one image, also those given the parent."""
+"""The tree of findings with one image's probabilities, also those conditional on the parent."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -51,7 +51,7 @@ def wrapped(text: str, width_mm: float, size: float = SMALL, weight: str = "norm
 
 
 def shortened(text: str, width_mm: float, size: float = SMALL) -> str:
-    """One line, cut with an ellipsis where it is wider than this."""
+    """The text in one line, cut with an ellipsis if it is wider than this."""
     if text_mm(text, size) <= width_mm:
         return text
     return text[: _fitting(text, width_mm - text_mm("…", size), size)].rstrip() + "…"

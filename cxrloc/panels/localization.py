@@ -75,7 +75,9 @@ def draw_localization(results: Sequence[Path], request: FigureRequest) -> Figure
         UsageError: several findings are asked for.
     """
     if len(request.findings) > 1:
-        raise UsageError("localization shows one finding, or the mean: see localization-by-finding")
+        raise UsageError(
+            "localization shows one finding or the mean; localization-by-finding shows several"
+        )
     scores = _read(results, request)
     (finding,) = request.findings or ("mean",)
     chosen_findings(scores.model["finding"].tolist(), [finding])

@@ -1,4 +1,4 @@
-"""Rows with a report, a radiograph with boxes, and its heatmap: what is in them."""
+"""Chooses the content of rows with a report, a radiograph with boxes, and its heatmap."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -93,7 +93,7 @@ def _boxed_pairs(sources: Sources, request: FigureRequest) -> list[tuple[str, st
     pairs = [(i, f) for image in request.images for i, f in boxed if i == image and f in chosen]
     if not pairs:
         raise CxrlocError(
-            f"localization-rows: no box of these findings on {', '.join(request.images)}"
+            f"localization-rows: there is no box of these findings on {', '.join(request.images)}"
         )
     return pairs
 

@@ -117,7 +117,8 @@ def _traced(
 ) -> tuple[list[tuple[nn.Module, tuple[int, ...]]], Tensor | list[Tensor]]:
     """The backbone's children in the order in which they run, each with its output's shape.
 
-    Also its features; those of a backbone before a decoder are a list, from fine to coarse.
+    The second result is the backbone's features; before a decoder they are a list, from fine to
+    coarse.
     """
     steps: list[tuple[nn.Module, tuple[int, ...]]] = []
 

@@ -1,4 +1,4 @@
-"""One image with a model's answer: outlines of findings, or findings ranked by probability."""
+"""One image with a model's results: outlines of findings, or findings ranked by probability."""
 
 from collections.abc import Sequence
 from pathlib import Path

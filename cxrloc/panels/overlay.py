@@ -168,7 +168,7 @@ def _blend(
 ) -> UInt8[np.ndarray, "height width 3"]:
     scores = heatmaps.scores[heatmaps.findings.index(finding)]
     low, high = float(scores.min()), float(scores.max())
-    if not low < high:  # also when either is not a number
+    if not low < high:  # true also if a value is NaN
         return picture
     height, width = picture.shape[:2]
     share = ((scores - low) / (high - low)).astype(np.float32)

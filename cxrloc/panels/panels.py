@@ -43,7 +43,7 @@ class Panel(NamedTuple):
         after: the published figures or tables that it follows.
         projections: whether `--projection` chooses its images: "data" if the panel reads a data set
             and chooses them itself; "scores" and "boxes" if it reads runs of classify and of
-            bench, which are scored again on these images; empty: it does not.
+            bench, which are scored again on these images; empty if it does not.
         fixed: why neither images nor findings can be chosen, where they cannot; empty where
             `--finding` chooses findings.
     """

@@ -37,7 +37,7 @@ LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1,
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 GREY = "#808080"
-"""Colour of what is drawn for comparison only; readable on white and on black slides."""
+"""Colour of curves that are drawn only for comparison; readable on white and on black slides."""
 
 FONT = "Arimo"
 """The font of figures. It has the widths of Arial, which journals ask for, and is free (OFL)."""
@@ -81,7 +81,8 @@ class FigureRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", tuple(map(standard_finding, self.findings)))
-        object.__setattr__(self, "caption", for_terminal(self.caption))  # no font has controls
+        # No font has control characters.
+        object.__setattr__(self, "caption", for_terminal(self.caption))
         if self.width not in WIDTHS_MM:
             raise UsageError(f"--width {self.width}: choose from {', '.join(WIDTHS_MM)}")
 
@@ -229,7 +230,7 @@ def add_legend(figure: Figure, marks: Sequence[Artist], caption: str = "") -> No
 
 @cache
 def _latin_families() -> tuple[str, ...]:
-    """The package's own font, which has Arial's widths, then matplotlib's, which has more signs."""
+    """The package's font, with the widths of Arial, then matplotlib's, with more characters."""
     for path in sorted((_FOLDER / "fonts").glob("*.ttf")):
         font_manager.fontManager.addfont(path)
     return FONT, "DejaVu Sans"

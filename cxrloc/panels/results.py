@@ -67,7 +67,9 @@ def run_names(results: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     short = [path.stem if path.suffix == ".csv" else path.resolve().name for path in results]
     counts = Counter(short)
     if names and len(names) != len(results):
-        raise UsageError(f"--name: {len(names)} names for {len(results)} results; name each once")
+        raise UsageError(
+            f"--name: {len(names)} names for {len(results)} results; give one for each"
+        )
     names = names or [
         n if counts[n] == 1 else str(path) for n, path in zip(short, results, strict=True)
     ]
@@ -176,11 +178,11 @@ def only_result(results: Sequence[Path], panel: str) -> Path:
 
 
 def own_name(request: FigureRequest) -> str:
-    """What a panel of one run calls it beside controls and published numbers.
+    """The name of the only run in a panel that also shows controls and published numbers.
 
     Raises:
         UsageError: there are several names.
     """
     if len(request.names) > 1:
-        raise UsageError(f"--name: {len(request.names)} names for one result; name it once")
+        raise UsageError(f"--name: {len(request.names)} names for one result; give one")
     return (*request.names, "this work")[0]

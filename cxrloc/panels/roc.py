@@ -173,7 +173,7 @@ def _title(run: _Run, finding: str) -> str:
 def _draw_run(
     axes: Axes, run: _Run, finding: str, place_of: tuple[int, int], shapes: Mapping[str, str]
 ) -> bool:
-    """Draw band, curve with its AUC, and operating points; whether the run has a curve.
+    """Draw band, curve with its AUC, and operating points; returns whether the run has a curve.
 
     `place_of` is the run's number and the number of runs.
     """

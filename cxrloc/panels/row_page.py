@@ -84,7 +84,7 @@ class _Foot(NamedTuple):
 def draw_rows(
     rows: Sequence[Row], request: FigureRequest, roles: Sequence[Role], note: str
 ) -> Figure:
-    """Rows in as many columns as let them fit on a page, above the key.
+    """Rows in as many columns as they need to fit on a page, above the key.
 
     The key says how many rows are left out, because the page has no room for them.
 

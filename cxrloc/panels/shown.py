@@ -96,7 +96,7 @@ def heatmaps_picture(
     """A panel for each of the findings, over the radiograph or over black.
 
     Raises:
-        UsageError: a finding has no map, or the radiograph is another one by its size.
+        UsageError: a finding has no map, or the radiograph has another size than the maps' image.
     """
     if unknown := [finding for finding in findings if finding not in heatmaps.findings]:
         raise UsageError(f"{unknown[0]}: the maps are of {', '.join(heatmaps.findings)}")
@@ -104,7 +104,7 @@ def heatmaps_picture(
     pixels = np.zeros(size, dtype=np.float32) if radiograph is None else radiograph.pixels
     if pixels.shape != size:
         raise UsageError(
-            f"the maps are of an image of {size[0]} x {size[1]} pixels, this one has "
+            f"the maps are of an image of {size[0]} x {size[1]} pixels, this radiograph has "
             f"{pixels.shape[0]} x {pixels.shape[1]}"
         )
     chosen = list(findings) or list(heatmaps.findings)

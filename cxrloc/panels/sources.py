@@ -34,7 +34,7 @@ class Sources:
     """All results that the user gave, by kind; a kind that was not given is empty.
 
     Attributes:
-        records: images by id, with truth in the frame it was drawn in.
+        records: images by id, with truth in the frame in which it was drawn.
         maps: folders of raw maps.
         detections: boxes of a run of `bench`.
         run: that run's folder.
@@ -113,15 +113,15 @@ def _scored_records(run: Path) -> list[Record]:
         data = Path(scored["path"] or scored["name"])
     if not data.exists():
         raise CxrlocError(
-            f"{run} was scored on {data}, which is no file or folder here: name its images too "
-            "(of embedded phantoms there are none: `cxrloc phantom` writes some to score)"
+            f"{run} was scored on {data}, which is not here: name its images too "
+            "(embedded phantoms have no files; `cxrloc phantom` writes phantoms that can be scored)"
         )
     declared = {each.finding for each in read_detections(run / "detections.csv")}
     return read_images(data, options_of(scored), declared).records
 
 
 def _joined(known: Record | None, record: Record) -> Record:
-    """A record, completed by what an earlier record of the same image says."""
+    """The record, completed by an earlier record of the same image."""
     if known is None:
         return record
     truth = record if record.annotations else known

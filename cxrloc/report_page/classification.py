@@ -27,7 +27,7 @@ from cxrloc.types import Heatmaps, Label, Record
 METRICS = ("auc", "pr_average_precision")
 """Metrics of the table. The page adds sensitivity and specificity at the reader's threshold."""
 
-_MOST_POINTS = 1000  # of a curve: more cannot be told apart on a screen
+_MOST_POINTS = 1000  # points of a curve: a screen does not show more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +174,6 @@ def _curves(run: ClassificationRun) -> dict[str, dict[str, Any]]:
 
 
 def _kept_points(curve: Roc) -> np.ndarray:
-    """Indices of the points to keep: all, or evenly spaced ones with both ends of a long curve."""
+    """Indices of the points to keep: all, or evenly spaced ones of a long curve with both ends."""
     count = curve.thresholds.size
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))

@@ -96,7 +96,7 @@ def localization_data(run: LocalizationRun, pictures: Mapping[str, str]) -> dict
 
 
 def _quantised(run: LocalizationRun, pairs: ScoredPairs) -> list[Heatmaps]:
-    """The maps in the page: of scored and annotated pairs, and of each image's top findings."""
+    """The maps in the page: of scored or annotated pairs, and of each image's top findings."""
     pairs_shown = {
         (pairs.image_ids[i], pairs.findings[j]) for i, j in np.argwhere(pairs.scored).tolist()
     }
@@ -121,7 +121,7 @@ def _pairs(
 ) -> list[dict[str, Any]]:
     """Every pair with a map, an expert's box or a scored box, by image and then by finding.
 
-    `given` are the boxes that the page does not make of its maps.
+    `detections` are the boxes that the page does not make from its maps.
     """
     row = {image_id: index for index, image_id in enumerate(pairs.image_ids)}
     column = {finding: index for index, finding in enumerate(pairs.findings)}
@@ -202,7 +202,7 @@ def _nullable(values: Float[np.ndarray, "rule finding"]) -> list[list[float | No
 
 
 def _given_note(run: LocalizationRun) -> str:
-    """Where the boxes come from, if the page does not make them of its maps."""
+    """A sentence on the origin of the boxes, if the page does not make them from its maps."""
     if not run.heatmaps:
         return "The boxes are those of the list that was scored."
     rule = describe_rule(rule_of(run.protocol))

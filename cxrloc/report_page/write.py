@@ -32,7 +32,7 @@ CLASSIFIED_IMAGES = 200
 """Most images on a classification page; they are the first by name, not chosen by score."""
 
 _LARGE, _SMALL = 512, 320  # longest side of a picture, in pixels
-_MANY = 256  # from so many images on, pictures are small
+_MANY = 256  # pages with at least this many images have small pictures
 
 
 def write_bench_page(
@@ -151,7 +151,7 @@ def _with_maps(
     pictures, heatmaps = {}, []
     raw: dict[Pair, float] = {}
     for result in localize(models, images, inference):
-        if isinstance(result, Failure):  # named already by the run itself
+        if isinstance(result, Failure):  # the run has already named it
             continue
         image_id, pixels = result.heatmaps.image_id, result.radiograph.pixels
         placed[image_id] = annotations_in_image(placed[image_id], *pixels.shape)
