@@ -21,13 +21,13 @@ _COUNTS = ("n", "positives", "annotated")
 
 
 def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool = False) -> None:
-    """Raise an error for tables that do not exist or hold none of the numbers to be measured.
+    """Raise an error for tables that do not exist or hold none of the measured metrics.
 
     Numbers of patients beside those of synthetic radiographs mislead, so they are refused too,
     unless each table is named twice.
 
     Raises:
-        UsageError: says what there is instead.
+        UsageError: there is such a table; the message names what exists instead.
     """
     known = published_tables()
     if synthetic:
@@ -72,7 +72,7 @@ def write_beside(
             "prior_" hold what boxes score without looking at the images, and are kept.
         names: tables, such as "wang2017:4"; none: nothing is written.
         out: folder.
-        remarks: what a reader must know of the measured numbers.
+        remarks: what a reader must know about the measured numbers.
         protocol: of this run, in the columns of `published.protocols`.
 
     Returns:

@@ -101,7 +101,7 @@ def check_with_leaks(
     data_sets: Collection[str],
     allowed: bool,
 ) -> Contamination:
-    """Scored patients who also trained a model; some of them were let in by a split by image.
+    """Scored patients who also trained a model, with those whom a split by image allows.
 
     Args:
         models: the models that are scored.
@@ -132,7 +132,7 @@ def check_with_leaks(
 def contaminated_patients(
     records: Iterable[Record], training_patients: Collection[str]
 ) -> tuple[str, ...]:
-    """Patients whose images trained the model, by the list that its card carries.
+    """Patients whose images trained the model, according to the list in its card.
 
     Ids are compared as they are written and by their key (`identifiers.patient_key`): "1.0" and
     "00000001" are patient 1. An empty result does not prove that there is no overlap; it says only

@@ -162,8 +162,8 @@ def beside(measured: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
 
     Args:
         measured: one row per finding (criterion and threshold), in columns of these names. A
-            column `averaged` holds the findings that a mean is over; without it, a row "mean" is
-            over all other findings.
+            column `averaged` holds the findings over which a mean is taken; without it, a row
+            "mean" is taken over all other findings.
         name: table, such as "wang2017:4".
         metric: as reports call it, such as "auc" or "accuracy".
 

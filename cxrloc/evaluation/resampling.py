@@ -83,7 +83,7 @@ def resample_patients(
     differences are paired.
 
     Args:
-        carries: classes that each patient has an image of; every class has a carrier.
+        carries: the classes of which each patient has an image; every class has a carrier.
         resamples: columns of the result.
         seed: equal seeds give equal counts.
 

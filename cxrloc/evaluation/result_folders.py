@@ -68,7 +68,7 @@ class RunData(NamedTuple):
 def options_of(data: Mapping[str, Any]) -> DataOptions:
     """The user's options of a data set, from the entry `data` of a run's card.
 
-    Leave to score training patients was given for one run, and is not passed on.
+    The permission to score training patients holds for one run and is not passed on.
     """
     options = {**data.get("options", {}), "allow_contaminated": False}
     for name in ("image_dir", "labels", "boxes"):
@@ -78,14 +78,14 @@ def options_of(data: Mapping[str, Any]) -> DataOptions:
 
 
 def data_of(
-    runs: Mapping[str, Run], given: Path | None = None, labels: Path | None = None
+    runs: Mapping[str, Run], moved_to: Path | None = None, labels: Path | None = None
 ) -> RunData:
     """The truth that the runs' cards name.
 
     Args:
         runs: by name.
-        given: where the data are now, with the same tables; None for the path in the cards.
-        labels: a table of labels in place of those in the cards; None for those.
+        moved_to: where the data are now, with the same tables; None for the path in the cards.
+        labels: a table of labels in place of those in the cards; None for those in the cards.
 
     Raises:
         UsageError: the cards name no truth or several, the truth is not on this disk, or the runs
@@ -101,8 +101,8 @@ def data_of(
             "(--labels, --boxes, --image-dir, ...): score them again in one way"
         )
     options = joined[0]
-    if given is not None:
-        return RunData(given, options)
+    if moved_to is not None:
+        return RunData(moved_to, options)
     paths = {_resolved(path): path for path in (card.get("path") for card in cards.values())}
     if len(paths) != 1:
         named = " and ".join(map(str, paths.values())) or "nothing"

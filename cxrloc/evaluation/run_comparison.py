@@ -35,7 +35,7 @@ from cxrloc.types import Predictions, Record, UsageError
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """What `compare` does beside the runs.
+    """The options of `compare`, without its runs.
 
     Attributes:
         data: the images that were predicted; None for the data that the runs' `run.json` name.

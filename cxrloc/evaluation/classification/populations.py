@@ -24,7 +24,7 @@ def of_projection(records: Iterable[Record], projection: str) -> list[Record]:
 
     Raises:
         UsageError: there is no such projection.
-        CxrlocError: no image is of it.
+        CxrlocError: no image has this projection.
     """
     if projection not in PROJECTIONS:
         raise UsageError(f"--projection {projection}: choose from {', '.join(PROJECTIONS)}")

@@ -1,4 +1,4 @@
-"""Rows of a classification report before their numbers: counts, notes, and what is divided."""
+"""Rows of a classification report without values: their counts and notes, and what is divided."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -197,7 +197,7 @@ def printed_frame(
 def metrics_frame(report: ClassificationReport, group: str = "all") -> pd.DataFrame:
     """One row per finding and mean: n, positives, each metric with its low and high.
 
-    The column `averaged` holds the findings that a mean is over.
+    The column `averaged` holds the findings over which a mean is taken.
     """
     rows: dict[str, dict[str, object]] = {}
     for measured in report.measurements:

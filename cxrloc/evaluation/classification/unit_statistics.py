@@ -37,7 +37,7 @@ def averaged_findings(
     defined: Int[np.ndarray, " defined"],
     named: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Int[np.ndarray, " averaged"]]:
-    """Columns of the findings that each mean is over, by the name of the mean.
+    """Columns of the findings that enter each mean, by the name of the mean.
 
     No other function decides which findings a mean includes.
 

@@ -1,7 +1,7 @@
 """The units that are scored: images, studies or patients, with their truth and scores.
 
-Predictions of images become scores of units here, and nowhere else, so that every number
-downstream can say what its unit was.
+Only this module turns predictions of images into scores of units, so that every later number has
+a known unit.
 """
 
 from collections import Counter

@@ -143,7 +143,7 @@ def _take_boxes(
     free = np.ones(overlap.shape[1], dtype=bool)
     matched = np.zeros(overlap.shape[0], dtype=bool)
     for detection, row in enumerate(overlap):
-        candidates = np.where(free, row, -1.0)[::-1]  # of equals the last
+        candidates = np.where(free, row, -1.0)[::-1]  # of equal IoUs, the last box
         best = row.size - 1 - int(candidates.argmax())
         if free[best] and row[best] >= threshold:
             free[best] = False

@@ -1,4 +1,4 @@
-"""Scores of a run: its boxes, controls, both for each view, and paired differences."""
+"""Scores of a run's boxes and controls, also for each view, and their paired differences."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from cxrloc.datasets.shapes import mask_pixels
 from cxrloc.evaluation.localization.scored_pairs import ScoredPairs
 from cxrloc.types import Mask, Outline
 
-_FINER = 4  # points per cell side that tell a polygon's share of a cell
+_FINER = 4  # sample points along a side of a cell, for a polygon's share of it
 
 
 def truth_shares(

@@ -24,13 +24,13 @@ from cxrloc.reports.labels import FINDINGS
 from cxrloc.types import CxrlocError, Label
 
 SYSTEMS = ("Wang 2017 on OpenI", "MetaMap on OpenI")
-"""Settings of the published tables that are of the same reports."""
+"""Settings of the published tables that were measured on the same reports."""
 
 NORMAL_ROW, TABLE_2_TOTAL = "Normal", "Total of the eight and Normal"
 """Rows of table 2 of Wang et al. 2017: it counts Normal like a finding, and has eight findings."""
 
 PUBLISHED_TOTALS = {"wang2017:18": TOTAL, "wang2017:2": TABLE_2_TOTAL}
-"""The published tables by their names, and the total here that is over the same labels."""
+"""Published tables by name, each with the total of this module that sums the same labels."""
 
 STRICT, LOOSE = "uncertain as negative", "uncertain as positive"
 _READINGS = {

@@ -76,7 +76,7 @@ def road(
     `Departs:` 10 to 30 % of the pixels are removed, not up to 90 %, because the finding itself is
     small.
     """
-    from pytorch_grad_cam.metrics.road import ROADCombined  # here, because it loads OpenCV and more
+    from pytorch_grad_cam.metrics.road import ROADCombined  # imported here, because it loads OpenCV
 
     surface = _surface(heatmap, image.shape[-2:])
     share = (surface - surface.min()) / (surface.max() - surface.min())
