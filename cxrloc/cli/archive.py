@@ -1,4 +1,4 @@
-"""`cxrloc archive`: runs a model over the images of a manifest, or shows how far it has come."""
+"""`cxrloc archive`: runs a model over the images of a manifest, or shows the progress of a run."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any

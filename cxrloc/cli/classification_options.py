@@ -29,7 +29,7 @@ class Uncertain(StrEnum):
 
 
 class NoFinding(StrEnum):
-    """What makes the truth of No Finding."""
+    """How the truth of No Finding is determined."""
 
     LABELS = "labels"
     OUTPUTS = "outputs"

@@ -41,7 +41,7 @@ def models(
 
 
 def _show_card(name: str) -> None:
-    """Print what a model needs and is, and each finding's numbers; a dash is a missing number."""
+    """Print what a model is and needs, and each finding's numbers; a dash is a missing number."""
     from cxrloc.models.card_text import card_lines, finding_rows
 
     if name.endswith(".onnx"):

@@ -1,4 +1,4 @@
-"""How far a command has come, in words."""
+"""The progress of a command, in words."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Settings that several commands take: each group has its options, defaults and object here, once.
+"""Groups of settings that several commands take: their options, defaults and objects.
 
 `@with_settings(images=image_data)` above a command replaces its parameter `images` with the options
 of the function `image_data`; the command gets what this function makes of them.

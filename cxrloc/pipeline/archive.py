@@ -1,7 +1,7 @@
 """`cxrloc archive`: runs models over the images of a manifest, part by part.
 
-Which parts are left is decided here. `archive.image_steps` has the way from an image to its
-rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
+This module decides which parts still have to be computed. `archive.image_steps` has the way from an
+image to its rows, and `archive.engines` runs these steps on one machine or on a Ray cluster.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +34,10 @@ from cxrloc.types import UsageError
 
 
 class Engine(NamedTuple):
-    """Where the work is done; nothing of it changes a result.
+    """Where the images are computed; no field changes a result.
 
     Attributes:
-        name: of `ENGINES`.
+        name: a name of `ENGINES`.
         address: of a running Ray cluster; empty for one on this machine.
         shard: number of this run's shard, and number of shards.
     """
@@ -76,7 +76,8 @@ def archive(
             "(cpu is possible without --address)"
         )
     check_thresholds(options.report.thresholds)
-    manifest, out = absolute(manifest), absolute(out)  # processes elsewhere have other folders
+    # Processes on other machines have other working folders.
+    manifest, out = absolute(manifest), absolute(out)
     options = replace(options, models=tuple(map(_absolute_model, options.models)))
     plan = make_plan(manifest, options.part_size, engine.shard)
     models = [read_model(name) for name in options.models]

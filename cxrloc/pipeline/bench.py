@@ -64,7 +64,7 @@ from cxrloc.types import UsageError
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What `bench` does beside the data.
+    """The options of `bench`, without its data.
 
     Attributes:
         models: embedded names or checkpoint files; several make an ensemble.
@@ -127,7 +127,7 @@ def bench(
     _check(data, options)
     options = replace(options, inference=with_precision(options.inference))
     make_folder(out)
-    if options.save_maps and journal is None:  # a run's own folder holds no maps but its own
+    if options.save_maps and journal is None:  # the folder of a run holds no maps of other runs
         refuse_other_maps(out / "maps")
     protocol = options.protocol
     models = [] if options.detections or options.maps else [*map(read_model, options.models)]

@@ -36,7 +36,7 @@ def score_boxes_again(run: Path, projection: str, out: Path) -> None:
     """
     earlier = read_run(run) if run.is_dir() else None
     if earlier is None or DETECTIONS not in earlier.files or "protocol" not in earlier.card:
-        raise UsageError(f"{run}: no folder of `cxrloc bench`, with {DETECTIONS} and run.json")
+        raise UsageError(f"{run}: not a folder of `cxrloc bench` with {DETECTIONS} and run.json")
     with unlike(run / "run.json", "the run card of `cxrloc bench`"):
         protocol = _protocol(earlier.card["protocol"])
         unseen = {*earlier.card["missing_images"], *earlier.card["failed_images"]}

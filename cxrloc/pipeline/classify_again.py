@@ -18,7 +18,9 @@ def score_again(run: Path, projection: str, out: Path) -> None:
     """
     earlier = read_run(run)
     if PREDICTIONS not in earlier.files or "protocol" not in earlier.card:
-        raise UsageError(f"{run}: no folder of `cxrloc classify`, with {PREDICTIONS} and run.json")
+        raise UsageError(
+            f"{run}: not a folder of `cxrloc classify` with {PREDICTIONS} and run.json"
+        )
     protocol = earlier.card["protocol"]
     named = {run.name: earlier}
     data, joined = data_of(named)

@@ -15,7 +15,7 @@ GROUPS = ("view", "sex", "age")
 
 @dataclass(frozen=True, slots=True)
 class ClassifyOptions:
-    """What `classify` does beside the data.
+    """The options of `classify`, without its data.
 
     Attributes:
         models: embedded names or checkpoint files; several make an ensemble.

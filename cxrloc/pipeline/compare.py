@@ -73,7 +73,8 @@ def compare_named(
     shared = {k: f for k, f in kinds.items() if all(k in run.files for run in runs.values())}
     if not shared:
         raise CxrlocError(
-            f"{', '.join(runs)}: one has probabilities, another boxes: nothing to compare"
+            f"{', '.join(runs)}: one has probabilities and another has boxes, so there is nothing "
+            "to compare"
         )
     data, joined = data_of(runs, options.data, options.labels)
     labels = options.labels or labels_of(runs, data)

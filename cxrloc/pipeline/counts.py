@@ -23,7 +23,7 @@ from cxrloc.types import CxrlocError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class CountOptions:
-    """What `counts` does beside the data.
+    """The options of `counts`, without its data.
 
     Attributes:
         labels: labels out of reports (`cxrloc label`) in place of the data set's own.
@@ -58,7 +58,7 @@ def count(data: Path, out: Path, options: CountOptions) -> CountResult:
         CxrlocError: the data or the labels cannot be read.
     """
     if options.split == "own":
-        raise UsageError("--split own is the part of a model: counts has none")
+        raise UsageError("--split own is the test part of a model, and counts has no model")
     check_counts(options.beside)
     with held_folder(out):
         return _count(data, out, options)

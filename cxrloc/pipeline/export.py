@@ -23,8 +23,8 @@ PHANTOM_SEED, PHANTOMS = 11, 4
 """The phantoms on which a graph is compared with torch if no images are named."""
 
 TOLERANCE = 1e-3
-"""Logits of float32 differ by about 1e-5 between torch and onnxruntime; by more than this only if
-the graph computes something else."""
+"""Largest accepted difference. In float32, logits of torch and of onnxruntime differ by about 1e-5.
+A larger difference means that the graph computes something else."""
 
 
 class Exported(NamedTuple):

@@ -28,7 +28,7 @@ _PLANNED = "training"
 """The panel that also takes a recipe."""
 
 _AGAIN = {"scores": score_again, "boxes": score_boxes_again}
-"""How the runs that a panel draws are scored again, by the panel's `projections`."""
+"""The functions that score runs again on one projection, by the value of `Panel.projections`."""
 
 _LEAK = "Split by image: patients leak from training into these scores."
 
@@ -62,7 +62,7 @@ def figure(
     if panel not in PANELS:
         raise UsageError(f"{panel}: no such panel; choose from {', '.join(PANELS)}")
     if not results:
-        raise UsageError(f"{panel}: say which results; it reads {PANELS[panel].reads}")
+        raise UsageError(f"{panel}: name the results to draw; it reads {PANELS[panel].reads}")
     names = RECIPES if panel == _PLANNED else MODELS
     for path in results:
         if not path.exists() and str(path) not in names:
@@ -174,7 +174,7 @@ def _of_projection(
 ) -> list[Path]:
     """Runs that are scored again on images of one projection, under their names.
 
-    A file of readers is passed on, as it belongs to no run.
+    A file of readers belongs to no run and stays as it is.
     """
     runs = [path for path in results if path.is_dir()]
     scored = {}

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HeatmapOptions:
-    """What `heatmap` does beside the paths.
+    """The options of `heatmap`, without its paths.
 
     Attributes:
         models: embedded names, checkpoint files or exported graphs; several make an ensemble.
@@ -188,7 +188,7 @@ def _images(
 
 
 def _inference(options: HeatmapOptions) -> InferenceSettings:
-    """The settings of the models: raw maps are written of all findings."""
+    """The settings of the models; if raw maps are written, those of all findings are computed."""
     inference = options.inference
     return replace(inference, findings=()) if "npz" in options.write else inference
 

@@ -35,7 +35,7 @@ ReportWatch = Callable[[Reports], Reports]
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """What `label` does beside the reports.
+    """The options of `label`, without its reports.
 
     Attributes:
         gold: a file of labels to score against, with a row per report.
@@ -172,7 +172,7 @@ def cluster(
     """
     members = _beside(out, "clusters")
     if config.names and config.names.resolve() == members.resolve():
-        raise UsageError(f"--names {config.names} would be overwritten: name it another way")
+        raise UsageError(f"--names {config.names} would be overwritten: choose another --out")
     named = read_cluster_names(config.names) if config.names else {}
     readable, failures = [], []
     for report in watch(_opened(reports, out, config.names)):
@@ -199,9 +199,12 @@ def _opened(
     place = out.resolve()
     read = [path.resolve() for path in (reports, other) if path]
     if out.is_dir() or place in read:
-        raise UsageError(f"--out {out} is what is read, or a folder: name another file")
+        raise UsageError(f"--out {out} is one of the inputs, or a folder: name another file")
     if reports.is_dir() and place.is_relative_to(reports.resolve()):
-        raise UsageError(f"--out {out} lies among the reports and would be read as one: move it")
+        raise UsageError(
+            f"--out {out} lies in the folder of the reports and would be read as a report: choose "
+            "another place"
+        )
     found = read_reports(reports)
     first = next(found, None)
     if first is None:

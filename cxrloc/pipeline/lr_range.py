@@ -90,7 +90,7 @@ def lr_range(
 
 
 def _write(out: Path, points: Sequence[RangePoint], title: str, notes: Sequence[str]) -> list[Path]:
-    """The files of a range test, which are written here."""
+    """Write the table and the plot of a range test; returns their paths."""
     table, figures = out / "lr_range.csv", figure_paths(out / "lr_range")
     write_csv(with_notes(pd.DataFrame(points), notes), table, float_format=None)
     with figure_style():

@@ -76,7 +76,7 @@ def prepare_worker(
 
 
 def _silence_libraries() -> None:
-    """Keep warnings of libraries off the log: they are no JSON lines, and may quote a header."""
+    """Keep warnings of libraries off the log: they are not JSON, and they may quote a header."""
     warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())
 
@@ -129,7 +129,7 @@ class NodeStatus(NamedTuple):
 def node_status(path: Path) -> NodeStatus:
     """The state of the node of a settings file, running or not."""
     folder = read_node_config(path).spool.folder
-    if not folder.is_dir():  # it must be made by the user whose node it is
+    if not folder.is_dir():  # the user who runs the node must create it
         raise UsageError(f"{folder}: no queue yet; the node has not run")
     spool = Spool(folder)
     sending = spool.jobs(State.SENDING)

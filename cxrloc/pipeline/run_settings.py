@@ -1,4 +1,4 @@
-"""Converts a command's options and data to settings: all that changes a result, nothing else."""
+"""Converts a command's options and data to the settings that change its result."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
     """The value as JSON; files and models are given by their content, not by their paths."""
     if is_dataclass(value):
         left_out = {*WITHOUT_EFFECT}
-        if isinstance(value, InferenceSettings):  # a training's batches do change its result
+        if isinstance(value, InferenceSettings):  # the batch size of a training changes its result
             left_out.add("batch_size")
             value = with_precision(value)
         values = ((field.name, getattr(value, field.name)) for field in fields(value))
@@ -71,7 +71,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return _identity(value)
     if isinstance(value, str) and os.path.isfile(value):  # noqa: PTH113 (any text may come here)
-        return _identity(Path(value))  # such as a model; an embedded one stays a name
+        return _identity(
+            Path(value)
+        )  # such as a model's file; an embedded model is given by its name
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     return value
@@ -87,7 +89,7 @@ def _identity(path: Path | None) -> str:
 
 
 def _lines(folder: Path) -> Iterator[str]:
-    if not folder.is_dir():  # the command itself says that it is missing
+    if not folder.is_dir():  # the command reports later that it is missing
         yield str(folder)
         return
     for path in sorted(folder.iterdir()):

@@ -83,7 +83,7 @@ def test_figures_of_boxes_are_drawn_of_one_projection(run: Path, tmp_path: Path)
 def test_what_cannot_be_scored_again_is_said(run: Path, tmp_path: Path) -> None:
     with pytest.raises(CxrlocError, match="--projection lateral: none of"):
         score_boxes_again(run, "lateral", tmp_path / "a")
-    with pytest.raises(UsageError, match=r"no folder of `cxrloc bench`"):
+    with pytest.raises(UsageError, match=r"not a folder of `cxrloc bench`"):
         score_boxes_again(run / "localization.csv", "PA", tmp_path / "a")
     other = tmp_path / "other"
     other.mkdir()
