@@ -1,8 +1,8 @@
 """The output folder of one run, with a record of its settings, its state and its files.
 
-Every command that writes a folder opens it here. The folder has two hidden files: `.cxrloc-run.json`
-names the command and its settings, and `.cxrloc-files` lists what was written. A third one is
-locked while a run is writing.
+Every command that writes a folder opens it here. The folder has two hidden files:
+`.cxrloc-run.json` names the command and its settings, and `.cxrloc-files` lists what was written. A
+third one is locked while a run is writing.
 """
 
 import json
