@@ -251,7 +251,7 @@ def _table_of(
 
     thresholds = [row["threshold"] for row in rows_by(scored, "mean")]
     # The intervals have room only where there are few thresholds.
-    cell = _with_interval if len(thresholds) <= 3 else _alone
+    cell = _with_interval if len(thresholds) <= 3 else _accuracy
     table = []
     for finding in scored["finding"].unique():
         rows = rows_by(scored, finding)
@@ -264,12 +264,12 @@ def _table_of(
     return pd.DataFrame(table, columns=pd.Index(columns))
 
 
-def _alone(row: "Mapping[str, Any]") -> str:
+def _accuracy(row: "Mapping[str, Any]") -> str:
     return f"{row['accuracy']:.3f}"
 
 
 def _with_interval(row: "Mapping[str, Any]") -> str:
     low, high = row["accuracy_low"], row["accuracy_high"]
     if low != low:  # no resamples, no interval
-        return _alone(row)
+        return _accuracy(row)
     return f"{row['accuracy']:.3f} ({low:.2f} to {high:.2f})"

@@ -14,7 +14,7 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import images_by_stem, named_or_new_id
 from cxrloc.datasets.records import checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.types import Annotation, CxrlocError
 
@@ -41,7 +41,7 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
     drawn: dict[str, Drawn] = {}
     for path in files_of(folder, ".json"):
         content = read_json(path)
-        with unlike(path, "LabelMe JSON (shapes with label, points and shape_type)"):
+        with expecting(path, "LabelMe JSON (shapes with label, points and shape_type)"):
             name = content.get("imagePath") or path.relative_to(folder).with_suffix("").as_posix()
             image_id = named_or_new_id(str(path), name, known)
             if checked_id(str(path), image_id) in drawn:

@@ -8,7 +8,7 @@ from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.shapes import outline_of
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.types import Annotation, CxrlocError, Record
 
 FRAME = (1024, 1024)
@@ -42,7 +42,7 @@ def read_chestx_det(path: Path) -> list[Record]:
         CxrlocError: not JSON, a field is missing, or an entry (named) breaks its rules.
     """
     boxes: dict[str, list[Annotation]] = {}
-    with unlike(path, "ChestX-Det's list of file_name, syms, boxes[, polygons]"):
+    with expecting(path, "ChestX-Det's list of file_name, syms, boxes[, polygons]"):
         for entry in read_json(path):
             where = f"{path}, {entry['file_name']}"
             image_id = checked_id(where, image_id_of(entry["file_name"]))

@@ -19,7 +19,7 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, coco_runs, outline_of
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.types import Annotation, CxrlocError, Mask, Record
 
 _MOST_PIXELS = 200_000_000  # of a mask: 200 MB in memory while its box is found
@@ -46,7 +46,7 @@ def read_chexlocalize(path: Path) -> list[Record]:
     Raises:
         CxrlocError: not such a JSON file, or an entry (named) breaks its rules.
     """
-    with unlike(path, _KIND):
+    with expecting(path, _KIND):
         return [_record(path, image_id, entry) for image_id, entry in _entries(path)]
 
 
@@ -56,7 +56,7 @@ def read_chexlocalize_points(path: Path) -> list[Point]:
     Raises:
         CxrlocError: not such a JSON file.
     """
-    with unlike(path, _KIND):
+    with expecting(path, _KIND):
         return [
             Point(image_id, known_finding(f"{path}, {image_id}", finding), float(x), float(y))
             for image_id, entry in _entries(path)

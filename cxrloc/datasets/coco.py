@@ -7,7 +7,7 @@ from typing import Any
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import standard_finding
 from cxrloc.types import Annotation, CxrlocError, Record
 
@@ -23,7 +23,7 @@ def read_coco(path: Path) -> list[Record]:
             box has no area.
     """
     content = read_json(path)
-    with unlike(path, "COCO JSON (images, categories, and annotations with bbox)"):
+    with expecting(path, "COCO JSON (images, categories, and annotations with bbox)"):
         findings = _by_id(path, "categories", content["categories"], "name", standard_finding)
         images = _by_id(path, "images", content["images"], "file_name", image_id_of)
         for image_id in images.values():

@@ -7,7 +7,7 @@ from pathlib import Path
 from cxrloc.datasets.identifiers import checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.files.tables import is_blank, number_in, read_table, rows_of
 from cxrloc.types import Annotation, CxrlocError, Label, Record
 
@@ -69,7 +69,7 @@ def _patients(path: Path, image_ids: Iterable[str]) -> dict[str, str]:
     """Patients of ChestX-ray14 by image of the challenge; empty if the list is missing."""
     if not path.is_file():
         return {}
-    with unlike(path, "the challenge's list of subset_img_id and img_id"):
+    with expecting(path, "the challenge's list of subset_img_id and img_id"):
         entries = read_json(path)
         patients = {each["subset_img_id"]: patient_in(each["img_id"]) for each in entries}
     known = {}

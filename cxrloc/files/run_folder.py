@@ -23,7 +23,7 @@ from cxrloc.files.whole import (
     append_line,
     finite,
     remove_parts,
-    told_of_files,
+    watched_writes,
     write_json,
 )
 from cxrloc.types import UsageError
@@ -100,7 +100,7 @@ def open_run(
         journal = Journal(path / JOURNAL)
         if continued and len(journal):
             log.info("%s: goes on after %d images of the interrupted run", path, len(journal))
-        with told_of_files(lambda file: _list_file(path, file)):
+        with watched_writes(lambda file: _list_file(path, file)):
             yield RunFolder(path, continued, journal)
         write_json(path / MARK, {**mark, "finished": True})
         (path / JOURNAL).unlink(missing_ok=True)
@@ -216,7 +216,7 @@ def _chosen(
     """The folder of the run, and the lock that this run holds."""
     if destination.out is not None:
         lock = _locked(destination.out)
-        refused = "" if destination.overwrite else _whose(destination.out, command, settings)
+        refused = "" if destination.overwrite else _refusal(destination.out, command, settings)
         if refused:
             lock.release()
             raise UsageError(
@@ -232,13 +232,13 @@ def _chosen(
         except FolderInUseError:
             passed_over = passed_over or f"another run is writing into {path}"
             continue
-        whose = _whose(path, command, settings)
-        if not whose or destination.overwrite:
+        refused = _refusal(path, command, settings)
+        if not refused or destination.overwrite:
             if passed_over:
                 log.info("%s: the results go to %s", passed_over, path)
             return path, lock
         lock.release()
-        passed_over = passed_over or f"{path} holds {whose}"
+        passed_over = passed_over or f"{path} holds {refused}"
     raise AssertionError("count() does not end")
 
 
@@ -266,7 +266,7 @@ def _refused(out: Path, error: OSError) -> DiskError | UsageError:
     return DiskError(message) if error.errno in DISK_ERRORS else UsageError(message)
 
 
-def _whose(path: Path, command: str, settings: Mapping[str, Any]) -> str:
+def _refusal(path: Path, command: str, settings: Mapping[str, Any]) -> str:
     """The reason why this run cannot use the folder, in words; empty if it can."""
     mark = _read_mark(path)
     if mark is None:

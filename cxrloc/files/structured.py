@@ -31,14 +31,14 @@ _MAX_DIGITS = 19  # of a whole number; integers of 64 bits have at most 19
 
 
 @contextmanager
-def unlike(path: Path, what: str) -> Iterator[None]:
+def expecting(path: Path, what: str) -> Iterator[None]:
     """Turn errors that unexpected content causes into one line that names the file.
 
     Args:
         path: of the file.
         what: what the content should be, for the message.
 
-    >>> with unlike(Path("a.json"), "a list of boxes"):
+    >>> with expecting(Path("a.json"), "a list of boxes"):
     ...     [][0]
     Traceback (most recent call last):
     ...

@@ -288,8 +288,8 @@ def _delimited(lines: Iterator[str]) -> tuple[Iterator[str], str]:
     bare = re.sub(r'"[^"]*"', "", first)
     delimiter = "\t" if "\t" in bare else max(",;|", key=bare.count)
 
-    def every() -> Iterator[str]:
+    def all_lines() -> Iterator[str]:
         yield first
         yield from lines
 
-    return every(), delimiter
+    return all_lines(), delimiter

@@ -142,7 +142,7 @@ def finite(value: Any) -> Any:
 
 
 @contextmanager
-def told_of_files(listen: Callable[[Path], None]) -> Iterator[None]:
+def watched_writes(listen: Callable[[Path], None]) -> Iterator[None]:
     """Call a function with the path of every file that is written whole within the block."""
     _LISTENERS.append(listen)
     try:

@@ -24,7 +24,7 @@ from cxrloc.models.pooling import (
     POOLINGS,
     Pool,
     PoolingParameters,
-    given_parameters,
+    completed_parameters,
 )
 from cxrloc.models.pyramid import pyramid_of
 from cxrloc.types import CxrlocError
@@ -99,7 +99,7 @@ class LocalizerConfig:
         if not self.findings:
             raise CxrlocError("has no findings: name at least one")
         object.__setattr__(self, "findings", standard_findings(self.findings))
-        given_parameters(self.pooling, self.pooling_parameters)
+        completed_parameters(self.pooling, self.pooling_parameters)
         if self.pooling in OF_LOGITS_ALONE and self.head == "pool_then_predict":
             raise CxrlocError(
                 f'pooling {self.pooling!r} is of logits: it needs head = "predict_then_pool"'

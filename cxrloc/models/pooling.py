@@ -241,15 +241,15 @@ class PoolingParameters:
                 raise CxrlocError(f"{name} must be {words}, got {value}")
 
 
-def given_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, float]:
+def completed_parameters(pooling: str, parameters: PoolingParameters) -> dict[str, float]:
     """The parameters of a pooling by name; those that are None have their default values.
 
     Raises:
         CxrlocError: a parameter is given that the pooling does not have.
 
     >>> (
-    ...     given_parameters("lse", PoolingParameters(r=5.0)),
-    ...     given_parameters("max", PoolingParameters()),
+    ...     completed_parameters("lse", PoolingParameters(r=5.0)),
+    ...     completed_parameters("max", PoolingParameters()),
     ... )
     ({'r': 5.0}, {})
     """
@@ -275,7 +275,7 @@ class Pool(nn.Module):
 
     def __init__(self, pooling: str, parameters: PoolingParameters, channels: int) -> None:
         super().__init__()
-        self.function = partial(POOLINGS[pooling], **given_parameters(pooling, parameters))
+        self.function = partial(POOLINGS[pooling], **completed_parameters(pooling, parameters))
         learns = "beta" in inspect.signature(POOLINGS[pooling]).parameters
         self.beta = nn.Parameter(torch.zeros(channels)) if learns else None
 

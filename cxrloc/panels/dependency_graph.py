@@ -10,7 +10,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.patches import Rectangle as Frame
 from matplotlib.path import Path as Curve
 
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.panels.lettering import SMALL, line_mm, text_mm, wrapped
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.sheet import Sheet, letter_of, new_sheet, write
@@ -74,7 +74,7 @@ def draw_dependency(results: Sequence[Path], request: FigureRequest) -> Figure:
 
 
 def _read(path: Path) -> list[_Sentence]:
-    with unlike(path, "a list of sentences with words, edges and mentions"):
+    with expecting(path, "a list of sentences with words, edges and mentions"):
         sentences = [_sentence(each) for each in read_json(path)]
     if not sentences:
         raise CxrlocError(f"{path}: no sentence in it")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from cxrloc.evaluation.classification.prediction_files import read_predictions
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.panels.lettering import line_mm, shortened, wrapped
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
@@ -95,7 +95,7 @@ def _multiplied(result: Path) -> bool:
     card = (result if result.is_dir() else result.parent) / "run.json"
     if not card.is_file():
         return False
-    with unlike(card, "a run card"):
+    with expecting(card, "a run card"):
         return bool(read_json(card).get("products_along_tree", False))
 
 
@@ -119,11 +119,11 @@ def _placed(findings: Sequence[str]) -> list[_Node]:
     nodes: list[_Node] = []
     leaves = 0
 
-    def put(finding: str, generation: int) -> float:
+    def place_subtree(finding: str, generation: int) -> float:
         nonlocal leaves
         below = children.get(finding, [])
         if below:
-            lines = [put(child, generation + 1) for child in below]
+            lines = [place_subtree(child, generation + 1) for child in below]
             line = (lines[0] + lines[-1]) / 2
         else:
             line = float(leaves)
@@ -133,7 +133,7 @@ def _placed(findings: Sequence[str]) -> list[_Node]:
 
     for root in children[None]:
         if root in children:
-            put(root, 0)
+            place_subtree(root, 0)
     columns = max((node.generation for node in nodes), default=_LONE_COLUMNS - 1) + 1
     lone = [root for root in children[None] if root not in children]
     return nodes + [

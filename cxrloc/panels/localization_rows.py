@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cxrloc.evaluation.localization.hits import MatchRule, is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.panels.report_text import marked_text
@@ -75,7 +75,7 @@ def draw_gradcam(results: Sequence[Path], request: FigureRequest) -> Figure:
 def _rule(run: Path) -> MatchRule:
     """The rule of a run whose threshold is nearest to 0.5."""
     path = run / "run.json"
-    with unlike(path, "the run card of `cxrloc bench`"):
+    with expecting(path, "the run card of `cxrloc bench`"):
         rules = [MatchRule(**rule) for rule in read_json(path)["protocol"]["rules"]]
     return min(rules, key=lambda rule: abs(rule.threshold - 0.5))
 

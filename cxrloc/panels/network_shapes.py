@@ -18,7 +18,7 @@ from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
-from cxrloc.models.pooling import given_parameters
+from cxrloc.models.pooling import completed_parameters
 from cxrloc.models.pyramid import Pyramid, in_order
 from cxrloc.types import CxrlocError
 
@@ -83,7 +83,7 @@ def network_flow(model: Model) -> Flow:
 
 
 def _head(network: Network, config: LocalizerConfig, depth: int) -> list[Stage]:
-    parameters = given_parameters(config.pooling, config.pooling_parameters)
+    parameters = completed_parameters(config.pooling, config.pooling_parameters)
     numbers = [f"{name} = {value:g}" for name, value in parameters.items()]
     pooling = f"{config.pooling}, {', '.join(numbers)}" if numbers else config.pooling
     joined = ("concatenated",) if Input.SECOND_VIEW in inputs_of(network) else ()

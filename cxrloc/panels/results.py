@@ -10,7 +10,7 @@ import pandas as pd
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.files import tables
 from cxrloc.files.frames import frame_of
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
@@ -139,7 +139,7 @@ def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
 def _run_card(result: Path) -> Mapping[str, Any]:
     """The card of a run, given its folder or a CSV file in it; empty where there is none."""
     card = (result.parent if result.suffix == ".csv" else result) / "run.json"
-    with unlike(card, "the run card of a command"):
+    with expecting(card, "the run card of a command"):
         content = read_json(card) if card.is_file() else {}
         if not isinstance(content, dict):
             raise TypeError("it is not a JSON object")

@@ -192,7 +192,7 @@ def _draw_run(
         )
     label = _area(area) if number <= _MOST_AREAS else None
     axes.plot(curve["false_positive_rate"], curve["sensitivity"], label=label, **role)
-    for how, points in point.groupby(_how(point), sort=False):
+    for how, points in point.groupby(_choice_in_words(point), sort=False):
         x, y = 1 - points["specificity"], points["sensitivity"]
         look = {"color": role["color"], "marker": shapes[str(how)], **_OPEN}
         axes.plot(x, y, clip_on=False, zorder=3, **look)
@@ -216,7 +216,7 @@ def _with_areas(finding: str, runs: Sequence[_Run]) -> str:
     return f"{words} {' '.join(areas)}" if len(runs) <= _MOST_AREAS else words
 
 
-def _how(points: pd.DataFrame) -> pd.Series:
+def _choice_in_words(points: pd.DataFrame) -> pd.Series:
     """How each operating point was chosen, in words; findings without a point are left out."""
     # Columns in which every cell is empty hold floats, to which no text can be added.
     chosen = points.dropna(subset=["rule"]).astype({"rule": str, "chosen_on": str})
@@ -225,7 +225,7 @@ def _how(points: pd.DataFrame) -> pd.Series:
 
 def _shapes(runs: Sequence[_Run]) -> dict[str, str]:
     """The marker of each way in which the runs' operating points were chosen."""
-    ways = sorted({how for run in runs for how in _how(run.points)})
+    ways = sorted({how for run in runs for how in _choice_in_words(run.points)})
     return {how: MARKERS[place % len(MARKERS)] for place, how in enumerate(ways)}
 
 

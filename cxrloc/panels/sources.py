@@ -14,7 +14,7 @@ from cxrloc.datasets.records import annotations_in_image, boxed_record
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.result_folders import options_of
 from cxrloc.files.frames import frame_of
-from cxrloc.files.structured import read_json, unlike
+from cxrloc.files.structured import expecting, read_json
 from cxrloc.files.tables import number_in, read_table, rows_of, table_rows
 from cxrloc.images.folders import find_images, output_stem
 from cxrloc.images.read import read_radiograph
@@ -108,7 +108,7 @@ def _with(found: Sources, path: Path) -> Sources:
 def _scored_records(run: Path) -> list[Record]:
     """The data that a run of `bench` was scored on, with the tables that were joined to it."""
     card = run / "run.json"
-    with unlike(card, "the run card of `cxrloc bench`"):
+    with expecting(card, "the run card of `cxrloc bench`"):
         scored = read_json(card)["data"]
         data = Path(scored["path"] or scored["name"])
     if not data.exists():

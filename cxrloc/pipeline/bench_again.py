@@ -18,7 +18,7 @@ from cxrloc.evaluation.localization.scores import score_run
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import DETECTIONS, data_of, read_run
-from cxrloc.files.structured import unlike
+from cxrloc.files.structured import expecting
 from cxrloc.inference.image_sets import read_images
 from cxrloc.types import UsageError
 
@@ -37,7 +37,7 @@ def score_boxes_again(run: Path, projection: str, out: Path) -> None:
     earlier = read_run(run) if run.is_dir() else None
     if earlier is None or DETECTIONS not in earlier.files or "protocol" not in earlier.card:
         raise UsageError(f"{run}: not a folder of `cxrloc bench` with {DETECTIONS} and run.json")
-    with unlike(run / "run.json", "the run card of `cxrloc bench`"):
+    with expecting(run / "run.json", "the run card of `cxrloc bench`"):
         protocol = _protocol(earlier.card["protocol"])
         unseen = {*earlier.card["missing_images"], *earlier.card["failed_images"]}
         truth = earlier.card["data"]["truth_sha256"]

@@ -40,7 +40,7 @@ from cxrloc.training.hardware import computing, precision_warnings
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
-from cxrloc.training.trained_card import trained_card, what_was_trained, where_patients_are
+from cxrloc.training.trained_card import patient_list_in_words, trained_card, training_identity
 from cxrloc.types import CxrlocError
 
 
@@ -147,7 +147,7 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
         data = replace(data, warnings=(*data.warnings, *slow))
         watch.data(data)
         note = NOT_OF_PATIENTS if data.description["synthetic"] else ""
-        run = Run(out, options.resume, what_was_trained(recipe, data), watch.moment, note)
+        run = Run(out, options.resume, training_identity(recipe, data), watch.moment, note)
         with computing(recipe.fit.hardware, device, options.deterministic):
             trained = train_stages(recipe, data, device, run)
         description = {
@@ -180,6 +180,6 @@ def train(out: Path, options: TrainOptions, watch: TrainWatch) -> TrainResult:
             )
             typical = trained.distance[0] if trained.distance else None
             write_model(path, trained.network, recipe.preprocessing, card, typical)
-            description["patients"] = where_patients_are(card, path)
+            description["patients"] = patient_list_in_words(card, path)
             write_json(out / "run.json", description)
     return TrainResult(description, data.failures, path, late)

@@ -102,7 +102,7 @@ def _is_public(reader: str, records: Sequence[Record]) -> bool:
     return reader in PUBLIC
 
 
-def where_patients_are(card: ModelCard, model: Path) -> str:
+def patient_list_in_words(card: ModelCard, model: Path) -> str:
     """A phrase that says where and how a trained model names its patients."""
     if card.patients_beside:
         return f"listed in {patient_list(model).name} beside the model; keep that file private"
@@ -120,7 +120,7 @@ def _data_sets(
     return tuple(sorted(names.union(*earlier))) if all(earlier) else ()
 
 
-def what_was_trained(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+def training_identity(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     """The recipe and data that a resumed run and its checkpoint must have in common.
 
     The division of a step's batch into passes and the settings of the hardware may differ, so that

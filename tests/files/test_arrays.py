@@ -40,7 +40,7 @@ SMALL = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n"
         (b"\x93NUMPY\x01\x00", "not an npz"),
         (npz_bytes(HUGE), "declares the shape"),
         (npz_bytes(b"{'descr': "), "not an npz"),
-        (npz_bytes(SMALL, b"\0" * 8, name="notes.txt"), "no array"),
+        (npz_bytes(SMALL, b"\0" * 8, name="notes.txt"), "not an array"),
         (npz_bytes(SMALL, b"\0" * 9000), "larger than"),
         (npz_bytes(SMALL.replace(b"<f8", b"|O")), "Python objects"),
     ],

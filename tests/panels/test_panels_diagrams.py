@@ -101,7 +101,7 @@ def test_the_path_of_the_rule_that_fired_is_thick(tmp_path: Path, width: str) ->
 def test_a_sentence_that_cannot_be_drawn_says_why(tmp_path: Path) -> None:
     path = tmp_path / "sentences.json"
     path.write_text(json.dumps([{**CLEAR, "edges": [[0, "prep_of", 9]]}]))
-    with pytest.raises(CxrlocError, match="beyond the sentence"):
+    with pytest.raises(CxrlocError, match="that the sentence does not have"):
         draw_dependency([path], FigureRequest())
     path.write_text(json.dumps([{**CLEAR, "words": [f"very{'y' * 30}long"] * 5}]))
     with pytest.raises(CxrlocError, match="choose --width double, or a shorter sentence"):

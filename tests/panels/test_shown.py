@@ -94,7 +94,7 @@ def test_maps_are_drawn_for_the_findings_that_are_asked_for() -> None:
     with pytest.raises(UsageError, match="Edema: the maps are of Mass, Nodule"):
         MAPS.plot(RADIOGRAPH, ["Edema"])
     other = Radiograph(np.zeros((10, 10), np.float32), 8)
-    with pytest.raises(UsageError, match="an image of 40 x 30 pixels, this one has 10 x 10"):
+    with pytest.raises(UsageError, match="an image of 40 x 30 pixels, this radiograph has 10 x 10"):
         MAPS.plot(other)
 
 

@@ -29,7 +29,7 @@ from cxrloc.evaluation.classification.report_rows import (
     FEW_UNITS,
     blank_row,
     decision_shares,
-    few_carriers,
+    few_patients_note,
     ranking_shares,
 )
 from cxrloc.evaluation.classification.unit_statistics import (
@@ -219,7 +219,7 @@ def _rank_block(units: ScoredUnits, group: str, named: Mapping[str, tuple[str, .
             row = blank_row(units, group, metric, int(column))
             positives = row.positives or 0
             pairs = positives * (row.n - positives if metric == "auc" else 1)
-            note = few_carriers(units, int(column), (True, False))
+            note = few_patients_note(units, int(column), (True, False))
             rows.append(replace(row, divisor=pairs, note=note))
         for name, columns in means.items():
             row = replace(blank_row(units, group, metric, columns), finding=name)

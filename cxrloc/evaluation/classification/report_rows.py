@@ -39,7 +39,7 @@ def blank_row(
     )
 
 
-def few_carriers(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
+def few_patients_note(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
     """A note if all positives or all negatives of a finding belong to one patient."""
     known, truth = units.known[:, column], units.truth[:, column]
     carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
@@ -96,7 +96,7 @@ def decision_shares(
         decisions |= {"sensitivity": (called, True), "specificity": (~called, False)}
     for metric, (hit, positive) in decisions.items():
         among = known & (truth == positive)
-        note = few_carriers(units, column, (positive,)) if among.any() else ""
+        note = few_patients_note(units, column, (positive,)) if among.any() else ""
         row = replace(blank_row(units, group, metric, column), note=note)
         if point is not None and metric in ("sensitivity", "specificity"):
             chosen_on = f"{point.rule}, {point.chosen_on}"

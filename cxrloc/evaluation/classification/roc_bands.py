@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from cxrloc.evaluation.classification.report_rows import few_carriers
+from cxrloc.evaluation.classification.report_rows import few_patients_note
 from cxrloc.evaluation.classification.unit_statistics import defined_findings, patient_classes
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.evaluation.resampling import Resampling, bootstrap
@@ -25,7 +25,7 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
     """
     frames = []
     for column in defined_findings(units).tolist() if resampling.resamples else ():
-        if few_carriers(units, column, (True, False)):
+        if few_patients_note(units, column, (True, False)):
             continue
 
         def statistic(

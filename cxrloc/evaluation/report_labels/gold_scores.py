@@ -162,8 +162,8 @@ def beside_rows(frame: pd.DataFrame, shown: pd.DataFrame, cited: str) -> list[li
     table = [[f"{cited}, P / R / F1", STRICT, LOOSE, *SYSTEMS]]
     loose = frame[frame["uncertain_as"] == "positive"].set_index("finding").to_dict("index")
     for row in shown.to_dict("records"):
-        cells = [_three(row), _three(loose.get(row["finding"], {}))]
-        cells += (_three(row, f" ({cited}: {system})") for system in SYSTEMS)
+        cells = [_precision_recall_f1(row), _precision_recall_f1(loose.get(row["finding"], {}))]
+        cells += (_precision_recall_f1(row, f" ({cited}: {system})") for system in SYSTEMS)
         table.append([row["finding"], *cells])
     return table
 
@@ -174,7 +174,7 @@ def _with_interval(row: Mapping[Any, Any], metric: str) -> str:
     return f"{row[metric]:.3f} ({row[f'{metric}_low']:.2f} to {row[f'{metric}_high']:.2f})"
 
 
-def _three(row: Mapping[Any, Any], end: str = "") -> str:
+def _precision_recall_f1(row: Mapping[Any, Any], end: str = "") -> str:
     """Precision / recall / F1 of the columns with this ending; empty if the row has none."""
     values = [row.get(f"{metric}{end}") for metric in METRICS]
     if all(pd.isna(value) for value in values):
