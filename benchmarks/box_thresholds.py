@@ -12,7 +12,7 @@ the thresholds of its models in the same way; this script is for models that hav
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,23 +51,27 @@ def phantoms() -> Iterator[Sample]:
             yield phantom.record, Radiograph(phantom.pixels, bits_stored=16)
 
 
-def drawn(data: Path, card: ModelCard) -> Iterator[Sample]:
-    """Radiographs of the card's validation patients without findings, each with a drawn lesion."""
+def validation_records(data: Path, card: ModelCard) -> list[Record]:
+    """The 320 px images of the card's validation patients."""
     paths = find_image_files_below([data / "train_images"])
     listed = set(card.validation_patients)
-    normals = [
-        record
+    return [
+        replace(record, path=paths[record.image_id])
         for record in read_chestxray14(data)
-        if record.image_id in paths
-        and Label.POSITIVE not in record.labels.values()
-        and card_patient(record.patient_id, public=True) in listed
+        if record.image_id in paths and card_patient(record.patient_id, public=True) in listed
     ]
+
+
+def drawn(records: Sequence[Record]) -> Iterator[Sample]:
+    """Those of these radiographs that have no finding, each with a drawn lesion."""
+    normals = [record for record in records if Label.POSITIVE not in record.labels.values()]
     rng = np.random.default_rng(7)
     print(f"{len(normals)} radiographs without findings")
     for finding in LESIONS:
         for index in rng.choice(len(normals), LESIONS_PER_FINDING, replace=False).tolist():
             record = normals[index]
-            lesion = draw_lesion(finding, read_radiograph(paths[record.image_id]).pixels, rng)
+            assert record.path is not None
+            lesion = draw_lesion(finding, read_radiograph(record.path).pixels, rng)
             yield record_with(lesion, record), Radiograph(lesion.pixels, bits_stored=8)
 
 
@@ -80,7 +84,8 @@ def main() -> None:
     options = parser.parse_args()
     model = read_model(options.model)
     torch.set_num_threads(1)
-    samples = [*(drawn(options.data, model.card) if options.data else phantoms())]
+    real = drawn(validation_records(options.data, model.card)) if options.data else None
+    samples = [*(real or phantoms())]
     images = [Image(record.image_id, _given(pixels)) for record, pixels in samples]
     results = [*localize([model], images, InferenceSettings(device="cpu", batch_size=16))]
     heatmaps = [result.heatmaps for result in results if isinstance(result, Localized)]

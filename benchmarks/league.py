@@ -1,216 +1,161 @@
-"""Weak localizers trained on the same phantoms and scored on the same fresh ones, with controls.
+"""Weak localizers on the cached features of one backbone, scored on equal terms with controls.
 
-    python benchmarks/league.py OUT [--steps 600] [--images 500] [--minutes 100] [--seed 1]
-    python benchmarks/league.py OUT --table league.md --figure league.png
+    python benchmarks/league.py OUT                  phantoms, features of phantom-v1
+    python benchmarks/league.py OUT --data DIR       radiographs, features of nih-small-v4
+    python benchmarks/league.py OUT [--data DIR] --seeds 2 3 --rows ROW ROW ROW
+    python benchmarks/league.py OUT [--data DIR] --tables FILE --figure FILE
 
-Every row of `LEAGUE` is the recipe `phantom` with other network settings, 2,000 training phantoms
-and the same number of steps. Rows with a heatmap method of their own explain a model that another
-row trained. All are scored on fresh phantoms with exact boxes by the two-threshold rule. The script
-goes on where it was: finished rows are in OUT/ROW/score.json, and an interrupted training is
-resumed from its checkpoint. It does not look at the settings of finished rows, so other steps,
-images or seeds need another OUT. With --minutes it starts no further row after that time. With
---table and --figure nothing is computed; the rows that are there are shown.
+DIR is the folder of ChestX-ray14. Every row of `league_heads.LEAGUE` that has a head of its own is
+trained on the same images, in the same order, by the same loss; the other rows explain these heads
+by gradients. The model's own head stands beside them as a reference. Each row is scored on images
+that its head was not trained on: AUC; boxes by the two-threshold rule beside controls; and how
+little the maps change when an image is mirrored or shifted.
+
+Phantoms are scored on fresh ones with exact boxes. Radiographs are scored in five folds
+(`league_images.py`), with boxes of lesions that are drawn into radiographs without findings; no
+image with an expert's box has a part. In training, heads see the means of 2 x 2 cells of
+nih-small-v4's features, because that model too was trained on a grid of 10 x 10 cells and is used
+on one of 20 x 20.
+
+Features, heads and finished rows are in OUT and are not computed again, so other training images or
+epochs need another OUT. With --tables or --figure nothing is computed; the rows that are there are
+shown.
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tomli_w
 import torch
-from league_scores import RULES, draw, milliseconds, numbers_of, table_of
+from embed_nih_small import labels_of
+from league_heads import LEAGUE, OWN, Head, head_of, new_head, own_head, train
+from league_images import (
+    FOLDS,
+    PHANTOM_FOLD,
+    TRAINING,
+    Fold,
+    ImageSet,
+    Part,
+    features_of,
+    phantoms,
+    radiographs,
+)
+from league_scores import Scored, milliseconds, score
+from league_tables import Run, draw, results_of, rows_tables, spread_table
 
-from cxrloc.evaluation.classification.ranking import auc
-from cxrloc.evaluation.localization.claims import claims_of_models
-from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.files.whole import write_json
-from cxrloc.inference.localized import Localized
-from cxrloc.inference.prepared import Image, InferenceSettings
-from cxrloc.localization.heatmaps import HEATMAPS
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
-from cxrloc.types import Label, Radiograph
 
-TRAINING, VALIDATION, TEST_SEED, TEST_SIZE = 2000, 200, 2201, 320
-INPUT_SIZE = 192  # pixels; a step takes a third of the time that 256 px take
+PHANTOM_MODEL, RADIOGRAPH_MODEL = "phantom-v1", "nih-small-v4"
+CHANGED = 60  # images that are mirrored and shifted
 
 
-@dataclass(frozen=True, slots=True)
-class Localizer:
-    """One row of the league.
-
-    Attributes:
-        network: settings of the recipe's network that differ.
-        augmentation: settings of the augmentation that differ.
-        method: heatmap method.
-        trained_by: the row whose model is explained; empty: its own.
-    """
-
-    network: Mapping[str, Any] = field(default_factory=dict)
-    augmentation: Mapping[str, Any] = field(default_factory=dict)
-    method: str = "cam"
-    trained_by: str = ""
+def scored_on(folder: Path, model: Model, fold: Fold) -> Scored:
+    """The features and records that all rows of a fold are scored on."""
+    features = partial(features_of, folder, model)
+    ranked = fold.ranked
+    few = ImageSet("", ranked.records[:CHANGED], lambda: islice(ranked.radiographs(), CHANGED))
+    return Scored(
+        features(ranked),
+        ranked.records,
+        features(fold.boxed),
+        fold.boxed.records,
+        features(few, change="mirrored"),
+        features(few, change="shifted"),
+    )
 
 
-def _pooled_map(pooling: str, **parameters: float) -> Localizer:
-    """A pooling of the map of logits."""
-    own = {"pooling_parameters": parameters} if parameters else {}
-    return Localizer({"head": "predict_then_pool", "pooling": pooling, **own})
+def trained_heads(
+    run: Run, model: Model, part: Part, fold: Fold, options: argparse.Namespace
+) -> dict[str, Head]:
+    """The heads behind the rows that are asked for, read from a file or trained and written."""
+    names = {head_of(name) for name in options.rows} - {OWN}
+    path = run.fold / f"seed-{run.seed}" / "heads.pt"
+    known = torch.load(path, weights_only=True) if path.exists() else {}
+    features = features_of(options.out, model, part.training, part.coarser)
+    heads = {name: new_head(model, name, features.shape[3]) for name in LEAGUE if name in names}
+    missing = {name: head for name, head in heads.items() if name not in known}
+    for name in heads.keys() - missing.keys():
+        heads[name].load_state_dict(known[name])
+    if missing:
+        started = time.process_time()
+        records = [part.training.records[row] for row in fold.training]
+        labels = labels_of(records, model.card.findings)
+        train(missing, features[fold.training], labels, options.epochs, run.seed)
+        print(f"{len(missing)} heads: {time.process_time() - started:.0f} s of CPU time")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(known | {name: head.state_dict() for name, head in missing.items()}, path)
+    return {name: head.eval() for name, head in heads.items()} | {OWN: own_head(model)}
 
 
-LEAGUE: dict[str, Localizer] = {
-    "average": Localizer({"pooling": "average"}),
-    "lse of features": Localizer(),  # Wang et al. 2017; the recipe's own pooling
-    "max": _pooled_map("max"),
-    "lse": _pooled_map("lse", r=1.0),
-    "lse, learned r": _pooled_map("lse_learned"),
-    "pcam": _pooled_map("pcam"),
-    "noisy-or": _pooled_map("noisy_or"),
-    "top-k and bottom-k": _pooled_map("highest_and_lowest", highest=0.1, lowest=0.1, alpha=0.7),
-    "linear softmax": _pooled_map("linear_softmax"),
-    "pylon, stride 8": Localizer(
-        {
-            "decoder": "pylon",
-            "output_stride": 8,
-            "transition_channels": 64,
-            "head": "predict_then_pool",
-            "pooling": "max",
-        }
-    ),
-    "average, cutmix": Localizer({"pooling": "average"}, {"cutmix": 0.5}),
-    "small ViT, average": Localizer(
-        {"backbone": "timm:test_vit", "transition_channels": 0, "pooling": "average"}
-    ),
-    "small ViT, legrad": Localizer(method="legrad", trained_by="small ViT, average"),
-    "lse, hirescam": Localizer(method="hirescam", trained_by="lse"),
-    "lse, layer_cam": Localizer(method="layer_cam", trained_by="lse"),
-    "lse, grad_cam++": Localizer(method="grad_cam_plus_plus", trained_by="lse"),
-}
-"""The localizers, by the name of their row."""
+def run_fold(name: str, model: Model, part: Part, options: argparse.Namespace) -> None:
+    """Train and score the rows of a fold that are missing, for every seed."""
+    fold, folder = part.folds[name](), options.out / name
+    scored, trunk = scored_on(folder, model, fold), trunk_milliseconds(model)
+    for seed in options.seeds:
+        run = Run(folder, seed)
+        heads = trained_heads(run, model, part, fold, options)
+        for row in options.rows:
+            path = run.path_of(row)
+            if path.exists():
+                continue
+            result, reached = score(heads[head_of(row)], LEAGUE[row].method, model, scored)
+            result["milliseconds"] += trunk
+            np.savez(path.with_suffix(".npz"), **reached)
+            write_json(path, result)
+            margin = result["numbers"]["own - permuted iobb > 0.25"][0]
+            print(f"{name}, seed {seed}, {row}: own - permuted {margin:+.3f}", flush=True)
 
 
-def folder_of(out: Path, name: str) -> Path:
-    """The folder of a row's files."""
-    return out / name.replace(", ", "-").replace(" ", "-").replace("+", "p")
-
-
-def train(out: Path, name: str, steps: int, images: int, seed: int) -> Path:
-    """Train the model of a row, or go on with it; returns its file."""
-    folder, own = folder_of(out, name), LEAGUE[name]
-    model = folder / "model.safetensors"
-    if model.exists():
-        return model
-    folder.mkdir(parents=True, exist_ok=True)
-    network = dict(own.network)
-    recipe = {
-        "extends": "phantom",
-        "title": name,
-        "data": {"phantom": {"training_images": images, "validation_images": VALIDATION}},
-        "preprocessing": {"size": INPUT_SIZE},
-        "network": network,
-        "augmentation": dict(own.augmentation),
-        "fit": {
-            "steps": steps,
-            "validate_every": max(1, steps // 4),
-            "seed": seed,
-            "precision": "fp32",  # many processors emulate bf16, ten times slower
-        },
-    }
-    path = folder / "recipe.toml"
-    path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
-    command = [sys.executable, "-m", "cxrloc", "train", str(path), "--out", str(folder)]
-    command += ["--cache", str(out / "cache"), "--quiet"]
-    command += ["--resume"] if (folder / "last.ckpt").exists() else []
-    subprocess.run(command, check=True)
-    return model
-
-
-def score(model: Model, method: str, images: int) -> dict[str, Any]:
-    """The numbers of one row on fresh phantoms."""
-    records = [phantom_record(plan_phantom(TEST_SEED, index), TEST_SIZE) for index in range(images)]
-    given = [Image(r.image_id, partial(_radiograph, i)) for i, r in enumerate(records)]
-    probabilities: list[np.ndarray] = []
-
-    def watch(results: Any) -> Any:
-        for result in results:
-            assert isinstance(result, Localized)
-            probabilities.append(result.probabilities)
-            yield result
-
-    settings = InferenceSettings(device="cpu", batch_size=8, method=method)
-    protocol = ScoringProtocol(rules=RULES)
-    claims = claims_of_models(records, given, [model], protocol.box_thresholds, settings, watch)
-    run = place_run(claims.records, claims.detections, protocol, claims.heatmaps, claims.predicted)
-    scored = np.stack(probabilities)
-    aucs = [
-        auc(np.array([r.labels[finding] is Label.POSITIVE for r in records]), scored[:, column])
-        for column, finding in enumerate(model.card.findings)
-    ]
+def trunk_milliseconds(model: Model) -> float:
+    """The time that the network takes for an image."""
     side = model.preprocessing.size
     image = torch.rand(1, len(model.preprocessing.mean), side, side)
-    return {
-        "auc": float(np.mean([value for value in aucs if value is not None])),
-        "images": images,
-        "parameters": sum(each.numel() for each in model.network.parameters()),
-        "milliseconds": milliseconds(partial(HEATMAPS[method], model.network, image)),
-        "numbers": numbers_of(run),
-    }
+    with torch.inference_mode():
+        return milliseconds(partial(model.network, image))
 
 
-def _radiograph(index: int) -> Radiograph:
-    phantom = make_phantom(TEST_SEED, index, TEST_SIZE)
-    return Radiograph(phantom.pixels, bits_stored=16, view=phantom.record.view)
-
-
-def results_of(out: Path) -> dict[str, dict[str, Any]]:
-    """The rows that are done, in the order of the league."""
-    files = {name: folder_of(out, name) / "score.json" for name in LEAGUE}
-    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+def show(folds: Sequence[str], options: argparse.Namespace) -> None:
+    """Write the tables and the figure: the first fold and seed, and the spread over all of them."""
+    runs = [Run(options.out / fold, seed) for fold in folds for seed in options.seeds]
+    results = results_of(runs[0])
+    if options.tables:
+        first = [run for run in runs if run.fold == runs[0].fold]
+        tables = [rows_tables(results), spread_table(runs), spread_table(first)]
+        options.tables.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+    if options.figure:
+        draw(results, options.figure)
 
 
 def main() -> None:
-    """Train and score the rows that are missing, or show those that are there."""
+    """Train and score what is missing, or show the rows that are there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--training-images", type=int, default=TRAINING)
-    parser.add_argument("--images", type=int, default=500, help="fresh phantoms that are scored")
-    parser.add_argument("--seed", type=int, default=1, help="of the training")
-    parser.add_argument("--minutes", type=float, default=100.0)
+    parser.add_argument("--data", type=Path, help="folder of ChestX-ray14; without it: phantoms")
+    parser.add_argument("--folds", nargs="*", choices=FOLDS, default=FOLDS)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1], help="of the training")
     parser.add_argument("--rows", nargs="*", choices=[*LEAGUE], default=[*LEAGUE])
-    parser.add_argument("--table", type=Path)
+    parser.add_argument("--training", type=int, default=TRAINING, help="images to train on")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--tables", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
-    if options.table or options.figure:
-        results = results_of(options.out)
-        if options.table:
-            options.table.write_text(table_of(results) + "\n", encoding="utf-8")
-        if options.figure:
-            draw(results, options.figure)
+    folds = options.folds if options.data else [PHANTOM_FOLD]
+    if options.tables or options.figure:
+        show(folds, options)
         return
-    ends = time.monotonic() + 60 * options.minutes
-    for name in options.rows:
-        done = folder_of(options.out, name) / "score.json"
-        if done.exists():
-            continue
-        if time.monotonic() > ends:
-            print(f"{name}: left for the next call")
-            continue
-        origin = LEAGUE[name].trained_by or name
-        path = train(options.out, origin, options.steps, options.training_images, options.seed)
-        result = score(read_model(path), LEAGUE[name].method, options.images)
-        done.parent.mkdir(exist_ok=True)
-        write_json(done, result)
-        print(table_of({name: result}).splitlines()[2], flush=True)
+    torch.set_num_threads(1)
+    model = read_model(RADIOGRAPH_MODEL if options.data else PHANTOM_MODEL)
+    model.network.to(memory_format=torch.channels_last)  # faster on a CPU
+    size = options.training
+    part = radiographs(options.data, model, size) if options.data else phantoms(model, size)
+    for fold in folds:
+        run_fold(fold, model, part, options)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""The rows of the league on radiographs: their heads, trained together on frozen features."""
+"""The rows of the league: heads that are trained together on cached features of one backbone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cxrloc.images.augment import cut_out
 from cxrloc.models.heads import HEADS
@@ -16,7 +15,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.pooling import PoolingParameters
 from cxrloc.training.losses import LOSSES
 
-MODEL = "nih-small-v4"
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 64, 4e-3, 0.05
 
 
@@ -37,8 +35,13 @@ class Row:
     trained_by: str = ""
 
 
+OWN = "own head"
+"""The row of the head that the model was trained with, beside which all others stand."""
+
 LEAGUE: dict[str, Row] = {
-    MODEL: Row(),  # its own head, which was trained together with the last layers
+    OWN: Row(),
+    "own head, layer_cam": Row(method="layer_cam", trained_by=OWN),
+    "own head, grad_cam++": Row(method="grad_cam_plus_plus", trained_by=OWN),
     "average": Row(),
     "average, cutmix": Row(cutmix=0.5),
     "lse of features": Row({"head": "pool_then_predict", "pooling": "lse"}),  # Wang et al. 2017
@@ -57,6 +60,8 @@ LEAGUE: dict[str, Row] = {
     "lse, hirescam": Row(method="hirescam", trained_by="lse"),
     "lse, layer_cam": Row(method="layer_cam", trained_by="lse"),
     "lse, grad_cam++": Row(method="grad_cam_plus_plus", trained_by="lse"),
+    "noisy-or, layer_cam": Row(method="layer_cam", trained_by="noisy-or"),
+    "noisy-or, grad_cam++": Row(method="grad_cam_plus_plus", trained_by="noisy-or"),
 }
 """The localizers, by the name of their row."""
 
@@ -64,10 +69,9 @@ LEAGUE: dict[str, Row] = {
 class Head(nn.Module):
     """Pooling and prediction; in the place of images it takes features, and gives them back."""
 
-    def __init__(self, config: LocalizerConfig, depth: int) -> None:
+    def __init__(self, order: str, pool: nn.Module, prediction: nn.Module) -> None:
         super().__init__()
-        self.order = config.head
-        self.pool, self.prediction = pool_and_prediction(config, depth)
+        self.order, self.pool, self.prediction = order, pool, prediction
 
     def head(self, features: Tensor) -> Tensor:
         """The logits of features."""
@@ -79,50 +83,61 @@ class Head(nn.Module):
 
 
 def as_features(block: np.ndarray) -> Tensor:
-    """A block of the file as float32 features [batch depth row col], channels last in memory."""
+    """A block of a file as float32 features [batch depth row col], channels last in memory."""
     return torch.from_numpy(np.array(block, dtype=np.float32)).movedim(3, 1)
 
 
-def halved(block: np.ndarray) -> Tensor:
-    """The features of a block on a grid of half as many rows and columns, channels last."""
-    coarse = F.avg_pool2d(as_features(block), 2)
-    return coarse.contiguous(memory_format=torch.channels_last)
-
-
-def heads_of(model: Model, features: np.ndarray, names: Sequence[str]) -> dict[str, Head]:
-    """The heads of these rows, with prediction layers of zeros."""
-    heads = {}
+def config_of(model: Model) -> LocalizerConfig:
+    """The configuration of a model of the package."""
     assert model.config is not None
-    for name in names:
-        own = {"head": "predict_then_pool", "pooling": "average", **LEAGUE[name].head}
-        # The features are centred already, which only heads of the average may declare.
-        config = replace(model.config, centred_cells=0, **own)
-        heads[name] = Head(config, features.shape[3])
-        for value in heads[name].prediction.parameters():
-            nn.init.zeros_(value)
-    return heads
+    return model.config
+
+
+def head_of(name: str) -> str:
+    """The row whose head a row uses."""
+    return LEAGUE[name].trained_by or name
+
+
+def own_head(model: Model) -> Head:
+    """The head that the model was trained with."""
+    part = model.network.get_submodule
+    return Head(config_of(model).head, part("pool"), part("prediction")).eval()
+
+
+def new_head(model: Model, name: str, depth: int) -> Head:
+    """The head of a row, with a prediction layer of zeros."""
+    # Features are centred already if the model centres them, so a head must not do it again.
+    usual = {"head": "predict_then_pool", "pooling": "average"}
+    usual |= {"pooling_parameters": PoolingParameters(), "centred_cells": 0}
+    config = replace(config_of(model), **(usual | LEAGUE[name].head))
+    head = Head(config.head, *pool_and_prediction(config, depth))
+    for value in head.prediction.parameters():
+        nn.init.zeros_(value)
+    return head
 
 
 def train(
     heads: Mapping[str, Head], features: np.ndarray, labels: np.ndarray, epochs: int, seed: int
 ) -> None:
-    """Train all heads in one pass over the features, in place."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.cat([halved(features[at : at + BATCH]) for at in range(0, len(features), BATCH)])
+    """Train all heads in one pass over the features, in place.
+
+    A head does not depend on which other heads are trained with it.
+    """
+    order_rng, cut_rng = np.random.default_rng(seed).spawn(2)
     rows = [*heads.items()]
     parameters = [value for _, head in rows for value in head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     starts = range(0, len(features) - BATCH + 1, BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(starts))
     for epoch in range(epochs):
-        order = rng.permutation(len(features))
+        order = order_rng.permutation(len(features))
         for start in starts:
             chosen = order[start : start + BATCH]
-            block, truth = coarse[chosen], torch.from_numpy(labels[chosen]).float()
+            block, truth = as_features(features[chosen]), torch.from_numpy(labels[chosen]).float()
             losses = [
                 LOSSES["w_cel"](head.head(given), wanted) / BATCH
                 for name, head in rows
-                for given, wanted in [mixed(block, truth, LEAGUE[name].cutmix, rng)]
+                for given, wanted in [mixed(block, truth, LEAGUE[name].cutmix, cut_rng)]
             ]
             optimizer.zero_grad()
             torch.stack(losses).sum().backward()
