@@ -226,7 +226,7 @@ def number_in(where: str, column: str, text: str) -> float:
     1.5
     """
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)  # Python reads "0_9" as 9
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -138,7 +138,7 @@ def test_a_folder_or_a_missing_file_is_one_line(tmp_path: Path) -> None:
         read_table(tmp_path / "absent.csv")
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "1e999", "12,5", "x"])
+@pytest.mark.parametrize("text", ["", "nan", "inf", "1e999", "12,5", "0_9", "x"])
 def test_only_finite_numbers_are_numbers(text: str) -> None:
     with pytest.raises(CxrlocError, match="row 2: x is"):
         number_in("row 2", "x", text)

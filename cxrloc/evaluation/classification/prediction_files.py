@@ -201,7 +201,7 @@ def _image_ids(table: Table, images: Mapping[str, Path | None]) -> list[str]:
 def _numbers(table: Table, column: str) -> Float[np.ndarray, " row"]:
     cells = table.columns[column]
     try:
-        numbers = np.array(cells, dtype=float)
+        numbers = np.array([np.nan if "_" in cell else cell for cell in cells], dtype=float)
     except ValueError:
         numbers = np.full(len(cells), np.nan)
     if np.isfinite(numbers).all():
