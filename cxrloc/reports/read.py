@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from cxrloc.files.encodings import encoding_of
 from cxrloc.files.tables import readable_rows, whole_row
+from cxrloc.findings import name_key
 from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
 from cxrloc.types import CxrlocError
 
@@ -40,7 +41,11 @@ _HEADING = re.compile(
 )
 """Such as "radiology_report"; the first words of a report may be "No reportable disease"."""
 
-_NO_TEXT = {"", "nan", "na", "n/a", "#n/a", "none", "null", "nil", "nat", "-", "."}
+_NO_TEXT = {
+    *("", "nan", "na", "none", "null", "nil", "nat", "notavailable", "unavailable", "missing"),
+    *("noreport", "noreportavailable", "notreported", "pending", "reportpending", "empty", "blank"),
+}
+"""Cells that hold no report, as `name_key` writes them: letters and digits alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +268,6 @@ def _from_row(
     parts = [
         f"{name}: {cells[column]}" if name else cells[column]
         for name, column in headed.items()
-        if cells[column].lower() not in _NO_TEXT
+        if name_key(cells[column]) not in _NO_TEXT
     ]
     return Report(report_id, "\n".join(parts))

@@ -84,6 +84,7 @@ def test_a_broken_archive_is_one_clear_error(tmp_path: Path) -> None:
         (b"id\ttext\nr1\tMass, large; old\n", {"r1": "Mass, large; old"}),
         ("sep=;\nid;text\nr1;Mass".encode("utf-16"), {"r1": "Mass"}),
         (b"id,text\nr1,nan\nr2,\nr3,NaN\nr4,#N/A\n", dict.fromkeys(("r1", "r2", "r3", "r4"), "")),
+        (b"id,text\nr1,None.\nr2,Not available\nr3,--\n", dict.fromkeys(("r1", "r2", "r3"), "")),
     ],
 )  # fmt: skip
 def test_tables_of_any_make(tmp_path: Path, content: bytes, expected: dict[str, str]) -> None:
