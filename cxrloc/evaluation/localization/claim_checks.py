@@ -85,6 +85,23 @@ def compare_places(
     return {warning: len(images)}
 
 
+def find_repeated(path: Path, detections: Sequence[Detection]) -> dict[str, int]:
+    """A warning if a box is there twice, with equal score and threshold.
+
+    A repeated expert's box is dropped, but not a claim: a tool that makes it twice makes two.
+    """
+    seen: set[tuple[object, ...]] = set()
+    images = set()
+    for each in detections:
+        claim = (each.image_id, each.finding, each.box, each.threshold, each.score)
+        if claim in seen:
+            images.add(each.image_id)
+        seen.add(claim)
+    if not images:
+        return {}
+    return {f"{path}: boxes are there twice, and each counts; leave one out": len(images)}
+
+
 def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:
     """Compare the size that a map file names with that of the image, where it is on this disk.
 

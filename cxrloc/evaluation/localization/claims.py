@@ -13,6 +13,7 @@ from cxrloc.evaluation.localization.claim_checks import (
     compare_findings,
     compare_images,
     compare_places,
+    find_repeated,
 )
 from cxrloc.files.journal import Journal
 from cxrloc.files.part_tables import holds_parts
@@ -213,6 +214,7 @@ def claims_of_detections(records: Sequence[Record], path: Path) -> Claims:
     claimed = [(each.image_id, each.finding) for each in detections]
     warnings |= compare_findings(path, claimed, records, "boxes")
     warnings |= compare_places(path, detections, placed)
+    warnings |= find_repeated(path, detections)
     return Claims(placed, detections, failures=failures, warnings=warnings)
 
 

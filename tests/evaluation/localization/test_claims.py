@@ -81,6 +81,13 @@ def test_truth_wholly_outside_its_image_is_named_where_nothing_else_is_left(tmp_
         claims_of_detections([boxed], path)
 
 
+def test_a_box_that_is_there_twice_counts_twice_and_is_said(tmp_path: Path) -> None:
+    path = detections(tmp_path, "a,Mass,1,2,3,4,1", "a,Mass,1,2,3,4,1", "b,Mass,1,2,3,4,1")
+    claims = claims_of_detections([record("a"), record("b")], path)
+    assert len(claims.detections) == 3
+    assert claims.warnings == {f"{path}: boxes are there twice, and each counts; leave one out": 1}
+
+
 def test_a_list_without_boxes_finds_nothing(tmp_path: Path) -> None:
     path = detections(tmp_path)
     claims = claims_of_detections([record("a")], path)
