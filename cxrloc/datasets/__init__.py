@@ -136,12 +136,14 @@ def read_as(reader: str, path: Path, declared: Collection[str] = ()) -> list[Rec
             ChestX-ray14's layout name findings in their cells.
 
     Raises:
-        CxrlocError: the reader refuses the path.
+        CxrlocError: the reader refuses the path, or it lists no image.
     """
     if reader == "chestxray14":
         records = read_chestxray14(path, declared)
     else:
         records = READERS[reader].read(path)
+    if not records:
+        raise CxrlocError(f"{path}: it lists no image")
     return with_vocabulary(finished_records(records, path), READERS[reader].vocabulary)
 
 

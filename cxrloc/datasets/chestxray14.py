@@ -39,6 +39,7 @@ _SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}
 
 FROM_NAME = "its Patient ID is blank: the patient is that of the file name"
 REPEATED = "its row is in the label table twice and counts once"
+NO_ROW = "it has boxes and no row in the label table: nothing else is known of its findings"
 UNLABELLED = "its cell of labels is blank: nothing is known of its findings"
 
 
@@ -73,8 +74,14 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
     files = find_image_files(folder)
     records = _read_entries(entries[-1], annotations, files, declared) if entries else []
     known = {record.image_id for record in records}
+    # An image without a row in the label table is known by its boxes alone: it may have findings
+    # of which nobody drew a box.
     return records + [
-        boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id))
+        replace(
+            boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id)),
+            labelled=False,
+            warnings=(NO_ROW,) if entries else (),
+        )
         for image_id, boxes in annotations.items()
         if image_id not in known
     ]

@@ -38,7 +38,8 @@ def read_coco(path: Path) -> list[Record]:
                 if entry[key] not in known:
                     raise CxrlocError(f"{where}: {key} {entry[key]!r} is not listed in the file")
             image_id, finding = images[entry["image_id"]], findings[entry["category_id"]]
-            x, y, width, height = map(float, entry["bbox"])
+            with expecting(where, "an annotation of COCO (bbox of x, y, width and height)"):
+                x, y, width, height = map(float, entry["bbox"])
             box = checked_box(where, x, y, x + width, y + height)
             place = regions if entry.get("iscrowd") else boxes
             place[image_id].append(Annotation(image_id, finding, box, where=where))

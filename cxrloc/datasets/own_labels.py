@@ -28,6 +28,9 @@ _ROLES = {
 }
 """Kinds of columns, and the usual names of each, in lower case without blanks."""
 
+BESIDE_NO_FINDING = ("Support Devices", *OTHER_OUTPUTS)
+"""What an image without a finding may have: devices (Irvin et al. 2019), a view and a sex."""
+
 _LABELS = {
     **dict.fromkeys(("1", "true", "yes", "positive"), Label.POSITIVE),
     **dict.fromkeys(("0", "false", "no", "negative"), Label.NEGATIVE),
@@ -209,6 +212,9 @@ def _record(
             if (label := _LABELS.get(text.removesuffix(".0"))) is None:
                 raise CxrlocError(f"{where}: {column} is {text[:40]!r}; it is 1, 0, -1 or blank")
             labels[finding] = label
+    present = [name for name, label in labels.items() if label is Label.POSITIVE]
+    if NO_FINDING in present and {*present} - {NO_FINDING, *BESIDE_NO_FINDING}:
+        raise CxrlocError(f"{where}: {' and '.join(present[:3])} are all 1; correct the row")
     listed = finding_labels(where, cell["labels"], declared) if "labels" in cell else ()
     labels |= dict.fromkeys(listed or (), Label.POSITIVE)
     return replace(

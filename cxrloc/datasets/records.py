@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
-from cxrloc.findings import spelled_as, standard_finding
+from cxrloc.findings import NO_FINDING, spelled_as, standard_finding
 from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
 
 
@@ -245,11 +245,17 @@ def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
 
     Raises:
         CxrlocError: an id cannot be a file name, an image occurs twice, a box lies outside its
-            frame, all boxes are shares of their images, or two ids mean the same patient
-            (`identifiers.refuse_equal_patients`).
+            frame, all boxes are shares of their images, No Finding has a box, or two ids mean the
+            same patient (`identifiers.refuse_equal_patients`).
     """
     records = list(records)
-    drawn = (each for record in records for each in record.annotations)
+    drawn = [each for record in records for each in record.annotations]
+    for each in drawn:
+        if each.finding == NO_FINDING:
+            raise CxrlocError(
+                f"{each.where or path}: {NO_FINDING} has a box; leave the row out, or correct its "
+                "finding"
+            )
     # Masks are always in pixels, and may be one pixel wide.
     refuse_shares((each.where, each.box) for each in drawn if not isinstance(each.shape, Mask))
     finished = [_finished(record, str(path)) for record in records]

@@ -31,11 +31,11 @@ _MAX_DIGITS = 19  # of a whole number; integers of 64 bits have at most 19
 
 
 @contextmanager
-def expecting(path: Path, what: str) -> Iterator[None]:
+def expecting(path: Path | str, what: str) -> Iterator[None]:
     """Turn errors that unexpected content causes into one line that names the file.
 
     Args:
-        path: of the file.
+        path: of the file, or the place of an entry in it.
         what: what the content should be, for the message.
 
     >>> with expecting(Path("a.json"), "a list of boxes"):

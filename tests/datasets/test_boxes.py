@@ -118,6 +118,11 @@ def test_xml_with_entities_is_refused_unread(tmp_path: Path, body: str) -> None:
             coco(annotations=[{"id": 3, "image_id": 7, "category_id": 1, "bbox": [1, 2, 0, 4]}]),
             "annotation 3: a box needs",
         ),
+        (
+            "b.json",
+            coco(annotations=[{"id": 3, "image_id": 7, "category_id": 1, "bbox": [1, 2, 3]}]),
+            "annotation 3 is not an annotation of COCO",
+        ),
         ("a.xml", voc(name=" "), "object 1: <name> is empty"),
         ("a.xml", voc(x_min="left"), "object 1: <bndbox/xmin> is 'left'"),
         ("a.xml", voc(x_min="41"), "object 1: a box needs x_min < x_max"),

@@ -8,6 +8,7 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.chestxray14 import (
     FROM_NAME,
+    NO_ROW,
     REPEATED,
     UNLABELLED,
     official_split,
@@ -79,6 +80,7 @@ def test_a_box_on_an_image_without_labels_is_kept(tmp_path: Path) -> None:
     record = by_id(read_chestxray14(write_set(tmp_path)))["00000009_003"]
     assert (record.patient_id, record.path) == ("9", None)
     assert record.labels == {"Infiltration": Label.POSITIVE}
+    assert (record.labelled, record.warnings) == (False, (NO_ROW,))
     assert record.annotations[0].finding == "Infiltration"
 
 

@@ -74,3 +74,16 @@ def test_a_data_set_judges_only_the_findings_of_its_vocabulary(
 ) -> None:
     for record in read_dataset(written(tmp_path / name, text)):
         assert (judges(record, judged), judges(record, unknown)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("b.csv", "image,finding,x_min,y_min,x_max,y_max\n"),
+        ("b.json", '{"images": [], "categories": [], "annotations": []}'),
+    ],
+)
+def test_a_file_without_any_image_is_an_error(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CxrlocError, match=f"{name}: it lists no image"):
+        read_dataset(tmp_path / name)

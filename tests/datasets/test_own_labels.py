@@ -52,6 +52,13 @@ def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
     assert [found[name].labelled for name in "ab"] == [True, False]
 
 
+def test_no_finding_beside_a_finding_is_an_error_but_beside_devices(tmp_path: Path) -> None:
+    text = "image,No Finding,Mass,Support Devices\na,1,0,1\nb,1,1,0\n"
+    with pytest.raises(CxrlocError, match="row 3: No Finding and Mass are all 1"):
+        labelled_images(table(tmp_path, text), IMAGES)
+    labelled_images(table(tmp_path, text.replace("b,1,1", "b,0,1")), IMAGES)
+
+
 def test_the_note_of_a_result_is_no_column_to_warn_of(tmp_path: Path) -> None:
     _, notes = labelled_images(table(tmp_path, "image,Mass,note\na,1,x\nb,0,x\n"), IMAGES)
     assert notes == ["l.csv: images by image, findings from Mass"]

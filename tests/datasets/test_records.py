@@ -40,6 +40,12 @@ def test_without_a_frame_that_is_said() -> None:
     assert finished(OVER, frame=None).warnings == (NO_FRAME,)
 
 
+def test_no_finding_has_no_box() -> None:
+    drawn = Annotation("a", "No Finding", Box(10.0, 20.0, 30.0, 40.0), where="b.csv, row 5")
+    with pytest.raises(CxrlocError, match="row 5: No Finding has a box"):
+        finished(INSIDE, drawn)
+
+
 def test_equal_truth_counts_once_and_is_said() -> None:
     record = finished(INSIDE, INSIDE)
     assert record.annotations == (INSIDE,)
