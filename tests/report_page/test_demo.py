@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from pydicom import dcmread, uid
+from pydicom import Dataset, dcmread, uid
 from pydicom.encaps import encapsulate
 
 from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.metadata import GraphFacts
+from cxrloc.images.dicom_luts import lookup_table
+from cxrloc.images.intensity import look_up
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.localize import localize, localize_radiograph
@@ -74,6 +76,47 @@ def test_the_page_prepares_an_image_as_python_does(browser: Any) -> None:
     page.close()
 
 
+GAMMA = np.round(np.linspace(0, 1, 256) ** 2 * 4000 + 7).astype("<u2").tobytes()
+ITEM_OF_PAGE = """({ descriptor, bytes, inputs, values }) => {
+    const item = {
+        elements: { x00283002: { length: 6 }, x00283006: { dataOffset: 0, length: bytes.length } },
+        byteArray: Uint8Array.from(bytes),
+        uint16: (tag, i) =>
+            tag === "x00283002" ? descriptor[i] : bytes[2 * i] + 256 * bytes[2 * i + 1],
+    };
+    const sequence = { elements: { x00283010: { items: [{ dataSet: item }] } } };
+    return values.map(demo_luts.lookupTable(sequence, "x00283010", inputs).at);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "data", "inputs"),
+    [
+        ([256, 0, 16], GAMMA, (0.0, 300.0)),
+        ([256, 20, 16], GAMMA, (0.0, 300.0)),
+        ([256, 65_436, 16], GAMMA, (-100.0, 200.0)),  # unsigned, for -100
+        ([256, 65_436, 16], GAMMA, (65_400.0, 65_535.0)),
+        ([256, 0, 8], GAMMA[::2], (0.0, 300.0)),  # a byte for each entry
+        ([256, 0, 16], GAMMA[::2], (0.0, 300.0)),
+    ],
+)
+def test_the_page_has_the_lookup_tables_of_python(
+    browser: Any, descriptor: list[int], data: bytes, inputs: tuple[float, float]
+) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", descriptor)
+    item.add_new("LUTData", "OW", data)
+    item.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    table = lookup_table(Path("a.dcm"), item, "VOI LUT", inputs)
+    values = np.linspace(inputs[0] - 1, inputs[1] + 1, 81)  # many of them between whole numbers
+    page = browser.new_page()
+    page.add_script_tag(content=bundle("demo_luts"))
+    given = {"descriptor": descriptor, "bytes": [*data], "inputs": inputs}
+    found = page.evaluate(ITEM_OF_PAGE, {**given, "values": values.tolist()})
+    page.close()
+    assert found == look_up(values, table.first, table.entries).tolist()
+
+
 def test_a_page_is_refused_for_an_input_that_it_cannot_make() -> None:
     card = ModelCard("mine", "nothing", ("Mass",))
     facts = GraphFacts(card, Preprocessing(size=64, interpolation="nearest"), 0.0, "")
@@ -109,14 +152,22 @@ COMPRESSED = (
 def other_files(folder: Path, dicom: Path) -> dict[Path, tuple[str, ...]]:
     """Files of kinds that browsers do not read alone, and images outside; what the page says."""
     pixels = make_phantom(3, 0, 400).pixels
-    deep, noise, jpeg, odd, lateral = (
-        folder / name for name in ("deep.png", "noise.png", "jpeg.dcm", "odd.dcm", "lateral.dcm")
-    )
+    names = ("deep.png", "noise.png", "jpeg.dcm", "odd.dcm", "lateral.dcm", "tables.dcm")
+    deep, noise, jpeg, odd, lateral, tables = (folder / name for name in names)
     PIL.Image.fromarray((pixels * 65535).astype(np.uint16)).save(deep)
     PIL.Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (300, 300)).astype(np.uint8)
     ).save(noise)
     header = dcmread(dicom)
+    top = 2**header.BitsStored - 1
+    for keyword, power in (("ModalityLUTSequence", 0.7), ("VOILUTSequence", 1.8)):
+        item = Dataset()
+        entries = np.round(np.linspace(0, 1, top + 1) ** power * top).astype("<u2")
+        item.add_new("LUTDescriptor", "US", [top + 1, 0, 16])
+        item.add_new("LUTData", "OW", entries.tobytes())
+        header.add_new(keyword, "SQ", [item])
+    header.save_as(tables)
+    del header.ModalityLUTSequence, header.VOILUTSequence
     header.VOILUTFunction = "CUBIC"
     header.save_as(odd)
     del header.VOILUTFunction
@@ -134,7 +185,7 @@ def other_files(folder: Path, dicom: Path) -> dict[Path, tuple[str, ...]]:
     header.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
     header.save_as(jpeg)
     about = ("VOILUTFunction (0028,1056) is none of LINEAR, LINEAR_EXACT, SIGMOID",)
-    said = {deep: (), noise: (), odd: about, lateral: (), jpeg: ()}
+    said = {deep: (), noise: (), odd: about, lateral: (), jpeg: (), tables: ()}
     for syntax in COMPRESSED:
         path = transcoded(dicom, syntax).rename(folder / f"{syntax.keyword}.dcm")
         said[path] = ()

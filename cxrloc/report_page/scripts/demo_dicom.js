@@ -3,11 +3,15 @@
  * not compressed, or by one of `CODECS`. What this page cannot read is refused with advice.
  */
 import { CODECS } from "./demo_codecs.js";
+import { lookupTable } from "./demo_luts.js";
 
 /* global dicomParser */
 
 const NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"];
 const ADVICE = "the command `cxrloc heatmap` reads it";
+
+/** X-ray angiography and radiofluoroscopy, whose Modality LUT is not for display (PS3.3 C.8.7). */
+const NOT_FOR_DISPLAY = "1.2.840.10008.5.1.4.1.1.12.";
 
 /**
  * @param {Uint8Array} content a DICOM file
@@ -26,12 +30,6 @@ export const radiographOfDicom = async (content) => {
   const codec = CODECS[syntax];
   if (!NATIVE.includes(syntax) && !codec) {
     throw new Error(`transfer syntax ${syntax} is not read here: ${ADVICE}`);
-  }
-  for (const [tag, name] of [
-    ["x00283000", "Modality LUT Sequence (0028,3000)"],
-    ["x00283010", "VOI LUT Sequence (0028,3010)"],
-  ]) {
-    if (header.elements[tag]?.items?.length) throw new Error(`it has a ${name}: ${ADVICE}`);
   }
   const [rows, columns] = [header.uint16("x00280010"), header.uint16("x00280011")];
   const photometric = header.string("x00280004");
@@ -108,15 +106,13 @@ function tableOf(header, words, allocated, photometric) {
   const stored = header.uint16("x00280101") ?? allocated;
   const high = header.uint16("x00280102") ?? stored - 1;
   const signed = header.uint16("x00280103") === 1;
-  const slope = number(header, "x00281053", 1) || 1;
-  const intercept = number(header, "x00281052", 0);
   const values = Array.from({ length: 2 ** allocated }, (_, word) => {
     let value = (word >>> (high + 1 - stored)) & (2 ** stored - 1);
     if (signed && value >= 2 ** (stored - 1)) value -= 2 ** stored;
     return value;
   });
   const padded = paddingOf(header, signed, allocated, values);
-  const modality = values.map((value) => slope * value + intercept);
+  const modality = modalityOf(header, values);
   const centre = number(header, "x00281050", NaN);
   const width = number(header, "x00281051", NaN);
   const shape = header.string("x20500020");
@@ -125,14 +121,34 @@ function tableOf(header, words, allocated, photometric) {
     : photometric === "MONOCHROME1";
   const voi = voiFunction(header);
   const narrowest = voi === "LINEAR" ? 1 : Number.MIN_VALUE;
-  const shade =
-    Number.isFinite(centre) && width >= narrowest
+  const lut = lookupTable(header, "x00283010", endsOf(modality)); // tables come before windows
+  const shade = lut
+    ? (value) => (lut.high > lut.low ? (lut.at(value) - lut.low) / (lut.high - lut.low) : 0)
+    : Number.isFinite(centre) && width >= narrowest
       ? (WINDOWS[voi] ?? WINDOWS.LINEAR)(centre, width)
       : rangeOf(modality, words, padded);
   return Float32Array.from(modality, (value, word) => {
     if (padded[word]) return 0;
     return inverse ? 1 - shade(value) : shade(value);
   });
+}
+
+/** Values behind the modality transform: Modality LUT, else slope and intercept (C.11.1.1). */
+function modalityOf(header, values) {
+  const displayed = !header.string("x00080016")?.startsWith(NOT_FOR_DISPLAY);
+  const lut = displayed && lookupTable(header, "x00283000", endsOf(values));
+  if (lut) return values.map(lut.at);
+  const slope = number(header, "x00281053", 1) || 1;
+  const intercept = number(header, "x00281052", 0);
+  return values.map((value) => slope * value + intercept);
+}
+
+/** The lowest and the highest of many values. */
+function endsOf(values) {
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [
+    Infinity,
+    -Infinity,
+  ]);
 }
 
 const clipped = (share) => Math.min(Math.max(share, 0), 1);
