@@ -212,8 +212,10 @@ def finding_columns(
     >>> finding_columns(["Patient ID", "mass", "coin_lesion", "0"], declared=["Coin lesion"])
     ({'mass': 'Mass', 'coin_lesion': 'Coin lesion'}, ['Patient ID', '0'])
     """
-    columns, own = list(names), list(declared)
-    kept = {name: spelled_as(name, own) for name in columns if is_known(name, own)}
+    columns, declared_names = list(names), list(declared)
+    kept = {
+        name: spelled_as(name, declared_names) for name in columns if is_known(name, declared_names)
+    }
     return kept, [name for name in columns if name not in kept]
 
 

@@ -43,12 +43,12 @@ def recipe_text(name_or_path: str | Path, changes: Mapping[str, Any] | None = No
         CxrlocError: the file is not TOML.
     """
     texts, values = _read(name_or_path)
-    *below, own = texts
+    *below, text_of_recipe = texts
     if not below and not changes:
-        return own
+        return text_of_recipe
     values = _merged(values, changes or {})
     inherited = [choice for text in below for choice in _CHOICES.findall(text)]
-    comments = [line for line in own.splitlines() if line.startswith("#")]
+    comments = [line for line in text_of_recipe.splitlines() if line.startswith("#")]
     return "\n".join([*inherited, *comments, tomli_w.dumps(values)])
 
 
@@ -176,9 +176,9 @@ def _read(name_or_path: str | Path) -> tuple[list[str], dict[str, Any]]:
     values: dict[str, Any] = {}
     path, extended_by = RECIPES.get(str(name_or_path), Path(name_or_path)), ""
     while path not in texts:
-        texts[path], own = _parsed(path, extended_by)
-        base = own.pop("extends", None)
-        values = _merged(own, values)
+        texts[path], own_values = _parsed(path, extended_by)
+        base = own_values.pop("extends", None)
+        values = _merged(own_values, values)
         if base is None:
             return [*reversed(texts.values())], values
         extended_by = f"{path}: extends "

@@ -52,8 +52,8 @@ def truth_rules(
         name: {recipe.get(key, defaults[name]) for recipe in recipes} for name, key in keys.items()
     }
     learned = {name: values.pop() for name, values in of_recipes.items() if len(values) == 1}
-    own = {"uncertain": uncertain, "no_finding": no_finding}
-    chosen = {name: value for name, value in own.items() if value is not None}
+    options = {"uncertain": uncertain, "no_finding": no_finding}
+    chosen = {name: value for name, value in options.items() if value is not None}
     return TruthRules(**{**defaults, **learned, **chosen})
 
 

@@ -128,14 +128,14 @@ class TaskProcess(Generic[Argument, Result]):
             self._end()
 
     def _start(self) -> Connection:
-        own, childs = _SPAWN.Pipe()
+        pipe, childs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(
             target=_serve, args=(childs, self._prepare, self._limits), daemon=True
         )
         self._process.start()
         childs.close()
         try:
-            raised, value = self._receive(own, self._limits.start_seconds)
+            raised, value = self._receive(pipe, self._limits.start_seconds)
         except (EOFError, OSError) as error:
             raise StartError(self._end()) from error
         except TaskTimeoutError as error:
@@ -143,8 +143,8 @@ class TaskProcess(Generic[Argument, Result]):
         if raised:
             self._end()
             raise value
-        self._pipe = own
-        return own
+        self._pipe = pipe
+        return pipe
 
     def _receive(self, pipe: Connection, seconds: float) -> tuple[bool, Any]:
         if not pipe.poll(seconds):

@@ -204,18 +204,18 @@ def training_step(
 
     batches = []
     for start in range(0, len(chosen), size):
-        own = np.arange(start, start + size)[first::processes]
-        inputs, own_labels = changed(own), sent(labels[own], feeding.device)
+        own_places = np.arange(start, start + size)[first::processes]
+        inputs, own_labels = changed(own_places), sent(labels[own_places], feeding.device)
         if feeding.augmentation.cutmix:
             # The CutMix partner of each image is the image before it in the same pass.
-            partners = start + (own - start - 1) % size
-            cut = cut_out(cuts[own], feeding.augmentation.cutmix, inputs.shape[-1])
+            partners = start + (own_places - start - 1) % size
+            cut = cut_out(cuts[own_places], feeding.augmentation.cutmix, inputs.shape[-1])
             shares = sent(cut[:, None], feeding.device).to(inputs.dtype)
             inputs = torch.lerp(inputs, changed(partners), shares)
             other_labels = sent(labels[partners], feeding.device)
             own_labels = torch.lerp(own_labels, other_labels, shares.mean(dim=(2, 3)))
-        given = network_inputs(images, chosen[own], inputs, feeding)
-        batches.append(Batch(given, own_labels))
+        network_input = network_inputs(images, chosen[own_places], inputs, feeding)
+        batches.append(Batch(network_input, own_labels))
     return batches
 
 

@@ -50,8 +50,8 @@ def read_chestx_det(path: Path) -> list[Record]:
     places = [*path.parent.glob("train*/"), *path.parent.glob("test*/")]
     files = find_image_files_below(places)
     return [
-        boxed_record(image_id, own, frame=FRAME, path=files.get(image_id))
-        for image_id, own in boxes.items()
+        boxed_record(image_id, image_boxes, frame=FRAME, path=files.get(image_id))
+        for image_id, image_boxes in boxes.items()
     ]
 
 

@@ -102,16 +102,18 @@ def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Re
             raise CxrlocError(f"{path} is missing: the official split needs it")
         with opened_text(path) as lines:
             names = [image_id_of(line) for line in lines.read().split()]
-        if both := next((name for name in names if part_of.get(name, part) != part), None):
+        if in_both := next((name for name in names if part_of.get(name, part) != part), None):
             raise CxrlocError(
-                f"{path}: {both} is in train_val_list.txt too; an image is in one part"
+                f"{path}: {in_both} is in train_val_list.txt too; an image is in one part"
             )
         part_of |= dict.fromkeys(names, part)
     split: dict[str, list[Record]] = {"train_val": [], "test": []}
     for record in records:
         if record.image_id in part_of:
             split[part_of[record.image_id]].append(record)
-    learned, judged = ({record.patient_id for record in own} for own in split.values())
+    learned, judged = (
+        {record.patient_id for record in part_records} for part_records in split.values()
+    )
     if shared := sorted(learned & judged):
         raise CxrlocError(
             f"{folder}: {len(shared)} patients, such as {shared[0]}, are in both lists of the "
@@ -152,7 +154,7 @@ def _read_entries(
             labels[text] = _labels(where, text, declared)
         if age not in ages:
             ages[age] = _age_years(age, where)
-        own, labelled = labels[text]
+        findings, labelled = labels[text]
         record = Record(
             image_id,
             _patient(where, patient, image_id),
@@ -161,7 +163,7 @@ def _read_entries(
             VIEW_POSITIONS.get(view.upper()),
             ages[age],
             _SEXES.get(sex[:1].upper()),
-            own,
+            findings,
             tuple(annotations.get(image_id, ())),
             FRAME,
             labelled,

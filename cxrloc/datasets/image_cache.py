@@ -160,12 +160,12 @@ def cached_images(
             key: source.read for key, source in zip(keys, sources, strict=True) if key not in known
         }
         images = _make(list(missing.values()), plain, depth)
-        made = watch(ImagesToDecode(images, len(missing), len(missing) * image_bytes, folder))
+        decoded = watch(ImagesToDecode(images, len(missing), len(missing) * image_bytes, folder))
         with (place / "pixels").open("ab") as pixels, (place / "index").open("ab") as index:
             pixels.truncate(len(known) * image_bytes)
             index.truncate(len(known) * _KEY)
             waiting: list[tuple[str, bytes]] = []
-            for key, image in zip(missing, made, strict=True):
+            for key, image in zip(missing, decoded, strict=True):
                 if isinstance(image, str):
                     reasons[key] = image
                     continue

@@ -129,8 +129,8 @@ def _labels(path: Path | None) -> dict[tuple[str, str], Mapping[str, Label]]:
         return labels
     for where, cells in rows_of(read_table(path, LABEL_COLUMNS, hint=_HINT)):
         subject, study = (_number(where, kind, cells[kind]) for kind in LABEL_COLUMNS[:2])
-        own = observation_labels(where, cells)
-        if labels.setdefault((subject, study), own) != own:
+        row_labels = observation_labels(where, cells)
+        if labels.setdefault((subject, study), row_labels) != row_labels:
             raise CxrlocError(f"{where}: study {study} has other labels above; keep one row")
     return labels
 

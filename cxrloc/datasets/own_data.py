@@ -118,12 +118,12 @@ def _boxed(
     for name, drawn in truth.items():
         image_id = image_named(str(path), name, known) or checked_id(str(path), image_id_of(name))
         joined += image_id in images
-        own = [replace(each, image_id=image_id) for each in drawn.annotations]
+        annotations = [replace(each, image_id=image_id) for each in drawn.annotations]
         before = records.get(image_id) or Record(image_id, image_id, image_id, None)
         records[image_id] = replace(
             before,
-            labels={**before.labels, **{each.finding: Label.POSITIVE for each in own}},
-            annotations=(*before.annotations, *own),
+            labels={**before.labels, **{each.finding: Label.POSITIVE for each in annotations}},
+            annotations=(*before.annotations, *annotations),
             annotation_frame=drawn.frame,
         )
     if not joined:

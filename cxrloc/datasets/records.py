@@ -264,8 +264,8 @@ def finished_records(records: Iterable[Record], path: Path) -> list[Record]:
         if record.image_id in ids:
             raise CxrlocError(f"{path}: image {record.image_id} is there twice; keep one")
         ids.add(record.image_id)
-    own = (record.patient_id for record in finished if record.patient_id != record.image_id)
-    refuse_equal_patients(str(path), own)
+    patient_ids = (record.patient_id for record in finished if record.patient_id != record.image_id)
+    refuse_equal_patients(str(path), patient_ids)
     return finished
 
 

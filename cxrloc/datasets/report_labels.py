@@ -38,12 +38,16 @@ def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:
     {'Mass': <Label.POSITIVE: 1>, 'No Finding': <Label.NEGATIVE: 0>}
     """
     every = list(records)
-    both = any(NO_FINDING in of_report for of_report in labels.values())
-    own = _reports_of(every, labels)
+    has_no_finding = any(NO_FINDING in of_report for of_report in labels.values())
+    report_of = _reports_of(every, labels)
     labelled = [
-        dataclasses.replace(record, labels=_by_finding(of_report, both), labelled=True)
+        dataclasses.replace(record, labels=_by_finding(of_report, has_no_finding), labelled=True)
         for record in every
-        if (of_report := labels[own[record.image_id]] if record.image_id in own else None)
+        if (
+            of_report := labels[report_of[record.image_id]]
+            if record.image_id in report_of
+            else None
+        )
     ]
     if not labelled:
         ids = [f"image {r.image_id!r} of study {r.study_id!r}" for r in every[:1]]
@@ -68,23 +72,24 @@ def _reports_of(records: Iterable[Record], labels: Labels) -> dict[str, str]:
         exact = [{name} for name in names if name in labels]
         for reports in filter(None, (*exact, *near)):
             if len(reports) > 1:
-                both = " and ".join(map(repr, sorted(reports)[:2]))
+                two_reports = " and ".join(map(repr, sorted(reports)[:2]))
                 raise CxrlocError(
-                    f"the labels of {both} can both be those of image {record.image_id}: keep one"
+                    f"the labels of {two_reports} can both be those of image {record.image_id}: "
+                    "keep one"
                 )
             (found[record.image_id],) = reports
             break
     return found
 
 
-def _by_finding(of_report: Mapping[str, Label], both: bool) -> dict[str, Label]:
+def _by_finding(of_report: Mapping[str, Label], has_no_finding: bool) -> dict[str, Label]:
     """A report's labels by the vocabulary's names.
 
-    `both` says that the labels have the columns `normal` and No Finding; then `normal` is left out.
+    If the labels have a column No Finding, their column `normal` is left out.
     """
     found: dict[str, Label] = {}
     for name, label in of_report.items():
-        if name == NORMAL and both:
+        if name == NORMAL and has_no_finding:
             continue
         finding = standard_finding(name)
         if finding in found:
@@ -105,9 +110,9 @@ def match_note(name: str, records: Sequence[Record], labels: Labels) -> str:
     >>> match_note("l.csv", [chest], {"a": {}, "b": {}})
     "l.csv: labels for 1 of the 1 images; 1 of its 2 rows belong to no image, such as 'b'"
     """
-    own = _reports_of(records, labels)
-    without = [record.image_id for record in records if record.image_id not in own]
-    foreign = sorted(labels.keys() - {*own.values()})
+    report_of = _reports_of(records, labels)
+    without = [record.image_id for record in records if record.image_id not in report_of]
+    foreign = sorted(labels.keys() - {*report_of.values()})
     if not without and not foreign:
         return ""
     note = f"{name}: labels for {len(records) - len(without)} of the {len(records)} images"

@@ -39,7 +39,7 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
     targets: dict[str, tuple[str, str]] = {}
     for where, cells in rows_of(read_table(path, COLUMNS)):
         image_id = checked_id(where, image_id_of(cells["patientId"]))
-        own = boxes.setdefault(image_id, [])
+        image_boxes = boxes.setdefault(image_id, [])
         target = cells["Target"].removesuffix(".0")
         if target not in ("0", "1"):
             raise CxrlocError(f"{where}: Target is {cells['Target']!r}; it is 0 or 1")
@@ -53,15 +53,15 @@ def read_rsna_pneumonia(path: Path) -> list[Record]:
         if target == "1":
             x, y, width, height = (number_in(where, name, cells[name]) for name in COLUMNS[1:5])
             box = checked_box(where, x, y, x + width, y + height)
-            own.append(Annotation(image_id, FINDING, box, where=where))
+            image_boxes.append(Annotation(image_id, FINDING, box, where=where))
     files = find_image_files_below([path.parent / "stage_2_train_images"])
     patients = _patients(path.parent / MAPPING, boxes)
     return [
         dataclasses.replace(
-            boxed_record(image_id, own, patients.get(image_id), FRAME, files.get(image_id)),
-            labels={FINDING: Label.POSITIVE if own else Label.NEGATIVE},
+            boxed_record(image_id, image_boxes, patients.get(image_id), FRAME, files.get(image_id)),
+            labels={FINDING: Label.POSITIVE if image_boxes else Label.NEGATIVE},
         )
-        for image_id, own in boxes.items()
+        for image_id, image_boxes in boxes.items()
     ]
 
 

@@ -33,7 +33,7 @@ def read_siim_pneumothorax(path: Path) -> list[Record]:
     first: dict[str, tuple[bool, str]] = {}
     for where, cells in rows_of(read_table(path, COLUMNS)):
         image_id = checked_id(where, image_id_of(cells["ImageId"]))
-        own = masks.setdefault(image_id, [])
+        image_masks = masks.setdefault(image_id, [])
         clear = cells["EncodedPixels"].removesuffix(".0") == "-1"
         before, place = first.setdefault(image_id, (clear, where))
         if before != clear:
@@ -43,15 +43,15 @@ def read_siim_pneumothorax(path: Path) -> list[Record]:
             box = box_of_mask(mask)
             if box is None:
                 raise CxrlocError(f"{where}: the mask is empty; an image without one says -1")
-            own.append(Annotation(image_id, FINDING, box, mask, where))
+            image_masks.append(Annotation(image_id, FINDING, box, mask, where))
     places = [path.parent / f"dicom-images-{part}" for part in ("train", "test")]
     files = find_image_files_below(places)
     return [
         dataclasses.replace(
-            boxed_record(image_id, own, frame=FRAME, path=files.get(image_id)),
-            labels={FINDING: Label.POSITIVE if own else Label.NEGATIVE},
+            boxed_record(image_id, image_masks, frame=FRAME, path=files.get(image_id)),
+            labels={FINDING: Label.POSITIVE if image_masks else Label.NEGATIVE},
         )
-        for image_id, own in masks.items()
+        for image_id, image_masks in masks.items()
     ]
 
 

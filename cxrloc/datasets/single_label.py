@@ -39,8 +39,8 @@ def single_label(
     {0, 2}
     """
     class_of = np.where(labels.sum(axis=1) == 1, labels.argmax(axis=1), -1)
-    wanted = samples_per_class(np.bincount(class_of[class_of >= 0], minlength=labels.shape[1]))
-    per_epoch = int(wanted.sum()) // batch_size
+    samples = samples_per_class(np.bincount(class_of[class_of >= 0], minlength=labels.shape[1]))
+    per_epoch = int(samples.sum()) // batch_size
     if not per_epoch:
         raise CxrlocError("no image has exactly one label: nothing to sample by single_label")
     epoch, start = divmod(first_step, per_epoch)
@@ -48,7 +48,7 @@ def single_label(
         generator = np.random.default_rng([seed, epoch])
         drawn = [
             np.resize(generator.permutation(np.flatnonzero(class_of == each)), count)
-            for each, count in enumerate(wanted)
+            for each, count in enumerate(samples)
             if count
         ]
         order = generator.permutation(np.concatenate(drawn)).tolist()
@@ -66,9 +66,9 @@ def samples_per_class(images: Int[np.ndarray, " finding"]) -> Int[np.ndarray, " 
     >>> samples_per_class(np.array([8000, 900, 20, 0]))  # 359 is 21.9 % of 359 + 900 + 380
     array([359, 900, 380,   0])
     """
-    wanted = np.where(images > 0, np.maximum(images, LEAST_IMAGES), 0)
+    samples = np.where(images > 0, np.maximum(images, LEAST_IMAGES), 0)
     most = int(images.argmax())
-    others = wanted.sum() - wanted[most]
+    others = samples.sum() - samples[most]
     if others:
-        wanted[most] = min(wanted[most], round(others * LARGEST_SHARE / (1 - LARGEST_SHARE)))
-    return wanted
+        samples[most] = min(samples[most], round(others * LARGEST_SHARE / (1 - LARGEST_SHARE)))
+    return samples

@@ -66,18 +66,18 @@ def iterative_stratification(
     places = np.full(count, batch_size)
     # Shape: batch finding. The unit is 1 / count images, so that all numbers are whole and equal
     # demands compare as equal.
-    wanted = np.tile(labels.sum(axis=0), (count, 1))
+    demand = np.tile(labels.sum(axis=0), (count, 1))
     while (left := batch_of < 0).any():
         images = labels[left].sum(axis=0)
         if images.any():
             rarest = int(np.where(images > 0, images, len(labels) + 1).argmin())
             dealt = np.flatnonzero(left & labels[:, rarest])
-            wish = wanted[:, rarest]
+            wish = demand[:, rarest]
         else:
             dealt, wish = np.flatnonzero(left), np.zeros(count, dtype=int)
         batch_of[dealt] = _most_wanting(wish, places, len(dealt), generator)
         places -= np.bincount(batch_of[dealt], minlength=count)
-        np.subtract.at(wanted, batch_of[dealt], count * labels[dealt])
+        np.subtract.at(demand, batch_of[dealt], count * labels[dealt])
     return batch_of
 
 
@@ -93,8 +93,8 @@ def _most_wanting(
     largest values of wish - k over all batches, where k = 0, 1, ... is below the batch's places.
     """
     batch = np.repeat(np.arange(len(places)), places)
-    taken = np.arange(len(batch)) - np.repeat(np.cumsum(places) - places, places)  # k
+    earlier = np.arange(len(batch)) - np.repeat(np.cumsum(places) - places, places)  # k
     order = np.lexsort(
-        (generator.random(len(batch)), taken - places[batch], len(places) * taken - wish[batch])
+        (generator.random(len(batch)), earlier - places[batch], len(places) * earlier - wish[batch])
     )
     return batch[order[:count]]

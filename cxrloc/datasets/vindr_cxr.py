@@ -62,12 +62,15 @@ def read_vindr_cxr(path: Path) -> list[Record]:
         before, place = first_rows.setdefault(reader, (clear, where))
         if before != clear:
             raise CxrlocError(f"{where}: {image_id} has No finding and a finding; see {place}")
-        own = boxes.setdefault(image_id, [])
+        image_boxes = boxes.setdefault(image_id, [])
         if not clear:
             corners = (number_in(where, name, cells[name]) for name in COLUMNS[2:])
-            own.append(Annotation(image_id, finding, checked_box(where, *corners), where=where))
+            image_boxes.append(
+                Annotation(image_id, finding, checked_box(where, *corners), where=where)
+            )
     places = [up / part for up in (path.parent, path.parent.parent) for part in ("train", "test")]
     files = find_image_files_below(places)
     return [
-        boxed_record(image_id, own, path=files.get(image_id)) for image_id, own in boxes.items()
+        boxed_record(image_id, image_boxes, path=files.get(image_id))
+        for image_id, image_boxes in boxes.items()
     ]

@@ -77,13 +77,9 @@ def _is_result(image: Path, searched: Path, out: Path) -> bool:
     if searched != out and image.is_relative_to(out):
         return True
     below = [folder for folder in image.parents if folder.is_relative_to(searched)]
-    return any(map(_is_run_folder, (folder for folder in below if folder != searched)))
+    return any((folder / MARK).exists() for folder in below if folder != searched)
 
 
 def _real(path: Path) -> Path:
     """The path without links; `Path.resolve` raises an error for links that point at each other."""
     return Path(os.path.realpath(path))
-
-
-def _is_run_folder(folder: Path) -> bool:
-    return (folder / MARK).exists()

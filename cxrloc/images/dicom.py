@@ -118,10 +118,10 @@ def recorded_warnings() -> Iterator[list[str]]:
     """
     lines: list[str] = []
     caught: dict[str, None] = {}
-    own = threading.get_ident()
+    thread = threading.get_ident()
 
     def keep(message: Warning | str, *about: object, **more: object) -> None:
-        if threading.get_ident() == own:
+        if threading.get_ident() == thread:
             caught[" ".join(str(message).split())] = None
 
     with _WARNINGS, warnings.catch_warnings():

@@ -185,9 +185,9 @@ def header_warnings(dataset: Dataset) -> tuple[str, ...]:
             "meant to be looked at",
         ),
     )
-    own = tuple(warning for applies, warning in checks if applies)
+    applicable = tuple(warning for applies, warning in checks if applies)
     subject = (*_modality_warnings(dataset), *_body_part_warnings(dataset))
-    return (*subject, *own, *_shape_warnings(dataset), *_orientation_warnings(dataset))
+    return (*subject, *applicable, *_shape_warnings(dataset), *_orientation_warnings(dataset))
 
 
 def not_a_chest(dataset: Dataset) -> tuple[str, ...]:

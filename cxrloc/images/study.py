@@ -60,7 +60,7 @@ def read_study(path: Path) -> Study:
             time = header.get("AcquisitionTime") or header.get("ContentTime") or ""
             number = int(header.get("InstanceNumber") or 0)
             uid = str(header.get("StudyInstanceUID") or "")
-            own = str(header.get("SOPInstanceUID") or "")
-            return Study(uid, view_of(header), (str(date), str(time), number), own)
+            instance_uid = str(header.get("SOPInstanceUID") or "")
+            return Study(uid, view_of(header), (str(date), str(time), number), instance_uid)
     except (CxrlocError, *PARSING_ERRORS):
         return UNKNOWN

@@ -280,7 +280,11 @@ def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> 
     if walked == stride:
         return centre - stride / 2
     strided = [each for each in layers.modules() if isinstance(each, WINDOWS)]
-    if all(first_of(each.kernel_size) == first_of(each.stride) for each in strided if _moves(each)):
+    if all(
+        first_of(each.kernel_size) == first_of(each.stride)
+        for each in strided
+        if first_of(each.stride) > 1
+    ):
         # Patches of Swin Transformers and of ConvNeXt do not overlap, and kernels of stride 1 are
         # symmetric, so that cells and receptive fields have the same centre.
         return 0.0
@@ -288,7 +292,3 @@ def cell_shift_of(name: str, layers: nn.Module, stride: int, last: str = "") -> 
         f"{name}: branches with strides of their own, so that the place of its cells is unknown; a "
         "network of your own can say it (--model file.py:function)"
     )
-
-
-def _moves(layer: Any) -> bool:
-    return first_of(layer.stride) > 1

@@ -227,8 +227,8 @@ def k_medoids(
         d_c = distances[candidate].astype(np.int64)
         shared = (weights * np.minimum(d_c - d1, 0)).sum()
         # The sum of "d2 - d1" and the correction above: the cost for a point of j if c replaces j.
-        own = np.where(d_c < d1, 0, np.minimum(d_c, d2) - d1)
-        change = shared + np.bincount(nearest, weights=weights * own, minlength=k)
+        of_nearest = np.where(d_c < d1, 0, np.minimum(d_c, d2) - d1)
+        change = shared + np.bincount(nearest, weights=weights * of_nearest, minlength=k)
         worst = int(change.argmin())
         unimproved += 1
         if change[worst] < 0:

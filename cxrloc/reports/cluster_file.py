@@ -36,8 +36,8 @@ def write_clusters(
         table.writerow(("report_id", *map(for_csv, columns)))
         for report_id, found in clustering.labels:
             absent = "0" if names and found is not None else ""
-            own = {headings[place] for place in found or ()}
-            cells = ("1" if name in own else absent for name in columns)
+            headings_of_report = {headings[place] for place in found or ()}
+            cells = ("1" if name in headings_of_report else absent for name in columns)
             table.writerow((for_csv(report_id), *cells))
     with ExitStack() as stack:
         part = stack.enter_context(whole_file(members))

@@ -78,15 +78,15 @@ def relevant_parts(report: str) -> tuple[str, str]:
     """
     parts = _parts(report)
     last_findings = max((part.start for part in parts if part.kind == "findings"), default=-1)
-    wanted = [
+    texts = [
         part.text
         for part in parts
         if part.kind == "findings" or (part.kind == "diagnosis" and part.start > last_findings)
     ]
     addenda = [part.text for part in parts if part.kind == "addendum"]
-    if not wanted:
-        wanted = list(_unheaded(report, parts))
-    return "\n".join(wanted), "\n".join(addenda)
+    if not texts:
+        texts = list(_unheaded(report, parts))
+    return "\n".join(texts), "\n".join(addenda)
 
 
 def _parts(report: str) -> list[_Part]:

@@ -26,7 +26,8 @@ def _faithfulness(rows: Sequence[Measurement]) -> str:
         model, chance = (_of(rows, test, subject)[0] for subject in ("model", "random map"))
         better = _above(chance, model) if test in SMALLER_IS_BETTER else _above(model, chance)
         clear += better
-        parts.append(f"{_named(test)} {_number(model)} (random map {_number(chance)})")
+        name = "ROAD" if test == "road" else test
+        parts.append(f"{name} {_number(model)} (random map {_number(chance)})")
     result = f"clearly better than a random map in {clear} of 3 tests"
     return f"Faithfulness: {result}: {', '.join(parts)}."
 
@@ -74,10 +75,6 @@ def _of(rows: Sequence[Measurement], test: str, subject: str = "") -> list[Measu
 def _above(higher: Measurement, lower: Measurement) -> bool:
     """Whether a number is clearly above another; without intervals nothing is clear."""
     return higher.low is not None and lower.high is not None and higher.low > lower.high
-
-
-def _named(test: str) -> str:
-    return test.upper() if test == "road" else test
 
 
 def _number(row: Measurement) -> str:
