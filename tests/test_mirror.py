@@ -53,6 +53,7 @@ TESTED_ELSEWHERE = {
     "training/trained_card.py": "pipeline/test_train.py",
     # The encodings of tables are tested by reading tables.
     "files/encodings.py": "files/test_tables.py",
+    "files/setting_difference.py": "training/test_fit.py",
     # Parts of one step that have no meaning alone are tested with the step.
     "dicom_objects/codes.py": "dicom_objects/test_objects.py",
     "dicom_objects/secondary_capture.py": "dicom_objects/test_objects.py",

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import torch
 from torch import nn
 
-from cxrloc.files.run_folder import first_difference
+from cxrloc.files.setting_difference import first_difference
 from cxrloc.files.whole import whole_file
 from cxrloc.types import CxrlocError, UsageError
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from cxrloc.datasets.batches import Batch
-from cxrloc.files.run_folder import first_difference
+from cxrloc.files.setting_difference import first_difference
 from cxrloc.training.checkpoints import (
     State,
     last_checkpoint,
