@@ -122,6 +122,23 @@ def test_task_1_is_scored_at_argmax_of_normal_and_abnormal():
     assert shown.iloc[0, -1] == 0.822
 
 
+def test_of_equal_scores_the_first_finding_is_called_in_the_confusion_matrix():
+    records = [
+        Record(f"i{k}", f"p{k}", f"s{k}", None, labels={finding: Label.POSITIVE})
+        for k, finding in enumerate(("Mass", "Nodule"))
+    ]
+    units = score_units(
+        Predictions(("i0", "i1"), ("Mass", "Nodule"), np.full((2, 2), 0.5)), records
+    )
+    matrix = single_findings_frame(units).set_index(["finding", "called"])["units"]
+    assert matrix.to_dict() == {
+        ("Mass", "Mass"): 1,
+        ("Mass", "Nodule"): 0,
+        ("Nodule", "Mass"): 1,
+        ("Nodule", "Nodule"): 0,
+    }
+
+
 def test_the_worked_example_of_figure_7_is_no_benchmark():
     measured = pd.DataFrame({"finding": ["mean"], "image_list_precision": [0.5]})
     shown = beside(measured, "dong2017:text", "image_list_precision")
