@@ -19,7 +19,10 @@ from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS, finding_columns, spelled_
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
 _ROLES = {
-    "patient": ("patientid", "patient", "subjectid", "subject"),
+    "patient": (
+        *("patientid", "patient", "patientnumber", "patientno", "patientnr", "patid", "mrn"),
+        *("subjectid", "subject", "subjectnumber"),
+    ),
     "study": ("studyid", "study", "accession"),
     "view": ("viewposition", "view", "ap/pa", "projection"),
     "age": ("age", "patientage", "ageyears"),
@@ -80,7 +83,9 @@ def labelled_images(
         left = [name for name in table.columns if name not in (id_column, NOTE, *roles.values())]
         findings, others = finding_columns(left, declared)
         if others:
-            notes.append(f"{path.name}: no findings, and left out: {', '.join(others[:20])}")
+            notes.append(
+                f"{path.name}: left out, because they are no findings: {', '.join(others[:20])}"
+            )
     if not findings and "labels" not in roles:
         raise CxrlocError(
             f"{path}, row 1: no column is a known finding ({', '.join(list(table.columns)[:20])}); "
@@ -94,6 +99,10 @@ def labelled_images(
         f"{path.name}: images by {id_column}{', ' if columns_used else ''}{columns_used}"
         + (f", findings from {', '.join(findings)}" if findings else "")
     )
+    if "patient" not in roles:
+        notes.append(
+            f"{path.name}: no column patient_id, so that each image counts as a patient of its own"
+        )
     found: dict[str, Record] = {}
     foreign: list[str] = []
     known, seen = by_stem(images), SeenNames()
@@ -137,7 +146,7 @@ def _refuse_twice(path: Path, findings: dict[str, str]) -> None:
         others = [name for name, own in findings.items() if own == finding and name != column]
         if others:
             raise CxrlocError(
-                f"{path}, row 1: {column} and {others[0]} are both of {finding}; keep one"
+                f"{path}, row 1: the columns {column} and {others[0]} both mean {finding}; keep one"
             )
 
 

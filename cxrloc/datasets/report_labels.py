@@ -141,6 +141,6 @@ def with_labels_of_file(
     notes = []
     findings, others = columns_of(path, known)
     if others:
-        notes.append(f"{path.name}: no findings, and left out, are the columns {', '.join(others)}")
+        notes.append(f"{path.name}: left out, because they are no findings: {', '.join(others)}")
     notes += filter(None, [match_note(path.name, records, labels)])
     return with_vocabulary(with_labels(records, labels), findings), notes

@@ -30,7 +30,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("image,score\na,1\n", "no column is a known finding"),
         ("image,Mass\na,2\n", "row 2: Mass is '2'"),
         ("image,Mass\na,1\na.png,0\n", "row 3: a is there twice"),
-        ("image,Mass,mass \na,1,1\n", "both of Mass"),
+        ("image,Mass,mass \na,1,1\n", "both mean Mass"),
         ("image,labels\na,Mas\n", "row 2: 'Mas'"),
     ],
 )
@@ -46,8 +46,19 @@ def test_a_blank_patient_is_said_and_is_nobody_else(tmp_path: Path) -> None:
     assert [len(found[name].labels) for name in "ab"] == [1, 0]
 
 
+@pytest.mark.parametrize("name", ["patient_id", "Patient Number", "Patient No.", "MRN"])
+def test_patients_come_from_their_column_or_a_note_says_that_there_is_none(
+    tmp_path: Path, name: str
+) -> None:
+    found, notes = labelled_images(table(tmp_path, f"image,{name},Mass\na,7,1\nb,7,0\n"), IMAGES)
+    assert [found[image].patient_id for image in "ab"] == ["7", "7"]
+    assert not any("of its own" in note for note in notes)
+    _, notes = labelled_images(table(tmp_path, "image,Mass\na,1\nb,0\n"), IMAGES)
+    assert any("each image counts as a patient of its own" in note for note in notes)
+
+
 def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
-    found, notes = labelled_images(table(tmp_path, "image,Mass\na,1\nq,1\n"), IMAGES)
+    found, notes = labelled_images(table(tmp_path, "image,MRN,Mass\na,7,1\nq,8,1\n"), IMAGES)
     assert "1 of its 2 rows are of the 2 images; only in the table: 'q'" in notes[-1]
     assert [found[name].labelled for name in "ab"] == [True, False]
 

@@ -371,7 +371,7 @@ def test_columns_of_labels_that_are_no_findings_and_images_without_labels_are_sa
     labels.write_text("\n".join(["report_id,Mass,split,Patient ID", *rows, "zz,1,test,9"]) + "\n")
     options = ClassifyOptions((), informed, labels=labels, findings=("Mass",), resampling=FEW)
     notes = classify(chests, tmp_path / "out", options).run["notes"]
-    assert notes[0] == "labels.csv: no findings, and left out, are the columns split, Patient ID"
+    assert notes[0] == "labels.csv: left out, because they are no findings: split, Patient ID"
     assert notes[1].startswith("labels.csv: labels for 6 of the 20 images, not for ")
     assert notes[1].endswith("; 1 of its 7 rows belong to no image, such as 'zz'")
 

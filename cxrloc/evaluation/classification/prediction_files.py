@@ -155,9 +155,7 @@ def match_predictions(
         columns = [name for name in read_table(path, (IMAGE,)).columns if name not in (IMAGE, NOTE)]
     notes = []
     if ignored := finding_columns(columns, known)[1]:
-        notes.append(
-            f"{path.name}: no findings, and left out, are the columns {_some(ignored, 20)}"
-        )
+        notes.append(f"{path.name}: left out, because they are no findings: {_some(ignored, 20)}")
     foreign, absent = (
         sorted({*from_file.image_ids} - names),
         sorted(names - {*predictions.image_ids}),

@@ -116,7 +116,7 @@ def readings_notes(readings: Readings | None) -> list[str]:
     """A note that names the columns of the file that were left out, if there are any."""
     if readings is None or not readings.left_out:
         return []
-    return [f"readings: no findings, and left out, are the columns {', '.join(readings.left_out)}"]
+    return [f"readings: left out, because they are no findings: {', '.join(readings.left_out)}"]
 
 
 def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:

@@ -79,9 +79,7 @@ def test_an_index_and_ids_are_no_findings_and_are_named_once(tmp_path):
     given = matched(tmp_path, f"{text}2,c,9,0.3,0.3,test\n")
     assert given.predictions.findings == ("Mass", "Rib crack")
     assert given.predictions.probabilities.tolist() == [[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]]
-    assert given.notes == (
-        "p.csv: no findings, and left out, are the columns 'Patient ID', 'fold'",
-    )
+    assert given.notes == ("p.csv: left out, because they are no findings: 'Patient ID', 'fold'",)
 
 
 @pytest.mark.parametrize("header", ["image,0,1", "image,p_Mass,p_Edema"])
