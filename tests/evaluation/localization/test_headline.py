@@ -19,7 +19,7 @@ def test_two_rules_false_positives_controls_and_a_verdict() -> None:
     assert lines[2].startswith("False positives at IoBB > 0.25: AFP ")
     assert "permuted" in lines[3]
     assert "oracle" not in lines[3]
-    better = "At IoBB > 0.25 better than the model's own boxes on other patients"
+    better = "At IoBB > 0.25 clearly better than the model's own boxes on other patients"
     assert lines[5].startswith(better)
     assert all(len(line) <= 120 for line in lines)
 
