@@ -110,6 +110,17 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
         (["heatmap", "absent.dcm"], 1, "absent.dcm: No such file or directory"),
         (["heatmap", __file__, "--model", "absent.safetensors"], 2, "absent.safetensors: no such"),
         (["bench", "absent"], 2, "Error: absent: no such file or folder"),
+        (["bench", "--boxes", "absent"], 2, "absent: no such file or folder"),
+        (["bench", "--detections", "absent"], 2, "absent: no such file or folder"),
+        (["classify", "--labels", "absent"], 2, "absent: no such file or folder"),
+        (["classify", "--predictions", "absent"], 2, "absent: no such file or folder"),
+        (["compare", __file__, "absent"], 2, "absent: no such file or folder"),
+        (["counts", "absent"], 2, "absent: no such file or folder"),
+        (["figure", "--gallery", "absent"], 2, "absent: no such file or folder"),
+        (["label", "absent"], 2, "absent: no such file or folder"),
+        (["train", "phantom_few", "--data", "absent"], 2, "absent: no such file or folder"),
+        (["models", "absent.safetensors"], 2, "absent.safetensors: no such file"),
+        (["export", "absent.safetensors", "--to", "onnx"], 2, "absent.safetensors: no such file"),
         (["classify", "absent"], 2, "Error: absent: no such file or folder"),
     ],
 )
@@ -346,9 +357,9 @@ def noted(function: Callable[..., object], seen: list[Path]) -> Callable[..., ob
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--detections", "a.csv", "--maps", "b"), "exclude each other"),
-        (("--detections", "a.csv", "--sensitivity"), "--detections has none"),
-        (("--maps", "b", "--boxes-for", "predicted"), "needs a model with operating points"),
+        (("--detections", __file__, "--maps", __file__), "exclude each other"),
+        (("--detections", __file__, "--sensitivity"), "--detections has none"),
+        (("--maps", __file__, "--boxes-for", "predicted"), "needs a model with operating points"),
         (("--boxes-for", "everyone"), "choose from annotated, labelled, predicted, all"),
     ],
 )
@@ -453,7 +464,7 @@ def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
         (("--section", "impression"), 2, "--section is for clusters"),
         (("--out-of", "5"), 2, "--out-of is for clusters"),
         (("--cluster", "3", "--out-of", "2"), 1, "3 labels out of 2 clusters"),
-        (("--gold", "no-such.csv"), 1, "no-such.csv: no such file"),
+        (("--gold", "no-such.csv"), 2, "no-such.csv: no such file"),
     ],
 )
 def test_label_refuses_what_makes_no_sense(

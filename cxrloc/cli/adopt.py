@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
@@ -12,6 +13,7 @@ def adopt(
     weights: Annotated[
         list[Path] | None,
         typer.Argument(
+            callback=existing,
             help="State dict, checkpoint (.pth, .pth.tar, .ckpt, .bin, .safetensors) or saved "
             "network; backbone and head may be two files. Nothing in them is executed.",
             show_default=False,

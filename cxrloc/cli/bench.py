@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import (
     AllowContaminated,
     Beside,
@@ -81,19 +82,23 @@ def bench(
     detections: Annotated[
         Path | None,
         typer.Option(
+            callback=existing,
             help="Score the boxes of any tool: a CSV, a DICOM SR or SEG, a folder of these, or the "
-            "results of `cxrloc archive`."
+            "results of `cxrloc archive`.",
         ),
     ] = None,
     maps: Annotated[
         Path | None,
         typer.Option(
-            help="Score the raw maps of any tool: a folder of npz, or results of `cxrloc archive`."
+            callback=existing,
+            help="Score the raw maps of any tool: a folder of npz, or results of `cxrloc archive`.",
         ),
     ] = None,
     points: Annotated[
         Path | None,
-        typer.Option(help="Score a reader's points too: a JSON of CheXlocalize's points."),
+        typer.Option(
+            callback=existing, help="Score a reader's points too: a JSON of CheXlocalize's points."
+        ),
     ] = None,
     sensitivity: Annotated[
         bool, typer.Option(help="Also score other readings of the box rule (slow).")

@@ -15,6 +15,7 @@ from cxrloc.cli.classification_options import (
     Uncertain,
     Unit,
 )
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import (
     All,
     AllowContaminated,
@@ -79,16 +80,18 @@ def classify(
     predictions: Annotated[
         Path | None,
         typer.Option(
+            callback=existing,
             help="Score the probabilities of any tool: a CSV with the column image and one column "
-            "per finding, or the results of `cxrloc archive`."
+            "per finding, or the results of `cxrloc archive`.",
         ),
     ] = None,
     labels: TruthLabels = None,
     readings: Annotated[
         Path | None,
         typer.Option(
+            callback=existing,
             help="Radiologists' calls, drawn as points beside the curves: a CSV with the column "
-            "reader, one of image, study and patient, and 1, 0 or blank per finding."
+            "reader, one of image, study and patient, and 1, 0 or blank per finding.",
         ),
     ] = None,
     products: Products = False,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.classification_options import Aggregate, Aggregation, ByUnit, Unit
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import (
     All,
     Finding,
@@ -28,13 +29,16 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
+            callback=existing,
             help="Two or more folders of classify or bench, or their CSV files; or folders of "
-            "classify --folds, of which each fold is compared, then averaged."
+            "classify --folds, of which each fold is compared, then averaged.",
         ),
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="Data set of the images.  [default: the one that the runs name]"),
+        typer.Option(
+            callback=existing, help="Data set of the images.  [default: the one that the runs name]"
+        ),
     ] = None,
     labels: TruthLabels = None,
     projection: Projection = "",

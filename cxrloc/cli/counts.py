@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import Beside, Finding, Out, Projection, Quiet, TruthLabels
 from cxrloc.cli.terminal import clear_errors, console, show_frame, show_published, show_warnings
 
 
 def counts(
     data: Annotated[
-        Path | None, typer.Argument(help="Folder or file of a data set, as classify takes it.")
+        Path | None,
+        typer.Argument(
+            callback=existing, help="Folder or file of a data set, as classify takes it."
+        ),
     ] = None,
     labels: TruthLabels = None,
     split: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import refuse_missing
+from cxrloc.cli.missing_inputs import refuse_missing, refuse_missing_models
 from cxrloc.cli.terminal import clear_errors, console, log, plain_table, say
 
 LARGE_CHANGE = 0.05
@@ -49,6 +49,7 @@ def export(
     Model card and preprocessing are in the file's metadata, where other programs find them.
     """
     with clear_errors():
+        refuse_missing_models([model])
         if images:
             refuse_missing(images)
         from cxrloc.exported.formats import ExportOptions

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import Beside, Projection, Quiet
 from cxrloc.cli.terminal import clear_errors, console, say
 
@@ -59,6 +60,7 @@ def figure(
         Path | None,
         typer.Option(
             metavar="RESULT",
+            callback=existing,
             help="Draw all panels that this run or data set gives on one page, gallery.html.",
         ),
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import Quiet, Seed
 from cxrloc.cli.terminal import (
     clear_errors,
@@ -19,7 +20,10 @@ from cxrloc.cli.terminal import (
 def label(
     reports: Annotated[
         Path,
-        typer.Argument(help="Folder or .tgz of Open-i XML, CSV with a text column, or text files."),
+        typer.Argument(
+            callback=existing,
+            help="Folder or .tgz of Open-i XML, CSV with a text column, or text files.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="The label file; other files are written beside it.")
@@ -27,7 +31,8 @@ def label(
     gold: Annotated[
         Path | None,
         typer.Option(
-            help="Score the labels against those in this CSV, which has one row per report."
+            callback=existing,
+            help="Score the labels against those in this CSV, which has one row per report.",
         ),
     ] = None,
     explain: Annotated[
@@ -75,6 +80,7 @@ def label(
     names: Annotated[
         Path | None,
         typer.Option(
+            callback=existing,
             help="With --cluster: a CSV with the columns medoid and name. Clusters of one name "
             "become one label; a cluster with an empty name is left out.",
         ),

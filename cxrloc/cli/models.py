@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import refuse_missing_models
 from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
@@ -23,6 +24,7 @@ def models(
 ) -> None:
     """Describe models: training data, input, licence, limits, AUC."""
     with clear_errors():
+        refuse_missing_models(names or [])
         from cxrloc.models.names import DEFAULT_MODEL, MODELS
 
         if default:

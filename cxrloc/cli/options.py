@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
+
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 NewOut = Annotated[
     Path | None,
@@ -25,8 +27,9 @@ LogJson = Annotated[
 TruthLabels = Annotated[
     Path | None,
     typer.Option(
+        callback=existing,
         help="Labels that are the truth, in place of the data set's own: as `cxrloc label` writes "
-        "them, or the table of labels of a plain folder of images."
+        "them, or the table of labels of a plain folder of images.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print warnings and failures only.")]
@@ -62,6 +65,7 @@ Pairs = Annotated[
     Path | None,
     typer.Option(
         "--pairs",
+        callback=existing,
         help="For two-view networks: a CSV of pairs with the columns frontal and lateral.  "
         "[default: pairs by study]",
         show_default=False,
@@ -222,16 +226,23 @@ AllowContaminated = Annotated[
 ]
 ImageDir = Annotated[
     Path | None,
-    typer.Option("--image-dir", help="Folder of the images, if they do not lie beside the tables."),
+    typer.Option(
+        "--image-dir",
+        callback=existing,
+        help="Folder of the images, if they do not lie beside the tables.",
+    ),
 ]
 OwnLabels = Annotated[
     Path | None,
-    typer.Option("--labels", help="Table of labels for a plain folder of images."),
+    typer.Option(
+        "--labels", callback=existing, help="Table of labels for a plain folder of images."
+    ),
 ]
 OwnBoxes = Annotated[
     Path | None,
     typer.Option(
         "--boxes",
+        callback=existing,
         help="Truth for a plain folder of images: CSV, COCO JSON, DICOM SR or SEG, or a folder of "
         "VOC XML, YOLO, LabelMe, masks (finding/image.png), SR or SEG.",
     ),

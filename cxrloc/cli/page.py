@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import refuse_missing_models
 from cxrloc.cli.terminal import clear_errors, say, show_warnings
 
 
@@ -29,6 +30,7 @@ def page(
     It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
     """
     with clear_errors():
+        refuse_missing_models([model] if model else [])
         from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import page as flow
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing
 from cxrloc.cli.options import (
     DataSetName,
     FindingColumns,
@@ -25,6 +26,7 @@ TrainingFolder = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        callback=existing,
         help="Folder of the recipe's data set, or of your own images with --labels or --boxes; "
         "phantoms need none.",
     ),
@@ -33,6 +35,7 @@ TrainingLabels = Annotated[
     Path | None,
     typer.Option(
         "--labels",
+        callback=existing,
         help="Labels by `cxrloc label`, in place of the data set's own; or the table of labels of "
         "a plain folder of images.",
     ),

@@ -56,4 +56,4 @@ def test_an_option_of_the_group_and_the_command_is_one_which_both_get() -> None:
 def test_a_model_that_is_no_file_is_refused_at_once(command: str) -> None:
     done = CliRunner().invoke(commands, [command, "--model", "absent.safetensors"])
     assert done.exit_code == 2
-    assert "--model absent.safetensors: no such file" in done.output
+    assert "model absent.safetensors: no such file" in done.output
