@@ -125,10 +125,10 @@ def write_manifest(
                 row["duplicate"] = _is_repeated(row.pop("key"), seen)
             bad = [row for row in batch if "reason" in row]
             tables = zip(files, writers, schemas, (good, bad), strict=True)
-            for path, writer, schema, own in tables:
-                if own:
+            for path, writer, schema, new_rows in tables:
+                if new_rows:
                     with named_errors(path):
-                        writer.write_table(arrow.Table.from_pylist(own, schema=schema))
+                        writer.write_table(arrow.Table.from_pylist(new_rows, schema=schema))
             counts[0] += len(good)
             counts[1] += sum(row["duplicate"] for row in good)
             counts[2] += len(bad)

@@ -78,8 +78,8 @@ def with_settings(
 
             if first is not None:
                 called(first)
-            made = {name: called(make) for name, make in groups.items()}
-            command(**{name: made[name] if name in made else values[name] for name in parameters})
+            settings = {name: called(make) for name, make in groups.items()}
+            command(**{name: {**values, **settings}[name] for name in parameters})
 
         # Typer reads the options from the signature and from the annotations.
         by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in options.values()]

@@ -46,7 +46,7 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
             image_id = named_or_new_id(str(path), name, known)
             if checked_id(str(path), image_id) in drawn:
                 raise CxrlocError(f"{path}: another file is of image {image_id} too; keep one")
-            own = []
+            annotations = []
             for number, shape in enumerate(content["shapes"], start=1):
                 where = f"{path}, shape {number}"
                 kind = shape.get("shape_type", "polygon")
@@ -58,11 +58,11 @@ def read_labelme(folder: Path, files: Mapping[str, Path]) -> dict[str, Drawn]:
                 finding = standard_finding(shape["label"])
                 if not finding:
                     raise CxrlocError(f"{where}: its label is empty; every shape needs its finding")
-                own.append(Annotation(image_id, finding, box, outline, where))
+                annotations.append(Annotation(image_id, finding, box, outline, where))
             frame = None
             if content.get("imageHeight") and content.get("imageWidth"):
                 frame = checked_frame(str(path), content["imageHeight"], content["imageWidth"])
-        drawn[image_id] = Drawn(own, frame)
+        drawn[image_id] = Drawn(annotations, frame)
     return drawn
 
 

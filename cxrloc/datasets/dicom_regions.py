@@ -67,7 +67,7 @@ def annotations_in_objects(
         CxrlocError: a file is no such object, the folder holds none with a region, or two
             segmentations of an image differ in size.
     """
-    images, own = _image_ids(files), list(declared)
+    images, declared_names = _image_ids(files), list(declared)
     drawn: dict[str, Drawn] = {}
     for region in _regions_below(path):
         image_id = images.get(region.sop_instance_uid, region.sop_instance_uid)
@@ -79,7 +79,7 @@ def annotations_in_objects(
                 f"{region.where}: a mask of {frame} pixels; another mask of the image has "
                 f"{found.frame}"
             )
-        finding = spelled_as(region.finding, own)
+        finding = spelled_as(region.finding, declared_names)
         found.annotations.append(Annotation(image_id, finding, region.box, shape, region.where))
     return drawn
 

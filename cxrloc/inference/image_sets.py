@@ -85,7 +85,7 @@ class ImageSet(NamedTuple):
         data_sets: names under which a model's card may list these patients; equal ids in different
             data sets are different patients.
         notes: how columns and ids of the user's own tables were understood.
-        own: whether the labels come from the user's own table, beside a plain folder of images.
+        has_own_tables: the labels come from the user's own table, beside a plain folder of images.
     """
 
     name: str
@@ -94,7 +94,7 @@ class ImageSet(NamedTuple):
     boxed_throughout: bool = False
     data_sets: frozenset[str] = frozenset({PHANTOM})
     notes: tuple[str, ...] = ()
-    own: bool = False
+    has_own_tables: bool = False
 
 
 def read_images(
@@ -129,14 +129,14 @@ class FoundData(NamedTuple):
         reader: name of the reader; "boxes" for the user's own tables.
         records: all of them; patients are named as far as file names tell them.
         notes: how columns and ids of the user's own tables were understood.
-        own: whether they come from the user's own tables, beside a plain folder of images.
+        tables: the user's own tables, beside a plain folder of images; None for a data set.
         path: what the reader read.
     """
 
     reader: str
     records: list[Record]
     notes: tuple[str, ...]
-    own: OwnData | None
+    tables: OwnData | None
     path: Path
 
 
@@ -169,8 +169,8 @@ def read_records(
 
 def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageSet:
     found = read_records(data, options, declared)
-    records, own = found.records, found.own
-    looked_at = own.boxes is not None if own is not None else boxed_throughout(data)
+    records, tables = found.records, found.tables
+    looked_at = tables.boxes is not None if tables is not None else boxed_throughout(data)
     images = [
         Image(
             record.image_id,
@@ -184,7 +184,7 @@ def _read(data: Path, options: DataOptions, declared: Collection[str]) -> ImageS
     if is_synthetic(data) and not options.data_set:
         names |= {PHANTOM}
     name, notes = str(data), found.notes
-    return ImageSet(name, records, images, looked_at, frozenset(names), notes, own is not None)
+    return ImageSet(name, records, images, looked_at, frozenset(names), notes, tables is not None)
 
 
 def own_data(data: Path, options: DataOptions) -> OwnData | None:
@@ -268,7 +268,7 @@ def with_file_labels(image_set: ImageSet, labels: Path | None, declared: Sequenc
     Raises:
         CxrlocError: the file cannot be read, or none of its rows belongs to an image.
     """
-    if labels is None or image_set.own:
+    if labels is None or image_set.has_own_tables:
         return image_set
     records, notes = with_labels_of_file(labels, image_set.records, declared)
     return with_records(image_set._replace(notes=(*image_set.notes, *notes)), records)

@@ -39,8 +39,8 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
 
     def plain_type(response: requests.Response, *about: object, **more: object) -> None:
         # The client reads an answer only if its type has no parameter such as charset.
-        told = response.headers.get("Content-Type", "")
-        response.headers["Content-Type"] = told.split(";")[0].strip()
+        content_type = response.headers.get("Content-Type", "")
+        response.headers["Content-Type"] = content_type.split(";")[0].strip()
 
     session.hooks["response"].append(plain_type)
 
@@ -91,12 +91,12 @@ def _answer_of_error(server: WebServer, response: Any) -> Dataset:
     if code == CONFLICT:
         with suppress(Exception):  # the body is optional
             return Dataset.from_json(response.json())
-    told = f"{server}: HTTP status {code}"
+    message = f"{server}: HTTP status {code}"
     if code in OBJECT_REFUSED:
-        raise RefusedError(f"{told}, refused")
+        raise RefusedError(f"{message}, refused")
     if code in (401, 403):
-        raise NoConnectionError(f"{told}; is the token in {TOKEN_VARIABLE} right?")
-    raise BusyError(told)
+        raise NoConnectionError(f"{message}; is the token in {TOKEN_VARIABLE} right?")
+    raise BusyError(message)
 
 
 def _judged_answer(server: WebServer, uid: str, answer: Dataset) -> str:

@@ -80,7 +80,7 @@ def compare_named(
     labels = options.labels or labels_of(runs, data)
     declared = [*options.findings, *findings_of(runs)]
     image_set = images_of_projection(read_images(data, joined, declared), options.projection)
-    options = replace(options, labels=None if image_set.own else labels)
+    options = replace(options, labels=None if image_set.has_own_tables else labels)
     image_set = with_file_labels(image_set, labels, declared)
     rules = rules_of_runs(runs)
     records = under_rules(image_set.records, rules)

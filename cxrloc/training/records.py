@@ -121,7 +121,7 @@ def _read(
             )
         files = find_image_files_below(folders)
         records = [replace(record, path=files.get(record.image_id)) for record in records]
-    return records, [*found.notes], found.own is not None
+    return records, [*found.notes], found.tables is not None
 
 
 def split_parts(config: DataConfig, path: Path, records: Sequence[Record], boxed: Boxed) -> Parts:
