@@ -201,7 +201,7 @@ def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(
         (["a.csv", "b.csv"], "name nothing as their data: say which with --data"),
         (["a", "chests"], "chests: holds neither probabilities.csv nor detections.csv"),
         (["a", "c"], "c: no such file or folder"),
-        (["a", "boxes_a"], "one has probabilities, another boxes"),
+        (["a", "boxes_a"], "one has probabilities and another has boxes"),
         (["a"], "two runs"),
     ],
 )
