@@ -36,6 +36,7 @@ from speed_commands import seconds_of_forwards, write_network  # noqa: E402
 
 from cxrloc import workers  # noqa: E402
 from cxrloc.cli import app  # noqa: E402
+from cxrloc.findings import CHESTXRAY14  # noqa: E402
 from cxrloc.models.names import PHANTOM_MODEL  # noqa: E402
 from cxrloc.pacs.destinations import ApplicationEntity  # noqa: E402
 from cxrloc.pacs.send import SendSettings, Sent, send  # noqa: E402
@@ -63,14 +64,21 @@ NODE_ENTITY = ApplicationEntity("NODE", "127.0.0.1", NODE)
 class NodeProcess:
     """A `cxrloc node` with its settings and its queue in a folder."""
 
-    def __init__(self, folder: Path, model: str = PHANTOM_MODEL, receive: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: str = PHANTOM_MODEL,
+        receive: str = "",
+        below_operating_point: bool = True,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.spool = folder, Spool(folder / "spool")
         self._settings = folder / "node.toml"
         self._settings.write_text(
             f'[receive]\nae_title = "NODE"\nport = {NODE}\nallow = ["CXRLOC@127.0.0.1"]\n'
             f"{receive or 'min_free_megabytes = 1'}\n"
-            f'[compute]\nmodel = ["{model}"]\nwrite = ["sr", "sc"]\nbelow_operating_point = true\n'
+            f'[compute]\nmodel = ["{model}"]\nwrite = ["sr", "sc"]\n'
+            f"below_operating_point = {str(below_operating_point).lower()}\n"
             f'[send]\nto = ["{PACS}"]\nretry_seconds = 1\n'
         )
 
@@ -449,11 +457,14 @@ def dead_destination(folder: Path, options: argparse.Namespace) -> list[dict[str
 def speed(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Images per minute from the first C-STORE to the last result in Orthanc."""
     count = options.images
-    model = write_network(folder / "resnet50.safetensors", "resnet50", 512)
+    # Three findings are above their points in every image, as in a radiograph with three findings.
+    points = {finding: float(at >= 3) for at, finding in enumerate(CHESTXRAY14)}
+    model = write_network(folder / "resnet50.safetensors", "resnet50", 512, points)
     images = phantoms(folder / "chests", count + 1, seed=4, size=1024)
     seconds_of_forwards(model, 4, batch_size=1)  # warm
     bare = [seconds_of_forwards(model, count, batch_size=1)]
-    with NodeProcess(folder / "node", model=str(model)) as node, orthanc(folder):
+    settings = {"model": str(model), "below_operating_point": False}
+    with NodeProcess(folder / "node", **settings) as node, orthanc(folder):
         node.start()
         acknowledged(images[:1], PATIENT)
         wait(lambda: node.spool.count(State.DONE) == 1, 900)
@@ -497,7 +508,8 @@ HEADINGS = {
     "disk": "On a full disk. To reach: what was acknowledged ends with its results.",
     "dead": "Without its destination. To reach: nothing is lost.",
     "speed": "Speed, ResNet-50 at 512 x 512 on phantoms of 1024 x 1024, one worker; bare forward "
-    "passes, one image at a time, are the mean of before and after. To reach: 0.8.",
+    "passes, one image at a time, are the mean of before and after. Each image has three findings "
+    "above their operating points, whose boxes are written. To reach: 0.8.",
 }
 
 

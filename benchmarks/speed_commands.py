@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,18 @@ def write_radiographs(folder: Path, count: int) -> Path:
     return images
 
 
-def write_network(path: Path, backbone: str, size: int) -> Path:
+def write_network(
+    path: Path, backbone: str, size: int, operating_points: Mapping[str, float] | None = None
+) -> Path:
     """Write a checkpoint with random weights."""
     torch.manual_seed(0)
     network = Localizer(LocalizerConfig(backbone, CHESTXRAY14))
-    card = ModelCard(name=backbone, trained_on="nothing", findings=CHESTXRAY14)
+    card = ModelCard(
+        name=backbone,
+        trained_on="nothing",
+        findings=CHESTXRAY14,
+        operating_points=dict(operating_points or {}),
+    )
     write_model(path, network, Preprocessing(size=size), card)
     return path
 
