@@ -463,8 +463,8 @@ def speed(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     images = phantoms(folder / "chests", count + 1, seed=4, size=1024)
     seconds_of_forwards(model, 4, batch_size=1)  # warm
     bare = [seconds_of_forwards(model, count, batch_size=1)]
-    settings = {"model": str(model), "below_operating_point": False}
-    with NodeProcess(folder / "node", **settings) as node, orthanc(folder):
+    under_test = NodeProcess(folder / "node", model=str(model), below_operating_point=False)
+    with under_test as node, orthanc(folder):
         node.start()
         acknowledged(images[:1], PATIENT)
         wait(lambda: node.spool.count(State.DONE) == 1, 900)

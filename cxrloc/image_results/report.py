@@ -171,8 +171,15 @@ def _rounded(distance: float | None) -> float | None:
 
 
 def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
-    """The most probable findings of a report, at most `top` of them."""
-    ranked = sorted(report["findings"], key=lambda row: row["probability"], reverse=True)
+    """At most `top` findings of a report, the most probable first.
+
+    Findings below their operating point come last, because the others are what the model claims.
+    """
+    ranked = sorted(
+        report["findings"],
+        key=lambda row: (row["above_operating_point"] is not False, row["probability"]),
+        reverse=True,
+    )
     return ranked[:top]
 
 

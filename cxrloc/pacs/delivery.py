@@ -59,24 +59,29 @@ class Delivery:
             destination: the same, parsed.
         """
         while not self._stop.is_set():
-            started, wait = time.monotonic(), PAUSE_SECONDS
+            seconds_without_sending, wait = 0.0, PAUSE_SECONDS
             for job in self._spool.jobs(State.SENDING):
                 if self._stop.is_set():
                     return
-                if not self._send_one(job, name, destination):
+                started = time.monotonic()
+                if not self._has_results_for(job, name):
+                    seconds_without_sending += time.monotonic() - started
+                elif not self._send_one(job, name, destination):
                     wait = self._config.send.retry_seconds
                     break
             # Reading the files of many jobs that wait for others must not take all the time.
-            self._stop.wait(max(wait, 5 * (time.monotonic() - started)))
+            self._stop.wait(max(wait, 5 * seconds_without_sending))
+
+    def _has_results_for(self, job: Job, name: str) -> bool:
+        """Whether a destination lacks the results of a job."""
+        with self._lock:
+            if not job.folder.exists():  # another destination has just moved it
+                return False
+            note = read_note(job)
+            return not self._finish(job, note) and name not in note.sent_to
 
     def _send_one(self, job: Job, name: str, destination: Destination) -> bool:
         """Send the results of a job; returns whether the destination answered for all of them."""
-        with self._lock:
-            if not job.folder.exists():  # another destination has just moved it
-                return True
-            note = read_note(job)
-            if self._finish(job, note) or name in note.sent_to:
-                return True
         refusals = []
         for result in send(result_files(job), destination, self._settings):
             if isinstance(result, NotSent) and not result.refused:

@@ -132,6 +132,35 @@ def test_a_result_that_is_never_answered_for_keeps_no_other_waiting(spool: Spool
     assert pacs.uids == ["2.25.2", "2.25.1"]
 
 
+def test_the_pause_after_sending_does_not_grow_with_the_time_that_sending_took(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(threading.Event):
+        """Records the pauses, and stops after the third."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pauses = list[float]()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses.append(timeout or 0)
+            if len(self.pauses) == 3:
+                self.set()
+            return self.is_set()
+
+    def slow(*arguments: object) -> object:
+        time.sleep(0.2)
+        return []
+
+    monkeypatch.setattr(delivery, "send", slow)
+    computed(spool, 1)
+    stop = Stop()
+    (loop,) = Delivery(config_for(1), spool, stop).loops()
+    loop()
+    assert spool.count(State.DONE) == 1
+    assert stop.pauses[0] < 0.2
+
+
 def test_what_was_sent_before_a_kill_is_not_sent_again(spool: Spool) -> None:
     def wrote(pacs: Stored, other: Stored) -> tuple[str, ...]:
         return tuple(f"PACS@{LOOPBACK}:{each.port}" for each in (pacs, other))
