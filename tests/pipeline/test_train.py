@@ -433,7 +433,7 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("no-such-recipe",), 2, "one of the recipes: `cxrloc recipes` lists them"),
+        (("no-such-recipe",), 2, "one of the recipes; `cxrloc recipes` lists them"),
         (("pham2019_one",), 2, "did you mean pham2019_ones"),
         (("phantom", "--data", "."), 2, "needs no --data"),
         (("wang2017_resnet50_lse",), 2, "needs --data, a folder of chestxray14"),
