@@ -171,3 +171,12 @@ def test_what_cannot_be_clustered_says_so(
 ) -> None:
     with pytest.raises(CxrlocError, match=message):
         cluster_clauses([Report("1", text)], top, clusters)
+
+
+def test_a_report_counts_once_for_a_cluster_however_many_of_its_clauses_are_in_it() -> None:
+    found = cluster_clauses(
+        [Report("a", "effusion. effusions. efusion"), Report("b", "mass")], 2, 2
+    )
+    assert [one.reports for one in found.clusters] == [1, 1]
+    assert found.labels[0][1] is not None
+    assert len(found.labels[0][1]) == 1

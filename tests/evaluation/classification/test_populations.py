@@ -51,6 +51,13 @@ def labelled(*labels, findings=("Mass", "Effusion", "No Finding", "View AP")):
     return score_units(predictions, records)
 
 
+def test_an_uncertain_label_is_none():
+    labels = {"Mass": Label.POSITIVE, "Effusion": Label.UNCERTAIN}
+    records = [Record("i", "p", "s", None, labels=labels)]
+    predictions = Predictions(("i",), ("Mass", "Effusion"), np.full((1, 2), 0.5))
+    assert label_counts(score_units(predictions, records)).tolist() == [1]
+
+
 def test_no_finding_is_one_label_and_the_view_is_none():
     units = labelled(["Mass"], ["Mass", "Effusion"], [])
     assert label_counts(units).tolist() == [1, 2, 1]
