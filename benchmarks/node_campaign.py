@@ -70,6 +70,7 @@ class NodeProcess:
         model: str = PHANTOM_MODEL,
         receive: str = "",
         below_operating_point: bool = True,
+        workers: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.spool = folder, Spool(folder / "spool")
@@ -77,7 +78,7 @@ class NodeProcess:
         self._settings.write_text(
             f'[receive]\nae_title = "NODE"\nport = {NODE}\nallow = ["CXRLOC@127.0.0.1"]\n'
             f"{receive or 'min_free_megabytes = 1'}\n"
-            f'[compute]\nmodel = ["{model}"]\nwrite = ["sr", "sc"]\n'
+            f'[compute]\nmodel = ["{model}"]\nwrite = ["sr", "sc"]\nworkers = {workers}\n'
             f"below_operating_point = {str(below_operating_point).lower()}\n"
             f'[send]\nto = ["{PACS}"]\nretry_seconds = 1\n'
         )
@@ -463,7 +464,9 @@ def speed(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     images = phantoms(folder / "chests", count + 1, seed=4, size=1024)
     seconds_of_forwards(model, 4, batch_size=1)  # warm
     bare = [seconds_of_forwards(model, count, batch_size=1)]
-    under_test = NodeProcess(folder / "node", model=str(model), below_operating_point=False)
+    under_test = NodeProcess(
+        folder / "node", model=str(model), below_operating_point=False, workers=2
+    )
     with under_test as node, orthanc(folder):
         node.start()
         acknowledged(images[:1], PATIENT)
@@ -507,9 +510,10 @@ HEADINGS = {
     "stays below 2000 MB.",
     "disk": "On a full disk. To reach: what was acknowledged ends with its results.",
     "dead": "Without its destination. To reach: nothing is lost.",
-    "speed": "Speed, ResNet-50 at 512 x 512 on phantoms of 1024 x 1024, one worker; bare forward "
-    "passes, one image at a time, are the mean of before and after. Each image has three findings "
-    "above their operating points, whose boxes are written. To reach: 0.8.",
+    "speed": "Speed, ResNet-50 at 512 x 512 on phantoms of 1024 x 1024, two workers of one thread; "
+    "bare forward passes, one image at a time on both cores, are the mean of before and after. "
+    "Each image has three findings above their operating points, whose boxes are written. To "
+    "reach: 0.8.",
 }
 
 

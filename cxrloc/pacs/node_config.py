@@ -70,7 +70,7 @@ class Compute:
         write: kinds of objects, as `cxrloc heatmap --write` names them.
         top: findings with boxes, most probable first.
         below_operating_point: write boxes of findings below their operating point too.
-        workers: processes.
+        workers: processes, which share the cores.
         seconds_per_image: an image that takes longer fails.
         megabytes: memory that a process may map; 0 for no limit.
         tries: an image fails after its process has crashed this many times.
