@@ -182,7 +182,10 @@ def bare_run(name: str, count: str) -> None:
 
 
 def engine(name: str, folder: Path, options: Options) -> Numbers:
-    """Wall time of an engine, and without its start: what all images take more than a tenth."""
+    """Seconds that an engine takes for all images, with its start and without it.
+
+    The time without the start is extrapolated from what all images take beyond a tenth of them.
+    """
     tenth = options.images // 10
     few, whole = (_engine_seconds(name, folder, options, n) for n in (tenth, options.images))
     seconds = (whole - few) * options.images / (options.images - tenth)

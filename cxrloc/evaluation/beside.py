@@ -27,7 +27,8 @@ def check_beside(names: Sequence[str], measured: Sequence[str], synthetic: bool 
     unless each table is named twice.
 
     Raises:
-        UsageError: there is such a table; the message names what exists instead.
+        UsageError: a table does not exist or shares no metric with this run, or the radiographs
+            are synthetic and it is not named twice.
     """
     known = published_tables()
     if synthetic:

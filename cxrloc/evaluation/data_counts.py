@@ -106,8 +106,8 @@ def view_counts(records: Sequence[Record], parts: Mapping[str, str]) -> pd.DataF
 
 def _of_views(records: Sequence[Record], views: frozenset[View]) -> list[Record]:
     """Images of these views in the studies that have each of them."""
-    views_of_patient: dict[str, set[View]] = {}
+    views_of_study: dict[str, set[View]] = {}
     for record in records:
         if record.view is not None:
-            views_of_patient.setdefault(record.study_id, set()).add(record.view)
-    return [r for r in records if r.view in views and views <= views_of_patient[r.study_id]]
+            views_of_study.setdefault(record.study_id, set()).add(record.view)
+    return [r for r in records if r.view in views and views <= views_of_study[r.study_id]]

@@ -115,7 +115,7 @@ def open_run(
 def held_folder(path: Path) -> Iterator[None]:
     """Make a folder and hold its lock for the block, so that no other run writes into it.
 
-    `open_run` does this too; this function serves `train`, which keeps its own record of a run.
+    `open_run` does this too; this function is for commands that keep no journal of images there.
 
     Raises:
         FolderInUseError: another run is writing into the folder.

@@ -153,12 +153,17 @@ def label(
 
 def notes_on(written: Written) -> list[str]:
     """Sentences on reports whose row could be misunderstood."""
-    counts = {
-        "Without text under findings or impression, so without labels": written.without_text,
-        "Called `normal` with something uncertain, which counts as absent there (Wang et al. "
-        "2017)": written.open_normal,
-    }
-    return [f"{what}: {count} reports." for what, count in counts.items() if count]
+    notes = []
+    if n := written.without_text:
+        reports = "1 report has" if n == 1 else f"{n} reports have"
+        notes.append(f"{reports} no text under findings or impression, and therefore no labels.")
+    if n := written.open_normal:
+        reports = "1 report is" if n == 1 else f"{n} reports are"
+        notes.append(
+            f"{reports} called `normal` although a finding in {'it' if n == 1 else 'them'} is "
+            "uncertain (Wang et al. 2017 count uncertain as absent)."
+        )
+    return notes
 
 
 def cluster(

@@ -71,9 +71,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return _identity(value)
     if isinstance(value, str) and os.path.isfile(value):  # noqa: PTH113 (any text may come here)
-        return _identity(
-            Path(value)
-        )  # such as a model's file; an embedded model is given by its name
+        # Such as a model's file. An embedded model is given by its name.
+        return _identity(Path(value))
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     return value

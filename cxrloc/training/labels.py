@@ -68,8 +68,8 @@ def label_warnings(parts: Parts, train: Sequence[Record], findings: Sequence[str
         )
     there = {name for r in train for name, label in r.labels.items() if label != Label.NEGATIVE}
     absent = [finding for finding in findings if finding not in there]
-    warnings = (
+    warning = (
         f"no training image has {', '.join(absent)}: the network can only learn that it is absent"
     )
     not_learned = f"labels of {others} are not learned: no findings of the recipe, nor known ones"
-    return [*([warnings] if absent else []), *([not_learned] if others else [])]
+    return [*([warning] if absent else []), *([not_learned] if others else [])]

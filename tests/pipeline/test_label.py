@@ -11,7 +11,8 @@ import pytest
 from cxrloc.evaluation.published import cited
 from cxrloc.evaluation.report_labels.gold_scores import TABLE_2_TOTAL, beside_rows, interval_rows
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label
+from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label, notes_on
+from cxrloc.reports.label_file import Written
 from cxrloc.types import CxrlocError, UsageError
 
 
@@ -67,9 +68,14 @@ def test_rows_that_could_be_misunderstood_are_counted(reports: Path, tmp_path: P
     result = label(reports, tmp_path / "labels.csv", LabelOptions())
     assert (result.reports, result.failures) == (3, [])
     assert result.notes == [
-        "Without text under findings or impression, so without labels: 1 reports.",
-        "Called `normal` with something uncertain, which counts as absent there (Wang et al. "
-        "2017): 1 reports.",
+        "1 report has no text under findings or impression, and therefore no labels.",
+        "1 report is called `normal` although a finding in it is uncertain (Wang et al. 2017 count "
+        "uncertain as absent).",
+    ]
+    assert notes_on(Written(5, without_text=2, open_normal=3)) == [
+        "2 reports have no text under findings or impression, and therefore no labels.",
+        "3 reports are called `normal` although a finding in them is uncertain (Wang et al. 2017 "
+        "count uncertain as absent).",
     ]
 
 

@@ -91,15 +91,19 @@ def find_repeated(path: Path, detections: Sequence[Detection]) -> dict[str, int]
     A repeated expert's box is dropped, but not a claim: a tool that makes it twice makes two.
     """
     seen: set[tuple[object, ...]] = set()
-    images = set()
+    images: dict[str, None] = {}
     for each in detections:
         claim = (each.image_id, each.finding, each.box, each.threshold, each.score)
         if claim in seen:
-            images.add(each.image_id)
+            images[each.image_id] = None
         seen.add(claim)
     if not images:
         return {}
-    return {f"{path}: boxes are there twice, and each counts; leave one out": len(images)}
+    text = (
+        f"{path}: images have the same box with the same score twice, such as "
+        f"{next(iter(images))}; each counts as a detection. If this is an export error, remove one"
+    )
+    return {text: len(images)}
 
 
 def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:

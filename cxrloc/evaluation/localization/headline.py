@@ -64,11 +64,11 @@ def _verdict(paired: Measurement, match: str) -> str:
     control = paired.subject.partition(" - ")[2]
     value = paired.value or 0.0
     if paired.low is None:
-        words = "difference, without an interval, from"
+        words = "the boxes are compared, without an interval, with"
     elif not excludes_0(paired):
-        words = "no clear difference from"
+        words = "the boxes do not differ clearly from"
     else:
-        words = "clearly better than" if value > 0 else "clearly worse than"
+        words = f"the boxes are clearly {'better' if value > 0 else 'worse'} than"
     interval = f" ({paired.low:+.3f} to {paired.high:+.3f})" if paired.low is not None else ""
     fixed = f" ({paired.note})" if paired.note else ""
     return f"At {_in_words(match)} {words} {_CONTROLS[control]}: {value:+.3f}{interval}{fixed}"

@@ -85,7 +85,11 @@ def test_a_box_that_is_there_twice_counts_twice_and_is_said(tmp_path: Path) -> N
     path = detections(tmp_path, "a,Mass,1,2,3,4,1", "a,Mass,1,2,3,4,1", "b,Mass,1,2,3,4,1")
     claims = claims_of_detections([record("a"), record("b")], path)
     assert len(claims.detections) == 3
-    assert claims.warnings == {f"{path}: boxes are there twice, and each counts; leave one out": 1}
+    text = (
+        f"{path}: images have the same box with the same score twice, such as a; each counts as a "
+        "detection. If this is an export error, remove one"
+    )
+    assert claims.warnings == {text: 1}
 
 
 def test_a_list_without_boxes_finds_nothing(tmp_path: Path) -> None:
