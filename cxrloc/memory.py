@@ -9,8 +9,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 2**28
 """Most free memory that is kept at the end of the heap; it has room for a network's features."""
 
-MAPPED_BYTES = 2**26
-"""Blocks from this size on still come from the system and go back to it at once."""
+MAPPED_BYTES = 2**25
+"""Blocks from this size on still come from the system and go back to it at once.
+
+It is the largest value that every version of glibc takes.
+"""
 
 
 def keep_freed_memory() -> None:
@@ -24,8 +27,8 @@ def keep_freed_memory() -> None:
     """
     if hasattr(os, "confstr") and (_c_library() or "").startswith("glibc"):
         library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        if library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES):  # 0 says that it was refused
+            library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _c_library() -> str | None:

@@ -108,10 +108,13 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
 def _signal_handlers_kept() -> Iterator[None]:
     """Ray sets handlers of its own, with which SIGTERM aborts the program; these are undone."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    if threading.current_thread() is threading.main_thread():  # others may not set handlers
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():  # others may not set handlers
+            for number, handler in handlers.items():
+                if handler is not None:  # it was not set by Python, which cannot set it again
+                    signal.signal(number, handler)
 
 
 def _start_options(resources: Resources) -> dict[str, Any]:

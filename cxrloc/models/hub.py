@@ -25,6 +25,8 @@ PREFIX = "hf:"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files of weights in a repository; the first one that is there is taken."""
 
+_COMMIT = re.compile("[0-9a-f]{40}")
+
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -81,6 +83,10 @@ def fetch(repository: Repository, name: str) -> Path | None:
     """
     hub: Any = import_extra("huggingface_hub", "hub")
     errors: Any = import_extra("huggingface_hub.errors", "hub")
+    if _COMMIT.fullmatch(repository.revision or ""):  # its files never change
+        cached = hub.try_to_load_from_cache(repository.repo, name, revision=repository.revision)
+        if isinstance(cached, str):
+            return Path(cached)
     try:
         url = hub.hf_hub_url(repository.repo, name, revision=repository.revision)
         path = hub.hf_hub_download(

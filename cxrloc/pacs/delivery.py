@@ -64,7 +64,7 @@ class Delivery:
                 if self._stop.is_set():
                     return
                 started = time.monotonic()
-                if not self._has_results_for(job, name):
+                if not self._is_still_to_send(job, name):
                     seconds_without_sending += time.monotonic() - started
                 elif not self._send_one(job, name, destination):
                     wait = self._config.send.retry_seconds
@@ -72,8 +72,11 @@ class Delivery:
             # Reading the files of many jobs that wait for others must not take all the time.
             self._stop.wait(max(wait, 5 * seconds_without_sending))
 
-    def _has_results_for(self, job: Job, name: str) -> bool:
-        """Whether a destination lacks the results of a job."""
+    def _is_still_to_send(self, job: Job, name: str) -> bool:
+        """Whether a destination lacks the results of a job.
+
+        A job that no destination lacks is moved out of the queue first, as after a restart.
+        """
         with self._lock:
             if not job.folder.exists():  # another destination has just moved it
                 return False

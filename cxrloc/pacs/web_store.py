@@ -54,16 +54,24 @@ def web_store(server: WebServer, security: Security, timeout_seconds: float) -> 
         except (ValueError, SyntaxError) as error:  # a page that is no JSON or XML
             _check_encoding(server, dataset)
             raise BusyError(f"{server}: {NO_ANSWER}") from error
-        except requests.ConnectionError as error:
-            raise NoConnectionError(f"{server}: {type(error).__name__}, not reached") from error
         except (requests.RequestException, OSError) as error:
-            raise BusyError(f"{server}: {type(error).__name__}, not reached") from error
+            kind = NoConnectionError if _made_no_connection(error) else BusyError
+            raise kind(f"{server}: {type(error).__name__}, not reached") from error
         except Exception:
             _check_encoding(server, dataset)
             raise
         return _judged_answer(server, str(dataset.SOPInstanceUID), answer)
 
     return store
+
+
+def _made_no_connection(error: Exception) -> bool:
+    """Whether there was no connection at all, and not one that was lost on the way."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
 
 
 def _check_encoding(server: WebServer, dataset: Dataset) -> None:

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+import requests
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from cxrloc.pacs.destinations import (
     ApplicationEntity,
@@ -14,6 +16,7 @@ from cxrloc.pacs.destinations import (
     parse_destination,
 )
 from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
+from cxrloc.pacs.web_store import _made_no_connection
 from cxrloc.types import UsageError
 from tests.pacs.servers import (
     LOOPBACK,
@@ -95,6 +98,17 @@ def test_where_nobody_is_there_only_the_first_object_is_tried_again(  # type: ig
     assert not first.refused
     assert re.search("no association|not reached", first.reason)
     assert (first.reason[-9:], second.reason[-7:]) == ("(3 tries)", "(1 try)")
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused"),
+    [(NewConnectionError(None, "refused"), True), (ProtocolError("reset in the middle"), False)],
+)
+def test_a_connection_that_was_lost_on_the_way_is_no_absent_server(
+    reason: Exception, refused: bool
+) -> None:
+    error = requests.ConnectionError(MaxRetryError(None, "/studies", reason))
+    assert _made_no_connection(error) is refused
 
 
 def test_after_a_connection_was_made_again_an_object_gets_all_its_tries(
