@@ -9,7 +9,7 @@ one column per finding: 1 (calls it present), 0 (calls it absent) or blank (did 
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +29,24 @@ _CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """The findings that readers called: 1 present, 0 absent, NaN not read.
+    """The findings that readers called, row by row of the file.
 
-    `unit` is "image", "study" or "patient"; `left_out` are columns of the file that are no
-    findings; the other names are those of the axes of `calls`.
+    Attributes:
+        unit: "image", "study" or "patient".
+        rows: file and row of each row, for messages.
+        readers: the reader of each row.
+        unit_ids: the unit of each row, as the file names it.
+        findings: columns of `calls`.
+        calls: 1 present, 0 absent, NaN not read.
+        left_out: columns of the file that are no findings.
     """
 
     unit: str
+    rows: tuple[str, ...]
     readers: tuple[str, ...]
     unit_ids: tuple[str, ...]
     findings: tuple[str, ...]
-    calls: Float[np.ndarray, "reader unit finding"]
+    calls: Float[np.ndarray, "row finding"]
     left_out: tuple[str, ...] = ()
 
 
@@ -78,7 +85,7 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
 
     Raises:
         CxrlocError: a column is missing, two columns are of one finding, a cell is not 1, 0 or
-            blank, or a reader reads twice.
+            blank, or one reader reads a unit twice.
     """
     hint = f"it needs a column `reader`, one of {', '.join(UNITS)}, and one column per finding"
     table = read_table(path, ("reader",), UNITS, hint)
@@ -89,15 +96,8 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
         raise CxrlocError(f"{path}: {hint}")
     if twice := [finding for finding, n in Counter(kept.values()).items() if n > 1]:
         raise CxrlocError(f"{path}: two columns are of {twice[0]}: keep one")
-    names_of_units = table.columns[units[0]]
-    read = list(zip(table.columns["reader"], names_of_units, strict=True))
-    first = dict(zip(reversed(read), reversed(range(len(read))), strict=True))
-    for index, pair in enumerate(read):
-        if first[pair] != index:
-            raise CxrlocError(f"{row_name(table, index)}: {pair[1]} is read twice by {pair[0]}")
-    readers, reader = np.unique(table.columns["reader"], return_inverse=True)
-    unit_ids, unit = np.unique(names_of_units, return_inverse=True)
-    placed = np.full((readers.size, unit_ids.size, len(kept)), np.nan)
+    readers, unit_ids = tuple(table.columns["reader"]), tuple(table.columns[units[0]])
+    calls = np.full((len(readers), len(kept)), np.nan)
     for column, name in enumerate(kept):
         for index, cell in enumerate(table.columns[name]):
             if is_blank(cell):
@@ -106,10 +106,23 @@ def read_readings(path: Path, declared: Collection[str] = ()) -> Readings:
                 raise CxrlocError(
                     f"{row_name(table, index)}: {name} is {cell!r}; it is 1, 0 or blank"
                 )
-            placed[reader[index], unit[index], column] = _CALLS[cell]
+            calls[index, column] = _CALLS[cell]
+    rows = tuple(row_name(table, index) for index in range(len(readers)))
     findings = tuple(kept.values())
-    everyone, everything = tuple(readers.tolist()), tuple(unit_ids.tolist())
-    return Readings(units[0], everyone, everything, findings, placed, tuple(others))
+    readings = Readings(units[0], rows, readers, unit_ids, findings, calls, tuple(others))
+    _refuse_read_twice(readings, unit_ids)
+    return readings
+
+
+def _refuse_read_twice(readings: Readings, unit_ids: Sequence[str]) -> None:
+    """Raise an error if one reader has two rows of a unit; `unit_ids` are the units of the rows."""
+    first: dict[tuple[str, str], int] = {}
+    for index, pair in enumerate(zip(readings.readers, unit_ids, strict=True)):
+        if (before := first.setdefault(pair, index)) != index:
+            raise CxrlocError(
+                f"{readings.rows[index]}: {readings.unit_ids[index]} is read twice by {pair[0]}: "
+                f"it is {readings.unit_ids[before]} in {readings.rows[before]}"
+            )
 
 
 def readings_notes(readings: Readings | None) -> list[str]:
@@ -126,7 +139,8 @@ def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
     reader read have only one class.
 
     Raises:
-        CxrlocError: the readings are of other units than the scores, or of none of them.
+        CxrlocError: the readings are of other units than the scores, or of none of them, or one
+            reader reads a unit twice, under two names.
     """
     if readings.unit != units.unit:
         raise CxrlocError(
@@ -134,28 +148,30 @@ def score_readers(units: ScoredUnits, readings: Readings) -> list[ReaderPoint]:
             f"--by {readings.unit}"
         )
     place = {unit_id: index for index, unit_id in enumerate(units.unit_ids)}
-    named: dict[str, int] = {}
-    for index, name in enumerate(readings.unit_ids):
-        unit_id = next((each for each in (name, image_id_of(name)) if each in place), None)
-        unit_id = unit_id or joined_among(name, place)
-        if unit_id is not None and named.setdefault(unit_id, index) != index:
-            raise CxrlocError(
-                f"the readings name the {units.unit} {unit_id} as {name!r} and as "
-                f"{readings.unit_ids[named[unit_id]]!r}: write it in one way"
-            )
-    kept = [*named.values()]
-    scored = np.array([place[unit_id] for unit_id in named], dtype=int)
+    unit_ids = [_scored_id(name, place) or name for name in readings.unit_ids]
+    _refuse_read_twice(readings, unit_ids)
+    rows_of: dict[str, list[int]] = {reader: [] for reader in sorted(readings.readers)}
+    for row, (reader, unit_id) in enumerate(zip(readings.readers, unit_ids, strict=True)):
+        if unit_id in place:
+            rows_of[reader].append(row)
     points = [
-        _point(units, (scored, finding), reader, readings.calls[index, kept, column])
+        _point(units, (scored, finding), reader, readings.calls[rows, column])
         for finding in units.findings
         if finding in readings.findings
         for column in [readings.findings.index(finding)]
-        for index, reader in enumerate(readings.readers)
+        for reader, rows in rows_of.items()
+        for scored in [np.array([place[unit_ids[row]] for row in rows], dtype=int)]
     ]
     found = [point for point in points if point is not None]
     if not found:
         raise CxrlocError("none of the readings is of a finding and of units that are scored")
     return found
+
+
+def _scored_id(name: str, scored: Container[str]) -> str | None:
+    """The scored unit that a file names by its id, its file name or its path; None without one."""
+    exact = next((each for each in (name, image_id_of(name)) if each in scored), None)
+    return exact or joined_among(name, scored)
 
 
 def _point(

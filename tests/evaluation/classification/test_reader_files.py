@@ -82,7 +82,7 @@ def test_unusable_readings_are_refused(
         score_readers(units, read_readings(tmp_path / "readings.csv"))
 
 
-def test_a_study_may_be_named_by_its_path_but_in_one_way(tmp_path: Path) -> None:
+def test_a_study_may_be_named_by_its_path_but_once_by_each_reader(tmp_path: Path) -> None:
     records = [
         Record(f"p{k}_s_i", f"p{k}", f"p{k}_s", None, labels={"Edema": Label(k)}) for k in (0, 1)
     ]
@@ -93,8 +93,22 @@ def test_a_study_may_be_named_by_its_path_but_in_one_way(tmp_path: Path) -> None
     (point,) = score_readers(units, read_readings(path))
     assert (point.n, point.auc) == (2, 1.0)
     path.write_text("reader,study,Edema\na,x/p0/s,0\na,p0_s,1\na,p1_s,1\n")
-    with pytest.raises(CxrlocError, match="the study p0_s as 'x/p0/s' and as 'p0_s'"):
+    twice = r"readings.csv, row 3: p0_s is read twice by a: it is x/p0/s in .*readings.csv, row 2"
+    with pytest.raises(CxrlocError, match=twice):
         score_readers(units, read_readings(path))
+
+
+def test_readers_may_name_one_image_each_in_their_own_way(tmp_path: Path) -> None:
+    records = [Record(f"i{k}", f"i{k}", f"i{k}", None, labels={"Edema": Label(k)}) for k in (0, 1)]
+    predictions = Predictions(("i0", "i1"), ("Edema",), np.array([[0.1], [0.9]]))
+    path = tmp_path / "readings.csv"
+    path.write_text("reader,image,Edema\nb,i0.png,0\na,i0,1\nb,x/i1.jpg,1\na,i1.png,1\n")
+    points = score_readers(score_units(predictions, records), read_readings(path))
+    # Reader a calls both images positive, reader b is right on both.
+    assert [(p.reader, p.n, p.false_positive_rate, p.sensitivity) for p in points] == [
+        ("a", 2, 1.0, 1.0),
+        ("b", 2, 0.0, 1.0),
+    ]
 
 
 def test_columns_that_are_no_findings_are_left_out_and_named(tmp_path: Path) -> None:
@@ -103,4 +117,4 @@ def test_columns_that_are_no_findings_are_left_out_and_named(tmp_path: Path) -> 
     readings = read_readings(path, ["coin lesion"])
     assert readings.findings == ("Edema", "coin lesion")
     assert readings.left_out == ("seconds",)
-    np.testing.assert_array_equal(readings.calls, [[[np.nan, 1.0]]])
+    np.testing.assert_array_equal(readings.calls, [[np.nan, 1.0]])
