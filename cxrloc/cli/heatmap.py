@@ -59,7 +59,14 @@ def heatmap(
     finding: Annotated[
         list[str] | None, typer.Option(help="Report this finding only; may be repeated.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Findings drawn, most probable first.")] = 3,
+    top: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of findings drawn: those above their operating point first, then the most "
+            "probable.",
+        ),
+    ] = 3,
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)
     box_rule: BoxRuleName = "two-threshold",
     below_operating_point: BelowOperatingPoint = False,

@@ -38,7 +38,7 @@ class ReportSettings:
     """Settings of the report of an image.
 
     Attributes:
-        top: number of findings in the picture, the most probable first.
+        top: number of findings in the picture, as `top_findings` ranks them.
         thresholds: thresholds of the box rule "two-threshold", between 0 and 255.
         below_operating_point: also draw and write boxes of findings below their operating point.
         uids: also write the SOP Instance UID (0008,0018) of a DICOM file.
@@ -171,13 +171,14 @@ def _rounded(distance: float | None) -> float | None:
 
 
 def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
-    """At most `top` findings of a report, the most probable first.
+    """At most `top` findings of a report: those above their operating point, then all others.
 
-    Findings below their operating point come last, because the others are what the model claims.
+    Each of the two groups begins with the most probable finding. What is above its operating point
+    comes first because the model claims it; a finding without an operating point is no claim.
     """
     ranked = sorted(
         report["findings"],
-        key=lambda row: (row["above_operating_point"] is not False, row["probability"]),
+        key=lambda row: (row["above_operating_point"] is True, row["probability"]),
         reverse=True,
     )
     return ranked[:top]

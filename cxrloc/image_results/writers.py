@@ -42,7 +42,7 @@ class Writer(NamedTuple):
 
 
 def picture_of(image: ImageResult) -> PIL.Image.Image:
-    """The radiograph, and beside it the heatmaps and boxes of the most probable findings."""
+    """The radiograph, and beside it the heatmaps and boxes of its `top_findings`."""
     radiograph, heatmaps = image.localized.radiograph, image.localized.heatmaps
     outside = image.report["outside_because"]
     captions = [f"This image is {OUTSIDE}: {'; '.join(outside)}."] if outside else []

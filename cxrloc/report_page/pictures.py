@@ -83,6 +83,8 @@ def images_data(records: Sequence[Record], pictures: Mapping[str, str]) -> list[
 def top_pairs(probabilities: Mapping[Pair, float]) -> set[Pair]:
     """The `TOP` most probable findings of every image.
 
+    Operating points do not matter here: the pages add what is scored or called positive.
+
     >>> seen = {("a", "Mass"): 0.5, ("a", "Edema"): 0.1, ("a", "Nodule"): 0.3, ("a", "Hernia"): 0.2}
     >>> sorted(finding for _, finding in top_pairs(seen))
     ['Hernia', 'Mass', 'Nodule']

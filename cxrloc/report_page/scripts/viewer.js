@@ -144,7 +144,10 @@ function createSide(display, step, close) {
   return { node, show };
 }
 
-/** The findings of the pair's image, the most probable first. */
+/**
+ * The findings of the pair's image, the most probable first. Operating points do not rank them, as
+ * they do in the pictures of `heatmap`: the list has all findings, and chips say how each is judged.
+ */
 function findingsOf(report, { image }) {
   return report.pairs
     .filter((pair) => pair.image === image)

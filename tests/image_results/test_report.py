@@ -1,0 +1,15 @@
+"""Which findings of an image are shown."""
+
+from cxrloc.image_results.report import top_findings
+
+
+def test_findings_above_their_operating_point_come_first_then_the_most_probable() -> None:
+    findings = [
+        {"finding": "Mass", "probability": 0.9, "above_operating_point": None},
+        {"finding": "Edema", "probability": 0.8, "above_operating_point": False},
+        {"finding": "Nodule", "probability": 0.1, "above_operating_point": True},
+        {"finding": "Hernia", "probability": 0.7, "above_operating_point": None},
+        {"finding": "Effusion", "probability": 0.3, "above_operating_point": True},
+    ]
+    shown = [row["finding"] for row in top_findings({"findings": findings}, 4)]
+    assert shown == ["Effusion", "Nodule", "Mass", "Edema"]
