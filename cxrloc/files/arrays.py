@@ -55,7 +55,7 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndar
         MemoryError,
         zipfile.BadZipFile,
         zlib.error,
-        SyntaxError,  # SyntaxError, ValueError: the heading is not a Python literal
+        SyntaxError,  # SyntaxError, TokenError: the heading is not a Python literal
         tokenize.TokenError,
         TypeError,
     ) as error:

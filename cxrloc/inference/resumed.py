@@ -63,7 +63,11 @@ def _resumed(
     signatures = [file_signature(*image.files) for image in images]
     pairs = list(zip(images, signatures, strict=True))
     # Keep only the ids of finished images in memory, because the results may be large.
-    done = {each.image_id for each, part in pairs if journal.find(each.image_id, part) is not None}
+    done = {
+        image.image_id
+        for image, signature in pairs
+        if journal.find(image.image_id, signature) is not None
+    }
     computed = compute([image for image in images if image.image_id not in done])
     for image, signature in pairs:
         found = journal.find(image.image_id, signature) if image.image_id in done else None
