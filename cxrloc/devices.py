@@ -114,17 +114,22 @@ class FittingBatches:
 
         Raises:
             torch.OutOfMemoryError: a single image does not fit.
+            RuntimeError: `compute` yields nothing.
         """
         results: list[T] = []
         while len(results) < count:
-            size = min(self.size, count - len(results))
+            first = len(results)
+            size = min(self.size, count - first)
             try:
-                for batch in compute(len(results), size):
+                for batch in compute(first, size):
                     results += batch
             except torch.OutOfMemoryError:
                 if size == 1:
                     raise
                 self.size = size // 2  # tried after this block, where nothing holds memory
+            else:
+                if len(results) == first:
+                    raise RuntimeError(f"no results came from image number {first} on")
         return results
 
 

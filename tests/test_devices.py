@@ -1,5 +1,7 @@
 """Names of devices, and the way of an array to a GPU."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +88,23 @@ def test_an_image_that_does_not_fit_alone_is_an_error() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         FittingBatches(4).results(8, compute)
+
+
+def test_results_from_before_a_batch_that_does_not_fit_are_kept_in_order() -> None:
+    starts = []
+
+    def compute(first: int, size: int) -> Iterator[range]:
+        starts.append((first, size))
+        for start in range(first, 10, size):
+            if size == 2 and start == 4:
+                raise torch.OutOfMemoryError("as a GPU says")
+            yield range(start, start + size)
+
+    assert FittingBatches(2).results(10, compute) == list(range(10))
+    assert starts == [(0, 2), (4, 1)]
+
+
+@pytest.mark.parametrize("nothing", [[], [()]])
+def test_a_computation_without_results_does_not_run_for_ever(nothing: list[tuple[()]]) -> None:
+    with pytest.raises(RuntimeError, match="no results came from image number 0 on"):
+        FittingBatches(4).results(8, lambda first, size: nothing)
