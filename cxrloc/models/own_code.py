@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -64,32 +64,42 @@ def read_own_code(name: str) -> Model:
             known = [key for key, value in vars(module).items() if callable(value)]
             raise UsageError(f"--model {name}: {where} has no function {function}: {known[-8:]}")
         try:
-            network = make()
+            created = make()
         except Exception as error:
             raise CxrlocError(f"--model {name}: {_where_it_failed(error)}") from error
-    return _model(network, name)
+    return _model(created, name)
 
 
-def _model(network: Any, name: str) -> Model:
-    if isinstance(network, Model):
-        network.network.eval()
-        return network if network.sha256 else replace(network, sha256=_sha256(network.network))
-    if not isinstance(network, nn.Module):
-        raise CxrlocError(f"--model {name}: it gives a {type(network).__name__}: {WANTED}")
-    findings: Any = getattr(network, "findings", None)
-    prepared: Any = getattr(network, "preprocessing", None)
-    has_names = isinstance(findings, Sequence) and not isinstance(findings, str) and findings
-    if not has_names or not isinstance(prepared, Preprocessing):
-        lacking = "preprocessing" if has_names else "list of findings"
+def _model(created: Any, name: str) -> Model:
+    if isinstance(created, Model):
+        created.network.eval()
+        return created if created.sha256 else replace(created, sha256=_sha256(created.network))
+    if not isinstance(created, nn.Module):
+        raise CxrlocError(f"--model {name}: it gives a {type(created).__name__}: {WANTED}")
+    findings = _names(getattr(created, "findings", None))
+    prepared: Any = getattr(created, "preprocessing", None)
+    if not findings or not isinstance(prepared, Preprocessing):
+        lacking = "preprocessing" if findings else "list of findings"
         raise CxrlocError(
-            f"--model {name}: its {type(network).__name__} has no {lacking}: {WANTED}"
+            f"--model {name}: its {type(created).__name__} has no {lacking}: {WANTED}"
         )
     try:
-        names = standard_findings(map(str, findings))
+        names = standard_findings(findings)
     except CxrlocError as error:
         raise CxrlocError(f"--model {name}: {error}") from error
     card = ModelCard(name, "images that its code did not name", names, views=("PA", "AP"))
-    return Model(network.eval(), None, prepared, card, _sha256(network))
+    return Model(created.eval(), None, prepared, card, _sha256(created))
+
+
+def _names(findings: Any) -> tuple[str, ...]:
+    """The names of a list, dict, array or the like; none if it is something else."""
+    # A set has no order, so its names would be given to outputs at random.
+    if isinstance(findings, str | bytes | set | frozenset):
+        return ()
+    try:
+        return tuple(map(str, findings))
+    except TypeError:
+        return ()
 
 
 def _sha256(network: nn.Module) -> str:

@@ -95,6 +95,36 @@ def test_what_is_wrong_with_the_code_is_said(
         read_model(name.format(file=file))
 
 
+@pytest.mark.parametrize(
+    "findings",
+    [
+        '{"oedema": 0, "Mass": 1}',
+        '{"oedema": 0, "Mass": 1}.keys()',
+        'numpy.array(["oedema", "Mass"])',
+    ],
+)
+def test_findings_are_named_by_anything_with_an_order(tmp_path: Path, findings: str) -> None:
+    assert read_model(own(tmp_path, findings)).card.findings == ("Edema", "Mass")
+
+
+@pytest.mark.parametrize(
+    "findings", ['"Mass"', 'b"Mass"', "None", "2", "()", '{"Mass", "Edema"}', 'numpy.array("Mass")']
+)
+def test_findings_that_are_no_list_of_names_are_refused(tmp_path: Path, findings: str) -> None:
+    with pytest.raises(CxrlocError, match="its Linear has no list of findings"):
+        read_model(own(tmp_path, findings))
+
+
+def own(folder: Path, findings: str) -> str:
+    """The name of a function that gives a network with these findings, a Python expression."""
+    (folder / "named.py").write_text(
+        "import numpy\nfrom torch import nn\nfrom cxrloc import Preprocessing\n\n"
+        "def make():\n    net = nn.Linear(1, 2)\n"
+        f"    net.findings, net.preprocessing = {findings}, Preprocessing(32)\n    return net\n"
+    )
+    return f"{folder / 'named.py'}:make"
+
+
 def settings(method: str, layer: str, batch_size: int = 2) -> InferenceSettings:
     return InferenceSettings(method, device="cpu", batch_size=batch_size, layer=layer)
 
