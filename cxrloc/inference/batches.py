@@ -92,15 +92,21 @@ def batch_function(
             len(batch), lambda start, size: [compute(batch[start : start + size])]
         )
 
+    def checked(item: Prepared | Failure) -> Prepared | Failure:
+        try:
+            while unchecked and isinstance(item, Prepared):
+                index = unchecked[-1]
+                inputs = network_inputs(models[index], [item], index)
+                by_prediction = settings.method in NEED_PREDICTION
+                check_own_network(models[index], inputs, [item.radiograph], by_prediction)
+                unchecked.pop()
+        except FloatingPointError as error:  # the next image may tell more
+            return failure_of(item.image_id, error)
+        return item
+
     def run(chunk: Sequence[Prepared | Failure]) -> list[T | Failure]:
+        chunk = [checked(item) for item in chunk]
         batch = [item for item in chunk if isinstance(item, Prepared)]
-        while unchecked and batch:
-            index = unchecked.pop()
-            few = batch[:2]
-            inputs = network_inputs(models[index], few, index)
-            subjects = [item.radiograph for item in few]
-            by_prediction = settings.method in NEED_PREDICTION
-            check_own_network(models[index], inputs, subjects, by_prediction)
         done = iter(_computed(batch, in_parts))
         return [item if isinstance(item, Failure) else next(done) for item in chunk]
 

@@ -24,9 +24,6 @@ WANTED = (
     "logits = prediction(pool(features)), or head(features), and prediction an nn.Linear"
 )
 
-TESTED_CHANNELS = 8
-"""Channels of the features, about, for which it is checked where the pooled number comes from."""
-
 
 def check_own_network(
     model: Model,
@@ -45,6 +42,8 @@ def check_own_network(
     Raises:
         CxrlocError: the network breaks the contract; the message says what is wrong and what is
             required.
+        FloatingPointError: a logit or a feature is not finite, which may be due to these images
+            alone, so nothing follows from them.
     """
     name, findings = model.card.name, model.card.findings
     if not isinstance(model.network, LayerNetwork):
@@ -78,7 +77,7 @@ def check_own_network(
             f"{name}: features have the shape {tuple(features.shape)}: {WANTED}{tokens}"
         )
     if not (logits.isfinite().all() and features.isfinite().all()):
-        raise CxrlocError(f"{name}: its logits or features are not finite (NaN or infinite)")
+        raise FloatingPointError(f"{name}: its logits or features are not finite (NaN or infinite)")
     _check_logits(name, network, logits, features)
     if by_prediction:
         _check_prediction(name, network, features)
@@ -200,37 +199,62 @@ def _check_prediction(name: str, network: LocalizingNetwork, features: Tensor) -
 
 def _why_weights_are_of_others(network: LocalizingNetwork, features: Tensor) -> str:
     """Why the weights of the prediction layer are not those of the features; empty if they are."""
+    generator = torch.Generator().manual_seed(0)
+    # Features of a blank image may all be 0, from which nothing would follow.
+    drawn = torch.rand(features.shape, generator=generator).to(any_weight(network))
+    head, seen = _runs_of_prediction(network, drawn)
+    if len(seen) != 1:
+        return f"its head runs `prediction` {len(seen)} times"
+    read, given = seen[0]
+    batch, depth = drawn.shape[:2]
+    if read.shape[-1] != depth:
+        return f"`prediction` reads {read.shape[-1]} numbers and the features have {depth}"
+    rows = read.reshape(-1, depth)
+    if len(rows) != batch:
+        cells = drawn.movedim(1, 3).reshape(-1, depth)
+        # The head may have the cells in any order; sorted rows do not depend on it.
+        same = torch.equal(rows.unique(dim=0), cells.unique(dim=0))
+        return "" if same else "its head changes the features before `prediction` reads them"
+    if given.numel() != head.numel() or not torch.allclose(given.reshape(head.shape), head):
+        return "its head changes what `prediction` gives"
+    if not _keeps_channels(network, drawn):
+        return "its pooling mixes the channels of the features, or gives them different factors"
+    return ""
+
+
+def _runs_of_prediction(
+    network: LocalizingNetwork, features: Tensor
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """The logits of features, and what `prediction` reads and gives each time that it runs."""
     seen: list[tuple[Tensor, Tensor]] = []
     handle = network.prediction.register_forward_hook(
         lambda module, inputs, output: seen.append((inputs[0], output))
     )
-    generator = torch.Generator().manual_seed(0)
-    with torch.inference_mode(False), torch.enable_grad():
-        # Features of a blank image may all be 0, from which nothing would follow.
-        drawn = torch.rand(features.shape, generator=generator).to(any_weight(network))
-        leaf = drawn.requires_grad_()
-        try:
-            head = logits_of_features(network, leaf)
-        finally:
-            handle.remove()
-        if len(seen) != 1:
-            return f"its head runs `prediction` {len(seen)} times"
-        read, given = seen[0]
-        depth = leaf.shape[1]
-        if read.shape[-1] != depth:
-            return f"`prediction` reads {read.shape[-1]} numbers and the features have {depth}"
-        if read.ndim > 2:
-            cells = leaf.flatten(2).mT
-            same = read.numel() == cells.numel() and torch.equal(read.reshape(cells.shape), cells)
-            return "" if same else "its head changes the features before `prediction` reads them"
-        if given.shape != head.shape or not torch.allclose(given, head):
-            return "its head changes what `prediction` gives"
-        tested = range(0, depth, max(1, depth // TESTED_CHANNELS))
-        gradients = [
-            torch.autograd.grad(read[:, d].sum(), leaf, retain_graph=True)[0].abs().sum((0, 2, 3))
-            for d in tested
-        ]
-    # A number that a ReLU has made 0 has no gradient, and tells nothing.
-    own = [bool(g[d] == g.max()) for d, g in zip(tested, gradients, strict=True) if g.any()]
-    # A normalisation or an attention in the pooling may mix some of the channels a little.
-    return "its pooling mixes the channels of the features" if sum(own) < len(own) / 2 else ""
+    try:
+        with torch.no_grad():
+            return logits_of_features(network, features), seen
+    finally:
+        handle.remove()
+
+
+def _keeps_channels(network: LocalizingNetwork, drawn: Tensor) -> bool:
+    """Whether the pooling gives each channel the same positive factor.
+
+    Where all cells are equal, every pooling of cells (mean, maximum, LSE, attention) gives the
+    value c_d of channel d, and a normalisation over the channels gives a c_d + b, with a and b of
+    the image. What is added to a channel is no part of its map, and drops out of the difference
+    between the pooled c and 1 - c, which have the same standard deviation. So this difference must
+    be a line of positive slope in c. The factors of an affine normalisation put it off the line.
+    """
+    values = drawn[:, :, :1, :1]
+    (of_values,), (of_others,) = (
+        _runs_of_prediction(network, each.expand_as(drawn))[1] for each in (values, 1 - values)
+    )
+    x = values[:, :, 0, 0].float()
+    y = (of_values[0] - of_others[0]).reshape(x.shape).float()
+    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
+    if x.shape[1] == 1:  # a single channel is not mixed
+        return True
+    slope = (x * y).sum(dim=1, keepdim=True) / x.square().sum(dim=1, keepdim=True)
+    off_line = (y - slope * x).abs().amax(dim=1)
+    return bool(((slope[:, 0] > 0) & (off_line <= 0.01 * y.abs().amax(dim=1))).all())

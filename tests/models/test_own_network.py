@@ -15,6 +15,7 @@ from cxrloc.inference.predict import predict
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
+from cxrloc.models.own_network import check_own_network
 from cxrloc.types import CxrlocError, Radiograph
 
 SETTINGS = InferenceSettings(device="cpu", batch_size=2)
@@ -101,6 +102,24 @@ def logits_of_other_cells(network: Any, features: Tensor) -> Tensor:
     return network.prediction(network.hidden(features.movedim(1, 3))).amax((1, 2))
 
 
+def logits_of_cells_as_rows(network: Any, features: Tensor) -> Tensor:
+    batch, depth, rows, columns = features.shape
+    cells = features.flatten(2).mT.reshape(-1, depth)
+    return network.prediction(cells).view(batch, rows * columns, -1).mean(1)
+
+
+def logits_of_cells_before_images(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(features.permute(3, 2, 0, 1).reshape(-1, 8)).view(16, -1, 2).mean(0)
+
+
+def logits_of_other_cells_as_rows(network: Any, features: Tensor) -> Tensor:
+    return logits_of_cells_as_rows(network, features * torch.arange(1, 9).view(1, 8, 1, 1))
+
+
+def logits_of_one_token(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(network.pool(features)[:, None]).squeeze(1)
+
+
 def halved(network: Any, features: Tensor) -> Tensor:
     return network.prediction(network.pool(features)) / 2
 
@@ -129,7 +148,6 @@ def test_a_network_that_keeps_the_contract_is_taken() -> None:
         (two_layers(Own()), "a Sequential as prediction"),
         (WithHead(sigmoid_of_head), "the network ends with a sigmoid"),
         (WithHead(clamped_softmax_of_head), "the network ends with a softmax"),
-        (Own(lambda n, logits, f: (logits * torch.nan, f)), "not finite"),
         (nn.DataParallel(Own()), r"inside DataParallel, its \.module"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), "this Sequential has none as prediction"),
         (Own(lambda n, logits, f: logits), r"it gives one tensor \(1, 2\)"),
@@ -146,13 +164,31 @@ def test_what_would_give_wrong_maps_is_refused(
         next(run([model(network.eval())], IMAGES, SETTINGS))
 
 
+def through_trained(normalisation: Any) -> Callable[[Any, Tensor], Tensor]:
+    """A head with an affine normalisation of the pooled features, with gains as after training."""
+    nn.init.normal_(normalisation.weight, generator=torch.Generator().manual_seed(1))
+    normalisation.eval()
+    return lambda network, features: network.prediction(normalisation(network.pool(features)))
+
+
+def through_negative(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(-network.pool(features))
+
+
+def through_gate(network: Any, features: Tensor) -> Tensor:
+    pooled = network.pool(features)
+    return network.prediction(pooled * network.hidden(pooled).sigmoid())
+
+
 @pytest.mark.parametrize(
     ("head", "message"),
     [
         (through_hidden_layer, "its pooling mixes the channels"),
         (through_other_layer, "runs `prediction` 0 times"),
         (logits_of_other_cells, "changes the features before"),
+        (logits_of_other_cells_as_rows, "changes the features before"),
         (halved, "changes what `prediction` gives"),
+        (through_trained(nn.BatchNorm1d(8)), "gives them different factors"),
     ],
 )
 def test_only_gradient_methods_explain_a_head_with_layers_of_its_own(
@@ -163,6 +199,23 @@ def test_only_gradient_methods_explain_a_head_with_layers_of_its_own(
         next(localize([network], IMAGES, SETTINGS))
     next(localize([network], IMAGES, replace(SETTINGS, method="grad_cam")))
     next(predict([network], IMAGES, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        through_trained(nn.LayerNorm(8)),
+        through_trained(nn.GroupNorm(2, 8)),
+        through_negative,
+        through_gate,
+    ],
+)
+def test_a_head_that_gives_channels_factors_of_its_own_has_no_maps(
+    head: Callable[[Any, Tensor], Tensor],
+) -> None:
+    network = model(WithHead(head).eval())
+    with pytest.raises(CxrlocError, match="gives them different factors"):
+        check_own_network(network, torch.rand(1, 1, 32, 32), [], by_prediction=True)
 
 
 def test_a_prediction_of_other_depth_than_the_features_has_no_maps() -> None:
@@ -182,8 +235,51 @@ def test_poolings_that_keep_channels_apart_are_taken_whatever_the_first_image() 
     normalised.pool = lambda features: nn.functional.layer_norm(  # type: ignore[method-assign]
         features.mean((2, 3)), (8,)
     )
-    for network in (maximum, normalised, WithHead(logits_of_cells)):
+    for network in (maximum, normalised):
         assert len(list(localize([model(network.eval())], IMAGES, SETTINGS))) == 3
+
+
+def attention_then_offset(network: Any, features: Tensor) -> Tensor:
+    """Cells weighted by a learned layer of all their channels, then an offset per channel."""
+    attention = network.other(features.movedim(1, 3))[..., :1].flatten(1).softmax(dim=1)
+    pooled = (features.flatten(2) * attention[:, None]).sum(dim=2)
+    return network.prediction(pooled + network.hidden.bias)
+
+
+def generalised_mean(network: Any, features: Tensor) -> Tensor:
+    """GeM with a power for each channel, as learned ones have."""
+    power = torch.linspace(1, 5, 8).view(1, 8, 1, 1)
+    pooled = features.clamp(min=1e-6).pow(power).mean((2, 3), keepdim=True).pow(1 / power)
+    return network.prediction(pooled.flatten(1))
+
+
+def unit_length(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(nn.functional.normalize(network.pool(features)))
+
+
+def largest_cells(network: Any, features: Tensor) -> Tensor:
+    return network.prediction(features.flatten(2).topk(3).values.sum(2))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        logits_of_cells,
+        logits_of_cells_as_rows,
+        logits_of_cells_before_images,
+        logits_of_one_token,
+        attention_then_offset,
+        generalised_mean,
+        unit_length,
+        largest_cells,
+    ],
+)
+@pytest.mark.parametrize("images", [1, 2])
+def test_heads_whose_weights_are_those_of_the_features_are_taken(
+    head: Callable[[Any, Tensor], Tensor], images: int
+) -> None:
+    batch = torch.rand(images, 1, 32, 32)
+    check_own_network(model(WithHead(head).eval()), batch, [], by_prediction=True)
 
 
 def test_an_image_whose_probabilities_are_no_numbers_fails_alone() -> None:
@@ -195,6 +291,33 @@ def test_an_image_whose_probabilities_are_no_numbers_fails_alone() -> None:
     found = list(predict([model(Own(broken).eval())], IMAGES, SETTINGS))
     assert [isinstance(one, Failure) for one in found] == [False, True, False]
     assert "gives NaN as a probability" in found[1].reason  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("run", [localize, predict])
+def test_an_image_without_finite_results_fails_alone_and_the_next_is_checked(
+    run: Callable[..., Any],
+) -> None:
+    """A network divides by the deviation of each image; the images are blank, but for the last."""
+    textured = Image("textured", lambda: Radiograph(np.eye(32, dtype=np.float32), 8))
+
+    class Standardising(Own):
+        def forward(self, images: Tensor) -> Any:
+            return super().forward(images / images.std(dim=(1, 2, 3), keepdim=True))
+
+    first, second = run([model(Standardising().eval())], [IMAGES[0], textured], SETTINGS)
+    assert isinstance(first, Failure)
+    assert "0: cannot be processed" in first.reason
+    assert "mine: its logits or features are not finite" in first.reason
+    assert not isinstance(second, Failure)
+    wrong = Standardising(lambda n, logits, f: (logits.sigmoid(), f))
+    with pytest.raises(CxrlocError, match="gives probabilities"):
+        list(run([model(wrong.eval())], [IMAGES[0], textured], SETTINGS))
+
+
+def test_a_network_without_finite_results_fails_for_every_image() -> None:
+    network = Own(lambda n, logits, f: (logits, f * torch.nan)).eval()
+    found = list(localize([model(network)], IMAGES, SETTINGS))
+    assert [isinstance(one, Failure) for one in found] == [True] * 3
 
 
 @pytest.mark.parametrize(
