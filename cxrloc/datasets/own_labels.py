@@ -14,7 +14,7 @@ from cxrloc.datasets.image_files import (
 )
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import NO_PATIENT
-from cxrloc.files.tables import NOTE, Table, is_blank, key_of, read_table, rows_of
+from cxrloc.files.tables import NOTE, Table, is_blank, key_of, number_in, read_table, rows_of
 from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS, finding_columns, spelled_as
 from cxrloc.types import CxrlocError, Label, Record, Sex, View
 
@@ -221,9 +221,7 @@ def _record(
             if (label := _LABELS.get(text.removesuffix(".0"))) is None:
                 raise CxrlocError(f"{where}: {column} is {text[:40]!r}; it is 1, 0, -1 or blank")
             labels[finding] = label
-    present = [name for name, label in labels.items() if label is Label.POSITIVE]
-    if NO_FINDING in present and {*present} - {NO_FINDING, *BESIDE_NO_FINDING}:
-        raise CxrlocError(f"{where}: {' and '.join(present[:3])} are all 1; correct the row")
+    _check_no_finding(where, labels, findings)
     listed = finding_labels(where, cell["labels"], declared) if "labels" in cell else ()
     labels |= dict.fromkeys(listed or (), Label.POSITIVE)
     return replace(
@@ -231,7 +229,7 @@ def _record(
         patient_id=cell.get("patient") or image.patient_id,
         study_id=cell.get("study") or image.study_id,
         view=_VIEWS.get(cell.get("view", "").upper()),
-        age_years=_age(where, cell.get("age", "")),
+        age_years=_age(where, roles["age"], cell["age"]) if cell.get("age") else None,
         sex=_SEXES.get(cell.get("sex", "")[:1].upper()),
         labels=labels,
         labelled=bool(labels) if findings else listed is not None,
@@ -240,8 +238,21 @@ def _record(
     )
 
 
-def _age(where: str, text: str) -> float | None:
-    try:
-        return float(text.upper().removesuffix("Y")) if text else None
-    except ValueError as error:
-        raise CxrlocError(f"{where}: the age {text[:40]!r} is not a number of years") from error
+def _check_no_finding(where: str, labels: Mapping[str, Label], findings: Mapping[str, str]) -> None:
+    """Raise an error if a row has No Finding and a finding; columns have the table's own names."""
+    if labels.get(NO_FINDING) is not Label.POSITIVE:
+        return
+    without = next(column for column, finding in findings.items() if finding == NO_FINDING)
+    for column, finding in findings.items():
+        if finding in (NO_FINDING, *BESIDE_NO_FINDING):
+            continue
+        if labels.get(finding) is Label.POSITIVE:
+            raise CxrlocError(
+                f"{where}: {without} is 1 and so is {column}; an image without finding has no "
+                "other one"
+            )
+
+
+def _age(where: str, column: str, text: str) -> float:
+    """Age in years, with or without the unit: "58" or "058Y"."""
+    return number_in(where, column, text.upper().removesuffix("Y"))

@@ -32,6 +32,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("image,Mass\na,1\na.png,0\n", "row 3: a is there twice"),
         ("image,Mass,mass \na,1,1\n", "both mean Mass"),
         ("image,labels\na,Mas\n", "row 2: 'Mas'"),
+        ("image,Mass,Patient Age\na,1,4_0\n", "row 2: Patient Age is '4_0', not a finite number"),
     ],
 )
 def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, said: str) -> None:
@@ -65,8 +66,11 @@ def test_a_partial_join_is_counted_on_both_sides(tmp_path: Path) -> None:
 
 def test_no_finding_beside_a_finding_is_an_error_but_beside_devices(tmp_path: Path) -> None:
     text = "image,No Finding,Mass,Support Devices\na,1,0,1\nb,1,1,0\n"
-    with pytest.raises(CxrlocError, match="row 3: No Finding and Mass are all 1"):
+    with pytest.raises(CxrlocError, match="row 3: No Finding is 1 and so is Mass; an image"):
         labelled_images(table(tmp_path, text), IMAGES)
+    last = "image,Atelectasis,mass ,Edema,normal\na,0,1,1,1\n"
+    with pytest.raises(CxrlocError, match="row 2: normal is 1 and so is mass; an image"):
+        labelled_images(table(tmp_path, last), IMAGES)
     labelled_images(table(tmp_path, text.replace("b,1,1", "b,0,1")), IMAGES)
 
 
