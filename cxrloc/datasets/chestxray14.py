@@ -14,7 +14,7 @@ from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.label_cells import finding_labels, known_finding
 from cxrloc.datasets.records import boxed_record
 from cxrloc.files.encodings import opened_text
-from cxrloc.files.tables import is_blank, read_table
+from cxrloc.files.tables import is_blank, number_in, read_table
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex
@@ -47,9 +47,11 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
     """One record per image of the label file, then one per image that only the box list names.
 
     An image that is not on this disk has no path. If there are two label files, the later edition
-    is read. A finding of the vocabulary is negative if the image's labels do not name it. If the
-    label file leaves the patient blank, or if there is no label file, the patient is the number at
-    the start of the file name.
+    is read. A finding of the vocabulary is negative if the image's labels do not name it. Beside a
+    label file nothing more is known of an image that has boxes alone; without one, a finding is
+    absent from an image that has no box of it, as in any list of boxes. If the label file leaves
+    the patient blank, or if there is no label file, the patient is the number at the start of the
+    file name.
 
     Args:
         folder: of the published files.
@@ -74,17 +76,16 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
     files = find_image_files(folder)
     records = _read_entries(entries[-1], annotations, files, declared) if entries else []
     known = {record.image_id for record in records}
-    # An image without a row in the label table is known by its boxes alone: it may have findings
-    # of which nobody drew a box.
-    return records + [
-        replace(
-            boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id)),
-            labelled=False,
-            warnings=(NO_ROW,) if entries else (),
-        )
+    boxed = [
+        boxed_record(image_id, boxes, patient_in(image_id), FRAME, files.get(image_id))
         for image_id, boxes in annotations.items()
         if image_id not in known
     ]
+    if entries:
+        # Nobody judged these images, which the label table leaves out: they may have findings of
+        # which nobody drew a box.
+        boxed = [replace(record, labelled=False, warnings=(NO_ROW,)) for record in boxed]
+    return records + boxed
 
 
 def official_split(folder: Path, records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -223,8 +224,5 @@ def _age_years(text: str, where: str) -> float | None:
     number, unit = text, "Y"
     if number[-1] in _YEARS_PER_UNIT:
         number, unit = number[:-1], number[-1]
-    try:
-        years = float(number) * _YEARS_PER_UNIT[unit]
-    except ValueError as error:
-        raise CxrlocError(f"{where}: Patient Age {text!r} is not a number of years") from error
+    years = number_in(where, "Patient Age", number) * _YEARS_PER_UNIT[unit]
     return years if 0 <= years <= OLDEST_YEARS else None

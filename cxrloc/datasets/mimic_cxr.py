@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cxrloc.datasets.chexpert import observation_labels
 from cxrloc.datasets.identifiers import checked_id, patient_key
-from cxrloc.files.tables import read_table, rows_of
+from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import CxrlocError, Label, Record
@@ -137,15 +137,12 @@ def _labels(path: Path | None) -> dict[tuple[str, str], Mapping[str, Label]]:
 
 def _order(
     number: int, where: str, cells: Mapping[str, str]
-) -> tuple[str, int, float, str, int, str, Mapping[str, str]]:
+) -> tuple[str, float, float, str, int, str, Mapping[str, str]]:
     """Sort key of a row: patient, date, time of day, study, row.
 
     Times are HHMMSS with a fraction; the published file has lost their leading zeros.
     """
-    try:
-        date, time = int(cells["StudyDate"] or 0), float(cells["StudyTime"] or 0)
-    except ValueError as error:
-        raise CxrlocError(f"{where}: StudyDate or StudyTime: {error}") from error
+    date, time = (number_in(where, name, cells[name] or "0") for name in ("StudyDate", "StudyTime"))
     return cells["subject_id"], date, time, cells["study_id"], number, where, cells
 
 

@@ -216,6 +216,14 @@ def row_name(table: Table, index: int) -> str:
     return f"{table.path}, row {table.numbers[index]}"
 
 
+def number_of(text: str) -> float:
+    """The number in a cell; NaN if it is none, such as "0_9", which Python would read as 9."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
+
+
 def number_in(where: str, column: str, text: str) -> float:
     """The cell as a finite number.
 
@@ -225,11 +233,7 @@ def number_in(where: str, column: str, text: str) -> float:
     >>> number_in("row 2", "x", "1.5")
     1.5
     """
-    try:
-        value = math.nan if "_" in text else float(text)  # Python reads "0_9" as 9
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value := number_of(text)):
         raise CxrlocError(f"{where}: {column} is {text[:40]!r}, not a finite number")
     return value
 

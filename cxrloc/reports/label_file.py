@@ -1,7 +1,6 @@
 """Writes and reads `labels.csv`, the output of `cxrloc label` and an input of `cxrloc train`."""
 
 import csv
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrloc.files.tables import NOTE, Table, is_blank, read_table, rows_of
+from cxrloc.files.tables import NOTE, Table, is_blank, number_of, read_table, rows_of
 from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
@@ -192,10 +191,6 @@ def _columns(
 
 
 def _label(cell: str, place: str) -> Label:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if value not in set(Label):
+    if (value := number_of(cell)) not in set(Label):
         raise CxrlocError(f"{place}: label {cell!r} is none of 1, 0, -1 and empty")
     return Label(int(value))

@@ -89,6 +89,8 @@ def test_a_box_list_alone_is_a_data_set_and_stands_for_its_folder(tmp_path: Path
     records = read_dataset(tmp_path / "BBox_List_2017.csv")
     assert records == read_dataset(tmp_path)
     assert [record.annotation_frame for record in records] == [(1024, 1024)] * 2
+    # As in any other list of boxes, what has no box is absent: `classify` needs negatives.
+    assert [(record.labelled, record.warnings) for record in records] == [(True, ())] * 2
 
 
 @pytest.mark.parametrize("folder", ["images", "images_001/images", "images_012/images"])
@@ -111,7 +113,8 @@ def test_images_are_found_by_stem_and_missing_ones_counted(
     ("entries", "boxes", "message"),
     [
         (None, None, "neither Data_Entry_2017"),
-        (FIRST_EDITION.replace("058Y", "old"), None, "'old' is not a number of years"),
+        (FIRST_EDITION.replace("058Y", "old"), None, "row 2: Patient Age is 'old', not a"),
+        (FIRST_EDITION.replace("058Y", "5_8Y"), None, "row 2: Patient Age is '5_8', not a"),
         (FIRST_EDITION.replace("Patient ID", "Patient"), None, "label file"),
         (FIRST_EDITION.replace("00000002_001", "00000001_000"), None, "row 4"),
         (None, BOXES + "00000009_003.png,Mass,1,2,x,4\n", "row 4: width is 'x'"),

@@ -94,6 +94,7 @@ def test_mimic_official_parts(mimic_folder: Path) -> None:
     ("content", "message"),
     [
         (METADATA.replace("21800626", "?"), "row 2: StudyDate"),
+        (METADATA.replace("21800626", "2180_0626"), "row 2: StudyDate is '2180_0626', not a"),
         (METADATA.replace("ViewPosition", "View"), "no column"),
         (METADATA.replace("10000764", "who"), "row 5: subject_id 'who'"),
         (METADATA.replace("bb-1", "../bb-1"), "row 5: '../bb-1' cannot name"),

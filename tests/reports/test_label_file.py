@@ -42,6 +42,7 @@ def test_a_label_file_returns_what_was_written(tmp_path: Path) -> None:
     [
         ("id,Mass\na,2\n", "row 2: label '2' is none of 1, 0, -1"),
         ("id,Mass\na,x\n", "row 2: label 'x' is none of"),
+        ("id,Mass\na,0_1\n", "row 2: label '0_1' is none of"),
         ("id,Mass\na,1\na,0\n", "row 3: id 'a' occurs twice"),
         ("id,Mass\na\n", "row 2: 1 cells where the heading has 2 columns"),
         ("id,Mass\n", "no labels"),
