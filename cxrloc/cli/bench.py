@@ -23,7 +23,6 @@ from cxrloc.cli.options import (
     TIou,
 )
 from cxrloc.cli.settings import (
-    check_data,
     destination,
     image_data,
     inference_settings,
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
 
 @with_settings(
-    check_data,
     images=image_data,
     pairing=view_pairing,
     where=destination,
@@ -64,6 +62,7 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Argument(
+            callback=existing,
             help="Folder in ChestX-ray14's layout; plain folder of images, with --boxes; CSV, COCO "
             "JSON or folder of VOC XML with the images beside; annotation file of VinDr-CXR, RSNA "
             "Pneumonia, SIIM, ChestX-Det or CheXlocalize.  [default: embedded phantoms]",

@@ -32,7 +32,6 @@ from cxrloc.cli.options import (
     TruthLabels,
 )
 from cxrloc.cli.settings import (
-    check_data,
     destination,
     image_data,
     inference_settings,
@@ -61,7 +60,6 @@ TERMINAL_METRICS = ("auc", "sensitivity", "specificity")
 
 
 @with_settings(
-    check_data,
     images=image_data,
     pairing=view_pairing,
     where=destination,
@@ -72,6 +70,7 @@ def classify(
     data: Annotated[
         Path | None,
         typer.Argument(
+            callback=existing,
             help="Folder of ChestX-ray14, CheXpert, MIMIC-CXR or Open-i; a plain folder of images, "
             "with --labels; or boxes with the images beside.  [default: embedded phantoms]",
         ),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import refuse_missing, refuse_missing_models
+from cxrloc.cli.missing_inputs import existing_model, refuse_missing
 from cxrloc.cli.terminal import clear_errors, console, log, plain_table, say
 
 LARGE_CHANGE = 0.05
@@ -14,7 +14,12 @@ operating points."""
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Name from `cxrloc models`, or a checkpoint file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            callback=existing_model, help="Name from `cxrloc models`, or a checkpoint file."
+        ),
+    ],
     to: Annotated[str, typer.Option("--to", help="onnx (extra onnx), or pt2 of torch.export.")],
     out: Annotated[
         Path | None,
@@ -49,7 +54,6 @@ def export(
     Model card and preprocessing are in the file's metadata, where other programs find them.
     """
     with clear_errors():
-        refuse_missing_models([model])
         if images:
             refuse_missing(images)
         from cxrloc.exported.formats import ExportOptions

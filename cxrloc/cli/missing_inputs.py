@@ -6,52 +6,53 @@ from typing import TypeVar
 
 import typer
 
-from cxrloc.cli.terminal import log, say, show_failures
+from cxrloc.cli.terminal import clear_errors, log, show_failures
 
 T = TypeVar("T")
 
+_MODEL_FILES = (".safetensors", ".onnx", ".pt2", ".pt", ".pth", ".pth.tar", ".ckpt")
+"""How names of models end that are files; the commands say of each whether they can read it."""
 
-def refuse_missing(paths: Sequence[Path], models: Sequence[str] = ()) -> None:
+
+def refuse_missing(paths: Sequence[Path]) -> None:
     """End at once if none of the named inputs exists, before any heavy library is imported.
 
     If only some inputs are missing, the command processes the others and names the missing ones.
-
-    Args:
-        paths: inputs.
-        models: names or files; a name that looks like a file must be an existing file.
     """
     if not any(map(exists, paths)):
         show_failures([(str(path), "No such file or directory") for path in paths])
         raise typer.Exit(1)
-    refuse_missing_models(models)
 
 
-def refuse_missing_data(data: Path | None, models: Sequence[str]) -> None:
-    """End at once if the data set, or a model's file, does not exist."""
-    if data is not None and not exists(data):
-        log.error("Error: %s: no such file or folder", data)
-        raise typer.Exit(2)
-    refuse_missing_models(models)
-
-
-def refuse_missing_models(models: Sequence[str]) -> None:
-    """End at once if a name is that of a model's file, and there is no such file."""
-    for name in models:
-        if name.endswith((".safetensors", ".onnx")) and not exists(Path(name)):
-            log.error("Error: model %s: no such file", name)
-            raise typer.Exit(2)
-
-
-def existing(value: T) -> T:
+def existing(context: typer.Context, value: T) -> T:
     """The value of an option for paths; ends at once with one line if a path does not exist.
 
     Typer calls this while it reads the command line, so nothing heavy is imported yet.
     """
     for path in value if isinstance(value, list) else [value]:
         if isinstance(path, Path) and not exists(path):
-            say(f"Error: {path}: no such file or folder", stderr=True)
-            raise typer.Exit(2)
+            _refuse(context, f"{path}: no such file or folder")
     return value
+
+
+def existing_model(context: typer.Context, parameter: typer.CallbackParam, value: T) -> T:
+    """The names of models; ends at once with one line if one is that of a file that is missing."""
+    option = f"{parameter.opts[0]} " if parameter.param_type_name == "option" else ""
+    for name in value if isinstance(value, list) else [value]:
+        if isinstance(name, str) and _names_file(name) and not exists(Path(name)):
+            _refuse(context, f"{option}{name}: no such file")
+    return value
+
+
+def _names_file(model: str) -> bool:
+    return model.endswith(_MODEL_FILES) and not model.startswith("hf:")
+
+
+def _refuse(context: typer.Context, reason: str) -> None:
+    # --log-json is eager, so its value is known wherever it stands on the command line.
+    with clear_errors(log_json=context.params.get("log_json", False)):
+        log.error("Error: %s", reason)
+        raise typer.Exit(2)
 
 
 def exists(path: Path) -> bool:

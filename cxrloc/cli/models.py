@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import refuse_missing_models
+from cxrloc.cli.missing_inputs import existing_model
 from cxrloc.cli.terminal import clear_errors, console, plain_table, say
 
 
@@ -14,6 +14,7 @@ def models(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
+            callback=existing_model,
             help="Names, or model files.  [default: all embedded ones]",
             show_default=False,
         ),
@@ -24,7 +25,6 @@ def models(
 ) -> None:
     """Describe models: training data, input, licence, limits, AUC."""
     with clear_errors():
-        refuse_missing_models(names or [])
         from cxrloc.models.names import DEFAULT_MODEL, MODELS
 
         if default:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import existing
+from cxrloc.cli.missing_inputs import existing, existing_model
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 NewOut = Annotated[
@@ -22,7 +22,11 @@ Overwrite = Annotated[
 ]
 LogJson = Annotated[
     bool,
-    typer.Option("--log-json", help="Write stderr as one JSON object per line, for machines."),
+    typer.Option(
+        "--log-json",
+        is_eager=True,  # so that the checks of other options know it
+        help="Write stderr as one JSON object per line, for machines.",
+    ),
 ]
 TruthLabels = Annotated[
     Path | None,
@@ -37,6 +41,7 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
+        callback=existing_model,
         help="Name from `cxrloc models`, a model file, hf:ORG/NAME, or a function of your own "
         "(file.py:function, module:function); several make an ensemble.",
     ),

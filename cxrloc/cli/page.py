@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import refuse_missing_models
+from cxrloc.cli.missing_inputs import existing_model
 from cxrloc.cli.terminal import clear_errors, say, show_warnings
 
 
@@ -13,7 +13,9 @@ def page(
     model: Annotated[
         str,
         typer.Option(
-            "--model", help="Name from `cxrloc models`, a checkpoint file, or an ONNX file."
+            "--model",
+            callback=existing_model,
+            help="Name from `cxrloc models`, a checkpoint file, or an ONNX file.",
         ),
     ] = "",
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("demo.html"),
@@ -30,7 +32,6 @@ def page(
     It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
     """
     with clear_errors():
-        refuse_missing_models([model] if model else [])
         from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import page as flow
 

@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxrloc.cli.missing_inputs import refuse_missing, refuse_missing_data
+from cxrloc.cli.missing_inputs import refuse_missing
 from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
@@ -21,7 +21,6 @@ from cxrloc.cli.options import (
     Layer,
     LogJson,
     MaxMegapixels,
-    Models,
     NewOut,
     Overwrite,
     OwnBoxes,
@@ -90,23 +89,10 @@ def with_settings(
     return decorate
 
 
-def check_images(
-    paths: list[Path], model: Models = None, quiet: Quiet = False, log_json: LogJson = False
-) -> None:
-    """End if none of the images exists, or a model's file does not."""
+def check_images(paths: list[Path], quiet: Quiet = False, log_json: LogJson = False) -> None:
+    """End if none of the images exists."""
     with clear_errors(quiet, log_json):
-        refuse_missing(paths, model or [])
-
-
-def check_data(
-    data: Path | None,
-    model: list[str] | str | None = None,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
-) -> None:
-    """End if the data set does not exist, or a model's file does not; `trust` has one model."""
-    with clear_errors(quiet, log_json):
-        refuse_missing_data(data, [model] if isinstance(model, str) else model or [])
+        refuse_missing(paths)
 
 
 def destination(out: NewOut = None, overwrite: Overwrite = False) -> "Destination":

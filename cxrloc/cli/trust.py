@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing, existing_model
 from cxrloc.cli.options import (
     BatchSize,
     DataSetName,
@@ -17,7 +18,7 @@ from cxrloc.cli.options import (
     Seed,
     Workers,
 )
-from cxrloc.cli.settings import check_data, destination, view_pairing, with_settings
+from cxrloc.cli.settings import destination, view_pairing, with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -32,26 +33,31 @@ if TYPE_CHECKING:
     from cxrloc.inference.paired_images import Pairing
 
 
-@with_settings(check_data, pairing=view_pairing, where=destination)
+@with_settings(pairing=view_pairing, where=destination)
 def trust(
     *,
     data: Annotated[
         Path | None,
-        typer.Argument(help="A data set with labels.  [default: embedded phantoms]"),
+        typer.Argument(
+            callback=existing, help="A data set with labels.  [default: embedded phantoms]"
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Name from `cxrloc models`, or a checkpoint file.")
+        str | None,
+        typer.Option(callback=existing_model, help="Name from `cxrloc models`, or a model file."),
     ] = None,
     shuffled_model: Annotated[
         str | None,
         typer.Option(
-            help="Model of the same recipe, trained on shuffled labels: tests label randomisation."
+            callback=existing_model,
+            help="Model of the same recipe, trained on shuffled labels: tests label randomisation.",
         ),
     ] = None,
     other_model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Model of another seed or architecture: tests repeatability; may be repeated."
+            callback=existing_model,
+            help="Model of another seed or architecture: tests repeatability; may be repeated.",
         ),
     ] = None,
     images: Annotated[

@@ -2,11 +2,9 @@
 
 from typing import Annotated, Any
 
-import pytest
 import typer
 from typer.testing import CliRunner
 
-from cxrloc.cli import app as commands
 from cxrloc.cli.settings import with_settings
 
 Text = Annotated[str, typer.Option(help="Of the group.")]
@@ -50,10 +48,3 @@ def test_an_option_of_the_group_and_the_command_is_one_which_both_get() -> None:
     shown = CliRunner().invoke(app, ["--help"]).output
     assert shown.count("--left") == 1
     assert "Own words." in shown
-
-
-@pytest.mark.parametrize("command", ["trust", "bench", "classify"])
-def test_a_model_that_is_no_file_is_refused_at_once(command: str) -> None:
-    done = CliRunner().invoke(commands, [command, "--model", "absent.safetensors"])
-    assert done.exit_code == 2
-    assert "model absent.safetensors: no such file" in done.output
