@@ -17,15 +17,19 @@ image with an expert's box has a part. In training, heads see the means of 2 x 2
 nih-small-v4's features, because that model too was trained on a grid of 10 x 10 cells and is used
 on one of 20 x 20.
 
-Features, heads and finished rows are in OUT and are not computed again, so other training images or
-epochs need another OUT. With --tables or --figure nothing is computed; the rows that are there are
-shown.
+Features, heads and finished rows are in a folder of OUT for each model, and are not computed again.
+They are of one choice of training images and epochs (`settings.json`); another choice is refused
+and needs another OUT. With --tables or --figure nothing is computed; the rows that are there are
+shown: of the first fold and seed, then means and differences over all.
 """
 
 import argparse
+import json
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -47,7 +51,7 @@ from league_images import (
 from league_scores import Scored, milliseconds, score
 from league_tables import Run, draw, results_of, rows_tables, spread_table
 
-from cxrloc.files.whole import write_json
+from cxrloc.files.whole import whole_file, write_json
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 
@@ -89,7 +93,9 @@ def trained_heads(
         train(missing, features[fold.training], labels, options.epochs, run.seed)
         print(f"{len(missing)} heads: {time.process_time() - started:.0f} s of CPU time")
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(known | {name: head.state_dict() for name, head in missing.items()}, path)
+        with whole_file(path) as unfinished:
+            known |= {name: head.state_dict() for name, head in missing.items()}
+            torch.save(known, unfinished)
     return {name: head.eval() for name, head in heads.items()} | {OWN: own_head(model)}
 
 
@@ -120,13 +126,44 @@ def trunk_milliseconds(model: Model) -> float:
         return milliseconds(partial(model.network, image))
 
 
+def refuse_other_settings(part: Part, options: argparse.Namespace) -> None:
+    """Exit if the folder was filled with other training images or epochs; note those of a new one.
+
+    The rows of a draw index the cached features, so features of another draw would be mixed up.
+    """
+    names = [record.image_id for record in part.training.records]
+    settings = {
+        "epochs": options.epochs,
+        "training images": len(names),
+        "their names, sha256": sha256("\n".join(names).encode()).hexdigest()[:12],
+    }
+    path = options.out / "settings.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, settings)
+    known = json.loads(path.read_text())
+    if known != settings:
+        sys.exit(f"{path} has {known}, but this run has {settings}: choose another OUT")
+
+
 def show(folds: Sequence[str], options: argparse.Namespace) -> None:
-    """Write the tables and the figure: the first fold and seed, and the spread over all of them."""
-    runs = [Run(options.out / fold, seed) for fold in folds for seed in options.seeds]
+    """Write the tables and the figure of the first run that is there, and the spread over all."""
+    asked = [Run(options.out / fold, seed) for fold in folds for seed in options.seeds]
+    runs = [run for run in asked if results_of(run)]
+    if not runs:
+        sys.exit(f"{options.out}: no row of these folds and seeds is finished")
+    fold, seed = runs[0]
     results = results_of(runs[0])
     if options.tables:
-        first = [run for run in runs if run.fold == runs[0].fold]
-        tables = [rows_tables(results), spread_table(runs), spread_table(first)]
+        first = [run for run in runs if run.fold == fold]
+        tables = [
+            f"Fold {fold.name}, seed {seed}: accuracies, then other numbers.",
+            rows_tables(results),
+            "All folds and seeds that are there.",
+            spread_table(runs),
+        ]
+        if len(first) < len(runs):
+            tables += [f"Fold {fold.name}, all seeds that are there.", spread_table(first)]
         options.tables.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
     if options.figure:
         draw(results, options.figure)
@@ -137,23 +174,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, help="folder of ChestX-ray14; without it: phantoms")
-    parser.add_argument("--folds", nargs="*", choices=FOLDS, default=FOLDS)
-    parser.add_argument("--seeds", nargs="*", type=int, default=[1], help="of the training")
-    parser.add_argument("--rows", nargs="*", choices=[*LEAGUE], default=[*LEAGUE])
+    parser.add_argument("--folds", nargs="+", choices=FOLDS, default=FOLDS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the training")
+    parser.add_argument("--rows", nargs="+", choices=[*LEAGUE], default=[*LEAGUE])
     parser.add_argument("--training", type=int, default=TRAINING, help="images to train on")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--tables", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     folds = options.folds if options.data else [PHANTOM_FOLD]
+    name = RADIOGRAPH_MODEL if options.data else PHANTOM_MODEL
+    options.out /= name  # the parts have files of equal names
     if options.tables or options.figure:
         show(folds, options)
         return
     torch.set_num_threads(1)
-    model = read_model(RADIOGRAPH_MODEL if options.data else PHANTOM_MODEL)
+    model = read_model(name)
     model.network.to(memory_format=torch.channels_last)  # faster on a CPU
     size = options.training
     part = radiographs(options.data, model, size) if options.data else phantoms(model, size)
+    refuse_other_settings(part, options)
     for fold in folds:
         run_fold(fold, model, part, options)
 

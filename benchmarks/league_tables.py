@@ -1,7 +1,7 @@
 """Tables and figure of the league, from the rows that are there."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +67,11 @@ def rows_tables(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def spread_table(runs: Sequence[Run]) -> str:
-    """Markdown: means over runs, and how far a row lies above the model's own head, paired."""
+    """Markdown: means over runs, and how far a row lies above the model's own head, paired.
+
+    The intervals of the differences are of images and not of the training's seeds. A difference is
+    empty where a run has no row of the own head.
+    """
     heads = ["localizer", "runs", "AUC", "own - permuted, IoBB > 0.25", "IoU > 0.3"]
     rows = [[*heads, "above own head: own - permuted, IoBB > 0.25", "above own head: IoU > 0.3"]]
     for name in LEAGUE:
@@ -75,21 +79,22 @@ def spread_table(runs: Sequence[Run]) -> str:
         if not done:
             continue
         auc = [json.loads(path.read_text())["numbers"]["auc"][0] for path in done]
-        cells = [name, f"{len(done)}", _spread(auc)]
-        above = []
+        cells, above = [name, f"{len(done)}", _spread(auc)], []
+        own = [run.path_of(OWN) for run in done.values()]
+        paired = name != OWN and all(path.exists() for path in own)
         for key in (MARGIN, REACHED):
-            values, own = (
-                np.array([_resamples(run.path_of(each))[key] for run in done.values()])
-                for each in (name, OWN)
-            )
+            values = _resampled(done, key)
             cells.append(_spread(values[:, 0]))
-            above.append(_text(with_interval((values - own).mean(axis=0)), "+"))
-        rows.append([*cells, *(above if name != OWN else ("", ""))])
+            difference = (values - _resampled(own, key)).mean(axis=0) if paired else None
+            above.append("" if difference is None else _text(with_interval(difference), "+"))
+        rows.append([*cells, *above])
     return _markdown(rows)
 
 
-def _resamples(path: Path) -> dict[str, np.ndarray]:
-    return compared({**np.load(path.with_suffix(".npz"))})
+def _resampled(paths: Iterable[Path], key: str) -> np.ndarray:
+    """A number of each row's file, as (file, 1 + resamples)."""
+    files = [np.load(path.with_suffix(".npz")) for path in paths]
+    return np.array([compared({**each})[key] for each in files])
 
 
 def _spread(values: Sequence[float] | np.ndarray) -> str:
