@@ -243,18 +243,18 @@ def _keeps_channels(network: LocalizingNetwork, drawn: Tensor) -> bool:
     Where all cells are equal, every pooling of cells (mean, maximum, LSE, attention) gives the
     value c_d of channel d, and a normalisation over the channels gives a c_d + b, with a and b of
     the image. What is added to a channel is no part of its map, and drops out of the difference
-    between the pooled c and 1 - c, which have the same standard deviation. So this difference must
-    be a line of positive slope in c. The factors of an affine normalisation put it off the line.
+    between the pooled 0.5 + x and 0.5 - x. If x sums to 0, both have the same mean, deviation and
+    length, so this difference must be a x_d, with one a > 0 for all channels.
     """
-    values = drawn[:, :, :1, :1]
-    (of_values,), (of_others,) = (
-        _runs_of_prediction(network, each.expand_as(drawn))[1] for each in (values, 1 - values)
-    )
-    x = values[:, :, 0, 0].float()
-    y = (of_values[0] - of_others[0]).reshape(x.shape).float()
-    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
-    if x.shape[1] == 1:  # a single channel is not mixed
+    if drawn.shape[1] == 1:  # a single channel is not mixed
         return True
-    slope = (x * y).sum(dim=1, keepdim=True) / x.square().sum(dim=1, keepdim=True)
-    off_line = (y - slope * x).abs().amax(dim=1)
-    return bool(((slope[:, 0] > 0) & (off_line <= 0.01 * y.abs().amax(dim=1))).all())
+    x = drawn[:, :, :1, :1]
+    x = (x - x.mean(dim=1, keepdim=True)) / 2  # so that 0.5 + x and 0.5 - x are in [0, 1]
+    (above,), (below,) = (
+        _runs_of_prediction(network, (0.5 + each).expand_as(drawn))[1] for each in (x, -x)
+    )
+    x = x[:, :, 0, 0].float()
+    y = (above[0] - below[0]).reshape(x.shape).float()
+    a = (x * y).sum(dim=1, keepdim=True) / x.square().sum(dim=1, keepdim=True)
+    close = (y - a * x).abs() <= 0.01 * y.abs().amax(dim=1, keepdim=True)
+    return bool((close & (a > 0)).all())

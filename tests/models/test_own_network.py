@@ -218,6 +218,16 @@ def test_a_head_that_gives_channels_factors_of_its_own_has_no_maps(
         check_own_network(network, torch.rand(1, 1, 32, 32), [], by_prediction=True)
 
 
+def test_factors_of_two_channels_are_found_too() -> None:
+    network = Own()
+    network.body = nn.Sequential(nn.Conv2d(1, 2, 5, stride=8, padding=2))
+    network.prediction = nn.Linear(2, 2)
+    factors = torch.tensor([1.0, 3.0])
+    network.pool = lambda features: features.mean((2, 3)) * factors  # type: ignore[method-assign]
+    with pytest.raises(CxrlocError, match="gives them different factors"):
+        check_own_network(model(network.eval()), torch.rand(1, 1, 32, 32), [], by_prediction=True)
+
+
 def test_a_prediction_of_other_depth_than_the_features_has_no_maps() -> None:
     network = Own()
     network.pool = lambda features: features.mean((2, 3)).repeat(1, 2)  # type: ignore[method-assign]
