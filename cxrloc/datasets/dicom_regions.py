@@ -1,6 +1,8 @@
 """Boxes in structured reports and segmentations of any tool: claims of a model, or truth."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pydicom
@@ -19,6 +21,8 @@ from cxrloc.images.size import image_size
 from cxrloc.images.study import read_study
 from cxrloc.types import Annotation, Box, CxrlocError, Detection, Mask, Record
 
+log = logging.getLogger(__name__)
+
 
 def object_files(path: Path) -> list[Path]:
     """The reports and segmentations below a folder, sorted; or the path itself, if it is DICOM.
@@ -33,20 +37,32 @@ def object_files(path: Path) -> list[Path]:
 def detections_in_objects(path: Path, records: Sequence[Record]) -> list[Detection]:
     """The boxes of a report or segmentation, or of all those below a folder, as detections.
 
+    A probability is the score as it stands; if one lies outside 0 to 1, a warning says so.
+
     Args:
         path: a DICOM object, or a folder.
         records: the images; a region of another image keeps its UID as `image_id`.
 
     Raises:
-        CxrlocError: a file is no such object, or the folder holds none with a region.
+        CxrlocError: a file is no such object or breaks a rule of `read_regions`, or the folder
+            holds none with a region.
     """
     files = {each.image_id: each.path for each in records if each.path is not None}
-    images = _image_ids(files)
+    images, size_of = _image_ids(files), cache(_size_or_none)
     detections = []
     for region in _regions_below(path):
         image_id = images.get(region.sop_instance_uid, region.sop_instance_uid)
-        box = _box_in_image(region, files.get(image_id))
+        box = region.box
+        if image_id in files and isinstance(region.shape, Mask):
+            box = _box_in_image(box, region.shape, size_of(files[image_id]))
         detections.append(Detection(image_id, region.finding, box, None, region.probability))
+    scores = [each.score for each in detections if each.score is not None]
+    if outside := [score for score in scores if not 0 <= score <= 1]:
+        log.warning(
+            "%s: %d of %d probabilities (122157, DCM) lie outside 0 to 1, such as %g; they count "
+            "as scores as they are",
+            *(path, len(outside), len(scores), outside[0]),
+        )
     return detections
 
 
@@ -64,8 +80,8 @@ def annotations_in_objects(
         declared: findings beside the known ones, by spelling.
 
     Raises:
-        CxrlocError: a file is no such object, the folder holds none with a region, or two
-            segmentations of an image differ in size.
+        CxrlocError: a file is no such object or breaks a rule of `read_regions`, the folder holds
+            none with a region, or two segmentations of an image differ in size.
     """
     images, declared_names = _image_ids(files), list(declared)
     drawn: dict[str, Drawn] = {}
@@ -125,12 +141,20 @@ def _regions_below(path: Path) -> list[ReportedRegion]:
     raise CxrlocError(f"{path}: no structured report (SR) or segmentation (SEG) with a region")
 
 
-def _box_in_image(region: ReportedRegion, file: Path | None) -> Box:
+def _size_or_none(file: Path) -> tuple[int, int] | None:
+    """Rows and columns of an image; None, with a warning, where they cannot be read."""
+    try:
+        return image_size(file)
+    except CxrlocError as error:
+        log.warning("%s; the boxes of its masks stay in pixels of the masks", error)
+        return None
+
+
+def _box_in_image(box: Box, mask: Mask, size: tuple[int, int] | None) -> Box:
     """The box in pixels of the image, of which a mask may have another number."""
-    box, mask = region.box, region.shape
-    if file is None or not isinstance(mask, Mask):
+    if size is None:
         return box
-    rows, columns = image_size(file)
+    rows, columns = size
     across, down = columns / mask.columns, rows / mask.rows
     return Box(box.x_min * across, box.y_min * down, box.x_max * across, box.y_max * down)
 

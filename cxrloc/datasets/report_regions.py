@@ -1,5 +1,6 @@
 """Reads the regions of structured reports (PS3.16, TID 1500 Measurement Report)."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, Enhanc
 
 from cxrloc.datasets.reported_region import ReportedRegion, code_of_item, finding_of_item
 from cxrloc.findings import standard_finding
+from cxrloc.images.dicom_values import numbers
 from cxrloc.types import Box, CxrlocError, Outline
 
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
@@ -56,7 +58,7 @@ def regions_of_report(path: Path, dataset: Dataset) -> Iterator[ReportedRegion]:
         graphics = [item for item in _items(group) if _is_region(item)]
         if not graphics:
             continue
-        finding, probability = _finding_of(path, group), _probability_of(path, group)
+        finding, probability = _finding_of(path, group), _probability_of(group)
         # The same box may be stored in the group and in its number; it counts as one region.
         yield from dict.fromkeys(
             ReportedRegion(
@@ -79,8 +81,9 @@ def _finding_of(path: Path, group: Dataset) -> str:
     items = {_concept(item): item for item in group.get("ContentSequence", ())}
     for concept in (_FINDING, _FINDING_SITE):
         for code in items.get(concept, Dataset()).get("ConceptCodeSequence", ()):
-            if concept == _FINDING or code_of_item(code)[0] == _FREE_TEXT:
-                return finding_of_item(code)
+            is_named = concept == _FINDING or code_of_item(code)[0] == _FREE_TEXT
+            if is_named and (finding := finding_of_item(code)):
+                return finding
     for concept in (_FINDING, _COMMENT):
         if text := str(items.get(concept, Dataset()).get("TextValue", "")).strip():
             return standard_finding(text)
@@ -193,27 +196,22 @@ def _around(points: Float[np.ndarray, "point 2"], kind: str) -> Float[np.ndarray
     return centre + np.cos(angles)[:, None] * axes[0] + np.sin(angles)[:, None] * axes[1]
 
 
-def _probability_of(path: Path, group: Dataset) -> float | None:
+def _probability_of(group: Dataset) -> float | None:
     """The number that is derived as a probability (122157, DCM), or named so; None without one.
 
-    Raises:
-        CxrlocError: the number, as a share, lies outside 0 to 1.
+    A number in percent becomes a share; any other number stays as it is, even above 1.
     """
     for item in group.get("ContentSequence", ()):
         values = item.get("MeasuredValueSequence") if item.get("ValueType") == "NUM" else None
-        if not values or values[0].get("NumericValue") in (None, ""):
+        if not values:
+            continue
+        value = numbers(values[0], "NumericValue")
+        if len(value) != 1 or math.isnan(value[0]):
             continue
         derived = (child.get("ConceptCodeSequence", [Dataset()])[0] for child in _items(item))
         if _concept(item) == _PROBABILITY or any(
             code_of_item(code) == _PROBABILITY for code in derived
         ):
             units = values[0].get("MeasurementUnitsCodeSequence") or [Dataset()]
-            percent = code_of_item(units[0]) == _PERCENT
-            value = float(values[0].NumericValue)
-            share = value / 100 if percent else value
-            if not 0 <= share <= 1:
-                raise CxrlocError(
-                    f"{path}: a probability (122157, DCM) of {share:g} lies outside 0 to 1"
-                )
-            return share
+            return value[0] / 100 if code_of_item(units[0]) == _PERCENT else value[0]
     return None

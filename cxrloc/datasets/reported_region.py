@@ -22,7 +22,8 @@ class ReportedRegion:
         finding: the finding's standard name, or the meaning of its code where it has none.
         box: the rectangle around the region, in pixels of the image.
         shape: the region itself; None if it is the rectangle.
-        probability: None if the object gives no probability.
+        probability: as the object gives it, which may be above 1; a share where it is in percent;
+            None if the object gives none.
         where: the file, for error messages.
     """
 

@@ -28,7 +28,8 @@ def regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedRe
 
     Raises:
         CxrlocError: the segmentation is fractional, its pixels cannot be read, a frame does not
-            name its image, or the sequences that describe segments and frames are missing.
+            name its image, a segment with a region does not name its finding, or the sequences that
+            describe segments and frames are missing.
     """
     kind = dataset.get("SegmentationType")
     if kind not in ("BINARY", "LABELMAP"):
@@ -43,27 +44,30 @@ def regions_of_segmentation(path: Path, dataset: Dataset) -> Iterator[ReportedRe
     except Exception as error:  # whatever a decoder raises on broken pixels
         raise CxrlocError(f"{path}: its pixels cannot be read ({error})") from error
     frames = frames[None] if frames.ndim == 2 else frames
-    findings = {
-        int(item.SegmentNumber): _finding_of_segment(item) for item in dataset.SegmentSequence
-    }
+    segments = {int(item.SegmentNumber): item for item in dataset.SegmentSequence}
     for frame, groups in zip(frames, dataset.PerFrameFunctionalGroupsSequence, strict=True):
         image = _source_of_frame(path, dataset, groups)
         if kind == "LABELMAP":
-            masks = {number: frame == number for number in findings if number != BACKGROUND}
+            masks = {number: frame == number for number in segments if number != BACKGROUND}
         else:
             masks = {_segment_of_frame(dataset, groups): frame > 0}
         for number, mask in masks.items():
             for box, region in _regions_of_mask(mask):
-                yield ReportedRegion(
-                    image, findings[number], box, mask_of_pixels(region), where=str(path)
-                )
+                finding = _finding_of_segment(path, segments[number])
+                yield ReportedRegion(image, finding, box, mask_of_pixels(region), where=str(path))
 
 
-def _finding_of_segment(segment: Dataset) -> str:
+def _finding_of_segment(path: Path, segment: Dataset) -> str:
     """The finding of a segment: its property type's code, else its label."""
     for code in segment.get("SegmentedPropertyTypeCodeSequence") or ():
-        return finding_of_item(code)
-    return standard_finding(str(segment.get("SegmentLabel", "")))
+        if finding := finding_of_item(code):
+            return finding
+    if text := str(segment.get("SegmentLabel") or "").strip():
+        return standard_finding(text)
+    raise CxrlocError(
+        f"{path}: segment {segment.SegmentNumber} has a region and names no finding: neither "
+        f"{tag_of('SegmentedPropertyTypeCodeSequence')} nor {tag_of('SegmentLabel')}"
+    )
 
 
 def _segment_of_frame(dataset: Dataset, groups: Dataset) -> int:

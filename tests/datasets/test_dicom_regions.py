@@ -305,26 +305,35 @@ def test_a_region_finds_its_image_in_the_report(
     [
         (0.87, codes.UCUM.NoUnits, 0.87),
         (87, codes.UCUM.Percent, 0.87),
-        (87, codes.UCUM.NoUnits, None),
+        (87, codes.UCUM.NoUnits, 87),
     ],
 )
-def test_a_probability_in_percent_is_a_share_and_another_number_is_refused(
-    value: float, unit: Any, share: float | None, chests: Path, tmp_path: Path
+def test_a_probability_in_percent_is_a_share_and_another_number_a_score_that_is_said(
+    value: float,
+    unit: Any,
+    share: float,
+    chests: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     source = header(chests)
     region = group(source, "POLYLINE", SQUARE)
     number = sr.Measurement(codes.DCM.Probability, value, unit)
     region[0].ContentSequence.append(number[0])
     path = saved(report(source, [region]), tmp_path / "a.dcm")
-    if share is None:
-        with pytest.raises(CxrlocError, match=r"a\.dcm: a probability .* of 87 lies outside"):
-            read_regions(path)
-    else:
-        assert read_regions(path)[0].probability == pytest.approx(share)
+    (drawn,) = annotations_in_objects(path, {}).values()  # truth has no use for the number
+    assert (len(drawn.annotations), caplog.messages) == (1, [])
+    (found,) = detections_in_objects(path, [])
+    assert found.score == pytest.approx(share)
+    said = f"{path}: 1 of 1 probabilities (122157, DCM) lie outside 0 to 1, such as 87; they count"
+    assert [said in line for line in caplog.messages] == [True] * (share > 1)
 
 
 def test_claims_of_a_mask_of_another_size_are_in_pixels_of_the_image(
-    chests: Path, tmp_path: Path
+    chests: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     mask = rectangle(slice(4, 12), slice(20, 40))
     made = segmentation(header(chests), [mask], "BINARY")
@@ -337,6 +346,24 @@ def test_claims_of_a_mask_of_another_size_are_in_pixels_of_the_image(
     (found,) = detections_in_objects(saved(made, tmp_path / "a.dcm"), records)
     assert (found.image_id, found.finding) == (records[0].image_id, "Effusion")
     assert found.box == Box(20, 4, 40, 12)
+    sizes: list[Path] = []
+
+    def no_size(path: Path) -> tuple[int, int]:
+        sizes.append(path)
+        raise CxrlocError(f"{path}: no image whose size can be told")
+
+    monkeypatch.setattr("cxrloc.datasets.dicom_regions.image_size", no_size)
+    both = tmp_path / "both"
+    both.mkdir()
+    saved(made, both / "a.dcm"), saved(made, both / "b.dcm")
+    found_twice = detections_in_objects(both, records)
+    assert [each.box for each in found_twice] == [Box(20, 2, 40, 6)] * 2
+    assert sizes == [records[0].path]  # read once per image
+    assert ["stay in pixels of the masks" in line for line in caplog.messages] == [True]
+    made.SegmentSequence[0].SegmentLabel = " "
+    with pytest.raises(CxrlocError, match=r"a\.dcm: segment 1 has a region and names no finding"):
+        read_regions(saved(made, tmp_path / "a.dcm"))
+    made.SegmentSequence[0].SegmentLabel = "mass"
     del made.PerFrameFunctionalGroupsSequence
     with pytest.raises(CxrlocError, match="has no PerFrameFunctionalGroupsSequence"):
         read_regions(saved(made, tmp_path / "a.dcm"))
@@ -348,6 +375,11 @@ def test_what_is_wrong_is_named_with_its_file(chests: Path, tmp_path: Path) -> N
     saved(report(source, [group(source, "POLYLINE", flat)]), tmp_path / "flat.dcm")
     with pytest.raises(CxrlocError, match=r"flat\.dcm"):
         read_regions(tmp_path / "flat.dcm")
+    unnamed = report(source, [group(source, "POLYLINE", SQUARE)])
+    (code,) = [i for i in items_of(unnamed, "CODE") if i.name.value == "121071"]
+    code.ConceptCodeSequence[0].CodeValue, code.ConceptCodeSequence[0].CodeMeaning = "0", ""
+    with pytest.raises(CxrlocError, match=r"unnamed\.dcm: .* names no finding"):
+        read_regions(saved(unnamed, tmp_path / "unnamed.dcm"))
     shares = segmentation(source, [np.full((SIDE, SIDE), 0.5)], "FRACTIONAL")
     with pytest.raises(CxrlocError, match=r"shares\.dcm.*label maps"):
         read_regions(saved(shares, tmp_path / "shares.dcm"))
