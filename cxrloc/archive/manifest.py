@@ -179,15 +179,17 @@ def _keep_rows(path: Path, where: str) -> tuple[int, int]:
     kept = path.with_name(f"{path.name}.kept")
     try:
         with duckdb.connect() as session:
-            table = session.read_parquet(str(path))
-            table.filter(where).write_parquet(str(kept))
+            rows_kept = session.read_parquet(str(path)).filter(where)
+            rows_kept.aggregate("count(*)").fetchall()  # shows the errors of the condition itself
+            try:
+                rows_kept.write_parquet(str(kept))
+            except duckdb.IOException as error:
+                raise OSError(" ".join(str(error).split())[:300]) from error
             counted = session.read_parquet(str(kept)).aggregate(
                 "count(*), coalesce(sum(duplicate::int), 0)"
             )
             images, duplicates = counted.fetchall()[0]
         kept.replace(path)
-    except duckdb.IOException as error:
-        raise OSError(" ".join(str(error).split())[:300]) from error
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:300]
         raise UsageError(f"--where {where!r}: {reason}") from error
