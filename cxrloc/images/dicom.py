@@ -166,9 +166,11 @@ def _radiograph(path: Path, file: DicomFile, description: PixelDescription, voi:
         # PS3.3 C.11.2.1.2: VOI, modality and presentation transforms are for grey images only.
         channels = stored_bits(description, words)
         pixels, about = grey_of_colour(path, channels, stored.photometric, description.bits_stored)
+        intensity, about = "the grey of three equal channels", (*about, *misaligned)
+        # The shape of a presentation LUT is one of the transforms for grey images only.
         if description.photometric == "MONOCHROME1":
             pixels = np.float32(1.0) - pixels
-        intensity, about = "the grey of three equal channels", (*about, *misaligned)
+            intensity += ", inverted"
     else:
         with recorded_warnings():
             if description.photometric == PALETTE:

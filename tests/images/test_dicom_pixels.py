@@ -484,6 +484,7 @@ def test_grey_in_three_channels_is_grey_whatever_its_label(
     assert np.abs(radiograph.pixels - GREY / 255).max() <= 1e-6
     about = [line for line in radiograph.warnings if "PhotometricInterpretation" in line]
     assert [said in line for line in about if "looks inverted" not in line] == [True] * bool(said)
+    assert radiograph.intensity.endswith(", inverted") == (label == "MONOCHROME1")
 
 
 def write_colour(
