@@ -25,8 +25,8 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
-from cxrloc.images.dicom_meta import LONG_VRS, read_file_meta
-from cxrloc.images.dicom_pixel_bytes import about_bytes_behind, pixel_bytes
+from cxrloc.images.dicom_meta import read_file_meta
+from cxrloc.images.dicom_pixel_bytes import about_bytes_behind, pixel_bytes, pixel_element
 from cxrloc.types import CxrlocError
 
 # pydicom raises these errors on bytes that are not a DICOM file, and on damaged files.
@@ -72,8 +72,8 @@ CHARACTER_SET = re.compile(
 A VR follows it, or in implicit VR a length of which two bytes are 0.
 """
 
-_SWITCHING = threading.Lock()
-"""Held while a setting of pydicom, which all threads share, has another value."""
+_READING = threading.Lock()
+"""Held while a header is read, because all threads share a setting of pydicom that it needs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +113,7 @@ def read_dicom_file(
     """
     content, header, at, warnings = _opened(path, data, tags, most_bytes)
     implicit, little = header.original_encoding
-    tag, value_at, length = _pixel_element(content, at, bool(implicit), little is not False)
+    tag, value_at, length = pixel_element(content, at, bool(implicit), little is not False)
     if tag is None:
         return DicomFile(header, b"", None, "", warnings)
     rest = memoryview(content)[value_at:]
@@ -197,8 +197,8 @@ def _header(
             return header, at, ()
     except PARSING_ERRORS as error:
         first = error
-    with suppress(*PARSING_ERRORS), _short_unknown_elements():
-        other, at_pixels = _elements(content, start, syntax, tags)
+    with suppress(*PARSING_ERRORS):
+        other, at_pixels = _elements(content, start, syntax, tags, short_unknown=True)
         if at_pixels < len(content):
             return (
                 other,
@@ -219,14 +219,15 @@ def _header(
 
 
 @contextmanager
-def _short_unknown_elements() -> Iterator[None]:
-    """Take elements of unknown value representations as explicit ones with a length of two bytes.
+def _unknown_elements(short: bool) -> Iterator[None]:
+    """How pydicom takes elements of unknown value representations (VRs), for one thread at a time.
 
-    So does DCMTK. Elsewhere pydicom takes them as implicit ones, whose length has four bytes.
+    Short ones are explicit with a length of two bytes, as in DCMTK; else they are implicit, and
+    their length has four bytes.
     """
-    with _SWITCHING:
+    with _READING:
         former = config.assume_implicit_vr_switch
-        config.assume_implicit_vr_switch = False
+        config.assume_implicit_vr_switch = not short
         try:
             yield
         finally:
@@ -234,19 +235,24 @@ def _short_unknown_elements() -> Iterator[None]:
 
 
 def _elements(
-    content: mmap | bytes, start: int, syntax: uid.UID | None, tags: Sequence[str | int]
+    content: mmap | bytes,
+    start: int,
+    syntax: uid.UID | None,
+    tags: Sequence[str | int],
+    short_unknown: bool = False,
 ) -> tuple[Dataset, int]:
     implicit, little = _encoding(content[start : start + 6], syntax)
     file = _CountedReads(content if isinstance(content, mmap) else BytesIO(content))
     file.seek(start)
-    header = read_dataset(
-        cast(BinaryIO, file),  # of which pydicom needs only these methods
-        implicit,
-        little,
-        stop_when=lambda tag, vr, length: tag in PIXEL_TAGS,
-        defer_size=DEFERRED_BYTES,
-        specific_tags=_tags(tuple(tags)),
-    )
+    with _unknown_elements(short_unknown):
+        header = read_dataset(
+            cast(BinaryIO, file),  # of which pydicom needs only these methods
+            implicit,
+            little,
+            stop_when=lambda tag, vr, length: tag in PIXEL_TAGS,
+            defer_size=DEFERRED_BYTES,
+            specific_tags=_tags(tuple(tags)),
+        )
     return header, file.tell()
 
 
@@ -289,19 +295,3 @@ def _plain_syntax(implicit: bool | None, little: bool | None) -> uid.UID:
     if implicit:
         return uid.ImplicitVRLittleEndian
     return uid.ExplicitVRBigEndian if little is False else uid.ExplicitVRLittleEndian
-
-
-def _pixel_element(
-    content: mmap | bytes, at: int, implicit: bool, little: bool
-) -> tuple[BaseTag | None, int, int]:
-    """Tag, place of the value and length of the element at `at`; no tag at the file's end."""
-    order = "<" if little else ">"
-    head = content[at : at + 12]
-    if len(head) < 8:
-        return None, at, 0
-    group, element = struct.unpack(f"{order}HH", head[:4])
-    if implicit or head[4:6] not in LONG_VRS or len(head) < 12:
-        length_at = 4 if implicit else 6
-        length = struct.unpack(f"{order}{'I' if implicit else 'H'}", head[length_at:8])[0]
-        return Tag(group, element), at + 8, length
-    return Tag(group, element), at + 12, struct.unpack(f"{order}I", head[8:12])[0]

@@ -1,16 +1,35 @@
-"""Finds where the pixels of a DICOM file end, and warns of what does not belong there."""
+"""Finds where the pixels of a DICOM file begin and end, and warns of what does not belong there."""
 
 import struct
+from mmap import mmap
 from pathlib import Path
 
 from pydicom import uid
+from pydicom.tag import BaseTag, Tag
 
+from cxrloc.images.dicom_meta import LONG_VRS
 from cxrloc.types import CxrlocError
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 """Item (FFFE,E000) and Sequence Delimitation Item (FFFE,E0DD), which closes compressed pixel data
 (PS3.5 A.4)."""
+
+
+def pixel_element(
+    content: mmap | bytes, at: int, implicit: bool, little: bool
+) -> tuple[BaseTag | None, int, int]:
+    """Tag, place of the value and length of the element at `at`; no tag at the file's end."""
+    order = "<" if little else ">"
+    head = content[at : at + 12]
+    if len(head) < 8:
+        return None, at, 0
+    group, element = struct.unpack(f"{order}HH", head[:4])
+    if implicit or head[4:6] not in LONG_VRS or len(head) < 12:
+        length_at = 4 if implicit else 6
+        length = struct.unpack(f"{order}{'I' if implicit else 'H'}", head[length_at:8])[0]
+        return Tag(group, element), at + 8, length
+    return Tag(group, element), at + 12, struct.unpack(f"{order}I", head[8:12])[0]
 
 
 def pixel_bytes(

@@ -1,13 +1,19 @@
 """Files with known damage are read as in other viewers, and a warning names the damage."""
 
 import struct
+import threading
 import zlib
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import uid
+from pydicom import Dataset, config, uid
+from pydicom.filereader import read_dataset
 
+from cxrloc.images import dicom_file
+from cxrloc.images.dicom_file import read_dicom_header
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.types import CxrlocError
@@ -174,6 +180,34 @@ def test_an_element_of_an_unknown_value_representation_is_passed_over_and_said(
         assert read_radiograph(path).warnings == read_radiograph(plain(tmp_path)).warnings
     else:
         assert agrees_but_says(path, tmp_path, "unknown value representation (VR) are ignored")
+
+
+def test_no_thread_reads_a_header_under_the_setting_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, damaged = plain(tmp_path), tmp_path / "damaged"
+    at = path.read_bytes().index(b"\x18\x00\x15\x00CS")
+    unknown = b"\x09\x00\x01\x10??\x04\x00abcd"
+    damaged.write_bytes(path.read_bytes()[:at] + unknown + path.read_bytes()[at:])
+    settings: list[bool] = []
+    others: list[threading.Thread] = []
+
+    def rows_of(file: Path) -> int:
+        with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data:
+            return int(read_dicom_header(file, data, ["Rows"]).Rows)
+
+    def reading(*arguments: Any, **options: Any) -> Dataset:
+        if not config.assume_implicit_vr_switch and not others:
+            others.append(threading.Thread(target=rows_of, args=[path]))
+            others[0].start()
+            others[0].join(0.05)  # seconds in which it could read the header many times
+        settings.append(config.assume_implicit_vr_switch)
+        return read_dataset(*arguments, **options)
+
+    monkeypatch.setattr(dicom_file, "read_dataset", reading)
+    assert rows_of(damaged) == STORED.shape[0]
+    others[0].join()
+    assert settings == [True, False, True]  # the damaged file, its repair, then the other thread
 
 
 def test_a_deflated_data_set_with_a_header_of_zlib_is_read_and_said(tmp_path: Path) -> None:
