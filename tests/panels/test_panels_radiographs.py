@@ -93,7 +93,7 @@ def test_a_run_that_saved_its_maps_needs_nothing_beside_it(results: Path, tmp_pa
         draw_localization_rows([run], FigureRequest())
     data = {"name": "embedded phantoms", "path": None}
     (run / "run.json").write_text(json.dumps({**card, "data": data}))
-    with pytest.raises(CxrlocError, match="scored on embedded phantoms, which is no file"):
+    with pytest.raises(CxrlocError, match="scored on embedded phantoms, which is not here"):
         draw_localization_rows([run], FigureRequest())
     data = {"name": "boxes", "path": str(results / "boxes.csv")}
     (run / "run.json").write_text(json.dumps({**card, "data": data}))
@@ -115,13 +115,16 @@ def test_rows_stand_in_as_many_columns_as_let_them_fit_on_a_page(
     check_print(figure, WIDTHS_MM[width])
 
 
-def test_rows_that_do_not_fit_on_a_page_are_left_out_and_counted(results: Path) -> None:
+def test_rows_that_do_not_fit_on_a_page_are_left_out_and_counted(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_page, "PAGE_MM", 100.0)
     figure = draw_localization_rows(
-        paths(results, "run boxes.csv images maps"), FigureRequest(images=("a",) * 60)
+        paths(results, "run boxes.csv images maps"), FigureRequest(images=("a",) * 24)
     )
     shown = len(pictures(figure)) // 2
-    assert 0 < shown < 60
-    assert f"first {shown} of 60 rows" in words(figure)
+    assert 0 < shown < 24
+    assert f"first {shown} of 24 rows" in words(figure)
     check_print(figure, WIDTHS_MM["double"])
 
 
