@@ -210,7 +210,7 @@ def test_weights_that_do_not_fit_are_listed(
     [
         ({"findings": FINDINGS[:2]}, "its head has 3 outputs, but 2 findings are named"),
         ({"architecture": "resnet18"}, "of the 100 weights of this architecture are missing"),
-        ({"architecture": "resnt50"}, "neither torchvision nor timm has it: did you .*resnet50"),
+        ({"architecture": "resnt50"}, "neither torchvision nor timm has it .did you .*resnet50"),
         ({"architecture": "vgg16"}, "vgg16: its logits come from two layers"),
         ({"architecture": "inception_v3"}, "cannot be adopted: its branches"),
         ({"architecture": "mobilenet_v3_small"}, "two layers after the pooling"),
