@@ -66,6 +66,15 @@ def choose_devices(name: str) -> tuple[torch.device, ...]:
     )
 
 
+def share_threads(processes: int) -> None:
+    """Let torch use this process's share of the threads, where several processes compute at once.
+
+    By default each process uses as many threads as there are cores, and they would wait for each
+    other.
+    """
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+
+
 def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """The values on a device, in their own type.
 

@@ -8,9 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-import torch
-
-from cxrloc.devices import CPU, choose_devices
+from cxrloc.devices import CPU, choose_devices, share_threads
 from cxrloc.inference.batches import Work, batch_function, images_together
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import (
@@ -154,7 +152,7 @@ def _prepared_device(
 ) -> Callable[[list[Prepared]], list[T | Failure]]:
     """The function of a process that has the models on one device."""
     if settings.device == str(CPU):
-        torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+        share_threads(processes)
     return batch_function(pickle.loads(models), settings, work)
 
 

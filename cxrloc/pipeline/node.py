@@ -10,8 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-import torch
-
+from cxrloc.devices import share_threads
 from cxrloc.image_results.report import ReportSettings, report_image
 from cxrloc.image_results.writers import (
     DICOM_WRITERS,
@@ -73,8 +72,7 @@ def prepare_worker(
 ) -> Callable[[Task], Mapping[str, object]]:
     """The function that computes one image's results, with models that this worker loads."""
     _silence_libraries()
-    # The workers share the cores; more threads than cores would wait for each other.
-    torch.set_num_threads(max(1, torch.get_num_threads() // settings.workers))
+    share_threads(settings.workers)
     models = [read_model(name) for name in names]
     return partial(answer, models=models, settings=settings)
 
