@@ -104,19 +104,13 @@ def write_manifest(
             "or --key-file), or write public ones as they are with --clear-ids"
         )
     hide = partial(_hidden, options=options)
-    parquet, arrow = _arrow()
     failed = out.with_name(f"{out.stem}.failures.parquet")
     counts = [0, 0, 0]
     seen: set[bytes] = set()
     with ExitStack() as stack:
-        files = out, failed
-        parts = [stack.enter_context(whole_file(path)) for path in files]
-        schemas = [_schema(arrow, columns) for columns in (COLUMNS, FAILURE_COLUMNS)]
-        writers = []
-        for path, part, schema in zip(files, parts, schemas, strict=True):
-            with named_errors(path):
-                writer = parquet.ParquetWriter(part, schema)
-            writers.append(stack.enter_context(closed_after(writer)))
+        parts = [stack.enter_context(whole_file(path)) for path in (out, failed)]
+        images = stack.enter_context(closed_after(_Table(out, parts[0], COLUMNS)))
+        unreadable = stack.enter_context(closed_after(_Table(failed, parts[1], FAILURE_COLUMNS)))
         read = rows_of(list_files(places), hide, options.dates, options.workers)
         rows = iter(watch(read))
         while batch := list(islice(rows, BATCH)):
@@ -124,25 +118,45 @@ def write_manifest(
             for row in good:
                 row["duplicate"] = _is_repeated(row.pop("key"), seen)
             bad = [row for row in batch if "reason" in row]
-            tables = zip(files, writers, schemas, (good, bad), strict=True)
-            for path, writer, schema, new_rows in tables:
-                if new_rows:
-                    with named_errors(path):
-                        writer.write_table(arrow.Table.from_pylist(new_rows, schema=schema))
+            images.write(good)
+            unreadable.write(bad)
             counts[0] += len(good)
             counts[1] += sum(row["duplicate"] for row in good)
             counts[2] += len(bad)
-        for path, writer in zip(files, writers, strict=True):
-            with named_errors(path):
-                writer.close()
+        images.close()
+        unreadable.close()
         if options.where:
             with named_errors(out):
                 counts[0], counts[1] = _keep_rows(parts[0], options.where)
     return ManifestCounts(*counts)
 
 
-def _schema(arrow: Any, columns: Mapping[str, str]) -> Any:
-    return arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in columns.items()])
+class _Table:
+    """A Parquet file that is being written; errors of the disk name `path`, which it will become.
+
+    Args:
+        path: the finished file.
+        part: the temporary file.
+        columns: their names and types in Arrow.
+    """
+
+    def __init__(self, path: Path, part: Path, columns: Mapping[str, str]) -> None:
+        parquet, self._arrow = _arrow()
+        fields = [(name, self._arrow.type_for_alias(kind)) for name, kind in columns.items()]
+        self._path, self._schema = path, self._arrow.schema(fields)
+        with named_errors(path):
+            self._writer = parquet.ParquetWriter(part, self._schema)
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        if rows:
+            with named_errors(self._path):
+                self._writer.write_table(self._arrow.Table.from_pylist(rows, schema=self._schema))
+
+    def close(self) -> None:
+        """Write what is left; a table that is closed stays so."""
+        with named_errors(self._path):
+            self._writer.close()
 
 
 def _is_repeated(key: bytes | None, seen: set[bytes]) -> bool:
@@ -179,8 +193,8 @@ def _keep_rows(path: Path, where: str) -> tuple[int, int]:
     kept = path.with_name(f"{path.name}.kept")
     try:
         with duckdb.connect() as session:
+            # A file that the condition names is opened here, so later IO errors are of our files.
             rows_kept = session.read_parquet(str(path)).filter(where)
-            rows_kept.aggregate("count(*)").fetchall()  # shows the errors of the condition itself
             try:
                 rows_kept.write_parquet(str(kept))
             except duckdb.IOException as error:
