@@ -25,15 +25,15 @@ def keep_freed_memory() -> None:
     changes. It holds for the whole process, so the command line and its child processes call it,
     and the library does not.
     """
-    if hasattr(os, "confstr") and (_c_library() or "").startswith("glibc"):
+    if uses_glibc():
         library = ctypes.CDLL(None)
         if library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES):  # 0 says that it was refused
             library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def _c_library() -> str | None:
-    """Name and version of the C library; None where it does not tell."""
+def uses_glibc() -> bool:
+    """Whether the C library of this process is glibc, as on most Linux systems."""
     try:
-        return os.confstr("CS_GNU_LIBC_VERSION")
-    except (OSError, ValueError):
-        return None
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, OSError, ValueError):  # other systems lack the function or the name
+        return False

@@ -7,8 +7,8 @@ import pytest
 
 FAULTS = """
 import resource, sys
-from cxrloc.memory import _c_library, keep_freed_memory
-if not (_c_library() or "").startswith("glibc"):
+from cxrloc.memory import keep_freed_memory, uses_glibc
+if not uses_glibc():
     print("other")
     sys.exit()
 if sys.argv[1] == "kept":

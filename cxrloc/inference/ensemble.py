@@ -71,18 +71,12 @@ def average_maps(
 
     from cxrloc.localization.sampling import mean_inside, sample
 
-    grid, rows, columns = _common_grid(
-        [(maps_of_one.shape[-2], maps_of_one.shape[-1]) for maps_of_one in maps], to_image
-    )
+    shapes = [(values.shape[-2], values.shape[-1]) for values in maps]
+    grid, rows, columns = _common_grid(shapes, to_image)
     sampled = []
-    for maps_of_one, affine in zip(map(torch.from_numpy, maps), to_image, strict=True):
-        low, high = (
-            maps_of_one.amin((-2, -1), keepdim=True),
-            maps_of_one.amax((-2, -1), keepdim=True),
-        )
-        share = torch.nan_to_num(
-            (maps_of_one - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0
-        )
+    for values, affine in zip(map(torch.from_numpy, maps), to_image, strict=True):
+        low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
+        share = torch.nan_to_num((values - low) / (high - low), nan=0.0, posinf=0.0, neginf=0.0)
         sampled.append(sample(share[None], compose(grid, inverse(affine)), rows, columns))
     return mean_inside(sampled)[0].numpy(), grid
 
