@@ -220,10 +220,13 @@ def _header(
 
 @contextmanager
 def _unknown_elements(short: bool) -> Iterator[None]:
-    """How pydicom takes elements of unknown value representations (VRs), for one thread at a time.
+    """Set how pydicom reads elements of an unknown value representation (VR).
 
-    Short ones are explicit with a length of two bytes, as in DCMTK; else they are implicit, and
-    their length has four bytes.
+    Only one thread at a time is in the block, because the setting is shared by all.
+
+    Args:
+        short: read them as explicit VR with a length of two bytes, as DCMTK does; otherwise as
+            implicit VR with a length of four bytes.
     """
     with _READING:
         former = config.assume_implicit_vr_switch

@@ -95,8 +95,9 @@ def _entries(
 ) -> UInt8[np.ndarray, " entry"] | UInt16[np.ndarray, " entry"]:
     """The entries of LUTData; 8-bit ones may be packed two in a word, the first in its low byte.
 
-    A descriptor of more bits may be wrong, but then there is one byte for each entry, neither more
-    nor fewer; else the table is cut short.
+    Where the descriptor says more than 8 bits and there is exactly one byte for each entry, the
+    descriptor is wrong and the entries have 8 bits. With any other number of bytes the table is cut
+    short.
     """
     found = len(data) if isinstance(data, bytes) else 2 * np.size(np.asarray(data))
     if found < 2 * length and (bits <= 8 or length <= found <= length + 1):
@@ -211,12 +212,12 @@ def _add_segments(
         words: all segments: kind, length and content of each.
         place: of the first segment, in words.
         count: number of segments.
-        most: number of entries behind which no further segment is read.
+        most: number of entries after which no further segment is read.
         within: whether the segments are those that an indirect one names, which may not be
             indirect themselves.
 
     Raises:
-        ValueError: a segment that cannot be.
+        ValueError: a segment is empty, of an unknown kind, or has nothing before it to go on from.
         IndexError: the words end within a segment.
     """
     while count and place + 1 < len(words) and len(entries) < most:
