@@ -1,5 +1,6 @@
 """A manifest has one row per image and is made from headers alone."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -162,6 +163,19 @@ def test_on_a_full_disk_the_manifest_is_named_and_not_the_table_of_failures(
     (tmp_path / "m.failures.parquet").symlink_to("/dev/full")
     with pytest.raises(CxrlocError, match=r"m\.parquet: cannot be written: .*No space left"):
         write_manifest([str(chests)], tmp_path / "m.parquet", CLEAR)
+
+
+@pytest.mark.parametrize("moment", ["write_table", "close"])
+def test_on_a_disk_that_fills_up_the_manifest_is_named(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetWriter, moment, full)
+    with pytest.raises(CxrlocError, match=r"/m\.parquet: cannot be written: .*No space left"):
+        write_manifest([str(chests)], tmp_path / "m.parquet", CLEAR)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
