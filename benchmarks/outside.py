@@ -27,6 +27,7 @@ from torch.nn.functional import normalize
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.splits import draw_patients
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.image_sets import read_images
@@ -38,7 +39,7 @@ from cxrloc.models.names import DEFAULT_MODEL, PHANTOM_MODEL
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.recipe import recipe_of_text
-from cxrloc.types import CxrlocError, Radiograph, View
+from cxrloc.types import Radiograph, View
 
 SIZE = 512
 """Side in pixels of the images that are drawn here."""

@@ -1,5 +1,6 @@
 from .datasets import read_dataset
 from .datasets.records import annotations_in_image
+from .errors import CxrlocError
 from .evaluation.localization.placed_run import ScoringProtocol
 from .evaluation.localization.scores import score_localization
 from .images.preprocessing import Preprocessing
@@ -13,7 +14,7 @@ from .panels.overlay import draw_panel
 from .phantom import make_phantom
 from .pipeline.classify import classify
 from .pipeline.classify_options import ClassifyOptions
-from .types import Box, CxrlocError, Detection, Heatmaps, Radiograph, Record
+from .types import Box, Detection, Heatmaps, Radiograph, Record
 
 __version__: str
 

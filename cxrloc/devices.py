@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrloc.types import UsageError
+from cxrloc.errors import UsageError
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 NO_FINDING = "No Finding"
 """What stands for "none of the findings"; it is no finding of its own."""

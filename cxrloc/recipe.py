@@ -8,12 +8,12 @@ from typing import Any
 
 import tomli_w
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
 from cxrloc.text import did_you_mean
 from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.schedules import LENGTHS
-from cxrloc.types import CxrlocError, UsageError
 
 RECIPES = {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
 """Recipes that come with the package: name -> file."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.truth import NoFinding, TruthRules, Uncertain
 from cxrloc.files.structured import parse_toml
 from cxrloc.models.model import Model
 from cxrloc.recipe import recipe_of_text
 from cxrloc.training.recipe_config import Recipe
-from cxrloc.types import UsageError
 
 
 def own_recipe(model: Model) -> Recipe:

@@ -14,28 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from cxrloc.text import one_line
-
 if TYPE_CHECKING:
     import PIL.Image
-
-
-class CxrlocError(Exception):
-    r"""An input that cannot be used: the message names file, tag or row, and the rule it breaks.
-
-    The command line prints it on one line and goes on with the other inputs. The text is made safe
-    by `one_line`, because names and values that it quotes may hold anything.
-
-    >>> str(CxrlocError("a name\nof two lines\x1b[2J: no image"))
-    'a name of two lines\\x1b[2J: no image'
-    """
-
-    def __str__(self) -> str:
-        return one_line(super().__str__())
-
-
-class UsageError(CxrlocError):
-    """An option whose value names something that does not exist; the message lists valid names."""
 
 
 def shown(function: str, *results: Any) -> Any:

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cxrloc import devices
 from cxrloc.devices import CPU, FittingBatches, choose_device, choose_devices, sent
-from cxrloc.types import UsageError
+from cxrloc.errors import UsageError
 from tests.fake_gpu import FakeStreams
 
 CUDA = torch.device("cuda", 0)

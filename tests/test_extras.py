@@ -2,8 +2,8 @@
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
-from cxrloc.types import CxrlocError
 
 
 def test_an_installed_package_is_imported() -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import standard_finding
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.recipe import (
@@ -9,7 +10,6 @@ from cxrloc.recipe import (
     read_recipe,
     recipe_of_text,
 )
-from cxrloc.types import CxrlocError, UsageError
 
 WHOLE = """
 title = "A recipe"

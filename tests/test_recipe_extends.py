@@ -3,8 +3,8 @@ import tomllib
 
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.recipe import read_recipe, recipe_text
-from cxrloc.types import CxrlocError, UsageError
 
 
 def written(path, text):

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.archive.listing import ListedFile
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.dicom_header import view_of
 from cxrloc.images.dicom_values import code_of, texts
 from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of
-from cxrloc.types import CxrlocError
 
 HEADER_BYTES = (1 << 15, 1 << 20)
 """Bytes that are read of a file, and then of one whose header is longer; few headers are."""

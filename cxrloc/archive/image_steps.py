@@ -29,6 +29,7 @@ from cxrloc.archive.steps import Resources, Steps
 from cxrloc.archive.store import local_copy, write_bytes
 from cxrloc.archive.tables import PartWriter, Rows
 from cxrloc.devices import CPU, choose_devices
+from cxrloc.errors import UsageError
 from cxrloc.image_results.report import ImageResult, ReportSettings, report_image
 from cxrloc.image_results.writers import write_results
 from cxrloc.images.folders import output_stem
@@ -45,7 +46,6 @@ from cxrloc.inference.prepared import (
 from cxrloc.models.described import Input, description_of
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import UsageError
 from cxrloc.workers import Limits
 
 SENT_AT_ONCE = 8

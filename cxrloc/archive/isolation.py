@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess, TaskTimeoutError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.archive.store import is_local, opened
+from cxrloc.errors import UsageError
 from cxrloc.images.folders import files_below, is_image_name
 from cxrloc.images.formats import open_regular
-from cxrloc.types import UsageError
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from cxrloc.archive.header_rows import COLUMNS, FAILURE_COLUMNS, rows_of
 from cxrloc.archive.listing import list_files
+from cxrloc.errors import UsageError
 from cxrloc.files.whole import closed_after, named_errors, whole_file
-from cxrloc.types import UsageError
 
 KEY_VARIABLE = "CXRLOC_ID_KEY"
 """Environment variable with the key of hashed identifiers."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cxrloc.archive.store import opened
+from cxrloc.errors import UsageError
 from cxrloc.extras import import_extra
-from cxrloc.types import UsageError
 
 
 class Part(NamedTuple):

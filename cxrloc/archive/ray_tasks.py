@@ -19,8 +19,8 @@ from cxrloc.archive.isolation import Isolated, Item, Step
 from cxrloc.archive.plan import Part
 from cxrloc.archive.steps import Resources, begun
 from cxrloc.archive.tables import PartCounts
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
-from cxrloc.types import CxrlocError, UsageError
 
 
 class Shares(NamedTuple):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cxrloc.archive.isolation import Item, Lost
 from cxrloc.archive.store import local_copy, opened
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.prepared import Failure, Image, Prepared, prepare_image, without_pixels
 from cxrloc.models.described import Described
-from cxrloc.types import CxrlocError
 
 
 def prepare_reading(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cxrloc.archive.store import opened, read_bytes, write_bytes
+from cxrloc.errors import UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.part_tables import PART_FILE
 from cxrloc.files.setting_difference import first_difference
-from cxrloc.types import UsageError
 
 RUN_FILE = "run.json"
 

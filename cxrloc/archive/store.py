@@ -11,9 +11,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.whole import whole_file
-from cxrloc.types import CxrlocError, UsageError
 
 
 def opened(place: str) -> tuple[Any, str]:

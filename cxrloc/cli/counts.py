@@ -33,8 +33,8 @@ def counts(
     findings of each table are counted.
     """
     with clear_errors():
+        from cxrloc.errors import UsageError
         from cxrloc.pipeline.counts import CountOptions, count
-        from cxrloc.types import UsageError
 
         if "list" in beside:
             show_published()

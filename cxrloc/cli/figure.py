@@ -71,10 +71,10 @@ def figure(
 ) -> None:
     """Draw a figure for a paper from results on disk: PDF, SVG, PNG."""
     with clear_errors(quiet):
+        from cxrloc.errors import UsageError
         from cxrloc.panels.panels import PANELS
         from cxrloc.panels.plots import FigureRequest
         from cxrloc.pipeline import figure as flow
-        from cxrloc.types import UsageError
 
         if names or (panel is None and gallery is None):
             for known, each in PANELS.items():

@@ -93,8 +93,8 @@ def label(
     The label of a finding that a report does not mention is empty.
     """
     with clear_errors(quiet):
+        from cxrloc.errors import UsageError
         from cxrloc.pipeline import label as flow
-        from cxrloc.types import UsageError
 
         def watch(found: flow.Reports) -> flow.Reports:
             return with_progress(found, quiet, "Reports")

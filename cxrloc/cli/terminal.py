@@ -77,7 +77,7 @@ def clear_errors(quiet: bool = False, log_json: bool = False, go_on: str = GO_ON
             log.error("Error: %s: %s", error.filename or "output", error.strerror or error)
             raise typer.Exit(1) from None
         except Exception as error:
-            from cxrloc.types import CxrlocError, UsageError
+            from cxrloc.errors import CxrlocError, UsageError
 
             if not isinstance(error, CxrlocError):
                 raise

@@ -24,11 +24,12 @@ from cxrloc.datasets.chestxray14 import official_parts, read_chestxray14
 from cxrloc.datasets.chexlocalize import read_chexlocalize
 from cxrloc.datasets.identifiers import CHESTXRAY14_NAME
 from cxrloc.datasets.records import finished_records, with_vocabulary
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.encodings import encoding_of
 from cxrloc.files.tables import key_of, table_rows
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14
 from cxrloc.images.formats import open_regular
-from cxrloc.types import CxrlocError, Record, UsageError
+from cxrloc.types import Record
 
 
 @dataclass(frozen=True, slots=True)

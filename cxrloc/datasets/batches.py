@@ -13,10 +13,11 @@ from cxrloc.datasets.records import judges
 from cxrloc.datasets.single_label import single_label
 from cxrloc.datasets.stratification import stratified
 from cxrloc.devices import sent
+from cxrloc.errors import CxrlocError
 from cxrloc.images.augment import DRAWS, Augmentation, augment, centre_crop, cut_out
 from cxrloc.images.normalised import normalised
 from cxrloc.images.preprocessing import Preprocessing
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import Record
 
 
 class Batch(NamedTuple):

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import NO_FINDING, is_known
-from cxrloc.types import Annotation, CxrlocError, Record
+from cxrloc.types import Annotation, Record
 
 
 def refuse_unknown_findings(

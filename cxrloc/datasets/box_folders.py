@@ -14,9 +14,10 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import images_by_stem, named_or_new_id
 from cxrloc.datasets.records import checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, mask_of_pixels, outline_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import spelled_as, standard_finding
-from cxrloc.types import Annotation, CxrlocError
+from cxrloc.types import Annotation
 
 
 class Drawn(NamedTuple):

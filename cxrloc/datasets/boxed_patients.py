@@ -12,7 +12,8 @@ from typing import NamedTuple
 from cxrloc.datasets.boxes import read_box_rows
 from cxrloc.datasets.identifiers import may_be_seen, patient_in
 from cxrloc.datasets.rsna_pneumonia import MAPPING
-from cxrloc.types import CxrlocError, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Record
 
 NIH = "ChestX-ray14"
 """The data set whose boxes are kept for scoring."""

@@ -22,11 +22,12 @@ from cxrloc.datasets.image_files import (
 )
 from cxrloc.datasets.records import NO_PATIENT, boxed_record, checked_box, refuse_shares
 from cxrloc.datasets.voc import read_voc
+from cxrloc.errors import CxrlocError
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.files.tables import is_blank, number_in, table_rows, whole_row
 from cxrloc.findings import standard_finding
 from cxrloc.text import from_csv
-from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
+from cxrloc.types import Annotation, Box, Detection, Record
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 EXTENT = ("x", "y", "width", "height")

@@ -8,8 +8,9 @@ from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box
 from cxrloc.datasets.shapes import outline_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
-from cxrloc.types import Annotation, CxrlocError, Record
+from cxrloc.types import Annotation, Record
 
 FRAME = (1024, 1024)
 """Rows and columns of the images, which come from ChestX-ray14."""

@@ -13,11 +13,12 @@ from cxrloc.datasets.identifiers import CHESTXRAY14_NAME, checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files, image_id_of
 from cxrloc.datasets.label_cells import finding_labels, known_finding
 from cxrloc.datasets.records import boxed_record
+from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import opened_text
 from cxrloc.files.tables import is_blank, number_in, read_table
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
-from cxrloc.types import Annotation, CxrlocError, Label, Record, Sex
+from cxrloc.types import Annotation, Label, Record, Sex
 
 FRAME = (1024, 1024)
 """Rows and columns of the published images; boxes are in their pixels. The size of the original

@@ -19,8 +19,9 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
 from cxrloc.datasets.shapes import box_of_mask, box_of_outline, coco_runs, outline_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
-from cxrloc.types import Annotation, CxrlocError, Mask, Record
+from cxrloc.types import Annotation, Mask, Record
 
 _MOST_PIXELS = 200_000_000  # of a mask: 200 MB in memory while its box is found
 _KIND = "one of CheXlocalize's JSON files"

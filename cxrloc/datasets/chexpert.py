@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxrloc.datasets.identifiers import checked_id
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import is_blank, read_table, rows_of
 from cxrloc.findings import CHEXPERT14, standard_finding
 from cxrloc.images.dicom_header import VIEW_POSITIONS
-from cxrloc.types import CxrlocError, Label, Record, Sex, View
+from cxrloc.types import Label, Record, Sex, View
 
 COLUMNS = ("Path", *CHEXPERT14)
 """Columns of every table; the test set's has no Sex, Age, Frontal/Lateral and AP/PA."""

@@ -7,9 +7,10 @@ from typing import Any
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import standard_finding
-from cxrloc.types import Annotation, CxrlocError, Record
+from cxrloc.types import Annotation, Record
 
 
 def read_coco(path: Path) -> list[Record]:

@@ -12,6 +12,7 @@ from cxrloc.datasets.box_folders import Drawn
 from cxrloc.datasets.report_regions import REPORTS, regions_of_report
 from cxrloc.datasets.reported_region import ReportedRegion
 from cxrloc.datasets.segmentation_regions import SEGMENTATIONS, regions_of_segmentation
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import spelled_as
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS
@@ -19,7 +20,7 @@ from cxrloc.images.folders import files_below
 from cxrloc.images.formats import open_regular
 from cxrloc.images.size import image_size
 from cxrloc.images.study import read_study
-from cxrloc.types import Annotation, Box, CxrlocError, Detection, Mask, Record
+from cxrloc.types import Annotation, Box, Detection, Mask, Record
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 CHESTXRAY14_NAME = re.compile(r"\d{8}_\d{3}")
 """Names of images of ChestX-ray14: patient, underscore, number of the visit."""

@@ -19,9 +19,10 @@ import numpy as np
 from filelock import FileLock
 from jaxtyping import Float, Integer, Shaped
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.whole import write_text
 from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess, uncropped
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,9 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.folders import files_below, is_image, is_image_name
 from cxrloc.images.formats import SUFFIXES
-from cxrloc.types import CxrlocError
 
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images", "JPEGImages")
 
@@ -132,7 +132,7 @@ class SeenNames:
     >>> seen.check("row 2", "p1/a.png", "a")
     >>> seen.check("row 3", "p2/a.png", "a")
     Traceback (most recent call last):
-    cxrloc.types.CxrlocError: row 3: 'p2/a.png' and 'p1/a.png' (row 2) would both be image a: ...
+    cxrloc.errors.CxrlocError: row 3: 'p2/a.png' and 'p1/a.png' (row 2) would both be image a: ...
     """
 
     def __init__(self) -> None:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import is_blank
 from cxrloc.findings import NO_FINDING, is_known, spelled_as
-from cxrloc.types import CxrlocError
 
 _SEPARATORS = re.compile(r"[|;,\n]")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from cxrloc.datasets.chexpert import observation_labels
 from cxrloc.datasets.identifiers import checked_id, patient_key
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 NAME = "mimic-cxr-*-"
 """Pattern of the names of all tables up to the last part; the version (2.0.0) may change."""

@@ -7,10 +7,11 @@ below the folder. Tables 1, 2 and 18 of Wang et al. 2017 use its reports as the 
 from pathlib import Path
 
 from cxrloc.datasets.image_files import find_image_files_below
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.reports.labels import label_report
 from cxrloc.reports.read import UnreadableReport, read_reports
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import Record
 
 REPORTS = ("NLMCXR_reports.tgz", "ecgen-radiology")
 """Names of the archive and of the folder that may hold the reports."""

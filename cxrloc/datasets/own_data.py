@@ -14,9 +14,10 @@ from cxrloc.datasets.image_files import image_id_of, image_named, joined_id
 from cxrloc.datasets.own_labels import by_stem, labelled_images
 from cxrloc.datasets.records import finished_records, with_vocabulary
 from cxrloc.datasets.yolo import read_yolo
+from cxrloc.errors import CxrlocError
 from cxrloc.images.folders import files_below
 from cxrloc.images.formats import SUFFIXES
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 log = logging.getLogger(__name__)
 

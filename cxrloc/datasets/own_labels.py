@@ -14,9 +14,10 @@ from cxrloc.datasets.image_files import (
 )
 from cxrloc.datasets.label_cells import finding_labels
 from cxrloc.datasets.records import NO_PATIENT
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import NOTE, Table, is_blank, key_of, number_in, read_table, rows_of
 from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS, finding_columns, spelled_as
-from cxrloc.types import CxrlocError, Label, Record, Sex, View
+from cxrloc.types import Label, Record, Sex, View
 
 _ROLES = {
     "patient": (

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.image_files import image_id_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import read_table, rows_of
-from cxrloc.types import CxrlocError, Record, View
+from cxrloc.types import Record, View
 
 FRONTAL = (View.PA, View.AP, View.FRONTAL)
 

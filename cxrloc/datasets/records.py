@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cxrloc.datasets.identifiers import checked_id, refuse_equal_patients
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import NO_FINDING, spelled_as, standard_finding
-from cxrloc.types import Annotation, Box, CxrlocError, Label, Mask, Outline, Record, View
+from cxrloc.types import Annotation, Box, Label, Mask, Outline, Record, View
 
 
 def checked_box(where: str, x_min: float, y_min: float, x_max: float, y_max: float) -> Box:

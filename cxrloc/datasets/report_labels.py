@@ -7,9 +7,10 @@ from pathlib import Path
 from cxrloc.datasets.identifiers import patient_key
 from cxrloc.datasets.image_files import image_id_of
 from cxrloc.datasets.records import with_vocabulary
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.reports.label_file import NORMAL, Labels, columns_of, read_labels
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 
 def with_labels(records: Iterable[Record], labels: Labels) -> list[Record]:

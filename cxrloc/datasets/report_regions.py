@@ -11,9 +11,10 @@ from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from cxrloc.datasets.reported_region import ReportedRegion, code_of_item, finding_of_item
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import standard_finding
 from cxrloc.images.dicom_values import numbers
-from cxrloc.types import Box, CxrlocError, Outline
+from cxrloc.types import Box, Outline
 
 REPORTS = (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from cxrloc.datasets.identifiers import checked_id, patient_in
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
 from cxrloc.files.tables import is_blank, number_in, read_table, rows_of
-from cxrloc.types import Annotation, CxrlocError, Label, Record
+from cxrloc.types import Annotation, Label, Record
 
 FINDING = "Pneumonia"
 """The finding of every box: a lung opacity suspicious for pneumonia."""

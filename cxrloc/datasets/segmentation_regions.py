@@ -11,9 +11,10 @@ from skimage.measure import label, regionprops
 
 from cxrloc.datasets.reported_region import ReportedRegion, finding_of_item
 from cxrloc.datasets.shapes import mask_of_pixels
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import standard_finding
 from cxrloc.images.dicom_values import tag_of
-from cxrloc.types import Box, CxrlocError
+from cxrloc.types import Box
 
 # Label Map Segmentation Storage is younger than the table of UIDs in pydicom.
 SEGMENTATIONS = (SegmentationStorage, UID("1.2.840.10008.5.1.4.1.1.66.7"))

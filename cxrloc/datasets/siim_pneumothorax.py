@@ -7,8 +7,9 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.records import boxed_record
 from cxrloc.datasets.shapes import box_of_mask
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import read_table, rows_of
-from cxrloc.types import Annotation, CxrlocError, Label, Mask, Record
+from cxrloc.types import Annotation, Label, Mask, Record
 
 FINDING = "Pneumothorax"
 FRAME = (1024, 1024)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Int
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 LEAST_IMAGES = 380
 LARGEST_SHARE = 0.219

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Label, Record
 
 _WHOLE = 2**32
 

@@ -6,9 +6,10 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import find_image_files_below, image_id_of
 from cxrloc.datasets.label_cells import known_finding
 from cxrloc.datasets.records import boxed_record, checked_box
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.findings import NO_FINDING
-from cxrloc.types import Annotation, CxrlocError, Record
+from cxrloc.types import Annotation, Record
 
 COLUMNS = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
 

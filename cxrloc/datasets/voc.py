@@ -6,10 +6,11 @@ from xml.etree.ElementTree import Element
 from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import SeenNames, image_id_of
 from cxrloc.datasets.records import boxed_record, checked_box, checked_frame
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import read_xml
 from cxrloc.files.tables import number_in
 from cxrloc.findings import standard_finding
-from cxrloc.types import Annotation, CxrlocError, Record
+from cxrloc.types import Annotation, Record
 
 Frame = tuple[int, int] | None
 

@@ -9,10 +9,11 @@ from cxrloc.datasets.identifiers import checked_id
 from cxrloc.datasets.image_files import SeenNames, image_named, images_by_stem
 from cxrloc.datasets.records import checked_box
 from cxrloc.datasets.shapes import box_of_outline, outline_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import number_in
 from cxrloc.findings import standard_finding
 from cxrloc.images.size import image_size
-from cxrloc.types import Annotation, CxrlocError
+from cxrloc.types import Annotation
 
 NAMES_FILES = ("classes.txt", "obj.names", "names.txt", "data.yaml", "dataset.yaml")
 """Files that list the classes of YOLO: one class per line, or under `names:` in YAML."""

@@ -13,11 +13,11 @@ from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.dicom_values import code_of, numbers, tag_of, texts
 from cxrloc.images.formats import open_regular
-from cxrloc.types import CxrlocError
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.published import (
     KEYS,
     beside,
@@ -15,7 +16,6 @@ from cxrloc.evaluation.published import (
 )
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
-from cxrloc.types import UsageError
 
 _COUNTS = ("n", "positives", "annotated")
 

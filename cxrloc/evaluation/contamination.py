@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.keys import KEY
 from cxrloc.models.card import card_patients, needs_key
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import data_sets_of
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import Record
 
 LEAK = "split by image: some of these patients trained the model"
 

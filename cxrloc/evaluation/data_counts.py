@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.findings import NO_FINDING, OTHER_OUTPUTS
-from cxrloc.types import CxrlocError, Predictions, Record, View
+from cxrloc.types import Predictions, Record, View
 
 VIEW_ROWS: Mapping[str, frozenset[View]] = {
     "PA": frozenset({View.PA}),

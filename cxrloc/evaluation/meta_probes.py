@@ -10,6 +10,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.operating_points import (
     choose_operating_point,
     confusion,
@@ -17,7 +18,7 @@ from cxrloc.evaluation.classification.operating_points import (
     specificity,
 )
 from cxrloc.evaluation.classification.ranking import auc
-from cxrloc.types import CxrlocError, Sex, View
+from cxrloc.types import Sex, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from importlib.resources import files
 
 import pandas as pd
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, standard_finding
-from cxrloc.types import CxrlocError, UsageError
 
 KEYS = ("finding", "criterion", "threshold")
 """Columns that identify which published number is about the same thing as a measured row."""

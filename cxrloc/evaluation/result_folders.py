@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.datasets import DRAWN, LABEL_FILE, label_origin
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.prediction_files import IMAGE
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import NOTE, table_rows
 from cxrloc.inference.image_sets import DataOptions
-from cxrloc.types import UsageError
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
 """Files that are read to compare runs."""

@@ -10,6 +10,7 @@ import pandas as pd
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.description import boxes_sha256, labels_sha256
 from cxrloc.datasets.pairs import PAIRINGS
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.populations import of_findings, of_images
 from cxrloc.evaluation.classification.prediction_files import read_predictions
@@ -30,7 +31,7 @@ from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.prepared import check_names
 from cxrloc.phantom import NOT_OF_PATIENTS
-from cxrloc.types import Predictions, Record, UsageError
+from cxrloc.types import Predictions, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.exported.metadata import GraphFacts, calibration_tensors
 from cxrloc.images.normalised import normalised
 from cxrloc.localization.heatmaps import feature_maps
@@ -14,7 +15,6 @@ from cxrloc.models.described import Input
 from cxrloc.models.feature_distance import TypicalFeatures, distances, mean_features
 from cxrloc.models.model import Model
 from cxrloc.models.patient_list import without_patients_beside
-from cxrloc.types import CxrlocError
 
 
 class Outputs(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.metadata import INPUT, GraphFacts, from_metadata
 from cxrloc.extras import import_extra
 from cxrloc.images.preprocessing import Preprocessing
@@ -16,7 +17,6 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.described import Input
 from cxrloc.models.names import MODELS
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 
 class GraphOutputs(NamedTuple):

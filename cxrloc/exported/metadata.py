@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import parse_json
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.metadata import from_plain
-from cxrloc.types import CxrlocError
 
 INPUT = "grey"
 """Name of a graph's input: Float32[batch, row, col], grey levels in [0, 1]."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.exported.forward import ExportedForward, Outputs, facts_of
 from cxrloc.exported.metadata import INPUT, to_metadata
 from cxrloc.extras import import_extra
 from cxrloc.files.whole import whole_file
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError
 
 EXTRA = "onnx"
 OPSET = 20

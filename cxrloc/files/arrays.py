@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import reason_of
-from cxrloc.types import CxrlocError
 
 MAX_NPZ_BYTES = 2_000_000_000
 """Largest size of all arrays of an npz file, unpacked."""

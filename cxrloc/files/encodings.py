@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 MAX_CHARACTERS = 1_000_000_000
 """Most characters of one table, unpacked; MIMIC-CXR's largest table has about 60 million."""

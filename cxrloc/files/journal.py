@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.whole import append_line
-from cxrloc.types import CxrlocError
 
 
 def file_signature(*paths: Path | None) -> str:

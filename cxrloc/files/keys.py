@@ -7,7 +7,7 @@ import secrets
 from functools import cache
 from pathlib import Path
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 KEY, KEY_FILE = "CXRLOC_PATIENT_KEY", "CXRLOC_PATIENT_KEY_FILE"
 """Variables of the environment: the key itself, or the file that holds it."""

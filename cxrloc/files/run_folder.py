@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from cxrloc.errors import UsageError
 from cxrloc.files.journal import Journal
 from cxrloc.files.setting_difference import first_difference
 from cxrloc.files.whole import (
@@ -27,7 +28,6 @@ from cxrloc.files.whole import (
     watched_writes,
     write_json,
 )
-from cxrloc.types import UsageError
 
 MARK = ".cxrloc-run.json"
 LIST = ".cxrloc-files"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import encoding_of
-from cxrloc.types import CxrlocError
 
 MAX_JSON_BYTES = 100_000_000
 """COCO files of the largest public sets of boxes stay below 50 MB; the smallest values, `[],`, take
@@ -42,7 +42,7 @@ def expecting(path: Path | str, what: str) -> Iterator[None]:
     ...     [][0]
     Traceback (most recent call last):
     ...
-    cxrloc.types.CxrlocError: a.json is not a list of boxes: list index out of range
+    cxrloc.errors.CxrlocError: a.json is not a list of boxes: list index out of range
     """
     try:
         yield

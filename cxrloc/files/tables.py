@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import opened_text
-from cxrloc.types import CxrlocError
 
 NOTE = "note"
 """Column of a result in which sentences hold for the row, such as that images are synthetic."""

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 PART_PREFIX = ".cxrloc-part-"
 """The beginning of the names of temporary files, which are not whole yet."""

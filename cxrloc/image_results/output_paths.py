@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import MARK
 from cxrloc.image_results.writers import WRITERS
 from cxrloc.images.folders import find_images, output_stem
-from cxrloc.types import UsageError
 
 LONGEST_NAME = 230
 """Most bytes of a name without its ending; file systems allow 255 bytes with the ending."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pydicom import Dataset
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.installed import versions
 from cxrloc.images.study import read_study
 from cxrloc.inference.localized import Localized
@@ -23,7 +24,7 @@ from cxrloc.models.provenance import (
     describe_models,
     operating_point,
 )
-from cxrloc.types import CxrlocError, Detection, Heatmaps
+from cxrloc.types import Detection, Heatmaps
 
 SCHEMA_VERSION = 2
 """Version of an image's JSON file, which `image_report.schema.json` describes."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import PIL.Image
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.structured import read_json
 from cxrloc.files.whole import whole_file, write_json
@@ -23,7 +24,6 @@ from cxrloc.inference.prepared import check_names
 from cxrloc.models.provenance import caption_of
 from cxrloc.panels.heatmap_picture import heatmap_picture
 from cxrloc.panels.overlay import write_png
-from cxrloc.types import CxrlocError, UsageError
 
 
 class Writer(NamedTuple):

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cxrloc.devices import sent
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 DRAWS = 12
 """Random numbers in [0, 1) that one image may use."""

@@ -11,6 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from pydicom import uid
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.codestreams import (
     END_OF_IMAGE,
     EXTENDED,
@@ -41,7 +42,7 @@ from cxrloc.images.png_chunks import (
     side_ratio,
 )
 from cxrloc.images.stored_pixels import Words, check_size, single_channel
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 JPEG_SYNTAXES = {EXTENDED: uid.JPEGExtended12Bit, LOSSLESS: uid.JPEGLossless}
 """DICOM's transfer syntaxes of the processes that have more than 8 bits."""

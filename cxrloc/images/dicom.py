@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from pydicom import uid
 from pydicom.errors import BytesLengthException
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_bits import aligned, narrowed, stored_bits
 from cxrloc.images.dicom_file import (
     DOUBLE_PIXELS,
@@ -51,7 +52,7 @@ from cxrloc.images.dicom_rendering import (
 from cxrloc.images.dicom_values import code_of, numbers
 from cxrloc.images.intensity import grey_levels, looks_inverted
 from cxrloc.images.stored_pixels import grey_of_colour
-from cxrloc.types import CxrlocError, Radiograph, View
+from cxrloc.types import Radiograph, View
 
 OVERLAY_POSITIONS = tuple(0x60000102 + (group << 16) for group in range(0, 32, 2))
 """Overlay Bit Position (60xx,0102) of the 16 overlays that a file can have (PS3.3 C.9.2)."""

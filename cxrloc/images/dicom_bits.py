@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Integer
 from pydicom import uid
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.stored_pixels import Channels, Words
-from cxrloc.types import CxrlocError
 
 LOSSY = (
     uid.JPEGBaseline8Bit,

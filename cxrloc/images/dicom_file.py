@@ -25,9 +25,9 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_meta import read_file_meta
 from cxrloc.images.dicom_pixel_bytes import about_bytes_behind, pixel_bytes, pixel_element
-from cxrloc.types import CxrlocError
 
 # pydicom raises these errors on bytes that are not a DICOM file, and on damaged files.
 PARSING_ERRORS = (

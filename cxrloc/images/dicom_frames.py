@@ -5,6 +5,7 @@ from pathlib import Path
 from pydicom import uid
 from pydicom.encaps import generate_fragments, get_frame
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.codestreams import (
     BASELINE,
     END_OF_IMAGE,
@@ -21,7 +22,6 @@ from cxrloc.images.decoder_process import DecodingError
 from cxrloc.images.dicom_file import DicomFile
 from cxrloc.images.dicom_pixel_bytes import ITEM
 from cxrloc.images.dicom_pixel_description import PixelDescription
-from cxrloc.types import CxrlocError
 
 OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 from pydicom import Dataset
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_values import tag_of
-from cxrloc.types import CxrlocError
 
 PALETTE_COLOURS = ("Red", "Green", "Blue")
 PALETTE_TAGS = tuple(

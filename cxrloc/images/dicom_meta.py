@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydicom import uid
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 LONG_VRS = (
     b"OB",

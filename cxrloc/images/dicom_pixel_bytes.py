@@ -7,8 +7,8 @@ from pathlib import Path
 from pydicom import uid
 from pydicom.tag import BaseTag, Tag
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_meta import LONG_VRS
-from cxrloc.types import CxrlocError
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"

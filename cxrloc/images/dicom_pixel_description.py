@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Int64
 from pydicom import Dataset, uid
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_values import code_of, known_code, numbers, tag_of
 from cxrloc.images.stored_pixels import check_size
-from cxrloc.types import CxrlocError
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"

@@ -8,6 +8,7 @@ import numpy as np
 from pydicom import uid
 from pydicom.pixels import get_decoder
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.codestreams import has_end
 from cxrloc.images.decoder_process import DecodingError, decode_apart
 from cxrloc.images.decoding import Decoded, decode
@@ -23,7 +24,6 @@ from cxrloc.images.dicom_frames import (
 )
 from cxrloc.images.dicom_pixel_description import GREY, PixelDescription, check_length
 from cxrloc.images.stored_pixels import Channels, Words
-from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 from pydicom import Dataset
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_luts import PALETTE_TAGS, LookupTable, full_items, lookup_table, palette
 from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_values import code_of, numbers, tag_of
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
 from cxrloc.images.stored_pixels import LARGEST_COLOUR, Words
-from cxrloc.types import CxrlocError
 
 NOT_FOR_DISPLAY = (
     "1.2.840.10008.5.1.4.1.1.12.1",

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of, open_regular
-from cxrloc.types import CxrlocError
 
 log = logging.getLogger(__name__)
 

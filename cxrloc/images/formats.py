@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.codestreams import J2K_START, JP2_START
-from cxrloc.types import CxrlocError
 
 SUFFIXES = (".dcm", ".dicom", ".png", ".jpg", ".jpeg")
 """Suffixes that are cut from names; anything else after a dot belongs to the name."""

@@ -5,12 +5,13 @@ from mmap import ACCESS_READ, mmap
 from os import SEEK_END
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.bitmaps import read_jpeg, read_png
 from cxrloc.images.dicom import read_dicom
 from cxrloc.images.formats import HEAD, file_format_of, open_regular, other_format_of
 from cxrloc.images.intensity import is_blank
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 BLANK = "the image is blank: all pixels have one grey level, so no finding means anything"
 

@@ -3,13 +3,13 @@
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.bitmaps import png_header
 from cxrloc.images.codestreams import jpeg_frame
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.formats import HEAD, file_format_of, open_regular
 from cxrloc.images.orientation import TURNS, jpeg_orientation, png_orientation
-from cxrloc.types import CxrlocError
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16, UInt32
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.intensity import grey_levels
-from cxrloc.types import CxrlocError
 
 Words = UInt8[np.ndarray, "row col"] | UInt16[np.ndarray, "row col"] | UInt32[np.ndarray, "row col"]
 Channels = (

@@ -4,11 +4,12 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.dicom_header import view_of
 from cxrloc.images.formats import HEAD, file_format_of, open_regular
-from cxrloc.types import CxrlocError, View
+from cxrloc.types import View
 
 _TAGS = (
     "SOPInstanceUID",

@@ -9,7 +9,8 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float, Float32
 
-from cxrloc.types import Affine, CxrlocError
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Affine
 
 
 def search_side(size: int) -> int:

@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.errors import UsageError
 from cxrloc.exported.graph import read_embedded_graph, read_graph
 from cxrloc.inference.localize_graphs import CAN_DO, localize_graphs, single_precision
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings, check_names
 from cxrloc.models.described import Described
 from cxrloc.models.names import MODELS
-from cxrloc.types import UsageError
 
 GRAPH = ".onnx"
 """How the name of a graph's file ends."""

@@ -17,6 +17,7 @@ from cxrloc.devices import (
     choose_devices,
     sent,
 )
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.hierarchy import unconditional
 from cxrloc.inference.prepared import (
@@ -35,7 +36,6 @@ from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.models.own_network import check_own_network
 from cxrloc.models.probabilities import Probabilities
-from cxrloc.types import CxrlocError, UsageError
 
 T = TypeVar("T")
 

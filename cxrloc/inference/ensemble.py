@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.geometry import compose, inverse, transform_boxes
-from cxrloc.types import Affine, CxrlocError
+from cxrloc.types import Affine
 
 
 def shared_findings(vocabularies: Sequence[Sequence[str]]) -> tuple[str, ...]:

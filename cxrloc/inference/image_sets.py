@@ -18,11 +18,12 @@ from cxrloc.datasets.boxed_patients import named_patients
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
 from cxrloc.datasets.records import spelled_records
 from cxrloc.datasets.report_labels import with_labels_of_file
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS
 from cxrloc.inference.prepared import Image
 from cxrloc.phantom import is_synthetic, make_phantom, phantom_record, plan_phantom
-from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
+from cxrloc.types import Radiograph, Record
 
 PHANTOM_SEED, PHANTOMS, PHANTOM_SIZE = 2026, 240, 320
 """The embedded benchmark: a series of phantoms that trained no embedded model."""

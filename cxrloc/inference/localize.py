@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.inference.batches import (
     Compute,
     batch_function,
@@ -37,7 +38,7 @@ from cxrloc.models.any_layer import layer_of_class_token
 from cxrloc.models.centring import mean_maps
 from cxrloc.models.described import Input
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 
 def localize(

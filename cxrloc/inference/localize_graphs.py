@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from cxrloc.errors import UsageError
 from cxrloc.exported.graph import ExportedGraph
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.ensemble import mean_probabilities
@@ -18,7 +19,6 @@ from cxrloc.inference.prepared import (
 )
 from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.inference.suitability import suitability
-from cxrloc.types import UsageError
 
 CAN_DO = {
     "method": ("cam",),

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from cxrloc.datasets.image_files import image_id_of
+from cxrloc.errors import CxrlocError
 from cxrloc.files.arrays import read_npz
 from cxrloc.files.part_tables import rows_of_parts
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
-from cxrloc.types import Affine, CxrlocError, Heatmaps
+from cxrloc.types import Affine, Heatmaps
 
 KEYS = ("findings", "probabilities", "maps", "to_image", "rows", "columns")
 

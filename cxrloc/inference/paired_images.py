@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cxrloc.datasets.pairs import FRONTAL, PAIRINGS, Pair, pairs_by_study, read_pairs
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.study import read_study
 from cxrloc.inference.prepared import Image, check_names
 from cxrloc.models.described import Described, Input
-from cxrloc.types import CxrlocError, Radiograph, Record, UsageError, View
+from cxrloc.types import Radiograph, Record, View
 
 
 @dataclass(frozen=True, slots=True)

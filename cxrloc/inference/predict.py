@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.batches import (
     Compute,
     network_for,
@@ -22,7 +23,7 @@ from cxrloc.inference.suitability import Suitability, suitability
 from cxrloc.inference.versions import average_probabilities
 from cxrloc.inference.watched import Watched, distances_of
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, Predictions, View
+from cxrloc.types import Predictions, View
 
 
 class Predicted(NamedTuple):

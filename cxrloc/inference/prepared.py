@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.whole import DiskError
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.inference.ensemble import shared_findings
 from cxrloc.models.described import Described, Input
 from cxrloc.text import one_line
-from cxrloc.types import Affine, CxrlocError, Radiograph, UsageError, View
+from cxrloc.types import Affine, Radiograph, View
 
 
 @dataclass(frozen=True, slots=True)

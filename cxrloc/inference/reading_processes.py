@@ -7,11 +7,11 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.prepared import Failure, Image, Prepared, failure_of
 from cxrloc.inference.read_ahead import Read, reader_for
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.described import Described
-from cxrloc.types import CxrlocError
 from cxrloc.workers import (
     IN_A_SCRIPT,
     Limits,

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from cxrloc.devices import CPU, choose_devices, share_threads
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.inference.batches import Work, batch_function, images_together
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.prepared import (
@@ -24,7 +25,6 @@ from cxrloc.inference.reading_processes import can_be_sent, images_of_processes
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.models.any_layer import with_layer
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, UsageError
 from cxrloc.workers import (
     IN_A_SCRIPT,
     Limits,

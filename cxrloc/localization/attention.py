@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.localizer import LocalizingNetwork
-from cxrloc.types import CxrlocError
 
 Images = Float[Tensor, "batch channel height width"]
 Logits = Float[Tensor, "batch all_finding"]

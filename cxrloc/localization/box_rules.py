@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.errors import UsageError
 from cxrloc.localization.regions import FULL_SCALE, Regions, find_regions, scale_maps
-from cxrloc.types import UsageError
 
 Maps = Float[np.ndarray, "map row col"]
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from cxrloc.types import UsageError
+from cxrloc.errors import UsageError
 
 FULL_SCALE = 255.0
 """Thresholds are grey levels of 8-bit heatmaps (Wang et al. 2017, section 3.2: 60 and 180)."""

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
 from cxrloc.images.preprocessing import Preprocessing, preprocess
@@ -24,7 +25,7 @@ from cxrloc.models.classifiers import classifier_of
 from cxrloc.models.model import Model
 from cxrloc.models.weight_names import Matched, match_names
 from cxrloc.phantom import make_phantom
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 TOLERANCE = 1e-3
 """Largest difference, relative to the largest logit, between the network and its classifier."""

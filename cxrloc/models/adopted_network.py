@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.adoption import LEFT_OUT, Adoption
 from cxrloc.models.checkpoint_files import load_weights
 from cxrloc.models.classifiers import Classifier
@@ -14,7 +15,6 @@ from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.networks import network_to_fill
 from cxrloc.models.pooling import PoolingParameters
 from cxrloc.models.weight_names import Matched
-from cxrloc.types import CxrlocError
 
 
 def config_of(classifier: Classifier, matched: Matched, adoption: Adoption) -> LocalizerConfig:

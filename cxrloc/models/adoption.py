@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import UsageError
 from cxrloc.findings import CHESTXRAY8, CHESTXRAY14, CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.presets import PRESETS, Preset
-from cxrloc.types import UsageError
 
 LEFT_OUT = "-"
 """What stands in place of a finding for an output that is left out."""

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.models.context import Subject
 from cxrloc.models.described import Input
 from cxrloc.models.grid import receptive_field
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, UsageError
 
 SHOWN = 8
 """Names of layers that a message lists at most."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cxrloc.datasets.identifiers import patient_key
+from cxrloc.errors import CxrlocError
 from cxrloc.files.keys import has_key, keyed_patient
 from cxrloc.findings import standard_findings
 from cxrloc.models.probabilities import PROBABILITIES
-from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.localizer import Localizer
-from cxrloc.types import CxrlocError
 
 
 def centre(network: Localizer, images: Iterable[Float[Tensor, "_ channel row col"]]) -> Localizer:

@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.models.inert_pickle import read_pickle
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 PREFERRED = (
     "state_dict",

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
 from cxrloc.models.backbones import BACKBONES, torchvision_models
 from cxrloc.models.grid import set_input_channels
@@ -19,7 +20,6 @@ from cxrloc.models.library_backbones import (
     weights_left_unset,
 )
 from cxrloc.text import did_you_mean
-from cxrloc.types import CxrlocError
 
 NOT_ADOPTED = {"inception_v3": "its branches have strides of their own"}
 """Classifiers of torchvision that cannot be adopted, and why."""

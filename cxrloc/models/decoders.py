@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.pyramid import Level
-from cxrloc.types import CxrlocError
 
 Features = Float[Tensor, "batch _ _ _"]
 """Features [batch, depth, row, col], whose depth, rows and columns differ between levels."""

@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.checkpoint_files import load_weights
 from cxrloc.models.context import BoundNetwork, Subject
 from cxrloc.models.described import Input
 from cxrloc.models.localizer import Localizer, LocalizerConfig, Trunk, pool_and_prediction
-from cxrloc.types import CxrlocError, View
+from cxrloc.types import View
 
 
 class DualNet(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.structured import parse_json
 from cxrloc.images.preprocessing import Preprocessing
@@ -18,7 +19,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.presets import IMAGENET_MEAN, IMAGENET_STD
 from cxrloc.models.transformers_names import timm_name
 from cxrloc.text import for_markdown, one_line
-from cxrloc.types import CxrlocError, UsageError
 
 PREFIX = "hf:"
 

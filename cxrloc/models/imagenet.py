@@ -5,13 +5,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.backbones import timm_classifier, torchvision_models
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone
 from cxrloc.models.networks import Network
 from cxrloc.models.pyramid import TimmPyramid
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError
 
 
 def start_from_imagenet(network: Network, file: Path | None = None) -> None:

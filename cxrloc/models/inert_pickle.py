@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # first object of a file from before torch 1.6
 _DTYPES = {

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
 from cxrloc.models.backbones import (
     BACKBONES,
@@ -26,7 +27,6 @@ from cxrloc.models.backbones import (
 )
 from cxrloc.models.grid import WINDOWS, first_of, receptive_field
 from cxrloc.text import did_you_mean
-from cxrloc.types import CxrlocError
 
 TORCHVISION, TIMM = "torchvision:", "timm:"
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import standard_findings
 from cxrloc.models.decoders import CHANNELS, DECODERS
 from cxrloc.models.grid import (
@@ -27,7 +28,6 @@ from cxrloc.models.pooling import (
     completed_parameters,
 )
 from cxrloc.models.pyramid import pyramid_of
-from cxrloc.types import CxrlocError
 
 OUTPUT_STRIDES = (8, 16, 32, 64, 128)
 

@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.context import BoundNetwork, Subject
 from cxrloc.models.described import Input
 from cxrloc.models.heads import HEADS
 from cxrloc.models.localizer import LocalizerConfig, Trunk, pool_and_prediction
-from cxrloc.types import CxrlocError, Sex, View
+from cxrloc.types import Sex, View
 
 META = ("age", "sex", "view")
 """The values that are read in addition to the image, in their order in the input vector."""

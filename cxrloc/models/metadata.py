@@ -6,8 +6,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from cxrloc.errors import CxrlocError
 from cxrloc.text import did_you_mean
-from cxrloc.types import CxrlocError
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Size(rows=3, columns=2)
     >>> from_plain(Size, {"row": 3}, "a.toml")
     Traceback (most recent call last):
-    cxrloc.types.CxrlocError: a.toml: unknown key 'row' (did you mean rows?); known are ...
+    cxrloc.errors.CxrlocError: a.toml: unknown key 'row' (did you mean rows?); known are ...
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.described import Input
 from cxrloc.models.dualnet import DualNet
 from cxrloc.models.library_backbones import weights_left_unset
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer
-from cxrloc.types import CxrlocError
 
 Network = Localizer | DualNet | MetaLocalizer
 

@@ -16,12 +16,12 @@ from typing import Any
 
 from torch import nn
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import standard_findings
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.any_layer import LayerNetwork
 from cxrloc.models.context import Subject, bound
 from cxrloc.models.heads import any_weight, logits_of_features
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError
 
 WANTED = (
     "a network must give (logits [batch, finding], features [batch, depth, row, col]), with "

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 Maps = Float[Tensor, "batch channel row col"]
 Pooled = Float[Tensor, "batch channel"]

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.library_backbones import TimmBackbone, cell_shift_of, channels_first
-from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True)

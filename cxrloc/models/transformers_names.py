@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 _VIT = (
     (r"embeddings\.cls_token", "cls_token"),

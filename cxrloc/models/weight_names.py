@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.classifiers import GRADIENTS, Classifier
 from cxrloc.models.transformers_names import from_transformers
-from cxrloc.types import CxrlocError
 
 COUNTER = "num_batches_tracked"
 """End of the names of counters, which evaluation does not use and old versions did not write."""

@@ -11,6 +11,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.structured import parse_json
 from cxrloc.files.whole import whole_file
 from cxrloc.images.preprocessing import Preprocessing
@@ -28,7 +29,6 @@ from cxrloc.models.own_code import names_own_code, read_own_code
 from cxrloc.models.patient_list import with_patients_beside, write_patients_beside
 from cxrloc.models.xrv import PREFIX, read_xrv
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 MEAN, DIRECTIONS = "typical.mean", "typical.directions"
 """Names of the tensors of `Model.typical`, beside the weights of the network."""

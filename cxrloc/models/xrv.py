@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.journal import content_hash
 from cxrloc.findings import standard_finding
@@ -17,7 +18,6 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import load_weights, read_checkpoint
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, UsageError
 
 PREFIX = "xrv:"
 

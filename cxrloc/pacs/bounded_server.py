@@ -6,9 +6,9 @@ from typing import Any
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from cxrloc.errors import UsageError
 from cxrloc.pacs.node_config import Receive
 from cxrloc.pacs.refusals import RefusalLog
-from cxrloc.types import UsageError
 
 MAX_PDU_BYTES = 16 << 20
 """Limit of the length that a PDU may claim, since a sender may exceed the negotiated length."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cxrloc.types import UsageError
+from cxrloc.errors import UsageError
 
 TOKEN_VARIABLE = "CXRLOC_TOKEN"
 """Environment variable that holds the bearer token of a DICOMweb server."""

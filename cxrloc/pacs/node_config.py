@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import UsageError
 from cxrloc.files.structured import read_toml
 from cxrloc.pacs.destinations import Destination, check_title, parse_destination
-from cxrloc.types import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,11 @@ from pydicom.uid import (
 from pynetdicom import AE, _config, evt
 
 from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
+from cxrloc.errors import UsageError
 from cxrloc.pacs.bounded_server import BoundedHandler, BoundedServer, server_context
 from cxrloc.pacs.node_config import Receive, allowed_senders
 from cxrloc.pacs.refusals import RefusalLog
 from cxrloc.pacs.spool import Spool
-from cxrloc.types import UsageError
 
 log = logging.getLogger(__name__)
 

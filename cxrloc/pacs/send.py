@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pydicom
 from pydicom import Dataset
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
 from cxrloc.images.dicom_file import PARSING_ERRORS
 from cxrloc.images.formats import open_regular
@@ -25,7 +26,6 @@ from cxrloc.pacs.destinations import (
 )
 from cxrloc.pacs.judged import BusyError, NoConnectionError, RefusedError, Store, judged
 from cxrloc.pacs.web_store import web_store
-from cxrloc.types import CxrlocError
 
 CALLING_TITLE = "CXRLOC"
 CONTEXTS_PER_ASSOCIATION = 128  # PS3.8, section 9.3.2.2: odd identifiers from 1 to 255

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from cxrloc.errors import UsageError
 from cxrloc.files.whole import whole_file, write_json
-from cxrloc.types import UsageError
 
 log = logging.getLogger(__name__)
 

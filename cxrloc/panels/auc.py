@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.truth import ATTRIBUTES
 from cxrloc.evaluation.published import cited, published, published_means
 from cxrloc.findings import standard_finding
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, marker_of
 from cxrloc.panels.results import chosen_findings, own_name, read_table
-from cxrloc.types import UsageError
 
 _ROW_MM, _MARGIN_MM = 5.0, 12.0
 _COLUMNS = ("finding", "group", "auc")

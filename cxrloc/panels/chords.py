@@ -14,6 +14,7 @@ from matplotlib.path import Path as Curve
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.cooccurrence import Cooccurrence, cooccurrence
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.findings import NO_FINDING, standard_finding
 from cxrloc.panels.lettering import line_mm, text_mm
@@ -21,7 +22,7 @@ from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest, words_of
 from cxrloc.panels.results import chosen_findings, only_result
 from cxrloc.panels.sheet import Rectangle, axes_at, new_sheet
 from cxrloc.reports.label_file import read_labels
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 _GAP = 0.02  # of the circle, between arcs
 _RING = 0.06

@@ -10,12 +10,12 @@ from matplotlib.patches import PathPatch
 from matplotlib.patches import Rectangle as Frame
 from matplotlib.path import Path as Curve
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import expecting, read_json
 from cxrloc.panels.lettering import SMALL, line_mm, text_mm, wrapped
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.sheet import Sheet, letter_of, new_sheet, write
 from cxrloc.reports.dependency import Edge, Graph, Rule, fired_rule, words_between
-from cxrloc.types import CxrlocError
 
 _WORD_GAP = 2.0
 _STEP = 3.6  # mm from one level of arcs to the next: a line of labels

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cxrloc.datasets import read_dataset
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.classification.ranking import cumulative_shares
 from cxrloc.panels.plots import GREY, FigureRequest, add_legend, free_axes, line_of
 from cxrloc.panels.results import only_result, read_table, run_names
-from cxrloc.types import CxrlocError, Sex
+from cxrloc.types import Sex
 
 BIN_YEARS = 2
 _MOST_YEARS = 120

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Frame
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.panels.lettering import TEXT, line_mm, shortened, text_mm, wrapped
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import GREY, PAGE_MM, WIDTHS_MM, FigureRequest
@@ -17,7 +18,7 @@ from cxrloc.panels.report_text import marked_text, text_height, write_mark_key, 
 from cxrloc.panels.results import chosen_findings
 from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, new_sheet, write, write_title
 from cxrloc.panels.sources import Sources, on_disk, picture_of, read_sources, report_key
-from cxrloc.types import Box, CxrlocError, Label, UsageError
+from cxrloc.types import Box, Label
 
 _LEAST_MM = {"single": 27.0, "double": 34.0}  # of a picture, where there are few
 _MOST_COLUMNS = 8

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from cxrloc.errors import UsageError
 from cxrloc.files.whole import whole_file
 from cxrloc.panels.lettering import INCH_MM
 from cxrloc.panels.plots import FONT, PAGE_MM
-from cxrloc.types import UsageError
 
 FORMATS = {
     # No date is written, so that equal numbers give equal files.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.files.structured import expecting, read_json
 from cxrloc.findings import CHEXPERT_PARENTS
@@ -13,7 +14,6 @@ from cxrloc.panels.lettering import line_mm, shortened, wrapped
 from cxrloc.panels.plots import GREY, WIDTHS_MM, FigureRequest
 from cxrloc.panels.results import chosen_findings, only_result
 from cxrloc.panels.sheet import Rectangle, Sheet, new_sheet, write, write_node
-from cxrloc.types import UsageError
 
 _ROW_GAP, _COLUMN_GAP = 1.6, 9.0  # mm; the latter holds an edge and its number
 _PRESENT = 0.5

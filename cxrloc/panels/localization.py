@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.evaluation.published import cited, published
 from cxrloc.findings import standard_finding
@@ -33,7 +34,6 @@ from cxrloc.panels.results import (
     read_table,
     run_names,
 )
-from cxrloc.types import UsageError
 
 _KEYS = ("finding", "criterion", "threshold")
 _SCORES = (*_KEYS, "accuracy", "accuracy_low", "accuracy_high", "afp")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.hits import MatchRule, is_correct
 from cxrloc.evaluation.localization.tables import CRITERION_NAMES
 from cxrloc.files.structured import expecting, read_json
@@ -16,7 +17,7 @@ from cxrloc.panels.report_text import marked_text
 from cxrloc.panels.results import chosen_findings
 from cxrloc.panels.row_page import Row, draw_rows
 from cxrloc.panels.sources import Sources, maps_of, picture_of, read_sources, report_key
-from cxrloc.types import Box, CxrlocError
+from cxrloc.types import Box
 
 _ROLES = (Role.EXPERT, Role.CORRECT, Role.FALSE_POSITIVE)
 _NO_BOX = """localization-rows: none of the images on this disk has an expert's box; if the boxes

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cxrloc.errors import CxrlocError
 from cxrloc.panels.plots import FigureRequest, add_legend, free_axes, words_of
 from cxrloc.panels.results import chosen_findings, only_result, read_table
-from cxrloc.types import CxrlocError
 
 _LABEL_LETTERS, _MOST_WRITTEN = 24, 15
 _MM_PER_LETTER = 1.5

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.context import inputs_of
 from cxrloc.models.described import Input
 from cxrloc.models.localizer import LocalizerConfig
@@ -20,7 +21,6 @@ from cxrloc.models.model import Model
 from cxrloc.models.networks import Network
 from cxrloc.models.pooling import completed_parameters
 from cxrloc.models.pyramid import Pyramid, in_order
-from cxrloc.types import CxrlocError
 
 _UNNAMED = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Identity)
 """Layers that keep the shape; the chart does not name them."""

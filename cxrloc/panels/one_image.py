@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Frame
 from shapely.geometry.base import BaseGeometry
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.evaluation.classification.ranking import image_ranking_precision
 from cxrloc.inference.map_files import Probabilities
@@ -20,7 +21,7 @@ from cxrloc.panels.plots import GREY, LINE_STYLES, WIDTHS_MM, FigureRequest
 from cxrloc.panels.radiographs import draw_radiograph
 from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, new_sheet, write
 from cxrloc.panels.sources import maps_of, picture_of, read_sources
-from cxrloc.types import CxrlocError, Heatmaps, Label, UsageError
+from cxrloc.types import Heatmaps, Label
 
 OUTLINE_THRESHOLD = 180.0
 """Level of the outline in a map scaled to 0 to 255: the higher threshold of the box rule."""

@@ -22,10 +22,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import standard_finding
 from cxrloc.panels.lettering import INCH_MM, text_mm, wrapped
 from cxrloc.text import for_terminal
-from cxrloc.types import CxrlocError, UsageError
 
 WIDTHS_MM = {"single": 89.0, "double": 183.0}
 """Widths of one and of two columns of a journal, in mm."""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files import tables
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import expecting, read_json
@@ -15,7 +16,6 @@ from cxrloc.findings import spelled_as, standard_finding
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 
 def read_table(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cxrloc.errors import UsageError
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import (
     GREY,
@@ -25,7 +26,6 @@ from cxrloc.panels.plots import (
     words_of,
 )
 from cxrloc.panels.results import chosen_findings, read_table, run_names
-from cxrloc.types import UsageError
 
 _CURVE = ("finding", "false_positive_rate", "sensitivity")
 _BAND = ("finding", "false_positive_rate", "sensitivity_low", "sensitivity_high")

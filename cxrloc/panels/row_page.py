@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from cxrloc.errors import UsageError
 from cxrloc.panels.lettering import LETTER, TEXT, line_mm, shortened, text_mm, wrapped
 from cxrloc.panels.overlay import Mark, Role
 from cxrloc.panels.plots import PAGE_MM, WIDTHS_MM, FigureRequest
@@ -25,7 +26,7 @@ from cxrloc.panels.report_text import (
     write_marked,
 )
 from cxrloc.panels.sheet import GAP_MM, Rectangle, Sheet, letter_of, new_sheet, write, write_title
-from cxrloc.types import Heatmaps, Label, UsageError
+from cxrloc.types import Heatmaps, Label
 
 _SCALE = "heatmap: min|max of each map"
 _TITLE_MM = 5.0

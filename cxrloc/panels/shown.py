@@ -13,6 +13,7 @@ import pandas as pd
 import PIL.Image
 from matplotlib.figure import Figure
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.tables import (
     classification_latex,
@@ -28,7 +29,7 @@ from cxrloc.panels.auc import draw_auc_ranking
 from cxrloc.panels.localization import draw_localization
 from cxrloc.panels.overlay import Mark, Role, compose_panels, draw_panel
 from cxrloc.panels.plots import FigureRequest, figure_style
-from cxrloc.types import Annotation, Detection, Heatmaps, Radiograph, UsageError
+from cxrloc.types import Annotation, Detection, Heatmaps, Radiograph
 
 __all__ = [
     "classification_latex",

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.records import annotations_in_image, boxed_record
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.result_folders import options_of
 from cxrloc.files.frames import frame_of
@@ -23,7 +24,7 @@ from cxrloc.inference.map_files import Probabilities, read_maps
 from cxrloc.reports.label_file import EXPLANATION_COLUMNS
 from cxrloc.reports.read import Report, read_reports
 from cxrloc.text import from_csv
-from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
+from cxrloc.types import Detection, Heatmaps, Record
 
 ARROW_COLUMNS = ("image", "x", "y")
 """Columns of a CSV of arrows; x and y are the tip of an arrow, in pixels of the image."""

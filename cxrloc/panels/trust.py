@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cxrloc.errors import UsageError
 from cxrloc.panels.plots import (
     GREY,
     LINE_STYLES,
@@ -19,7 +20,6 @@ from cxrloc.panels.plots import (
     words_of,
 )
 from cxrloc.panels.results import only_result, read_table
-from cxrloc.types import UsageError
 
 _SUBJECTS = {"model": ("C0", LINE_STYLES[0], "o"), "random map": (GREY, LINE_STYLES[1], "s")}
 

@@ -13,10 +13,11 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from cxrloc.datasets.chestxray14 import FRAME
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.errors import UsageError
 from cxrloc.files.whole import whole_file, write_text
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom.phantom import Phantom, make_phantom
-from cxrloc.types import Label, Record, UsageError, View
+from cxrloc.types import Label, Record, View
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code

@@ -20,6 +20,7 @@ from cxrloc.archive.plan import make_plan
 from cxrloc.archive.results import claim_results, complete_parts
 from cxrloc.archive.store import absolute, content_hash
 from cxrloc.archive.tables import PartCounts
+from cxrloc.errors import UsageError
 from cxrloc.files.installed import versions
 from cxrloc.image_results.report import box_rule_of
 from cxrloc.inference.batches import with_precision
@@ -30,7 +31,6 @@ from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import describe_models
 from cxrloc.models.weights import read_model
-from cxrloc.types import UsageError
 
 
 class Engine(NamedTuple):

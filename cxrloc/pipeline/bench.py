@@ -11,6 +11,7 @@ import pandas as pd
 from cxrloc.datasets.box_findings import refuse_unknown_findings, warn_of_unknown_findings
 from cxrloc.datasets.chexlocalize import read_chexlocalize_points
 from cxrloc.datasets.description import describe_data
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.beside import check_beside, write_beside
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.image_status import write_image_status
@@ -59,7 +60,6 @@ from cxrloc.panels.bench_examples import draw_examples
 from cxrloc.panels.overlay import write_png
 from cxrloc.phantom import NOT_OF_PATIENTS, SYNTHETIC_CAPTION, is_synthetic
 from cxrloc.report_page.write import write_bench_page
-from cxrloc.types import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.description import boxes_sha256
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.populations import of_projection
 from cxrloc.evaluation.localization.claims import claims_of_detections, claims_of_maps
 from cxrloc.evaluation.localization.hits import MatchRule
@@ -20,7 +21,6 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import DETECTIONS, data_of, read_run
 from cxrloc.files.structured import expecting
 from cxrloc.inference.image_sets import read_images
-from cxrloc.types import UsageError
 
 
 def score_boxes_again(run: Path, projection: str, out: Path) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.result_folders import PREDICTIONS, data_of, labels_of, read_run
 from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_options import ClassifyOptions
-from cxrloc.types import UsageError
 
 
 def score_again(run: Path, projection: str, out: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.folds import over_folds
 from cxrloc.evaluation.classification.predicted_images import PredictionWatch
 from cxrloc.files.installed import versions
@@ -21,7 +22,6 @@ from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
 from cxrloc.pipeline.classify import ClassifyResult, classify_by
 from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.recipe_of_model import models_by_fold, own_recipe
-from cxrloc.types import UsageError
 
 
 class FoldsResult(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets import label_origin
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
 from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.classification.truth import under_rules
@@ -33,7 +34,6 @@ from cxrloc.files.run_folder import make_folder
 from cxrloc.inference.image_sets import read_images, with_file_labels
 from cxrloc.panels.results import run_names
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.types import CxrlocError, UsageError
 
 
 class CompareResult(NamedTuple):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cxrloc.datasets import label_origin, official_parts_of
 from cxrloc.datasets.description import describe_labels
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import beside, check_counts, cited, published, published_findings
@@ -18,7 +19,6 @@ from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_json, write_text
 from cxrloc.inference.image_sets import part_of, read_images, with_file_labels
 from cxrloc.phantom import NOT_OF_PATIENTS, is_synthetic
-from cxrloc.types import CxrlocError, UsageError
 
 
 @dataclass(frozen=True, slots=True)

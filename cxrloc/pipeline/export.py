@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.formats import FORMATS, ExportOptions, differences_from_torch
 from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.onnx_file import OPSETS
@@ -17,7 +18,7 @@ from cxrloc.inference.prepared import check_names
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 PHANTOM_SEED, PHANTOMS = 11, 4
 """The phantoms on which a graph is compared with torch if no images are named."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.beside import refuse_beside_synthetic
 from cxrloc.evaluation.classification.populations import PROJECTIONS
 from cxrloc.files.run_folder import make_folder
@@ -22,7 +23,6 @@ from cxrloc.pipeline.classify_again import score_again
 from cxrloc.recipe import RECIPES, read_recipe
 from cxrloc.report_page.gallery import gallery_page
 from cxrloc.training.fit_config import planned_rates
-from cxrloc.types import CxrlocError, UsageError
 
 _PLANNED = "training"
 """The panel that also takes a recipe."""

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, check_folder, open_run
@@ -46,7 +47,6 @@ from cxrloc.localization.box_rules import check_box_rule
 from cxrloc.localization.regions import check_thresholds
 from cxrloc.models.described import Described
 from cxrloc.models.provenance import calibration_warnings, describe_models
-from cxrloc.types import CxrlocError
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.report_labels.gold_scores import (
     GoldScores,
     beside_published,
@@ -25,7 +26,6 @@ from cxrloc.reports.labels import label_reports
 from cxrloc.reports.language import CHINESE, foreign_language
 from cxrloc.reports.mentions import VOCABULARIES
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.types import CxrlocError, UsageError
 
 Reports = Iterable[Report | UnreadableReport]
 

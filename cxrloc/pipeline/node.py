@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from cxrloc.devices import share_threads
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.image_results.report import ReportSettings, report_image
 from cxrloc.image_results.writers import (
     DICOM_WRITERS,
@@ -28,7 +29,6 @@ from cxrloc.pacs.node import Node, Task
 from cxrloc.pacs.node_config import Compute, read_node_config
 from cxrloc.pacs.spool import INCOMING, Spool, State, oldest_age_seconds, read_note
 from cxrloc.text import one_line
-from cxrloc.types import CxrlocError, UsageError
 
 LAST_ERRORS = 5
 """Number of reasons that `status` shows."""

@@ -7,12 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cxrloc.errors import UsageError
 from cxrloc.files.installed import versions
 from cxrloc.files.journal import content_hash
 from cxrloc.files.run_folder import Destination, RunFolder, check_folder, open_run
 from cxrloc.inference.batches import with_precision
 from cxrloc.inference.prepared import InferenceSettings
-from cxrloc.types import UsageError
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cxrloc.errors import UsageError
 from cxrloc.pacs.destinations import WebServer, check_title, parse_destination
 from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
-from cxrloc.types import UsageError
 
 
 def send_files(paths: Sequence[Path], to: str, settings: SendSettings) -> Iterator[Sent | NotSent]:

@@ -15,6 +15,7 @@ from cxrloc.datasets import label_origin
 from cxrloc.datasets.image_cache import Watch
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.devices import choose_device
+from cxrloc.errors import CxrlocError
 from cxrloc.files.installed import versions
 from cxrloc.files.run_folder import held_folder
 from cxrloc.files.whole import write_json
@@ -41,7 +42,6 @@ from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder
 from cxrloc.training.stages import train_stages
 from cxrloc.training.trained_card import patient_list_in_words, trained_card, training_identity
-from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True)

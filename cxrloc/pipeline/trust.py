@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.description import describe_labels
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.evaluation.trust.cases import (
     Case,
@@ -37,7 +38,6 @@ from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import FigureRequest, figure_style
 from cxrloc.panels.trust import draw_trust
 from cxrloc.phantom import NOT_OF_PATIENTS, SYNTHETIC_CAPTION, is_synthetic
-from cxrloc.types import CxrlocError, UsageError
 
 
 class TrustResult(NamedTuple):

@@ -8,13 +8,13 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.files.whole import write_text
 from cxrloc.images.dicom_header import VIEW_CODES, VIEW_POSITIONS
 from cxrloc.images.read import BLANK
 from cxrloc.report_page.page import bundle, filled_page
 from cxrloc.report_page.pictures import style_data
-from cxrloc.types import CxrlocError, UsageError
 
 THRESHOLDS = (60.0, 180.0)
 """Grey levels of the box rule."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.operating_points import OperatingPoint
 from cxrloc.evaluation.classification.units import ScoredUnits
@@ -24,7 +25,7 @@ from cxrloc.report_page.classification import ClassificationRun, classification_
 from cxrloc.report_page.localization import LocalizationRun, localization_data
 from cxrloc.report_page.page import write_page
 from cxrloc.report_page.pictures import Pair, picture_uri
-from cxrloc.types import CxrlocError, Heatmaps, Predictions, Record
+from cxrloc.types import Heatmaps, Predictions, Record
 
 PAGE = "report.html"
 

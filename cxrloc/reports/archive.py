@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 SUFFIXES = (".tgz", ".tar.gz", ".tar", ".tar.bz2", ".tar.xz")
 """Endings of the names of archives."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
 from cxrloc.reports.negation import denial_goes_on
 from cxrloc.reports.plain_text import clean
 from cxrloc.reports.read import Report
 from cxrloc.reports.sections import relevant_text
-from cxrloc.types import CxrlocError
 
 MAX_CLAUSES = 16_000
 """Most distinct clauses whose distances (one byte each) are all kept in memory; rarer clauses

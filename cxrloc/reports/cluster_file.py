@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import read_table, rows_of
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.reports.clauses import Clustering
 from cxrloc.text import for_csv, from_csv
-from cxrloc.types import CxrlocError
 
 
 def write_clusters(

@@ -12,9 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.mentions import Mention
 from cxrloc.reports.negation import Assertion, Engine, Verdict
-from cxrloc.types import CxrlocError
 
 DISEASE = "DISEASE"
 # A word with one of these labels modifies its governor ("infiltrates difficult to exclude").

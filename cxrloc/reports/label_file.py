@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import NOTE, Table, is_blank, number_of, read_table, rows_of
 from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
 from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
 from cxrloc.text import for_csv, from_csv
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 Labels = Mapping[str, Mapping[str, Label]]
 """For each report id, the label of each finding that is mentioned."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING
 from cxrloc.reports.language import foreign_language
 from cxrloc.reports.mentions import VOCABULARIES, Mention, find_mentions
@@ -13,7 +14,7 @@ from cxrloc.reports.phrases import lower
 from cxrloc.reports.plain_text import clean, sentences
 from cxrloc.reports.read import Report, UnreadableReport
 from cxrloc.reports.sections import relevant_parts
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 FINDINGS = {"chestxray14": CHESTXRAY14, "chexpert": CHEXPERT14[1:]}
 """Findings of each vocabulary of `mentions.VOCABULARIES`, without No Finding."""

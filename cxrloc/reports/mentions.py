@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.phrases import Phrase, PhraseFinder, read_phrases
-from cxrloc.types import CxrlocError
 
 VOCABULARIES = ("chestxray14", "chexpert")
 """Which findings become columns of a label file."""

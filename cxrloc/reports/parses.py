@@ -6,9 +6,9 @@ Source: the collapsed, conjunct-propagated Stanford dependencies (de Marneffe an
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
 from cxrloc.reports.dependency import Edge, Graph
-from cxrloc.types import CxrlocError
 
 _MODALS = {"can", "could", "may", "might", "must", "should", "would", "will", "shall", "cannot"}
 _CLAUSES = {"xcomp", "advcl", "acl", "ccomp", "pcomp", "csubj"}

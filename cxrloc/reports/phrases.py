@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 _BLANK = r"(?:[\s/-]+(?:xxxx[\s/-]+)*)"
 # A gap must not include these words: they would hide a negation or reach into another clause.

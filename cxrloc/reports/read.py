@@ -8,11 +8,11 @@ from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import encoding_of
 from cxrloc.files.tables import readable_rows, whole_row
 from cxrloc.findings import name_key
 from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
-from cxrloc.types import CxrlocError
 
 TEXT_COLUMNS = (
     *("text", "report", "reports", "report_text", "reporttext", "full_report", "report_content"),

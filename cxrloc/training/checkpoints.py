@@ -10,9 +10,9 @@ from zipfile import ZipFile
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.setting_difference import first_difference
 from cxrloc.files.whole import whole_file
-from cxrloc.types import CxrlocError, UsageError
 
 Row = dict[str, float]
 """One row of metrics.csv: one validation, and the training since the previous validation."""

@@ -12,6 +12,7 @@ from cxrloc.datasets.batches import ImageSet, label_matrix
 from cxrloc.datasets.image_cache import CachedImages, Source, Watch, cached_images, images_sha256
 from cxrloc.datasets.pairs import pairs_by_study
 from cxrloc.datasets.splits import Parts, prevalences, split_sha256
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing, learn_template
 from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions
 from cxrloc.models.described import Input
@@ -20,7 +21,7 @@ from cxrloc.phantom import is_synthetic
 from cxrloc.training.labels import label_warnings
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import check_folder, find_records
-from cxrloc.types import CxrlocError, Radiograph, Record
+from cxrloc.types import Radiograph, Record
 
 TEMPLATE_IMAGES = 1000
 """About how many training images are averaged to compute the template."""

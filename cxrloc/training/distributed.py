@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)

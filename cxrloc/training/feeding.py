@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cxrloc.datasets.batches import SAMPLERS, Batch, Feeding, ImageSet, training_step
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHEXPERT_PARENTS
 from cxrloc.inference.threads import map_in_threads
 from cxrloc.training.conditional import CONDITIONS, learned_images
@@ -16,7 +17,6 @@ from cxrloc.training.distributed import rank, world_size
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.uncertainty import POLICIES
-from cxrloc.types import CxrlocError
 
 READ_AHEAD = 2
 """Number of threads that prepare the next steps while a GPU computes."""

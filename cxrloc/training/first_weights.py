@@ -7,6 +7,7 @@ from typing import Literal, cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.context import inputs_of
 from cxrloc.models.described import Input
 from cxrloc.models.dualnet import DualNet, start_from_views
@@ -18,7 +19,6 @@ from cxrloc.models.normalisation import unfold_normalisation
 from cxrloc.models.own_code import names_own_code
 from cxrloc.models.weights import has_card, read_model
 from cxrloc.training.optimizers import BACKBONE
-from cxrloc.types import CxrlocError
 
 OUTPUTS = ("prediction", "meta")
 """Names of the layers that have one row per finding."""

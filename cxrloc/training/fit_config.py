@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cxrloc.devices import PRECISIONS
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.training.hardware import HardwareConfig
 from cxrloc.training.losses import LOSSES
 from cxrloc.training.optimizers import OPTIMIZERS
 from cxrloc.training.schedules import LENGTHS, SCHEDULES, Progress, ScheduleConfig, in_steps
-from cxrloc.types import CxrlocError, UsageError
 
 KEPT = ("best", "last")
 LEAST: dict[str, float] = {

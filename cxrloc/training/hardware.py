@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 CUBLAS_WORKSPACE = ":4096:8"
 """The workspace with which cuBLAS adds in a fixed order (its manual, Results reproducibility)."""

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cxrloc.datasets.splits import Parts
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.truth import ATTRIBUTES
 from cxrloc.findings import CHESTXRAY14, CHEXPERT14, NO_FINDING, standard_finding
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
 """Well-known labels; a recipe may leave them out without a warning about a misspelled name."""

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.training.distributed import joined, summed
 from cxrloc.training.fit import Batches
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.step import parts_of, take_step
-from cxrloc.types import CxrlocError, UsageError
 
 SMOOTHING = 0.9
 """Weight of the previous smoothed loss in the exponential average."""

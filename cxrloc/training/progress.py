@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from cxrloc.errors import CxrlocError
 from cxrloc.training.checkpoints import State
 from cxrloc.training.distributed import summed
 from cxrloc.training.fit_config import FitConfig
-from cxrloc.types import CxrlocError
 
 CHECKPOINT_SECONDS = 300
 """Longest time between two checkpoints, and so the most work lost when a run is killed."""

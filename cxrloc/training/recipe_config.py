@@ -6,13 +6,14 @@ from cxrloc.datasets import READERS
 from cxrloc.datasets.batches import SAMPLERS
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.datasets.splits import SplitConfig
+from cxrloc.errors import CxrlocError
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.training.conditional import CONDITIONS
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.uncertainty import POLICIES
-from cxrloc.types import CxrlocError, View
+from cxrloc.types import View
 
 PHANTOM = "phantom"
 """Name of the reader that needs no folder, because phantoms are generated."""

@@ -16,12 +16,13 @@ from cxrloc.datasets.image_files import find_image_files_below
 from cxrloc.datasets.records import has_view
 from cxrloc.datasets.report_labels import with_labels_of_file
 from cxrloc.datasets.splits import Parts, split_records
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.read import read_radiograph
 from cxrloc.inference.image_sets import NO_OPTIONS, DataOptions, read_records
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom
 from cxrloc.training.labels import with_attributes
 from cxrloc.training.recipe_config import PHANTOM, DataConfig, PhantomData, Recipe
-from cxrloc.types import CxrlocError, Radiograph, Record, UsageError
+from cxrloc.types import Radiograph, Record
 
 
 class FoundRecords(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 
 class Progress(NamedTuple):

@@ -11,7 +11,7 @@ from cxrloc.archive.isolation import Isolated, Item, Step
 from cxrloc.archive.plan import make_plan
 from cxrloc.archive.ray_tasks import shares_of
 from cxrloc.archive.steps import Resources
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.errors import CxrlocError, UsageError
 from tests.archive.stub_steps import finding, stub_steps, table_rows, write_uris
 
 POISON = {

@@ -7,7 +7,7 @@ import pytest
 from fsspec import filesystem
 
 from cxrloc.archive.listing import list_files
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 FILES = ("b/2.dcm", "b/1.dcm", "a/x", "a/._x", "a/Thumbs.db")
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from cxrloc.archive.header_rows import COLUMNS
 from cxrloc.archive.manifest import ManifestOptions, id_key, write_manifest
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import CxrlocError, UsageError
 
 CLEAR = ManifestOptions(clear_ids=True, workers=2)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxrloc.archive.plan import Part, make_plan, shard_of, uris_of
-from cxrloc.types import UsageError
+from cxrloc.errors import UsageError
 from tests.archive.stub_steps import write_uris
 
 URIS = [f"image-{n}" for n in range(10)]

@@ -15,7 +15,7 @@ from cxrloc.archive.plan import Part
 from cxrloc.archive.results import claim_results, complete_parts, status_of
 from cxrloc.archive.store import local_copy, read_bytes
 from cxrloc.archive.tables import PartWriter, Rows
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.errors import CxrlocError, UsageError
 
 RUN = {"command": "archive", "parts": 2, "images": 3, "settings": {"part_size": 2, "write": ()}}
 FINDING = ("a", "Mass", 0.5, 0.25, None, True, False, "ok", ["w"])

@@ -26,7 +26,7 @@ from cxrloc.cli.terminal import (
     with_progress,
 )
 from cxrloc.datasets.image_cache import ImagesToDecode
-from cxrloc.types import CxrlocError, UsageError
+from cxrloc.errors import CxrlocError, UsageError
 
 
 def ended(work: Callable[[], object], **options: bool) -> int:

@@ -13,10 +13,11 @@ from cxrloc.datasets.batches import (
     label_matrix,
     training_step,
 )
+from cxrloc.errors import CxrlocError
 from cxrloc.images.augment import Augmentation
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.training.uncertainty import POLICIES
-from cxrloc.types import CxrlocError, Label, Radiograph, Record
+from cxrloc.types import Label, Radiograph, Record
 
 COUNT, SIZE = 12, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE), dtype=np.uint8)

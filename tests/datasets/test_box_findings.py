@@ -1,7 +1,8 @@
 import pytest
 
 from cxrloc.datasets.box_findings import refuse_unknown_findings, warn_of_unknown_findings
-from cxrloc.types import Annotation, Box, CxrlocError, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Record
 
 
 def test_a_box_of_a_finding_that_nobody_knows_is_an_error_with_its_row() -> None:

@@ -8,7 +8,8 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.boxes import read_boxed_images, read_detections
 from cxrloc.datasets.records import NO_PATIENT, annotations_in_image
-from cxrloc.types import Annotation, Box, CxrlocError, Label, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Label, Record
 
 MASS = Annotation("a", "Mass", Box(10.0, 20.0, 40.0, 60.0))
 

@@ -4,7 +4,8 @@ import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import TWICE
-from cxrloc.types import Annotation, Box, CxrlocError, Outline
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Outline
 from tests.datasets.layout_files import touched, written
 
 SQUARE = [[10, 20], [40, 20], [40, 60], [10, 60]]

@@ -15,8 +15,9 @@ from cxrloc.datasets.chestxray14 import (
     read_chestxray14,
 )
 from cxrloc.datasets.records import CUT
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.types import CxrlocError, Label, Record, Sex, View
+from cxrloc.types import Label, Record, Sex, View
 
 FIRST_EDITION = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"

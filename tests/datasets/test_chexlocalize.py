@@ -8,7 +8,8 @@ from cxrloc.datasets import read_dataset
 from cxrloc.datasets.chexlocalize import Point, read_chexlocalize_points
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.datasets.shapes import mask_pixels
-from cxrloc.types import Box, CxrlocError, Mask, Outline
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Box, Mask, Outline
 from tests.datasets.layout_files import touched, written
 
 SQUARE = [[10, 20], [40, 20], [40, 60], [10, 60]]

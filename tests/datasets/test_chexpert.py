@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import chexpert, read_dataset
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHEXPERT14
-from cxrloc.types import CxrlocError, Label, Sex, View
+from cxrloc.types import Label, Sex, View
 from tests.datasets.layout_files import touched
 
 POSITIVE, NEGATIVE, UNCERTAIN = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN

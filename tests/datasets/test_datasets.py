@@ -5,7 +5,7 @@ import pytest
 from cxrloc.datasets import READERS, layout_of, read_dataset
 from cxrloc.datasets.chexpert import COLUMNS
 from cxrloc.datasets.records import judges
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 from tests.datasets.layout_files import written
 
 CHESTX_DET = '[{"file_name": "1.png", "syms": [], "boxes": []}]'

@@ -21,8 +21,9 @@ from cxrloc.datasets.dicom_regions import (
 )
 from cxrloc.datasets.own_data import OwnData, read_own_data
 from cxrloc.datasets.shapes import mask_pixels
+from cxrloc.errors import CxrlocError
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import Annotation, Box, CxrlocError, Mask, Outline, Record
+from cxrloc.types import Annotation, Box, Mask, Outline, Record
 
 SIDE = 64
 SQUARE = [[8, 16], [24, 16], [24, 40], [8, 40], [8, 16]]

@@ -6,7 +6,7 @@ from cxrloc.datasets.identifiers import (
     patient_key,
     refuse_equal_patients,
 )
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cxrloc.datasets.image_cache import Source, cached_images, file_key, images_sha256
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing, preprocess
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 SMALL = Preprocessing(size=8, source_size=None)
 

@@ -10,7 +10,7 @@ from cxrloc.datasets.image_files import (
     images_by_stem,
     named_or_new_id,
 )
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 from tests.datasets.layout_files import touched
 
 

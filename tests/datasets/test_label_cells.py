@@ -1,7 +1,7 @@
 import pytest
 
 from cxrloc.datasets.label_cells import finding_labels
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from cxrloc.datasets import label_origin, mimic_cxr, read_dataset
 from cxrloc.datasets.mimic_cxr import NO_ROW
 from cxrloc.datasets.report_labels import with_labels
+from cxrloc.errors import CxrlocError
 from cxrloc.findings import CHEXPERT14
-from cxrloc.types import CxrlocError, Label, View
+from cxrloc.types import Label, View
 from tests.datasets.layout_files import touched
 
 POSITIVE, NEGATIVE, UNCERTAIN = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN

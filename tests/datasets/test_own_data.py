@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets.own_data import OwnData, own_images, read_own_data
-from cxrloc.types import Annotation, Box, CxrlocError, Label, Record, Sex, View
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Label, Record, Sex, View
 
 ROWS, COLUMNS = 40, 80
 MASS = Box(10.0, 20.0, 30.0, 40.0)

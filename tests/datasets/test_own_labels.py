@@ -6,7 +6,8 @@ import pytest
 
 from cxrloc.datasets.own_labels import labelled_images
 from cxrloc.datasets.records import NO_PATIENT
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Label, Record
 
 IMAGES = {name: Record(name, name, name, None) for name in "ab"}
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets.pairs import PAIRINGS, pairs_by_study, read_pairs
-from cxrloc.types import CxrlocError, Record, View
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Record, View
 
 
 def record(image_id, view, study="s", patient="1", folder="images"):

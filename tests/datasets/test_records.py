@@ -11,7 +11,8 @@ from cxrloc.datasets.records import (
     boxed_record,
     finished_records,
 )
-from cxrloc.types import Annotation, Box, CxrlocError, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Record
 
 INSIDE = Annotation("a", "Mass", Box(10.0, 20.0, 30.0, 40.0), where="b.csv, row 2")
 OVER = Annotation("a", "Mass", Box(-5.0, 20.0, 130.0, 40.0), where="b.csv, row 3")

@@ -7,10 +7,11 @@ import pytest
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import judges
 from cxrloc.datasets.report_labels import match_note, with_labels, with_labels_of_file
+from cxrloc.errors import CxrlocError
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.label import LabelOptions, label
 from cxrloc.reports.label_file import read_labels
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 
 def record(image_id: str, study_id: str) -> Record:

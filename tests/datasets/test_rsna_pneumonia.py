@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.types import Box, CxrlocError, Label
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Box, Label
 from tests.datasets.layout_files import touched, written
 
 RSNA = """patientId,x,y,width,height,Target

@@ -5,7 +5,8 @@ import pytest
 
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.shapes import mask_pixels
-from cxrloc.types import Box, CxrlocError, Label, Mask
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Box, Label, Mask
 from tests.datasets.layout_files import touched, written
 
 SIIM = """ImageId, EncodedPixels

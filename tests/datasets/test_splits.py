@@ -9,7 +9,8 @@ from cxrloc.datasets.splits import (
     split_records,
     split_sha256,
 )
-from cxrloc.types import CxrlocError, Record
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Record
 
 PATIENTS = [str(number) for number in range(2000)]
 

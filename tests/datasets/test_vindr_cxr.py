@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from cxrloc.datasets import read_dataset
-from cxrloc.types import Box, CxrlocError, Label
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Box, Label
 from tests.datasets.layout_files import touched, written
 
 VINDR = """image_id,rad_id,class_name,x_min,y_min,x_max,y_max

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from cxrloc.datasets.yolo import read_yolo
-from cxrloc.types import Annotation, Box, CxrlocError, Outline
+from cxrloc.errors import CxrlocError
+from cxrloc.types import Annotation, Box, Outline
 
 BOX = "1 0.25 0.75 0.25 0.5"  # on 80 x 40 pixels: 20 wide around x = 20, 20 high around y = 30
 CLASSES = {"classes.txt": "Effusion\nMass\n"}

@@ -14,7 +14,7 @@ from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.result import DicomResult, region_names
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation, surfaces_of
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 
 
 def written(dataset: Dataset | None, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from cxrloc.dicom_objects.source import moment_of, read_source
-from cxrloc.types import CxrlocError
+from cxrloc.errors import CxrlocError
 from tests.dicom_objects.results import phantom_file, result_on
 from tests.dicom_objects.test_objects import errors_in, objects_of
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.beside import write_beside
-from cxrloc.types import UsageError
 
 WANG = "Wang et al. 2017, Table 4: ChestX-ray8"
 MEASURED = pd.DataFrame(

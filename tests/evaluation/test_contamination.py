@@ -3,11 +3,12 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.contamination import check_contamination, contaminated_patients
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard, card_patient
 from cxrloc.models.model import Model
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import Record
 
 CARD = ModelCard("mine", "4 images", ("Mass",), training_patients=("1",))
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.data_counts import finding_counts, labelled_findings, view_counts
 from cxrloc.evaluation.published import published
-from cxrloc.types import CxrlocError, Label, Record, View
+from cxrloc.types import Label, Record, View
 
 POS, NEG = Label.POSITIVE, Label.NEGATIVE
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.meta_probes import meta_from_features
-from cxrloc.types import CxrlocError, Sex, View
+from cxrloc.types import Sex, View
 
 N = 400
 

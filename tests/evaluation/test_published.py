@@ -5,6 +5,7 @@ from importlib.resources import files
 import pandas as pd
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.published import (
     CHEXLOCALIZE,
     beside,
@@ -14,7 +15,6 @@ from cxrloc.evaluation.published import (
     published_tables,
 )
 from cxrloc.findings import CHESTXRAY8
-from cxrloc.types import CxrlocError
 
 SOURCES = ("wang2017", "dong2017", "rubin2018", "pham2019", "baltruschat2019")
 

@@ -3,6 +3,7 @@ from dataclasses import asdict
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.result_folders import (
     DETECTIONS,
     PREDICTIONS,
@@ -14,7 +15,6 @@ from cxrloc.evaluation.result_folders import (
     read_run,
 )
 from cxrloc.inference.image_sets import DataOptions
-from cxrloc.types import UsageError
 
 
 def card(path, **data):

@@ -12,13 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.graph import open_session, read_embedded_graph, read_graph
 from cxrloc.exported.metadata import GraphFacts, from_metadata, to_metadata
 from cxrloc.exported.onnx_file import set_metadata, store_half, without_weights
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.names import MODELS
-from cxrloc.types import CxrlocError, UsageError
 
 CARD = ModelCard("two", "nothing", ("Mass", "Nodule"), calibration={"Mass": (1.0, -3.0)})
 FACTS = GraphFacts(CARD, Preprocessing(size=2), cell_shift_pixels=-7.5, sha256="ab")

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.exported.forward import Outputs
 from cxrloc.exported.graph import grey_levels_only, open_session, read_graph
 from cxrloc.exported.int8 import to_int8
@@ -26,7 +27,7 @@ from cxrloc.models.model import Model
 from cxrloc.models.probabilities import calibrated
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 RADIOGRAPHS = [
     Radiograph(make_phantom(5, index, 400).pixels.astype(np.float32), bits_stored=8)

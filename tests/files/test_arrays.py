@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files import arrays
 from cxrloc.files.arrays import read_npz
-from cxrloc.types import CxrlocError
 
 
 def npz_bytes(header: bytes, data: bytes = b"", name: str = "maps.npy") -> bytes:

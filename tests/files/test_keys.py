@@ -1,7 +1,7 @@
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.keys import KEY, KEY_FILE, keyed_patient
-from cxrloc.types import CxrlocError
 
 
 def test_a_key_gives_a_patient_the_same_name_in_every_run_and_another_key_another(monkeypatch):

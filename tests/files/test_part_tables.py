@@ -10,10 +10,11 @@ from cxrloc.archive.isolation import Item, Lost
 from cxrloc.archive.plan import Part
 from cxrloc.archive.tables import PartWriter, Rows
 from cxrloc.datasets.boxes import read_detections
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.prediction_files import read_predictions
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
 from cxrloc.inference.map_files import maps_in_parts
-from cxrloc.types import Affine, Box, CxrlocError, Detection
+from cxrloc.types import Affine, Box, Detection
 
 TO_IMAGE = [2.0, 0.0, 1.0, 0.0, 3.0, 0.0]
 

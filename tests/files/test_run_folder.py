@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import JOURNAL, LOCK, MARK, Destination, held_folder, open_run
 from cxrloc.files.whole import PART_PREFIX, write_text
-from cxrloc.types import UsageError
 
 SETTINGS = {"model": "abc", "seed": 0}
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.structured import (
     parse_json,
     parse_toml,
@@ -10,7 +11,6 @@ from cxrloc.files.structured import (
     read_toml,
     read_xml,
 )
-from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files import encodings, tables
 from cxrloc.files.frames import frame_of
 from cxrloc.files.tables import number_in, read_table, row_name, rows_of
-from cxrloc.types import CxrlocError
 
 
 def table_of(folder: Path, content: str | bytes, **options: list[str]) -> tables.Table:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.whole import DiskError, remove_parts, whole_file, write_json, write_text
-from cxrloc.types import CxrlocError
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.errors import CxrlocError
 from cxrloc.images.decoder_process import stop_decoders
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.inference.map_files import read_maps
 from cxrloc.reports.read import read_reports
-from cxrloc.types import CxrlocError
 from tests.hostile.seeds import SEEDS
 
 PEAK_BYTES, CPU_SECONDS, BATCH = 3 * 2**30, 20, 100

@@ -19,12 +19,12 @@ from pydicom import dcmread, uid
 from cxrloc.datasets import read_as, read_dataset
 from cxrloc.datasets.boxes import read_boxed_images, read_detections
 from cxrloc.datasets.dicom_regions import read_regions
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
 from cxrloc.inference.map_files import read_maps
 from cxrloc.recipe import read_recipe
 from cxrloc.reports.read import read_reports
-from cxrloc.types import CxrlocError
 from tests.hostile.seeds import compressed_dicoms
 from tests.images.dicom_files import write_dicom
 from tests.images.test_bitmaps import chunk

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import MARK, make_folder
 from cxrloc.image_results.output_paths import plan_outputs
-from cxrloc.types import UsageError
 
 
 def png(path: Path) -> Path:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as oracle
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.augment import DRAWS, Augmentation, affine_matrices, augment
-from cxrloc.types import CxrlocError
 
 IMAGES = torch.rand(3, 1, 33, 33, generator=torch.Generator().manual_seed(0))
 MOST = np.full((3, DRAWS), 1.0)  # every amount at its upper end

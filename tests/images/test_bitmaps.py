@@ -13,10 +13,10 @@ from PIL import Image, ImageFile
 from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.png_chunks import ADAM7
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, twelve_bit_jpeg, write_dicom
 from tests.images.test_dicom_pixels import transcoded
 from tests.images.test_read import write_png

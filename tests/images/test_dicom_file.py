@@ -12,11 +12,11 @@ import pytest
 from pydicom import Dataset, config, uid
 from pydicom.filereader import read_dataset
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images import dicom_file
 from cxrloc.images.dicom_file import read_dicom_header
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, dicom_header, raw, write_dicom, write_raw
 
 STORED = (chest(64, 56) * 4095).astype("u2")

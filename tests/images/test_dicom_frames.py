@@ -7,8 +7,8 @@ import pytest
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest
 from tests.images.test_dicom_file import JPEGS, agrees_but_says, plain
 from tests.images.test_dicom_pixels import encapsulated, stream_of, transcoded

@@ -7,8 +7,8 @@ import pytest
 from pydicom import Dataset, dcmread, uid
 from pydicom.pixels import apply_color_lut
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import dicom_header
 
 PIXELS = np.arange(256, dtype="u1").reshape(4, 64)

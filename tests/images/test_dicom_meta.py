@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydicom import uid
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.test_dicom_file import STORED, agrees_but_says, plain
 from tests.images.test_dicom_pixels import transcoded
 

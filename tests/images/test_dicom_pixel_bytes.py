@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydicom import uid
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, write_dicom
 from tests.images.test_dicom_file import DELIMITER, JPEGS, agrees_but_says, plain
 from tests.images.test_dicom_pixels import transcoded

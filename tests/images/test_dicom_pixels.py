@@ -14,11 +14,11 @@ from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images import decoder_process
 from cxrloc.images.decoder_process import DecodingError, decode_apart, stop_decoders
 from cxrloc.images.dicom_pixels import DECODERS
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, dicom_header, twelve_bit_jpeg, write_dicom
 
 LOSSLESS = 0

@@ -12,8 +12,8 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import dicom_header, ramp, raw, write_dicom, write_raw
 
 ONE_LEVEL = 1 / 65_535

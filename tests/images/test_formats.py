@@ -10,9 +10,9 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.size import image_size
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, write_dicom
 from tests.images.test_dicom_pixels import transcoded
 

@@ -13,8 +13,8 @@ from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 from skimage import io
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import chest, dicom_header, twelve_bit_jpeg, write_dicom
 from tests.images.test_dicom_pixels import transcoded
 

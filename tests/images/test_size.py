@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.size import image_size
-from cxrloc.types import CxrlocError
 from tests.images.dicom_files import write_dicom
 
 

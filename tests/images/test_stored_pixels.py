@@ -11,9 +11,9 @@ from cxrloc.cli.bench import bench
 from cxrloc.cli.classify import classify
 from cxrloc.cli.heatmap import heatmap
 from cxrloc.cli.train import train
+from cxrloc.errors import CxrlocError
 from cxrloc.images.read import read_radiograph
 from cxrloc.images.stored_pixels import MAX_MEGAPIXELS, check_size
-from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize("command", [heatmap, bench, classify, train])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.geometry import transform_boxes
 from cxrloc.images.preprocessing import Preprocessing, learn_template, preprocess
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 from tests.images.dicom_files import chest
 
 PHAM = Preprocessing(224, fit="template", source_size=None, mean=(0.0,), std=(1.0,))

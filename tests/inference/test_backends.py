@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.inference.backends import BACKENDS, find_backend
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import UsageError
 
 PLAIN = InferenceSettings()
 

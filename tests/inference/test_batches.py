@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cxrloc.errors import UsageError
 from cxrloc.inference import batches
 from cxrloc.inference.batches import batch_function, with_precision
 from cxrloc.inference.localize import localize
@@ -17,7 +18,7 @@ from cxrloc.inference.watched import Watched
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 
 def test_an_image_that_does_not_fit_alone_fails_alone(untrained_model: Path) -> None:

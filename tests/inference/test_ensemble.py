@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.ensemble import average_maps, shared_findings
-from cxrloc.types import Affine, CxrlocError
+from cxrloc.types import Affine
 
 
 def mean(maps: list[np.ndarray], to_image: list[Affine]) -> list[float]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.graph import ExportedGraph, read_embedded_graph
 from cxrloc.inference.localize import localize
 from cxrloc.inference.localize_graphs import localize_graphs
@@ -13,7 +14,7 @@ from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 CHEST = Radiograph(make_phantom(3, 1, 300).pixels.astype(np.float32), bits_stored=8)
 IMAGES = [

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.map_files import read_maps, write_maps
-from cxrloc.types import Affine, CxrlocError, Heatmaps
+from cxrloc.types import Affine, Heatmaps
 
 MAPS = {
     "findings": np.array(["Mass", "Nodule"]),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.run_folder import Destination
 from cxrloc.findings import CHEXPERT14
 from cxrloc.images.preprocessing import Preprocessing
@@ -20,7 +21,6 @@ from cxrloc.models.weights import write_model
 from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.heatmap import HeatmapOptions, heatmap
-from cxrloc.types import CxrlocError, UsageError
 from tests.images.dicom_files import write_dicom
 
 FINDINGS = ("Edema", "Pneumonia")

@@ -4,13 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
 from cxrloc.inference.predict import Predicted, predict
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 
 def phantom(index: int) -> Radiograph:

@@ -9,13 +9,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.prepared import Failure, Image, Prepared
 from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.inference.reading_processes import can_be_sent, images_of_processes
 from cxrloc.models.card import ModelCard
 from cxrloc.models.described import Description, Input
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 MODEL = Description(ModelCard("m", "nothing", ("Mass",)), Preprocessing(8), "", (Input.IMAGE,))
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.journal import Journal
 from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.inference.resumed import localize_on, predict_on
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, Radiograph, View
+from cxrloc.types import Radiograph, View
 
 READ: list[str] = []
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cxrloc.devices import CPU
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.inference import streaming
 from cxrloc.inference.localize import localize
 from cxrloc.inference.localized import Localized
@@ -21,7 +22,7 @@ from cxrloc.inference.read_ahead import prepared_images
 from cxrloc.inference.streaming import devices_for
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 from cxrloc.workers import StartError, TaskDiedError
 
 ONE, TWO = InferenceSettings(device="cpu", seed=5), InferenceSettings(device="cpu,cpu", seed=5)

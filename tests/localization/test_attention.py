@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.inference.watched import Watched
 from cxrloc.localization.attention import (
     ATTENTION_METHODS,
@@ -14,7 +15,6 @@ from cxrloc.localization.attention import (
 )
 from cxrloc.models.context import BoundNetwork
 from cxrloc.models.localizer import Localizer, LocalizerConfig
-from cxrloc.types import CxrlocError
 
 pytest.importorskip("timm", reason="needs the extra zoo")
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.localization.box_rules import (
     BOX_RULES,
     BoxRule,
@@ -11,7 +12,7 @@ from cxrloc.localization.box_rules import (
 )
 from cxrloc.localization.boxes import detections_by_rule, detections_from_heatmaps
 from cxrloc.localization.regions import find_regions
-from cxrloc.types import Affine, Heatmaps, UsageError
+from cxrloc.types import Affine, Heatmaps
 
 DRAWN = np.array([[[200.0, 90.0, 0.0, 80.0, 255.0]]])
 """The example of the module: 0 and 255 are the extremes, so scaling changes nothing."""

@@ -10,9 +10,9 @@ from scipy import ndimage
 from skimage.io import imread
 from torchvision.models import mobilenet_v2
 
+from cxrloc.errors import CxrlocError
 from cxrloc.localization.dense_regions import find_regions_dense
 from cxrloc.localization.regions import find_regions, is_degenerate, scale_maps
-from cxrloc.types import CxrlocError
 
 LEVELS = {".": 0.0, "o": 120.0, "#": 255.0}
 THRESHOLDS = (60.0, 180.0)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.adopt import Adopted, adopt
 from cxrloc.models.adoption import Adoption
@@ -20,7 +21,6 @@ from cxrloc.models.card import ModelCard
 from cxrloc.models.checkpoint_files import read_checkpoint
 from cxrloc.models.library_backbones import timm_network, torchvision_classifier
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError, UsageError
 
 pytest.importorskip("timm", reason="needs the extra zoo")
 

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.localize import localize
 from cxrloc.inference.prepared import InferenceSettings
@@ -17,7 +18,6 @@ from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.model import Model
 from cxrloc.models.probabilities import sigmoid
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError, UsageError
 
 FINDINGS = ("Mass", "Nodule")
 CONFIG = LocalizerConfig("small_resnet", FINDINGS, output_stride=16)

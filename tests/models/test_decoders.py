@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cxrloc.errors import CxrlocError
 from cxrloc.localization.attention import ATTENTION_METHODS
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.decoders import Pylon, PyramidAttention, doubled
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.networks import build_network
 from cxrloc.models.pyramid import Level
-from cxrloc.types import CxrlocError
 
 FINDINGS = ("Mass", "Nodule")
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.card import ModelCard
@@ -8,7 +9,7 @@ from cxrloc.models.dualnet import DualNet, start_from_views
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.networks import build_network
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError, Record, View
+from cxrloc.types import Record, View
 
 FINDINGS = ("Mass", "Nodule", "Hernia")
 CONFIG = LocalizerConfig("small_resnet", FINDINGS, architecture="dualnet", transition_channels=0)

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import save
 from torch.testing import assert_close
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.library_backbones import timm_network
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, UsageError
 
 constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra hub")
 REPO = "https://huggingface.co/me/mine"

@@ -5,12 +5,12 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.grid import SamePadded
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.normalisation import unfold_normalisation
 from cxrloc.recipe import read_recipe
-from cxrloc.types import CxrlocError
 
 STRIDED = (0, 2, 4, 7, 14)
 """The layers of MobileNetV2 that halve the grid (Sandler et al. 2018, table 2)."""

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.library_backbones import TimmBackbone, find_backbone, timm_network
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.networks import build_network, network_to_fill
 from cxrloc.models.pooling import average_normalised
-from cxrloc.types import CxrlocError
 
 timm = pytest.importorskip("timm", reason="needs the extra zoo")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.localization.attention import ATTENTION_METHODS
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.backbones import BACKBONES
@@ -14,7 +15,6 @@ from cxrloc.models.grid import set_input_channels, set_output_stride
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.networks import build_network
 from cxrloc.models.pooling import PoolingParameters, log_sum_exp
-from cxrloc.types import CxrlocError
 
 FINDINGS = ("Mass", "Nodule")
 

@@ -1,13 +1,14 @@
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.localization.heatmaps import HEATMAPS, cam
 from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import MetaLocalizer, learn_ages, meta_values, missing_meta
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError, Record, Sex, View
+from cxrloc.types import Record, Sex, View
 
 FINDINGS = ("Mass", "Nodule")
 CONFIG = LocalizerConfig("small_resnet", FINDINGS, architecture="meta", transition_channels=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
@@ -14,7 +15,7 @@ from cxrloc.models.any_layer import BoundLayer, to_grid, with_layer
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 NETWORK = """
 import torch

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.inference.localize import localize
 from cxrloc.inference.predict import predict
@@ -16,7 +17,7 @@ from cxrloc.inference.prepared import Failure, Image, InferenceSettings
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.models.own_network import check_own_network
-from cxrloc.types import CxrlocError, Radiograph
+from cxrloc.types import Radiograph
 
 SETTINGS = InferenceSettings(device="cpu", batch_size=2)
 IMAGES = [

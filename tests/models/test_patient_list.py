@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.contamination import check_contamination
 from cxrloc.models.localizer import Localizer
 from cxrloc.models.patient_list import patient_list
 from cxrloc.models.provenance import selection_warnings
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError, Record
+from cxrloc.types import Record
 from tests.models.test_weights import CARD, CONFIG, PREPROCESSING
 
 PRIVATE = replace(

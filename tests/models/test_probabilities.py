@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.models.probabilities import calibrated
 from cxrloc.models.provenance import calibrated_probability, calibration_warnings
-from cxrloc.types import CxrlocError
 
 CARD = ModelCard("mine", "phantoms", ("Mass", "Nodule"), calibration={"Mass": (1.0, log(1 / 9))})
 MINE = Model(nn.Identity(), None, Preprocessing(8), CARD)

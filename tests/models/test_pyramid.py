@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.models.library_backbones import find_backbone, weights_left_unset
 from cxrloc.models.pyramid import Pyramid, pyramid_of
-from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.imagenet import start_from_imagenet
 from cxrloc.models.localizer import Localizer, LocalizerConfig
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.types import CxrlocError
 
 CONFIG = LocalizerConfig("resnet18", ("Mass", "Nodule"), transition_channels=16, pooling="lse")
 CARD = ModelCard(

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import preprocess
 from cxrloc.localization.heatmaps import cam
 from cxrloc.models import xrv
 from cxrloc.models.inert_pickle import read_pickle
 from cxrloc.models.weights import read_model
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.pacs import delivery
 from cxrloc.pacs.delivery import Delivery
 from cxrloc.pacs.node_config import Compute, NodeConfig, Query, Receive, Send, Storage
 from cxrloc.pacs.spool import Job, Note, Spool, State, read_note, write_note
-from cxrloc.types import UsageError
 from tests.pacs.servers import LOOPBACK, Stored, small_object, store_service
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.pacs.node import MOST_STARTS, Node, Prepare, Task
 from cxrloc.pacs.node_config import (
     Compute,
@@ -23,7 +24,6 @@ from cxrloc.pacs.node_config import (
 )
 from cxrloc.pacs.spool import Note, Spool, State, read_note, write_note
 from cxrloc.pacs.studies import Studies
-from cxrloc.types import CxrlocError, UsageError
 from tests.pacs.servers import LOOPBACK, small_object, store_service
 
 

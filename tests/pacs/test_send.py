@@ -8,6 +8,7 @@ import requests
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
+from cxrloc.errors import UsageError
 from cxrloc.pacs.destinations import (
     ApplicationEntity,
     Destination,
@@ -17,7 +18,6 @@ from cxrloc.pacs.destinations import (
 )
 from cxrloc.pacs.send import NotSent, SendSettings, Sent, send
 from cxrloc.pacs.web_store import _made_no_connection
-from cxrloc.types import UsageError
 from tests.pacs.servers import (
     LOOPBACK,
     Stored,

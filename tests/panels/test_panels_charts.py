@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Wedge
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.panels.figure_files import check_height, write_figure
 from cxrloc.panels.panels import PANELS
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
-from cxrloc.types import CxrlocError, UsageError
 from tests.panels.print_checks import check_print, ink, words
 from tests.panels.small_results import write_tables
 

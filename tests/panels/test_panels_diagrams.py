@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import LocalizerConfig
@@ -17,7 +18,6 @@ from cxrloc.panels.label_tree import draw_label_tree
 from cxrloc.panels.network_chart import draw_network
 from cxrloc.panels.network_shapes import network_flow
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
-from cxrloc.types import CxrlocError, UsageError
 from tests.panels.print_checks import check_print, words
 from tests.panels.small_results import CLEAR
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.panels import row_page
 from cxrloc.panels.examples import draw_examples, draw_report_example
 from cxrloc.panels.localization_rows import draw_gradcam, draw_localization_rows
@@ -17,7 +18,7 @@ from cxrloc.panels.overlay import Role
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.report_text import marked_text
 from cxrloc.phantom import write_phantoms
-from cxrloc.types import CxrlocError, Label, UsageError
+from cxrloc.types import Label
 from tests.panels.print_checks import check_print, ink, words
 from tests.panels.small_results import REPORT, ROWS, SIDE, write_images
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cxrloc.datasets.splits import LEAKS
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.panels.results import data_notes, run_names
 from cxrloc.phantom.write import SYNTHETIC
-from cxrloc.types import CxrlocError, UsageError
 
 ON_PHANTOMS = "Measured on synthetic radiographs, not on patients."
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.operating_points import choose_operating_points
 from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.result_files import write_classification
@@ -15,7 +16,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.panels.figure_files import write_figure
 from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.roc import draw_roc, draw_roc_by_run
-from cxrloc.types import CxrlocError, Label, Predictions, Record, UsageError
+from cxrloc.types import Label, Predictions, Record
 from tests.panels.print_checks import check_print, words
 
 FINDINGS = ("Mass", "Nodule", "Hernia")

@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.classification_report import ClassificationReport
 from cxrloc.evaluation.classification.report import classify_units
 from cxrloc.evaluation.classification.units import score_units
@@ -25,7 +26,6 @@ from cxrloc.types import (
     Predictions,
     Radiograph,
     Record,
-    UsageError,
     View,
 )
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cxrloc.datasets.single_label import samples_per_class, single_label
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.published import published
-from cxrloc.types import CxrlocError
 
 
 def test_the_classes_of_table_1_after_boosting():

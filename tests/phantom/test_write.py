@@ -7,9 +7,9 @@ import pydicom
 import pytest
 from PIL import Image
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
 from cxrloc.phantom.write import WRITERS
-from cxrloc.types import CxrlocError, UsageError
 
 
 @pytest.fixture(scope="module")

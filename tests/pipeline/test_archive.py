@@ -24,11 +24,11 @@ from typer.testing import CliRunner
 from cxrloc.archive.image_steps import ArchiveOptions
 from cxrloc.archive.manifest import ManifestOptions, write_manifest
 from cxrloc.cli import app
+from cxrloc.errors import UsageError
 from cxrloc.image_results.report import ReportSettings
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.archive import Engine, archive
-from cxrloc.types import UsageError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

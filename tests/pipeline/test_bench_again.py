@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cxrloc.datasets import read_dataset
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.resampling import Resampling
@@ -13,7 +14,6 @@ from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.figure import figure
-from cxrloc.types import CxrlocError, UsageError
 
 RULES = (MatchRule("iobb", 0.1), MatchRule("iou", 0.5))
 PROTOCOL = ScoringProtocol(RULES, resampling=Resampling(20))

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.tables import grid, rows_of
 from cxrloc.evaluation.resampling import Resampling
@@ -12,7 +13,6 @@ from cxrloc.panels.plots import FigureRequest
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.bench import BenchOptions, bench
 from cxrloc.pipeline.figure import figure
-from cxrloc.types import UsageError
 
 pytestmark = pytest.mark.slow
 

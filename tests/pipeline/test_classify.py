@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cxrloc.datasets import read_dataset
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.prediction_files import read_predictions, write_predictions
 from cxrloc.evaluation.classification.ranking import auc
 from cxrloc.evaluation.resampling import Resampling
@@ -21,7 +22,7 @@ from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_options import ClassifyOptions
-from cxrloc.types import CxrlocError, Label, Predictions, UsageError
+from cxrloc.types import Label, Predictions
 
 FEW = Resampling(resamples=20)
 FILES = [

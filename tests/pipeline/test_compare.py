@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.localization.hits import MatchRule
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
@@ -29,7 +30,7 @@ from cxrloc.pipeline.classify import classify
 from cxrloc.pipeline.classify_again import score_again
 from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.compare import compare, compare_folds
-from cxrloc.types import CxrlocError, Predictions, UsageError
+from cxrloc.types import Predictions
 
 FEW = Resampling(resamples=20)
 PROTOCOL = ScoringProtocol(rules=(MatchRule("iou", 0.3),), resampling=FEW, draws=1)

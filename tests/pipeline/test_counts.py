@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import held_folder
 from cxrloc.pipeline.counts import CountOptions, count
-from cxrloc.types import UsageError
 
 LABELS = """Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,\
 View Position

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.exported.formats import ExportOptions
 from cxrloc.pipeline.export import export
-from cxrloc.types import UsageError
 
 
 @pytest.mark.parametrize(("to", "name"), [("onnx", "model.pt2"), ("pt2", "model.onnx")])

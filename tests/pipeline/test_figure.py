@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cxrloc.cli import app
 from cxrloc.datasets import read_dataset
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.prediction_files import write_predictions
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8
@@ -25,7 +26,7 @@ from cxrloc.pipeline.classify_options import ClassifyOptions
 from cxrloc.pipeline.figure import figure
 from cxrloc.recipe import read_recipe
 from cxrloc.training.fit_config import planned_rates
-from cxrloc.types import Predictions, UsageError
+from cxrloc.types import Predictions
 
 
 def test_a_recipe_alone_plans_its_cycles() -> None:

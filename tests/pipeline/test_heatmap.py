@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from pydicom import dcmread
 
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import Destination
 from cxrloc.files.whole import DiskError
 from cxrloc.image_results import writers
@@ -25,7 +26,6 @@ from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline import heatmap as flow
 from cxrloc.pipeline.heatmap import HeatmapOptions, HeatmapResult, heatmap
-from cxrloc.types import UsageError
 
 Results = list[HeatmapResult | Failure]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.published import cited
 from cxrloc.evaluation.report_labels.gold_scores import TABLE_2_TOTAL, beside_rows, interval_rows
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.pipeline.label import ClusterConfig, LabelOptions, cluster, label, notes_on
 from cxrloc.reports.label_file import Written
-from cxrloc.types import CxrlocError, UsageError
 
 
 def table(path: Path, *rows: str) -> Path:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
 from cxrloc.pacs.node import Task
 from cxrloc.pacs.node_config import Compute
 from cxrloc.pacs.spool import Note, Spool, State, write_note
 from cxrloc.pipeline.node import answer, check_kinds, node_status
-from cxrloc.types import CxrlocError, UsageError
 from tests.dicom_objects.results import phantom_file
 
 REPORTS = {"sr-findings", "sr-regions"}

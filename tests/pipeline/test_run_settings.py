@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.files.run_folder import Destination, RunFolder
 from cxrloc.files.whole import write_text
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.pipeline.run_settings import run_in_folder
-from cxrloc.types import UsageError
 
 
 @dataclass(frozen=True)

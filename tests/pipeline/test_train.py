@@ -19,6 +19,7 @@ from typer.testing import Result
 from cxrloc.datasets.boxed_patients import refuse_boxed
 from cxrloc.datasets.chestxray14 import read_chestxray14
 from cxrloc.datasets.splits import draw_patients
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.contamination import contaminated_patients
 from cxrloc.files.run_folder import held_folder
 from cxrloc.images.read import read_radiograph
@@ -30,7 +31,7 @@ from cxrloc.models.card import card_patient
 from cxrloc.models.weights import read_model
 from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
 from cxrloc.training.data import training_data
-from cxrloc.types import CxrlocError, View
+from cxrloc.types import View
 from tests.pipeline.tiny_training import run
 from tests.pipeline.torchrun import torchrun
 

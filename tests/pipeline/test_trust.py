@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.cases import TrustOptions
 from cxrloc.evaluation.trust.table import TESTS
 from cxrloc.inference.prepared import InferenceSettings
 from cxrloc.phantom import write_phantoms
 from cxrloc.pipeline.trust import trust
-from cxrloc.types import UsageError
 
 pytestmark = pytest.mark.slow
 

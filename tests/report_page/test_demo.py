@@ -14,6 +14,7 @@ import pytest
 from pydicom import Dataset, dcmread, uid
 from pydicom.encaps import encapsulate
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.exported.graph import grey_levels_only
 from cxrloc.exported.metadata import GraphFacts
 from cxrloc.images.dicom_luts import lookup_table
@@ -29,7 +30,7 @@ from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, write_phantoms
 from cxrloc.report_page.demo import PACKAGES, THRESHOLDS, check_input, read_runtime
 from cxrloc.report_page.page import bundle
-from cxrloc.types import CxrlocError, Radiograph, UsageError
+from cxrloc.types import Radiograph
 from tests.images.test_dicom_pixels import transcoded
 from tests.panels.browser import open_browser
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.panels.plots import FigureRequest
 from cxrloc.pipeline.figure import gallery
 from cxrloc.report_page.gallery import gallery_page
-from cxrloc.types import CxrlocError, UsageError
 
 RATES = "learning_rate,loss,smoothed\n1,4,4\n10,3,3\n100,2,2\n1000,3,3\n"
 

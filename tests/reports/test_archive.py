@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.types import CxrlocError
 
 
 def packed(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:

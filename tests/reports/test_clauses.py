@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.clauses import cluster_clauses, edit_distances, k_medoids, split_clauses
 from cxrloc.reports.cluster_file import write_clusters
 from cxrloc.reports.read import Report
-from cxrloc.types import CxrlocError
 
 
 def cost(distances: np.ndarray, weights: np.ndarray, medoids: np.ndarray) -> int:

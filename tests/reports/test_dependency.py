@@ -2,6 +2,7 @@
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.dependency import (
     Edge,
     Graph,
@@ -14,7 +15,6 @@ from cxrloc.reports.labels import label_report
 from cxrloc.reports.mentions import Concept, Mention
 from cxrloc.reports.parses import dependency_graph
 from cxrloc.reports.read import Report
-from cxrloc.types import CxrlocError
 
 
 def graph(*edges: str) -> Graph:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.files.whole import DiskError
 from cxrloc.reports.label_file import columns_of, read_labels, write_labels
 from cxrloc.reports.labels import ReportLabels, label_report, label_reports
 from cxrloc.reports.read import Report, UnreadableReport
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 
 def test_a_label_file_returns_what_was_written(tmp_path: Path) -> None:

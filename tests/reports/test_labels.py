@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.labels import check_engine, label_report, label_reports
 from cxrloc.reports.negation import Assertion, Verdict, scope_engine
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 
 def test_a_positive_mention_outweighs_doubt_and_doubt_outweighs_denial() -> None:

@@ -5,11 +5,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.dependency import (
     Edge,
 )
 from cxrloc.reports.parses import dependency_graph, spacy_parser
-from cxrloc.types import CxrlocError
 from tests.reports.test_dependency import starts, verdicts
 
 FIGURE_3 = "clear of focal airspace disease , pneumothorax , or pleural effusion"

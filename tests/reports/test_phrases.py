@@ -2,9 +2,9 @@
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports import phrases
 from cxrloc.reports.phrases import expression, read_phrases
-from cxrloc.types import CxrlocError
 
 
 def test_a_pattern_that_misses_its_example_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

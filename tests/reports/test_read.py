@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.reports.archive import MAX_REPORT
 from cxrloc.reports.read import Report, UnreadableReport, read_reports
-from cxrloc.types import CxrlocError
 
 XML = (
     '<?xml version="1.0" encoding="{0}"?>'

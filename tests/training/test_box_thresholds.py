@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.box_selection import best_finding_levels
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
 from cxrloc.evaluation.resampling import Resampling
@@ -24,7 +25,7 @@ from cxrloc.training.box_thresholds import box_thresholds
 from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.records import phantom_parts
-from cxrloc.types import Annotation, Box, CxrlocError, Radiograph, Record, View
+from cxrloc.types import Annotation, Box, Radiograph, Record, View
 
 RECIPE = """
 title = "Tiny"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.training.checkpoints import (
     State,
     last_checkpoint,
@@ -18,7 +19,6 @@ from cxrloc.training.checkpoints import (
     write_weights,
 )
 from cxrloc.training.optimizers import OPTIMIZERS, parameter_groups
-from cxrloc.types import CxrlocError
 
 IDENTITY = {"recipe": "mine"}
 

@@ -10,9 +10,9 @@ import torch.distributed as dist
 from torch import nn
 
 from cxrloc.datasets.batches import Batch
+from cxrloc.errors import CxrlocError
 from cxrloc.training.distributed import SharedBatchNorm, rank, synchronised, world_size
 from cxrloc.training.fit import Run, fit
-from cxrloc.types import CxrlocError
 from tests.training.test_fit import CONFIG, IMAGES, LABELS, Tiny, new_network, validate
 
 SHORT = replace(CONFIG, steps=8, validate_every=2, averaging=0.8, loss="cel", keep="best")

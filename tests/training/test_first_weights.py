@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.localizer import Localizer, LocalizerConfig
@@ -12,7 +13,6 @@ from cxrloc.models.networks import build_network
 from cxrloc.models.weights import read_model, write_model
 from cxrloc.recipe import read_recipe
 from cxrloc.training.first_weights import _is_folded, earlier_models, fill, start
-from cxrloc.types import CxrlocError
 
 
 @pytest.mark.parametrize(("variance", "folded"), [(1.0, True), (1 - 1e-5, True), (0.9, False)])

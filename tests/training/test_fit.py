@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from cxrloc.datasets.batches import Batch, shuffled
+from cxrloc.errors import CxrlocError
 from cxrloc.files.setting_difference import first_difference
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig, learning_rate, resolved
 from cxrloc.training.optimizers import parameter_groups, set_training
 from cxrloc.training.schedules import ScheduleConfig
-from cxrloc.types import CxrlocError
 
 
 class Tiny(nn.Module):

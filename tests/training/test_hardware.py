@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from cxrloc.errors import CxrlocError
 from cxrloc.training.hardware import HardwareConfig, computing, precision_warnings
-from cxrloc.types import CxrlocError
 
 CPU = torch.device("cpu")
 

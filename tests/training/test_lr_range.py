@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from cxrloc.datasets.batches import Batch
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.training.fit import Run, fit
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.lr_range import RangeConfig, RangePoint, boundaries, lr_range
 from cxrloc.training.schedules import ScheduleConfig
-from cxrloc.types import CxrlocError, UsageError
 from tests.training import test_fit as small
 
 FIT = FitConfig(

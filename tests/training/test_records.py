@@ -11,11 +11,12 @@ from cxrloc.datasets import read_as
 from cxrloc.datasets.boxed_patients import NIH, boxed_patients, named_patients
 from cxrloc.datasets.rsna_pneumonia import MAPPING
 from cxrloc.datasets.splits import Parts
+from cxrloc.errors import CxrlocError
 from cxrloc.recipe import read_recipe
 from cxrloc.training.data import training_data
 from cxrloc.training.labels import label_warnings
 from cxrloc.training.records import find_records
-from cxrloc.types import CxrlocError, Label, Record
+from cxrloc.types import Label, Record
 
 RECIPE = """
 title = "Of RSNA's images"

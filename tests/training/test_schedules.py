@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CyclicLR, ReduceLROnPlateau
 
+from cxrloc.errors import CxrlocError
 from cxrloc.training.schedules import (
     LENGTHS,
     SCHEDULES,
@@ -14,7 +15,6 @@ from cxrloc.training.schedules import (
     step_decay,
     triangular2,
 )
-from cxrloc.types import CxrlocError
 
 CONFIGS = {
     "constant": ScheduleConfig(0.1, "constant"),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cxrloc.datasets.batches import ImageSet
+from cxrloc.errors import CxrlocError
 from cxrloc.recipe import read_recipe
 from cxrloc.training.data import TrainingData, training_data
 from cxrloc.training.feeding import images_learned
@@ -19,7 +20,6 @@ from cxrloc.training.fit import Moment, Run
 from cxrloc.training.recipe_config import Recipe
 from cxrloc.training.stages import Trained, build, train_stages
 from cxrloc.training.validation import validation_labels, validation_scores
-from cxrloc.types import CxrlocError
 from tests.pipeline.phantom_layouts import chexpert
 
 NAN = float("nan")

@@ -13,8 +13,8 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.units import ScoredUnits, refuse_shared_patients
-from cxrloc.types import CxrlocError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

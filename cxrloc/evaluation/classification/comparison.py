@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.agreement import disagreements, rank_correlations
 from cxrloc.evaluation.classification.unit_statistics import (
     averaged_findings,
@@ -23,7 +24,7 @@ from cxrloc.evaluation.classification.units import (
 )
 from cxrloc.evaluation.resampling import Bootstrap, Resampling, bootstrap, two_sided_p
 from cxrloc.evaluation.significance import delong, delong_p, holm
-from cxrloc.types import CxrlocError, Predictions, Record
+from cxrloc.types import Predictions, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 from jaxtyping import Bool, Int
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.units import ScoredUnits, select_units
 from cxrloc.findings import OTHER_OUTPUTS, spelled_as
 from cxrloc.inference.image_sets import ImageSet, with_records
-from cxrloc.types import CxrlocError, Predictions, Record, UsageError, View
+from cxrloc.types import Predictions, Record, View
 
 PROJECTIONS: dict[str, Callable[[View], bool]] = {
     "PA": lambda view: view == View.PA,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.prediction_files import match_predictions
 from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.journal import Journal
@@ -19,7 +20,7 @@ from cxrloc.inference.suitability import Suitability
 from cxrloc.inference.threads import Counted
 from cxrloc.models.model import Model
 from cxrloc.models.provenance import contamination_warnings
-from cxrloc.types import CxrlocError, Predictions
+from cxrloc.types import Predictions
 
 NAMED, MISSING = 20, "missing_images.txt"
 """How many missing images `run.json` names, and the file that names all of them."""

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cxrloc.datasets.image_files import SeenNames, images_by_stem, named_or_new_id
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.evaluation.classification.units import are_probabilities
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
@@ -17,7 +18,7 @@ from cxrloc.files.table_writer import with_notes, write_csv
 from cxrloc.files.tables import NOTE, Table, number_in, read_table, row_name
 from cxrloc.findings import finding_columns, standard_finding
 from cxrloc.text import from_csv
-from cxrloc.types import CxrlocError, Predictions, Record
+from cxrloc.types import Predictions, Record
 
 IMAGE = "image"
 

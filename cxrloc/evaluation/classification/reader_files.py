@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cxrloc.datasets.image_files import image_id_of, joined_among
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.ranking import points_under_roc, reader_points, roc
 from cxrloc.evaluation.classification.units import ScoredUnits
 from cxrloc.files.tables import is_blank, read_table, row_name
 from cxrloc.findings import finding_columns
-from cxrloc.types import CxrlocError
 
 UNITS = ("image", "study", "patient")
 _CALLS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0}

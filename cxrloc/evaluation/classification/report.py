@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Int
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.calibration import (
     CALIBRATIONS,
     calibrate,
@@ -47,7 +48,6 @@ from cxrloc.evaluation.classification.units import (
 )
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
-from cxrloc.types import CxrlocError
 
 METRICS = {
     "auc": "area under the ROC curve",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cxrloc.datasets.pairs import pairs_by_study
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.comparison import Difference, Side, paired_differences
 from cxrloc.evaluation.classification.populations import of_images
 from cxrloc.evaluation.classification.units import (
@@ -13,7 +14,7 @@ from cxrloc.evaluation.classification.units import (
     score_units,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Predictions, Record
+from cxrloc.types import Predictions, Record
 
 INDIVIDUAL: Mapping[str, tuple[float, ...]] = {
     "individual, mean of probabilities": (0.0, 0.0, 1.0, 0.0),

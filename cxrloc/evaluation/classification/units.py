@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float, Int
 
 from cxrloc.datasets.records import judges
 from cxrloc.datasets.splits import draw_patients
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.truth import ATTRIBUTES, truth_rank
 from cxrloc.files.keys import keyed_patient
-from cxrloc.types import CxrlocError, Predictions, Record
+from cxrloc.types import Predictions, Record
 
 Unit = Literal["image", "study", "patient"]
 Aggregation = Literal["max", "mean"]

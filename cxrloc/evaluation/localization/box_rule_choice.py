@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.box_selection import best_finding_levels
 from cxrloc.evaluation.localization.claims import Claims
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run, rule_of
@@ -10,7 +11,7 @@ from cxrloc.evaluation.localization.threshold_choice import tuning_patients
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.localization.box_rules import BoxRule
 from cxrloc.localization.boxes import detections_by_rule
-from cxrloc.types import Detection, Heatmaps, UsageError
+from cxrloc.types import Detection, Heatmaps
 
 
 def by_box_rule(

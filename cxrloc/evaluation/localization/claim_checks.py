@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from cxrloc.errors import CxrlocError
 from cxrloc.images.size import image_size
-from cxrloc.types import CxrlocError, Detection, Heatmaps, Record
+from cxrloc.types import Detection, Heatmaps, Record
 
 
 def compare_images(

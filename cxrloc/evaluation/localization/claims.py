@@ -8,6 +8,7 @@ from pathlib import Path
 from cxrloc.datasets.boxes import read_detections
 from cxrloc.datasets.dicom_regions import detections_in_objects, object_files
 from cxrloc.datasets.records import annotations_in_image
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.localization.claim_checks import (
     check_size,
     compare_findings,
@@ -32,7 +33,7 @@ from cxrloc.models.provenance import (
     contamination_warnings,
     selection_warnings,
 )
-from cxrloc.types import CxrlocError, Detection, Heatmaps, Record, UsageError
+from cxrloc.types import Detection, Heatmaps, Record
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
 """A function that passes results on unchanged and may show progress."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.agreement import rank_correlations
 from cxrloc.evaluation.localization.accuracy import accuracy_metric, count_boxes
 from cxrloc.evaluation.localization.hits import MatchRule, best_overlaps
@@ -16,7 +17,7 @@ from cxrloc.evaluation.localization.placed_run import PlacedRun, ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import PlacedBoxes, ScoredPairs, place_detections
 from cxrloc.evaluation.resampling import two_sided_p
 from cxrloc.evaluation.significance import holm
-from cxrloc.types import CxrlocError, Detection, Record
+from cxrloc.types import Detection, Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import ndimage
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.overlap import iou
 from cxrloc.evaluation.localization.scored_pairs import (
     PlacedBoxes,
@@ -22,7 +23,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 )
 from cxrloc.localization.box_rules import BoxRule, regions_by_rule
 from cxrloc.localization.regions import Regions, to_border
-from cxrloc.types import CxrlocError, Heatmaps
+from cxrloc.types import Heatmaps
 
 _MAPS_AT_ONCE = 256  # keeps memory flat however many maps come
 _BOXES_AT_ONCE = 256  # against all others of a finding

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cxrloc.datasets.chexlocalize import Point
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.box_metrics import box_metrics, operating_metrics
 from cxrloc.evaluation.localization.map_metrics import (
     Ladder,
@@ -42,7 +43,6 @@ from cxrloc.evaluation.localization.pointing import place_points
 from cxrloc.evaluation.localization.threshold_choice import FIXED, ORACLE, tuning_patients
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import resample_group
-from cxrloc.types import CxrlocError
 
 
 def score_metrics(run: PlacedRun) -> list[Measurement]:

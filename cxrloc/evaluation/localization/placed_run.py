@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES
 from cxrloc.evaluation.localization.controls import PlacedMaps, place_heatmaps
 from cxrloc.evaluation.localization.hits import MatchRule
@@ -22,7 +23,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Draws, Resampling, resample_group
 from cxrloc.localization.box_rules import BoxRule
-from cxrloc.types import Detection, Heatmaps, Record, UsageError, View
+from cxrloc.types import Detection, Heatmaps, Record, View
 
 
 @dataclass(frozen=True, slots=True)

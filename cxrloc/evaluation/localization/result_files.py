@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.claims import Claims, warning_lines
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.printed_tables import (
@@ -32,7 +33,7 @@ from cxrloc.files.latex import PACKAGES, latex_tables
 from cxrloc.files.table_writer import markdown_table, with_notes, write_csv
 from cxrloc.files.whole import write_text
 from cxrloc.inference.map_files import write_maps
-from cxrloc.types import Detection, Record, UsageError
+from cxrloc.types import Detection, Record
 
 
 def write_scores(

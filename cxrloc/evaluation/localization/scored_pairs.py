@@ -7,9 +7,10 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.inference.image_sets import ImageSet
-from cxrloc.types import Box, CxrlocError, Detection, Label, Mask, Outline, Record, UsageError
+from cxrloc.types import Box, Detection, Label, Mask, Outline, Record
 
 Population = Literal["annotated", "labelled", "predicted", "all"]
 """Pairs whose heatmap gives boxes: with an expert box, with a positive image-level label, with a

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.resampling import rarest_class
-from cxrloc.types import UsageError
 
 ORACLE = "oracle: the scored patients"
 FIXED = "fixed beforehand"

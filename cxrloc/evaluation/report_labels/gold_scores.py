@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.published import beside, published
 from cxrloc.evaluation.report_labels.scores import (
@@ -21,7 +22,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.findings import CHESTXRAY8, standard_finding
 from cxrloc.reports.label_file import NORMAL, Labels
 from cxrloc.reports.labels import FINDINGS
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 SYSTEMS = ("Wang 2017 on OpenI", "MetaMap on OpenI")
 """Settings of the published tables that were measured on the same reports."""

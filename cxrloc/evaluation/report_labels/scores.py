@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.resampling import Resampling, interval
 from cxrloc.reports.label_file import Labels
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 
 def outcomes(

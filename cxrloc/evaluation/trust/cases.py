@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cxrloc.devices import choose_devices
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.resampling import Resampling
 from cxrloc.evaluation.trust.map_stability import random_map
 from cxrloc.inference.image_sets import DataOptions
@@ -24,7 +25,7 @@ from cxrloc.models.described import Input
 from cxrloc.models.localizer import LocalizingNetwork
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model
-from cxrloc.types import Affine, CxrlocError, Heatmaps, Label, Record
+from cxrloc.types import Affine, Heatmaps, Label, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from sklearn.calibration import CalibratedClassifierCV, calibration_curve
 from sklearn.frozen import FrozenEstimator
 from torchmetrics.functional.classification import binary_calibration_error
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.calibration import (
     calibrate,
     expected_calibration_error,
@@ -16,7 +17,7 @@ from cxrloc.evaluation.classification.calibration import (
     reliability,
 )
 from cxrloc.evaluation.classification.units import score_units
-from cxrloc.types import CxrlocError, Label, Predictions, Record
+from cxrloc.types import Label, Predictions, Record
 
 
 def made(seed, units=200):

@@ -3,11 +3,12 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.comparison import compare_predictions
 from cxrloc.evaluation.classification.two_views import compare_two_views
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Label, Predictions, Record
+from cxrloc.types import Label, Predictions, Record
 
 FINDINGS = ("Mass", "Nodule", "Hernia")
 MANY = Resampling(resamples=300)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.populations import (
     PROJECTIONS,
     label_counts,
@@ -9,7 +10,7 @@ from cxrloc.evaluation.classification.populations import (
     select_population,
 )
 from cxrloc.evaluation.classification.units import hide_patients, score_units, split_units
-from cxrloc.types import CxrlocError, Label, Predictions, Record, UsageError, View
+from cxrloc.types import Label, Predictions, Record, View
 
 VIEWS = [View.PA, View.AP, View.LATERAL, None]
 RECORDS = [Record(str(i), f"p{i}", str(i), None, view) for i, view in enumerate(VIEWS)]

@@ -3,12 +3,13 @@ import re
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.prediction_files import (
     match_predictions,
     read_predictions,
     write_predictions,
 )
-from cxrloc.types import CxrlocError, Label, Predictions, Record
+from cxrloc.types import Label, Predictions, Record
 
 
 def test_predictions_come_back_exactly(tmp_path):

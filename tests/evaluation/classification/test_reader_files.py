@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.reader_files import (
     read_readings,
     readers_below,
     score_readers,
 )
 from cxrloc.evaluation.classification.units import ScoredUnits, score_units
-from cxrloc.types import CxrlocError, Label, Predictions, Record
+from cxrloc.types import Label, Predictions, Record
 
 # Ranked a b c d e; with Edema: a, b, d. The curve goes (0, 1/3) (0, 2/3) (1/2, 2/3) (1/2, 1).
 NAMES, TRUTH, SCORES = "abcde", (1, 1, 0, 1, 0), (0.9, 0.8, 0.7, 0.6, 0.5)

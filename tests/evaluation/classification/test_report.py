@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.calibration import (
     calibrate,
     expected_calibration_error,
@@ -15,7 +16,7 @@ from cxrloc.evaluation.classification.report import (
 )
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
+from cxrloc.types import Label, Predictions, Record, Sex, View
 
 FEW = Resampling(resamples=50)
 FINDINGS = ("Mass", "Nodule", "Hernia", "Edema")

@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.truth import TruthRules, under_rules, with_no_finding
 from cxrloc.evaluation.classification.units import aligned, score_units
-from cxrloc.types import CxrlocError, Label, Predictions, Record, Sex, View
+from cxrloc.types import Label, Predictions, Record, Sex, View
 
 POS, NEG, UNC = Label.POSITIVE, Label.NEGATIVE, Label.UNCERTAIN
 

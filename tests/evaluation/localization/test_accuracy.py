@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cxrloc.cli.bench import bench as bench_command
 from cxrloc.cli.heatmap import heatmap as heatmap_command
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.accuracy import (
     PUBLISHED_RULES,
     accuracy_metric,
@@ -21,7 +22,7 @@ from cxrloc.evaluation.localization.scored_pairs import Population, place_detect
 from cxrloc.evaluation.localization.tables import grid
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.published import published
-from cxrloc.types import Annotation, Box, CxrlocError, Detection, Label, Record
+from cxrloc.types import Annotation, Box, Detection, Label, Record
 
 
 def record(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cxrloc.errors import UsageError
 from cxrloc.evaluation.localization.box_rule_choice import by_box_rule
 from cxrloc.evaluation.localization.claims import Claims
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol, place_run
@@ -12,7 +13,6 @@ from cxrloc.evaluation.localization.printed_tables import report_note
 from cxrloc.evaluation.localization.scores import score_run
 from cxrloc.evaluation.localization.threshold_choice import ThresholdProtocol
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import UsageError
 from tests.evaluation.localization.drawn_truth import drawn_record, whole_map
 
 PROTOCOL = ScoringProtocol(resampling=Resampling(20), draws=2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.localization.claims import (
     check_operating_points,
     claims_of_detections,
@@ -21,7 +22,7 @@ from cxrloc.evaluation.resampling import Resampling
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
-from cxrloc.types import Annotation, Box, CxrlocError, Record, UsageError
+from cxrloc.types import Annotation, Box, Record
 
 HEADING = "image,finding,x_min,y_min,x_max,y_max,score\n"
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.comparison import (
     compare_detections,
 )
@@ -11,7 +12,7 @@ from cxrloc.evaluation.localization.hits import MatchRule, best_overlaps
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
 from cxrloc.evaluation.localization.scored_pairs import place_detections, scored_pairs
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import Annotation, Box, CxrlocError, Detection, Record
+from cxrloc.types import Annotation, Box, Detection, Record
 
 RULES = (MatchRule("iou", 0.5), MatchRule("iobb", 0.9))
 PROTOCOL = ScoringProtocol(rules=RULES, resampling=Resampling(resamples=200))

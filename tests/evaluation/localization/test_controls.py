@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrloc.datasets.boxes import read_boxed_images
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.accuracy import PUBLISHED_RULES, count_boxes, measure_counts
 from cxrloc.evaluation.localization.controls import (
     boxes_of_maps,
@@ -31,7 +32,7 @@ from cxrloc.evaluation.localization.scored_pairs import (
 from cxrloc.evaluation.localization.tables import grid
 from cxrloc.localization.box_rules import BoxRule
 from cxrloc.localization.boxes import detections_from_heatmaps
-from cxrloc.types import Affine, Annotation, Box, CxrlocError, Heatmaps, Record
+from cxrloc.types import Affine, Annotation, Box, Heatmaps, Record
 
 
 def record(image_id: str, patient: str, finding: str, *corners: float, size: int = 100) -> Record:

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.localization.threshold_choice import (
     ThresholdProtocol,
     best_level,
     best_score,
     tuning_patients,
 )
-from cxrloc.types import CxrlocError
 
 
 @given(share=st.floats(0, 0.99), seed=st.integers(0, 100))

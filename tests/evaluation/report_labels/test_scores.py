@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
+from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.measurement import Measurement
 from cxrloc.evaluation.report_labels.scores import (
     METRICS,
@@ -15,7 +16,7 @@ from cxrloc.evaluation.report_labels.scores import (
     totals_of,
 )
 from cxrloc.evaluation.resampling import Resampling
-from cxrloc.types import CxrlocError, Label
+from cxrloc.types import Label
 
 
 def scored(pairs: np.ndarray, findings: tuple[str, ...], samples: int = 0) -> list[Measurement]:
