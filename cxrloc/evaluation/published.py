@@ -105,7 +105,9 @@ def published_means(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def _averaged(numbers: pd.DataFrame) -> tuple[str, ...]:
     """The findings over which a table's mean is taken; empty without a mean over findings."""
     means = numbers[numbers["finding"] == "mean"]
-    rows = numbers[numbers["metric"].isin(means["metric"]) & (numbers["finding"] != "mean")]
+    # Baltruschat's text has AUCs of view and sex too, of other models than its means.
+    same = numbers["metric"].isin(means["metric"]) & numbers["setting"].isin(means["setting"])
+    rows = numbers[same & (numbers["finding"] != "mean")]
     if rows.empty and (means["metric"] == "auc").any():
         return CHESTXRAY14  # Baltruschat et al. 2019, text: "average AUC" over the 14 findings
     if (numbers["table"] == "chexlocalize").all():

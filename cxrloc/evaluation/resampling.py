@@ -50,8 +50,7 @@ class Draws:
     Attributes:
         patients: which patients are in the group; the others have weight 0 everywhere.
         weights: how often each patient is drawn; no columns where no intervals are asked for.
-        varies: patients who share their stratum with another patient; only their weights differ
-            between resamples.
+        varies: the patients whose weights differ between resamples (`varying_patients`).
         level: coverage of the intervals.
     """
 
@@ -69,6 +68,21 @@ def rarest_class(carries: Bool[np.ndarray, "patient class"]) -> Int[np.ndarray, 
     """
     carriers = np.where(carries, carries.sum(axis=0), carries.shape[0] + 1)
     return np.argmin(carriers, axis=1)
+
+
+def varying_patients(carries: Bool[np.ndarray, "patient class"]) -> Bool[np.ndarray, " patient"]:
+    """Patients who share their stratum with another patient (`resample_patients`).
+
+    A patient who is alone in a stratum is in every resample, so an interval that rests on such
+    patients would be as narrow as a point.
+
+    >>> varying_patients(np.array([[True, True], [True, False], [True, False]]))
+    array([False,  True,  True])
+    """
+    if not carries.size:
+        return np.zeros(carries.shape[0], dtype=bool)
+    strata = rarest_class(carries)
+    return np.asarray(np.bincount(strata)[strata] > 1)
 
 
 def resample_patients(
@@ -133,8 +147,7 @@ def resample_group(
         nothing = np.zeros((patients.size, resampling.resamples), dtype=np.int32)
         return Draws(patients, nothing, varies, resampling.level)
     weights = resample_patients(carried, resampling.resamples, resampling.seed)
-    strata = rarest_class(carried)
-    varies[patients] = np.bincount(strata)[strata] > 1
+    varies[patients] = varying_patients(carried)
     if not patients.all():
         of_group, weights = weights, np.zeros((patients.size, resampling.resamples), dtype=np.int32)
         weights[patients] = of_group

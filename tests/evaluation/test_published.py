@@ -14,7 +14,7 @@ from cxrloc.evaluation.published import (
     published_means,
     published_tables,
 )
-from cxrloc.findings import CHESTXRAY8
+from cxrloc.findings import CHESTXRAY8, CHESTXRAY14
 
 SOURCES = ("wang2017", "dong2017", "rubin2018", "pham2019", "baltruschat2019")
 
@@ -128,6 +128,16 @@ def test_a_mean_stands_beside_a_mean_over_the_same_findings_only():
     assert published_means(["pham2019:2", "wang2017:4", "dong2017:text"]) == {
         "mean of pham2019:2": five
     }
+
+
+def test_the_mean_of_a_text_is_over_findings_and_not_over_view_and_sex():
+    assert published_means(["baltruschat2019:text"]) == {
+        "mean of baltruschat2019:text": CHESTXRAY14
+    }
+    measured = pd.DataFrame({"finding": ["mean"], "averaged": [CHESTXRAY14], "auc": [0.8]})
+    shown = beside(measured, "baltruschat2019:text", "auc").iloc[0]
+    fine_tuned = "auc (Baltruschat et al. 2019, text: fine-tuned ResNet-50)"
+    assert shown[fine_tuned] == 0.819
 
 
 def test_a_mean_without_findings_beside_it_is_over_all_measured_rows():

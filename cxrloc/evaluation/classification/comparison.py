@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.agreement import disagreements, rank_correlations
+from cxrloc.evaluation.classification.report_rows import few_patients_note
 from cxrloc.evaluation.classification.unit_statistics import (
     averaged_findings,
     defined_findings,
@@ -22,7 +23,13 @@ from cxrloc.evaluation.classification.units import (
     aligned,
     score_units,
 )
-from cxrloc.evaluation.resampling import Bootstrap, Resampling, bootstrap, two_sided_p
+from cxrloc.evaluation.resampling import (
+    Bootstrap,
+    Resampling,
+    bootstrap,
+    two_sided_p,
+    varying_patients,
+)
 from cxrloc.evaluation.significance import delong, delong_p, holm
 from cxrloc.types import Predictions, Record
 
@@ -85,7 +92,7 @@ class Comparison:
         units: units compared.
         patients: patients compared, the unit of the bootstrap.
         left_out: per run, its units that another run lacks.
-        undefined: findings that lack positives or negatives, or have fewer than 2 patients in one
+        undefined: findings that lack positives or negatives, or have too few patients in one
             class.
         differences: all pairs of runs, in the order of `runs`.
         rank_correlations: Spearman's correlations, averaged over the findings `correlated`.
@@ -237,13 +244,11 @@ def _rows(
 
 
 def _comparable(units: ScoredUnits) -> ScoredUnits:
-    """The units without the findings that have fewer than 2 patients in a class: no interval."""
-    known = units.known.copy()
+    """The units without the findings that have too few patients in a class for an interval."""
+    known, varies = units.known.copy(), varying_patients(patient_classes(units))
     for column in range(len(units.findings)):
-        for positive in (True, False):
-            carriers = units.patient[known[:, column] & (units.truth[:, column] == positive)]
-            if np.unique(carriers).size < 2:
-                known[:, column] = False
+        if few_patients_note(units, column, (True, False), varies):
+            known[:, column] = False
     return replace(units, known=known)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.classification.calibration import (
@@ -26,11 +26,12 @@ from cxrloc.evaluation.classification.operating_points import (
 )
 from cxrloc.evaluation.classification.report_rows import (
     ACCURACY,
-    FEW_CARRIERS,
     FEW_UNITS,
+    NO_INTERVAL,
     blank_row,
     decision_shares,
     few_patients_note,
+    note_of_mean,
     ranking_shares,
 )
 from cxrloc.evaluation.classification.unit_statistics import (
@@ -47,7 +48,7 @@ from cxrloc.evaluation.classification.units import (
     select_units,
 )
 from cxrloc.evaluation.measurement import Measurement
-from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap
+from cxrloc.evaluation.resampling import Resampling, Statistic, bootstrap, varying_patients
 
 METRICS = {
     "auc": "area under the ROC curve",
@@ -179,16 +180,18 @@ def _measure(
     resampling: Resampling,
     scope: ReportScope,
 ) -> list[Measurement]:
+    classes = patient_classes(units)
+    varies = varying_patients(classes)
     blocks = []
     if units.known.any():
-        blocks.append(_share_block(units, group, points, scope.list_threshold))
+        blocks.append(_share_block(units, group, points, scope.list_threshold, varies))
     if defined_findings(units).size:
-        blocks.insert(0, _rank_block(units, group, scope.means))
+        blocks.insert(0, _rank_block(units, group, scope.means, varies))
     rows = [row for block in blocks for row in block.rows]
     if resampling.resamples and rows:
         result = bootstrap(
             lambda counts: np.vstack([block.statistic(counts) for block in blocks]),
-            patient_classes(units),
+            classes,
             resampling,
         )
         rows = [
@@ -203,28 +206,34 @@ def _measure(
 
 
 def _filled(row: Measurement, value: float, low: float, high: float) -> Measurement:
-    if row.note == FEW_CARRIERS:
+    if row.note.endswith(NO_INTERVAL):
         return replace(row, value=value)
     if np.isnan(low):
         return replace(row, value=value, note=FEW_UNITS)
     return replace(row, value=value, low=low, high=high)
 
 
-def _rank_block(units: ScoredUnits, group: str, named: Mapping[str, tuple[str, ...]]) -> _Block:
+def _rank_block(
+    units: ScoredUnits,
+    group: str,
+    named: Mapping[str, tuple[str, ...]],
+    varies: Bool[np.ndarray, " patient"],
+) -> _Block:
     defined = defined_findings(units)
     means = averaged_findings(units, defined, named)
     rows = []
+    both = (True, False)
+    notes = {c: few_patients_note(units, c, both, varies) for c in defined.tolist()}
     for metric in ("auc", "pr_average_precision"):
         for column in defined:
             row = blank_row(units, group, metric, int(column))
             positives = row.positives or 0
             pairs = positives * (row.n - positives if metric == "auc" else 1)
-            note = few_patients_note(units, int(column), (True, False))
-            rows.append(replace(row, divisor=pairs, note=note))
+            rows.append(replace(row, divisor=pairs, note=notes[int(column)]))
         for name, columns in means.items():
             row = replace(blank_row(units, group, metric, columns), finding=name)
             findings = tuple(units.findings[column] for column in columns)
-            note = f"mean over {', '.join(findings)}"
+            note = note_of_mean(findings, [notes[column] for column in columns.tolist()])
             rows.append(replace(row, divisor=columns.size, averaged=findings, note=note))
     return _Block(tuple(rows), rank_statistic(units, defined, list(means.values())))
 
@@ -234,14 +243,17 @@ def _share_block(
     group: str,
     points: Mapping[str, OperatingPoint],
     list_threshold: float | None,
+    varies: Bool[np.ndarray, " patient"],
 ) -> _Block:
     """Numbers that are one sum over units divided by another."""
     decisions = [
         decision
         for column in range(len(units.findings))
-        for decision in decision_shares(units, group, column, points.get(units.findings[column]))
+        for decision in decision_shares(
+            units, group, column, points.get(units.findings[column]), varies
+        )
     ]
-    decisions += ranking_shares(units, group, list_threshold)
+    decisions += ranking_shares(units, group, list_threshold, varies)
     defined = [decision for decision in decisions if decision[2].any()]
     return _Block(
         rows=tuple(replace(row, divisor=int(among.sum())) for row, _, among in defined),

@@ -1,6 +1,6 @@
 """Rows of a classification report without values: their counts and notes, and what is divided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,8 @@ from cxrloc.evaluation.measurement import Measurement
 
 ACCURACY, ARGMAX_OF_TWO = "argmax_accuracy", 0.5
 FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
+NONE_VARIES = "no interval: too few patients, those of a class are the same in every resample"
+NO_INTERVAL = (FEW_CARRIERS, NONE_VARIES)
 FEW_UNITS = "no interval: too few units, some resamples have none"
 
 Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
@@ -39,15 +41,48 @@ def blank_row(
     )
 
 
-def few_patients_note(units: ScoredUnits, column: int, classes: tuple[bool, ...]) -> str:
-    """A note if all positives or all negatives of a finding belong to one patient."""
+def few_patients_note(
+    units: ScoredUnits,
+    column: int,
+    classes: tuple[bool, ...],
+    varies: Bool[np.ndarray, " patient"],
+) -> str:
+    """A note if a finding's positives, or its negatives, are of too few patients for an interval.
+
+    Args:
+        units: what is scored.
+        column: of the finding.
+        classes: True for its positives, False for its negatives.
+        varies: the patients whose weights differ between resamples (`varying_patients`).
+    """
     known, truth = units.known[:, column], units.truth[:, column]
-    carriers = [np.unique(units.patient[known & (truth == positive)]).size for positive in classes]
-    return FEW_CARRIERS if min(carriers) < 2 else ""
+    carriers = [np.unique(units.patient[known & (truth == positive)]) for positive in classes]
+    if min(patients.size for patients in carriers) < 2:
+        return FEW_CARRIERS
+    return "" if all(varies[patients].any() for patients in carriers) else NONE_VARIES
 
 
-def ranking_shares(units: ScoredUnits, group: str, list_threshold: float | None) -> Iterator[Share]:
+def note_of_mean(findings: Sequence[str], notes: Sequence[str]) -> str:
+    """The findings that a mean is over, and how many of them have no interval.
+
+    >>> note_of_mean(["Mass", "Edema"], ["", FEW_CARRIERS])
+    'mean over Mass, Edema; 1 of them has no interval and hardly varies in this one'
+    """
+    said, fixed = f"mean over {', '.join(findings)}", sum(map(bool, notes))
+    if fixed == len(notes):
+        return f"{said}; {NONE_VARIES}"
+    hardly = "has no interval and hardly varies" if fixed == 1 else "have none and hardly vary"
+    return f"{said}; {fixed} of them {hardly} in this one" if fixed else said
+
+
+def ranking_shares(
+    units: ScoredUnits,
+    group: str,
+    list_threshold: float | None,
+    varies: Bool[np.ndarray, " patient"],
+) -> Iterator[Share]:
     """Rows about the order of each unit's own findings."""
+    note = "" if varies.any() else NONE_VARIES
     truth = units.truth & units.known
     has = truth.sum(axis=1)
     metrics: list[tuple[str, int, float | None]] = [("image_ranking_precision", 1, None)]
@@ -57,8 +92,9 @@ def ranking_shares(units: ScoredUnits, group: str, list_threshold: float | None)
         row = blank_row(units, group, metric, np.arange(len(units.findings)))
         precision = np.zeros(has.size)
         precision[has > 0] = image_ranking_precision(truth, units.scores, threshold)
-        yield replace(row, threshold=threshold), precision, has >= fewest
-    yield _argmax_share(units, group)
+        yield replace(row, threshold=threshold, note=note), precision, has >= fewest
+    row, right, among = _argmax_share(units, group)
+    yield replace(row, note=note), right, among
 
 
 def _argmax_share(units: ScoredUnits, group: str) -> Share:
@@ -80,7 +116,11 @@ def _argmax_share(units: ScoredUnits, group: str) -> Share:
 
 
 def decision_shares(
-    units: ScoredUnits, group: str, column: int, point: OperatingPoint | None
+    units: ScoredUnits,
+    group: str,
+    column: int,
+    point: OperatingPoint | None,
+    varies: Bool[np.ndarray, " patient"],
 ) -> Iterator[Share]:
     """Rows about decisions on one finding, at an operating point and by rank."""
     truth, known = units.truth[:, column], units.known[:, column]
@@ -96,7 +136,7 @@ def decision_shares(
         decisions |= {"sensitivity": (called, True), "specificity": (~called, False)}
     for metric, (hit, positive) in decisions.items():
         among = known & (truth == positive)
-        note = few_patients_note(units, column, (positive,)) if among.any() else ""
+        note = few_patients_note(units, column, (positive,), varies) if among.any() else ""
         row = replace(blank_row(units, group, metric, column), note=note)
         if point is not None and metric in ("sensitivity", "specificity"):
             chosen_on = f"{point.rule}, {point.chosen_on}"

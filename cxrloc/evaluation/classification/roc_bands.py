@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from cxrloc.evaluation.classification.report_rows import few_patients_note
 from cxrloc.evaluation.classification.unit_statistics import defined_findings, patient_classes
 from cxrloc.evaluation.classification.units import ScoredUnits
-from cxrloc.evaluation.resampling import Resampling, bootstrap
+from cxrloc.evaluation.resampling import Resampling, bootstrap, varying_patients
 
 RATES = np.linspace(0, 1, 101)
 """False positive rates at which the bands are given."""
@@ -24,8 +24,10 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
     patients in a class has no band, as its AUC has no interval.
     """
     frames = []
+    classes = patient_classes(units)
+    varies = varying_patients(classes)
     for column in defined_findings(units).tolist() if resampling.resamples else ():
-        if few_patients_note(units, column, (True, False)):
+        if few_patients_note(units, column, (True, False), varies):
             continue
 
         def statistic(
@@ -35,7 +37,7 @@ def roc_bands_frame(units: ScoredUnits, resampling: Resampling) -> pd.DataFrame:
             weights = counts[units.patient[known]]
             return _sensitivities(units.truth[known, column], units.scores[known, column], weights)
 
-        sampled = bootstrap(statistic, patient_classes(units), resampling)
+        sampled = bootstrap(statistic, classes, resampling)
         rows = zip(RATES, sampled.low, sampled.high, strict=True)
         frames.append(pd.DataFrame([(units.findings[column], *row) for row in rows]))
     if not frames:

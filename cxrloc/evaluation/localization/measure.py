@@ -231,11 +231,7 @@ def _sample(metric: Metric, draws: Draws) -> Sampled:
 
 
 def _with_interval(sampled: Sampled) -> Bool[np.ndarray, " known"]:
-    """Findings with an interval: those with two patients or more, not all alone in their strata.
-
-    A patient who is alone in a stratum is in every resample, so an interval that rests on such
-    patients would be as narrow as a point.
-    """
+    """Findings with an interval: those with two patients or more, of whom some vary."""
     draws = sampled.draws
     carriers = (sampled.metric.divisor[:, list(sampled.known)] > 0) & draws.patients[:, None]
     several = carriers.sum(axis=0) > 1

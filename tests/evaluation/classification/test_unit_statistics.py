@@ -1,7 +1,7 @@
 import numpy as np
 
 from cxrloc.evaluation.classification.report import ReportScope, classify_units
-from cxrloc.evaluation.classification.report_rows import FEW_UNITS
+from cxrloc.evaluation.classification.report_rows import FEW_CARRIERS, FEW_UNITS, NONE_VARIES
 from cxrloc.evaluation.classification.unit_statistics import averaged_findings, share_statistic
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.resampling import Resampling
@@ -36,6 +36,18 @@ def test_a_resample_without_any_unit_of_a_share_gives_no_number():
     values = statistic(np.array([[1.0, 0.0], [1.0, 2.0]]))  # the second resample lacks patient 0
     assert values[0, 0] == 1
     assert np.isnan(values[0, 1])
+
+
+def test_patients_who_are_in_every_resample_give_no_interval():
+    # Each of the three patients with Mass is alone in the stratum of a finding that is rarer.
+    labels = ["Mass", "Edema"], ["Mass", "Hernia"], ["Mass", "Fibrosis"], [], []
+    units = made(*labels, findings=("Mass", "Edema", "Hernia", "Fibrosis"))
+    report = classify_units(units, Resampling(50), scope=ReportScope(()))
+    rows = {row.finding: row for row in report.measurements if row.metric == "auc"}
+    assert [rows[name].low for name in ("Mass", "Edema", "mean")] == [None] * 3
+    assert rows["Mass"].note == NONE_VARIES
+    assert rows["Edema"].note == FEW_CARRIERS
+    assert rows["mean"].note.endswith(NONE_VARIES)
 
 
 def test_a_number_that_some_resamples_lack_has_no_interval_and_says_why():
