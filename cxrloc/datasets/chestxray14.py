@@ -142,18 +142,21 @@ def _read_entries(
     declared: Collection[str],
 ) -> list[Record]:
     hint = f"a label file of ChestX-ray14 has the columns {', '.join(COLUMNS)}"
-    labels: dict[str, tuple[Mapping[str, Label], bool]] = {}
-    ages: dict[str, float | None] = {}
-    records: dict[str, Record] = {}
     table = read_table(path, COLUMNS, hint=hint)
-    # Cells are read column by column: a dictionary for each of 112,120 rows would double the time.
+    # Cells are read column by column, and cells of equal text once: a dictionary and checks for
+    # each of 112,120 rows would double the time.
     start = f"{path}, row "
     columns = [table.columns[name] for name in COLUMNS]
+    labels: dict[str, tuple[Mapping[str, Label], bool]] = {}
+    for number, text in zip(table.numbers, table.columns["Finding Labels"], strict=True):
+        if text not in labels:
+            labels[text] = _labels(f"{start}{number}", text, declared)
+    vocabulary = frozenset(name for found, _ in labels.values() for name in found)
+    ages: dict[str, float | None] = {}
+    records: dict[str, Record] = {}
     for number, name, text, patient, age, sex, view in zip(table.numbers, *columns, strict=True):
         where = f"{start}{number}"
         image_id = checked_id(where, image_id_of(name))
-        if text not in labels:
-            labels[text] = _labels(where, text, declared)
         if age not in ages:
             ages[age] = _age_years(age, where)
         findings, labelled = labels[text]
@@ -169,6 +172,7 @@ def _read_entries(
             tuple(annotations.get(image_id, ())),
             FRAME,
             labelled,
+            vocabulary,
         )
         if is_blank(patient):
             record = _warned(record, FROM_NAME)

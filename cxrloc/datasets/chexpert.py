@@ -21,6 +21,12 @@ from cxrloc.types import Label, Record, Sex, View
 COLUMNS = ("Path", *CHEXPERT14)
 """Columns of every table; the test set's has no Sex, Age, Frontal/Lateral and AP/PA."""
 
+OBSERVATIONS = {name: standard_finding(name) for name in CHEXPERT14}
+"""The finding of each column of observations."""
+
+VOCABULARY = frozenset(OBSERVATIONS.values())
+"""The findings that a table with these columns judges."""
+
 _MORE_COLUMNS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 
 TABLES = {"train": "train.csv", "validation": "valid.csv", "test": "test*.csv"}
@@ -68,12 +74,12 @@ def observation_labels(where: str, cells: Mapping[str, str]) -> dict[str, Label]
     {'Edema': <Label.POSITIVE: 1>, 'Fracture': <Label.UNCERTAIN: -1>}
     """
     labels = {}
-    for name in CHEXPERT14:
-        if not is_blank(cell := cells.get(name, "")):
+    for name, finding in OBSERVATIONS.items():
+        if (cell := cells.get(name, "")) and not is_blank(cell):
             label = _LABELS.get(cell.removesuffix(".0"))
             if label is None:
                 raise CxrlocError(f"{where}: {name} is {cell[:40]!r}; it is 1, 0, -1 or blank")
-            labels[standard_finding(name)] = label
+            labels[finding] = label
     return labels
 
 
@@ -149,6 +155,7 @@ def _record(where: str, cells: Mapping[str, str], places: Sequence[Path]) -> Rec
         age_years=(float(age) or None) if age else None,
         sex=_SEXES.get(cells.get("Sex", "").capitalize()),
         labels=observation_labels(where, cells),
+        vocabulary=VOCABULARY,
     )
 
 

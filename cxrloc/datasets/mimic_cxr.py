@@ -8,7 +8,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cxrloc.datasets.chexpert import observation_labels
+from cxrloc.datasets.chexpert import VOCABULARY, observation_labels
 from cxrloc.datasets.identifiers import checked_id, patient_key
 from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import number_in, read_table, rows_of
@@ -166,5 +166,6 @@ def _record(
         view=VIEW_POSITIONS.get(cells["ViewPosition"]),
         labels=labels.get((subject, study), {}),
         labelled=known,
+        vocabulary=VOCABULARY,
         warnings=() if known or not labels else (NO_ROW,),
     )

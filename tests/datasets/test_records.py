@@ -10,6 +10,7 @@ from cxrloc.datasets.records import (
     annotations_in_image,
     boxed_record,
     finished_records,
+    with_vocabulary,
 )
 from cxrloc.errors import CxrlocError
 from cxrloc.types import Annotation, Box, Record
@@ -93,3 +94,11 @@ def test_exchanged_rows_and_columns_are_an_error() -> None:
         annotations_in_image(finished(INSIDE), 100, 50)
     square = finished(INSIDE, frame=(100, 100))
     assert annotations_in_image(square, 100, 100) == square
+
+
+def test_only_records_of_another_vocabulary_are_copied() -> None:
+    mass, none = frozenset({"Mass"}), frozenset[str]()
+    records = [Record("a", "1", "a", None, vocabulary=each) for each in (mass, none)]
+    found = with_vocabulary(records, ["Mass"])
+    assert found[0] is records[0]
+    assert [record.vocabulary for record in found] == [mass, mass]
