@@ -92,6 +92,13 @@ def test_resampling_is_the_resize_of_pillow(size: tuple[int, int], why: str) -> 
     np.testing.assert_allclose(ours, expected, atol=1e-6, err_msg=why)
 
 
+def test_resampling_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).random((40, 30), dtype=np.float32)
+    whole = resample(pixels, resize_affine(40, 30, 13, 11), 13, 11)
+    monkeypatch.setattr("cxrloc.images.geometry.BLOCK_VALUES", 500)
+    assert np.array_equal(resample(pixels, resize_affine(40, 30, 13, 11), 13, 11), whole)
+
+
 def test_resampling_to_the_same_grid_changes_nothing() -> None:
     pixels = np.random.default_rng(0).random((30, 20))
     assert np.array_equal(resample(pixels, Affine(), 30, 20), pixels)
