@@ -28,7 +28,7 @@ from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
-from cxrloc.images.orientation import jpeg_orientation, png_orientation, upright
+from cxrloc.images.orientation import PixelFacts, jpeg_facts, png_facts, upright
 from cxrloc.images.png_chunks import (
     MOST_CHUNKS,
     PNG_ALPHA,
@@ -79,7 +79,8 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         raise _damaged(path, "PNG", "it has not one header but several")
     if colour == PNG_PALETTE and b"PLTE" not in kinds:
         raise _damaged(path, "PNG", "it has no palette")
-    warnings = _shape_warnings(*side_ratio(data))
+    facts = png_facts(data)
+    warnings = _shape_warnings(side_ratio(data), facts)
     deep_colour = depth == 16 and colour != PNG_GREY
     try:
         words = _png_words(path, data, deep_colour)
@@ -97,9 +98,9 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         raise _damaged(path, "PNG", "its pixels end early or are damaged: is it cut short?")
     if not all(checksum_is_right(chunk) for kind, chunk in chunks(data) if kind == b"IDAT"):
         warnings += ("a checksum of the PNG's pixels is wrong, so part of the image may be wrong",)
-    if colour in (PNG_GREY_ALPHA, PNG_ALPHA):
+    if colour in (PNG_GREY_ALPHA, PNG_ALPHA) or b"tRNS" in kinds:
         warnings += ("transparency is ignored",)
-    return _radiograph(words, max(depth, 8), "PNG", png_orientation(data), warnings)
+    return _radiograph(words, max(depth, 8), "PNG", facts.orientation, warnings)
 
 
 def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
@@ -141,7 +142,9 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         ),
         data,
     )
-    return _radiograph(stored.words, frame.bits, "JPEG", jpeg_orientation(data), stored.warnings)
+    facts = jpeg_facts(data)
+    warnings = _shape_warnings((1, 1), facts) + stored.warnings
+    return _radiograph(stored.words, frame.bits, "JPEG", facts.orientation, warnings)
 
 
 def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
@@ -161,8 +164,9 @@ def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
             words = _pillow_words(path, image)
     except DAMAGE as error:
         raise _damaged(path, "JPEG", str(error)) from error
-    warnings = _shape_warnings(*density) + warnings
-    return _radiograph(words, 8, "JPEG", jpeg_orientation(data), warnings)
+    facts = jpeg_facts(data)
+    warnings = _shape_warnings(density, facts) + warnings
+    return _radiograph(words, 8, "JPEG", facts.orientation, warnings)
 
 
 def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
@@ -177,14 +181,18 @@ def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     return columns, rows, depth, colour
 
 
-def _shape_warnings(across: int, down: int) -> tuple[str, ...]:
-    """A warning where a file's pixels per length differ across and down; 0 means unknown."""
-    if not (across and down) or abs(across / down - 1) <= UNEQUAL:
-        return ()
-    return (
-        f"the file has {across} pixels per length across and {down} down: the pixels are not "
-        "square, and the image is analysed as it is stored",
-    )
+def _shape_warnings(density: tuple[float, float], facts: PixelFacts) -> tuple[str, ...]:
+    """A warning where pixels per length differ across and down; 0 means unknown.
+
+    They stand in the file's own header (`density`), in EXIF data, or in both.
+    """
+    for across, down in (density, (facts.across, facts.down)):
+        if across and down and abs(across / down - 1) > UNEQUAL:
+            return (
+                f"the file has {across:g} pixels per length across and {down:g} down: the pixels "
+                "are not square, and the image is analysed as it is stored",
+            )
+    return ()
 
 
 def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
@@ -204,6 +212,9 @@ def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
 def _pillow_words(path: Path, image: Image.Image) -> Words:
     if image.mode in ("L", "I;16"):
         return np.asarray(image)
+    # PNG specification, 11.2.2: an index beyond the palette is an error; Pillow makes it black.
+    if image.mode == "P" and np.asarray(image).max() >= len(image.getpalette("RGB") or ()) // 3:
+        raise ValueError("its pixels have colours that its palette lacks")
     return single_channel(path, np.asarray(image.convert("RGB")))
 
 

@@ -11,6 +11,9 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+TWO_READINGS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""Numbers such as 2,000: with a decimal comma it is 2, with a comma between thousands 2000."""
+
 BINARY = {
     "US": "u2",
     "SS": "i2",
@@ -69,12 +72,15 @@ def texts(dataset: Dataset, keyword: str | int) -> list[str]:
 def numbers(dataset: Dataset, keyword: str | int) -> list[float]:
     """An element's numbers; NaN for a member that is empty or no number.
 
-    A decimal comma is taken as a point.
+    A decimal comma is taken as a point. A number of `TWO_READINGS` is taken as none.
 
     >>> header = Dataset()
     >>> header.add_new("WindowCenter", "LO", "2000,5")
     >>> numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
     ([2000.5], [])
+    >>> header.add_new("WindowWidth", "LO", "3,000")
+    >>> numbers(header, "WindowWidth")
+    [nan]
     """
     return [_number(text) for text in texts(dataset, keyword)]
 
@@ -110,7 +116,7 @@ def tag_of(keyword: str) -> str:
 
 
 def _number(text: str) -> float:
-    if text.count(",") == 1 and "." not in text:
+    if text.count(",") == 1 and "." not in text and not TWO_READINGS.fullmatch(text):
         text = text.replace(",", ".")
     value = float(text) if NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) else math.nan

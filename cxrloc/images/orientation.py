@@ -1,9 +1,14 @@
-"""The orientation of a PNG or JPEG that its EXIF or XMP data tell, and the image turned by it."""
+"""What the EXIF or XMP data of a PNG or JPEG say about its pixels: orientation and resolution."""
 
+import math
 import zlib
+from contextlib import suppress
+from numbers import Rational
+from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.ExifTags import Base
 
 from cxrloc.images.codestreams import segments
 from cxrloc.images.dicom import recorded_warnings
@@ -32,8 +37,22 @@ LONGEST_TEXT = 2**20
 """Bytes of a compressed text that are looked at, as in Pillow."""
 
 
-def png_orientation(data: bytes) -> int:
-    """The orientation (1 to 8) of a PNG, in an eXIf chunk or a text; 1 where it has none."""
+class PixelFacts(NamedTuple):
+    """What EXIF data (CIPA DC-008, 4.6.5.1) say about the pixels.
+
+    Attributes:
+        orientation: 1 to 8; 1 where the file does not say it.
+        across: pixels per unit of length in a row; 0 where the file does not say it.
+        down: pixels per unit of length in a column; 0 where the file does not say it.
+    """
+
+    orientation: int = 1
+    across: float = 0.0
+    down: float = 0.0
+
+
+def png_facts(data: bytes) -> PixelFacts:
+    """The facts in the eXIf chunk or in a text of a PNG."""
     found: dict[str, bytes] = {}
     for kind, chunk in chunks(data):
         body = chunk[8:-4]
@@ -45,17 +64,17 @@ def png_orientation(data: bytes) -> int:
             if name == "exif":  # its name, its length, and its bytes as hexadecimal digits
                 text = _bytes_of(b"".join(text.split()[2:]))
             found.setdefault(name, text)
-    return _orientation(found)
+    return _facts(found)
 
 
-def jpeg_orientation(data: bytes) -> int:
-    """The orientation (1 to 8) of a JPEG, in APP1 segments before its scan; else 1."""
+def jpeg_facts(data: bytes) -> PixelFacts:
+    """The facts in the APP1 segments of a JPEG before its scan."""
     found: dict[str, bytes] = {}
     for marker, body in segments(data):
         for name, start in (("exif", EXIF_START), ("xmp", XMP_START)):
             if marker == APP1 and body.startswith(start):
                 found.setdefault(name, body.removeprefix(XMP_START))
-    return _orientation(found)
+    return _facts(found)
 
 
 def upright(words: np.ndarray, orientation: int) -> np.ndarray:
@@ -69,20 +88,31 @@ def upright(words: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
-def _orientation(found: dict[str, bytes]) -> int:
-    """The orientation in EXIF data, else that in XMP data; 1 where neither has a valid one.
+def _facts(found: dict[str, bytes]) -> PixelFacts:
+    """The facts in EXIF data; where they have no orientation, it is taken from XMP data.
 
     Both are read by Pillow. `tiff:Orientation` of XMP has the values of EXIF's tag (XMP
     specification, part 2).
     """
     image = Image.new("L", (1, 1))
     image.info.update(found)
-    try:
-        with recorded_warnings():
-            value = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # damaged data raise errors of many kinds
-        return 1
-    return value if isinstance(value, int) and value in TURNS else 1
+    values: dict[int, object] = {}
+    with recorded_warnings():
+        for tag in (Base.Orientation, Base.XResolution, Base.YResolution):
+            with suppress(Exception):  # damaged data raise errors of many kinds
+                values[tag] = image.getexif().get(tag)
+    turn = values.get(Base.Orientation)
+    return PixelFacts(
+        turn if isinstance(turn, int) and turn in TURNS else 1,
+        _per_length(values.get(Base.XResolution)),
+        _per_length(values.get(Base.YResolution)),
+    )
+
+
+def _per_length(value: object) -> float:
+    """A resolution of EXIF data; 0 where it is no number."""
+    number = float(value) if isinstance(value, Rational) else math.nan
+    return number if math.isfinite(number) else 0.0
 
 
 def _text(kind: bytes, rest: bytes) -> bytes:

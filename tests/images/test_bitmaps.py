@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
+from PIL.TiffImagePlugin import IFDRational
 from pydicom import dcmread, uid
 from pydicom.encaps import get_frame
 
@@ -112,13 +113,48 @@ def test_pixels_that_end_early_are_not_taken_for_an_image(
 
 @pytest.mark.parametrize(("across", "down"), [(100, 100), (100, 200), (300, 100)])
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+@pytest.mark.parametrize("in_exif", [False, True])
 def test_pixels_that_are_not_square_are_warned_of(
-    tmp_path: Path, name: str, across: int, down: int
+    tmp_path: Path, in_exif: bool, name: str, across: int, down: int
 ) -> None:
     path = tmp_path / name
-    Image.fromarray(GREY).save(path, dpi=(across, down))
-    said = read_radiograph(path).warnings
-    assert any("the pixels are not square" in line for line in said) == (across != down)
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = across, down
+    said_there = {"exif": exif} if in_exif else {"dpi": (across, down)}
+    Image.fromarray(GREY).save(path, **said_there)
+    said = [line for line in read_radiograph(path).warnings if "not square" in line]
+    assert len(said) == (across != down)
+
+
+@pytest.mark.parametrize("resolution", [IFDRational(0, 0), IFDRational(5, 0)])
+def test_a_resolution_that_is_no_number_is_passed_over(tmp_path: Path, resolution: object) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = resolution, 200
+    exif[ExifTags.Base.Orientation] = 3
+    Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
+    (warning,) = read_radiograph(tmp_path / "a.png").warnings
+    assert warning.startswith("EXIF orientation 3")
+
+
+def test_transparency_is_said_to_be_ignored(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", GREY)
+    with_chunk(tmp_path / "a.png", b"tRNS", bytes(2))
+    radiograph = read_radiograph(tmp_path / "a.png")
+    assert radiograph.warnings == ("transparency is ignored",)
+    assert np.abs(radiograph.pixels - GREY / 255).max() < 1e-6
+
+
+def test_a_colour_that_the_palette_lacks_is_not_taken_for_black(tmp_path: Path) -> None:
+    path = png_of_lines(tmp_path / "a.png", [row.tobytes() for row in GREY], 8, 3, 0)
+    whole = path.read_bytes()
+    start, end = whole.index(b"PLTE") - 4, whole.index(b"IDAT") - 4
+    for entries in (int(GREY.max()) + 1, int(GREY.max())):  # the last one is used, then missing
+        short = chunk(b"PLTE", whole[start + 8 :][: 3 * entries])
+        path.write_bytes(whole[:start] + short + whole[end:])
+        if entries > GREY.max():
+            assert np.abs(read_radiograph(path).pixels - (1 - GREY / 255)).max() < 1e-6
+    with pytest.raises(CxrlocError, match="colours that its palette lacks"):
+        read_radiograph(path)
 
 
 def test_a_palette_image_without_its_palette_is_refused(tmp_path: Path) -> None:
