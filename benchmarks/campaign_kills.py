@@ -11,8 +11,10 @@ during the imports.
 """
 
 import argparse
+import importlib
 import json
 import os
+import pkgutil
 import random
 import shutil
 import signal
@@ -23,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import safetensors.numpy
+from google.protobuf.message import DecodeError
 
 TRAINING = """
 title = "Tiny"
@@ -49,6 +53,11 @@ frozen_normalisation = true
 learning_rate = 1e-3
 """
 
+OUT = ("--out", "OUT")
+TRAINED = (
+    *("tiny.toml", "--data", "chests", "--cache", "cache", "--deterministic", "--device", "cpu"),
+)
+
 ENDED = {-signal.SIGKILL: "killed", -signal.SIGTERM: "terminated", 128 + signal.SIGTERM: "told"}
 """Exit statuses after a kill; a command that has begun says on SIGTERM how far it came."""
 
@@ -72,38 +81,49 @@ def main() -> None:
 
 
 def make_data(folder: Path, images: int) -> None:
-    """Write phantoms, reports, a recipe and two models of its folds for the commands to read."""
+    """Write what the commands read: phantoms, reports, a recipe, models of its folds, their runs.
+
+    The libraries of the page are empty files, because the page need not run.
+    """
+    import torch
+    import torchvision
+
     from cxrloc.phantom import write_phantoms
+    from cxrloc.report_page.demo import BINARIES, SCRIPTS
 
     write_phantoms(folder / "chests", n=images, seed=4, size=128)
     reports = "".join(f"{k},No effusion. Possible mass {k}.\n" for k in range(4000))
     (folder / "reports.csv").write_text(f"id,text\n{reports}")
     (folder / "tiny.toml").write_text(TRAINING)
     load()
+    (folder / "cache").mkdir()
+    torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), folder / "weights.pth")
+    for name in (*SCRIPTS.values(), *BINARIES.values()):
+        (folder / "runtime/node_modules" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "runtime/node_modules" / name).touch()
     for fold in ("0", "1"):
-        assert ended(start([*arguments("train", folder, folder / fold), "--fold", fold])) == 0
+        run([*arguments("train", folder, folder / fold), "--fold", fold])
+        classify = ("classify", folder / "chests", "--model", folder / fold / "model.safetensors")
+        run([*map(str, classify), "--allow-contaminated", "--out", str(folder / f"by-{fold}")])
+    run(arguments("manifest", folder, folder))
 
 
 def load() -> None:
     """Import the modules of the commands, so that a forked child starts its work at once."""
     import torch
 
-    import cxrloc.pipeline.bench
-    import cxrloc.pipeline.classify
-    import cxrloc.pipeline.classify_folds
-    import cxrloc.pipeline.heatmap
-    import cxrloc.pipeline.label
-    import cxrloc.pipeline.train
+    import cxrloc.pipeline
 
+    for module in pkgutil.iter_modules(cxrloc.pipeline.__path__):
+        importlib.import_module(f"cxrloc.pipeline.{module.name}")
     torch.set_num_threads(1)  # threads do not survive a fork
-    assert cxrloc
 
 
 def campaign(command: str, folder: Path, kills: int, draw: random.Random) -> dict[str, Any]:
     """Kill one command `kills` times; counts of kills, of files read and of those not whole."""
     began = time.perf_counter()
     whole, out = folder / f"{command}-whole", folder / command
-    assert ended(start(arguments(command, folder, whole))) == 0
+    run(arguments(command, folder, whole))
     took = time.perf_counter() - began
     read = broken = done = odd = 0
     while done < kills:
@@ -131,6 +151,13 @@ def campaign(command: str, folder: Path, kills: int, draw: random.Random) -> dic
     }
 
 
+def run(command: list[str]) -> None:
+    """Run a command to its end, which must be a success."""
+    status = ended(start(command))
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with status {status}")
+
+
 def start(command: list[str]) -> int:
     """Start the command in a child process, and return the process number."""
     child = os.fork()
@@ -151,37 +178,57 @@ def start(command: list[str]) -> int:
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "heatmap": ("heatmap", "chests/images", "--save-maps", "--model", "phantom-v1"),
-    "bench": ("bench", "chests", "--resamples", "50", "--model", "phantom-v1"),
-    "classify": ("classify", "chests", "--resamples", "50", "--model", "phantom-v1"),
+    "heatmap": ("heatmap", "chests/images", "--save-maps", "--model", "phantom-v1", *OUT),
+    "bench": ("bench", "chests", "--resamples", "50", "--model", "phantom-v1", *OUT),
+    "classify": ("classify", "chests", "--resamples", "50", "--model", "phantom-v1", *OUT),
     "classify --folds": (
-        *("classify", "chests", "--folds", "--resamples", "50"),
+        *("classify", "chests", "--folds", "--resamples", "50", *OUT),
         *("--model", "0/model.safetensors", "--model", "1/model.safetensors"),
     ),
-    "label": ("label", "reports.csv"),
-    "train": ("train", "tiny.toml", "--data", "chests", "--resume", "--cache", "cache"),
+    "label": ("label", "reports.csv", "--out", "OUT/labels.csv"),
+    "train": ("train", *TRAINED, "--resume", *OUT),
+    "lr-range": ("lr-range", *TRAINED, "--steps", "20", *OUT),
+    "counts": ("counts", "chests", *OUT),
+    "trust": ("trust", "chests", "--model", "phantom-v1", "--images", "4", *OUT),
+    "compare": ("compare", "by-0", "by-1", "--resamples", "50", *OUT),
+    "figure": ("figure", "roc", "by-0", "--out", "OUT/roc"),
+    "figure --gallery": ("figure", "--gallery", "by-0", "--out", "OUT/gallery.html"),
+    "manifest": ("manifest", "chests/images", "--clear-ids", "--out", "OUT/manifest.parquet"),
+    "archive": ("archive", "manifest.parquet", "--model", "phantom-v1", "--part-size", "3", *OUT),
+    "export": ("export", "phantom-v1", "--to", "onnx", "--out", "OUT/phantom.onnx"),
+    "page": ("page", "--model", "phantom-v1", "--runtime", "runtime", "--out", "OUT/demo.html"),
+    "adopt": (
+        *("adopt", "weights.pth", "--architecture", "resnet18", "--findings", "Mass,Effusion"),
+        *("--out", "OUT/model.safetensors"),
+    ),
+    "phantom": ("phantom", "OUT", "--n", "6"),
 }
-"""The commands that write results, with inputs in the folder of `make_data`."""
+"""The commands that write files, with inputs in the folder of `make_data`; OUT is their folder.
+
+`send` and `node` are not here: `send` writes no file, and the node has `node_campaign.py`.
+"""
 
 
 def arguments(command: str, folder: Path, out: Path) -> list[str]:
     """The arguments of the command line."""
-    there = [
-        str(folder / each) if (folder / each).exists() and each not in COMMANDS else each
-        for each in COMMANDS[command]
+    out.mkdir(parents=True, exist_ok=True)
+    first, *others = COMMANDS[command]
+    return [
+        first,
+        *(
+            str(folder / each) if (folder / each).exists() else each.replace("OUT", str(out))
+            for each in others
+        ),
     ]
-    if command == "label":
-        out.mkdir(parents=True, exist_ok=True)
-        out = out / "labels.csv"
-    if command == "train":
-        there[-1] = str(folder / "cache")
-        there += ["--deterministic", "--device", "cpu"]
-    return [*there, "--out", str(out)]
 
 
 def ended(child: int) -> int:
     """The exit status of a child; if a signal ended it, minus the number of the signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+UNREADABLE = (*(ValueError, OSError, zipfile.BadZipFile, safetensors.SafetensorError, DecodeError),)
+"""Errors of readers of files that are cut."""
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -202,11 +249,15 @@ def is_whole(path: Path) -> bool:
                 return all(arrays[name].size for name in arrays)
         if path.suffix == ".safetensors":
             return bool(safetensors.numpy.load(content))
+        if path.suffix == ".parquet":
+            return content.endswith(b"PAR1")
+        if path.suffix == ".onnx":
+            return bool(onnx.load_from_string(content).graph.output)
         if path.suffix in (".ckpt", ".pt"):
             with zipfile.ZipFile(path) as archive:
                 return archive.testzip() is None
         return content.endswith(b"\n")
-    except (ValueError, OSError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+    except UNREADABLE as error:
         print(path, error, file=sys.stderr)
         return False
 

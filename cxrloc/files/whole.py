@@ -175,7 +175,8 @@ def named_errors(path: Path) -> Iterator[None]:
         # pydicom raises an error of its own, whose cause is that of the file system.
         while error.errno is None and isinstance(error.__cause__, OSError):
             error = error.__cause__
-        reason = error.strerror or str(error) or type(error).__name__
+        # pyarrow's own text names the temporary file.
+        reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
         kind = DiskError if error.errno in DISK_ERRORS else CxrlocError
         raise kind(f"{path}: cannot be written: {reason}") from raised
 

@@ -14,7 +14,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from cxrloc.datasets.chestxray14 import FRAME
 from cxrloc.datasets.records import annotations_in_image
 from cxrloc.errors import UsageError
-from cxrloc.files.whole import whole_file, write_text
+from cxrloc.files.whole import DISK_ERRORS, DiskError, whole_file, write_text
 from cxrloc.findings import CHESTXRAY8
 from cxrloc.phantom.phantom import Phantom, make_phantom
 from cxrloc.types import Label, Record, View
@@ -75,6 +75,7 @@ def write_phantoms(
     Raises:
         UsageError: unknown format, a number out of range, or a folder that holds a data set or
             cannot be made.
+        DiskError: the disk is full or read-only.
     """
     _make_folder(folder, n, file_format)
     # The mark comes first and the table of images last, so that a folder that is not whole is never
@@ -106,7 +107,8 @@ def _make_folder(folder: Path, n: int, file_format: str) -> None:
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder}: no such folder can be made ({error.strerror})") from error
+        kind = DiskError if error.errno in DISK_ERRORS else UsageError
+        raise kind(f"{folder}: no such folder can be made ({error.strerror})") from error
 
 
 def _write_tables(folder: Path, records: Sequence[Record], size: int) -> None:

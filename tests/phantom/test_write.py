@@ -1,6 +1,9 @@
 """Phantoms on disk: the published layout, file by file."""
 
 import csv
+import errno
+import os
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cxrloc.errors import CxrlocError, UsageError
+from cxrloc.files.whole import DiskError
 from cxrloc.phantom import make_phantom, phantom_record, plan_phantom, write_phantoms
 from cxrloc.phantom.write import WRITERS
 
@@ -110,6 +114,15 @@ def test_a_place_where_no_folder_can_be_made_is_wrong_usage(tmp_path):
     (tmp_path / "file").write_text("a plain file")
     with pytest.raises(UsageError, match="no such folder can be made"):
         write_phantoms(tmp_path / "file" / "below", 1, seed=0, size=32)
+
+
+def test_a_disk_that_is_read_only_is_no_wrong_usage(tmp_path, monkeypatch):
+    def refuse(*arguments, **more):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(DiskError, match="Read-only file system"):
+        write_phantoms(tmp_path, 1, seed=0, size=32)
 
 
 def test_an_interrupted_folder_is_marked_as_synthetic_and_is_filled_by_the_next_call(tmp_path):
