@@ -97,13 +97,13 @@ def chosen_recipe(name_or_path: str | Path, choices: Choices = Choices()) -> tup
     for stage, config in (("fit", recipe.fit), ("head", recipe.head)):
         if config is None:
             continue
-        own: dict[str, Any] = {"precision": choices.precision} if choices.precision else {}
+        changed: dict[str, Any] = {"precision": choices.precision} if choices.precision else {}
         if choices.images_per_pass:
-            own["accumulation"] = _passes(
+            changed["accumulation"] = _passes(
                 config.batch_size, choices.images_per_pass, choices.processes
             )
-        if own:
-            changes[stage] = own
+        if changed:
+            changes[stage] = changed
     text = recipe_text(name_or_path, changes)
     chosen = recipe_of_text(text, str(name_or_path))
     return text, replace(chosen, start=start or chosen.start)

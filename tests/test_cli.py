@@ -104,7 +104,7 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (["heatmap", "--help"], 0, ""),
         (["heatmap", "absent.dcm"], 1, "absent.dcm: No such file or directory"),
@@ -125,7 +125,7 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
     ],
 )
 def test_help_and_absent_files_import_nothing_heavy(
-    arguments: list[str], status: int, said: str
+    arguments: list[str], status: int, message: str
 ) -> None:
     program = (
         "import sys; from cxrloc.cli import app\n"
@@ -135,7 +135,7 @@ def test_help_and_absent_files_import_nothing_heavy(
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == status
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_heatmap_does_the_good_files_and_names_the_bad_one(
@@ -221,7 +221,7 @@ def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
         ("--model", "no-such-model", "no-such-model"),
         ("--method", "no_cam", "cam, grad_cam, "),
@@ -233,12 +233,12 @@ def test_a_dicom_without_private_facts_in_any_output(untrained_model: Path, tmp_
     ],
 )
 def test_a_wrong_name_is_wrong_usage_and_says_what_may_be_named(
-    chests: Path, untrained_model: Path, option: str, value: str, said: str
+    chests: Path, untrained_model: Path, option: str, value: str, message: str
 ) -> None:
     model = [] if option == "--model" else ["--model", untrained_model]
     done = run("heatmap", chests / "images", *model, option, value)
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
 
 
@@ -355,7 +355,7 @@ def noted(function: Callable[..., object], seen: list[Path]) -> Callable[..., ob
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--detections", __file__, "--maps", __file__), "exclude each other"),
         (("--detections", __file__, "--sensitivity"), "--detections has none"),
@@ -363,10 +363,10 @@ def noted(function: Callable[..., object], seen: list[Path]) -> Callable[..., ob
         (("--boxes-for", "everyone"), "choose from annotated, labelled, predicted, all"),
     ],
 )
-def test_bench_refuses_what_makes_no_sense(arguments: tuple[str, ...], said: str) -> None:
+def test_bench_refuses_what_makes_no_sense(arguments: tuple[str, ...], message: str) -> None:
     done = run("bench", *arguments)
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("--vocabulary", "mimic"), 2, "choose from chestxray14, chexpert"),
         (("--engine", "oracle"), 2, "choose from scope, dependency"),
@@ -468,11 +468,11 @@ def test_label_can_cluster_instead(reports: Path, tmp_path: Path) -> None:
     ],
 )
 def test_label_refuses_what_makes_no_sense(
-    reports: Path, tmp_path: Path, arguments: tuple[str, ...], status: int, said: str
+    reports: Path, tmp_path: Path, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     done = run("label", reports, "--out", tmp_path / "labels.csv", *arguments)
     assert done.exit_code == status
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -39,8 +39,8 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> int:
     """The exit status of a command."""
-    _, said = process.communicate(timeout=LIMIT)
-    assert "Traceback" not in said, said
+    _, printed = process.communicate(timeout=LIMIT)
+    assert "Traceback" not in printed, printed
     return process.returncode
 
 
@@ -77,10 +77,10 @@ def results(folder: Path) -> dict[str, bytes]:
             continue
         found[str(path.relative_to(folder))] = path.read_bytes()
         if path.suffix == ".json":
-            said = json.loads(path.read_bytes())
+            content = json.loads(path.read_bytes())
             for name in ("time", "seconds", "images"):
-                said.pop(name, None)
-            found[str(path.relative_to(folder))] = json.dumps(said, sort_keys=True).encode()
+                content.pop(name, None)
+            found[str(path.relative_to(folder))] = json.dumps(content, sort_keys=True).encode()
     return found
 
 

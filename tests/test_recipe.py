@@ -77,22 +77,22 @@ def test_an_unknown_recipe_is_answered_with_those_alike_or_where_they_are_listed
 
 
 @pytest.mark.parametrize(
-    ("findings", "said"),
+    ("findings", "expected"),
     [
         ("[]", "has no findings: name at least one"),
         ('["Mass", "Mass"]', "name Mass twice"),
         ('["Effusion", "Pleural Effusion"]', "name Effusion twice"),
     ],
 )
-def test_each_output_of_a_network_is_another_finding(tmp_path, findings, said):
+def test_each_output_of_a_network_is_another_finding(tmp_path, findings, expected):
     path = tmp_path / "mine.toml"
     path.write_text(f'extends = "phantom"\n[network]\nfindings = {findings}\n')
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=expected):
         read_recipe(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         pytest.param(b"a = " + b"[" * 900 + b"]" * 900, "not TOML: nested", id="nested"),
         pytest.param(b"a = " + b"9" * 5000, "not TOML", id="a number of 5,000 digits"),
@@ -102,10 +102,10 @@ def test_each_output_of_a_network_is_another_finding(tmp_path, findings, said):
         pytest.param(b"[fit]\nsteps = inf", "not TOML: inf is not a finite number", id="infinite"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, said):
+def test_a_file_that_is_no_recipe_is_one_line(tmp_path, content, expected):
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    with pytest.raises(CxrlocError, match=said) as caught:
+    with pytest.raises(CxrlocError, match=expected) as caught:
         read_recipe(path)
     assert "\n" not in str(caught.value)
 

@@ -84,7 +84,7 @@ def read_mask_folder(
         CxrlocError: a name does not hold an image and a finding, two masks of an image differ in
             size or are of one finding, or a file cannot be read.
     """
-    known, own = sorted(image_ids, key=len, reverse=True), list(declared)
+    known, names = sorted(image_ids, key=len, reverse=True), list(declared)
     drawn: dict[str, Drawn] = {}
     masks: dict[tuple[str, str], Path] = {}
     for path in files_of(folder, ".png"):
@@ -94,12 +94,12 @@ def read_mask_folder(
         if found.frame != pixels.shape:
             raise CxrlocError(f"{path}: {pixels.shape} pixels; another mask has {found.frame}")
         mask = mask_of_pixels(pixels)
-        other = masks.setdefault((image_id, spelled_as(finding, own)), path)
+        other = masks.setdefault((image_id, spelled_as(finding, names)), path)
         if other != path:
             raise CxrlocError(f"{path} and {other} are both of {finding} on image {image_id}")
         box = box_of_mask(mask)
         if box is not None:
-            name = spelled_as(finding, own)
+            name = spelled_as(finding, names)
             found.annotations.append(Annotation(image_id, name, box, mask, str(path)))
     return drawn
 

@@ -144,7 +144,7 @@ def _refuse_twice(path: Path, findings: dict[str, str]) -> None:
     if "normal" in findings and list(findings.values()).count(NO_FINDING) > 1:
         del findings["normal"]
     for column, finding in findings.items():
-        others = [name for name, own in findings.items() if own == finding and name != column]
+        others = [name for name, other in findings.items() if other == finding and name != column]
         if others:
             raise CxrlocError(
                 f"{path}, row 1: the columns {column} and {others[0]} both mean {finding}; keep one"

@@ -163,10 +163,10 @@ def palette(path: Path, header: Dataset, inputs: tuple[float, float]) -> list[Lo
         segmented = f"Segmented{table}Data"
         if not header.get(parts["LUTData"]) and header.get(segmented):
             parts["LUTData"] = segmented
-        for own, keyword in parts.items():
+        for name, keyword in parts.items():
             element = header.get_item(keyword)
             if element is not None:
-                item.add_new(own, element.VR or "OW", header[keyword].value)
+                item.add_new(name, element.VR or "OW", header[keyword].value)
         if parts["LUTData"] == segmented and (descriptor := _descriptor(item)):
             entries = _of_segments(path, f"{colour} palette", item, descriptor)
             item.add_new("LUTData", "US", entries)

@@ -94,13 +94,13 @@ def adopt_weights(weights: Mapping[str, Tensor], adoption: Adoption, where: str)
         raise CxrlocError(f"{where}: {error}") from error
 
 
-def _adopted(given: Mapping[str, Tensor], adoption: Adoption) -> Adopted:
-    for name, tensor in given.items():
+def _adopted(weights: Mapping[str, Tensor], adoption: Adoption) -> Adopted:
+    for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise CxrlocError(f"weight {name} holds a value that is not finite")
     classifier = classifier_of(adoption.architecture, len(adoption.findings))
     adoption = replace(adoption, findings=_standard(adoption.findings))
-    matched = match_names(given, classifier, adoption.without)
+    matched = match_names(weights, classifier, adoption.without)
     outputs = len(matched.head_weight)
     if outputs != len(adoption.findings):
         raise CxrlocError(

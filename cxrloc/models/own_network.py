@@ -205,7 +205,7 @@ def _why_weights_are_of_others(network: LocalizingNetwork, features: Tensor) -> 
     head, seen = _runs_of_prediction(network, drawn)
     if len(seen) != 1:
         return f"its head runs `prediction` {len(seen)} times"
-    read, given = seen[0]
+    read, written = seen[0]
     batch, depth = drawn.shape[:2]
     if read.shape[-1] != depth:
         return f"`prediction` reads {read.shape[-1]} numbers and the features have {depth}"
@@ -215,7 +215,7 @@ def _why_weights_are_of_others(network: LocalizingNetwork, features: Tensor) -> 
         # The head may have the cells in any order; sorted rows do not depend on it.
         same = torch.equal(rows.unique(dim=0), cells.unique(dim=0))
         return "" if same else "its head changes the features before `prediction` reads them"
-    if given.numel() != head.numel() or not torch.allclose(given.reshape(head.shape), head):
+    if written.numel() != head.numel() or not torch.allclose(written.reshape(head.shape), head):
         return "its head changes what `prediction` gives"
     if not _keeps_channels(network, drawn):
         return "its pooling mixes the channels of the features, or gives them different factors"

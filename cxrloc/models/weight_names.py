@@ -211,7 +211,7 @@ def _head(
     chosen = usual_layers or sorted(layers, key=_natural)
     if not chosen:
         twice = 2 * classifier.depth
-        wide = [name for name, own in rest.items() if own.ndim == 2 and own.shape[1] == twice]
+        wide = [name for name, layer in rest.items() if layer.ndim == 2 and layer.shape[1] == twice]
         if wide:
             raise CxrlocError(
                 f"{wide[0]} reads {twice} numbers, twice as many as there are features, as after "

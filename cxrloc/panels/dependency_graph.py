@@ -81,16 +81,18 @@ def _read(path: Path) -> list[_Sentence]:
     return sentences
 
 
-def _sentence(given: dict[str, Any]) -> _Sentence:
-    words = tuple(str(word) for word in given["words"])
+def _sentence(content: dict[str, Any]) -> _Sentence:
+    words = tuple(str(word) for word in content["words"])
     starts, start = [], 0
     for word in words:
         starts.append(start)
         start += len(word) + 1
-    edges = tuple(Edge(int(h), str(label), int(d)) for h, label, d in given["edges"])
+    edges = tuple(Edge(int(h), str(label), int(d)) for h, label, d in content["edges"])
     if any(not (0 <= place < len(words)) for e in edges for place in (e.head, e.dependent)):
         raise IndexError("an edge names a word that the sentence does not have")
-    spans = [(starts[first], starts[last] + len(words[last])) for first, last in given["mentions"]]
+    spans = [
+        (starts[first], starts[last] + len(words[last])) for first, last in content["mentions"]
+    ]
     return _Sentence(Graph(words, tuple(starts), edges), spans)
 
 

@@ -39,8 +39,8 @@ def archive_members(path: Path) -> Iterator[tuple[str, bytes | str]]:
         with path.open("rb") as raw:
             start = raw.read(6)
             raw.seek(0)
-            opener = next((own for magic, own in _OPENERS.items() if start.startswith(magic)), None)
-            unpacked = opener(raw) if opener else raw
+            openers = [_OPENERS[magic] for magic in _OPENERS if start.startswith(magic)]
+            unpacked = openers[0](raw) if openers else raw
             with tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as archive:  # type: ignore[call-overload]
                 yield from _members(path, archive)
     # A wrong number in a header makes tarfile and the decompressors raise any of these errors.

@@ -173,8 +173,8 @@ def _columns(
     path: Path, table: Table, declared: Collection[str] | None
 ) -> tuple[str, dict[str, str], list[str]]:
     """The column of ids, the columns of findings with the name of each finding, and the others."""
-    usual = [name for name in table.columns if name.lower() in ID_COLUMNS]
-    key = usual[0] if usual else next(iter(table.columns), "")
+    known_names = [name for name in table.columns if name.lower() in ID_COLUMNS]
+    key = known_names[0] if known_names else next(iter(table.columns), "")
     names = [name for name in table.columns if name not in (key, NOTE)]
     if declared is None:
         return key, {name: name for name in names}, []

@@ -49,7 +49,8 @@ def _languages() -> dict[str, tuple[str, ...]]:
         if line.startswith("["):
             language = line.strip("[]")
         elif not line.startswith(";"):
-            for word in set(line.split()) - {w for w, own in found.items() if language in own}:
+            known = {word for word, languages in found.items() if language in languages}
+            for word in set(line.split()) - known:
                 found[word] = (*found.get(word, ()), language)
     return found
 

@@ -60,11 +60,11 @@ def test_maps_are_written_only_if_asked_for(out: str) -> None:
 def test_status_counts_what_is_done_and_why_images_failed(out: str) -> None:
     claim_results(out, RUN)
     PartWriter(out)(Part(0, 0, 2), ITEMS)
-    told = status_of(out)
-    assert told[:5] == (1, 2, 2, 3, 1)
-    assert told.reasons == [("read: no", 1)]
-    assert told.seconds_left is not None
-    assert told.seconds_left * told.images_per_second == pytest.approx(1)
+    status = status_of(out)
+    assert status[:5] == (1, 2, 2, 3, 1)
+    assert status.reasons == [("read: no", 1)]
+    assert status.seconds_left is not None
+    assert status.seconds_left * status.images_per_second == pytest.approx(1)
 
 
 def test_another_run_is_refused_and_the_same_one_goes_on(out: str) -> None:

@@ -32,19 +32,19 @@ def test_a_checkpoint_becomes_a_model_whose_licence_is_printed(
     monkeypatch.chdir(tmp_path)
     names = tmp_path / "names.txt"
     names.write_text("Mass\noedema\n")
-    told = ["--architecture", "timm:test_resnet", "--findings", str(names), "--size", "96"]
+    options = ["--architecture", "timm:test_resnet", "--findings", str(names), "--size", "96"]
     more = ["--licence", "CC-BY-4.0", "--trained-on", "ours", "--out", "mine.safetensors"]
-    done = RUN.invoke(app, ["adopt", str(weights), *told, *more])
+    done = RUN.invoke(app, ["adopt", str(weights), *options, *more])
     assert done.exit_code == 0, done.output
-    for said in ("undone: the prefix 'net.'", "3 x 3 cells of 32 pixels", "Edema", "phantom 2"):
-        assert said in done.output
+    for expected in ("undone: the prefix 'net.'", "3 x 3 cells of 32 pixels", "Edema", "phantom 2"):
+        assert expected in done.output
     card = RUN.invoke(app, ["models", "mine.safetensors"]).output
-    for said in (
+    for expected in (
         "licence: CC-BY-4.0",
         "trained on: ours",
         "96 x 96 pixels, 3 channels",
     ):
-        assert said in card
+        assert expected in card
     grey = np.random.default_rng(0).integers(0, 256, (128, 100), dtype=np.uint8)
     Image.fromarray(grey).save("chest.png")
     drawn = RUN.invoke(app, ["heatmap", "chest.png", "--model", "mine.safetensors", "--out", "out"])

@@ -9,7 +9,7 @@ from cxrloc.cli import app
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("archive x.parquet --model gone.ckpt", "--model gone.ckpt: no such file"),
         ("bench --model gone.pt2", "--model gone.pt2: no such file"),
@@ -23,10 +23,10 @@ from cxrloc.cli import app
         ("trust gone", "gone: no such file or folder"),
     ],
 )
-def test_the_message_names_the_option_of_a_missing_model(arguments: str, said: str) -> None:
+def test_the_message_names_the_option_of_a_missing_model(arguments: str, message: str) -> None:
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 2
-    assert done.stderr == f"Error: {said}\n"
+    assert done.stderr == f"Error: {message}\n"
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,9 @@ def test_however_a_step_is_shared_its_images_changes_and_labels_are_the_same(pas
         parts = training_step(IMAGES, ROWS, 3, feeding)
         size = len(ROWS) // passes
         for number, part in enumerate(parts):
-            own = slice(number * size + process, (number + 1) * size, processes)
-            torch.testing.assert_close(part.inputs[0], whole.inputs[0][own])
-            assert torch.equal(part.labels, whole.labels[own])
+            indices = slice(number * size + process, (number + 1) * size, processes)
+            torch.testing.assert_close(part.inputs[0], whole.inputs[0][indices])
+            assert torch.equal(part.labels, whole.labels[indices])
 
 
 def test_a_cut_image_has_labels_by_the_share_of_its_pixels_from_the_other():

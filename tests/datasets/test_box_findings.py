@@ -8,8 +8,8 @@ from cxrloc.types import Annotation, Box, Record
 def test_a_box_of_a_finding_that_nobody_knows_is_an_error_with_its_row() -> None:
     box = Box(1, 2, 3, 4)
     known = [Record("a", "1", "a", None, annotations=(Annotation("a", "Mass", box),))]
-    own = Annotation("b", "Coin lesion", box, where="b.csv, row 3")
-    records = [*known, Record("b", "2", "b", None, annotations=(own,))]
+    declared_box = Annotation("b", "Coin lesion", box, where="b.csv, row 3")
+    records = [*known, Record("b", "2", "b", None, annotations=(declared_box,))]
     refuse_unknown_findings(records, ["coin_lesion"])
     with pytest.raises(CxrlocError, match=r"b\.csv, row 3: 'Coin lesion' is no known finding"):
         refuse_unknown_findings(records, ["Mass"])

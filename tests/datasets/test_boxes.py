@@ -214,7 +214,7 @@ def test_a_crowd_region_of_coco_is_ignored_and_no_truth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"images": [{"id": 7, "file_name": "a.png"}, {"id": 7, "file_name": "b.png"}]}, "id 7"),
         ({"images": [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "a.jpg"}]}, "same"),
@@ -224,11 +224,11 @@ def test_a_crowd_region_of_coco_is_ignored_and_no_truth(tmp_path: Path) -> None:
     ],
 )
 def test_an_id_of_coco_means_one_thing(
-    tmp_path: Path, changes: dict[str, object], said: str
+    tmp_path: Path, changes: dict[str, object], expected: str
 ) -> None:
     path = tmp_path / "b.json"
     path.write_text(coco(**changes))
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=expected):
         read_boxes(path)
 
 

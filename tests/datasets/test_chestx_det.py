@@ -59,12 +59,12 @@ def test_a_broken_entry_is_named(tmp_path: Path, content: object, message: str) 
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "expected"),
     [({"syms": ["Effusoin"]}, "'Effusoin' is no known"), ({"boxes": [[0, 0, 0.5, 1]]}, "shares")],
 )
 def test_what_would_be_a_wrong_number_is_an_error(
-    tmp_path: Path, changed: dict[str, object], said: str
+    tmp_path: Path, changed: dict[str, object], expected: str
 ) -> None:
     entry = {"file_name": "1.png", "syms": ["Mass"], "boxes": [[1, 2, 3, 4]]} | changed
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=expected):
         read_dataset(written(tmp_path / "t.json", [entry]))

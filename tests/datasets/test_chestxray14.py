@@ -151,7 +151,7 @@ def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "expected"),
     [
         ("b.png,Mass,0,,058Y,F,PA", "row 3: Patient ID is blank"),
         ("b.png,He", "row 3: 2 cells"),
@@ -160,9 +160,11 @@ def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
         ("../b.png/..,Mass,0,2,058Y,F,PA", "row 3: '..' cannot name"),
     ],
 )
-def test_a_row_that_would_be_a_wrong_number_is_named(tmp_path: Path, row: str, said: str) -> None:
+def test_a_row_that_would_be_a_wrong_number_is_named(
+    tmp_path: Path, row: str, expected: str
+) -> None:
     entries = entries_of("a.png,Mass,0,1,058Y,F,PA", row)
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=expected):
         read_dataset(write_set(tmp_path, entries, boxes=None))
 
 
@@ -206,19 +208,19 @@ def test_the_official_lists_may_have_the_encodings_of_tables(tmp_path: Path, enc
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("test", "expected"),
     [
         ("00000001_000.png", "test_list.txt: 00000001_000 is in train_val_list.txt too"),
         ("00000002_001.png", "1 patients, such as 2, are in both lists"),
     ],
 )
 def test_an_official_split_that_shares_images_or_patients_is_refused(
-    tmp_path: Path, test: str, said: str
+    tmp_path: Path, test: str, expected: str
 ) -> None:
     records = read_chestxray14(write_set(tmp_path, boxes=None))
     (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n00000002_000.png\n")
     (tmp_path / "test_list.txt").write_text(test)
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=expected):
         official_split(tmp_path, records)
 
 
@@ -247,7 +249,7 @@ def test_the_published_files_have_their_known_counts(published: list[Record]) ->
     boxed = [record for record in published if record.annotations]
     assert (len(boxed), sum(len(record.annotations) for record in boxed)) == (880, 984)
     assert sum(record.path is not None for record in boxed) == 530
-    assert not {said for record in published for said in record.warnings} - {CUT}
+    assert not {warning for record in published for warning in record.warnings} - {CUT}
     assert len({record.patient_id for record in boxed}) == 726
     boxes = Counter(box.finding for record in boxed for box in record.annotations)
     assert [boxes[finding] for finding in CHESTXRAY8] == [180, 146, 153, 123, 85, 79, 120, 98]

@@ -28,12 +28,14 @@ def paper(shared: Path) -> pd.DataFrame:
 
 
 def test_uncertain_and_absent_labels_are_not_counted() -> None:
-    said = [
+    labels_of_images = [
         {"Mass": Label.POSITIVE, "Nodule": Label.UNCERTAIN},
         {"Mass": Label.NEGATIVE, "Nodule": Label.POSITIVE},
         {"Edema": Label.POSITIVE},
     ]
-    records = [Record(str(i), "p", "s", None, labels=each) for i, each in enumerate(said)]
+    records = [
+        Record(str(i), "p", "s", None, labels=each) for i, each in enumerate(labels_of_images)
+    ]
     counted = cooccurrence(records, ("Mass", "Nodule"))
     np.testing.assert_array_equal(counted.together, [[1, 0], [0, 1]])
     assert counted.overlap.tolist() == [0, 0]

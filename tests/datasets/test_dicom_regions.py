@@ -326,8 +326,10 @@ def test_a_probability_in_percent_is_a_share_and_another_number_a_score_that_is_
     assert (len(drawn.annotations), caplog.messages) == (1, [])
     (found,) = detections_in_objects(path, [])
     assert found.score == pytest.approx(share)
-    said = f"{path}: 1 of 1 probabilities (122157, DCM) lie outside 0 to 1, such as 87; they count"
-    assert [said in line for line in caplog.messages] == [True] * (share > 1)
+    message = (
+        f"{path}: 1 of 1 probabilities (122157, DCM) lie outside 0 to 1, such as 87; they count"
+    )
+    assert [message in line for line in caplog.messages] == [True] * (share > 1)
 
 
 def test_claims_of_a_mask_of_another_size_are_in_pixels_of_the_image(

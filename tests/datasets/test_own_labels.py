@@ -25,7 +25,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("image,Mass\nq,1\n", "no cell names an image"),
         ("image,score\na,1\n", "no column is a known finding"),
@@ -36,8 +36,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("image,Mass,Patient Age\na,1,4_0\n", "row 2: Patient Age is '4_0', not a finite number"),
     ],
 )
-def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(CxrlocError, match=said):
+def test_what_would_be_a_wrong_number_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CxrlocError, match=message):
         labelled_images(table(tmp_path, text), IMAGES)
 
 

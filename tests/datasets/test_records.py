@@ -55,7 +55,7 @@ def test_equal_truth_counts_once_and_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         (("a", "1"), ("a", "2"), "image a is there twice"),
         (("a", "1"), ("b", "01"), "'1' and '01' are one patient"),
@@ -64,10 +64,10 @@ def test_equal_truth_counts_once_and_is_said() -> None:
     ],
 )
 def test_ids_that_clash_or_leave_the_folder_are_refused(
-    first: tuple[str, str], second: tuple[str, str], said: str
+    first: tuple[str, str], second: tuple[str, str], message: str
 ) -> None:
     records = [Record(image, patient, image, None) for image, patient in (first, second)]
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=message):
         finished_records(records, Path("b.csv"))
 
 

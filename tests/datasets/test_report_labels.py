@@ -15,8 +15,8 @@ from cxrloc.types import Label, Record
 
 
 def record(image_id: str, study_id: str) -> Record:
-    own = {"Edema": Label.POSITIVE}
-    return Record(image_id, patient_id="p", study_id=study_id, path=None, labels=own)
+    labels_of_table = {"Edema": Label.POSITIVE}
+    return Record(image_id, patient_id="p", study_id=study_id, path=None, labels=labels_of_table)
 
 
 def test_a_report_belongs_to_its_image_else_to_its_study() -> None:

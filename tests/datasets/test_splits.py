@@ -124,7 +124,7 @@ def test_a_split_has_a_hash_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"kind": "random"}, "choose one of official, ratios, resamplings, image"),
         ({"ratios": (0.5, 0.5)}, "three shares"),
@@ -134,8 +134,8 @@ def test_a_split_has_a_hash_of_its_own() -> None:
         ({"kind": "ratios", "ratios": (0.6, 0.2, 0.2), "folds": 5}, "5 folds .* 25% .* overlap"),
     ],
 )
-def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(CxrlocError, match=said):
+def test_a_split_that_makes_no_sense_is_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(CxrlocError, match=message):
         SplitConfig(**wrong)
 
 

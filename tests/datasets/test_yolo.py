@@ -52,7 +52,7 @@ def test_classes_of_yaml_have_the_numbers_that_it_gives(tmp_path: Path, names: s
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"a.txt": "9 0.1 0.1 0.1 0.1"}, "row 1: .* is not a class of 0, 1 and four"),
         ({"a.txt": "0 10 20 30 40"}, "row 1: shares of the image"),
@@ -60,13 +60,13 @@ def test_classes_of_yaml_have_the_numbers_that_it_gives(tmp_path: Path, names: s
         ({"q.txt": "0 0.5 0.5 0.1 0.1"}, "no image q"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, content: dict[str, str], said: str) -> None:
-    with pytest.raises(CxrlocError, match=said):
+def test_a_broken_line_is_named(tmp_path: Path, content: dict[str, str], message: str) -> None:
+    with pytest.raises(CxrlocError, match=message):
         read(tmp_path, **CLASSES, **content)
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ("nc: 2", "it has no names:"),
         ("names: 2", "names: is no list"),
@@ -75,7 +75,7 @@ def test_a_broken_line_is_named(tmp_path: Path, content: dict[str, str], said: s
     ],
 )
 def test_classes_that_are_not_told_apart_are_an_error(
-    tmp_path: Path, names: str, said: str
+    tmp_path: Path, names: str, message: str
 ) -> None:
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=message):
         read(tmp_path, **{"data.yaml": names, "a.txt": BOX})

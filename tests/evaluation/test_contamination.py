@@ -43,12 +43,12 @@ def test_another_patient_is_not() -> None:
 def test_patients_are_compared_within_one_data_set(
     of_card: tuple[str, ...], of_data: set[str], refused: bool
 ) -> None:
-    own = model(replace(CARD, data_sets=of_card))
+    trained_model = model(replace(CARD, data_sets=of_card))
     if refused:
         with pytest.raises(CxrlocError, match="mine was trained on 1 of these patients"):
-            check_contamination([own], records("1"), of_data)
+            check_contamination([trained_model], records("1"), of_data)
     else:
-        assert check_contamination([own], records("1"), of_data).count == 0
+        assert check_contamination([trained_model], records("1"), of_data).count == 0
 
 
 def test_a_card_without_data_sets_is_read_by_its_recipe() -> None:
@@ -79,12 +79,12 @@ def test_private_patients_are_named_by_hashes_that_only_the_key_recognises(
     monkeypatch.setenv("CXRLOC_PATIENT_KEY", "the hospital's secret")
     (entry,) = {card_patient(written, public=False) for written in ("17", "0017", "17.0")}
     assert "17" not in entry.removeprefix("keyed:")[:2]
-    own = model(replace(CARD, training_patients=(entry,)))
+    trained_model = model(replace(CARD, training_patients=(entry,)))
     with pytest.raises(CxrlocError, match="mine was trained on 1 of these patients"):
-        check_contamination([own], records("17"), ())
-    assert check_contamination([own], records("18"), ()).count == 0
+        check_contamination([trained_model], records("17"), ())
+    assert check_contamination([trained_model], records("18"), ()).count == 0
     monkeypatch.setenv("CXRLOC_PATIENT_KEY", "another key")
-    assert check_contamination([own], records("17"), ()).count == 0
+    assert check_contamination([trained_model], records("17"), ()).count == 0
 
 
 def test_without_the_key_contamination_is_said_to_be_not_checkable(
@@ -92,8 +92,8 @@ def test_without_the_key_contamination_is_said_to_be_not_checkable(
 ) -> None:
     monkeypatch.delenv("CXRLOC_PATIENT_KEY", raising=False)
     monkeypatch.delenv("CXRLOC_PATIENT_KEY_FILE", raising=False)
-    own = model(replace(CARD, training_patients=("keyed:0123456789abcdef",)))
-    checked = check_contamination([own], records("17"), ())
+    trained_model = model(replace(CARD, training_patients=("keyed:0123456789abcdef",)))
+    checked = check_contamination([trained_model], records("17"), ())
     assert checked.count == "unknown"
     (remark,) = checked.remarks
     assert remark.startswith("contamination not checkable: mine names private patients")

@@ -34,7 +34,7 @@ SMALL = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "not an npz"),
         (b"\x93NUMPY\x01\x00", "not an npz"),
@@ -47,12 +47,12 @@ SMALL = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n"
     ids=["empty", "npy", "huge-shape", "bad-header", "other-file", "bomb", "pickle"],
 )
 def test_an_npz_that_is_none_or_has_no_bounds_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     monkeypatch.setattr(arrays, "MAX_NPZ_BYTES", 5000)
     path = tmp_path / "a.npz"
     path.write_bytes(content)
-    with pytest.raises(CxrlocError, match=said) as error:
+    with pytest.raises(CxrlocError, match=message) as error:
         read_npz(path)
     assert "a.npz" in str(error.value)
 

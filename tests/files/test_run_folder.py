@@ -55,14 +55,14 @@ def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("finished", [True, False])
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         ({"command": "classify"}, "holds the results of `cxrloc bench`"),
         ({"seed": 1}, "holds results of other settings (seed is 0 there and 1 here)"),
     ],
 )
 def test_a_named_folder_of_another_run_is_refused_with_the_way_out(
-    tmp_path: Path, finished: bool, other: dict[str, str], said: str
+    tmp_path: Path, finished: bool, other: dict[str, str], message: str
 ) -> None:
     if finished:
         run(tmp_path)
@@ -71,7 +71,7 @@ def test_a_named_folder_of_another_run_is_refused_with_the_way_out(
             interrupt(tmp_path)
     with pytest.raises(UsageError) as raised:
         run(tmp_path, **other)  # type: ignore[arg-type]
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert str(raised.value).endswith("begin anew there with --overwrite")
     run(tmp_path, overwrite=True, **other)  # type: ignore[arg-type]
 

@@ -96,7 +96,7 @@ def test_rows_are_numbered_as_in_a_spreadsheet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "no column image"),
         ("img,x\na,1\n", "no column image"),
@@ -112,9 +112,9 @@ def test_rows_are_numbered_as_in_a_spreadsheet(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_become_a_wrong_number_is_refused_with_its_place(
-    tmp_path: Path, content: str | bytes, said: str
+    tmp_path: Path, content: str | bytes, message: str
 ) -> None:
-    with pytest.raises(CxrlocError, match=said) as error:
+    with pytest.raises(CxrlocError, match=message) as error:
         table_of(tmp_path, content, needed=["image"])
     assert "t.csv" in str(error.value)
     assert len(str(error.value)) < 600

@@ -54,9 +54,9 @@ def test_the_report_holds_the_boxes_of_the_top_findings(written: Path) -> None:
         for box in row["boxes"]
     )
     regions = read_regions(written / "00100000_000.sr-regions.dcm")
-    told = sorted((r.finding, r.box.x_min, r.box.y_min, r.probability) for r in regions)
-    assert [each[0] for each in told] == [each[0] for each in expected]
-    for one, other in zip(told, expected, strict=True):
+    stored = sorted((r.finding, r.box.x_min, r.box.y_min, r.probability) for r in regions)
+    assert [each[0] for each in stored] == [each[0] for each in expected]
+    for one, other in zip(stored, expected, strict=True):
         assert one[1:] == pytest.approx(other[1:], abs=1e-2)
 
 
@@ -274,9 +274,9 @@ def _boxes(report: dict[str, Any]) -> list[tuple[float, ...]]:
 def _check_reports(files: dict[str, Path], report: dict[str, Any]) -> None:
     """highdicom reads the probabilities and boxes of the JSON file."""
     groups = highdicom.sr.srread(files["sr-findings"]).content.get_image_measurement_groups()
-    told = {group.finding_type.meaning: group.get_measurements()[0].value for group in groups}
+    stored = {group.finding_type.meaning: group.get_measurements()[0].value for group in groups}
     expected = {code_of(row["finding"]).meaning: row["probability"] for row in report["findings"]}
-    assert told == expected
+    assert stored == expected
     regions = highdicom.sr.srread(files["sr-regions"]).content.get_planar_roi_measurement_groups()
     corners = [each.roi.value for each in regions]
     boxes = sorted((*each.min(axis=0), *each.max(axis=0)) for each in corners)

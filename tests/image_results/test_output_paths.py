@@ -29,8 +29,8 @@ def test_of_two_images_for_one_name_the_second_gets_a_number_and_the_log_says_so
     planned = plan_outputs(images, tmp_path / "out")
     assert [str(stem) for stem in planned.values()] == ["chest", "chest-2", "chest-3"]
     first, second, _ = images
-    said = f"{second}: its results are named chest-2, since those of {first} have its name"
-    assert said in caplog.text
+    message = f"{second}: its results are named chest-2, since those of {first} have its name"
+    assert message in caplog.text
 
 
 def test_an_image_that_is_named_twice_is_one_image(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_millions_of_empty_parts_are_refused_at_once(tmp_path: Path) -> None:
     for name, part in (("comments.jpg", b"\xff\xfe\0\2"), ("fill.jpg", b"\xff")):
         (tmp_path / name).write_bytes(content[:2] + part * 10**7 + content[2:])
     began = time.process_time()
-    for name, said in (("a.png", "chunks"), ("comments.jpg", "header"), ("fill.jpg", "header")):
-        with pytest.raises(CxrlocError, match=said):
+    for name, message in (("a.png", "chunks"), ("comments.jpg", "header"), ("fill.jpg", "header")):
+        with pytest.raises(CxrlocError, match=message):
             read_radiograph(tmp_path / name)
     assert time.process_time() - began < 1
 
@@ -101,7 +101,7 @@ def test_pixels_that_end_early_are_not_taken_for_an_image(
 ) -> None:
     stored = (GREY if bits == 8 else DEEP).astype(f">u{bits // 8}")
     passes = [stored[r0::r, c0::c] for r0, c0, r, c in ADAM7] if interlaced else [stored]
-    lines = [row.tobytes() for own in passes for row in own]
+    lines = [row.tobytes() for pass_lines in passes for row in pass_lines]
     whole = png_of_lines(tmp_path / "whole.png", lines, bits, colour, interlaced)
     expected = stored / (256**stored.itemsize - 1)
     expected = 1 - expected if colour == 3 else expected
@@ -120,10 +120,10 @@ def test_pixels_that_are_not_square_are_warned_of(
     path = tmp_path / name
     exif = Image.Exif()
     exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = across, down
-    said_there = {"exif": exif} if in_exif else {"dpi": (across, down)}
-    Image.fromarray(GREY).save(path, **said_there)
-    said = [line for line in read_radiograph(path).warnings if "not square" in line]
-    assert len(said) == (across != down)
+    resolution = {"exif": exif} if in_exif else {"dpi": (across, down)}
+    Image.fromarray(GREY).save(path, **resolution)
+    warnings = [line for line in read_radiograph(path).warnings if "not square" in line]
+    assert len(warnings) == (across != down)
 
 
 @pytest.mark.parametrize("resolution", [IFDRational(0, 0), IFDRational(5, 0)])
@@ -213,10 +213,10 @@ def test_a_jpeg_whose_scan_is_cut_is_read_with_a_warning_or_refused(
     scan = whole.index(b"\xff\xda")
     path.write_bytes(whole[: scan + int((len(whole) - scan) * share)] + after)
     try:
-        (said,) = read_radiograph(path).warnings
+        (message,) = read_radiograph(path).warnings
     except CxrlocError as error:
-        said = str(error)
-    assert re.search("damaged|cut short", said)
+        message = str(error)
+    assert re.search("damaged|cut short", message)
 
 
 @pytest.mark.parametrize("missing", [1, 2])

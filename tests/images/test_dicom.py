@@ -274,8 +274,8 @@ def test_functional_groups_that_are_too_large_are_not_skipped_in_silence(tmp_pat
     empty_items = (b"\xfe\xff\0\xe0" + bytes(4)) * (size // 8)
     group = b"\x00\x52\x30\x92SQ\0\0" + size.to_bytes(4, "little") + empty_items
     path.write_bytes(content[:at] + group + content[at:])
-    said = "PerFrameFunctionalGroupsSequence (5200,9230) is too large, and is not read"
-    assert said in read_radiograph(path).warnings
+    message = "PerFrameFunctionalGroupsSequence (5200,9230) is too large, and is not read"
+    assert message in read_radiograph(path).warnings
 
 
 @pytest.mark.parametrize("start", [b"LO\4\0", b"UN\0\0\4\0\0\0"], ids=["text", "garbage"])

@@ -34,8 +34,8 @@ def agrees_but_says(path: Path, tmp_path: Path, sentence: str) -> bool:
     radiograph = read_radiograph(path)
     expected = read_radiograph(plain(tmp_path)).pixels
     assert image_size(path) == expected.shape
-    said = [line for line in radiograph.warnings if "DICOM" in line or "(" in line]
-    assert [sentence in line for line in said] == [True]
+    warnings = [line for line in radiograph.warnings if "DICOM" in line or "(" in line]
+    assert [sentence in line for line in warnings] == [True]
     return bool(np.array_equal(radiograph.pixels, expected))
 
 
@@ -129,7 +129,7 @@ def test_a_character_set_in_any_vr_does_no_harm(
 
 
 @pytest.mark.parametrize(
-    ("true", "said"),
+    ("true", "stated"),
     [
         (uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian),
         (uid.ExplicitVRBigEndian, uid.ExplicitVRLittleEndian),
@@ -138,17 +138,17 @@ def test_a_character_set_in_any_vr_does_no_harm(
     ],
 )
 def test_a_data_set_that_is_not_as_its_transfer_syntax_says_is_named(
-    tmp_path: Path, true: uid.UID, said: uid.UID
+    tmp_path: Path, true: uid.UID, stated: uid.UID
 ) -> None:
     big = true == uid.ExplicitVRBigEndian
     header = dicom_header(STORED.byteswap() if big else STORED, 12)
     header.file_meta.TransferSyntaxUID = true
     header.save_as(tmp_path / "a", enforce_file_format=True)
     content = (tmp_path / "a").read_bytes()
-    content = content.replace(true.encode() + b"\0" * (len(true) % 2), said.encode(), 1)
-    at = content.index(said.encode())
-    even = said.encode() + b"\0" * (len(said) % 2)
-    content = content[: at - 2] + struct.pack("<H", len(even)) + even + content[at + len(said) :]
+    content = content.replace(true.encode() + b"\0" * (len(true) % 2), stated.encode(), 1)
+    at = content.index(stated.encode())
+    even = stated.encode() + b"\0" * (len(stated) % 2)
+    content = content[: at - 2] + struct.pack("<H", len(even)) + even + content[at + len(stated) :]
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(CxrlocError, match=r"TransferSyntaxUID \(0002,0010\)") as error:
         read_radiograph(tmp_path / "a")

@@ -57,7 +57,7 @@ def test_a_frame_without_the_item_of_its_offset_table_is_read_and_said(
 
 
 @pytest.mark.parametrize(
-    ("true", "said", "line"),
+    ("true", "stated", "line"),
     [
         (uid.JPEGLSLossless, "1.2.840.10008.1.2.4.90", "the stream is JPEG-LS, which is another"),
         (uid.JPEG2000Lossless, "1.2.840.10008.1.2.4.80", "the stream is JPEG 2000, which is"),
@@ -65,10 +65,10 @@ def test_a_frame_without_the_item_of_its_offset_table_is_read_and_said(
     ],
 )
 def test_a_stream_of_another_transfer_syntax_is_named(
-    tmp_path: Path, true: uid.UID, said: str, line: str
+    tmp_path: Path, true: uid.UID, stated: str, line: str
 ) -> None:
     path = transcoded(plain(tmp_path), true)
-    path.write_bytes(path.read_bytes().replace(true.encode(), said.encode(), 1))
+    path.write_bytes(path.read_bytes().replace(true.encode(), stated.encode(), 1))
     with pytest.raises(CxrlocError, match=line):
         read_radiograph(path)
 

@@ -79,14 +79,14 @@ def test_a_compressed_stream_that_is_cut_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
-    ("length", "said"),
+    ("length", "message"),
     [
         (10**9, "ends after 3840 of 1000000000 bytes that it announces"),
         (0xFFFFFFFF, "has an undefined length, which compressed pixels alone may have"),
     ],
 )
 def test_pixels_that_announce_more_bytes_than_the_file_has_are_read_with_a_warning(
-    tmp_path: Path, length: int, said: str
+    tmp_path: Path, length: int, message: str
 ) -> None:
     pixels = (chest(48, 40) * 4095).astype("u2")
     path = write_dicom(tmp_path / "a", pixels, 12, WindowCenter=2048, WindowWidth=4096)
@@ -97,7 +97,7 @@ def test_pixels_that_announce_more_bytes_than_the_file_has_are_read_with_a_warni
     path.write_bytes(content)
     read = read_radiograph(path)
     assert np.array_equal(read.pixels, right.pixels)
-    assert read.warnings == (f"PixelData (7FE0,0010) {said}",)
+    assert read.warnings == (f"PixelData (7FE0,0010) {message}",)
 
 
 def test_compressed_pixels_under_a_transfer_syntax_of_plain_ones_are_named(tmp_path: Path) -> None:

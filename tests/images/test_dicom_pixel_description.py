@@ -40,8 +40,8 @@ def test_a_number_of_frames_that_cannot_be_read_is_one_and_said(
     path.write_bytes(path.read_bytes().replace(b"IS\4\0001234", b"IS\4\0" + text))
     radiograph = read_radiograph(path)
     assert np.array_equal(radiograph.pixels, expected(tmp_path))
-    said = "NumberOfFrames (0028,0008) is no whole number: 1 is taken"
-    assert said in radiograph.warnings
+    message = "NumberOfFrames (0028,0008) is no whole number: 1 is taken"
+    assert message in radiograph.warnings
 
 
 @pytest.mark.parametrize("keyword", ["HighBit", "PixelRepresentation", "SamplesPerPixel"])

@@ -261,10 +261,10 @@ def test_a_stream_that_is_cut_before_its_end_marker_is_never_read_in_silence(
     end = b"" if syntax == uid.RLELossless else b"\xff\xd9"
     cut = encapsulated(tmp_path / "a", pixels, syntax, whole[: int(len(whole) * share)] + end)
     try:
-        (said,) = read_radiograph(cut).warnings
+        (warned,) = read_radiograph(cut).warnings
     except CxrlocError as error:
-        said = str(error)
-    assert re.search("cannot be decoded|part of the image may be missing or wrong", said)
+        warned = str(error)
+    assert re.search("cannot be decoded|part of the image may be missing or wrong", warned)
 
 
 @pytest.mark.parametrize("label", ["YBR_FULL_422", "YBR_PARTIAL_422"])
@@ -477,13 +477,15 @@ CODED = (None, uid.RLELossless, uid.JPEG2000Lossless, uid.JPEGLSLossless)
 def test_grey_in_three_channels_is_grey_whatever_its_label(
     tmp_path: Path, case: str, planar: int, big: bool
 ) -> None:
-    label, channels, said = COLOURS[case]
+    label, channels, warned = COLOURS[case]
     radiograph = read_radiograph(
         write_colour(tmp_path / "a", channels, label, planar=planar, big=big)
     )
     assert np.abs(radiograph.pixels - GREY / 255).max() <= 1e-6
     about = [line for line in radiograph.warnings if "PhotometricInterpretation" in line]
-    assert [said in line for line in about if "looks inverted" not in line] == [True] * bool(said)
+    assert [warned in line for line in about if "looks inverted" not in line] == [True] * bool(
+        warned
+    )
     assert radiograph.intensity.endswith(", inverted") == (label == "MONOCHROME1")
 
 
@@ -616,8 +618,8 @@ def test_the_stored_bits_of_colour_are_those_of_the_header(
     path = write_colour(tmp_path / "a", [words] * 3, "RGB", bits=16, big=big, **tags)
     radiograph = read_radiograph(path)
     assert np.abs(radiograph.pixels - CHEST / 4095).max() <= 1e-6
-    said = ["bits above BitsStored" in line for line in radiograph.warnings]
-    assert said == [True] * bool(above)
+    warned = ["bits above BitsStored" in line for line in radiograph.warnings]
+    assert warned == [True] * bool(above)
 
 
 def test_of_several_frames_in_colour_the_first_is_read_in_silence(tmp_path: Path) -> None:
@@ -625,5 +627,5 @@ def test_of_several_frames_in_colour_the_first_is_read_in_silence(tmp_path: Path
     header = dcmread(path)
     header.PixelData = 2 * header.PixelData
     header.save_as(path)
-    (said,) = read_radiograph(path).warnings
-    assert said == "NumberOfFrames (0028,0008) is above 1: the first frame is read"
+    (warned,) = read_radiograph(path).warnings
+    assert warned == "NumberOfFrames (0028,0008) is above 1: the first frame is read"

@@ -286,15 +286,15 @@ def test_a_voi_table_shorter_than_its_descriptor_leaves_the_window(
     path = write_dicom(tmp_path / "a", ramp(12, "u2"), 12, VOILUTSequence=tables, **window)
     radiograph = read_radiograph(path)
     assert np.array_equal(radiograph.pixels, right.pixels)
-    (said,) = {*radiograph.warnings} - {*right.warnings}
+    (message,) = {*radiograph.warnings} - {*right.warnings}
     line = rf"VOI LUT: LUTData .* has {entries} entries, .*: this LUT is left out"
-    assert re.match(line, said)
+    assert re.match(line, message)
 
 
 def test_a_padding_value_that_is_no_number_is_said(tmp_path: Path) -> None:
     path = write_raw(tmp_path / "a", ramp(12, "u2"), 12, raw("PixelPaddingValue", "LO", b"none"))
-    said = "PixelPaddingValue (0028,0120) is no number: no pixel is taken as padding"
-    assert said in read_radiograph(path).warnings
+    message = "PixelPaddingValue (0028,0120) is no number: no pixel is taken as padding"
+    assert message in read_radiograph(path).warnings
 
 
 SQUARES = np.arange(4096) ** 2 // 257
@@ -415,7 +415,7 @@ def test_a_modality_lut_of_angiography_is_not_for_display(tmp_path: Path, last: 
 
 
 @pytest.mark.parametrize(
-    ("center", "width", "vr", "window", "said"),
+    ("center", "width", "vr", "window", "message"),
     [
         (b"2000,5", b"1000,0", "DS", "2000.5/1000", ""),
         (b"\\2000", b"\\1000", "DS", "2000/1000", "value 1 is empty"),
@@ -432,7 +432,7 @@ def test_a_modality_lut_of_angiography_is_not_for_display(tmp_path: Path, last: 
     ],
 )
 def test_readable_windows_are_kept_and_others_are_named(
-    tmp_path: Path, center: bytes, width: bytes, vr: str, window: str, said: str
+    tmp_path: Path, center: bytes, width: bytes, vr: str, window: str, message: str
 ) -> None:
     path = write_raw(
         tmp_path / "a",
@@ -444,8 +444,8 @@ def test_readable_windows_are_kept_and_others_are_named(
     radiograph = read_radiograph(path)
     assert radiograph.intensity == f"window {window} LINEAR"
     about = [line for line in radiograph.warnings if "Window" in line]
-    assert len(about) == bool(said)
-    assert said in "".join(about)
+    assert len(about) == bool(message)
+    assert message in "".join(about)
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,11 @@ def xmp(orientation: int, style: str) -> bytes:
     ).encode()
 
 
-def write_turned(path: Path, own: bytes | None, adobe: bytes | None, packed: bool) -> Path:
+def write_turned(
+    path: Path, orientation_tag: bytes | None, adobe: bytes | None, packed: bool
+) -> Path:
     """An image with EXIF data and XMP data, or without."""
-    options: dict = {} if own is None else {"exif": own}
+    options: dict = {} if orientation_tag is None else {"exif": orientation_tag}
     if path.suffix == ".jpg":
         options |= {"quality": 100} | ({} if adobe is None else {"xmp": adobe})
     elif adobe is not None:
@@ -116,12 +118,19 @@ def write_turned(path: Path, own: bytes | None, adobe: bytes | None, packed: boo
 
 @pytest.mark.parametrize("style", ["attribute", "element"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 9])
-@pytest.mark.parametrize("own", [None, 1, 8], ids=["no EXIF", "EXIF 1", "EXIF 8"])
+@pytest.mark.parametrize("orientation_tag", [None, 1, 8], ids=["no EXIF", "EXIF 1", "EXIF 8"])
 @pytest.mark.parametrize(("name", "packed"), [("a.png", False), ("a.png", True), ("a.jpg", False)])
 def test_xmp_turns_an_image_whose_exif_data_have_no_orientation(
-    tmp_path: Path, name: str, packed: bool, own: int | None, orientation: int, style: str
+    tmp_path: Path,
+    name: str,
+    packed: bool,
+    orientation_tag: int | None,
+    orientation: int,
+    style: str,
 ) -> None:
-    path = write_turned(tmp_path / name, own and exif(own), xmp(orientation, style), packed)
+    path = write_turned(
+        tmp_path / name, orientation_tag and exif(orientation_tag), xmp(orientation, style), packed
+    )
     with Image.open(path) as image:
         image.load()
         by_pillow = np.asarray(ImageOps.exif_transpose(image)) / 255

@@ -284,8 +284,8 @@ def test_a_damaged_dicom_is_read_or_one_clear_line(tmp_path: Path, data: st.Data
         content[data.draw(st.integers(132, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(200, len(content)))])
     try:
-        said = "".join(read_radiograph(path).warnings)
+        message = "".join(read_radiograph(path).warnings)
     except CxrlocError as error:
-        said = str(error)
-    assert "\n" not in said
-    assert "Secret" not in said
+        message = str(error)
+    assert "\n" not in message
+    assert "Secret" not in message

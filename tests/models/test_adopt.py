@@ -45,8 +45,8 @@ def adopted(
     path: Path | list[Path], architecture: str = "timm:test_resnet", **settings: Any
 ) -> Adopted:
     paths = path if isinstance(path, list) else [path]
-    given = {"findings": FINDINGS, "preprocessing": RGB, "card": ModelCard("x", "y", ())}
-    return adopt(paths, Adoption(architecture, **{**given, **settings}))
+    defaults = {"findings": FINDINGS, "preprocessing": RGB, "card": ModelCard("x", "y", ())}
+    return adopt(paths, Adoption(architecture, **{**defaults, **settings}))
 
 
 def renamed(weights: Mapping[str, Tensor], **changes: str) -> Weights:

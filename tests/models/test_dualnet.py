@@ -45,9 +45,9 @@ def test_the_prediction_reads_both_views_as_rubin_draws_it(network, pairs):
 
 def test_each_views_map_comes_from_its_half_of_the_weights(network, pairs):
     with torch.no_grad():
-        own = network.lateral(pairs[1:, 1:])
-    weights = network.prediction.weight[:, own.shape[1] :]
-    expected = torch.einsum("bdhw,cd->bchw", own, weights)
+        direct = network.lateral(pairs[1:, 1:])
+    weights = network.prediction.weight[:, direct.shape[1] :]
+    expected = torch.einsum("bdhw,cd->bchw", direct, weights)
     logits, maps = cam(network.bind([FRONTAL, LATERAL]), pairs)
     torch.testing.assert_close(maps[1:], expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits, network(pairs)[0])

@@ -36,11 +36,11 @@ def phantoms(seed: int, count: int) -> Phantoms:
     index = 0
     while len(images) < count:
         present = phantom_record(plan_phantom(seed, index), SIDE).labels
-        own = [present[finding] is Label.POSITIVE for finding in FINDINGS]
-        if any(own) or (len(images) % 2 and Label.POSITIVE not in present.values()):
+        positive = [present[finding] is Label.POSITIVE for finding in FINDINGS]
+        if any(positive) or (len(images) % 2 and Label.POSITIVE not in present.values()):
             pixels = make_phantom(seed, index, SIDE).pixels
             images.append((pixels - pixels.mean()) / pixels.std())
-            labels.append(own)
+            labels.append(positive)
         index += 1
     return Phantoms(torch.from_numpy(np.stack(images))[:, None].float(), torch.tensor(labels))
 

@@ -29,9 +29,9 @@ def densenet() -> Any:
     return network.eval()
 
 
-def adopted(paths: Path | list[Path], preset: str, **said: Any) -> Adopted:
+def adopted(paths: Path | list[Path], preset: str, **options: Any) -> Adopted:
     files = paths if isinstance(paths, list) else [paths]
-    return adopt(files, adoption_of(AdoptOptions(preset=preset, **said), preset))
+    return adopt(files, adoption_of(AdoptOptions(preset=preset, **options), preset))
 
 
 def image(adopted: Adopted) -> Tensor:

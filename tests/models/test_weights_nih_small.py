@@ -26,8 +26,8 @@ def test_it_is_small_and_says_where_it_comes_from(model):
     assert model.card.findings == tuple(model.card.operating_points) == CHESTXRAY8
     assert set(model.card.auc) == {*CHESTXRAY8}
     assert set(model.card.views) == {"PA", "AP"}
-    for said in (f"{model.card.training_images:,}", "nihcc.app.box.com", "NIH Clinical Center"):
-        assert said in model.card.trained_on
+    for text in (f"{model.card.training_images:,}", "nihcc.app.box.com", "NIH Clinical Center"):
+        assert text in model.card.trained_on
     assert model.card.limits.startswith("Research demo")
     assert model.card.licence.startswith("Apache-2.0; NIH asks for")
     assert tuple(model.card.box_thresholds) == CHESTXRAY8

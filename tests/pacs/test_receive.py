@@ -234,9 +234,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_senders_with_a_certificate_of_the_authority_are_served(
     sender: str | None, stored: bool, certificates: Path, spool: Spool, tmp_path: Path
 ) -> None:
-    own = certificates / "service.pem", certificates / "service.key"
+    own_certificate = certificates / "service.pem", certificates / "service.key"
     authority = certificates / "authority.pem"
-    settings = replace(SETTINGS, certificate=own[0], key=own[1], authority=authority)
+    settings = replace(
+        SETTINGS, certificate=own_certificate[0], key=own_certificate[1], authority=authority
+    )
     path = tmp_path / "object.dcm"
     small_object().save_as(path, enforce_file_format=True)
     security = Security(tls=sender != "plain", authority=authority)

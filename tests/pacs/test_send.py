@@ -174,7 +174,7 @@ def test_the_token_comes_from_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("code", "answer", "told"),
+    ("code", "answer", "message"),
     [
         (200, {"warning": 0xB000}, "stored it with a warning: status B000"),
         (202, {"warning": 0xB006}, "stored it with a warning: status B006"),
@@ -183,17 +183,17 @@ def test_the_token_comes_from_the_environment(
     ],
 )
 def test_a_web_server_stores_with_a_warning(
-    code: int, answer: dict[str, int], told: str, files: list[Path]
+    code: int, answer: dict[str, int], message: str, files: list[Path]
 ) -> None:
     with web_server() as stored:
         stored.answers, stored.body = [code], stow_answer("2.25.1", **answer)
         (result,) = send(files[:1], server(stored), QUICK)
     assert isinstance(result, Sent)
-    assert told in result.warning
+    assert message in result.warning
 
 
 @pytest.mark.parametrize(
-    ("code", "body", "refused", "told"),
+    ("code", "body", "refused", "message"),
     [
         (409, stow_answer("2.25.1", failure=0xA900), True, "refused, status A900"),
         (202, stow_answer("2.25.1", failure=0xC000), True, "refused, status C000"),
@@ -208,7 +208,7 @@ def test_a_web_server_stores_with_a_warning(
     ],
 )
 def test_a_web_server_does_not_store(
-    code: int, body: bytes, refused: bool, told: str, files: list[Path]
+    code: int, body: bytes, refused: bool, message: str, files: list[Path]
 ) -> None:
     """What is not the object's fault may be mended, and is tried again."""
     with web_server() as stored:
@@ -216,7 +216,7 @@ def test_a_web_server_does_not_store(
         (result,) = send(files[:1], server(stored), QUICK)
     assert isinstance(result, NotSent)
     assert (result.refused, len(stored.headers)) == (refused, 1 if refused else 3)
-    assert told in result.reason
+    assert message in result.reason
 
 
 def test_a_duplicate_is_no_failure_of_c_store(files: list[Path]) -> None:

@@ -106,9 +106,9 @@ def test_boxes_and_scores_are_tables() -> None:
         "<script"
         not in Detections([Detection("<script>", "a", TRUTH.box, None, None)])._repr_html_()
     )
-    own = scores()
-    assert r"\caption{Localization by T(IoBB).}" in own.to_latex()
-    assert "<td>iobb</td>" in own._repr_html_()
+    numbers = scores()
+    assert r"\caption{Localization by T(IoBB).}" in numbers.to_latex()
+    assert "<td>iobb</td>" in numbers._repr_html_()
     assert report().table()["auc"].notna().all()
     assert r"\caption{Classification of each finding.}" in report().to_latex()
     assert "pr_average_precision" in report()._repr_html_()

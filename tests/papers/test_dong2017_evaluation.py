@@ -148,8 +148,8 @@ def test_the_worked_example_of_figure_7_is_no_benchmark():
 def test_table_2_is_scored_on_images_with_one_label():
     truth = [("normal",), ("Emphysema",), ("Emphysema", "Mass"), ()]
     records = [
-        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(said, Label.POSITIVE))
-        for i, said in enumerate(truth)
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(true_label, Label.POSITIVE))
+        for i, true_label in enumerate(truth)
     ]
     ids = tuple(record.image_id for record in records)
     units = score_units(

@@ -87,8 +87,8 @@ def test_compare_two_views_prints_both_readings_on_the_studies_of_the_pairs(runs
     assert areas["value_a"].to_dict() == dict(zip(INDIVIDUAL, (1.0, 0.75), strict=True))
     assert areas["value_b"].tolist() == [0.75, 0.75]
     assert areas["n"].tolist() == [4, 4]
-    for said in (done.stdout, (tmp_path / "out" / "table.md").read_text()):
-        assert all(reading in said for reading in INDIVIDUAL)
+    for text in (done.stdout, (tmp_path / "out" / "table.md").read_text()):
+        assert all(reading in text for reading in INDIVIDUAL)
 
 
 @pytest.mark.parametrize(

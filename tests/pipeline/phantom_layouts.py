@@ -46,10 +46,10 @@ def chexpert(folder: Path) -> None:
         part = "valid" if index % 4 == 0 else "train"
         place = f"{part}/patient{index:05d}/study1/view1_frontal.jpg"
         _saved(folder / place, index)
-        given = [f"CheXpert-v1.0-small/{place}", "Female", str(40 + index), "Frontal", "PA"]
-        rows[part].append([*given, *_observations(index)])
-    for part, own in rows.items():
-        _table(folder / f"{part}.csv", header, own)
+        attributes = [f"CheXpert-v1.0-small/{place}", "Female", str(40 + index), "Frontal", "PA"]
+        rows[part].append([*attributes, *_observations(index)])
+    for part, part_rows in rows.items():
+        _table(folder / f"{part}.csv", header, part_rows)
 
 
 def mimic_cxr(folder: Path) -> None:

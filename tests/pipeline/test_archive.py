@@ -85,8 +85,8 @@ def table(out: Path, name: str) -> pd.DataFrame:
 def assert_same_tables(out: Path, expected: Path) -> None:
     for name in ("findings", "boxes", "maps", "failures"):
         for path in sorted(expected.glob(f"part-*/{name}.parquet")):
-            own = pyarrow.parquet.read_table(out / path.relative_to(expected))
-            assert own.equals(pyarrow.parquet.read_table(path)), path.name
+            stored = pyarrow.parquet.read_table(out / path.relative_to(expected))
+            assert stored.equals(pyarrow.parquet.read_table(path)), path.name
 
 
 def test_findings_and_boxes_are_those_of_heatmap(
@@ -138,10 +138,10 @@ def test_bench_and_classify_score_the_results_as_they_score_the_model(
         scores[name] = pd.read_csv(tmp_path / name / "localization.csv")["accuracy"].tolist()
     assert scores["detections"] == scores["model"]
     assert scores["maps"] == pytest.approx(scores["model"], abs=0.03)  # 16 bits round the maps
-    for name, way in {"own": ways["model"], "read": ("--predictions", local)}.items():
+    for name, way in {"model": ways["model"], "read": ("--predictions", local)}.items():
         invoke("classify", chests, *way, *quick, "--out", tmp_path / name)
         scores[name] = pd.read_csv(tmp_path / name / "auc.csv")["auc"].tolist()
-    assert scores["own"] == pytest.approx(scores["read"], abs=1e-6, nan_ok=True)
+    assert scores["model"] == pytest.approx(scores["read"], abs=1e-6, nan_ok=True)
 
 
 @pytest.fixture
@@ -217,10 +217,10 @@ def test_an_engine_on_ray_that_is_terminated_says_so_in_one_line(
         time.sleep(0.05)
     process.terminate()
     _, errors = process.communicate(timeout=240)
-    own = [line for line in errors.splitlines() if "logging.cc" not in line]  # a line of Ray's
+    lines = [line for line in errors.splitlines() if "logging.cc" not in line]  # a line of Ray's
     assert process.returncode == 143, errors
-    assert len(own) == 1, errors
-    assert re.match(r"Terminated\b.* What is written is whole\. Call the same command", own[0])
+    assert len(lines) == 1, errors
+    assert re.match(r"Terminated\b.* What is written is whole\. Call the same command", lines[0])
 
 
 @pytest.fixture
@@ -228,9 +228,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
     """A function that puts a folder into an S3 bucket of this machine and returns its URI."""
     server = pytest.importorskip("moto.server")
     s3fs = pytest.importorskip("s3fs")
-    own = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    own.start()
-    host, port = own.get_host_and_port()
+    service = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    service.start()
+    host, port = service.get_host_and_port()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
@@ -246,7 +246,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
 
     yield put
     s3fs.S3FileSystem.clear_instance_cache()
-    own.stop()
+    service.stop()
 
 
 def test_an_object_store_holds_images_manifest_and_results(
@@ -286,8 +286,8 @@ def test_files_of_each_image_are_written_below_its_part(
     Image.new("L", (96, 96)).save(folder / "zz.png")
     manifest, out = tmp_path / "m.parquet", tmp_path / "out"
     write_manifest([str(folder)], manifest, ManifestOptions(clear_ids=True))
-    own = replace(options, write=("sr-regions", "json"), part_size=2)
-    parts = [*archive(str(manifest), str(out), own, Engine())]
+    chosen = replace(options, write=("sr-regions", "json"), part_size=2)
+    parts = [*archive(str(manifest), str(out), chosen, Engine())]
     assert [(part.images, part.failed) for part in parts] == [(2, 0), (1, 1)]
     names = sorted(path.name for path in out.glob("part-000000/images/*"))
     assert [name.partition(".")[2] for name in names] == ["json", "sr-regions.dcm"] * 2

@@ -164,8 +164,8 @@ def test_the_folds_are_runs_that_a_panel_draws_together(scored: tuple[Path, Resu
 def test_a_model_alone_is_scored_on_the_test_part_of_its_own_split(
     models: list[Path], chests: Path, scored: tuple[Path, Result], tmp_path: Path
 ) -> None:
-    own = ("--split", "own", "--resamples", "20", "--out", tmp_path)
-    assert run("classify", chests, "--model", models[0], *own).exit_code == 0
+    arguments = ("--split", "arguments", "--resamples", "20", "--out", tmp_path)
+    assert run("classify", chests, "--model", models[0], *arguments).exit_code == 0
     together = scored[0] / "fold-1" / "probabilities.csv"
     assert (tmp_path / "probabilities.csv").read_text() == together.read_text()
 
@@ -184,20 +184,20 @@ def test_a_box_on_an_image_of_a_view_that_one_model_leaves_out_counts_for_the_ne
 
 
 @pytest.mark.parametrize(
-    ("recipe", "fold", "said"),
+    ("recipe", "fold", "message"),
     [
         ("", "2", "has folds 0 to 1"),
         ("phantom_few", "0", "--fold 0: the recipe phantom_few has no folds"),
     ],
 )
 def test_a_fold_that_is_not_there_is_wrong_usage(
-    recipe: str, fold: str, said: str, chests: Path, tmp_path: Path
+    recipe: str, fold: str, message: str, chests: Path, tmp_path: Path
 ) -> None:
     if recipe:
         done = run("train", recipe, "--fold", fold, "--out", tmp_path)
     else:
         done = trained(tmp_path, chests, "--fold", fold, "--out", tmp_path)
-    assert (done.exit_code, said in done.stderr) == (2, True)
+    assert (done.exit_code, message in done.stderr) == (2, True)
 
 
 def of_models(chests: Path, models: Sequence[str | Path], out: Path) -> Result:

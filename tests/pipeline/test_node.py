@@ -33,14 +33,14 @@ def answered(image: Path, model: Model, *write: str) -> tuple[dict[str, object],
     results = image.parent / "results"
     results.mkdir()
     settings = Compute(write=write, below_operating_point=True)
-    told = answer(Task(image, (image,), results), [model], settings)
-    return told, {file.name.split(".")[1] for file in results.iterdir()}
+    answer_row = answer(Task(image, (image,), results), [model], settings)
+    return answer_row, {file.name.split(".")[1] for file in results.iterdir()}
 
 
 def test_an_image_gets_the_objects_that_the_settings_name(image: Path, model: Model) -> None:
-    told, kinds = answered(image, model, "sr", "sc", "seg")
+    answer_row, kinds = answered(image, model, "sr", "sc", "seg")
     assert kinds == {*REPORTS, "sc", "seg"}
-    assert (told["status"], told["objects"]) == ("ok", 4)
+    assert (answer_row["status"], answer_row["objects"]) == ("ok", 4)
 
 
 def of_laterals(image: Path, model: Model) -> Model:
@@ -61,18 +61,20 @@ def blank(image: Path, model: Model) -> Model:
 def test_an_image_outside_gets_its_picture_only(  # type: ignore[no-untyped-def]
     why, write: tuple[str, ...], written: set[str], image: Path, model: Model
 ) -> None:
-    told, kinds = answered(image, why(image, model), *write)
+    answer_row, kinds = answered(image, why(image, model), *write)
     assert kinds == written
-    assert (told["status"], told["objects"]) == ("outside", len(written))
+    assert (answer_row["status"], answer_row["objects"]) == ("outside", len(written))
 
 
 def test_the_log_is_told_nothing_that_the_header_says(image: Path, model: Model) -> None:
     dataset = pydicom.dcmread(image)
     dataset.PatientName, dataset.PatientID = "Doe^Jane", "1234567"
     dataset.save_as(image)
-    told, _ = answered(image, model, "sr")
-    assert told.keys() == {"status", "objects", "warnings"}
-    assert not any(part in str(told) for part in ("Doe", "1234567", str(dataset.SOPInstanceUID)))
+    answer_row, _ = answered(image, model, "sr")
+    assert answer_row.keys() == {"status", "objects", "warnings"}
+    assert not any(
+        part in str(answer_row) for part in ("Doe", "1234567", str(dataset.SOPInstanceUID))
+    )
 
 
 def test_what_is_no_radiograph_is_refused(image: Path, model: Model) -> None:

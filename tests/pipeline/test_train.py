@@ -182,8 +182,8 @@ def test_a_model_that_started_from_another_names_it_and_its_own_labels(
     started = f"(a folder of phantoms), started from Tiny ({before.card.trained_on})"
     assert card.trained_on.endswith(started)
     assert "Trained on synthetic radiographs" in card.limits
-    said = set(pd.read_csv(tmp_path / "out/metrics.csv")["note"])
-    assert said == {"measured on synthetic radiographs, not on patients"}
+    notes = set(pd.read_csv(tmp_path / "out/metrics.csv")["note"])
+    assert notes == {"measured on synthetic radiographs, not on patients"}
     assert recipe_of_text(card.recipe, "card").start == "model.safetensors"
     assert card.provenance["start_sha256"] == before.sha256
     described = json.loads((tmp_path / "out/run.json").read_text())
@@ -432,7 +432,7 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("no-such-recipe",), 2, "one of the recipes; `cxrloc recipes` lists them"),
         (("pham2019_one",), 2, "did you mean pham2019_ones"),
@@ -443,10 +443,10 @@ def test_labels_of_reports_take_the_place_of_the_data_sets_own(
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
-    arguments: tuple[str, ...], status: int, said: str, tmp_path: Path
+    arguments: tuple[str, ...], status: int, message: str, tmp_path: Path
 ) -> None:
     done = run("train", *arguments, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
-    assert (done.exit_code, said in done.stderr) == (status, True)
+    assert (done.exit_code, message in done.stderr) == (status, True)
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "cache").exists()  # before any image is decoded
 

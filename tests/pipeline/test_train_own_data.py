@@ -87,5 +87,7 @@ def test_a_box_of_a_finding_that_the_recipe_lacks_says_what_to_do(
         *("--out", tmp_path / "out", "--cache", tmp_path / "cache"),
     )
     assert done.exit_code == 1
-    said = " ".join(done.stderr.split())
-    assert "row 2: 'Foreign body' is no known finding, and the recipe does not name it: add" in said
+    message = " ".join(done.stderr.split())
+    assert (
+        "row 2: 'Foreign body' is no known finding, and the recipe does not name it: add" in message
+    )

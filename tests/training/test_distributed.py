@@ -23,8 +23,8 @@ def shared_batches(first_step: int) -> Iterator[list[Batch]]:
     """Eight images a step, in turn; of each process its share."""
     for step in range(first_step, 99):
         rows = (torch.arange(8) * 5 + step) % len(IMAGES)
-        own = rows[rank() :: world_size()]
-        yield [Batch((IMAGES[own],), LABELS[own])]
+        share = rows[rank() :: world_size()]
+        yield [Batch((IMAGES[share],), LABELS[share])]
 
 
 def killed(first_step: int) -> Iterator[list[Batch]]:

@@ -42,12 +42,12 @@ def test_outputs_of_known_findings_are_kept_wherever_they_stand_and_others_begin
     path = tmp_path / "m.safetensors"
     write_model(path, first, Preprocessing(size=64), ModelCard("m", "", known))
     start(second, str(path), torch.zeros(2, 1, 64, 64))
-    given, own = first.state_dict(), second.state_dict()
+    first_state, second_state = first.state_dict(), second.state_dict()
     for name in ("prediction.weight", "prediction.bias"):
-        torch.testing.assert_close(own[name][[2, 0]], given[name], atol=1e-3, rtol=0)
+        torch.testing.assert_close(second_state[name][[2, 0]], first_state[name], atol=1e-3, rtol=0)
     assert torch.equal(second.prediction.weight[1], nodule)
     backbone = "backbone.0.weight"
-    torch.testing.assert_close(own[backbone], given[backbone], atol=1e-3, rtol=0)
+    torch.testing.assert_close(second_state[backbone], first_state[backbone], atol=1e-3, rtol=0)
 
 
 def test_the_recipe_of_the_embedded_model_needs_no_file_of_weights() -> None:
@@ -73,9 +73,9 @@ def test_the_recipe_of_the_embedded_model_needs_no_file_of_weights() -> None:
 def test_a_file_of_torch_without_weights_is_one_line(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "mine.pth")
     network = Localizer(LocalizerConfig("small_resnet", ("Mass",)))
-    with pytest.raises(CxrlocError, match=r"mine\.pth: .*no tensors by name") as said:
+    with pytest.raises(CxrlocError, match=r"mine\.pth: .*no tensors by name") as refusal:
         fill(network, str(tmp_path / "mine.pth"))
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_checkpoint_of_a_training_is_no_first_weights(tmp_path: Path) -> None:

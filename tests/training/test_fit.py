@@ -210,7 +210,7 @@ def test_settings_that_are_empty_alike_go_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"zero": None}, "zero is 0 there and none here"),
         ({"zero": ""}, "zero is 0 there and '' here"),
@@ -219,8 +219,8 @@ def test_settings_that_are_empty_alike_go_on(tmp_path):
         ({"new": 0}, "new is missing there and 0 here"),
     ],
 )
-def test_what_is_empty_in_another_way_or_missing_is_another_setting(changed, said):
-    assert first_difference(EMPTY, {**EMPTY, **changed}) == said
+def test_what_is_empty_in_another_way_or_missing_is_another_setting(changed, message):
+    assert first_difference(EMPTY, {**EMPTY, **changed}) == message
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"loss": "focal"}, "loss 'focal' is unknown: choose one of"),
         ({"optimizer": "lion"}, "choose one of sgd, adam, adamw"),
@@ -246,8 +246,8 @@ def test_a_loss_that_is_not_finite_stops_training(tmp_path):
         ({"averaging": 1.0}, "averaging = 1.0: it must be 0 or more and below 1"),
     ],
 )
-def test_a_config_that_makes_no_sense_is_refused(wrong, said):
-    with pytest.raises(CxrlocError, match=said):
+def test_a_config_that_makes_no_sense_is_refused(wrong, message):
+    with pytest.raises(CxrlocError, match=message):
         replace(CONFIG, **wrong)
 
 

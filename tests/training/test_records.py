@@ -72,17 +72,17 @@ def test_rsna_images_of_a_boxed_patient_are_never_trained_on(rsna: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         (MAPPING, "it says which patients of ChestX-ray14 the images are of; put it there"),
         ("BBox_List_2017.csv", r"no BBox_List\*\.csv: it says whom not to train on; put it there"),
     ],
 )
 def test_rsna_without_a_list_of_whom_not_to_train_on_is_refused(
-    rsna: Path, missing: str, said: str
+    rsna: Path, missing: str, message: str
 ) -> None:
     (rsna / missing).unlink()
-    with pytest.raises(CxrlocError, match=said):
+    with pytest.raises(CxrlocError, match=message):
         parts_of(rsna)
 
 
@@ -139,14 +139,14 @@ def test_a_finding_that_no_label_mentions_is_refused() -> None:
 def test_a_finding_that_no_training_image_has_is_warned_of(elsewhere: Label) -> None:
     train = [labelled(Mass=Label.NEGATIVE, Edema=Label.UNCERTAIN)]
     parts = Parts(train, [], [labelled(Mass=elsewhere, Nodule=elsewhere)])
-    (said,) = label_warnings(parts, train, ["Mass", "Nodule", "Edema"])
-    assert said.startswith("no training image has Mass, Nodule:")
+    (message,) = label_warnings(parts, train, ["Mass", "Nodule", "Edema"])
+    assert message.startswith("no training image has Mass, Nodule:")
 
 
 def test_a_label_of_no_finding_of_the_recipe_is_named() -> None:
     train = [labelled(Mass=Label.POSITIVE, Edema=Label.POSITIVE, Nodul=Label.POSITIVE)]
-    (said,) = label_warnings(Parts(train, [], []), train, ["Mass"])
-    assert said == "labels of Nodul are not learned: no findings of the recipe, nor known ones"
+    (message,) = label_warnings(Parts(train, [], []), train, ["Mass"])
+    assert message == "labels of Nodul are not learned: no findings of the recipe, nor known ones"
     with pytest.raises(
         CxrlocError, match=r"a label for Nodule: .*; these have Nodul, which are no"
     ):

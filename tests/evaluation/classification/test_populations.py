@@ -44,8 +44,10 @@ def test_findings_are_chosen_in_any_spelling_and_in_the_order_given():
 
 def labelled(*labels, findings=("Mass", "Effusion", "No Finding", "View AP")):
     records = [
-        Record(f"i{i}", f"p{i}", f"s{i}", None, View.AP, labels=dict.fromkeys(said, Label.POSITIVE))
-        for i, said in enumerate(labels)
+        Record(
+            f"i{i}", f"p{i}", f"s{i}", None, View.AP, labels=dict.fromkeys(label, Label.POSITIVE)
+        )
+        for i, label in enumerate(labels)
     ]
     ids = tuple(record.image_id for record in records)
     predictions = Predictions(ids, findings, np.full((len(ids), len(findings)), 0.5))

@@ -77,10 +77,12 @@ def matched(tmp_path, text, declared=()):
 
 def test_an_index_and_ids_are_no_findings_and_are_named_once(tmp_path):
     text = ",image,Patient ID,Mass,Rib crack,fold\n0,a,7,0.5,0.1,train\n1,b,8,0.4,0.2,train\n"
-    given = matched(tmp_path, f"{text}2,c,9,0.3,0.3,test\n")
-    assert given.predictions.findings == ("Mass", "Rib crack")
-    assert given.predictions.probabilities.tolist() == [[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]]
-    assert given.notes == ("p.csv: left out, because they are no findings: 'Patient ID', 'fold'",)
+    matching = matched(tmp_path, f"{text}2,c,9,0.3,0.3,test\n")
+    assert matching.predictions.findings == ("Mass", "Rib crack")
+    assert matching.predictions.probabilities.tolist() == [[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]]
+    assert matching.notes == (
+        "p.csv: left out, because they are no findings: 'Patient ID', 'fold'",
+    )
 
 
 @pytest.mark.parametrize("header", ["image,0,1", "image,p_Mass,p_Edema"])
@@ -90,14 +92,14 @@ def test_a_file_without_a_column_of_a_finding_is_refused(tmp_path, header):
 
 
 def test_a_word_of_no_vocabulary_is_a_finding_where_it_is_declared(tmp_path):
-    given = matched(tmp_path, "image,0\na,0.5\nb,0.5\nc,0.5\n", declared=["0"])
-    assert (given.predictions.findings, given.notes) == (("0",), ())
+    matching = matched(tmp_path, "image,0\na,0.5\nb,0.5\nc,0.5\n", declared=["0"])
+    assert (matching.predictions.findings, matching.notes) == (("0",), ())
 
 
 def test_images_of_one_side_only_are_counted_with_an_example_of_each(tmp_path):
-    given = matched(tmp_path, "image,Mass\na,0.5\nx,0.5\ny,0.5\n")
-    assert given.predictions.image_ids == ("a",)
-    assert given.notes == (
+    matching = matched(tmp_path, "image,Mass\na,0.5\nx,0.5\ny,0.5\n")
+    assert matching.predictions.image_ids == ("a",)
+    assert matching.notes == (
         "p.csv: 1 of its 3 images are in the data set, which has 3; only in the file: 'x'; "
         "only in the data set: 'b'",
     )
@@ -106,7 +108,7 @@ def test_images_of_one_side_only_are_counted_with_an_example_of_each(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scores", "said"),
+    ("scores", "expected"),
     [
         ((0.0, 1.0), None),
         ((0.5, 99.5), "Mass is from 0.5 to 99.5, .*; divide percentages by 100"),
@@ -114,8 +116,8 @@ def test_images_of_one_side_only_are_counted_with_an_example_of_each(tmp_path):
         ((0.0, 1.01), "not probabilities"),
     ],
 )
-def test_scores_that_are_no_probabilities_are_said(tmp_path, scores, said):
+def test_scores_that_are_no_probabilities_are_said(tmp_path, scores, expected):
     (tmp_path / "p.csv").write_text("image,Mass\na,{}\nb,{}\n".format(*scores))
     records = [Record(name, name, name, None, labels={"Mass": Label.NEGATIVE}) for name in "ab"]
     notes = match_predictions(tmp_path / "p.csv", records, "data").notes
-    assert (len(notes) == 0) if said is None else re.search(said, *notes)
+    assert (len(notes) == 0) if expected is None else re.search(expected, *notes)

@@ -12,8 +12,8 @@ FINDINGS = ("Mass", "Edema", "No Finding")
 
 def made(*labels, findings=FINDINGS):
     records = [
-        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(said, Label.POSITIVE))
-        for i, said in enumerate(labels)
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(label, Label.POSITIVE))
+        for i, label in enumerate(labels)
     ]
     ids = tuple(record.image_id for record in records)
     scores = np.random.default_rng(0).random((len(ids), len(findings)))

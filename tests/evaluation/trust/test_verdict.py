@@ -14,14 +14,16 @@ def row(test: str, subject: str, value: float, half: float = 0.05) -> Measuremen
     )
 
 
-def rows(own: float = 0.6, random_layers: float = 0.05, moved: float = 0.9) -> list[Measurement]:
+def rows(
+    faithfulness: float = 0.6, random_layers: float = 0.05, moved: float = 0.9
+) -> list[Measurement]:
     """Numbers of a good map; deletion is the better the smaller it is."""
     return [
-        row("insertion", "model", own),
+        row("insertion", "model", faithfulness),
         row("insertion", "random map", 0.4),
-        row("deletion", "model", 1 - own),
+        row("deletion", "model", 1 - faithfulness),
         row("deletion", "random map", 0.6),
-        row("road", "model", own - 0.4),
+        row("road", "model", faithfulness - 0.4),
         row("road", "random map", 0.0),
         row("weight randomisation", "prediction", 0.8),  # one layer is not all
         row("weight randomisation", "first", random_layers),
@@ -34,34 +36,34 @@ def rows(own: float = 0.6, random_layers: float = 0.05, moved: float = 0.9) -> l
 
 
 @pytest.mark.parametrize(
-    ("own", "clear"),
+    ("faithfulness", "clear"),
     [(0.6, "in 3 of 3"), (0.52, "in 3 of 3"), (0.45, "in 0 of 3"), (0.2, "in 0 of 3")],
 )
-def test_faithfulness_is_judged_against_the_random_map(own: float, clear: str) -> None:
-    said = trust_verdict(rows(own=own))[0]
-    assert f"clearly better than a random map {clear} tests" in said
-    assert f"deletion {1 - own:.2f} [" in said
-    assert "(random map 0.60 [0.55, 0.65])" in said
+def test_faithfulness_is_judged_against_the_random_map(faithfulness: float, clear: str) -> None:
+    sentence = trust_verdict(rows(faithfulness=faithfulness))[0]
+    assert f"clearly better than a random map {clear} tests" in sentence
+    assert f"deletion {1 - faithfulness:.2f} [" in sentence
+    assert "(random map 0.60 [0.55, 0.65])" in sentence
 
 
 def test_the_network_with_all_layers_random_decides_and_not_an_earlier_one() -> None:
-    said = trust_verdict(rows(random_layers=0.05))[1]
-    assert "is not that of a network that has not learned" in said
-    assert "with all layers random 0.05" in said
-    assert "labels are not tested (--shuffled-model)" in said
+    sentence = trust_verdict(rows(random_layers=0.05))[1]
+    assert "is not that of a network that has not learned" in sentence
+    assert "with all layers random 0.05" in sentence
+    assert "labels are not tested (--shuffled-model)" in sentence
     assert "stays like that of a network" in trust_verdict(rows(random_layers=0.11))[1]
 
 
 def test_shuffled_labels_decide_too() -> None:
-    said = trust_verdict([*rows(), row("label randomisation", "shuffled", 0.7)])[1]
-    assert "stays like" in said
-    assert "with shuffled labels 0.70" in said
-    assert "not tested" not in said
+    sentence = trust_verdict([*rows(), row("label randomisation", "shuffled", 0.7)])[1]
+    assert "stays like" in sentence
+    assert "with shuffled labels 0.70" in sentence
+    assert "not tested" not in sentence
 
 
 def test_stability_names_the_least_stable_case() -> None:
-    said = trust_verdict(rows(moved=0.08))[2]
-    assert "in 1 of 2 tests, least under shifted: 0.08" in said
+    sentence = trust_verdict(rows(moved=0.08))[2]
+    assert "in 1 of 2 tests, least under shifted: 0.08" in sentence
 
 
 def test_one_row_stands_for_all_layers() -> None:
