@@ -1,5 +1,6 @@
 """The parts of a manifest: which rows each has, and which of them a run computes."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,5 +115,8 @@ def _manifest_file(manifest: str) -> Iterator[Any]:
             yield file
     except FileNotFoundError:
         raise UsageError(f"{manifest}: no such file") from None
-    except (arrow.ArrowInvalid, IsADirectoryError) as error:
+    except (arrow.ArrowInvalid, OSError) as error:
+        # pyarrow's error about damaged metadata is an OSError without a number.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EISDIR):
+            raise
         raise UsageError(f"{manifest}: no Parquet file; `cxrloc manifest` makes one") from error

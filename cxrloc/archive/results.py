@@ -10,6 +10,7 @@ from cxrloc.errors import UsageError
 from cxrloc.extras import import_extra
 from cxrloc.files.part_tables import PART_FILE
 from cxrloc.files.setting_difference import first_difference
+from cxrloc.files.structured import expecting
 
 RUN_FILE = "run.json"
 
@@ -90,25 +91,29 @@ def status_of(out: str) -> ArchiveStatus:
 
     Raises:
         UsageError: there are no results.
+        CxrlocError: the card or the failures of a part are damaged.
     """
     content = read_bytes(f"{out}/{RUN_FILE}")
     run = None if content is None else _run(content)
     if run is None:
         raise UsageError(f"{out}: holds no results of `cxrloc archive`")
-    cards = [_card(out, number) for number in sorted(complete_parts(out))]
-    images = sum(card["images"] for card in cards)
-    rate = _rate(cards)
-    reasons = Counter(reason for card in cards if card["failed"] for reason in _reasons(out, card))
-    return ArchiveStatus(
-        len(cards),
-        run["parts"],
-        images,
-        run["images"],
-        sum(card["failed"] for card in cards),
-        rate,
-        (run["images"] - images) / rate if rate else None,
-        reasons.most_common(),
-    )
+    with expecting(out, "a folder of results of `cxrloc archive`"):
+        cards = [_card(out, number) for number in sorted(complete_parts(out))]
+        images = sum(card["images"] for card in cards)
+        rate = _rate(cards)
+        reasons = Counter(
+            reason for card in cards if card["failed"] for reason in _reasons(out, card)
+        )
+        return ArchiveStatus(
+            len(cards),
+            run["parts"],
+            images,
+            run["images"],
+            sum(card["failed"] for card in cards),
+            rate,
+            (run["images"] - images) / rate if rate else None,
+            reasons.most_common(),
+        )
 
 
 def _card(out: str, number: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxrloc.datasets.identifiers import checked_id
+from cxrloc.datasets.image_files import is_file
 from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import is_blank, read_table, rows_of
 from cxrloc.findings import CHEXPERT14, standard_finding
@@ -193,4 +194,4 @@ def _view(cells: Mapping[str, str], image_id: str) -> View | None:
 def _file(places: Sequence[Path], path: str) -> Path | None:
     """The path of an image in the first of the folders that has it."""
     tail = "/".join(path.replace("\\", "/").split("/")[-3:])
-    return next((place / tail for place in places if (place / tail).is_file()), None)
+    return next((place / tail for place in places if is_file(place / tail)), None)

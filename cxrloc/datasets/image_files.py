@@ -22,6 +22,20 @@ def image_id_of(name: str) -> str:
     return stem if (dot + suffix).lower() in SUFFIXES else file_name
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a path that is too long for a file, as in a damaged table, is none.
+
+    `Path.is_file` raises an error for such a path.
+
+    >>> is_file(Path("9" * 1000))
+    False
+    """
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 ImagesByStem = Mapping[str, Sequence[tuple[str, Path | None]]]
 """Image ids, each with the file of the image if it is on this disk, by the name of that file."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cxrloc.datasets.chexpert import VOCABULARY, observation_labels
 from cxrloc.datasets.identifiers import checked_id, patient_key
+from cxrloc.datasets.image_files import is_file
 from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import number_in, read_table, rows_of
 from cxrloc.findings import CHEXPERT14
@@ -162,7 +163,7 @@ def _record(
         image_id=image_id,
         patient_id=subject,
         study_id=f"s{study}",
-        path=next((file for file in files if file.is_file()), None),
+        path=next(filter(is_file, files), None),
         view=VIEW_POSITIONS.get(cells["ViewPosition"]),
         labels=labels.get((subject, study), {}),
         labelled=known,

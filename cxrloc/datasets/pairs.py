@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrloc.datasets.image_files import image_id_of
+from cxrloc.datasets.image_files import image_id_of, is_file
 from cxrloc.errors import CxrlocError
 from cxrloc.files.tables import read_table, rows_of
 from cxrloc.types import Record, View
@@ -120,7 +120,7 @@ def _by_path(
     An image without a record is assumed to show the patient of the frontal image.
     """
     file = folder / name
-    if name in named or not file.is_file():
+    if name in named or not is_file(file):
         return None
     for record in named.get(file.name, ()):
         # `Path.resolve` raises an error for links that point at each other; realpath does not.

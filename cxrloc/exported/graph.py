@@ -134,7 +134,10 @@ def open_session(
         values = [runtime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
         options.add_external_initializers(list(weights), values)
     try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # A second try after an error (fallback) would be announced on standard output.
+        return runtime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # each kind of damage has its own class in onnxruntime
         reason = one_line(str(error), 200)
         raise CxrlocError(f"{where}: onnxruntime cannot read it ({reason})") from error

@@ -4,12 +4,15 @@
 written last, says that the part is complete.
 """
 
-import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cxrloc.errors import CxrlocError
 from cxrloc.extras import import_extra
+from cxrloc.files.structured import expecting, read_json
+from cxrloc.text import one_line
 
 PART_FILE = "_part.json"
 
@@ -26,12 +29,28 @@ def rows_of_parts(path: Path, table: str, columns: Sequence[str]) -> Iterator[tu
         path: the folder of results.
         table: "findings", "boxes", "maps" or "failures".
         columns: the cells of a row, in this order.
+
+    Raises:
+        CxrlocError: the card or a table of a part is damaged or missing.
     """
     parquet = import_extra("pyarrow.parquet", "archive")
     for part in sorted(path.glob(f"part-*/{PART_FILE}")):
-        if table not in json.loads(part.read_bytes())["tables"]:
-            continue
-        with parquet.ParquetFile(part.with_name(f"{table}.parquet")) as file:
+        with expecting(part, "the card of a part"):
+            if table not in read_json(part)["tables"]:
+                continue
+        place = part.with_name(f"{table}.parquet")
+        with _named_errors(place), parquet.ParquetFile(place) as file:
             for batch in file.iter_batches(columns=list(columns)):
                 cells = [batch.column(name).to_pylist() for name in columns]
                 yield from zip(*cells, strict=True)
+
+
+@contextmanager
+def _named_errors(place: Path) -> Iterator[None]:
+    """Turn an error of pyarrow into one line that names the file."""
+    try:
+        with expecting(place, "a table of `cxrloc archive`"):
+            yield
+    except OSError as error:  # damaged metadata, too, are an OSError in pyarrow
+        reason = one_line(error.strerror or str(error), 200)
+        raise CxrlocError(f"{place}: cannot be read ({reason})") from error

@@ -34,9 +34,11 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "text.parquet").write_text("no Parquet")
-    with pytest.raises(UsageError, match="no Parquet file"):
-        make_plan(str(tmp_path / "text.parquet"), 4)
+    damaged = b"PAR1" + b"\xff" * 40 + b"\x28\0\0\0PAR1"
+    for content in (b"no Parquet", damaged):
+        (tmp_path / "text.parquet").write_bytes(content)
+        with pytest.raises(UsageError, match="no Parquet file"):
+            make_plan(str(tmp_path / "text.parquet"), 4)
     with pytest.raises(UsageError, match="no such file"):
         make_plan(str(tmp_path / "none.parquet"), 4)
     with pytest.raises(UsageError, match="lists no image"):

@@ -97,6 +97,7 @@ def test_links_that_point_at_each_other_are_another_image(tmp_path):
     [
         (["p1,zz"], r"row 2: 'zz' is no image of this data"),
         (["p1,l1", "p1,l2"], r"row 3: p1 is in an earlier pair"),
+        (["p1," + "9" * 400], r"row 2: '9+' is no image of this data"),
         (["p1,other"], r"row 2: the two images are of different patients"),
         (["twice,l1"], r"row 2: 'twice' is 2 images: name its path"),
     ],

@@ -115,16 +115,21 @@ def test_an_embedded_graph_refuses_other_weights(
             small_graph().SerializeToString(),
             "has no .card.; only graphs written by",
         ),
+        (
+            small_graph().SerializeToString().replace(b"MatMul", b"MatMu\xe7"),
+            "a.onnx: onnxruntime cannot read it",
+        ),
     ],
-    ids=["empty", "no graph", "of another tool"],
+    ids=["empty", "no graph", "of another tool", "no UTF-8"],
 )
 def test_a_file_that_is_no_exported_model_is_refused(
-    tmp_path: Path, content: bytes, message: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes, message: str
 ) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(content)
     with pytest.raises(CxrlocError, match=message):
         read_graph(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_file_is_a_wrong_usage(tmp_path: Path) -> None:

@@ -48,6 +48,27 @@ def test_rows_come_in_the_order_of_the_manifest(results: Path, tmp_path: Path) -
     assert names == [("Mass", "a"), ("Edema", "a"), ("Mass", "c"), ("Edema", "c")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("_part.json", b""),
+        ("_part.json", b'{"tables": 3}'),
+        ("_part.json", b"{}"),
+        ("findings.parquet", b""),
+        ("findings.parquet", b"PAR1" + b"\0" * 40 + b"PAR1"),
+        ("findings.parquet", b"PAR1" + b"\xff" * 40 + b"\x28\0\0\0PAR1"),  # damaged metadata
+        ("findings.parquet", None),
+    ],
+)
+def test_a_damaged_part_is_named(results: Path, name: str, content: bytes | None) -> None:
+    path = results / "part-000001" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CxrlocError, match=f"part-000001/{name}"):
+        [*rows_of_parts(results, "findings", ("finding", "uri"))]
+
+
 def test_boxes_are_detections(results: Path) -> None:
     box = Box(1.0, 2.0, 3.0, 4.0)
     assert read_detections(results) == [
