@@ -1,7 +1,6 @@
 """The kinds of DICOM objects as which a result can be written."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from PIL.Image import Image
 from pydicom import Dataset
@@ -10,7 +9,7 @@ from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.result import DicomResult
 from cxrloc.dicom_objects.secondary_capture import secondary_capture
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation
-from cxrloc.dicom_objects.stamp import stamped, stand_in
+from cxrloc.dicom_objects.stamp import stamped
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 
 Draw = Callable[[], Image]
@@ -30,5 +29,5 @@ for it, for example no box for a presentation state."""
 
 def object_of(kind: str, result: DicomResult, draw: Draw) -> Dataset | None:
     """The object of one kind, with names, dates and references; None if it would be empty."""
-    encoded = OBJECTS[kind](replace(result, source=stand_in(result.source)), draw)
+    encoded = OBJECTS[kind](result, draw)
     return None if encoded is None else stamped(encoded, result)

@@ -17,7 +17,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stand_in
 from cxrloc.dicom_objects.structured_report import corners
 from cxrloc.types import Box, Detection
 
@@ -44,7 +44,7 @@ def presentation_state(result: DicomResult) -> Dataset | None:
     )
     identity = identity_of(result, KIND)
     state = _state(
-        result.source,
+        stand_in(result.source),
         series_instance_uid=identity.series_instance_uid,
         series_number=SERIES_NUMBERS[KIND],
         sop_instance_uid=identity.sop_instance_uid,
@@ -109,7 +109,7 @@ def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnota
         texts.append(_label(_label_text(each, detection), detection.box, rows, columns))
     texts.append(_label(NOT_FOR_DIAGNOSIS, Box(0, 0, columns, rows * LABEL_HEIGHT), rows, columns))
     return pr.GraphicAnnotation(
-        referenced_images=[result.source],
+        referenced_images=[stand_in(result.source)],
         graphic_layer=layer,
         graphic_objects=boxes,
         text_objects=texts,

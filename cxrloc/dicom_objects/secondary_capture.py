@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
 from cxrloc.dicom_objects.result import NOT_FOR_DIAGNOSIS, DicomResult, identity_of
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS
+from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, stand_in
 
 KIND = "sc"
 JPEG_QUALITY = 90
@@ -27,7 +27,7 @@ def secondary_capture(result: DicomResult, picture: Image.Image) -> Dataset:
     noted = _with_note(picture.convert("RGB"))
     identity = identity_of(result, KIND)
     capture = SCImage.from_ref_dataset(
-        ref_dataset=result.source,
+        ref_dataset=stand_in(result.source),
         pixel_array=np.asarray(noted),
         photometric_interpretation=PhotometricInterpretationValues.YBR_FULL_422,
         bits_allocated=8,

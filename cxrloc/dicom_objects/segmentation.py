@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from scipy import ndimage
 from skimage.measure import label
 
 from cxrloc.dicom_objects.codes import coded_finding
@@ -20,7 +21,7 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of
+from cxrloc.dicom_objects.stamp import SERIES_NUMBERS, equipment_of, stand_in
 from cxrloc.images.dicom_header import spacing_mm_of
 from cxrloc.images.geometry import inverse
 from cxrloc.localization.regions import FULL_SCALE, scale_maps
@@ -53,7 +54,8 @@ def segmentation(result: DicomResult) -> Dataset | None:
             )
     if not masks:
         return None
-    return _object(result, "seg", np.stack(masks, axis=-1)[None], descriptions)
+    # A view of contiguous masks: highdicom reads one segment after another.
+    return _object(result, "seg", np.moveaxis(np.stack(masks), 0, -1)[None], descriptions)
 
 
 def fractional_segmentation(result: DicomResult) -> Dataset | None:
@@ -104,13 +106,11 @@ def region_mask(
     This is the connected region above the threshold that covers most of the box's sides. A region
     that is thinner than a pixel may contain no pixel centre; then the mask is empty.
     """
-    above = surface > (detection.threshold or 0.0)
-    window = _pixels_of(detection.box, *surface.shape)
-    regions = label(above[window], connectivity=1)
-    if not regions.max():
-        return np.zeros(surface.shape, dtype=bool)
     mask = np.zeros(surface.shape, dtype=bool)
-    mask[window] = regions == _widest(regions)
+    window = _pixels_of(detection.box, *surface.shape)
+    regions = label(surface[window] > (detection.threshold or 0.0), connectivity=1)
+    if regions.max():
+        mask[window] = regions == _widest(regions)
     return mask
 
 
@@ -122,10 +122,9 @@ def _pixels_of(box: Box, rows: int, columns: int) -> tuple[slice, slice]:
 
 def _widest(regions: np.ndarray) -> int:
     """The region whose own box is the largest, because the detection's box was drawn around it."""
-    extents = []
-    for number in range(1, int(regions.max()) + 1):
-        rows, columns = np.nonzero(regions == number)
-        extents.append(np.ptp(rows) + np.ptp(columns))
+    extents = [
+        sum(side.stop - side.start for side in sides) for sides in ndimage.find_objects(regions)
+    ]
     return 1 + int(np.argmax(extents))
 
 
@@ -166,7 +165,7 @@ def _object(
     spacing = spacing_mm_of(result.source)
     identity = identity_of(result, kind)
     dataset = seg.Segmentation(
-        source_images=[result.source],
+        source_images=[stand_in(result.source)],
         pixel_array=pixels if binary else pixels.astype(np.float32),
         segmentation_type="BINARY" if binary else "FRACTIONAL",
         segment_descriptions=list(descriptions),

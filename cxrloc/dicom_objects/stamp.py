@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from pydicom import Dataset, uid
+from pydicom.dataelem import RawDataElement
 
 from cxrloc.dicom_objects.result import Algorithm, DicomResult
 
@@ -63,7 +64,7 @@ def stamped(dataset: Dataset, result: DicomResult) -> Dataset:
     source = result.source
     for keyword in _NAMES:
         setattr(dataset, keyword, source.get(keyword))
-    _correct_references(dataset, source, source.SOPClassUID in _OF_SEVERAL_FRAMES)
+    correct_references(dataset, source)
     date, time = result.moment.strftime("%Y%m%d"), result.moment.strftime("%H%M%S")
     for keyword in (*_DATES, _BOTH[0]):
         if keyword in dataset:
@@ -95,20 +96,24 @@ def stand_in(source: Dataset) -> Dataset:
     return copy
 
 
-def _correct_references(dataset: Dataset, source: Dataset, of_frames: bool) -> None:
+def correct_references(dataset: Dataset, source: Dataset, of_frames: bool = True) -> None:
     """Set the SOP class in all references to an image, and the first frame, which was read.
 
     Args:
-        dataset: the object.
+        dataset: the object. Elements of it that are still encoded, as of a copied group, keep the
+            references that they have.
         source: header of the image.
         of_frames: whether references of this data set may name a frame.
     """
-    for element in dataset:
+    several = source.SOPClassUID in _OF_SEVERAL_FRAMES
+    for element in dataset.elements():
+        if isinstance(element, RawDataElement) or element.VR != "SQ":
+            continue
         # The list of evidence names instances only (PS3.3, table C.17-3).
         frames = of_frames and element.keyword != "CurrentRequestedProcedureEvidenceSequence"
-        for item in element.value if element.VR == "SQ" else ():
+        for item in element.value:
             if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
                 item.ReferencedSOPClassUID = source.SOPClassUID
-                if frames and element.keyword in _IMAGE_REFERENCES:
+                if several and frames and element.keyword in _IMAGE_REFERENCES:
                     item.ReferencedFrameNumber = 1
-            _correct_references(item, source, frames)
+            correct_references(item, source, frames)

@@ -5,11 +5,16 @@ because OHIF shows no box of a report if any group in the report has no region.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from highdicom import sr
 from pydicom import Dataset
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
@@ -22,8 +27,16 @@ from cxrloc.dicom_objects.result import (
     identity_of,
     region_names,
 )
-from cxrloc.dicom_objects.stamp import MANUFACTURER, SERIES_NUMBERS, equipment_of
+from cxrloc.dicom_objects.stamp import (
+    MANUFACTURER,
+    SERIES_NUMBERS,
+    correct_references,
+    equipment_of,
+    stand_in,
+)
 from cxrloc.types import Box, Detection
+
+UTF_8 = "ISO_IR 192"  # the character set of all objects (PS3.3, C.12.1.1.2)
 
 
 def region_report(result: DicomResult) -> Dataset | None:
@@ -34,13 +47,20 @@ def region_report(result: DicomResult) -> Dataset | None:
     number, where OHIF looks for it.
     """
     named = region_names(result)
-    # Groups share the items that describe the algorithm, since these take long to make.
-    algorithms = {box.threshold: _algorithm(result, box.threshold) for _, box, _, _ in named}
+    if not named:
+        return None
+    made: dict[tuple[str, float | None], Any] = {}
+    for each, box, identifier, uid in named:
+        if (each.finding, box.threshold) not in made:
+            group = _region_group(result, each, box, (identifier, uid))
+            correct_references(group[0], result.source)
+            made[each.finding, box.threshold] = group
+    encoded = {of: _encoded(group[0]) for of, group in made.items()}
     groups = [
-        _region_group(result, each, box, (identifier, uid), algorithms[box.threshold])
+        _region_copy(encoded[each.finding, box.threshold], box.box, identifier, uid)
         for each, box, identifier, uid in named
     ]
-    return _report(result, groups, "sr-regions", "cxrloc: regions") if groups else None
+    return _report(result, group, groups, "sr-regions", "cxrloc: regions")
 
 
 def finding_report(result: DicomResult) -> Dataset | None:
@@ -48,9 +68,12 @@ def finding_report(result: DicomResult) -> Dataset | None:
 
     None if the result has no findings, as that of an image outside.
     """
+    if not result.findings:
+        return None
     algorithm = _algorithm(result)
-    groups = [_finding_group(result, each, algorithm) for each in result.findings]
-    return _report(result, groups, "sr-findings", "cxrloc: findings") if groups else None
+    made = [_finding_group(result, each, algorithm) for each in result.findings]
+    groups = [group[0] for group in made]
+    return _report(result, made[0], groups, "sr-findings", "cxrloc: findings")
 
 
 def _region_group(
@@ -58,7 +81,6 @@ def _region_group(
     each: FindingResult,
     detection: Detection,
     names: tuple[str, str],
-    algorithm: Any,
 ) -> Any:
     identifier, uid = names
     points = corners(detection.box)
@@ -69,13 +91,41 @@ def _region_group(
         referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, points, source),
         finding_type=coded_finding(each.finding),
         method=codes.DCM.ClassActivation,
-        algorithm_id=algorithm,
+        algorithm_id=_algorithm(result, detection.threshold),
         measurements=[probability],
     )
     # The box is added to the number after the group is made, because highdicom refuses coordinates
     # in a number of this template, although TID 300 Measurement allows them. This works because the
     # group refers to the number's item and does not copy it.
     probability[0].ContentSequence.append(_box_of_number(result, points))
+    return group
+
+
+def _encoded(group: Dataset) -> bytes:
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = False, True
+    write_dataset(stream, group, UTF_8)
+    return stream.getvalue()
+
+
+def _region_copy(encoded: bytes, box: Box, identifier: str, uid: str) -> Dataset:
+    """The group of another box of the same finding and threshold as an encoded group.
+
+    highdicom takes 10 milliseconds to make a group and pydicom to write it. Of a copy, only the
+    elements that differ are decoded, and the others are written as they are.
+    """
+    group = read_dataset(BytesIO(encoded), False, True, parent_encoding=convert_encodings(UTF_8))
+    points = corners(box).ravel().tolist()
+    for item in group.ContentSequence:
+        match item.ValueType:
+            case "TEXT" if item.RelationshipType == "HAS OBS CONTEXT":
+                item.TextValue = identifier
+            case "UIDREF":
+                item.UID = uid
+            case "SCOORD":
+                item.GraphicData = points
+            case "NUM":  # the box is the last item of a number (`_region_group`)
+                item.ContentSequence[-1].GraphicData = points
     return group
 
 
@@ -128,7 +178,9 @@ def _algorithm(result: DicomResult, threshold: float | None = None) -> Any:
     )
 
 
-def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: str) -> Dataset:
+def _report(
+    result: DicomResult, first: Any, groups: Sequence[Dataset], kind: str, description: str
+) -> Dataset:
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=UID(derived_uid(result, "device")),
         name=result.algorithm.name,
@@ -140,16 +192,17 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
             observer_device_context=sr.ObserverContext(codes.DCM.Device, device)
         ),
         procedure_reported=codes.SCT.ChestImaging,
-        imaging_measurements=groups,
+        imaging_measurements=[first],
         title=codes.DCM.ImagingMeasurementReport,
     )
     _insert_image_library(content[0], result.source)
     # highdicom copies its content twice and searches it several times, which takes longer than all
     # other steps of a result together; the measurements are added after that.
     measurements = content[0].ContentSequence.pop()
+    measurements["ContentSequence"].value = list(groups)
     identity = identity_of(result, kind)
     report = sr.Comprehensive3DSR(
-        evidence=[result.source],
+        evidence=[stand_in(result.source)],
         content=content[0],
         series_instance_uid=identity.series_instance_uid,
         series_number=SERIES_NUMBERS[kind],
@@ -160,6 +213,9 @@ def _report(result: DicomResult, groups: Sequence[Any], kind: str, description: 
         is_final=False,
     )
     report.ContentSequence.append(measurements)
+    # pydicom writes copied groups without decoding them if it knows the encoding around them.
+    measurements.set_original_encoding(False, True, default_encoding)
+    report.set_original_encoding(False, True, convert_encodings(UTF_8))
     report.SeriesDescription = f"{description} ({NOT_FOR_DIAGNOSIS.lower()})"
     device_of_file = equipment_of(result.algorithm)
     report.ManufacturerModelName = device_of_file["manufacturer_model_name"]

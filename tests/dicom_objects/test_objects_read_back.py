@@ -1,18 +1,25 @@
 """Regions that were written into an object are read back, also by highdicom's own readers."""
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import MultiFrameGrayscaleByteSecondaryCaptureImageStorage
 
 from cxrloc.datasets.dicom_regions import read_regions
+from cxrloc.dicom_objects import structured_report
+from cxrloc.dicom_objects.objects import object_of
 from cxrloc.dicom_objects.presentation_state import presentation_state
 from cxrloc.dicom_objects.result import DicomResult, region_names
 from cxrloc.dicom_objects.segmentation import fractional_segmentation, segmentation, surfaces_of
+from cxrloc.dicom_objects.stamp import correct_references
 from cxrloc.dicom_objects.structured_report import finding_report, region_report
 from cxrloc.errors import CxrlocError
 
@@ -34,6 +41,30 @@ def test_boxes_findings_and_probabilities_of_a_report(result: DicomResult, tmp_p
         sides = (region.box.x_min, region.box.y_min, region.box.x_max, region.box.y_max)
         # Graphic Data (0070,0022) holds 32-bit floats.
         np.testing.assert_allclose(sides, (box.x_min, box.y_min, box.x_max, box.y_max), rtol=1e-6)
+
+
+def test_every_group_of_a_report_is_as_highdicom_makes_it(
+    result: DicomResult, tmp_path: Path
+) -> None:
+    """Groups of further boxes are copies; the image has frames, and names are not ASCII."""
+    of_frames = deepcopy(result.source)
+    of_frames.SOPClassUID = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+    renamed = tuple(replace(each, finding=f"{each.finding} ß") for each in result.findings)
+    foreign = replace(result, source=of_frames, findings=renamed)
+    report = pydicom.dcmread(written(object_of("sr-regions", foreign, Image.Image), tmp_path))
+    groups = report.ContentSequence[-1].ContentSequence
+    for (each, box, *names), group in zip(region_names(foreign), groups, strict=True):
+        (made,) = structured_report._region_group(foreign, each, box, (names[0], names[1]))
+        correct_references(made, of_frames)
+        assert structured_report._encoded(group) == structured_report._encoded(made)
+    assert (
+        groups[-1]
+        .ContentSequence[-1]
+        .ContentSequence[0]
+        .ReferencedSOPSequence[0]
+        .ReferencedFrameNumber
+        == 1
+    )
 
 
 def test_highdicom_reads_the_same_report(result: DicomResult, tmp_path: Path) -> None:
