@@ -99,6 +99,17 @@ class TaskProcess(Generic[Argument, Result]):
         self._process: Any = None
         self._pipe: Connection | None = None
 
+    def start(self) -> Connection:
+        """Start the process if it does not run, so that its first task need not wait.
+
+        Returns the connection to it.
+
+        Raises:
+            StartError: the process died, or was not ready in time.
+            Exception: what `prepare` raised.
+        """
+        return self._pipe or self._start()
+
     def run(self, argument: Argument) -> Result:
         """The function's result.
 
@@ -106,7 +117,7 @@ class TaskProcess(Generic[Argument, Result]):
             TaskDiedError: the process died or passed a limit.
             Exception: what the function raised.
         """
-        pipe = self._pipe or self._start()
+        pipe = self.start()
         try:
             pipe.send(argument)
             raised, value = self._receive(pipe, self._limits.seconds)

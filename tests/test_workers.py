@@ -52,6 +52,11 @@ def test_an_exception_comes_back_and_the_process_stays(process: TaskProcess[str,
     assert process.run("next") == "next done"
 
 
+def test_a_process_starts_once(process: TaskProcess[str, str]) -> None:
+    assert process.start() is process.start()
+    assert process.run("next") == "next done"
+
+
 def test_memory_is_limited() -> None:
     process: TaskProcess[str, str] = TaskProcess(prepare, Limits(address_space_bytes=4 << 30))
     try:

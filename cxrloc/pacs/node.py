@@ -132,20 +132,26 @@ class Node:
         process: _Worker = TaskProcess(partial(_ready, self._prepare), limits)
         try:
             while not self._stop.is_set():
-                job = self._next_received()
-                if job is None:
-                    self._stop.wait(PAUSE_SECONDS)
-                    continue
                 try:
-                    self._compute_one(job, process)
-                except (DiskError, NotReadyError) as error:
+                    process.start()  # before the first image comes, and after a worker has died
+                    self._compute_next(process)
+                except (DiskError, NotReadyError, StartError) as error:
                     log.error("the queue waits: %s", type(error).__name__)
                     self._stop.wait(REPAIR_SECONDS)
-                finally:
-                    with self._lock:
-                        self._taken.discard(job.name)
         finally:
             process.close()
+
+    def _compute_next(self, process: _Worker) -> None:
+        """Compute the next image, or wait a moment if there is none."""
+        job = self._next_received()
+        if job is None:
+            self._stop.wait(PAUSE_SECONDS)
+            return
+        try:
+            self._compute_one(job, process)
+        finally:
+            with self._lock:
+                self._taken.discard(job.name)
 
     def _compute_one(self, job: Job, process: _Worker) -> None:
         """Compute one image; it stays in the queue if its worker dies, or if the disk is full.

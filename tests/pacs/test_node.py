@@ -132,6 +132,17 @@ def test_an_obstacle_of_the_machine_fails_no_image(
 
 
 @pytest.mark.slow
+def test_a_worker_starts_before_any_image_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(config_for(tmp_path, 1), no_worker):
+        deadline = time.monotonic() + 30
+        while "the queue waits" not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
 def test_what_a_kill_left_is_not_sent_and_restarts_are_no_tries(tmp_path: Path) -> None:
     with store_service() as pacs:
         config = config_for(tmp_path, pacs.port)
