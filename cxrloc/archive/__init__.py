@@ -1,1 +1,1 @@
-"""Archives: what lies in them, as tables that one queries."""
+"""Archives of images: manifests of their files, and results as tables for queries."""

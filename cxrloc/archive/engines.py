@@ -24,7 +24,7 @@ from cxrloc.inference.threads import map_in_threads
 from cxrloc.workers import Turns
 
 READ_TOGETHER = 16
-"""Images that one task of Ray reads; more would make a part's end wait for its last task."""
+"""Images that one task of Ray reads; with more images a part would wait long for its last task."""
 
 
 def run_local(parts: Sequence[Part], steps: Steps, resources: Resources) -> Iterator[PartCounts]:

@@ -18,7 +18,7 @@ from cxrloc.images.dicom_values import code_of, texts
 from cxrloc.images.formats import HEAD, SUFFIXES, file_format_of
 
 HEADER_BYTES = (1 << 15, 1 << 20)
-"""Bytes that are read of a file, and then of one whose header is longer; few headers are."""
+"""Bytes that are read of every file, and of the few files whose header is longer than that."""
 
 IDS = {
     "patient": "PatientID",
@@ -26,7 +26,7 @@ IDS = {
     "series": "SeriesInstanceUID",
     "sop_instance": "SOPInstanceUID",
 }
-"""Columns of identifiers, and the DICOM keywords that they are of."""
+"""Columns of identifiers, each with the DICOM keyword of the element that it holds."""
 
 TAGS = (
     *IDS.values(),
@@ -63,14 +63,15 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Rows in the order of the files; no more than a few batches of headers are read ahead.
 
-    The row of an image has the cells of `COLUMNS` but `duplicate`, and a `key` by which equal SOP
-    instance UIDs are known. That of a file that cannot be read has the cells of `FAILURE_COLUMNS`.
+    The row of an image has the cells of `COLUMNS` without `duplicate`, and a `key`, which is equal
+    for equal SOP instance UIDs. The row of a file that cannot be read has the cells of
+    `FAILURE_COLUMNS`.
 
     Args:
-        files: that may be images; others have no row.
-        hide: what is written for an identifier.
-        dates: write dates of acquisition, which can tell a patient.
-        workers: threads that read.
+        files: files that may be images; files that are no images get no row.
+        hide: function of an identifier that returns what is written for it.
+        dates: whether to write dates of acquisition, which can identify a patient.
+        workers: number of threads that read headers.
     """
     waiting = iter(files)
     with ThreadPoolExecutor(workers) as pool:

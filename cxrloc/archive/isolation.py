@@ -10,7 +10,7 @@ from cxrloc.workers import Limits, StartError, TaskDiedError, TaskProcess, TaskT
 
 
 class Lost(NamedTuple):
-    """Stands for an image that failed: in which stage, and why."""
+    """The result of an image that failed: the stage in which it failed, and the reason."""
 
     stage: str
     reason: str

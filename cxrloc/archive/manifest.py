@@ -1,7 +1,7 @@
-"""The manifest of an archive: one row per image, out of headers alone.
+"""Writes the manifest of an archive: one row per image, from the headers of the files alone.
 
-Files are walked and read as a stream: memory stays flat but for eight bytes per SOP instance UID,
-by which duplicates are marked. The tables are Parquet, written whole or not at all.
+Files are listed and read as a stream, so memory grows only by eight bytes per SOP instance UID,
+which are needed to mark duplicates. The tables are Parquet files, written whole or not at all.
 """
 
 import hashlib
@@ -33,11 +33,11 @@ class ManifestOptions:
     """What a manifest holds.
 
     Attributes:
-        key: of the keyed hashes that stand for patients and UIDs; empty only with `clear_ids`.
-        clear_ids: write patients and UIDs as they are, for public data.
-        dates: write dates of acquisition, which can tell a patient.
-        where: an SQL condition on the columns, by which rows are kept; empty keeps all.
-        workers: threads that read headers.
+        key: key of the hashes that replace patients and UIDs; empty only with `clear_ids`.
+        clear_ids: whether to write patients and UIDs as they are, for public data.
+        dates: whether to write dates of acquisition, which can identify a patient.
+        where: an SQL condition on the columns; rows that meet it are kept. Empty keeps all rows.
+        workers: number of threads that read headers.
     """
 
     key: bytes = b""
@@ -65,7 +65,7 @@ def id_key(key_file: Path | None) -> bytes:
 
 
 class ManifestCounts(NamedTuple):
-    """Rows of the manifest, those of them that repeat an earlier image, and unreadable files."""
+    """The numbers of rows, of rows that repeat an earlier image, and of unreadable files."""
 
     images: int
     duplicates: int

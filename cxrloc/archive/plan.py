@@ -30,10 +30,10 @@ class Plan:
 
     Attributes:
         manifest: path or URI of the Parquet file.
-        rows: of the manifest.
-        part_size: rows of a part.
-        shard: this run's number and the number of shards: it computes the parts whose numbers leave
-            this remainder.
+        rows: number of rows of the manifest.
+        part_size: number of rows of a part.
+        shard: (k, n): this run computes the parts whose numbers leave the remainder k when they are
+            divided by the number of shards n.
     """
 
     manifest: str

@@ -43,7 +43,7 @@ class Shares(NamedTuple):
 def shares_of(cpus: float, gpus: float) -> Shares:
     """The shares of a cluster with these numbers of processors and accelerators.
 
-    Each accelerator has a network; without them there is a network per processor. Networks reserve
+    Each accelerator has a network; without any, each processor has one. Networks reserve
     no processor, so that the tasks that feed them can always start, also when a machine is lost and
     its networks begin again on those that are left: Ray Data would wait for ever otherwise. Ray
     Data spreads them over the machines. Reading takes another share than other tasks, because Ray
@@ -78,7 +78,8 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
         UsageError: there is no such cluster, or it is too small.
         CxrlocError: what a task raised.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
+    # Ray would send statistics of its use to its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     ray = import_extra("ray", "archive")
     data = import_extra("ray.data", "archive")
@@ -106,14 +107,14 @@ def ray_cluster(resources: Resources) -> Iterator[Shares]:
 
 @contextmanager
 def _signal_handlers_kept() -> Iterator[None]:
-    """Ray sets handlers of its own, with which SIGTERM aborts the program; these are undone."""
+    """Restore the signal handlers after Ray has set its own, which abort the program on SIGTERM."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():  # others may not set handlers
+        if threading.current_thread() is threading.main_thread():  # only it may set handlers
             for number, handler in handlers.items():
-                if handler is not None:  # it was not set by Python, which cannot set it again
+                if handler is not None:  # None: C code set it, so Python cannot set it again
                     signal.signal(number, handler)
 
 
@@ -127,7 +128,7 @@ def _start_options(resources: Resources) -> dict[str, Any]:
 
 
 def _cause(error: BaseException) -> Exception:
-    """The error of this package for which a task failed, or a line about Ray's own error."""
+    """The error of this package that made a task fail, or an error with a line about Ray's own."""
     found: BaseException | None = error
     while found is not None:
         if type(found).__module__.startswith("cxrloc") and isinstance(found, CxrlocError):
@@ -162,7 +163,7 @@ class RayRead:
 
 @cache
 def _kept(step: bytes) -> Isolated:
-    """The step's child of this process, which lives as long as Ray keeps the process."""
+    """The child process that runs the step; it lives as long as Ray keeps this process."""
     return Isolated(pickle.loads(step))
 
 

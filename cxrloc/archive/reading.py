@@ -22,10 +22,10 @@ def prepare_reading(
     """The function of a process that reads images.
 
     Args:
-        models: what the input is prepared for; descriptions suffice.
+        models: descriptions of the models that the input is prepared for.
         max_megapixels: larger images are refused.
-        keep_pixels: send the radiograph's pixels along, of which pictures are made.
-        device: is not used, because reading needs none.
+        keep_pixels: whether to also send the radiograph's pixels, which pictures are drawn from.
+        device: not used, because images are read without a device.
     """
     read = partial(_read, models=models, max_megapixels=max_megapixels, keep_pixels=keep_pixels)
     return lambda items: [read(item.uri) for item in items]

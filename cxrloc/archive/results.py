@@ -15,13 +15,13 @@ from cxrloc.files.structured import expecting
 RUN_FILE = "run.json"
 
 RECENT = 100
-"""Number of parts, the latest ones, by which `status` measures images per second."""
+"""Number of the latest parts from which `status` computes images per second."""
 
 
 def claim_results(out: str, run: Mapping[str, Any]) -> None:
-    """Write what a run is into its results, or check that it is the run that is there.
+    """Write the settings of a run into its results, or check that the results are of this run.
 
-    Shards of a run may do this at the same time, since all of them write the same.
+    Shards of a run may do this at the same time, because all of them write the same content.
 
     Args:
         out: path or URI of the results.

@@ -1,4 +1,4 @@
-"""What an engine runs, and with what."""
+"""The steps that an engine runs, and the resources that it may use."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ class Resources(NamedTuple):
             cluster has room for.
         devices: of this machine, a network on each, such as ("cuda:0", "cuda:1"); ("cpu", "cpu") is
             two networks that take one processor core each. Ray looks for the cluster's own.
-        address: of a running Ray cluster; empty for one that is started on this machine.
+        address: address of a running Ray cluster; empty: a cluster is started on this machine.
     """
 
     readers: int

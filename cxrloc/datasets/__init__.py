@@ -41,7 +41,8 @@ class Reader:
         folder: glob patterns; a folder with a file of such a name is of this kind.
         files: glob patterns of annotation files that a folder may hold.
         columns: a table whose heading has all of these columns is of this kind.
-        start: regular expression; a JSON file whose text begins so is of this kind.
+        start: regular expression; a JSON file whose text begins with a match is of this
+            kind.
         vocabulary: the findings that the data set judges in every image, even if no label in this
             copy names them.
         official_parts: (folder, records) -> the published part of each image id: "train",

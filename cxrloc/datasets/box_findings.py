@@ -1,4 +1,4 @@
-"""Findings of the truth's boxes that nobody else names: such a word may be misspelt."""
+"""Finds unknown findings among the boxes of the truth, because their names may be misspelt."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -15,13 +15,13 @@ def refuse_unknown_findings(
 ) -> None:
     """Raise an error for a box or mask of the truth whose finding is unknown, or of No Finding.
 
-    A finding is unknown if it is in no vocabulary and not declared. A misspelt word would be a
-    finding that no model claims.
+    A finding is unknown if it is in no vocabulary and not declared. A misspelt name would
+    become a finding of its own, which no model claims.
 
     Args:
         records: images with their truth.
         declared: findings beside those of the vocabularies: of the model, or named by the user.
-        advice: where these were looked for, and what to do.
+        advice: end of the message: where known names were looked for, and what to do.
 
     Raises:
         CxrlocError: names file and row, and the word.
@@ -37,8 +37,8 @@ def warn_of_unknown_findings(
 ) -> dict[str, int]:
     """A warning for each finding of boxes that is unknown, with the number of its images.
 
-    It is no error where another tool is scored, which may have found nothing of a correct finding,
-    nor where no box is scored.
+    An unknown finding is only warned of where another tool is scored, because this tool may have
+    found no box of a correctly spelt finding, and where no box is scored at all.
 
     Args:
         records: images with their truth.

@@ -48,11 +48,11 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
     """One record per image of the label file, then one per image that only the box list names.
 
     An image that is not on this disk has no path. If there are two label files, the later edition
-    is read. A finding of the vocabulary is negative if the image's labels do not name it. Beside a
-    label file nothing more is known of an image that has boxes alone; without one, a finding is
-    absent from an image that has no box of it, as in any list of boxes. If the label file leaves
-    the patient blank, or if there is no label file, the patient is the number at the start of the
-    file name.
+    is read. A finding of the vocabulary is negative if the image's labels do not name it. If there
+    is a label file and it has no row for an image with boxes, nothing is known of the other
+    findings of this image. If there is no label file, a finding is absent from an image that has no
+    box of it, as in any list of boxes. If the label file leaves the patient blank, or if there is
+    no label file, the patient is the number at the start of the file name.
 
     Args:
         folder: of the published files.
@@ -83,8 +83,8 @@ def read_chestxray14(folder: Path, declared: Collection[str] = ()) -> list[Recor
         if image_id not in known
     ]
     if entries:
-        # Nobody judged these images, which the label table leaves out: they may have findings of
-        # which nobody drew a box.
+        # The label table has no row for these images, so nobody judged them: they may have
+        # findings without a box.
         boxed = [replace(record, labelled=False, warnings=(NO_ROW,)) for record in boxed]
     return records + boxed
 

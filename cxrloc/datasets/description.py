@@ -1,4 +1,4 @@
-"""Describes data for `run.json`, by which a reader can check and reproduce a run's numbers."""
+"""Describes data for `run.json`, so that a reader can check and repeat a run."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

@@ -152,7 +152,7 @@ def _size_or_none(file: Path) -> tuple[int, int] | None:
 
 
 def _box_in_image(box: Box, mask: Mask, size: tuple[int, int] | None) -> Box:
-    """The box in pixels of the image, of which a mask may have another number."""
+    """The box in pixels of the image; its mask may have other numbers of rows and columns."""
     if size is None:
         return box
     rows, columns = size

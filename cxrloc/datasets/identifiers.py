@@ -47,7 +47,7 @@ def patient_key(patient_id: str) -> str:
     """A patient's id without differences of spelling, only for comparing and joining tables.
 
     Numbers lose their leading zeros, the `.0` that pandas appends, prefixes such as `p`, `s`,
-    `sub-`, `subject` and `patient`, and the apostrophe by which a spreadsheet marks text. Other ids
+    `sub-`, `subject` and `patient`, and the apostrophe that marks text in a spreadsheet. Other ids
     lose outer blanks.
 
     >>> [patient_key(text) for text in ("1", "1.0", "00000001", "1 ", "patient1", "p1", "A1")]

@@ -57,7 +57,7 @@ Watch = Callable[[ImagesToDecode], Iterable[bytes | str]]
 _KEY = 33  # characters of a key in the index, with its line's end
 _HASH = re.compile(r"[0-9a-f]{32}")
 _BLOCK = 64  # images per write
-_WORTH_PROCESSES = 256  # images from which starting processes pays
+_WORTH_PROCESSES = 256  # fewest images for which starting processes saves time
 
 
 class Source(NamedTuple):

@@ -249,7 +249,7 @@ def _elements(
     file.seek(start)
     with _unknown_elements(short_unknown):
         header = read_dataset(
-            cast(BinaryIO, file),  # of which pydicom needs only these methods
+            cast(BinaryIO, file),  # pydicom needs only the methods of `_CountedReads`
             implicit,
             little,
             stop_when=lambda tag, vr, length: tag in PIXEL_TAGS,

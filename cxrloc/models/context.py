@@ -26,15 +26,15 @@ class Subject(Protocol):
 
     @property
     def age_years(self) -> float | None:
-        """Patient's age."""
+        """Age of the patient in years; None if it is not known."""
 
     @property
     def sex(self) -> Sex | None:
-        """Patient's sex."""
+        """Sex of the patient; None if it is not known."""
 
     @property
     def view(self) -> View | None:
-        """Projection."""
+        """Projection of the image; None if it is not known."""
 
 
 class BoundNetwork(nn.Module):

@@ -87,7 +87,7 @@ class PyramidAttention(nn.Module):
         self.across = nn.ModuleList(nn.Sequential(*_convolution(1, 1, k)) for k in kernels)
 
     def forward(self, features: Features) -> Features:
-        """The weighted features."""
+        """The features [batch, channels, row, col], each cell multiplied by its weight."""
         sizes, maps, x = [], [], features
         for down, across in zip(self.down, self.across, strict=True):
             sizes.append(x.shape[2:])

@@ -280,5 +280,5 @@ class Pool(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels)) if learns else None
 
     def forward(self, maps: Maps) -> Pooled:
-        """The pooled maps."""
+        """One value per map: the pooling of its cells."""
         return self.function(maps) if self.beta is None else self.function(maps, self.beta)

@@ -45,7 +45,7 @@ class BoundedServer(ThreadedAssociationServer):
         The handshake happens in the connection's own thread. pynetdicom's method waits for it here,
         so that a client that says nothing would keep out all others.
         """
-        assert self.socket is not None  # it listens
+        assert self.socket is not None  # the server listens, so it has a socket
         connection, address = self.socket.accept()
         if self.ssl_context is not None:
             connection = self.ssl_context.wrap_socket(

@@ -38,8 +38,8 @@ START_SECONDS = 600.0
 MOST_STARTS = 30
 """An image fails after this many starts of its computation, even if the worker did not die.
 
-If the node itself ends while it computes an image, the image is not the reason as a rule; but one
-that is would end the node for ever.
+If the node itself ends during a computation, the image is usually not the reason. But an image that
+is the reason would end the node again after every restart.
 """
 
 
@@ -59,8 +59,8 @@ class Task(NamedTuple):
 
 Prepare = Callable[[], Callable[[Task], Mapping[str, object]]]
 """A function that is called once in a worker's process and returns the function that writes the
-results of a task. The latter returns what the log shall say of them, which is nothing that comes
-from the image's header, and raises `CxrlocError` if an image can have no results."""
+results of a task. The second function returns fields for the log, which must not hold anything from
+the image's header. It raises `CxrlocError` if an image can have no results."""
 
 
 _Worker = TaskProcess[Task, Mapping[str, object]]
@@ -223,7 +223,11 @@ class Node:
 
 
 def _ready(prepare: Prepare) -> Callable[[Task], Mapping[str, object]]:
-    """What `prepare` makes; its failure is not an image's, so that no image fails for it."""
+    """The function that `prepare` makes.
+
+    Raises:
+        NotReadyError: `prepare` failed. No image is the reason, so no image counts as failed.
+    """
     try:
         return prepare()
     except Exception as error:

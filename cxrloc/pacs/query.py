@@ -51,7 +51,8 @@ def fetch_new(config: NodeConfig, spool: Spool) -> int:
             if not is_own_result:
                 image.save_as(fetched_file, enforce_file_format=True)
         except Exception as error:
-            # The reason may be the server or the disk; else one broken image would stop all others.
+            # An error of the server or of the disk ends the query. With any other error only this
+            # image is left out, so that one broken image does not stop all others.
             if isinstance(error, OSError) and not isinstance(error, requests.HTTPError):
                 raise
             log.warning("an image was not fetched (%s)", type(error).__name__)

@@ -57,9 +57,9 @@ TRANSFER_SYNTAXES = (
     JPEG2000,
     RLELossless,
 )
-"""All transfer syntaxes but Deflated Explicit VR Little Endian.
+"""All transfer syntaxes except Deflated Explicit VR Little Endian.
 
-In that one, 400 kB can expand to 800 MB.
+A deflated object of 400 kB can expand to 800 MB.
 """
 
 _SERIES_NUMBER = 0x0020_0011
@@ -111,7 +111,8 @@ class Receiver:
 
     def close(self) -> None:
         """Stop listening, and end all associations."""
-        BaseServer.shutdown(self._server)  # pynetdicom's own also wants to know who started it
+        # The `shutdown` of pynetdicom's server needs the AE that started it, and is not used here.
+        BaseServer.shutdown(self._server)
         self._server.server_close()
         for association in self._server.active_associations:
             association.abort()
@@ -123,7 +124,8 @@ class Receiver:
         entity.require_calling_aet = sorted({title for title, _ in self._senders})
         entity.maximum_associations = settings.max_associations
         entity.network_timeout = entity.dimse_timeout = settings.idle_seconds
-        # A refused connection counts until its request for an association has failed to come.
+        # A connection counts against the limit until this time has passed without a request for an
+        # association.
         entity.acse_timeout = min(ACSE_SECONDS, settings.idle_seconds)
         for sop_class in STORAGE_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))

@@ -35,8 +35,8 @@ class RefusalLog:
         """Count one refusal.
 
         Args:
-            what: was refused, and why, as a sentence.
-            sender: by name of a field; refusals are equal if these are.
+            what: a sentence that says what was refused, and why.
+            sender: fields that name the sender. Refusals are equal if all arguments are equal.
             level: of the line; ERROR if the fault is the node's own.
         """
         key = (level, what, frozenset((sender or {}).items()))

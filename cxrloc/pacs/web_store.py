@@ -13,14 +13,14 @@ from cxrloc.pacs.judged import SUCCESS, BusyError, NoConnectionError, RefusedErr
 
 CONFLICT = 409
 OBJECT_REFUSED = (400, CONFLICT, 413, 415)
-"""HTTP statuses that are about the object. Any other error may end: a token is renewed, a server
-starts again, an address is corrected."""
+"""HTTP statuses that blame the object. After any other status a later try may succeed, for example
+when the token is renewed, the server has started again or the address is corrected."""
 
 NO_ANSWER = "the answer does not name the object; is this the URL of a DICOMweb service?"
 
 
 def web_store(server: WebServer, security: Security, timeout_seconds: float) -> Store:
-    """A function that stores by STOW-RS: an object per request, so that each has its own answer."""
+    """A function that stores by STOW-RS: one object per request, so that each gets an answer."""
     import_extra("dicomweb_client", "pacs")
     import requests
     from dicomweb_client.api import DICOMwebClient
