@@ -1,8 +1,8 @@
 """Makes a model of this package from the weights of a classifier that was trained elsewhere.
 
 The weights of a classifier of torchvision or timm become those of a `Localizer`: its features and
-its prediction layer, whose class activation maps explain the logits. What the file holds besides is
-named, and nothing of it is dropped in silence.
+its prediction layer, whose class activation maps explain the logits. Notes name everything
+else in the file, so nothing is dropped in silence.
 """
 
 from collections.abc import Mapping, Sequence

@@ -119,7 +119,7 @@ def fetch(repository: Repository, name: str) -> Path | None:
 
 
 def _hub_answers(url: str) -> bool:
-    """Whether the hub answers a request for a file, be it with an error.
+    """Whether the hub answers a request for a file; an HTTP error is an answer too.
 
     Without this one request, `hf_hub_download` repeats its own for 23 seconds where there is no
     network.

@@ -111,7 +111,8 @@ class Receiver:
 
     def close(self) -> None:
         """Stop listening, and end all associations."""
-        # The `shutdown` of pynetdicom's server needs the AE that started it, and is not used here.
+        # The `shutdown` of pynetdicom's class also takes the server off a list of its AE, which
+        # does not hold a server that `make_server` made.
         BaseServer.shutdown(self._server)
         self._server.server_close()
         for association in self._server.active_associations:
