@@ -11,12 +11,9 @@ import tomli_w
 from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.files.structured import parse_toml, read_toml
 from cxrloc.models.metadata import from_plain
-from cxrloc.text import did_you_mean
+from cxrloc.recipe_names import RECIPES, unknown_recipe
 from cxrloc.training.recipe_config import PHANTOM, Recipe
 from cxrloc.training.schedules import LENGTHS
-
-RECIPES = {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
-"""Recipes that come with the package: name -> file."""
 
 _CHOICES = re.compile(r"^# (?:Departs|Open): .*(?:\n#  .*)*", re.MULTILINE)
 """Pattern of the comments that a recipe passes on to the recipes that extend it."""
@@ -198,10 +195,7 @@ def _parsed(path: Path, extended_by: str) -> tuple[str, dict[str, Any]]:
     except ValueError:  # a NUL in the name
         found = False
     if not found:
-        raise UsageError(
-            f"{extended_by}{path}: neither a readable TOML file nor one of the recipes"
-            f"{did_you_mean(path.name, RECIPES)}; `cxrloc recipes` lists them"
-        )
+        raise UsageError(f"{extended_by}{unknown_recipe(str(path))}")
     values = read_toml(path)
     try:
         return path.read_text(encoding="utf-8-sig"), values

@@ -4,12 +4,12 @@ from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.findings import standard_finding
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.recipe import (
-    RECIPES,
     Choices,
     chosen_recipe,
     read_recipe,
     recipe_of_text,
 )
+from cxrloc.recipe_names import RECIPES
 
 WHOLE = """
 title = "A recipe"

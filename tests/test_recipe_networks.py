@@ -10,7 +10,8 @@ from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.meta import META
 from cxrloc.models.networks import build_network
 from cxrloc.models.pooling import PoolingParameters
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 from cxrloc.training.recipe_config import Recipe
 
 NETWORKS: dict[tuple[LocalizerConfig, int], list[str]] = {}

@@ -7,7 +7,8 @@ from cxrloc.evaluation.classification.truth import NoFinding, Uncertain
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
-from cxrloc.recipe import RECIPES, recipe_text
+from cxrloc.recipe import recipe_text
+from cxrloc.recipe_names import RECIPES
 from cxrloc.recipe_of_model import truth_rules
 
 

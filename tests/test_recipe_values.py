@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 
 IMAGENET = {"preprocessing.mean": (0.485, 0.456, 0.406), "preprocessing.std": (0.229, 0.224, 0.225)}
 TENSORFLOW = {"preprocessing.mean": (0.5, 0.5, 0.5), "preprocessing.std": (0.5, 0.5, 0.5)}

@@ -15,7 +15,8 @@ from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models.card import ModelCard
 from cxrloc.models.model import Model
 from cxrloc.models.weights import read_model, write_model
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 from cxrloc.training.data import training_data
 from cxrloc.training.fit import Run
 from cxrloc.training.fit_config import FitConfig

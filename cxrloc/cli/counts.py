@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxrloc.cli.missing_inputs import existing
-from cxrloc.cli.options import Beside, Finding, Out, Projection, Quiet, TruthLabels
+from cxrloc.cli.options import Beside, Finding, LogJson, Out, Projection, Quiet, TruthLabels
 from cxrloc.cli.terminal import clear_errors, console, show_frame, show_published, show_warnings
 
 
@@ -26,13 +26,14 @@ def counts(
     beside: Beside = [],  # noqa: B006
     out: Out = Path("cxrloc-counts"),
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Count a data set: images per finding, overlaps, views and pairs.
 
     Beside published tables of counts (wang2017:1, wang2017:16, dong2017:I, rubin2018:1 to 3), the
     findings of each table are counted.
     """
-    with clear_errors():
+    with clear_errors(quiet, log_json):
         from cxrloc.errors import UsageError
         from cxrloc.pipeline.counts import CountOptions, count
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import existing
-from cxrloc.cli.options import Beside, Projection, Quiet
+from cxrloc.cli.missing_inputs import existing, existing_result
+from cxrloc.cli.options import Beside, LogJson, Projection, Quiet
 from cxrloc.cli.terminal import clear_errors, console, say
 
 
@@ -24,7 +24,11 @@ def figure(
     ] = None,
     results: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RESULT...", help="Folders or files that commands wrote."),
+        typer.Argument(
+            metavar="RESULT...",
+            callback=existing_result,
+            help="Folders or files that commands wrote.",
+        ),
     ] = None,
     width: Annotated[
         Width, typer.Option(help="Width of one column (89 mm) or of two (183 mm).")
@@ -68,9 +72,10 @@ def figure(
         bool, typer.Option("--list", help="List the panels and what each is drawn from.")
     ] = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Draw a figure for a paper from results on disk: PDF, SVG, PNG."""
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.errors import UsageError
         from cxrloc.panels.panels import PANELS
         from cxrloc.panels.plots import FigureRequest

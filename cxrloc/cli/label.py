@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrloc.cli.missing_inputs import existing
-from cxrloc.cli.options import Quiet, Seed
+from cxrloc.cli.options import LogJson, Quiet, Seed
 from cxrloc.cli.terminal import (
     clear_errors,
     console,
@@ -87,12 +87,13 @@ def label(
     ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Label radiology reports: 1, 0, -1 (uncertain) or empty.
 
     The label of a finding that a report does not mention is empty.
     """
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.errors import UsageError
         from cxrloc.pipeline import label as flow
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.options import Quiet
+from cxrloc.cli.options import LogJson, Quiet
 from cxrloc.cli.terminal import clear_errors, console, with_progress
 
 
@@ -35,12 +35,13 @@ def manifest(
     dates: Annotated[bool, typer.Option("--dates", help="Write dates of acquisition.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read headers.")] = 8,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """List the images of an archive by their headers, as Parquet.
 
     The file has one row per image; no pixel is read.
     """
-    with clear_errors(quiet, go_on="Nothing is written. Call the same command again."):
+    with clear_errors(quiet, log_json, go_on="Nothing is written. Call the same command again."):
         from cxrloc.archive.manifest import ManifestOptions, id_key, write_manifest
 
         options = ManifestOptions(id_key(key_file), clear_ids, dates, where, workers)

@@ -7,11 +7,10 @@ from typing import TypeVar
 import typer
 
 from cxrloc.cli.terminal import clear_errors, log, show_failures
+from cxrloc.models.names import MODELS, unknown_model
+from cxrloc.recipe_names import RECIPES, unknown_recipe
 
 T = TypeVar("T")
-
-_MODEL_FILES = (".safetensors", ".onnx", ".pt2", ".pt", ".pth", ".pth.tar", ".ckpt")
-"""How names of models end that are files; the commands say of each whether they can read it."""
 
 
 def refuse_missing(paths: Sequence[Path]) -> None:
@@ -36,16 +35,31 @@ def existing(context: typer.Context, value: T) -> T:
 
 
 def existing_model(context: typer.Context, parameter: typer.CallbackParam, value: T) -> T:
-    """The names of models; ends at once with one line if one is that of a file that is missing."""
+    """The names of models; ends at once with one line if one names no model and no file.
+
+    A name with a colon is looked up elsewhere: on the hub, or as a function of the user's own.
+    """
     option = f"{parameter.opts[0]} " if parameter.param_type_name == "option" else ""
     for name in value if isinstance(value, list) else [value]:
-        if isinstance(name, str) and _names_file(name) and not exists(Path(name)):
-            _refuse(context, f"{option}{name}: no such file")
+        if name and name not in MODELS and ":" not in name and not exists(Path(name)):
+            _refuse(context, f"{option}{unknown_model(name)}")
     return value
 
 
-def _names_file(model: str) -> bool:
-    return model.endswith(_MODEL_FILES) and not model.startswith("hf:")
+def existing_recipe(context: typer.Context, value: T) -> T:
+    """The names of recipes; ends at once with one line if one names no recipe and no file."""
+    for name in value if isinstance(value, list) else [value]:
+        if isinstance(name, str) and name not in RECIPES and not exists(Path(name)):
+            _refuse(context, unknown_recipe(name))
+    return value
+
+
+def existing_result(context: typer.Context, value: T) -> T:
+    """The results of a figure, which may also be the names of recipes and models."""
+    known = (*RECIPES, *MODELS)
+    paths = value if isinstance(value, list) else []
+    existing(context, [path for path in paths if str(path) not in known])
+    return value
 
 
 def _refuse(context: typer.Context, reason: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.options import Quiet, Seed
+from cxrloc.cli.options import LogJson, Quiet, Seed
 from cxrloc.cli.terminal import clear_errors, say, with_progress
 
 
@@ -15,12 +15,13 @@ def phantom(
     seed: Seed = 0,
     file_format: Annotated[str, typer.Option("--format", help="png or dicom.")] = "png",
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Write a data set of synthetic radiographs with exact boxes.
 
     It has the layout of ChestX-ray14.
     """
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.phantom import write_phantoms
 
         records = write_phantoms(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cxrloc.cli.options import Quiet
+from cxrloc.cli.options import LogJson, Quiet
 from cxrloc.cli.terminal import clear_errors, log
 
 
@@ -24,12 +24,13 @@ def send(
     key: Annotated[Path | None, typer.Option(help="Private key of the certificate.")] = None,
     tries: Annotated[int, typer.Option(min=1, help="Tries for each object.")] = 4,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Send DICOM objects to a PACS; sending one again is harmless.
 
     The bearer token of a DICOMweb server is taken from the environment variable CXRLOC_TOKEN.
     """
-    with clear_errors(quiet):
+    with clear_errors(quiet, log_json):
         from cxrloc.pacs.destinations import Security
         from cxrloc.pacs.send import NotSent, SendSettings
         from cxrloc.pipeline.send import send_files

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrloc.cli.options import Out, Quiet
+from cxrloc.cli.options import LogJson, Out, Quiet
 from cxrloc.cli.settings import with_settings
 from cxrloc.cli.terminal import (
     clear_errors,
@@ -34,9 +34,10 @@ def train(
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out, if any.")
     ] = False,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Train a recipe; under `torchrun`, on several GPUs or hosts."""
-    with clear_errors(quiet, go_on="Call it again with --resume to go on."):
+    with clear_errors(quiet, log_json, go_on="Call it again with --resume to go on."):
         from cxrloc.pipeline import train as flow
         from cxrloc.training.distributed import is_main_process
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import existing
+from cxrloc.cli.missing_inputs import existing, existing_recipe
 from cxrloc.cli.options import (
     DataSetName,
     FindingColumns,
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from cxrloc.pipeline.train import TrainOptions
 
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="Name from `cxrloc recipes`, or a TOML file.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        callback=existing_recipe,
+        help="Name from `cxrloc recipes`, or a TOML file.",
+    ),
 ]
 TrainingFolder = Annotated[
     Path | None,

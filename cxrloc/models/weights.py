@@ -23,7 +23,7 @@ from cxrloc.models.hub import adopt_from_hub, fetch_weights, repository_of
 from cxrloc.models.localizer import LocalizerConfig
 from cxrloc.models.metadata import from_plain
 from cxrloc.models.model import Model
-from cxrloc.models.names import MODELS
+from cxrloc.models.names import MODELS, unknown_model
 from cxrloc.models.networks import Network, network_to_fill
 from cxrloc.models.own_code import names_own_code, read_own_code
 from cxrloc.models.patient_list import with_patients_beside, write_patients_beside
@@ -148,10 +148,7 @@ def has_card(path: Path) -> bool:
 
 def _read_file(path: Path, name_or_path: str | Path) -> Model:
     if not path.is_file():
-        raise UsageError(
-            f"{name_or_path}: neither a file nor a model of this package "
-            f"({', '.join(MODELS) or 'there is none'})"
-        )
+        raise UsageError(unknown_model(str(name_or_path)))
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

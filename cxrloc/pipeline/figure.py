@@ -20,7 +20,8 @@ from cxrloc.panels.plots import WIDTHS_MM, FigureRequest, figure_style
 from cxrloc.panels.results import any_synthetic, data_notes, leaks, run_names
 from cxrloc.pipeline.bench_again import score_boxes_again
 from cxrloc.pipeline.classify_again import score_again
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 from cxrloc.report_page.gallery import gallery_page
 from cxrloc.training.fit_config import planned_rates
 

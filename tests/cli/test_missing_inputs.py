@@ -1,32 +1,73 @@
 """Missing files are refused while the command line is read."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cxrloc.cli import app
+from cxrloc.cli.missing_inputs import existing_result
+from cxrloc.models.names import MODELS
+
+EMBEDDED = f"({', '.join(MODELS)})"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "named"),
     [
-        ("archive x.parquet --model gone.ckpt", "--model gone.ckpt: no such file"),
-        ("bench --model gone.pt2", "--model gone.pt2: no such file"),
-        ("classify --model gone.pt", "--model gone.pt: no such file"),
-        ("heatmap x.png --model gone.safetensors", "--model gone.safetensors: no such file"),
-        ("page --model gone.onnx", "--model gone.onnx: no such file"),
-        ("trust --model gone.safetensors", "--model gone.safetensors: no such file"),
-        ("trust --shuffled-model gone.pth", "--shuffled-model gone.pth: no such file"),
-        ("trust --other-model gone.ckpt", "--other-model gone.ckpt: no such file"),
-        ("models gone.safetensors", "gone.safetensors: no such file"),
-        ("trust gone", "gone: no such file or folder"),
+        ("archive x.parquet --model gone.ckpt", "--model gone.ckpt"),
+        ("bench --model gone.pt2", "--model gone.pt2"),
+        ("classify --model gone", "--model gone"),
+        ("heatmap x.png --model gone.safetensors", "--model gone.safetensors"),
+        ("page --model gone.onnx", "--model gone.onnx"),
+        ("trust --shuffled-model gone.pth", "--shuffled-model gone.pth"),
+        ("trust --other-model gone.ckpt", "--other-model gone.ckpt"),
+        ("export gone --to onnx", "gone"),
+        ("models gone.safetensors", "gone.safetensors"),
     ],
 )
-def test_the_message_names_the_option_of_a_missing_model(arguments: str, message: str) -> None:
+def test_the_message_names_the_option_of_a_missing_model(arguments: str, named: str) -> None:
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 2
-    assert done.stderr == f"Error: {message}\n"
+    assert done.stderr == f"Error: {named}: neither a file nor a model of this package {EMBEDDED}\n"
+
+
+@pytest.mark.parametrize("command", ["train", "lr-range", "recipes"])
+def test_a_missing_recipe_is_answered_with_similar_names(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "phantom_fwe"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "Error: phantom_fwe: neither a readable TOML file nor one of the recipes "
+        "(did you mean phantom_few, phantom?); `cxrloc recipes` lists them\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["trust gone", "figure roc gone", "figure training gone"])
+def test_a_missing_folder_is_named(arguments: str) -> None:
+    done = CliRunner().invoke(app, arguments.split())
+    assert done.exit_code == 2
+    assert done.stderr == "Error: gone: no such file or folder\n"
+
+
+def test_figures_take_recipes_and_models_by_name() -> None:
+    named = [Path("phantom_few"), Path("phantom-v1")]
+    assert existing_result(MagicMock(spec=typer.Context), named) == named
+
+
+def test_nothing_heavy_is_imported_for_a_missing_name() -> None:
+    code = """
+import sys
+from cxrloc.cli import app
+for line in ("train gone", "recipes gone", "models gone", "figure roc gone"):
+    assert app(line.split(), standalone_mode=False) == 2
+    assert not {"torch", "numpy"} & set(sys.modules), line
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import torch
 from cxrloc.datasets.batches import training_step
 from cxrloc.datasets.stratification import stratified
 from cxrloc.inference.image_sets import DataOptions
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 from cxrloc.training.data import training_data
 from cxrloc.training.feeding import feeding_for
 from cxrloc.training.schedules import Progress, ScheduleConfig, triangular2

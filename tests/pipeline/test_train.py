@@ -29,7 +29,8 @@ from cxrloc.inference.prepared import Image, InferenceSettings
 from cxrloc.models import feature_distance
 from cxrloc.models.card import card_patient
 from cxrloc.models.weights import read_model
-from cxrloc.recipe import RECIPES, read_recipe, recipe_of_text
+from cxrloc.recipe import read_recipe, recipe_of_text
+from cxrloc.recipe_names import RECIPES
 from cxrloc.training.data import training_data
 from cxrloc.types import View
 from tests.pipeline.tiny_training import run

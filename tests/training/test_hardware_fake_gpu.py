@@ -27,7 +27,8 @@ from cxrloc.models.described import Input
 from cxrloc.models.localizer import Localizer
 from cxrloc.models.networks import Network, build_network, inputs_of_architecture
 from cxrloc.models.probabilities import PROBABILITIES
-from cxrloc.recipe import RECIPES, read_recipe
+from cxrloc.recipe import read_recipe
+from cxrloc.recipe_names import RECIPES
 from cxrloc.training.feeding import feeding_for
 from cxrloc.training.fit_config import FitConfig
 from cxrloc.training.losses import LOSSES, loss_terms
