@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from pathlib import Path
 from types import FrameType
 
 STOPPED = {signal.SIGINT: ("Interrupted", 130), signal.SIGTERM: ("Terminated", 143)}
@@ -30,5 +32,15 @@ def _end(number: int, frame: FrameType | None) -> None:
     os._exit(status)
 
 
+def _leave_out_current_folder() -> None:
+    """Take the current folder, where `python -m` looks first, out of the search for modules.
+
+    Otherwise a user's `onnx.py` or `typer.py` there would be imported in place of the library.
+    """
+    if Path(sys.path[0]) == Path.cwd() != Path(__file__).parents[1]:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_out_current_folder()
     main()

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -90,6 +91,36 @@ def test_the_version_is_shown_whichever_way_the_program_is_called(command: list[
     assert done.stdout == f"cxrloc {cxrloc.__version__}\n"
 
 
+def test_modules_of_the_user_in_the_current_folder_are_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise SystemExit('a user wrote this')")
+    package = Path(cxrloc.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "cxrloc", "--version"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )
+    assert done.stdout == f"cxrloc {cxrloc.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("heatmap --log-json --nope", "No such option: --nope"),
+        ("train --log-json", "Missing argument 'RECIPE'"),
+        ("absent --log-json", "No such command 'absent'"),
+        ("archive a b c --log-json", "give MANIFEST, or status RESULTS"),
+    ],
+)
+def test_wrong_usage_is_one_line_of_json_if_asked_for(line: str, said: str) -> None:
+    done = run(*line.split())
+    assert done.exit_code == 2
+    (message,) = map(json.loads, done.stderr.splitlines())
+    assert message["level"] == "error"
+    assert said in message["message"]
+
+
 def test_models_shows_the_numbers_of_a_card(untrained_model: Path) -> None:
     shown = run("models", untrained_model)
     assert shown.exit_code == 0
@@ -108,7 +139,7 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
     [
         (["heatmap", "--help"], 0, ""),
         (["heatmap", "absent.dcm"], 1, "absent.dcm: No such file or directory"),
-        (["heatmap", __file__, "--model", "absent.safetensors"], 2, "absent.safetensors: no such"),
+        (["heatmap", __file__, "--model", "absent.safetensors"], 2, "absent.safetensors: neither"),
         (["bench", "absent"], 2, "Error: absent: no such file or folder"),
         (["bench", "--boxes", "absent"], 2, "absent: no such file or folder"),
         (["bench", "--detections", "absent"], 2, "absent: no such file or folder"),
@@ -119,8 +150,10 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
         (["figure", "--gallery", "absent"], 2, "absent: no such file or folder"),
         (["label", "absent"], 2, "absent: no such file or folder"),
         (["train", "phantom_few", "--data", "absent"], 2, "absent: no such file or folder"),
-        (["models", "absent.safetensors"], 2, "absent.safetensors: no such file"),
-        (["export", "absent.safetensors", "--to", "onnx"], 2, "absent.safetensors: no such file"),
+        (["models", "absent.safetensors"], 2, "absent.safetensors: neither a file nor a model"),
+        (["export", "absent", "--to", "onnx"], 2, "absent: neither a file nor a model"),
+        (["figure", "roc", "absent"], 2, "absent: no such file or folder"),
+        (["train", "absent"], 2, "absent: neither a readable TOML file nor one of the recipes"),
         (["classify", "absent"], 2, "Error: absent: no such file or folder"),
     ],
 )

@@ -4,9 +4,10 @@ No heavy library is imported before a command runs, so that every `--help` answe
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cxrloc.cli.adopt import adopt
 from cxrloc.cli.archive import archive
@@ -26,6 +27,7 @@ from cxrloc.cli.page import page
 from cxrloc.cli.phantom import phantom
 from cxrloc.cli.recipes import recipes
 from cxrloc.cli.send import send
+from cxrloc.cli.terminal import clear_errors, log
 from cxrloc.cli.train import train
 from cxrloc.cli.trust import trust
 
@@ -59,8 +61,29 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 """The commands in the order of `cxrloc --help`, each with an example that runs."""
 
+
+class _Commands(TyperGroup):
+    """The commands, of which wrong usage is one line of JSON too where `--log-json` is given."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        ctx.meta["log_json"] = "--log-json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Typer does not export the class of these errors, which have a status and a message.
+            if not ctx.meta["log_json"] or not hasattr(error, "format_message"):
+                raise
+            with clear_errors(log_json=True):
+                log.error("Error: %s", error.format_message())
+                raise typer.Exit(error.exit_code) from None
+
+
 app = typer.Typer(
     name="cxrloc",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
