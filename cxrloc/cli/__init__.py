@@ -73,12 +73,12 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            # Typer does not export the class of these errors, which have a status and a message.
+            # Typer does not export the class of these errors, whose message is made by a method.
             if not ctx.meta["log_json"] or not hasattr(error, "format_message"):
                 raise
             with clear_errors(log_json=True):
                 log.error("Error: %s", error.format_message())
-                raise typer.Exit(error.exit_code) from None
+                raise typer.Exit(2) from None
 
 
 app = typer.Typer(

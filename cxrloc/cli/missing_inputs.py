@@ -41,7 +41,9 @@ def existing_model(context: typer.Context, parameter: typer.CallbackParam, value
     """
     option = f"{parameter.opts[0]} " if parameter.param_type_name == "option" else ""
     for name in value if isinstance(value, list) else [value]:
-        if name and name not in MODELS and ":" not in name and not exists(Path(name)):
+        if not isinstance(name, str) or name in ("", *MODELS) or ":" in name:
+            continue
+        if not exists(Path(name)):
             _refuse(context, f"{option}{unknown_model(name)}")
     return value
 
