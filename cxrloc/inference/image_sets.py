@@ -71,7 +71,7 @@ class DataOptions:
 
 
 NO_OPTIONS = DataOptions()
-"""The options of a data set of which the user says nothing."""
+"""The options of a data set if the user gives none."""
 
 
 class ImageSet(NamedTuple):

@@ -75,7 +75,7 @@ def localizer(
 
 
 def _suited(models: Sequence[Model], settings: InferenceSettings) -> InferenceSettings:
-    """The settings with which batches suit the models and the method."""
+    """The settings with a batch size that suits the models and the method."""
     check_names("--method", [settings.method], HEATMAPS)
     reads_more = any(model.reads != (Input.IMAGE,) for model in models)
     if settings.layer or (settings.method in ALTERS_IMAGES and reads_more):

@@ -61,7 +61,8 @@ class Image(NamedTuple):
         image_id: names it in every output.
         read: function that reads the image.
         read_partner: function that reads the other view of the pair, for networks that need both.
-        files: files of the image and its partner, by which a changed image is recognised.
+        files: files of the image and its partner. An interrupted run that goes on computes an image
+            again if one of them has changed.
     """
 
     image_id: str
@@ -133,8 +134,8 @@ def prepare_image(image: Image, models: Sequence[Described]) -> Prepared | Failu
 def without_pixels(image: Prepared) -> Prepared:
     """The image with only the extremes of its radiograph's pixels.
 
-    Pictures alone need the pixels. Without them an image is sent to another process many times
-    faster, and by its extremes a blank image is still known.
+    Only pictures need the other pixels. Without them an image is sent to another process many times
+    faster, and the extremes still show whether the image is blank.
     """
     pixels = image.radiograph.pixels
     ends = np.array([[pixels.min(), pixels.max()]], dtype=pixels.dtype)

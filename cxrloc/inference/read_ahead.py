@@ -25,7 +25,7 @@ def prepared_images(
         models: what the inputs are prepared for; descriptions suffice.
         images: the images.
         workers: number of threads.
-        keep_pixels: whether the radiographs keep their pixels, of which pictures are made.
+        keep_pixels: whether the radiographs keep their pixels, which pictures are drawn from.
     """
     return map_in_threads(reader_for(models, keep_pixels), images, workers)
 

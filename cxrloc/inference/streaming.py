@@ -38,7 +38,7 @@ from cxrloc.workers import (
 T = TypeVar("T")
 
 WORTH_PROCESSES = 256
-"""Images from which processes that read, or a further GPU, pay for their start."""
+"""Fewest images for which processes that read, or a further GPU, save more time than they cost."""
 
 OF_A_BATCH = Limits(seconds=3600.0, start_seconds=600.0)
 """Limits of a process that computes, which only a process that hangs exceeds."""
@@ -100,7 +100,7 @@ def in_batches(
 
 
 def devices_for(images: Iterable[Image], settings: InferenceSettings) -> list[str]:
-    """The names of the devices that compute: those that are named, or as many GPUs as pay.
+    """The names of the devices that compute: those that are named, or as many GPUs as save time.
 
     Raises:
         UsageError: a device does not exist.
