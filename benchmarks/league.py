@@ -30,7 +30,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +59,9 @@ PHANTOM_MODEL, RADIOGRAPH_MODEL = "phantom-v1", "nih-small-v4"
 CHANGED = 60  # images that are mirrored and shifted
 
 
-def scored_on(folder: Path, model: Model, fold: Fold) -> Scored:
-    """The features and records that all rows of a fold are scored on."""
-    features = partial(features_of, folder, model)
+def scored_on(folder: Path, model: Model, fold: Fold, levels: bool) -> Scored:
+    """The features and records that the rows of a fold are scored on."""
+    features = partial(features_of, folder, model, levels=levels)
     ranked = fold.ranked
     few = ImageSet("", ranked.records[:CHANGED], lambda: islice(ranked.radiographs(), CHANGED))
     return Scored(
@@ -75,18 +75,25 @@ def scored_on(folder: Path, model: Model, fold: Fold) -> Scored:
 
 
 def trained_heads(
-    run: Run, model: Model, part: Part, fold: Fold, options: argparse.Namespace
+    run: Run,
+    model: Model,
+    part: Part,
+    fold: Fold,
+    rows: Sequence[str],
+    options: argparse.Namespace,
+    levels: bool,
 ) -> dict[str, Head]:
-    """The heads behind the rows that are asked for, read from a file or trained and written."""
-    names = {head_of(name) for name in options.rows} - {OWN}
+    """The heads behind these rows, read from a file or trained and written."""
+    names = {head_of(name) for name in rows} - {OWN}
     path = run.fold / f"seed-{run.seed}" / "heads.pt"
     known = torch.load(path, weights_only=True) if path.exists() else {}
-    features = features_of(options.out, model, part.training, part.coarser)
-    heads = {name: new_head(model, name, features.shape[3]) for name in LEAGUE if name in names}
+    heads = {name: new_head(model, name, run.seed) for name in LEAGUE if name in names}
     missing = {name: head for name, head in heads.items() if name not in known}
     for name in heads.keys() - missing.keys():
         heads[name].load_state_dict(known[name])
     if missing:
+        coarser = 1 if levels else part.coarser
+        features = features_of(options.out, model, part.training, coarser, levels=levels)
         started = time.process_time()
         records = [part.training.records[row] for row in fold.training]
         labels = labels_of(records, model.card.findings)
@@ -101,12 +108,14 @@ def trained_heads(
 
 def run_fold(name: str, model: Model, part: Part, options: argparse.Namespace) -> None:
     """Train and score the rows of a fold that are missing, for every seed."""
-    fold, folder = part.folds[name](), options.out / name
-    scored, trunk = scored_on(folder, model, fold), trunk_milliseconds(model)
-    for seed in options.seeds:
-        run = Run(folder, seed)
-        heads = trained_heads(run, model, part, fold, options)
-        for row in options.rows:
+    fold, folder, trunk = part.folds[name](), options.out / name, trunk_milliseconds(model)
+    groups = {levels: rows_with(options.rows, levels) for levels in (False, True)}
+    for levels, seed in product(groups, options.seeds):
+        if not (rows := groups[levels]):
+            continue
+        run, scored = Run(folder, seed), scored_on(folder, model, fold, levels)
+        heads = trained_heads(run, model, part, fold, rows, options, levels)
+        for row in rows:
             path = run.path_of(row)
             if path.exists():
                 continue
@@ -116,6 +125,11 @@ def run_fold(name: str, model: Model, part: Part, options: argparse.Namespace) -
             write_json(path, result)
             margin = result["numbers"]["own - permuted iobb > 0.25"][0]
             print(f"{name}, seed {seed}, {row}: own - permuted {margin:+.3f}", flush=True)
+
+
+def rows_with(rows: Sequence[str], levels: bool) -> list[str]:
+    """Those of these rows whose encoder reads features of two strides, or those without one."""
+    return [row for row in rows if bool(LEAGUE[row].encoder) == levels]
 
 
 def trunk_milliseconds(model: Model) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from league_encoders import ENCODERS
 from torch import Tensor, nn
 
 from cxrloc.images.augment import cut_out
@@ -15,7 +16,7 @@ from cxrloc.models.model import Model
 from cxrloc.models.pooling import PoolingParameters
 from cxrloc.training.losses import LOSSES
 
-BATCH, LEARNING_RATE, WEIGHT_DECAY = 64, 4e-3, 0.05
+BATCH, WEIGHT_DECAY = 64, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,16 @@ class Row:
 
     Attributes:
         head: settings of the head that differ from a mean over the logits of all cells.
+        encoder: layers before the head, a name of `ENCODERS`; empty: none.
+        rate: learning rate.
         cutmix: share of the batches in which parts of two images are exchanged.
         method: heatmap method.
         trained_by: the row whose head is explained; empty: its own.
     """
 
     head: Mapping[str, Any] = field(default_factory=dict)
+    encoder: str = ""
+    rate: float = 4e-3
     cutmix: float = 0.0
     method: str = "cam"
     trained_by: str = ""
@@ -62,23 +67,38 @@ LEAGUE: dict[str, Row] = {
     "lse, grad_cam++": Row(method="grad_cam_plus_plus", trained_by="lse"),
     "noisy-or, layer_cam": Row(method="layer_cam", trained_by="noisy-or"),
     "noisy-or, grad_cam++": Row(method="grad_cam_plus_plus", trained_by="noisy-or"),
+    "pylon": Row({"pooling": "max"}, encoder="pylon"),
+    "transformer": Row(encoder="transformer", rate=5e-4),
 }
 """The localizers, by the name of their row."""
 
 
 class Head(nn.Module):
-    """Pooling and prediction; in the place of images it takes features, and gives them back."""
+    """Pooling and prediction, and layers before them; in the place of images it takes features.
 
-    def __init__(self, order: str, pool: nn.Module, prediction: nn.Module) -> None:
+    Attributes:
+        shift: distance from the centre of a cell to that of its receptive field, in pixels.
+    """
+
+    def __init__(
+        self,
+        order: str,
+        pool: nn.Module,
+        prediction: nn.Module,
+        shift: float,
+        encoder: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.order, self.pool, self.prediction = order, pool, prediction
+        self.encoder, self.shift = encoder or nn.Identity(), shift
 
     def head(self, features: Tensor) -> Tensor:
         """The logits of features."""
         return HEADS[self.order](self.pool, self.prediction, features)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, cached: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features, as a `LocalizingNetwork` gives them."""
+        features = self.encoder(cached)
         return self.head(features), features
 
 
@@ -101,16 +121,27 @@ def head_of(name: str) -> str:
 def own_head(model: Model) -> Head:
     """The head that the model was trained with."""
     part = model.network.get_submodule
-    return Head(config_of(model).head, part("pool"), part("prediction")).eval()
+    return Head(config_of(model).head, part("pool"), part("prediction"), shift_of(model)).eval()
 
 
-def new_head(model: Model, name: str, depth: int) -> Head:
-    """The head of a row, with a prediction layer of zeros."""
+def shift_of(model: Model) -> float:
+    """The shift of the cells of a model's features, in pixels of its input."""
+    return float(getattr(model.network, "cell_shift_pixels", 0.0))
+
+
+def new_head(model: Model, name: str, seed: int) -> Head:
+    """The head of a row, with a prediction layer of zeros; layers before it begin by chance."""
+    depth = own_head(model).prediction.get_parameter("weight").shape[1]
+    encoder, shift = None, shift_of(model)
+    if LEAGUE[name].encoder:
+        torch.manual_seed(seed)
+        encoder = ENCODERS[LEAGUE[name].encoder](model, depth)
+        depth, shift = encoder.depth, encoder.shift
     # Features are centred already if the model centres them, so a head must not do it again.
     usual = {"head": "predict_then_pool", "pooling": "average"}
     usual |= {"pooling_parameters": PoolingParameters(), "centred_cells": 0}
     config = replace(config_of(model), **(usual | LEAGUE[name].head))
-    head = Head(config.head, *pool_and_prediction(config, depth))
+    head = Head(config.head, *pool_and_prediction(config, depth), shift, encoder)
     for value in head.prediction.parameters():
         nn.init.zeros_(value)
     return head
@@ -125,8 +156,8 @@ def train(
     """
     order_rng, cut_rng = np.random.default_rng(seed).spawn(2)
     rows = [*heads.items()]
-    parameters = [value for _, head in rows for value in head.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    parameters = [{"params": head.parameters(), "lr": LEAGUE[name].rate} for name, head in rows]
+    optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
     starts = range(0, len(features) - BATCH + 1, BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(starts))
     for epoch in range(epochs):
@@ -135,7 +166,7 @@ def train(
             chosen = order[start : start + BATCH]
             block, truth = as_features(features[chosen]), torch.from_numpy(labels[chosen]).float()
             losses = [
-                LOSSES["w_cel"](head.head(given), wanted) / BATCH
+                LOSSES["w_cel"](head(given)[0], wanted) / BATCH
                 for name, head in rows
                 for given, wanted in [mixed(block, truth, LEAGUE[name].cutmix, cut_rng)]
             ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from box_thresholds import drawn
+from league_encoders import packed, pyramid
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -139,18 +140,31 @@ def half_with_findings(records: Sequence[Record], count: int) -> list[Record]:
 
 
 def features_of(
-    folder: Path, model: Model, images: ImageSet, coarser: int = 1, change: str = ""
+    folder: Path,
+    model: Model,
+    images: ImageSet,
+    coarser: int = 1,
+    change: str = "",
+    levels: bool = False,
 ) -> np.ndarray:
-    """Features as (image, row, column, depth), read from their file or computed and written."""
-    path = folder / f"{change or images.name}.npy"
+    """Features as (image, row, column, depth), read from their file or computed and written.
+
+    With `levels` they are those of two strides (`league_encoders.packed`), and never of a coarser
+    grid.
+    """
+    path = folder / f"{change or images.name}{'-levels' if levels else ''}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         found = []
         with torch.inference_mode():
             for image in inputs(model, images.radiographs(), change):
                 batch = image[None].contiguous(memory_format=torch.channels_last)
-                features = F.avg_pool2d(model.network(batch)[1], coarser)[0]
-                found.append(features.movedim(0, 2).half().numpy())
+                features = model.network(batch)[1]
+                if levels:
+                    features = packed(features, pyramid(model)(batch)[-2])
+                else:
+                    features = F.avg_pool2d(features, coarser)
+                found.append(features[0].movedim(0, 2).half().numpy())
         unfinished = path.with_suffix(".part.npy")
         np.save(unfinished, np.stack(found))
         unfinished.replace(path)

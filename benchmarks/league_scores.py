@@ -63,7 +63,7 @@ def score(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The numbers of one row, and its mean accuracies and those of its controls (`accuracies`)."""
     logits, maps = maps_of(head, method, scored.ranked)
-    cells = cells_of(model, maps)
+    cells = cells_of(model, head, maps)
     run = run_on_boxes(head, method, model, scored)
     reached = accuracies(run)
     trunk, old = model.network, model.network.get_submodule("prediction")
@@ -96,10 +96,10 @@ def maps_of(head: Head, method: str, features: np.ndarray) -> tuple[np.ndarray, 
     return np.concatenate(logits), np.concatenate(maps)
 
 
-def cells_of(model: Model, maps: np.ndarray) -> Affine:
+def cells_of(model: Model, head: Head, maps: np.ndarray) -> Affine:
     """The place of the maps' cells in an image of the size of the network's input."""
-    side, shift = model.preprocessing.size, float(getattr(model.network, "cell_shift_pixels", 0.0))
-    return cell_affine((1, 1, side, side), maps.shape, shift)
+    side = model.preprocessing.size
+    return cell_affine((1, 1, side, side), maps.shape, head.shift)
 
 
 def run_on_boxes(head: Head, method: str, model: Model, scored: Scored) -> PlacedRun:
@@ -107,7 +107,7 @@ def run_on_boxes(head: Head, method: str, model: Model, scored: Scored) -> Place
     findings, side = model.card.findings, model.preprocessing.size
     logits, maps = maps_of(head, method, scored.boxed)
     heatmaps = [
-        Heatmaps(record.image_id, findings, own, cells_of(model, maps), side, side)
+        Heatmaps(record.image_id, findings, own, cells_of(model, head, maps), side, side)
         for record, own in zip(scored.boxed_records, maps, strict=True)
     ]
     protocol = ScoringProtocol(rules=RULES)
