@@ -64,7 +64,7 @@ def heatmap(
         typer.Option(
             min=1,
             help="Number of findings drawn: those above their operating point first, then the most "
-            "probable.",
+            "probable. DICOM reports have the boxes of every finding above its operating point.",
         ),
     ] = 3,
     threshold: Thresholds = [60.0, 180.0],  # noqa: B006 (typer copies it)

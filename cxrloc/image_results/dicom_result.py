@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cxrloc.dicom_objects.result import Algorithm, DicomResult, FindingResult
 from cxrloc.dicom_objects.source import moment_of, read_source
-from cxrloc.image_results.report import ImageResult, top_findings
+from cxrloc.image_results.report import ImageResult, boxed_findings
 from cxrloc.inference.suitability import Status
 
 
@@ -24,14 +24,14 @@ def with_header(image: ImageResult, file: Path) -> ImageResult:
 def dicom_result(image: ImageResult) -> DicomResult:
     """The result of one image that has a header (`with_header`).
 
-    All reported findings have a probability; the findings in the picture have boxes and maps. The
+    All reported findings have a probability; those of `boxed_findings` have boxes and maps. The
     result of an image outside holds neither findings nor maps, unless the settings force them.
     """
     report, header = image.report, image.header
     assert header is not None
     claimed = report["status"] == Status.OK or image.settings.force
     rows = report["findings"] if claimed else []
-    shown = [row["finding"] for row in top_findings(report, image.settings.top)]
+    shown = [row["finding"] for row in boxed_findings(report, image.settings.top)]
     findings = tuple(
         FindingResult(
             finding=row["finding"],

@@ -185,6 +185,15 @@ def top_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
     return ranked[:top]
 
 
+def boxed_findings(report: dict[str, Any], top: int) -> list[dict[str, Any]]:
+    """The findings whose boxes DICOM objects hold: all above their operating point, at least `top`.
+
+    A reader of a structured report must not miss a box because the picture shows few findings.
+    """
+    claims = sum(row["above_operating_point"] is True for row in report["findings"])
+    return top_findings(report, max(top, claims))
+
+
 def _with_warnings(result: Localized, models: Sequence[Described], products: bool) -> Localized:
     """The result with warnings about the models added to those about the image."""
     radiograph = result.radiograph

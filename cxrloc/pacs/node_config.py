@@ -68,8 +68,8 @@ class Compute:
     Attributes:
         model: embedded names or model files; several make an ensemble.
         write: kinds of objects, as `cxrloc heatmap --write` names them.
-        top: number of findings with boxes: those above their operating point first, then the most
-            probable.
+        top: number of findings in the picture: those above their operating point first, then the
+            most probable. Other objects hold the boxes of every finding above its operating point.
         below_operating_point: write boxes of findings below their operating point too.
         workers: processes, which share the cores.
         seconds_per_image: an image that takes longer fails.

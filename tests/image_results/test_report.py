@@ -1,6 +1,6 @@
 """Which findings of an image are shown."""
 
-from cxrloc.image_results.report import top_findings
+from cxrloc.image_results.report import boxed_findings, top_findings
 
 
 def test_findings_above_their_operating_point_come_first_then_the_most_probable() -> None:
@@ -13,3 +13,16 @@ def test_findings_above_their_operating_point_come_first_then_the_most_probable(
     ]
     shown = [row["finding"] for row in top_findings({"findings": findings}, 4)]
     assert shown == ["Effusion", "Nodule", "Mass", "Edema"]
+
+
+def test_objects_have_boxes_of_all_findings_above_their_points_and_of_those_in_the_picture() -> (
+    None
+):
+    above = [True, None, True, False]
+    rows = [
+        {"finding": name, "probability": 0.5 - place / 10, "above_operating_point": each}
+        for place, (name, each) in enumerate(zip("abcd", above, strict=True))
+    ]
+    boxed = {top: boxed_findings({"findings": rows}, top) for top in (1, 3)}
+    assert [row["finding"] for row in boxed[1]] == ["a", "c"]
+    assert [row["finding"] for row in boxed[3]] == ["a", "c", "b"]
