@@ -6,7 +6,7 @@ terminal, or a formula that a spreadsheet runs. Each kind of output has one func
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 MESSAGE_CHARACTERS = 600
@@ -106,6 +106,15 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def warnings_with_counts(warnings: Mapping[str, int]) -> list[str]:
+    """Each warning with the number of images that it was given for.
+
+    >>> warnings_with_counts({"inverted": 1, "cut": 2})
+    ['inverted (1 image)', 'cut (2 images)']
+    """
+    return [f"{text} ({n} image{'s' * (n != 1)})" for text, n in warnings.items()]
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:

@@ -39,6 +39,7 @@ from cxrloc.cli.terminal import (
     show_warnings,
     with_progress,
 )
+from cxrloc.text import warnings_with_counts
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -183,7 +184,7 @@ def bench(
                 data, run.path, options, lambda items: with_progress(items, quiet), run.journal
             ),
         )
-        show_warnings(f"{text} ({n} images)" for text, n in result.claims.warnings.items())
+        show_warnings(warnings_with_counts(result.claims.warnings))
         if not quiet:
             show_bench(result, folder, everything)
         exit_on(result.claims.failures)

@@ -48,6 +48,7 @@ from cxrloc.cli.terminal import (
     show_warnings,
     with_progress,
 )
+from cxrloc.text import warnings_with_counts
 
 if TYPE_CHECKING:
     from cxrloc.files.run_folder import Destination
@@ -219,7 +220,7 @@ def classify(
                 data, run.path, options, lambda items: with_progress(items, quiet), run.journal
             ),
         )
-        show_warnings(f"{text} ({n} images)" for text, n in result.run["warnings"].items())
+        show_warnings(warnings_with_counts(result.run["warnings"]))
         show_warnings(result.run["notes"])
         if not quiet:
             show_classification(result, folder, every)

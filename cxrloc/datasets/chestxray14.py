@@ -206,14 +206,21 @@ def _patient(where: str, patient: str, image_id: str) -> str:
     """The patient of a cell; a number such as "1.0" or "0001" becomes "1", as in ChestX-ray14.
 
     Raises:
-        CxrlocError: the cell is blank and the file name contains no patient number.
+        CxrlocError: the cell is blank and the file name contains no patient number, or the two
+            are different numbers.
     """
     if patient and image_id[8:9] == "_" and patient == image_id[:8].lstrip("0"):
         return patient  # nearly all rows
     if CHESTXRAY14_NAME.fullmatch(image_id):
         named = patient_in(image_id) or ""
-        if is_blank(patient) or patient_key(patient) == named:
+        key = patient_key(patient)
+        if is_blank(patient) or key == named:
             return named
+        if key.isdecimal():
+            raise CxrlocError(
+                f"{where}: Patient ID is {patient}, and {image_id} is named as an image of patient "
+                f"{named}; are the rows of the two columns in one order?"
+            )
     if is_blank(patient):
         raise CxrlocError(
             f"{where}: Patient ID is blank, and {image_id} is not named as in ChestX-ray14 "

@@ -122,6 +122,31 @@ def data_of(
     return RunData(Path(path), options)
 
 
+def notes_on_other_truth(
+    runs: Mapping[str, Run], truth_sha256: Mapping[str, str], data: Path | None
+) -> list[str]:
+    """A note on the runs whose cards have another hash of the truth than the data that are read.
+
+    Args:
+        runs: by name.
+        truth_sha256: of the images that are read, for each kind of file.
+        data: path of the data.
+    """
+    others = [
+        name
+        for name, run in runs.items()
+        for kind in run.files
+        if run.card.get("data", {}).get("truth_sha256", truth_sha256[kind]) != truth_sha256[kind]
+    ]
+    if not others:
+        return []
+    was = "was" if len(others) == 1 else "were"
+    return [
+        f"{' and '.join(others)} {was} scored on other images, labels or boxes than those of "
+        f"{data} (truth_sha256); here all runs are scored on the latter"
+    ]
+
+
 def _resolved(path: str | Path | None) -> Path | None:
     """One spelling of a path."""
     return Path(path).resolve() if path else None

@@ -77,8 +77,10 @@ def batch_function(
 
     Raises:
         UsageError: the versions or the device do not exist.
+        CxrlocError: a model has weights that are not finite.
     """
     check_names("--versions", [settings.versions], VERSIONS)
+    refuse_damaged_weights(models)
     device = choose_device(settings.device)
     models = [with_layer(model, settings.layer) for model in models]
     compute = work(models, with_precision(settings))
@@ -111,6 +113,21 @@ def batch_function(
         return [item if isinstance(item, Failure) else next(done) for item in chunk]
 
     return run
+
+
+def refuse_damaged_weights(models: Sequence[Model]) -> None:
+    """Raise an error for a network with weights by which every result would be NaN.
+
+    Raises:
+        CxrlocError: names the model and the first weights that hold NaN or an infinite number.
+    """
+    for model in models:
+        for name, weights in model.network.state_dict().items():
+            if not weights.isfinite().all():
+                raise CxrlocError(
+                    f"{model.card.name}: its weights {name} hold NaN or infinite numbers, so that "
+                    "no result would be a number; was its training or its file damaged?"
+                )
 
 
 def _computed(batch: Sequence[Prepared], compute: Compute[T]) -> list[T | Failure]:

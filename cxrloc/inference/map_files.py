@@ -67,6 +67,12 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
             f"{path}: maps must be numbers [finding, row, col], one finding per name, got shape "
             f"{maps.shape} of {maps.dtype} for {len(findings)} findings"
         )
+    if (bad := ~np.isfinite(maps)).any():
+        place = int(np.flatnonzero(bad.any(axis=(1, 2)))[0])
+        raise CxrlocError(
+            f"{path}: the map of {findings[place]} has {bad[place].sum()} values that are no "
+            "finite numbers (NaN or infinite); it would give no box"
+        )
     rows, columns = (_numbers(path, arrays, key, 1)[0] for key in ("rows", "columns"))
     if min(rows, columns) < 1 or max(rows, columns) > LONGEST_SIDE or rows % 1 or columns % 1:
         raise CxrlocError(

@@ -18,6 +18,7 @@ from cxrloc.evaluation.result_folders import (
     findings_of,
     folds_of,
     labels_of,
+    notes_on_other_truth,
     read_run,
 )
 from cxrloc.evaluation.run_comparison import (
@@ -79,9 +80,12 @@ def compare_named(
     data, joined = data_of(runs, options.data, options.labels)
     labels = options.labels or labels_of(runs, data)
     declared = [*options.findings, *findings_of(runs)]
-    image_set = images_of_projection(read_images(data, joined, declared), options.projection)
+    image_set = read_images(data, joined, declared)
     options = replace(options, labels=None if image_set.has_own_tables else labels)
     image_set = with_file_labels(image_set, labels, declared)
+    truth = {kind: TRUTH_SHA256[kind](image_set.records) for kind in TRUTH_SHA256}
+    notes = notes_on_other_truth(runs, truth, data) if options.data else []
+    image_set = images_of_projection(image_set, options.projection)
     rules = rules_of_runs(runs)
     records = under_rules(image_set.records, rules)
     frames: dict[str, pd.DataFrame] = {}
@@ -103,7 +107,7 @@ def compare_named(
             "images": len(records),
             "truth_sha256": TRUTH_SHA256[next(iter(shared))](records),
         },
-        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *image_set.notes],
+        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *image_set.notes, *notes],
         "labels_from": label_origin(data, labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")}
         | asdict(rules),

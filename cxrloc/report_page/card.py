@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cxrloc.models.provenance import caption_of
+from cxrloc.text import warnings_with_counts
 
 Line = tuple[str, Any]
 """One line of a card: a title, and the value beside it."""
@@ -16,7 +17,7 @@ def lead(run: Mapping[str, Any], origin: str) -> str:
 
 def warning_lines(run: Mapping[str, Any]) -> list[str]:
     """The warnings of a run, each with its number of images."""
-    return [f"{text} ({n} images)" for text, n in run["warnings"].items()]
+    return warnings_with_counts(run["warnings"])
 
 
 def bench_card(run: Mapping[str, Any]) -> list[Line]:

@@ -221,7 +221,13 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
     if isinstance(first, str):
         raise CxrlocError(f"{path}, row {number}: {first}")
     names = {re.sub(r"[\W_]+", "_", name.lower()).strip("_"): i for i, name in enumerate(first)}
-    whole = [names[name] for name in TEXT_COLUMNS if name in names][:1]
+    texts = [name for name in TEXT_COLUMNS if name in names]
+    if len(texts) > 1:
+        raise CxrlocError(
+            f"{path}: the columns {' and '.join(first[names[name]] for name in texts)} may both "
+            "hold the reports; rename the one that does not"
+        )
+    whole = [names[name] for name in texts]
     headed = (
         {"": whole[0]}
         if whole

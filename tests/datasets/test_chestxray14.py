@@ -145,7 +145,7 @@ def test_the_patient_is_that_of_the_file_name_however_the_table_writes_it(
 
 
 def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
-    entries = entries_of("a.png,Mass,0,0007,058Y,F,PA", "00000001_000.png,Mass,0,7,058Y,F,PA")
+    entries = entries_of("a.png,Mass,0,0007,058Y,F,PA", "b.png,Mass,0,7,058Y,F,PA")
     with pytest.raises(CxrlocError, match="'0007' and '7'"):
         read_dataset(write_set(tmp_path, entries, boxes=None))
 
@@ -158,6 +158,7 @@ def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
         ("b.png,He,0,2,058Y,F,PA", "row 3: 'He' in 'He' is no known finding"),
         ("a.png,Effusion,0,1,058Y,F,PA", "row 3: a.png is there twice"),
         ("../b.png/..,Mass,0,2,058Y,F,PA", "row 3: '..' cannot name"),
+        ("00000013_005.png,Mass,5,14,058Y,F,PA", "row 3: Patient ID is 14, and 00000013_005 is"),
     ],
 )
 def test_a_row_that_would_be_a_wrong_number_is_named(

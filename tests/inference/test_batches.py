@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cxrloc.errors import UsageError
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.inference import batches
 from cxrloc.inference.batches import batch_function, with_precision
 from cxrloc.inference.localize import localize
@@ -46,6 +46,14 @@ def test_an_image_that_does_not_fit_alone_fails_alone(untrained_model: Path) -> 
         "wide: cannot be processed (OutOfMemoryError: CUDA out of memory. Tried to allocate "
         "9.00 GiB)"
     )
+
+
+def test_weights_that_are_not_finite_are_refused_once(untrained_model: Path) -> None:
+    model = read_model(str(untrained_model))
+    with torch.no_grad():
+        next(iter(model.network.parameters())).view(-1)[0] = torch.nan
+    with pytest.raises(CxrlocError, match="hold NaN or infinite numbers"):
+        batch_function([model], InferenceSettings(device="cpu"), lambda *_: list)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,10 @@ def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(
     with pytest.raises(UsageError, match=r"different truth .*other 000000000000"):
         compare([runs / "a", other], tmp_path / "out", OPTIONS)
     named = CompareOptions(runs / "chests", protocol=PROTOCOL)
-    assert compare([runs / "a", other], tmp_path / "out", named).frames.keys() >= {"differences"}
+    result = compare([runs / "a", other], tmp_path / "out", named)
+    assert "differences" in result.frames
+    assert [note for note in result.run["notes"] if "other was scored on other images" in note]
+    assert not [note for note in result.run["notes"] if "a was scored" in note.split("other")[0]]
 
 
 @pytest.mark.parametrize(

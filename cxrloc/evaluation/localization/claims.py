@@ -33,6 +33,7 @@ from cxrloc.models.provenance import (
     contamination_warnings,
     selection_warnings,
 )
+from cxrloc.text import warnings_with_counts
 from cxrloc.types import Detection, Heatmaps, Record
 
 Watch = Callable[[Iterable[Localized | Failure]], Iterable[Localized | Failure]]
@@ -68,7 +69,7 @@ class Claims:
 
 def warning_lines(claims: Claims) -> list[str]:
     """Every warning with the number of its images, as outputs show them."""
-    return [f"Warning: {text} ({n} images)" for text, n in claims.warnings.items()]
+    return [f"Warning: {line}" for line in warnings_with_counts(claims.warnings)]
 
 
 def claims_of_models(
