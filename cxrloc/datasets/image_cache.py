@@ -20,7 +20,7 @@ from filelock import FileLock
 from jaxtyping import Float, Integer, Shaped
 
 from cxrloc.errors import CxrlocError
-from cxrloc.files.whole import write_text
+from cxrloc.files.whole import named_errors, write_text
 from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess, uncropped
 from cxrloc.types import Radiograph
 
@@ -162,7 +162,11 @@ def cached_images(
         }
         images = _make(list(missing.values()), plain, depth)
         decoded = watch(ImagesToDecode(images, len(missing), len(missing) * image_bytes, folder))
-        with (place / "pixels").open("ab") as pixels, (place / "index").open("ab") as index:
+        with (
+            named_errors(place / "pixels"),
+            (place / "pixels").open("ab") as pixels,
+            (place / "index").open("ab") as index,
+        ):
             pixels.truncate(len(known) * image_bytes)
             index.truncate(len(known) * _KEY)
             waiting: list[tuple[str, bytes]] = []

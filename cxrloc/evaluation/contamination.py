@@ -1,7 +1,8 @@
 """Checks whether a model was trained on the patients on whom it is scored."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cxrloc.errors import CxrlocError
 from cxrloc.files.keys import KEY
@@ -10,6 +11,7 @@ from cxrloc.models.model import Model
 from cxrloc.models.provenance import data_sets_of
 from cxrloc.types import Record
 
+NOT_HELD_OUT = "not held out (--allow-contaminated)"
 LEAK = "split by image: some of these patients trained the model"
 
 
@@ -85,8 +87,7 @@ def check_contamination(
             )
         if patients:
             remarks.append(
-                f"not held out (--allow-contaminated): {card.name} was trained on {len(patients)} "
-                "of the scored patients"
+                f"{NOT_HELD_OUT}: {card.name} was trained on {len(patients)} of the scored patients"
             )
             found |= {*patients}
     known = bool(models) and all(
@@ -128,6 +129,20 @@ def check_with_leaks(
         len(patients) if known else "unknown",
         leaked,
     )
+
+
+def contamination_of_card(name: str, card: Mapping[str, Any]) -> list[str]:
+    """What the card of a run (its `run.json`) says of scored patients who trained its model.
+
+    >>> contamination_of_card("a", {"contaminated_patients": 3})
+    ['not held out (--allow-contaminated): the model of a was trained on 3 of the scored patients']
+    >>> contamination_of_card("a", {"contaminated_patients": "unknown"})
+    []
+    """
+    count = card.get("contaminated_patients")
+    if not isinstance(count, int) or not count:
+        return []
+    return [f"{NOT_HELD_OUT}: the model of {name} was trained on {count} of the scored patients"]
 
 
 def contaminated_patients(

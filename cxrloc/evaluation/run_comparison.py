@@ -22,6 +22,7 @@ from cxrloc.evaluation.classification.tables import (
 from cxrloc.evaluation.classification.truth import TruthRules, with_no_finding
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
+from cxrloc.evaluation.contamination import NOT_HELD_OUT
 from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
@@ -228,9 +229,9 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper.
 
-    Where the radiographs are synthetic, every row says so.
+    Every row says where the radiographs are synthetic, or patients who trained a model were scored.
     """
-    notes = [note for note in run["notes"] if note == NOT_OF_PATIENTS]
+    notes = [note for note in run["notes"] if note.startswith((NOT_OF_PATIENTS, NOT_HELD_OUT))]
     for name, frame in frames.items():
         write_csv(with_notes(frame, notes), out / f"{name}.csv")
     tables = {name: frame for name, frame in frames.items() if not name.endswith("disagreements")}

@@ -70,8 +70,8 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
     if (bad := ~np.isfinite(maps)).any():
         place = int(np.flatnonzero(bad.any(axis=(1, 2)))[0])
         raise CxrlocError(
-            f"{path}: the map of {findings[place]} has {bad[place].sum()} values that are no "
-            "finite numbers (NaN or infinite); it would give no box"
+            f"{path}: {bad[place].sum()} of the values in the map of {findings[place]} are NaN or "
+            "infinite; such a map gives no box"
         )
     rows, columns = (_numbers(path, arrays, key, 1)[0] for key in ("rows", "columns"))
     if min(rows, columns) < 1 or max(rows, columns) > LONGEST_SIDE or rows % 1 or columns % 1:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.errors import CxrlocError, UsageError
+from cxrloc.evaluation.contamination import contamination_of_card
 from cxrloc.files import tables
 from cxrloc.files.frames import frame_of
 from cxrloc.files.structured import expecting, read_json
@@ -94,7 +95,8 @@ def leaks(result: Path) -> bool:
 def data_notes(results: Sequence[Path]) -> list[str]:
     """Sentences that a figure must carry about the data of its results.
 
-    They say that results are of synthetic radiographs, and that runs which are drawn together were
+    They say that results are of synthetic radiographs, that patients who trained a model were
+    scored (`--allow-contaminated`), and that runs which are drawn together were
     not scored on the same images and labels.
 
     Args:
@@ -105,6 +107,9 @@ def data_notes(results: Sequence[Path]) -> list[str]:
     """
     cards = [_run_card(result) for result in results]
     notes = [f"{NOT_OF_PATIENTS.capitalize()}."] if any_synthetic(results) else []
+    for result, card in zip(results, cards, strict=True):
+        said = contamination_of_card(result.resolve().name, card)
+        notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said]
     data = [card.get("data") for card in cards]
     known = [each for each in data if isinstance(each, dict) and each.get("truth_sha256")]
     if len({each["truth_sha256"] for each in known}) > 1:

@@ -12,6 +12,7 @@ from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.evaluation.classification.folds import mean_over_folds, spread_over_folds
 from cxrloc.evaluation.classification.populations import images_of_projection
 from cxrloc.evaluation.classification.truth import under_rules
+from cxrloc.evaluation.contamination import contamination_of_card
 from cxrloc.evaluation.result_folders import (
     PREDICTIONS,
     data_of,
@@ -84,6 +85,9 @@ def compare_named(
     options = replace(options, labels=None if image_set.has_own_tables else labels)
     image_set = with_file_labels(image_set, labels, declared)
     truth = {kind: TRUTH_SHA256[kind](image_set.records) for kind in TRUTH_SHA256}
+    remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
+    for name, compared in runs.items():
+        remarks += contamination_of_card(name, compared.card)
     notes = notes_on_other_truth(runs, truth, data) if options.data else []
     image_set = images_of_projection(image_set, options.projection)
     rules = rules_of_runs(runs)
@@ -107,7 +111,7 @@ def compare_named(
             "images": len(records),
             "truth_sha256": TRUTH_SHA256[next(iter(shared))](records),
         },
-        "notes": [*([NOT_OF_PATIENTS] if is_synthetic(data) else []), *image_set.notes, *notes],
+        "notes": [*remarks, *image_set.notes, *notes],
         "labels_from": label_origin(data, labels),
         "protocol": {k: v for k, v in asdict(options).items() if k not in ("data", "labels")}
         | asdict(rules),

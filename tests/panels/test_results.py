@@ -33,6 +33,16 @@ def test_runs_on_different_data_are_drawn_with_a_sentence_that_says_so(tmp_path:
     assert data_notes(runs[:1]) == []
 
 
+def test_a_figure_of_a_run_that_was_allowed_to_score_training_patients_says_so(
+    tmp_path: Path,
+) -> None:
+    run = run_on(tmp_path, "a", contaminated_patients=3)
+    assert data_notes([run]) == [
+        "Not held out (--allow-contaminated): the model of a was trained on 3 of the scored "
+        "patients."
+    ]
+
+
 def test_runs_on_the_same_data_need_no_sentence(tmp_path: Path) -> None:
     data = {"name": "inside", "images": 9, "truth_sha256": "1", "synthetic": False}
     assert data_notes([run_on(tmp_path, name, data=data) for name in ("a", "b")]) == []

@@ -189,12 +189,14 @@ def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(
     (other / "probabilities.csv").write_bytes((runs / "b.csv").read_bytes())
     card = json.loads((runs / "b" / "run.json").read_text())
     card["data"]["truth_sha256"] = "0" * 64
+    card["contaminated_patients"] = 3
     (other / "run.json").write_text(json.dumps(card))
     with pytest.raises(UsageError, match=r"different truth .*other 000000000000"):
         compare([runs / "a", other], tmp_path / "out", OPTIONS)
     named = CompareOptions(runs / "chests", protocol=PROTOCOL)
     result = compare([runs / "a", other], tmp_path / "out", named)
-    assert "differences" in result.frames
+    rows = pd.read_csv(tmp_path / "out" / "differences.csv")["note"]
+    assert rows.str.contains("not held out .*the model of other was trained on 3 ").all()
     assert [note for note in result.run["notes"] if "other was scored on other images" in note]
     assert not [note for note in result.run["notes"] if "a was scored" in note.split("other")[0]]
 
