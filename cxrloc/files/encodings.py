@@ -15,12 +15,21 @@ MAX_CHARACTERS = 1_000_000_000
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
+LFS_POINTER = {
+    b"version https://git-lfs": "a pointer of Git LFS (fetch the file by `git lfs pull`)"
+}
+"""First bytes of the text that stands for a file which Git LFS has not fetched, and its name."""
+
 _NO_TABLE = {
     b"PK\x03\x04": "an Excel workbook or another ZIP archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
     b"PAR1": "a Parquet file",
     b"\x89PNG": "a PNG image",
+    b"<!DOCTYPE": "a web page (of a refused download?)",
+    b"<!doctype": "a web page (of a refused download?)",
+    b"<html": "a web page (of a refused download?)",
+    **LFS_POINTER,
 }
 
 
@@ -34,7 +43,7 @@ def opened_text(path: Path) -> Iterator[io.TextIOBase]:
     if not path.is_file():
         raise CxrlocError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     with path.open("rb") as raw:
-        start = raw.read(4)
+        start = raw.read(max(map(len, _NO_TABLE)))
         raw.seek(0)
         kind = next((what for magic, what in _NO_TABLE.items() if start.startswith(magic)), None)
         if kind is not None:

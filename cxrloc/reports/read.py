@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cxrloc.errors import CxrlocError
-from cxrloc.files.encodings import encoding_of
+from cxrloc.files.encodings import LFS_POINTER, encoding_of
 from cxrloc.files.tables import readable_rows, whole_row
 from cxrloc.findings import name_key
 from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
@@ -34,6 +34,7 @@ _DOCUMENTS = {
     b"{\\rtf": "an RTF document",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
+    **LFS_POINTER,
 }
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*[\[{"]|\{\s*")')
 _HEADING = re.compile(

@@ -108,6 +108,8 @@ def test_rows_are_numbered_as_in_a_spreadsheet(tmp_path: Path) -> None:
         ("image,x\n" + "a" * 1_000_001 + ",1\n", "field larger"),
         ("image,x\na\0,1\n", "NUL"),
         ("PK\x03\x04", "Excel workbook"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),
+        ("<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "a web page"),
         (gzip.compress(PLAIN.encode(), mtime=0)[:-12], "cannot be read"),
     ],
 )

@@ -136,6 +136,7 @@ def test_a_cell_that_never_ends_costs_its_row_only(tmp_path: Path) -> None:
         ("a.docx", b"PK\x03\x04" + bytes(80), "is a Word or Excel file"),
         ("a.txt", b"PK\x03\x04" + bytes(80), "is a Word or Excel file"),
         ("a.csv", b"PK\x03\x04" + bytes(80), "is an Excel workbook"),
+        ("a.txt", b"version https://git-lfs.github.com/spec/v1\noid x", "is a pointer of Git LFS"),
         ("a.doc", b"\xd0\xcf\x11\xe0" + bytes(80), "is an old Word or Excel file"),
         ("a.txt", b"{\\rtf1 Mass.}", "is an RTF document"),
         ("a.txt", b'[{"id": "1", "text": "No mass."}]', "is JSON; save its reports"),
