@@ -69,7 +69,7 @@ CHARACTER_SET = re.compile(
 )
 """The tag of Specific Character Set (0008,0005) in either byte order.
 
-A VR follows it, or in implicit VR a length of which two bytes are 0.
+A VR follows the tag, or in implicit VR a length with two bytes of 0.
 """
 
 _READING = threading.Lock()
@@ -261,7 +261,7 @@ def _elements(
 
 @cache
 def _tags(names: tuple[str | int, ...]) -> list[BaseTag | int]:
-    """The tags of keywords, found once for all files of which the same elements are read."""
+    """The tags of keywords; equal lists of keywords are looked up once."""
     return [Tag(name) for name in names]
 
 

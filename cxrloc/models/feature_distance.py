@@ -72,7 +72,7 @@ def distances(
 def fit_distance(
     pooled: Float[Tensor, "image depth"], patient_ids: Sequence[str], seed: int = 0
 ) -> tuple[TypicalFeatures, DistanceRule] | None:
-    """The typical features of validation images, and the distance from which on others are outside.
+    """The typical features of validation images, and the rule that tells which images are outside.
 
     Half of the patients give the features and the threshold, which keeps `INSIDE` of their images
     inside, each judged by the images of other patients among them. The images of the other half of

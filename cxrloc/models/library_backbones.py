@@ -138,8 +138,8 @@ class TimmBackbone(nn.Module):
 
     Attributes:
         network: the network of timm without the layers after its features.
-        patch: side of a patch in pixels, of which the input's sides must be multiples; 1 for
-            networks that take every size.
+        patch: side of a patch in pixels; the input's sides must be multiples of it. 1 for networks
+            that take every size.
         has_class_token: whether the class token is put beside every cell.
         depth: number of output channels.
     """

@@ -103,7 +103,7 @@ def _names(findings: Any) -> tuple[str, ...]:
 
 
 def _sha256(network: nn.Module) -> str:
-    """The hash of all weights, by which runs recognise a network that was trained on."""
+    """The hash of all weights, so that a run recognises a network whose weights have changed."""
     digest = hashlib.sha256()
     for key, tensor in network.state_dict().items():
         digest.update(key.encode())

@@ -200,7 +200,7 @@ def _check_prediction(name: str, network: LocalizingNetwork, features: Tensor) -
 def _why_weights_are_of_others(network: LocalizingNetwork, features: Tensor) -> str:
     """Why the weights of the prediction layer are not those of the features; empty if they are."""
     generator = torch.Generator().manual_seed(0)
-    # Features of a blank image may all be 0, from which nothing would follow.
+    # Features of a blank image may all be 0, and would fit any weights.
     drawn = torch.rand(features.shape, generator=generator).to(any_weight(network))
     head, seen = _runs_of_prediction(network, drawn)
     if len(seen) != 1:

@@ -37,7 +37,7 @@ class ClauseCluster:
     """A cluster of similar clauses, with its medoid and its frequency.
 
     Attributes:
-        medoid: the member nearest to all others, by which a person can name the label.
+        medoid: the member nearest to all others; it helps a person to name the label.
         reports: number of reports with at least one member.
         members: distinct clauses and how often each occurs, most frequent first.
     """

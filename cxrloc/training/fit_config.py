@@ -24,7 +24,7 @@ _MOST_POINTS = 2000  # of a curve of learning rates
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """The settings by which a network is trained.
+    """The settings of a training.
 
     Attributes:
         schedule: schedule of the learning rate.

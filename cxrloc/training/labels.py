@@ -16,8 +16,8 @@ _KNOWN = {*map(standard_finding, (*CHESTXRAY14, *CHEXPERT14)), *ATTRIBUTES}
 def with_attributes(record: Record, outputs: Iterable[str], no_finding: str = "labels") -> Record:
     """The record with labels for outputs that are not findings, such as No Finding.
 
-    These outputs are listed in `truth.ATTRIBUTES`. They are learned by the same rule by which they
-    are scored, whether or not the data set has a column for them.
+    These outputs are listed in `truth.ATTRIBUTES`. The same rule gives their labels for training
+    and for scoring, whether or not the data set has a column for them.
 
     Args:
         record: record of an image.
