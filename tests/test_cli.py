@@ -153,6 +153,8 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
         (["models", "absent.safetensors"], 2, "absent.safetensors: neither a file nor a model"),
         (["export", "absent", "--to", "onnx"], 2, "absent: neither a file nor a model"),
         (["figure", "roc", "absent"], 2, "absent: no such file or folder"),
+        (["archive", "absent"], 2, "absent: no such file or folder"),
+        (["node", "absent.toml"], 1, "absent.toml: No such file or directory"),
         (["train", "absent"], 2, "absent: neither a readable TOML file nor one of the recipes"),
         (["classify", "absent"], 2, "Error: absent: no such file or folder"),
     ],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrloc.cli.missing_inputs import existing_last
 from cxrloc.cli.options import (
     BelowOperatingPoint,
     BoxRuleName,
@@ -34,6 +35,7 @@ def archive(
         list[str],
         typer.Argument(
             metavar="MANIFEST | status RESULTS",
+            callback=existing_last,
             help="Parquet file of `cxrloc manifest`; 'status' shows how far results have come.",
         ),
     ],

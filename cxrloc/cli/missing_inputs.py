@@ -34,6 +34,16 @@ def existing(context: typer.Context, value: T) -> T:
     return value
 
 
+def existing_last(context: typer.Context, words: list[str]) -> list[str]:
+    """Words such as `status RESULTS`; ends at once if the last is a path that does not exist.
+
+    The last word may also be a URI, which is looked up later.
+    """
+    if "://" not in words[-1]:
+        existing(context, Path(words[-1]))
+    return words
+
+
 def existing_model(context: typer.Context, parameter: typer.CallbackParam, value: T) -> T:
     """The names of models; ends at once with one line if one names no model and no file.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrloc.cli.missing_inputs import refuse_missing
 from cxrloc.cli.terminal import clear_errors, log, say
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def node(
     if not status and len(words) != 1:
         raise typer.BadParameter("give CONFIG, or status CONFIG")
     with clear_errors(log_json=not status, go_on="Start it again to go on."):
+        refuse_missing([Path(words[-1])])
         from cxrloc.extras import import_extra
 
         import_extra("pynetdicom", "pacs")

@@ -18,7 +18,7 @@ EMBEDDED = f"({', '.join(MODELS)})"
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ("archive x.parquet --model gone.ckpt", "--model gone.ckpt"),
+        ("archive s3://x.parquet --model gone.ckpt", "--model gone.ckpt"),
         ("bench --model gone.pt2", "--model gone.pt2"),
         ("classify --model gone", "--model gone"),
         ("heatmap x.png --model gone.safetensors", "--model gone.safetensors"),
@@ -45,7 +45,9 @@ def test_a_missing_recipe_is_answered_with_similar_names(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", ["trust gone", "figure roc gone", "figure training gone"])
+@pytest.mark.parametrize(
+    "arguments", ["trust gone", "figure roc gone", "figure training gone", "archive gone"]
+)
 def test_a_missing_folder_is_named(arguments: str) -> None:
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 2
