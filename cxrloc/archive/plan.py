@@ -106,7 +106,6 @@ def _manifest_file(manifest: str) -> Iterator[Any]:
         UsageError: there is no such file, or it is no Parquet.
     """
     parquet = import_extra("pyarrow.parquet", "archive")
-    arrow = import_extra("pyarrow", "archive")
     system, path = opened(manifest)
     try:
         if not system.isfile(path) and system.exists(path):  # a pipe would block
@@ -115,7 +114,7 @@ def _manifest_file(manifest: str) -> Iterator[Any]:
             yield file
     except FileNotFoundError:
         raise UsageError(f"{manifest}: no such file") from None
-    except (arrow.ArrowInvalid, OSError) as error:
+    except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
         # pyarrow's error about damaged metadata is an OSError without a number.
         if isinstance(error, OSError) and error.errno not in (None, errno.EISDIR):
             raise

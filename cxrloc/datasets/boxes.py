@@ -24,6 +24,7 @@ from cxrloc.datasets.records import NO_PATIENT, boxed_record, checked_box, refus
 from cxrloc.datasets.voc import read_voc
 from cxrloc.errors import CxrlocError
 from cxrloc.files.part_tables import holds_parts, rows_of_parts
+from cxrloc.files.structured import expecting
 from cxrloc.files.tables import is_blank, number_in, table_rows, whole_row
 from cxrloc.findings import standard_finding
 from cxrloc.text import from_csv
@@ -130,7 +131,8 @@ def _detections_of_archive(path: Path, images: Mapping[str, Path | None]) -> lis
     for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns):
         image_id = named_or_new_id(str(path), uri, known)
         seen.check(str(path), uri, image_id)
-        detections.append(Detection(image_id, finding, Box(*corners), threshold, score))
+        with expecting(path, "results of `cxrloc archive`"):
+            detections.append(Detection(image_id, finding, Box(*corners), threshold, score))
     return detections
 
 

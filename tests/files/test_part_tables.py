@@ -69,6 +69,15 @@ def test_a_damaged_part_is_named(results: Path, name: str, content: bytes | None
         [*rows_of_parts(results, "findings", ("finding", "uri"))]
 
 
+def test_a_box_without_area_is_named(tmp_path: Path) -> None:
+    flat = item(0, "a")
+    corners = (flat.uri, "Mass", 1.0, 2.0, 1.0, 4.0, 60.0, 0.125)
+    write = PartWriter(str(tmp_path), maps=False)
+    write(Part(0, 0, 1), [Item(0, flat.uri, 0.0, Rows(flat.value.findings, [corners], []))])
+    with pytest.raises(CxrlocError, match=f"{tmp_path.name} is not results of"):
+        read_detections(tmp_path)
+
+
 def test_boxes_are_detections(results: Path) -> None:
     box = Box(1.0, 2.0, 3.0, 4.0)
     assert read_detections(results) == [

@@ -359,3 +359,13 @@ def test_a_probe_in_a_file_of_its_own_reads_class_token_and_patches(
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(CxrlocError, match="--tokens class: its head reads 128 numbers"):
         adopted(files, "timm:test_vit", tokens="class")
+
+
+def test_an_old_file_whose_table_of_storages_is_damaged_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"a.weight": torch.ones(2, 3)}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    at = content.rindex(b"X")  # the list of storages' keys stands last
+    path.write_bytes(content[: at + 5] + b"x" + content[at + 6 :])
+    with pytest.raises(CxrlocError, match=r"w\.pth"):
+        read_checkpoint(path)
