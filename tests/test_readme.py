@@ -31,6 +31,7 @@ def test_commands_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     small = partial(write_phantoms, size=64)
     monkeypatch.setattr("cxrloc.phantom.write_phantoms", small)
+    monkeypatch.setattr("cxrloc.inference.image_sets.PHANTOMS", 40)
     Path("reports.csv").write_text("id,text\na,Small effusion. No mass.\n")
     written = [line.split(" && ") for line in COMMANDS if line.startswith("cxrloc ")]
     for command in (part for line in written for part in line):
