@@ -164,7 +164,7 @@ def test_the_folds_are_runs_that_a_panel_draws_together(scored: tuple[Path, Resu
 def test_a_model_alone_is_scored_on_the_test_part_of_its_own_split(
     models: list[Path], chests: Path, scored: tuple[Path, Result], tmp_path: Path
 ) -> None:
-    arguments = ("--split", "arguments", "--resamples", "20", "--out", tmp_path)
+    arguments = ("--split", "own", "--resamples", "20", "--out", tmp_path)
     assert run("classify", chests, "--model", models[0], *arguments).exit_code == 0
     together = scored[0] / "fold-1" / "probabilities.csv"
     assert (tmp_path / "probabilities.csv").read_text() == together.read_text()
