@@ -9,7 +9,11 @@ from jaxtyping import Float
 
 from cxrloc.errors import CxrlocError
 from cxrloc.evaluation.agreement import disagreements, rank_correlations
-from cxrloc.evaluation.classification.report_rows import few_patients_note
+from cxrloc.evaluation.classification.report_rows import (
+    FEW_CARRIERS,
+    NONE_VARIES,
+    few_patients_note,
+)
 from cxrloc.evaluation.classification.unit_statistics import (
     averaged_findings,
     defined_findings,
@@ -244,12 +248,23 @@ def _rows(
 
 
 def _comparable(units: ScoredUnits) -> ScoredUnits:
-    """The units without the findings that have too few patients in a class for an interval."""
-    known, varies = units.known.copy(), varying_patients(patient_classes(units))
-    for column in range(len(units.findings)):
-        if few_patients_note(units, column, (True, False), varies):
-            known[:, column] = False
-    return replace(units, known=known)
+    """The units without the findings that have too few patients in a class for an interval.
+
+    They leave one by one, those with fewer than two patients first, because the resamples no
+    longer keep the classes of a finding that has left, and so the patients of others may vary.
+    """
+    while True:
+        varies = varying_patients(patient_classes(units))
+        column_of = {
+            few_patients_note(units, column, (True, False), varies): column
+            for column in np.flatnonzero(units.known.any(axis=0)).tolist()
+        }
+        column = column_of.get(FEW_CARRIERS, column_of.get(NONE_VARIES))
+        if column is None:
+            return units
+        known = units.known.copy()
+        known[:, column] = False
+        units = replace(units, known=known)
 
 
 def _delong_p(

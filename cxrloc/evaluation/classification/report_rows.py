@@ -15,7 +15,8 @@ from cxrloc.evaluation.measurement import Measurement
 ACCURACY, ARGMAX_OF_TWO = "argmax_accuracy", 0.5
 FEW_CARRIERS = "no interval: a class has fewer than 2 patients"
 NONE_VARIES = "no interval: too few patients, those of a class are the same in every resample"
-NO_INTERVAL = (FEW_CARRIERS, NONE_VARIES)
+NONE_AVERAGED = "no interval: none of these findings has one"
+NO_INTERVAL = (FEW_CARRIERS, NONE_VARIES, NONE_AVERAGED)
 FEW_UNITS = "no interval: too few units, some resamples have none"
 
 Share = tuple[Measurement, Float[np.ndarray, " unit"], Bool[np.ndarray, " unit"]]
@@ -65,14 +66,20 @@ def few_patients_note(
 def note_of_mean(findings: Sequence[str], notes: Sequence[str]) -> str:
     """The findings that a mean is over, and how many of them have no interval.
 
-    >>> note_of_mean(["Mass", "Edema"], ["", FEW_CARRIERS])
-    'mean over Mass, Edema; 1 of them has no interval and hardly varies in this one'
+    >>> print(note_of_mean(["Mass", "Edema"], ["", FEW_CARRIERS]))  # doctest: +NORMALIZE_WHITESPACE
+    mean over Mass, Edema; 1 of these findings has no interval, so the interval of the mean may be
+    too narrow
     """
-    said, fixed = f"mean over {', '.join(findings)}", sum(map(bool, notes))
+    averaged, fixed = f"mean over {', '.join(findings)}", sum(map(bool, notes))
+    if not fixed:
+        return averaged
     if fixed == len(notes):
-        return f"{said}; {NONE_VARIES}"
-    hardly = "has no interval and hardly varies" if fixed == 1 else "have none and hardly vary"
-    return f"{said}; {fixed} of them {hardly} in this one" if fixed else said
+        return f"{averaged}; {NONE_AVERAGED}"
+    have = "has" if fixed == 1 else "have"
+    return (
+        f"{averaged}; {fixed} of these findings {have} no interval, so the interval of the mean "
+        "may be too narrow"
+    )
 
 
 def ranking_shares(
@@ -82,19 +89,20 @@ def ranking_shares(
     varies: Bool[np.ndarray, " patient"],
 ) -> Iterator[Share]:
     """Rows about the order of each unit's own findings."""
-    note = "" if varies.any() else NONE_VARIES
     truth = units.truth & units.known
     has = truth.sum(axis=1)
     metrics: list[tuple[str, int, float | None]] = [("image_ranking_precision", 1, None)]
     if list_threshold is not None:
         metrics.append(("image_list_precision", 2, list_threshold))
+    shares: list[Share] = []
     for metric, fewest, threshold in metrics:
         row = blank_row(units, group, metric, np.arange(len(units.findings)))
         precision = np.zeros(has.size)
         precision[has > 0] = image_ranking_precision(truth, units.scores, threshold)
-        yield replace(row, threshold=threshold, note=note), precision, has >= fewest
-    row, right, among = _argmax_share(units, group)
-    yield replace(row, note=note), right, among
+        shares.append((replace(row, threshold=threshold), precision, has >= fewest))
+    for row, right, among in (*shares, _argmax_share(units, group)):
+        note = "" if varies[units.patient[among]].any() else NONE_VARIES
+        yield replace(row, note=note), right, among
 
 
 def _argmax_share(units: ScoredUnits, group: str) -> Share:

@@ -155,3 +155,17 @@ def test_both_readings_of_individual_are_compared_with_the_dual_network():
     assert together.difference == 0
     assert apart.low > 0
     assert apart.p_delong < 0.05
+
+
+def test_a_finding_that_is_not_compared_keeps_no_patient_of_another_in_every_resample():
+    # Nodule has one patient and is not compared, so the two patients with Mass are drawn together.
+    labels = [("Mass", "Nodule"), ("Mass",), *[()] * 10]
+    records = [
+        Record(f"i{i}", f"p{i}", f"s{i}", None, labels=dict.fromkeys(names, Label.POSITIVE))
+        for i, names in enumerate(labels)
+    ]
+    scores = np.random.default_rng(0).random((2, len(records), 3))
+    runs = {name: predictions(records, each) for name, each in zip("ab", scores, strict=True)}
+    compared = compare_predictions(runs, records, resampling=Resampling(20))
+    assert compared.undefined == ("Nodule", "Hernia")
+    assert difference(compared, "a", "b", "Mass").low < difference(compared, "a", "b", "Mass").high

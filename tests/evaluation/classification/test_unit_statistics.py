@@ -1,7 +1,12 @@
 import numpy as np
 
 from cxrloc.evaluation.classification.report import ReportScope, classify_units
-from cxrloc.evaluation.classification.report_rows import FEW_CARRIERS, FEW_UNITS, NONE_VARIES
+from cxrloc.evaluation.classification.report_rows import (
+    FEW_CARRIERS,
+    FEW_UNITS,
+    NONE_AVERAGED,
+    NONE_VARIES,
+)
 from cxrloc.evaluation.classification.unit_statistics import averaged_findings, share_statistic
 from cxrloc.evaluation.classification.units import score_units
 from cxrloc.evaluation.resampling import Resampling
@@ -47,7 +52,16 @@ def test_patients_who_are_in_every_resample_give_no_interval():
     assert [rows[name].low for name in ("Mass", "Edema", "mean")] == [None] * 3
     assert rows["Mass"].note == NONE_VARIES
     assert rows["Edema"].note == FEW_CARRIERS
-    assert rows["mean"].note.endswith(NONE_VARIES)
+    assert rows["mean"].note.endswith(NONE_AVERAGED)
+
+
+def test_a_mean_of_units_who_are_in_every_resample_has_no_interval_though_others_vary():
+    # The two units with two findings are each alone in their stratum; the ten others vary.
+    units = made(["Mass", "Edema"], ["Hernia", "Fibrosis"], *[[]] * 10,
+                 findings=("Mass", "Edema", "Hernia", "Fibrosis"))  # fmt: skip
+    report = classify_units(units, Resampling(50), scope=ReportScope((), list_threshold=0.3))
+    (row,) = [m for m in report.measurements if m.metric == "image_list_precision"]
+    assert (row.divisor, row.low, row.note) == (2, None, NONE_VARIES)
 
 
 def test_a_number_that_some_resamples_lack_has_no_interval_and_says_why():
