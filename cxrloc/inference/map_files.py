@@ -44,6 +44,7 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
     A file of another tool needs only `findings` [finding] and `maps` [finding row col], with `rows`
     and `columns` of the original image. If `probabilities` is missing, all are 1. If `to_image`
     (xx, xy, x0, yx, yy, y0: grid to original pixels) is missing, the map covers the whole image.
+    A map may hold NaN or infinite values, which make it degenerate (`regions.is_degenerate`).
 
     Args:
         path: the npz file.
@@ -66,12 +67,6 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
         raise CxrlocError(
             f"{path}: maps must be numbers [finding, row, col], one finding per name, got shape "
             f"{maps.shape} of {maps.dtype} for {len(findings)} findings"
-        )
-    if (bad := ~np.isfinite(maps)).any():
-        place = int(np.flatnonzero(bad.any(axis=(1, 2)))[0])
-        raise CxrlocError(
-            f"{path}: {bad[place].sum()} of the values in the map of {findings[place]} are NaN or "
-            "infinite; such a map gives no box"
         )
     rows, columns = (_numbers(path, arrays, key, 1)[0] for key in ("rows", "columns"))
     if min(rows, columns) < 1 or max(rows, columns) > LONGEST_SIDE or rows % 1 or columns % 1:

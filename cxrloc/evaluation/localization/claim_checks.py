@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from cxrloc.errors import CxrlocError
 from cxrloc.images.size import image_size
 from cxrloc.types import Detection, Heatmaps, Record
@@ -105,6 +107,24 @@ def find_repeated(path: Path, detections: Sequence[Detection]) -> dict[str, int]
         f"{next(iter(images))}; each counts as a detection. If this is an export error, remove one"
     )
     return {text: len(images)}
+
+
+def find_broken_maps(maps: Iterable[Heatmaps]) -> dict[str, int]:
+    """A warning if maps hold NaN or infinite values; such a map is degenerate and gives no box."""
+    broken = [
+        (each.image_id, finding)
+        for each in maps
+        for finding, scores in zip(each.findings, each.scores, strict=True)
+        if not np.isfinite(scores).all()
+    ]
+    if not broken:
+        return {}
+    image_id, finding = broken[0]
+    text = (
+        f"maps with NaN or infinite values, such as that of {finding} in {image_id}, give no box, "
+        "so their pairs count as missed; write finite numbers"
+    )
+    return {text: len({image_id for image_id, _ in broken})}
 
 
 def check_size(path: Path, heatmaps: Heatmaps, record: Record) -> None:

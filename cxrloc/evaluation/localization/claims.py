@@ -14,6 +14,7 @@ from cxrloc.evaluation.localization.claim_checks import (
     compare_findings,
     compare_images,
     compare_places,
+    find_broken_maps,
     find_repeated,
 )
 from cxrloc.files.journal import Journal
@@ -269,5 +270,5 @@ def _claims(
         },
         predicted=predicted,
         failures=failures,
-        warnings=warnings,
+        warnings={**warnings, **find_broken_maps(each for _, each in found)},
     )

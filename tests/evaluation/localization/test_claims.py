@@ -149,6 +149,25 @@ def test_a_folder_without_a_map_of_these_images_is_an_error(tmp_path: Path) -> N
         claims_of_maps([record("a")], tmp_path, [60.0])
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_map_that_is_not_finite_claims_nothing_and_its_box_is_missed(
+    tmp_path: Path, bad: float
+) -> None:
+    broken = np.eye(4)
+    broken[0, 0] = bad
+    maps = np.stack([broken, np.eye(4)])
+    write_map(tmp_path / "a.npz", findings=["Mass", "Nodule"], maps=maps)
+    truth = (*record("a").annotations, *record("a", "Nodule").annotations)
+    claims = claims_of_maps([replace(record("a"), annotations=truth)], tmp_path, [60.0])
+    assert not claims.failures
+    assert {each.finding for each in claims.detections} == {"Nodule"}
+    (text,) = claims.warnings
+    assert text.startswith("maps with NaN or infinite values, such as that of Mass in a, give no")
+    protocol = ScoringProtocol((MatchRule("iou", 0.0),), resampling=Resampling(0))
+    scores = score_localization(claims.records, claims.detections, protocol, claims.heatmaps)
+    assert (scores.boxes, scores.maps_degenerate) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
