@@ -77,7 +77,7 @@ def batch_function(
 
     Raises:
         UsageError: the versions or the device do not exist.
-        CxrlocError: a model has weights that are not finite.
+        CxrlocError: a model has weights that are NaN.
     """
     check_names("--versions", [settings.versions], VERSIONS)
     refuse_damaged_weights(models)
@@ -116,18 +116,29 @@ def batch_function(
 
 
 def refuse_damaged_weights(models: Sequence[Model]) -> None:
-    """Raise an error for a network with weights by which every result would be NaN.
+    """Raise an error for a network with weights that are NaN.
+
+    Buffers are not looked at, since NaN and infinite numbers in them can be meant, as in the
+    operating points of torchxrayvision and in masks of attention.
 
     Raises:
-        CxrlocError: names the model and the first weights that hold NaN or an infinite number.
+        CxrlocError: names the model, the first such weights and, if they are rows of the prediction
+            layer, their findings.
     """
     for model in models:
-        for name, weights in model.network.state_dict().items():
-            if not weights.isfinite().all():
-                raise CxrlocError(
-                    f"{model.card.name}: its weights {name} hold NaN or infinite numbers, so that "
-                    "no result would be a number; was its training or its file damaged?"
-                )
+        for name, weights in model.network.named_parameters():
+            # Types of 8 bits, which have no isnan, are converted.
+            if not weights.is_floating_point() or not (nan := weights.float().isnan()).any():
+                continue
+            findings = ""
+            if name.startswith("prediction.") and len(nan) == len(model.card.findings):
+                rows = nan.reshape(len(nan), -1).any(dim=1).tolist()
+                named = (each for each, bad in zip(model.card.findings, rows, strict=True) if bad)
+                findings = f" of {', '.join(named)}"
+            raise CxrlocError(
+                f"{model.card.name}: its weights {name} hold NaN, so results{findings} would be "
+                "NaN; was its training or its file damaged?"
+            )
 
 
 def _computed(batch: Sequence[Prepared], compute: Compute[T]) -> list[T | Failure]:

@@ -48,12 +48,29 @@ def test_an_image_that_does_not_fit_alone_fails_alone(untrained_model: Path) -> 
     )
 
 
-def test_weights_that_are_not_finite_are_refused_once(untrained_model: Path) -> None:
+def test_weights_that_are_nan_are_refused_once(untrained_model: Path) -> None:
     model = read_model(str(untrained_model))
     with torch.no_grad():
-        next(iter(model.network.parameters())).view(-1)[0] = torch.nan
-    with pytest.raises(CxrlocError, match="hold NaN or infinite numbers"):
+        model.network.prediction.weight[1, 0] = torch.nan  # type: ignore[union-attr, index]
+    finding = model.card.findings[1]
+    with pytest.raises(
+        CxrlocError, match=rf"prediction.weight hold NaN, so results of {finding} w"
+    ):
         batch_function([model], InferenceSettings(device="cpu"), lambda *_: list)
+    with torch.no_grad():
+        next(iter(model.network.parameters())).view(-1)[0] = torch.nan
+    with pytest.raises(CxrlocError, match="hold NaN, so results would be NaN"):
+        batch_function([model], InferenceSettings(device="cpu"), lambda *_: list)
+
+
+def test_numbers_that_need_not_be_finite_are_no_damage(untrained_model: Path) -> None:
+    """Operating points that are not known, a mask, and weights of 8 bits."""
+    model = read_model(str(untrained_model))
+    model.network.register_buffer("op_threshs", torch.tensor([0.5, torch.nan]))
+    model.network.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    small = torch.ones(2).to(torch.float8_e4m3fn)
+    model.network.register_parameter("small", nn.Parameter(small, requires_grad=False))
+    batch_function([model], InferenceSettings(device="cpu"), lambda *_: list)
 
 
 @pytest.mark.parametrize(
