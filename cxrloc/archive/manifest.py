@@ -37,7 +37,7 @@ class ManifestOptions:
         clear_ids: whether to write patients and UIDs as they are, for public data.
         dates: whether to write dates of acquisition, which can identify a patient.
         where: an SQL condition on the columns; rows that meet it are kept. Empty keeps all rows.
-        workers: number of threads that read headers.
+        workers: number of threads that fetch the beginnings of the files.
     """
 
     key: bytes = b""

@@ -123,7 +123,7 @@ def read_dicom_file(
     return DicomFile(header, pixels, tag, vr, (*warnings, *about_end, *about_rest))
 
 
-def read_dicom_header(path: Path, data: mmap, tags: Sequence[str | int]) -> Dataset:
+def read_dicom_header(path: Path, data: mmap | bytes, tags: Sequence[str | int]) -> Dataset:
     """The elements of a DICOM file that were asked for, if they lie before its pixels.
 
     Raises:
@@ -134,11 +134,11 @@ def read_dicom_header(path: Path, data: mmap, tags: Sequence[str | int]) -> Data
 
 
 def _opened(
-    path: Path, data: mmap, tags: Sequence[str | int], most_bytes: int, whole: bool = True
+    path: Path, data: mmap | bytes, tags: Sequence[str | int], most_bytes: int, whole: bool = True
 ) -> tuple[mmap | bytes, Dataset, int, tuple[str, ...]]:
     """The bytes that hold the elements, the header, the offset of the pixels, and warnings."""
     syntax, start, warnings = read_file_meta(path, data)
-    content: mmap | bytes = data
+    content = data
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         content, about_zlib = _inflated(path, data[start:], most_bytes, whole)
         start, warnings = 0, warnings + about_zlib

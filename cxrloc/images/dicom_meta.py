@@ -33,7 +33,7 @@ NEWER_SYNTAXES = {
 """Transfer syntaxes of the standard that pydicom does not know."""
 
 
-def read_file_meta(path: Path, data: mmap) -> tuple[uid.UID | None, int, tuple[str, ...]]:
+def read_file_meta(path: Path, data: mmap | bytes) -> tuple[uid.UID | None, int, tuple[str, ...]]:
     """The transfer syntax (0002,0010), the place of the data set, and warnings.
 
     PS3.10 7.1: group 0002 is in explicit VR little endian. Its length (0002,0000) is wrong in some
