@@ -1,5 +1,6 @@
 """Converts the result of one image to the form that DICOM objects are made from."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ def dicom_result(image: ImageResult) -> DicomResult:
     assert header is not None
     claimed = report["status"] == Status.OK or image.settings.force
     rows = report["findings"] if claimed else []
-    shown = [row["finding"] for row in boxed_findings(report, image.settings.top)]
+    boxed = [row["finding"] for row in boxed_findings(report, image.settings.top)]
     findings = tuple(
         FindingResult(
             finding=row["finding"],
@@ -40,23 +41,23 @@ def dicom_result(image: ImageResult) -> DicomResult:
             detections=tuple(
                 box
                 for box in image.detections
-                if box.finding == row["finding"] and row["finding"] in shown
+                if box.finding == row["finding"] and row["finding"] in boxed
             ),
         )
         for row in rows
     )
     heatmaps = image.localized.heatmaps
-    columns = [heatmaps.findings.index(finding) for finding in shown]
+    columns = [heatmaps.findings.index(finding) for finding in boxed]
     return DicomResult(
         source=header,
         algorithm=Algorithm(
             name=image.model["name"],
             version=report["cxrloc"],
             sha256=image.model["sha256"],
-            parameters=_parameters(image),
+            parameters=_parameters(image, boxed),
         ),
         findings=findings,
-        heatmaps=replace(heatmaps, findings=tuple(shown), scores=heatmaps.scores[columns])
+        heatmaps=replace(heatmaps, findings=tuple(boxed), scores=heatmaps.scores[columns])
         if claimed
         else None,
         # The objects have the time of the image, so that a second run gives the same bytes.
@@ -66,8 +67,12 @@ def dicom_result(image: ImageResult) -> DicomResult:
     )
 
 
-def _parameters(image: ImageResult) -> dict[str, object]:
-    """Every setting that changes an object's content, in the words of the report."""
+def _parameters(image: ImageResult, boxed: Sequence[str]) -> dict[str, object]:
+    """Every setting that changes an object's content, in the words of the report.
+
+    The findings with boxes belong to them: UIDs are derived from the parameters, and an object with
+    the boxes of other findings must not have the same UID (PS3.5, section 9).
+    """
     report = image.report
     settings = asdict(image.settings)
     # These change the content of no object but its dates.
@@ -77,6 +82,7 @@ def _parameters(image: ImageResult) -> dict[str, object]:
         "method": report["method"],
         "versions": report["versions"],
         "findings": [row["finding"] for row in report["findings"]],
+        "boxed": sorted(boxed),
         "products": report["products_along_tree"],
         **settings,
     }

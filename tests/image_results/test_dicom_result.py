@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from typer.testing import CliRunner, Result
 from cxrloc.cli import app
 from cxrloc.datasets.dicom_regions import read_regions
 from cxrloc.finding_codes import code_of
+from cxrloc.image_results import dicom_result
+from cxrloc.image_results.report import top_findings
+from cxrloc.models.weights import read_model, write_model
 from cxrloc.phantom import write_phantoms
 from tests.dicom_objects.results import phantom_file
 from tests.dicom_objects.test_objects import errors_in
@@ -28,13 +32,22 @@ def heatmap(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["heatmap", *map(str, arguments)])
 
 
+def of_five(folder: Path) -> tuple[str | Path, ...]:
+    """Arguments for the image and the model of `written`."""
+    options = ("--below-operating-point", "--quiet")
+    return folder / "chests" / "images", "--model", folder / "five.safetensors", *options
+
+
 @pytest.fixture(scope="module")
 def written(untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All objects of one phantom, beside the JSON file."""
+    """All objects of one phantom, beside the JSON file; five findings are above their points."""
     folder = tmp_path_factory.mktemp("objects")
+    made = read_model(untrained_model)
+    points = {finding: float(place > 4) for place, finding in enumerate(made.card.findings)}
+    card = replace(made.card, operating_points=points)
+    write_model(folder / "five.safetensors", made.network, made.preprocessing, card)
     write_phantoms(folder / "chests", n=1, seed=0, size=96, file_format="dicom")
-    options = ["--model", untrained_model, "--write", KINDS, "--below-operating-point"]
-    done = heatmap(folder / "chests" / "images", *options, "--out", folder / "out", "--quiet")
+    done = heatmap(*of_five(folder), "--write", KINDS, "--out", folder / "out")
     assert done.exit_code == 0, done.output
     return folder / "out"
 
@@ -45,19 +58,30 @@ def test_every_kind_is_written(written: Path) -> None:
     assert names == {"json", *(f"{kind}.dcm" for kind in objects)}
 
 
-def test_the_report_holds_the_boxes_of_the_top_findings(written: Path) -> None:
+def test_the_report_holds_the_boxes_of_all_findings_above_their_points(written: Path) -> None:
     report = json.loads((written / "00100000_000.json").read_text())
-    top = sorted(report["findings"], key=lambda row: -row["probability"])[:3]
     expected = sorted(
         (row["finding"], box["x_min"], box["y_min"], row["probability"])
-        for row in top
+        for row in report["findings"]
+        if row["above_operating_point"]
         for box in row["boxes"]
     )
+    assert len({each[0] for each in expected}) == 5  # more than the three in the picture
     regions = read_regions(written / "00100000_000.sr-regions.dcm")
     stored = sorted((r.finding, r.box.x_min, r.box.y_min, r.probability) for r in regions)
     assert [each[0] for each in stored] == [each[0] for each in expected]
     for one, other in zip(stored, expected, strict=True):
         assert one[1:] == pytest.approx(other[1:], abs=1e-2)
+
+
+def test_an_object_with_boxes_of_other_findings_has_another_uid(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dicom_result, "boxed_findings", top_findings)  # as an earlier version did
+    assert heatmap(*of_five(written.parent), "--write", "sr", "--out", tmp_path).exit_code == 0
+    name = "00100000_000.sr-regions.dcm"
+    here, there = (pydicom.dcmread(folder / name) for folder in (written, tmp_path))
+    assert here.SOPInstanceUID != there.SOPInstanceUID
 
 
 def test_a_png_has_no_study_to_belong_to(untrained_model: Path, tmp_path: Path) -> None:
