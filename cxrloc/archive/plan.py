@@ -1,14 +1,14 @@
 """The parts of a manifest: which rows each has, and which of them a run computes."""
 
-import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cxrloc.archive.store import opened
-from cxrloc.errors import UsageError
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
+from cxrloc.files.structured import reason_of
 
 
 class Part(NamedTuple):
@@ -92,7 +92,8 @@ def uris_of(manifest: str, part: Part) -> list[str]:
             rows = file.metadata.row_group(group).num_rows
             start, stop = max(part.first_row - first, 0), min(end - first, rows)
             if start < stop:
-                column = file.read_row_group(group, columns=["uri"]).column(0)
+                with _manifest_errors(manifest):
+                    column = file.read_row_group(group, columns=["uri"]).column(0)
                 uris += column.slice(start, stop - start).to_pylist()
             first += rows
     return uris
@@ -104,18 +105,35 @@ def _manifest_file(manifest: str) -> Iterator[Any]:
 
     Raises:
         UsageError: there is no such file, or it is no Parquet.
+        CxrlocError: it cannot be read.
     """
     parquet = import_extra("pyarrow.parquet", "archive")
     system, path = opened(manifest)
+    with ExitStack() as stack:
+        with _manifest_errors(manifest):
+            if not system.isfile(path) and system.exists(path):  # a pipe would block
+                raise UsageError(f"{manifest}: not a regular file")
+            stream = stack.enter_context(system.open(path, "rb"))
+            file = stack.enter_context(parquet.ParquetFile(stream))
+        yield file
+
+
+@contextmanager
+def _manifest_errors(manifest: str) -> Iterator[None]:
+    """Turn an error of a store or of pyarrow into one line that names the manifest."""
     try:
-        if not system.isfile(path) and system.exists(path):  # a pipe would block
-            raise UsageError(f"{manifest}: not a regular file")
-        with system.open(path, "rb") as stream, parquet.ParquetFile(stream) as file:
-            yield file
+        yield
+    except UsageError:
+        raise
     except FileNotFoundError:
         raise UsageError(f"{manifest}: no such file") from None
-    except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
-        # pyarrow's error about damaged metadata is an OSError without a number.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EISDIR):
-            raise
-        raise UsageError(f"{manifest}: no Parquet file; `cxrloc manifest` makes one") from error
+    except Exception as error:  # every store has its own errors
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        # pyarrow's ArrowInvalid is a ValueError; damaged metadata are an OSError without a number.
+        # The errors of stores have no number either, but a class of their own.
+        damaged = type(error) is OSError and error.errno is None
+        if damaged or isinstance(error, ValueError):
+            raise UsageError(
+                f"{manifest}: no Parquet file ({reason}); `cxrloc manifest` makes one"
+            ) from error
+        raise CxrlocError(f"{manifest}: cannot be read ({reason})") from error

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from cxrloc.archive.plan import Part, make_plan, shard_of, uris_of
-from cxrloc.errors import UsageError
+from cxrloc.errors import CxrlocError, UsageError
 from tests.archive.stub_steps import write_uris
 
 URIS = [f"image-{n}" for n in range(10)]
@@ -37,9 +38,32 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     damaged = b"PAR1" + b"\xff" * 40 + b"\x28\0\0\0PAR1"
     for content in (b"no Parquet", damaged):
         (tmp_path / "text.parquet").write_bytes(content)
-        with pytest.raises(UsageError, match="no Parquet file"):
+        with pytest.raises(UsageError, match=r"no Parquet file \(\w+.*\)"):
             make_plan(str(tmp_path / "text.parquet"), 4)
     with pytest.raises(UsageError, match="no such file"):
         make_plan(str(tmp_path / "none.parquet"), 4)
     with pytest.raises(UsageError, match="lists no image"):
         make_plan(str(write_uris(tmp_path / "empty.parquet", [])), 4)
+
+
+@pytest.mark.parametrize("error", [PermissionError("Access Denied"), TimeoutError("too slow")])
+def test_a_manifest_that_a_store_does_not_give_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    manifest = str(write_uris(tmp_path / "m.parquet", URIS))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error  # without a number, as s3fs does
+
+    monkeypatch.setattr(LocalFileSystem, "open", refuse)
+    with pytest.raises(CxrlocError, match=rf"m.parquet: cannot be read \({error}\)"):
+        make_plan(manifest, 4)
+
+
+def test_damaged_rows_are_no_parquet(tmp_path: Path) -> None:
+    path = write_uris(tmp_path / "m.parquet", URIS)
+    content = bytearray(path.read_bytes())
+    content[4:40] = b"\xff" * 36
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"m.parquet: no Parquet file"):
+        uris_of(str(path), Part(0, 0, 4))
