@@ -1,5 +1,6 @@
 """Image files of a data set: their ids, and where they lie."""
 
+import errno
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,12 +28,17 @@ def is_file(path: Path) -> bool:
 
     `Path.is_file` raises an error for such a path.
 
+    Raises:
+        OSError: the path cannot be looked at, as in a folder without permission.
+
     >>> is_file(Path("9" * 1000))
     False
     """
     try:
         return path.is_file()
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return False
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from cxrloc.datasets.image_files import (
     find_image_files_below,
     image_named,
     images_by_stem,
+    is_file,
     named_or_new_id,
 )
 from cxrloc.errors import CxrlocError
@@ -22,6 +24,17 @@ def test_files_of_the_system_are_no_images(tmp_path: Path) -> None:
     assert find_image_files_below([tmp_path]) == {"a": image}
     os.mkfifo(tmp_path / "images_001" / "pipe.png")
     assert find_image_files(tmp_path) == {"a": image}
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_error_and_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(PermissionError, match=r"a\.png"):
+        is_file(tmp_path / "a.png")
 
 
 def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
