@@ -102,12 +102,16 @@ class TaskProcess(Generic[Argument, Result]):
     def start(self) -> Connection:
         """Start the process if it does not run, so that its first task need not wait.
 
+        A process may have ended since its last task, for example for lack of memory.
+
         Returns the connection to it.
 
         Raises:
             StartError: the process died, or was not ready in time.
             Exception: what `prepare` raised.
         """
+        if self._process is not None and not self._process.is_alive():
+            self._end()
         return self._pipe or self._start()
 
     def run(self, argument: Argument) -> Result:

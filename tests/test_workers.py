@@ -57,6 +57,14 @@ def test_a_process_starts_once(process: TaskProcess[str, str]) -> None:
     assert process.run("next") == "next done"
 
 
+def test_a_process_that_ended_while_idle_costs_no_task(process: TaskProcess[str, str]) -> None:
+    pipe = process.start()
+    process.kill()
+    assert pipe.poll(10)  # the end of the pipe
+    assert process.start() is not pipe
+    assert process.run("next") == "next done"
+
+
 def test_memory_is_limited() -> None:
     process: TaskProcess[str, str] = TaskProcess(prepare, Limits(address_space_bytes=4 << 30))
     try:
