@@ -261,10 +261,10 @@ def test_a_stream_that_is_cut_before_its_end_marker_is_never_read_in_silence(
     end = b"" if syntax == uid.RLELossless else b"\xff\xd9"
     cut = encapsulated(tmp_path / "a", pixels, syntax, whole[: int(len(whole) * share)] + end)
     try:
-        (warned,) = read_radiograph(cut).warnings
+        (message,) = read_radiograph(cut).warnings
     except CxrlocError as error:
-        warned = str(error)
-    assert re.search("cannot be decoded|part of the image may be missing or wrong", warned)
+        message = str(error)
+    assert re.search("cannot be decoded|part of the image may be missing or wrong", message)
 
 
 @pytest.mark.parametrize("label", ["YBR_FULL_422", "YBR_PARTIAL_422"])

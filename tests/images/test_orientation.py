@@ -102,11 +102,9 @@ def xmp(orientation: int, style: str) -> bytes:
     ).encode()
 
 
-def write_turned(
-    path: Path, orientation_tag: bytes | None, adobe: bytes | None, packed: bool
-) -> Path:
+def write_turned(path: Path, exif: bytes | None, adobe: bytes | None, packed: bool) -> Path:
     """An image with EXIF data and XMP data, or without."""
-    options: dict = {} if orientation_tag is None else {"exif": orientation_tag}
+    options: dict = {} if exif is None else {"exif": exif}
     if path.suffix == ".jpg":
         options |= {"quality": 100} | ({} if adobe is None else {"xmp": adobe})
     elif adobe is not None:

@@ -192,11 +192,11 @@ def test_a_model_is_pushed_with_its_card_and_read_back(
 
 
 def test_a_network_of_own_code_is_not_pushed() -> None:
-    hub_model = Model(
+    own_model = Model(
         torch.nn.Identity(), None, Preprocessing(8), ModelCard("mine", "x", ("Mass",))
     )
     with pytest.raises(CxrlocError, match="mine: a network of your own code"):
-        hub_model.push_to_hub("me/mine")
+        own_model.push_to_hub("me/mine")
 
 
 @pytest.mark.slow
