@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cxrloc.archive.store import opened, read_bytes, write_bytes
-from cxrloc.errors import UsageError
+from cxrloc.errors import CxrlocError, UsageError
 from cxrloc.extras import import_extra
-from cxrloc.files.part_tables import PART_FILE
+from cxrloc.files.part_tables import PART_FILE, table_errors
 from cxrloc.files.setting_difference import first_difference
 from cxrloc.files.structured import expecting
 
@@ -97,42 +97,59 @@ def status_of(out: str) -> ArchiveStatus:
     run = None if content is None else _run(content)
     if run is None:
         raise UsageError(f"{out}: holds no results of `cxrloc archive`")
-    with expecting(out, "a folder of results of `cxrloc archive`"):
-        cards = [_card(out, number) for number in sorted(complete_parts(out))]
-        images = sum(card["images"] for card in cards)
-        rate = _rate(cards)
-        reasons = Counter(
-            reason for card in cards if card["failed"] for reason in _reasons(out, card)
-        )
-        return ArchiveStatus(
-            len(cards),
-            run["parts"],
-            images,
-            run["images"],
-            sum(card["failed"] for card in cards),
-            rate,
-            (run["images"] - images) / rate if rate else None,
-            reasons.most_common(),
-        )
+    with expecting(f"{out}/{RUN_FILE}", "the settings of `cxrloc archive`"):
+        parts_in_all, images_in_all = int(run["parts"]), int(run["images"])
+    cards = [_card(out, number) for number in sorted(complete_parts(out))]
+    images = sum(card.images for card in cards)
+    rate = _rate(cards)
+    reasons = Counter(reason for card in cards if card.failed for reason in _reasons(card.folder))
+    return ArchiveStatus(
+        len(cards),
+        parts_in_all,
+        images,
+        images_in_all,
+        sum(card.failed for card in cards),
+        rate,
+        (images_in_all - images) / rate if rate else None,
+        reasons.most_common(),
+    )
 
 
-def _card(out: str, number: int) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads(read_bytes(f"{out}/part-{number:06d}/{PART_FILE}") or b"{}")
-    return card
+class _Card(NamedTuple):
+    """What the status needs of a part; times are in seconds since 1970."""
+
+    folder: str
+    images: int
+    failed: int
+    started: float
+    ended: float
 
 
-def _rate(cards: list[dict[str, Any]]) -> float:
-    ended = sorted(cards, key=lambda card: card["started"] + card["seconds"])[-RECENT:]
+def _card(out: str, number: int) -> _Card:
+    folder = f"{out}/part-{number:06d}"
+    with expecting(f"{folder}/{PART_FILE}", "the card of a part"):
+        card = json.loads(read_bytes(f"{folder}/{PART_FILE}") or b"")
+        started = float(card["started"])
+        ended = started + float(card["seconds"])
+        return _Card(folder, int(card["images"]), int(card["failed"]), started, ended)
+
+
+def _rate(cards: list[_Card]) -> float:
+    ended = sorted(cards, key=lambda card: card.ended)[-RECENT:]
     if not ended:
         return 0.0
-    last = ended[-1]["started"] + ended[-1]["seconds"]
-    seconds = last - min(card["started"] for card in ended)
-    return sum(card["images"] for card in ended) / max(seconds, 1e-3)
+    seconds = ended[-1].ended - min(card.started for card in ended)
+    return sum(card.images for card in ended) / max(seconds, 1e-3)
 
 
-def _reasons(out: str, card: Mapping[str, Any]) -> Iterator[str]:
+def _reasons(folder: str) -> list[str]:
+    """Stage and reason of each failed image of a part."""
     arrow = import_extra("pyarrow", "archive")
     parquet = import_extra("pyarrow.parquet", "archive")
-    content = read_bytes(f"{out}/part-{card['part']:06d}/failures.parquet")
-    for row in parquet.read_table(arrow.BufferReader(content)).to_pylist():
-        yield f"{row['stage']}: {row['reason']}"
+    place = f"{folder}/failures.parquet"
+    content = read_bytes(place)
+    if content is None:
+        raise CxrlocError(f"{place}: no such file, although images of this part failed")
+    with table_errors(place):
+        rows = parquet.read_table(arrow.BufferReader(content)).to_pylist()
+        return [f"{row['stage']}: {row['reason']}" for row in rows]

@@ -128,10 +128,11 @@ def _detections_of_archive(path: Path, images: Mapping[str, Path | None]) -> lis
     columns = ("uri", "finding", *CORNERS, "threshold", "score")
     known, seen = images_by_stem(images), SeenNames()
     detections = []
-    for uri, finding, *corners, threshold, score in rows_of_parts(path, "boxes", columns):
+    for row in rows_of_parts(path, "boxes", columns):
+        uri, finding, *corners, threshold, score = row.cells
         image_id = named_or_new_id(str(path), uri, known)
         seen.check(str(path), uri, image_id)
-        with expecting(path, "results of `cxrloc archive`"):
+        with expecting(f"{row.file}, row {row.number}, image {uri},", "a box"):
             detections.append(Detection(image_id, finding, Box(*corners), threshold, score))
     return detections
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from cxrloc.datasets.image_files import image_id_of
 from cxrloc.errors import CxrlocError
 from cxrloc.files.arrays import read_npz
 from cxrloc.files.part_tables import rows_of_parts
+from cxrloc.files.structured import expecting
 from cxrloc.files.whole import whole_file
 from cxrloc.findings import standard_finding
 from cxrloc.types import Affine, Heatmaps
@@ -60,6 +62,13 @@ def read_maps(path: Path, image_id: str) -> tuple[Probabilities, Heatmaps]:
             raise CxrlocError(
                 f"{path}: has no array {key!r}; it needs findings, maps, rows, columns"
             )
+    return _checked(path, image_id, arrays)
+
+
+def _checked(
+    path: Path | str, image_id: str, arrays: Mapping[str, np.ndarray]
+) -> tuple[Probabilities, Heatmaps]:
+    """The probabilities and the maps of one image, after the checks of every rule."""
     findings = _findings(path, arrays["findings"])
     maps = arrays["maps"]
     numbers = maps.dtype.kind in "fiu" and maps.size > 0
@@ -94,26 +103,37 @@ def maps_in_parts(folder: Path) -> Iterator[tuple[Probabilities, Heatmaps]]:
     """The probabilities and the raw maps of each image in the results of `cxrloc archive`.
 
     Raises:
-        CxrlocError: the results have no maps.
+        CxrlocError: the results have no maps, or those of an image break a rule; the message names
+            the file of the part, the image and the rule.
     """
     columns = ("uri", "finding", "probability", "rows", "columns", "map_rows", "map_columns")
     rows = rows_of_parts(folder, "maps", (*columns, "to_image", "scores"))
     empty = True
-    for uri, of_image in groupby(rows, lambda row: str(row[0])):
-        _, findings, probabilities, *sizes, to_image, scores = zip(*of_image, strict=True)
-        image_rows, image_columns, map_rows, map_columns = (size[0] for size in sizes)
-        maps = np.array(scores, dtype=np.float32).reshape(-1, map_rows, map_columns)
-        affine = Affine(*to_image[0])
-        heatmaps = Heatmaps(
-            image_id_of(uri), tuple(findings), maps, affine, image_rows, image_columns
-        )
-        yield np.array(probabilities), heatmaps
+    for (file, uri), of_image in groupby(rows, lambda row: (row.file, str(row.cells[0]))):
+        yield _of_part(f"{file}, image {uri}", uri, [row.cells for row in of_image])
         empty = False
     if empty:
         raise CxrlocError(f"{folder}: has no maps; `cxrloc archive --save-maps` writes them")
 
 
-def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:
+def _of_part(where: str, uri: str, rows: list[tuple[Any, ...]]) -> tuple[Probabilities, Heatmaps]:
+    """The maps of one image from its rows, one per finding."""
+    _, findings, probabilities, *sizes, to_image, scores = zip(*rows, strict=True)
+    image_rows, image_columns, map_rows, map_columns = (size[0] for size in sizes)
+    with expecting(where, "an image with maps of one size"):
+        maps = np.array(scores, dtype=np.float32).reshape(len(rows), map_rows, map_columns)
+    arrays = {
+        "findings": np.array(findings),
+        "probabilities": np.array(probabilities),
+        "maps": maps,
+        "to_image": np.array(to_image[0]),
+        "rows": np.array(image_rows),
+        "columns": np.array(image_columns),
+    }
+    return _checked(where, image_id_of(uri), arrays)
+
+
+def _findings(path: Path | str, names: np.ndarray) -> tuple[str, ...]:
     """The standard names of the findings; a name that appears twice is an error."""
     if names.dtype.kind not in "US":
         raise CxrlocError(f"{path}: findings must be text, got {names.dtype}")
@@ -126,7 +146,7 @@ def _findings(path: Path, names: np.ndarray) -> tuple[str, ...]:
 
 
 def _numbers(
-    path: Path, arrays: Mapping[str, np.ndarray], key: str, size: int
+    path: Path | str, arrays: Mapping[str, np.ndarray], key: str, size: int
 ) -> Float[np.ndarray, " n"]:
     """One array as finite numbers, of the expected count; text is not accepted as numbers."""
     array = arrays[key]

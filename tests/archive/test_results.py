@@ -67,6 +67,30 @@ def test_status_counts_what_is_done_and_why_images_failed(out: str) -> None:
     assert status.seconds_left * status.images_per_second == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("_part.json", b"{}"),
+        ("_part.json", b""),
+        ("_part.json", b'{"images": "many"}'),
+        ("failures.parquet", b"PAR1" + b"\xff" * 40 + b"\x28\0\0\0PAR1"),  # damaged metadata
+        ("failures.parquet", b""),
+        ("failures.parquet", None),
+    ],
+)
+def test_status_names_the_file_of_a_damaged_part(
+    name: str, content: bytes | None, tmp_path: Path
+) -> None:
+    claim_results(str(tmp_path), RUN)
+    PartWriter(str(tmp_path))(Part(0, 0, 2), ITEMS)
+    path = tmp_path / "part-000000" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CxrlocError, match=f"part-000000/{name}"):
+        status_of(str(tmp_path))
+
+
 def test_another_run_is_refused_and_the_same_one_goes_on(out: str) -> None:
     claim_results(out, RUN)
     claim_results(out, RUN)

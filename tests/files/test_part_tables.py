@@ -43,7 +43,7 @@ def results(tmp_path: Path) -> Path:
 def test_rows_come_in_the_order_of_the_manifest(results: Path, tmp_path: Path) -> None:
     assert holds_parts(results)
     assert not holds_parts(tmp_path / "part-000000")
-    rows = [*rows_of_parts(results, "findings", ("finding", "uri"))]
+    rows = [row.cells for row in rows_of_parts(results, "findings", ("finding", "uri"))]
     names = [(finding, Path(uri).stem) for finding, uri in rows]
     assert names == [("Mass", "a"), ("Edema", "a"), ("Mass", "c"), ("Edema", "c")]
 
@@ -74,7 +74,8 @@ def test_a_box_without_area_is_named(tmp_path: Path) -> None:
     corners = (flat.uri, "Mass", 1.0, 2.0, 1.0, 4.0, 60.0, 0.125)
     write = PartWriter(str(tmp_path), maps=False)
     write(Part(0, 0, 1), [Item(0, flat.uri, 0.0, Rows(flat.value.findings, [corners], []))])
-    with pytest.raises(CxrlocError, match=f"{tmp_path.name} is not results of"):
+    where = "part-000000/boxes.parquet, row 1, image file:///archive/a.dcm, is not a box: "
+    with pytest.raises(CxrlocError, match=where):
         read_detections(tmp_path)
 
 
@@ -100,6 +101,38 @@ def test_maps_keep_their_place_in_the_image(results: Path) -> None:
     np.testing.assert_array_equal(last.scores, [[[2.5, 2.0]]] * 2)
     assert first.to_image == Affine(*TO_IMAGE)
     assert (first.image_rows, first.image_columns) == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("finding", "rows", "map_rows", "to_image", "rule"),
+    [
+        ("Mass", 30, 2, TO_IMAGE, "is not an image with maps of one size"),
+        ("Mass", 30, None, TO_IMAGE, "is not an image with maps of one size"),
+        ("Mass", 30, 1, TO_IMAGE[:5], "to_image must be 6 finite numbers"),
+        ("Mass", 30, 1, None, "to_image must be 6 finite numbers"),
+        ("Mass", 0, 1, TO_IMAGE, "rows and columns must be those of the image"),
+        (None, 30, 1, TO_IMAGE, "findings must be text"),
+    ],
+)
+def test_maps_that_break_a_rule_are_named_with_part_and_image(
+    finding: str, rows: int, map_rows: int, to_image: list[float], rule: str, tmp_path: Path
+) -> None:
+    sound = item(0, "a")
+    maps = [(sound.uri, finding, 0.25, rows, 20, map_rows, 2, to_image, [0.5, 2.0])]
+    write = PartWriter(str(tmp_path), maps=True)
+    write(Part(0, 0, 1), [Item(0, sound.uri, 0.0, Rows(sound.value.findings, [], maps))])
+    where = "part-000000/maps.parquet, image file:///archive/a.dcm"
+    with pytest.raises(CxrlocError, match=f"{where}:? {rule}"):
+        [*maps_in_parts(tmp_path)]
+
+
+def test_findings_of_maps_get_their_standard_names(tmp_path: Path) -> None:
+    sound = item(0, "a")
+    maps = [(sound.uri, "masses", 0.25, 30, 20, 1, 2, TO_IMAGE, [0.5, 2.0])]
+    write = PartWriter(str(tmp_path), maps=True)
+    write(Part(0, 0, 1), [Item(0, sound.uri, 0.0, Rows(sound.value.findings, [], maps))])
+    ((_, heatmaps),) = maps_in_parts(tmp_path)
+    assert heatmaps.findings == ("Mass",)
 
 
 def test_results_without_maps_say_so(results: Path) -> None:

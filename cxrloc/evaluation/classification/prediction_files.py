@@ -115,9 +115,8 @@ def read_predictions(
 def _predictions_of_archive(path: Path, images: Mapping[str, Path | None]) -> Predictions:
     rows: dict[str, dict[str, float]] = {}
     known, seen = images_by_stem(images), SeenNames()
-    for uri, finding, probability in rows_of_parts(
-        path, "findings", ("uri", "finding", "raw_probability")
-    ):
+    columns = ("uri", "finding", "raw_probability")
+    for _, _, (uri, finding, probability) in rows_of_parts(path, "findings", columns):
         image_id = named_or_new_id(str(path), uri, known)
         seen.check(str(path), uri, image_id)
         rows.setdefault(image_id, {})[finding] = probability
