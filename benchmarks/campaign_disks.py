@@ -61,7 +61,6 @@ def tried(command: str, condition: str, folder: Path) -> dict[str, Any]:
     with mounted(folder, f"{size // 2}" if condition == "full" else LARGE) as disk:
         out = disk / "out"
         arguments = campaign_kills.arguments(command, folder, out)
-        out.mkdir(exist_ok=True)
         if condition == "read-only":
             remount(disk, "ro")
         if condition == "no permission":
