@@ -110,7 +110,7 @@ class TaskProcess(Generic[Argument, Result]):
             StartError: the process died, or was not ready in time.
             Exception: what `prepare` raised.
         """
-        if self._process is not None and not self._process.is_alive():
+        if self._pipe is not None and self._pipe.poll():  # idle, it has nothing to say but its end
             self._end()
         return self._pipe or self._start()
 
