@@ -16,7 +16,7 @@ from pydicom import Dataset
 from cxrloc.errors import CxrlocError
 from cxrloc.images.dicom_luts import PALETTE_TAGS, LookupTable, full_items, lookup_table, palette
 from cxrloc.images.dicom_pixel_description import PixelDescription
-from cxrloc.images.dicom_values import code_of, numbers, tag_of
+from cxrloc.images.dicom_values import TWO_READINGS, code_of, number_of, numbers, tag_of, texts
 from cxrloc.images.intensity import WINDOWS, look_up, unit_range, used_range
 from cxrloc.images.stored_pixels import LARGEST_COLOUR, Words
 
@@ -193,17 +193,19 @@ def voi_views(
 
 def _windows(header: Dataset, function: str) -> tuple[list[Window], tuple[str, ...]]:
     """The readable pairs of Window Center and Width, and a warning of each that is not."""
-    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
+    pairs = zip_longest(texts(header, "WindowCenter"), texts(header, "WindowWidth"), fillvalue="")
     narrowest = 1.0 if function == "LINEAR" else float(np.finfo(np.float64).tiny)
     windows: list[Window] = []
     warnings: list[str] = []
-    for index, (center, width) in enumerate(
-        zip_longest(centers, widths, fillvalue=math.nan), start=1
-    ):
-        if math.isnan(center) or math.isnan(width):
+    for index, pair in enumerate(pairs, start=1):
+        center, width = (number_of(text) for text in pair)
+        why = "is empty or no number" if math.isnan(center) or math.isnan(width) else ""
+        if unclear := next(filter(TWO_READINGS.fullmatch, pair), ""):
+            why = f"can be {number_of(unclear):g} or {unclear.replace(',', '')}"
+        if why:
             warnings.append(
-                f"WindowCenter (0028,1050) and WindowWidth (0028,1051): value {index} is empty or "
-                "no number, so this window is left out"
+                f"WindowCenter (0028,1050) and WindowWidth (0028,1051): value {index} {why}, so "
+                "this window is left out"
             )
         elif width < narrowest:
             warnings.append(

@@ -72,17 +72,26 @@ def texts(dataset: Dataset, keyword: str | int) -> list[str]:
 def numbers(dataset: Dataset, keyword: str | int) -> list[float]:
     """An element's numbers; NaN for a member that is empty or no number.
 
-    A decimal comma is taken as a point. A number of `TWO_READINGS` is taken as none.
+    A comma is taken as a decimal point.
 
     >>> header = Dataset()
     >>> header.add_new("WindowCenter", "LO", "2000,5")
     >>> numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
     ([2000.5], [])
-    >>> header.add_new("WindowWidth", "LO", "3,000")
-    >>> numbers(header, "WindowWidth")
-    [nan]
     """
-    return [_number(text) for text in texts(dataset, keyword)]
+    return [number_of(text) for text in texts(dataset, keyword)]
+
+
+def number_of(text: str) -> float:
+    """The finite number that a text of `texts` stands for, or NaN.
+
+    >>> number_of("1,250"), number_of("2e3"), number_of("1_0")
+    (1.25, 2000.0, nan)
+    """
+    if text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    value = float(text) if NUMBER.fullmatch(text) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def code_of(dataset: Dataset, keyword: str) -> str:
@@ -113,10 +122,3 @@ def tag_of(keyword: str) -> str:
     'Rows (0028,0010)'
     """
     return f"{keyword} {DataElement(keyword, dictionary_VR(keyword), None).tag}"
-
-
-def _number(text: str) -> float:
-    if text.count(",") == 1 and "." not in text and not TWO_READINGS.fullmatch(text):
-        text = text.replace(",", ".")
-    value = float(text) if NUMBER.fullmatch(text) else math.nan
-    return value if math.isfinite(value) else math.nan

@@ -422,6 +422,8 @@ def test_a_modality_lut_of_angiography_is_not_for_display(tmp_path: Path, last: 
         (b"2000\\abc", b"1000\\500", "DS", "2000/1000", "value 2 is empty or no number"),
         (b"2000\\400", b"1000\\", "DS", "2000/1000", "value 2"),
         (b"2000\\", b"1000", "DS", "2000/1000", "value 2"),
+        (b"2000\\400", b"3,000\\300", "LO", "400/300", "value 1 can be 3 or 3000"),
+        (b"-2,500\\400", b"900\\300", "LO", "400/300", "value 1 can be -2.5 or -2500"),
         (b"nan\\400", b"1000\\300", "DS", "400/300", "value 1"),
         (b"1_0\\400", b"1000\\300", "DS", "400/300", "value 1"),
         (b"1e999\\400", b"1000\\300", "DS", "400/300", "value 1"),
@@ -483,6 +485,7 @@ def test_the_voi_lut_function_is_read_past_odd_spelling_and_never_quoted(
         ("RescaleSlope", b"inf", ""),
         ("RescaleIntercept", b"abc", ""),
         ("RescaleSlope", b"2,5", "rescaled 2.5 x + 0, "),
+        ("RescaleSlope", b"1,250", "rescaled 1.25 x + 0, "),
         ("RescaleSlope", b"2.5\\", "rescaled 2.5 x + 0, "),
     ],
 )
