@@ -4,6 +4,7 @@
 `test_list.txt` (official split), images under `images/` or `images_001/images/` and so on.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,11 @@ COLUMNS = (
 )
 _SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}
 
+LAST_PATIENT = 30_805
+"""Patients of ChestX-ray14 are numbered from 1; larger numbers in file names are dates and such."""
+
 FROM_NAME = "its Patient ID is blank: the patient is that of the file name"
+RENUMBERED = "its Patient ID is not the number in its file name: the table's Patient ID is taken"
 REPEATED = "its row is in the label table twice and counts once"
 NO_ROW = "it has boxes and no row in the label table: nothing else is known of its findings"
 UNLABELLED = "its cell of labels is blank: nothing is known of its findings"
@@ -183,7 +188,8 @@ def _read_entries(
                 raise CxrlocError(f"{where}: {name} is there twice, with other cells; keep one")
             record = _warned(record, REPEATED)
         records[image_id] = record
-    return list(records.values())
+    rows = dict(zip(table.columns["Image Index"], table.numbers, strict=True))
+    return _compared_with_names(path, rows, records)
 
 
 def _warned(record: Record, warning: str) -> Record:
@@ -206,27 +212,60 @@ def _patient(where: str, patient: str, image_id: str) -> str:
     """The patient of a cell; a number such as "1.0" or "0001" becomes "1", as in ChestX-ray14.
 
     Raises:
-        CxrlocError: the cell is blank and the file name contains no patient number, or the two
-            are different numbers.
+        CxrlocError: the cell is blank and the file name contains no patient number.
     """
     if patient and image_id[8:9] == "_" and patient == image_id[:8].lstrip("0"):
         return patient  # nearly all rows
-    if CHESTXRAY14_NAME.fullmatch(image_id):
-        named = patient_in(image_id) or ""
-        key = patient_key(patient)
-        if is_blank(patient) or key == named:
-            return named
-        if key.isdecimal():
-            raise CxrlocError(
-                f"{where}: Patient ID is {patient}, and {image_id} is named as an image of patient "
-                f"{named}; are the rows of the two columns in one order?"
-            )
+    named = _named_patient(image_id)
+    if named and (is_blank(patient) or patient_key(patient) == named):
+        return named
     if is_blank(patient):
         raise CxrlocError(
             f"{where}: Patient ID is blank, and {image_id} is not named as in ChestX-ray14 "
             "(00000001_000), so the patient is not known; fill the cell"
         )
     return patient
+
+
+def _named_patient(image_id: str) -> str:
+    """The patient in a file name of ChestX-ray14; empty for another name."""
+    is_name = CHESTXRAY14_NAME.fullmatch(image_id) and int(image_id[:8]) <= LAST_PATIENT
+    return (patient_in(image_id) or "") if is_name else ""
+
+
+def _compared_with_names(
+    path: Path, rows: Mapping[str, int], records: Mapping[str, Record]
+) -> list[Record]:
+    """The records, with a warning if the table numbers patients otherwise than the file names do.
+
+    It does so if most numbers differ and no number of the file names has two Patient IDs.
+
+    Raises:
+        CxrlocError: numbers differ, and it does not; the first such row is named.
+    """
+    different = {
+        image_id
+        for image_id, record in records.items()
+        if record.patient_id != image_id[:8].lstrip("0")  # nearly all are equal; this is quick
+        and _named_patient(image_id) not in ("", record.patient_id)
+        and patient_key(record.patient_id).isdecimal()
+    }
+    if not different:
+        return list(records.values())
+    named = [(_named_patient(each.image_id), each.patient_id) for each in records.values()]
+    pairs = Counter((number, patient) for number, patient in named if number)
+    if len(different) > pairs.total() / 2 and len(pairs) == len({number for number, _ in pairs}):
+        return [
+            _warned(record, RENUMBERED) if image_id in different else record
+            for image_id, record in records.items()
+        ]
+    name, row = next(item for item in rows.items() if image_id_of(item[0]) in different)
+    record = records[image_id_of(name)]
+    raise CxrlocError(
+        f"{path}, row {row}: Patient ID is {record.patient_id}, and {record.image_id} is named as "
+        f"an image of patient {_named_patient(record.image_id)}; are the rows of the two columns "
+        "in one order?"
+    )
 
 
 def _age_years(text: str, where: str) -> float | None:

@@ -9,6 +9,7 @@ from cxrloc.datasets import read_dataset
 from cxrloc.datasets.chestxray14 import (
     FROM_NAME,
     NO_ROW,
+    RENUMBERED,
     REPEATED,
     UNLABELLED,
     official_split,
@@ -158,7 +159,6 @@ def test_a_hospital_s_own_patients_stay_as_they_are(tmp_path: Path) -> None:
         ("b.png,He,0,2,058Y,F,PA", "row 3: 'He' in 'He' is no known finding"),
         ("a.png,Effusion,0,1,058Y,F,PA", "row 3: a.png is there twice"),
         ("../b.png/..,Mass,0,2,058Y,F,PA", "row 3: '..' cannot name"),
-        ("00000013_005.png,Mass,5,14,058Y,F,PA", "row 3: Patient ID is 14, and 00000013_005 is"),
     ],
 )
 def test_a_row_that_would_be_a_wrong_number_is_named(
@@ -167,6 +167,46 @@ def test_a_row_that_would_be_a_wrong_number_is_named(
     entries = entries_of("a.png,Mass,0,1,058Y,F,PA", row)
     with pytest.raises(CxrlocError, match=expected):
         read_dataset(write_set(tmp_path, entries, boxes=None))
+
+
+@pytest.mark.parametrize(
+    ("images", "patients"),
+    [
+        ("1_000 2_000 13_005", "1 2 14"),  # few differ
+        ("1_000 1_001 2_000", "2 1 1"),  # most differ, and patient 1 would be divided
+    ],
+)
+def test_a_patient_that_is_not_the_one_of_the_file_name_is_an_error_with_its_row(
+    tmp_path: Path, images: str, patients: str
+) -> None:
+    entries = entries_of(
+        *(
+            f"{image:0>12}.png,Mass,0,{patient},058Y,F,PA"
+            for image, patient in zip(images.split(), patients.split(), strict=True)
+        )
+    )
+    with pytest.raises(CxrlocError, match=r"row \d: Patient ID is \d+, and 000000\d+_00. is named"):
+        read_dataset(write_set(tmp_path, entries, boxes=None))
+
+
+def test_patients_that_are_numbered_anew_keep_the_table_s_numbers(tmp_path: Path) -> None:
+    entries = entries_of(
+        "00000001_000.png,Mass,0,7,058Y,F,PA",
+        "00000001_001.png,Mass,0,7,058Y,F,PA",
+        "00000002_000.png,Mass,0,2,058Y,F,PA",
+    )
+    records = read_dataset(write_set(tmp_path, entries, boxes=None))
+    assert [each.patient_id for each in records] == ["7", "7", "2"]
+    assert [each.warnings for each in records] == [(RENUMBERED,), (RENUMBERED,), ()]
+
+
+def test_a_date_in_the_file_name_is_no_patient(tmp_path: Path) -> None:
+    rows = "20230115_001.png,Mass,0,1,058Y,F,PA", "20230115_002.png,Mass,0,2,058Y,F,PA"
+    records = read_dataset(write_set(tmp_path, entries_of(*rows), boxes=None))
+    assert [(each.patient_id, each.warnings) for each in records] == [("1", ()), ("2", ())]
+    blank = entries_of("20230115_001.png,Mass,0,,058Y,F,PA")
+    with pytest.raises(CxrlocError, match="row 2: Patient ID is blank"):
+        read_dataset(write_set(tmp_path, blank, boxes=None))
 
 
 def test_equal_rows_count_once_and_blank_labels_are_unknown(tmp_path: Path) -> None:
