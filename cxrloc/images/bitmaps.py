@@ -83,11 +83,11 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     warnings = _shape_warnings(side_ratio(data), facts)
     deep_colour = depth == 16 and colour != PNG_GREY
     try:
-        words = _png_words(path, data, deep_colour)
+        words, about_palette = _png_words(path, data, deep_colour)
     except DAMAGE:
         pixels_only = PNG_START + b"".join(c for kind, c in chunks(data) if kind in PNG_KEPT)
         try:
-            words = _png_words(path, pixels_only, deep_colour)
+            words, about_palette = _png_words(path, pixels_only, deep_colour)
         except DAMAGE as error:
             raise _damaged(path, "PNG", str(error)) from error
         warnings += ("text or colour profiles in the PNG are damaged or too large: left out",)
@@ -100,6 +100,7 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         warnings += ("a checksum of the PNG's pixels is wrong, so part of the image may be wrong",)
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA) or b"tRNS" in kinds:
         warnings += ("transparency is ignored",)
+    warnings += about_palette
     return _radiograph(words, max(depth, 8), "PNG", facts.orientation, warnings)
 
 
@@ -195,27 +196,38 @@ def _shape_warnings(density: tuple[float, float], facts: PixelFacts) -> tuple[st
     return ()
 
 
-def _png_words(path: Path, data: bytes, deep_colour: bool) -> Words:
+def _png_words(path: Path, data: bytes, deep_colour: bool) -> tuple[Words, tuple[str, ...]]:
+    """The pixels of a PNG, and a warning if its palette lacks colours of them."""
     if not deep_colour:
         # `Image.open` is avoided, because its pixel limit is a setting of the whole process.
         with recorded_warnings(), PngImageFile(BytesIO(data)) as image:
-            return _pillow_words(path, image)
+            return _pillow_words(path, image), _palette_warnings(image)
     # Pillow would silently reduce 16-bit colour or alpha to 8 bits.
     columns, rows, _, _ = png_header(path, data)
     options = {"rows": rows, "columns": columns, "samples_per_pixel": 4}
     channels = decode_apart({"plugin": "opencv", "options": options}, data).pixels
     if channels.shape[:2] != (rows, columns) or channels.ndim != 3:
         raise ValueError("its pixels cannot be decoded")
-    return single_channel(path, channels[:, :, :3])  # without alpha, the fourth
+    return single_channel(path, channels[:, :, :3]), ()  # without alpha, the fourth
 
 
 def _pillow_words(path: Path, image: Image.Image) -> Words:
     if image.mode in ("L", "I;16"):
         return np.asarray(image)
-    # PNG specification, 11.2.2: an index beyond the palette is an error; Pillow makes it black.
-    if image.mode == "P" and np.asarray(image).max() >= len(image.getpalette("RGB") or ()) // 3:
-        raise ValueError("its pixels have colours that its palette lacks")
     return single_channel(path, np.asarray(image.convert("RGB")))
+
+
+def _palette_warnings(image: Image.Image) -> tuple[str, ...]:
+    """A warning if pixels have an index beyond the palette (PNG specification, 11.2.2).
+
+    Such an index is an error; Pillow makes it black.
+    """
+    if image.mode != "P":
+        return ()
+    lacking = int((np.asarray(image) >= len(image.getpalette("RGB") or ()) // 3).sum())
+    if not lacking:
+        return ()
+    return (f"{lacking} pixels have colours that the palette lacks; they are shown black",)
 
 
 def _radiograph(

@@ -144,7 +144,7 @@ def test_transparency_is_said_to_be_ignored(tmp_path: Path) -> None:
     assert np.abs(radiograph.pixels - GREY / 255).max() < 1e-6
 
 
-def test_a_colour_that_the_palette_lacks_is_not_taken_for_black(tmp_path: Path) -> None:
+def test_a_colour_that_the_palette_lacks_is_black_with_a_warning(tmp_path: Path) -> None:
     path = png_of_lines(tmp_path / "a.png", [row.tobytes() for row in GREY], 8, 3, 0)
     whole = path.read_bytes()
     start, end = whole.index(b"PLTE") - 4, whole.index(b"IDAT") - 4
@@ -153,8 +153,12 @@ def test_a_colour_that_the_palette_lacks_is_not_taken_for_black(tmp_path: Path) 
         path.write_bytes(whole[:start] + short + whole[end:])
         if entries > GREY.max():
             assert np.abs(read_radiograph(path).pixels - (1 - GREY / 255)).max() < 1e-6
-    with pytest.raises(CxrlocError, match="colours that its palette lacks"):
-        read_radiograph(path)
+    radiograph = read_radiograph(path)
+    lacking = np.equal(GREY, GREY.max())
+    wanted = np.where(lacking, 0, 1 - GREY / 255)
+    assert np.abs(radiograph.pixels - wanted).max() < 1e-6
+    text = f"{lacking.sum()} pixels have colours that the palette lacks; they are shown black"
+    assert text in radiograph.warnings
 
 
 def test_a_palette_image_without_its_palette_is_refused(tmp_path: Path) -> None:
