@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -20,7 +21,7 @@ from filelock import FileLock
 from jaxtyping import Float, Integer, Shaped
 
 from cxrloc.errors import CxrlocError
-from cxrloc.files.whole import named_errors, write_text
+from cxrloc.files.whole import closed_after, named_errors, write_text
 from cxrloc.images.preprocessing import PIXELS_VERSION, Preprocessing, preprocess, uncropped
 from cxrloc.types import Radiograph
 
@@ -163,12 +164,9 @@ def cached_images(
         images = _make(list(missing.values()), plain, depth)
         decoded = watch(ImagesToDecode(images, len(missing), len(missing) * image_bytes, folder))
         with (
-            named_errors(place / "pixels"),
-            (place / "pixels").open("ab") as pixels,
-            (place / "index").open("ab") as index,
+            _appended(place / "pixels", len(known) * image_bytes) as pixels,
+            _appended(place / "index", len(known) * _KEY) as index,
         ):
-            pixels.truncate(len(known) * image_bytes)
-            index.truncate(len(known) * _KEY)
             waiting: list[tuple[str, bytes]] = []
             for key, image in zip(missing, decoded, strict=True):
                 if isinstance(image, str):
@@ -203,15 +201,27 @@ def _read_index(place: Path, image_bytes: int) -> dict[str, int]:
     return {key: slot for slot, key in enumerate(keys[:good])}
 
 
+@contextmanager
+def _appended(path: Path, size: int) -> Iterator[BinaryIO]:
+    """A file to append to, first cut to the size; an error in the block keeps its own text."""
+    with named_errors(path):
+        file = path.open("ab")
+    with closed_after(file):
+        with named_errors(path):
+            file.truncate(size)
+        yield file
+
+
 def _append(pixels: BinaryIO, index: BinaryIO, waiting: list[tuple[str, bytes]]) -> None:
     """Write the pixels of the waiting images, flush them to the disk, then write their keys."""
     for file, parts in (
         (pixels, [image for _, image in waiting]),
         (index, [f"{key}\n".encode() for key, _ in waiting]),
     ):
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
+        with named_errors(Path(file.name)):
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
     waiting.clear()
 
 

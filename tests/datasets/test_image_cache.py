@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import multiprocessing
+import os
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from cxrloc.datasets.image_cache import Source, cached_images, file_key, images_sha256
 from cxrloc.errors import CxrlocError
+from cxrloc.files.whole import DiskError
 from cxrloc.images.preprocessing import Preprocessing, preprocess
 from cxrloc.types import Radiograph
 
@@ -114,6 +117,28 @@ def test_a_damaged_cache_is_filled_again_and_never_gives_black_images(tmp_path, 
         index.write_bytes(b"\xff" * 99)
     mended = cached_images([source(number) for number in numbers], SMALL, tmp_path / "cut")
     assert np.array_equal(mended.pixels[mended.slots], whole.pixels[whole.slots])
+
+
+@pytest.mark.parametrize("full", ["pixels", "index"])
+def test_a_full_disk_names_the_file_that_was_written(tmp_path, monkeypatch, full):
+    def fsync(descriptor):
+        (path,) = tmp_path.glob(f"*/{full}")
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr("cxrloc.datasets.image_cache.os.fsync", fsync)
+    with pytest.raises(DiskError, match=f"/{full}: cannot be written: No space left"):
+        fill(tmp_path, [0])
+
+
+def test_an_error_of_who_watches_is_not_taken_for_one_of_the_disk(tmp_path):
+    def closed_terminal(images):
+        for image in images:
+            yield image
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        cached_images([source(0), source(1)], SMALL, tmp_path, closed_terminal)
 
 
 def test_an_image_that_cannot_be_read_is_named_and_the_others_go_on(tmp_path):
