@@ -176,6 +176,9 @@ def _triangle_weights(
     weights[(taps < 0) | (taps >= size)] = 0.0
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     weights[(centres < 0) | (centres > size)] = 0.0
+    # A tap without weight becomes one that has weight: 0 times a NaN at the edge would be NaN.
+    heaviest = np.take_along_axis(taps, weights.argmax(axis=1, keepdims=True), axis=1)
+    taps = np.where(weights > 0, taps, heaviest)
     return taps.clip(0, size - 1).astype(np.intp), weights
 
 
@@ -195,4 +198,5 @@ def _weighted_rows(
     for row in range(0, len(taps), rows):
         block = slice(row, row + rows)
         np.einsum("ot,otc->oc", weights[block], pixels[taps[block]], out=summed[block])
+    summed[~weights.any(axis=1)] = 0  # padding, whatever the edge of the image holds
     return summed

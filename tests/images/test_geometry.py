@@ -104,6 +104,14 @@ def test_resampling_to_the_same_grid_changes_nothing() -> None:
     assert np.array_equal(resample(pixels, Affine(), 30, 20), pixels)
 
 
+def test_a_nan_spreads_to_no_pixel_that_does_not_use_it() -> None:
+    pixels = np.array([[np.nan, 2.0, 3.0, 4.0]])
+    same = resample(pixels, Affine(), 1, 4)
+    np.testing.assert_array_equal(same, pixels)
+    padded = resample(pixels, Affine(x0=2.0), 1, 7)
+    np.testing.assert_array_equal(padded, [[0, 0, np.nan, 2, 3, 4, 0]])
+
+
 def test_resampling_shifts_flips_and_pads() -> None:
     pixels = np.array([[1.0, 2.0, 3.0]])
     assert resample(pixels, Affine(x0=2.0), 1, 6).tolist() == [[0, 0, 1, 2, 3, 0]]
