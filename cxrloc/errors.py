@@ -18,4 +18,8 @@ class CxrlocError(Exception):
 
 
 class UsageError(CxrlocError):
-    """An option whose value names something that does not exist; the message lists valid names."""
+    """A command that cannot start as it was given; the message says what to change.
+
+    Examples are an option whose value does not exist, options or settings that exclude each other,
+    a file or folder that is missing, empty or not permitted, and a run begun with other settings.
+    """

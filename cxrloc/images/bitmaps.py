@@ -28,7 +28,7 @@ from cxrloc.images.dicom_pixel_description import PixelDescription
 from cxrloc.images.dicom_pixels import damage_warning, decoded_frame
 from cxrloc.images.formats import PNG_START
 from cxrloc.images.intensity import grey_levels, looks_inverted, unit_range, used_range
-from cxrloc.images.orientation import PixelFacts, jpeg_facts, png_facts, upright
+from cxrloc.images.orientation import ExifFacts, exif_of_jpeg, exif_of_png, upright
 from cxrloc.images.png_chunks import (
     MOST_CHUNKS,
     PNG_ALPHA,
@@ -79,8 +79,8 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         raise _damaged(path, "PNG", "it has not one header but several")
     if colour == PNG_PALETTE and b"PLTE" not in kinds:
         raise _damaged(path, "PNG", "it has no palette")
-    facts = png_facts(data)
-    warnings = _shape_warnings(side_ratio(data), facts)
+    exif = exif_of_png(data)
+    warnings = _shape_warnings(side_ratio(data), exif)
     deep_colour = depth == 16 and colour != PNG_GREY
     try:
         words, about_palette = _png_words(path, data, deep_colour)
@@ -101,7 +101,7 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
     if colour in (PNG_GREY_ALPHA, PNG_ALPHA) or b"tRNS" in kinds:
         warnings += ("transparency is ignored",)
     warnings += about_palette
-    return _radiograph(words, max(depth, 8), "PNG", facts.orientation, warnings)
+    return _radiograph(words, max(depth, 8), "PNG", exif.orientation, warnings)
 
 
 def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
@@ -143,9 +143,9 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> Radiograph:
         ),
         data,
     )
-    facts = jpeg_facts(data)
-    warnings = _shape_warnings((1, 1), facts) + stored.warnings
-    return _radiograph(stored.words, frame.bits, "JPEG", facts.orientation, warnings)
+    exif = exif_of_jpeg(data)
+    warnings = _shape_warnings((1, 1), exif) + stored.warnings
+    return _radiograph(stored.words, frame.bits, "JPEG", exif.orientation, warnings)
 
 
 def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
@@ -165,9 +165,9 @@ def _jpeg_of_eight_bits(path: Path, data: bytes) -> Radiograph:
             words = _pillow_words(path, image)
     except DAMAGE as error:
         raise _damaged(path, "JPEG", str(error)) from error
-    facts = jpeg_facts(data)
-    warnings = _shape_warnings(density, facts) + warnings
-    return _radiograph(words, 8, "JPEG", facts.orientation, warnings)
+    exif = exif_of_jpeg(data)
+    warnings = _shape_warnings(density, exif) + warnings
+    return _radiograph(words, 8, "JPEG", exif.orientation, warnings)
 
 
 def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
@@ -182,12 +182,12 @@ def png_header(path: Path, data: bytes) -> tuple[int, int, int, int]:
     return columns, rows, depth, colour
 
 
-def _shape_warnings(density: tuple[float, float], facts: PixelFacts) -> tuple[str, ...]:
+def _shape_warnings(density: tuple[float, float], exif: ExifFacts) -> tuple[str, ...]:
     """A warning where pixels per length differ across and down; 0 means unknown.
 
     They stand in the file's own header (`density`), in EXIF data, or in both.
     """
-    for across, down in (density, (facts.across, facts.down)):
+    for across, down in (density, (exif.across, exif.down)):
         if across and down and abs(across / down - 1) > UNEQUAL:
             return (
                 f"the file has {across:g} pixels per length across and {down:g} down: the pixels "

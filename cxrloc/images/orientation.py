@@ -37,7 +37,7 @@ LONGEST_TEXT = 2**20
 """Bytes of a compressed text that are looked at, as in Pillow."""
 
 
-class PixelFacts(NamedTuple):
+class ExifFacts(NamedTuple):
     """What EXIF data (CIPA DC-008, 4.6.5.1) say about the pixels.
 
     Attributes:
@@ -51,8 +51,8 @@ class PixelFacts(NamedTuple):
     down: float = 0.0
 
 
-def png_facts(data: bytes) -> PixelFacts:
-    """The facts in the eXIf chunk or in a text of a PNG."""
+def exif_of_png(data: bytes) -> ExifFacts:
+    """The EXIF facts in the eXIf chunk or in a text of a PNG."""
     found: dict[str, bytes] = {}
     for kind, chunk in chunks(data):
         body = chunk[8:-4]
@@ -64,17 +64,17 @@ def png_facts(data: bytes) -> PixelFacts:
             if name == "exif":  # its name, its length, and its bytes as hexadecimal digits
                 text = _bytes_of(b"".join(text.split()[2:]))
             found.setdefault(name, text)
-    return _facts(found)
+    return _exif_facts(found)
 
 
-def jpeg_facts(data: bytes) -> PixelFacts:
-    """The facts in the APP1 segments of a JPEG before its scan."""
+def exif_of_jpeg(data: bytes) -> ExifFacts:
+    """The EXIF facts in the APP1 segments of a JPEG before its scan."""
     found: dict[str, bytes] = {}
     for marker, body in segments(data):
         for name, start in (("exif", EXIF_START), ("xmp", XMP_START)):
             if marker == APP1 and body.startswith(start):
                 found.setdefault(name, body.removeprefix(XMP_START))
-    return _facts(found)
+    return _exif_facts(found)
 
 
 def upright(words: np.ndarray, orientation: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def upright(words: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
 
 
-def _facts(found: dict[str, bytes]) -> PixelFacts:
+def _exif_facts(found: dict[str, bytes]) -> ExifFacts:
     """The facts in EXIF data; where they have no orientation, it is taken from XMP data.
 
     Both are read by Pillow. `tiff:Orientation` of XMP has the values of EXIF's tag (XMP
@@ -102,7 +102,7 @@ def _facts(found: dict[str, bytes]) -> PixelFacts:
             with suppress(Exception):  # damaged data raise errors of many kinds
                 values[tag] = image.getexif().get(tag)
     turn = values.get(Base.Orientation)
-    return PixelFacts(
+    return ExifFacts(
         turn if isinstance(turn, int) and turn in TURNS else 1,
         _per_length(values.get(Base.XResolution)),
         _per_length(values.get(Base.YResolution)),

@@ -9,7 +9,7 @@ from cxrloc.images.codestreams import jpeg_frame
 from cxrloc.images.dicom import recorded_warnings
 from cxrloc.images.dicom_file import PARSING_ERRORS, read_dicom_header
 from cxrloc.images.formats import HEAD, file_format_of, open_regular
-from cxrloc.images.orientation import TURNS, jpeg_facts, png_facts
+from cxrloc.images.orientation import TURNS, exif_of_jpeg, exif_of_png
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -27,10 +27,10 @@ def image_size(path: Path) -> tuple[int, int]:
                         return int(header.Rows), int(header.Columns)
                 case "PNG":
                     columns, rows = png_header(path, data[:HEAD])[:2]
-                    orientation = png_facts(data[:]).orientation
+                    orientation = exif_of_png(data[:]).orientation
                 case "JPEG" if frame := jpeg_frame(data[:]):
                     rows, columns = frame.rows, frame.columns
-                    orientation = jpeg_facts(data[:]).orientation
+                    orientation = exif_of_jpeg(data[:]).orientation
                 case _:
                     raise ValueError
     except PARSING_ERRORS as error:
