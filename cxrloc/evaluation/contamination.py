@@ -12,6 +12,7 @@ from cxrloc.models.provenance import data_sets_of
 from cxrloc.types import Record
 
 NOT_HELD_OUT = "not held out (--allow-contaminated)"
+NOT_CHECKABLE = "contamination not checkable"
 LEAK = "split by image: some of these patients trained the model"
 
 
@@ -64,8 +65,7 @@ def check_contamination(
         if not card.training_patients:
             beside = " but in a list that is not beside it" if card.patients_beside else ""
             remarks.append(
-                f"contamination not checkable: {card.name} does not name the patients that "
-                f"trained it{beside}"
+                f"{NOT_CHECKABLE}: {card.name} does not name the patients that trained it{beside}"
             )
             continue
         card_data_sets = data_sets_of(card)
@@ -73,7 +73,7 @@ def check_contamination(
             continue
         if needs_key(card):
             remarks.append(
-                f"contamination not checkable: {card.name} names private patients by keyed hashes, "
+                f"{NOT_CHECKABLE}: {card.name} names private patients by keyed hashes, "
                 f"and the key is not in the environment ({KEY})"
             )
         patients = contaminated_patients(records, card.training_patients)
@@ -134,15 +134,23 @@ def check_with_leaks(
 def contamination_of_card(name: str, card: Mapping[str, Any]) -> list[str]:
     """What the card of a run (its `run.json`) says of scored patients who trained its model.
 
+    Without a model, as for probabilities of another program, nothing is said. The card of a
+    comparison has the sentences of its runs among its notes.
+
     >>> contamination_of_card("a", {"contaminated_patients": 3})
     ['not held out (--allow-contaminated): the model of a was trained on 3 of the scored patients']
-    >>> contamination_of_card("a", {"contaminated_patients": "unknown"})
-    []
+    >>> contamination_of_card("a", {"contaminated_patients": "unknown", "model": {}})
+    ['contamination not checkable: the model of a may have been trained on the scored patients']
     """
     count = card.get("contaminated_patients")
-    if not isinstance(count, int) or not count:
-        return []
-    return [f"{NOT_HELD_OUT}: the model of {name} was trained on {count} of the scored patients"]
+    if count is None:
+        notes = card.get("notes", [])
+        return [note for note in notes if note.startswith((NOT_HELD_OUT, NOT_CHECKABLE))]
+    if isinstance(count, int):
+        trained = f"{NOT_HELD_OUT}: the model of {name} was trained on {count}"
+        return [f"{trained} of the scored patients"] if count else []
+    unknown = f"{NOT_CHECKABLE}: the model of {name} may have been trained on the scored patients"
+    return [] if card.get("model") is None else [unknown]
 
 
 def contaminated_patients(

@@ -1,19 +1,28 @@
 """Files of the result folders of `classify` and `bench`, and the truth that their cards name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cxrloc.datasets import DRAWN, LABEL_FILE, label_origin
+from cxrloc.datasets.description import boxes_sha256, labels_sha256
 from cxrloc.errors import UsageError
-from cxrloc.evaluation.classification.prediction_files import IMAGE
+from cxrloc.evaluation.classification.predicted_images import MISSING
+from cxrloc.evaluation.classification.prediction_files import IMAGE, read_predictions
 from cxrloc.files.structured import read_json
 from cxrloc.files.tables import NOTE, table_rows
 from cxrloc.inference.image_sets import DataOptions
+from cxrloc.types import Record
 
 PREDICTIONS, DETECTIONS = "probabilities.csv", "detections.csv"
 """Files that are read to compare runs."""
+
+TRUTH_SHA256: dict[str, Callable[[Sequence[Record]], str]] = {
+    PREDICTIONS: labels_sha256,
+    DETECTIONS: boxes_sha256,
+}
+"""The hash of the truth that runs are scored and compared by, for each of these files."""
 
 
 class Run(NamedTuple):
@@ -123,20 +132,22 @@ def data_of(
 
 
 def notes_on_other_truth(
-    runs: Mapping[str, Run], truth_sha256: Mapping[str, str], data: Path | None
+    runs: Mapping[str, Run], records: Sequence[Record], data: Path | None
 ) -> list[str]:
     """A note on the runs whose cards have another hash of the truth than the data that are read.
 
     Args:
         runs: by name.
-        truth_sha256: of the images that are read, for each kind of file.
+        records: all images that are read; a run may have been scored on a part of them.
         data: path of the data.
     """
     others = [
         name
         for name, run in runs.items()
-        for kind in run.files
-        if run.card.get("data", {}).get("truth_sha256", truth_sha256[kind]) != truth_sha256[kind]
+        if (of_card := run.card.get("data", {}).get("truth_sha256"))
+        and all(
+            TRUTH_SHA256[kind](_scored_records(run, kind, records)) != of_card for kind in run.files
+        )
     ]
     if not others:
         return []
@@ -145,6 +156,22 @@ def notes_on_other_truth(
         f"{' and '.join(others)} {was} scored on other images, labels or boxes than those of "
         f"{data} (truth_sha256); here all runs are scored on the latter"
     ]
+
+
+def _scored_records(run: Run, kind: str, records: Sequence[Record]) -> list[Record]:
+    """The records that a run was scored on, out of all those of its data.
+
+    `classify` scores a part (`--split`, `--projection`), each of whose images is predicted, failed
+    or missing; `bench` scores all boxes.
+    """
+    if kind != PREDICTIONS:
+        return list(records)
+    file, card = run.files[PREDICTIONS], run.card
+    scored = {*read_predictions(file).image_ids, *card.get("failed_images", ())}
+    scored |= {*card.get("missing_images", ())}
+    if card.get("missing_images_in") and (missing := file.with_name(MISSING)).is_file():
+        scored |= {*missing.read_text().splitlines()}
+    return [record for record in records if record.image_id in scored]
 
 
 def _resolved(path: str | Path | None) -> Path | None:

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from cxrloc.datasets.boxes import read_detections
-from cxrloc.datasets.description import boxes_sha256, labels_sha256
 from cxrloc.datasets.pairs import PAIRINGS
 from cxrloc.errors import UsageError
 from cxrloc.evaluation.classification.comparison import compare_predictions
@@ -22,7 +21,7 @@ from cxrloc.evaluation.classification.tables import (
 from cxrloc.evaluation.classification.truth import TruthRules, with_no_finding
 from cxrloc.evaluation.classification.two_views import compare_two_views, paired_studies
 from cxrloc.evaluation.classification.units import Aggregation, Unit
-from cxrloc.evaluation.contamination import NOT_HELD_OUT
+from cxrloc.evaluation.contamination import NOT_CHECKABLE, NOT_HELD_OUT
 from cxrloc.evaluation.localization.claims import claims_of_detections
 from cxrloc.evaluation.localization.comparison import compare_detections
 from cxrloc.evaluation.localization.placed_run import ScoringProtocol
@@ -197,13 +196,6 @@ COMPARED: dict[str, RunComparison] = {
 """Comparisons by the name of the file in which a run has the results to compare."""
 
 
-TRUTH_SHA256: dict[str, Callable[[Sequence[Record]], str]] = {
-    PREDICTIONS: labels_sha256,
-    DETECTIONS: boxes_sha256,
-}
-"""The hash of the truth that the runs are compared by, for each of `COMPARED`."""
-
-
 def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
     """The rules by which the runs' labels became truth, as their cards say it.
 
@@ -229,9 +221,11 @@ def rules_of_runs(runs: Mapping[str, Run]) -> TruthRules:
 def write_comparison(frames: Mapping[str, pd.DataFrame], run: dict[str, Any], out: Path) -> None:
     """Every frame as CSV; differences and correlations as tables for a page and a paper.
 
-    Every row says where the radiographs are synthetic, or patients who trained a model were scored.
+    Every row says where the radiographs are synthetic, or patients who trained a model were scored
+    or may have been.
     """
-    notes = [note for note in run["notes"] if note.startswith((NOT_OF_PATIENTS, NOT_HELD_OUT))]
+    of_rows = (NOT_OF_PATIENTS, NOT_HELD_OUT, NOT_CHECKABLE)
+    notes = [note for note in run["notes"] if note.startswith(of_rows)]
     for name, frame in frames.items():
         write_csv(with_notes(frame, notes), out / f"{name}.csv")
     tables = {name: frame for name, frame in frames.items() if not name.endswith("disagreements")}

@@ -92,7 +92,7 @@ def leaks(result: Path) -> bool:
     return bool(_run_card(result).get(LEAKS))
 
 
-def data_notes(results: Sequence[Path]) -> list[str]:
+def data_notes(results: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     """Sentences that a figure must carry about the data of its results.
 
     They say that results are of synthetic radiographs, that patients who trained a model were
@@ -101,20 +101,23 @@ def data_notes(results: Sequence[Path]) -> list[str]:
 
     Args:
         results: output folders of commands, files in them, or data sets.
+        names: what the user calls them, if there is one for each.
 
     Raises:
         CxrlocError: a run's card cannot be read.
     """
-    cards = [_run_card(result) for result in results]
+    folders = list(dict.fromkeys(map(_run_folder, results)))
+    cards = [_run_card(folder) for folder in folders]
     notes = [f"{NOT_OF_PATIENTS.capitalize()}."] if any_synthetic(results) else []
-    for result, card in zip(results, cards, strict=True):
-        said = contamination_of_card(result.resolve().name, card)
-        notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said]
+    called = run_names(folders, names if len(names) == len(folders) else ())
+    for name, card in zip(called, cards, strict=True):
+        sentences = contamination_of_card(name, card)
+        notes += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences]
     data = [card.get("data") for card in cards]
     known = [each for each in data if isinstance(each, dict) and each.get("truth_sha256")]
     if len({each["truth_sha256"] for each in known}) > 1:
-        names = (one_line(f"{each.get('name')} ({each.get('images')} images)") for each in known)
-        notes.append(f"These runs were scored on different data: {'; '.join(names)}.")
+        named = (one_line(f"{each.get('name')} ({each.get('images')} images)") for each in known)
+        notes.append(f"These runs were scored on different data: {'; '.join(named)}.")
     return notes
 
 
@@ -143,12 +146,17 @@ def _of_phantoms(result: Path, card: Mapping[str, Any]) -> bool:
 
 def _run_card(result: Path) -> Mapping[str, Any]:
     """The card of a run, given its folder or a CSV file in it; empty where there is none."""
-    card = (result.parent if result.suffix == ".csv" else result) / "run.json"
+    card = _run_folder(result) / "run.json"
     with expecting(card, "the run card of a command"):
         content = read_json(card) if card.is_file() else {}
         if not isinstance(content, dict):
             raise TypeError("it is not a JSON object")
         return content
+
+
+def _run_folder(result: Path) -> Path:
+    """The folder of a run, given itself or a CSV file in it."""
+    return result.parent if result.suffix == ".csv" else result
 
 
 def chosen_findings(present: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from cxrloc.evaluation.classification.truth import under_rules
 from cxrloc.evaluation.contamination import contamination_of_card
 from cxrloc.evaluation.result_folders import (
     PREDICTIONS,
+    TRUTH_SHA256,
     data_of,
     findings_of,
     folds_of,
@@ -24,7 +25,6 @@ from cxrloc.evaluation.result_folders import (
 )
 from cxrloc.evaluation.run_comparison import (
     COMPARED,
-    TRUTH_SHA256,
     CompareOptions,
     KindWatch,
     compare_runs_of_two_views,
@@ -84,11 +84,10 @@ def compare_named(
     image_set = read_images(data, joined, declared)
     options = replace(options, labels=None if image_set.has_own_tables else labels)
     image_set = with_file_labels(image_set, labels, declared)
-    truth = {kind: TRUTH_SHA256[kind](image_set.records) for kind in TRUTH_SHA256}
     remarks = [NOT_OF_PATIENTS] if is_synthetic(data) else []
     for name, compared in runs.items():
         remarks += contamination_of_card(name, compared.card)
-    notes = notes_on_other_truth(runs, truth, data) if options.data else []
+    notes = notes_on_other_truth(runs, image_set.records, data) if options.data else []
     image_set = images_of_projection(image_set, options.projection)
     rules = rules_of_runs(runs)
     records = under_rules(image_set.records, rules)
@@ -170,9 +169,24 @@ def compare_folds(
     }
     one = results[first[0]].run
     run = {
-        **{key: one[key] for key in ("versions", "data", "notes", "labels_from", "protocol")},
+        **{key: one[key] for key in ("versions", "data", "labels_from", "protocol")},
+        "notes": _notes_of_folds({fold: result.run["notes"] for fold, result in results.items()}),
         "runs": {name: str(path) for name, path in named.items()},
         "folds": {fold: result.run[PREDICTIONS] for fold, result in results.items()},
     }
     write_comparison(frames, run, out)
     return CompareResult(frames, run)
+
+
+def _notes_of_folds(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Every note once, followed by the names of its folds where not all of them have it.
+
+    >>> _notes_of_folds({"fold-0": ["synthetic", "a leaks"], "fold-1": ["synthetic"]})
+    ['synthetic', 'a leaks (fold-0)']
+    """
+    folds = {
+        note: [f for f in notes if note in notes[f]] for each in notes.values() for note in each
+    }
+    return [
+        note if len(of) == len(notes) else f"{note} ({', '.join(of)})" for note, of in folds.items()
+    ]

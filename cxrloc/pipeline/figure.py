@@ -72,7 +72,7 @@ def figure(
     if any_synthetic(results):
         refuse_beside_synthetic(request.beside)
     beside = tuple(dict.fromkeys(request.beside))
-    notes = [*([_LEAK] if any(map(leaks, results)) else []), *data_notes(results)]
+    notes = [*([_LEAK] if any(map(leaks, results)) else []), *data_notes(results, request.names)]
     if request.projection:
         notes.append(f"{request.projection} images only.")
     caption = " ".join([*notes, request.caption]).rstrip()

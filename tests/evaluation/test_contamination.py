@@ -4,7 +4,11 @@ import pytest
 from torch import nn
 
 from cxrloc.errors import CxrlocError
-from cxrloc.evaluation.contamination import check_contamination, contaminated_patients
+from cxrloc.evaluation.contamination import (
+    check_contamination,
+    contaminated_patients,
+    contamination_of_card,
+)
 from cxrloc.images.preprocessing import Preprocessing
 from cxrloc.models.card import ModelCard, card_patient
 from cxrloc.models.model import Model
@@ -97,3 +101,11 @@ def test_without_the_key_contamination_is_said_to_be_not_checkable(
     assert checked.count == "unknown"
     (remark,) = checked.remarks
     assert remark.startswith("contamination not checkable: mine names private patients")
+
+
+def test_only_a_model_can_be_not_checkable() -> None:
+    unknown = {"contaminated_patients": "unknown"}
+    (sentence,) = contamination_of_card("a", {**unknown, "model": {"weights": "m"}})
+    assert sentence.startswith("contamination not checkable: the model of a ")
+    assert contamination_of_card("a", {**unknown, "model": None}) == []
+    assert contamination_of_card("a", {"contaminated_patients": 0, "model": {}}) == []

@@ -3,6 +3,7 @@ from dataclasses import asdict
 
 import pytest
 
+from cxrloc.datasets.description import labels_sha256
 from cxrloc.errors import UsageError
 from cxrloc.evaluation.result_folders import (
     DETECTIONS,
@@ -11,10 +12,12 @@ from cxrloc.evaluation.result_folders import (
     data_of,
     folds_of,
     labels_of,
+    notes_on_other_truth,
     options_of,
     read_run,
 )
 from cxrloc.inference.image_sets import DataOptions
+from cxrloc.types import Label, Record
 
 
 def card(path, **data):
@@ -113,3 +116,19 @@ def test_labels_of_reports_are_those_that_all_cards_name(tmp_path):
     assert labels_of({"a": own, "b": Run({}, {})}, tmp_path) is None
     with pytest.raises(UsageError, match="against different labels"):
         labels_of({"a": said, "b": own}, tmp_path)
+
+
+def test_the_truth_of_a_run_is_that_of_the_part_that_it_was_scored_on(tmp_path):
+    labels = {"Mass": Label.POSITIVE}
+    records = [Record(name, "p", "s", None, labels=labels) for name in "abcdef"]
+    predictions = tmp_path / PREDICTIONS
+    predictions.write_text("image,Mass\na,0.5\nb,0.5\n")
+    (tmp_path / "missing_images.txt").write_text("d\ne\n")
+    found = {"failed_images": {"c": "broken"}, "missing_images": ["d"]}
+    found["missing_images_in"] = "missing_images.txt"
+    data = {"truth_sha256": labels_sha256(records[:5])}  # without f, which is of another part
+    runs = {"a": Run({PREDICTIONS: predictions}, {"data": data, **found})}
+    assert notes_on_other_truth(runs, records, tmp_path) == []
+    changed = [Record("a", "p", "s", None, labels={"Mass": Label.NEGATIVE}), *records[1:]]
+    (note,) = notes_on_other_truth(runs, changed, tmp_path)
+    assert note.startswith("a was scored on other images, labels or boxes")

@@ -8,6 +8,7 @@ import pytest
 
 from cxrloc.datasets.splits import LEAKS
 from cxrloc.errors import CxrlocError, UsageError
+from cxrloc.evaluation.contamination import NOT_CHECKABLE, NOT_HELD_OUT
 from cxrloc.panels.results import data_notes, run_names
 from cxrloc.phantom.write import SYNTHETIC
 
@@ -41,6 +42,25 @@ def test_a_figure_of_a_run_that_was_allowed_to_score_training_patients_says_so(
         "Not held out (--allow-contaminated): the model of a was trained on 3 of the scored "
         "patients."
     ]
+
+
+def test_a_run_is_named_once_though_several_of_its_files_are_drawn(tmp_path: Path) -> None:
+    a, b = (run_on(tmp_path, name, contaminated_patients=3) for name in "ab")
+    drawn = [a, a / "readers.csv", b / "auc.csv"]
+    for notes, names in (
+        (data_notes(drawn), ("a", "b")),
+        (data_notes([a, b], ["x", "y"]), ("x", "y")),
+    ):
+        assert [note.partition("the model of ")[2].split()[0] for note in notes] == [*names]
+
+
+def test_a_figure_of_a_comparison_has_what_the_comparison_says_of_training_patients(
+    tmp_path: Path,
+) -> None:
+    sentences = [f"{start}: the model of a" for start in (NOT_HELD_OUT, NOT_CHECKABLE)]
+    compared = run_on(tmp_path, "out", notes=[*sentences, "a was scored on other images"])
+    for result in (compared, compared / "rank_correlations.csv"):
+        assert data_notes([result]) == [f"{each[0].upper()}{each[1:]}." for each in sentences]
 
 
 def test_runs_on_the_same_data_need_no_sentence(tmp_path: Path) -> None:

@@ -189,14 +189,14 @@ def test_runs_scored_against_different_truth_are_refused_unless_data_are_named(
     (other / "probabilities.csv").write_bytes((runs / "b.csv").read_bytes())
     card = json.loads((runs / "b" / "run.json").read_text())
     card["data"]["truth_sha256"] = "0" * 64
-    card["contaminated_patients"] = 3
+    card |= {"contaminated_patients": "unknown", "model": {}}
     (other / "run.json").write_text(json.dumps(card))
     with pytest.raises(UsageError, match=r"different truth .*other 000000000000"):
         compare([runs / "a", other], tmp_path / "out", OPTIONS)
     named = CompareOptions(runs / "chests", protocol=PROTOCOL)
     result = compare([runs / "a", other], tmp_path / "out", named)
     rows = pd.read_csv(tmp_path / "out" / "differences.csv")["note"]
-    assert rows.str.contains("not held out .*the model of other was trained on 3 ").all()
+    assert rows.str.contains("contamination not checkable: the model of other ").all()
     assert [note for note in result.run["notes"] if "other was scored on other images" in note]
     assert not [note for note in result.run["notes"] if "a was scored" in note.split("other")[0]]
 
@@ -233,7 +233,8 @@ def folds(runs: Path) -> Path:
             fold = runs / "over" / name / f"fold-{index}"
             fold.mkdir(parents=True)
             part.to_csv(fold / "probabilities.csv", index=False)
-            (fold / "run.json").write_text(json.dumps({"data": {"path": data}}))
+            card = {"data": {"path": data}, "contaminated_patients": 3 * index, "model": {}}
+            (fold / "run.json").write_text(json.dumps(card))
     return runs / "over"
 
 
@@ -262,6 +263,7 @@ def test_over_folds_correlations_and_differences_are_means_of_the_folds(
         for fold in ("fold-0", "fold-1")
     ]
     assert over["folds"].item() == 2
+    assert over["note"].str.contains(r"model of a was trained on 3 .* patients \(fold-1\)").all()
     assert over["mean"].item() == pytest.approx(np.mean(single), abs=1e-5)
     assert over["sd"].item() == pytest.approx(np.std(single, ddof=1), abs=1e-5)
 
