@@ -13,7 +13,8 @@ from cxrloc.files.tables import NOTE, Table, is_blank, number_of, read_table, ro
 from cxrloc.files.whole import closed_after, named_errors, whole_file
 from cxrloc.findings import NO_FINDING, finding_columns
 from cxrloc.reports.labels import FINDINGS, ReportLabels
-from cxrloc.reports.read import ID_COLUMNS, UnreadableReport
+from cxrloc.reports.read import UnreadableReport
+from cxrloc.reports.report_columns import ID_COLUMNS
 from cxrloc.text import for_csv, from_csv
 from cxrloc.types import Label
 

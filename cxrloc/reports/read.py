@@ -11,20 +11,17 @@ from xml.etree import ElementTree
 from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import LFS_POINTER, encoding_of
 from cxrloc.files.tables import readable_rows, whole_row
-from cxrloc.findings import name_key
 from cxrloc.reports.archive import MAX_REPORT, archive_members, is_archive
-
-TEXT_COLUMNS = (
-    *("text", "report", "reports", "report_text", "reporttext", "full_report", "report_content"),
-    *("narrative", "diagnosis"),
+from cxrloc.reports.report_columns import (
+    ID_COLUMNS,
+    OTHER_TEXT_COLUMNS,
+    SECTION_COLUMNS,
+    TEXT_COLUMNS,
+    has_text,
+    known_columns,
+    report_columns,
 )
-SECTION_COLUMNS = {
-    "findings": ("findings", "finding", "report_findings", "findings_text"),
-    "impression": ("impression", "impressions", "report_impression", "impression_text"),
-}
-"""Names of columns that hold one section of a report each, by the section's heading."""
 
-ID_COLUMNS = ("report_id", "study_id", "image_id", "filename", "uid", "id", "dicom_id")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _SUFFIXES = {".xml", ".txt", ".csv", ".tsv", ".tgz"}
 _DOCUMENTS = {
@@ -41,12 +38,6 @@ _HEADING = re.compile(
     r"(?:[^\W_]+[ _.-]+){0,2}(?:report|text|note|narrative|content)s?", re.IGNORECASE
 )
 """Such as "radiology_report"; the first words of a report may be "No reportable disease"."""
-
-_NO_TEXT = {
-    *("", "nan", "na", "none", "null", "nil", "nat", "notavailable", "unavailable", "missing"),
-    *("noreport", "noreportavailable", "notreported", "pending", "reportpending", "empty", "blank"),
-}
-"""Cells that hold no report, as `name_key` writes them: letters and digits alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +199,7 @@ def parse_openi(report_id: str, text: str) -> Report:
 
 
 def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
-    """Reports from the rows of a table that has one of TEXT_COLUMNS, or SECTION_COLUMNS.
+    """Reports from the rows of a table, out of its `report_columns`.
 
     Without a known heading, a table of one column is read as reports without heading (the format
     of CheXpert's labeler), unless its first cell is a heading such as "radiology report". Where
@@ -221,30 +212,14 @@ def _from_table(path: Path) -> Iterator[Report | UnreadableReport]:
         raise CxrlocError(f"{path}: empty; expected a column of reports")
     if isinstance(first, str):
         raise CxrlocError(f"{path}, row {number}: {first}")
-    names = {re.sub(r"[\W_]+", "_", name.lower()).strip("_"): i for i, name in enumerate(first)}
-    texts = [name for name in TEXT_COLUMNS if name in names]
-    if len(texts) > 1:
-        raise CxrlocError(
-            f"{path}: the columns {' and '.join(first[names[name]] for name in texts)} may both "
-            "hold the reports; rename the one that does not"
-        )
-    whole = [names[name] for name in texts]
-    headed = (
-        {"": whole[0]}
-        if whole
-        else {
-            heading: names[name]
-            for heading, known in SECTION_COLUMNS.items()
-            for name in known
-            if name in names
-        }
-    )
+    names = known_columns(path, first)
+    headed = report_columns(path, first, names)
     if not headed and len(first) == 1:
         headed = {"": 0}
         if not _HEADING.fullmatch(first[0]):
             rows, first = chain([(number, first)], rows), ["text"]
     if not headed:
-        known = (*TEXT_COLUMNS, *SECTION_COLUMNS)
+        known = (*TEXT_COLUMNS, *SECTION_COLUMNS, *OTHER_TEXT_COLUMNS)
         raise CxrlocError(
             f"{path}: no column {' or '.join(known)} among {', '.join(first)}; rename the column "
             "that holds the reports"
@@ -275,6 +250,6 @@ def _from_row(
     parts = [
         f"{name}: {cells[column]}" if name else cells[column]
         for name, column in headed.items()
-        if name_key(cells[column]) not in _NO_TEXT
+        if has_text(cells[column])
     ]
     return Report(report_id, "\n".join(parts))
