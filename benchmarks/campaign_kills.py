@@ -91,7 +91,7 @@ def make_data(folder: Path, images: int) -> None:
     import torchvision
 
     from cxrloc.phantom import write_phantoms
-    from cxrloc.report_page.demo import BINARIES, SCRIPTS
+    from cxrloc.report_page.npm_packages import BINARIES, SCRIPTS
 
     write_phantoms(folder / "chests", n=images, seed=4, size=128)
     reports = "".join(f"{k},No effusion. Possible mass {k}.\n" for k in range(4000))

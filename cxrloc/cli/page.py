@@ -32,10 +32,13 @@ def page(
     It is one file that works offline; nothing leaves the reader's machine. Needs the extra onnx.
     """
     with clear_errors():
+        from cxrloc.report_page.npm_packages import read_runtime
+
+        packages = read_runtime(runtime)  # before torch is imported, as a package may be missing
         from cxrloc.models.names import DEFAULT_MODEL
         from cxrloc.pipeline import page as flow
 
-        written = flow.page(model or DEFAULT_MODEL, runtime, out)
+        written = flow.page(model or DEFAULT_MODEL, packages, out)
         say(f"{written.path}: {written.bytes / 1e6:.1f} MB")
         if written.bytes > flow.MOST_BYTES:
             show_warnings([f"{written.path} has more than {flow.MOST_BYTES / 1e6:.0f} MB"])

@@ -7,7 +7,8 @@ from cxrloc.exported.forward import facts_of
 from cxrloc.exported.graph import read_graph
 from cxrloc.exported.onnx_file import onnx_graph, store_half
 from cxrloc.models.weights import read_model
-from cxrloc.report_page.demo import check_input, read_runtime, write_demo
+from cxrloc.report_page.demo import check_input, write_demo
+from cxrloc.report_page.npm_packages import Runtime
 
 MOST_BYTES = 25_000_000
 """Bytes of a page above which the command warns: it would be too large to send by mail."""
@@ -20,19 +21,18 @@ class WrittenPage(NamedTuple):
     bytes: int
 
 
-def page(model: str, runtime: Path, out: Path) -> WrittenPage:
+def page(model: str, runtime: Runtime, out: Path) -> WrittenPage:
     """Write the page of a model, whose weights are stored in half precision.
 
     Args:
         model: an embedded name, a checkpoint file, or an ONNX file of `cxrloc export`.
-        runtime: folder of the npm packages (`report_page.demo.PACKAGES`).
+        runtime: the files of the npm packages that the page contains.
         out: the page.
 
     Raises:
-        UsageError: there is no such model, or a file of the packages is missing.
+        UsageError: there is no such model.
         CxrlocError: the page cannot do the model's preprocessing, or the model cannot be exported.
     """
-    parts = read_runtime(runtime)
     if Path(model).suffix == ".onnx":
         facts, content = read_graph(Path(model)).facts, Path(model).read_bytes()
         check_input(facts)
@@ -43,5 +43,5 @@ def page(model: str, runtime: Path, out: Path) -> WrittenPage:
         graph = onnx_graph(read)
         store_half(graph)
         content = graph.SerializeToString()
-    write_demo(facts, content, parts, out)
+    write_demo(facts, content, runtime, out)
     return WrittenPage(out, out.stat().st_size)

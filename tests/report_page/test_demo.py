@@ -28,7 +28,8 @@ from cxrloc.localization.boxes import detections_from_heatmaps
 from cxrloc.models.card import ModelCard
 from cxrloc.models.weights import read_model
 from cxrloc.phantom import make_phantom, write_phantoms
-from cxrloc.report_page.demo import PACKAGES, THRESHOLDS, check_input, read_runtime
+from cxrloc.report_page.demo import THRESHOLDS, check_input
+from cxrloc.report_page.npm_packages import PACKAGES, read_runtime
 from cxrloc.report_page.page import bundle
 from cxrloc.types import Radiograph
 from tests.images.test_dicom_pixels import transcoded
@@ -199,7 +200,7 @@ def test_the_page_gives_the_boxes_of_python_and_connects_to_nothing(
 ) -> None:
     from cxrloc.pipeline.page import page as write_page
 
-    written = write_page("phantom-v1", packages, tmp_path / "demo.html")
+    written = write_page("phantom-v1", read_runtime(packages), tmp_path / "demo.html")
     assert written.bytes < 25_000_000
     text = written.path.read_text()
     assert not re.search(r"(src|href)=.?https?:", text)
