@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from cxrloc.archive.header_rows import COLUMNS, FAILURE_COLUMNS, rows_of
 from cxrloc.archive.listing import list_files
 from cxrloc.errors import UsageError
+from cxrloc.files.run_folder import make_folder
 from cxrloc.files.whole import closed_after, named_errors, whole_file
 
 KEY_VARIABLE = "CXRLOC_ID_KEY"
@@ -91,7 +92,7 @@ def write_manifest(
 
     Raises:
         UsageError: there is no key and ids are not to be clear, a place does not exist, `out` is a
-            URI, the condition is no SQL, or the extra `archive` is not installed.
+            URI or cannot be made, the condition is no SQL, or the extra `archive` is not installed.
     """
     if re.match(r"\w\w+:/", str(out)):  # a path has lost one slash of a URI
         raise UsageError(
@@ -103,6 +104,7 @@ def write_manifest(
             f"identifiers become keyed hashes: name a key (environment variable {KEY_VARIABLE}, "
             "or --key-file), or write public ones as they are with --clear-ids"
         )
+    make_folder(out.parent)
     hide = partial(_hidden, options=options)
     failed = out.with_name(f"{out.stem}.failures.parquet")
     counts = [0, 0, 0]

@@ -155,6 +155,13 @@ def test_an_interrupted_walk_leaves_nothing(chests: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_folder_is_made_or_named_before_any_file_is_read(chests: Path, tmp_path: Path) -> None:
+    write_manifest([str(chests)], tmp_path / "new/m.parquet", CLEAR)
+    taken = tmp_path / "new/m.parquet"
+    with pytest.raises(UsageError, match=f"--out {taken}: "):
+        write_manifest(["absent"], taken / "m.parquet", CLEAR)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_on_a_full_disk_the_manifest_is_named_and_not_the_table_of_failures(
     chests: Path, tmp_path: Path

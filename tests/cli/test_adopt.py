@@ -77,3 +77,12 @@ def test_a_checkpoint_given_as_a_model_says_adopt(weights: Path, tmp_path: Path)
 
 def test_presets_are_listed() -> None:
     assert "arnoweng/CheXNet" in RUN.invoke(app, ["adopt", "--list"]).output
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_the_weights_are_read(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"no weights")
+    options = ["--architecture", "resnet18", "--findings", "Mass", "--out", str(taken / "m")]
+    done = RUN.invoke(app, ["adopt", str(taken), *options])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"Error: --out {taken}: ")
