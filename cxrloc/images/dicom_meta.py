@@ -25,12 +25,24 @@ LONG_VRS = (
 """VRs whose length has 4 bytes, after 2 reserved ones (PS3.5 7.1.2)."""
 
 NEWER_SYNTAXES = {
-    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless, which is not read",
-    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression, which is not read",
-    "1.2.840.10008.1.2.4.112": "JPEG XL, which is not read",
-    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression, which is not read",
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
 }
 """Transfer syntaxes of the standard that pydicom does not know."""
+
+GDCM_CONVERTS = frozenset(
+    {
+        uid.UID("1.2.840.10008.1.2.4.52"),
+        uid.UID("1.2.840.10008.1.2.4.53"),
+        uid.UID("1.2.840.10008.1.2.4.55"),
+        uid.JPEG2000MCLossless,
+        uid.JPEG2000MC,
+    }
+)
+"""Transfer syntaxes that are not read here, and that gdcm decodes: retired ones of JPEG, and part 2
+of JPEG 2000. It decodes neither video (MPEG, HEVC) nor JPIP, whose pixels are on a server."""
 
 
 def read_file_meta(path: Path, data: mmap | bytes) -> tuple[uid.UID | None, int, tuple[str, ...]]:
@@ -68,10 +80,19 @@ def read_file_meta(path: Path, data: mmap | bytes) -> tuple[uid.UID | None, int,
     syntax = uid.UID(named) if named else None
     if syntax is not None and not syntax.is_transfer_syntax:
         # A value that is not a UID may be misplaced text, such as a name, so it is not quoted.
-        named = syntax if syntax.is_valid else "is no UID, so it"
-        what = NEWER_SYNTAXES.get(syntax, "no transfer syntax that is known here (a vendor's own?)")
-        raise CxrlocError(
-            f"{path}: TransferSyntaxUID (0002,0010) {named} names {what}: convert the file to "
-            "Explicit VR Little Endian"
-        )
+        if not syntax.is_valid:
+            raise CxrlocError(f"{path}: TransferSyntaxUID (0002,0010) is no UID")
+        raise syntax_not_read(path, syntax)
     return syntax, at, warnings
+
+
+def syntax_not_read(path: Path, syntax: uid.UID) -> CxrlocError:
+    """The error about a transfer syntax that is not read; it says what converts the file, if known.
+
+    >>> print(syntax_not_read(Path("a.dcm"), uid.MPEG2MPML))
+    a.dcm: transfer syntax MPEG2 Main Profile / Main Level (1.2.840.10008.1.2.4.100) is not read
+    """
+    known = syntax.is_transfer_syntax or syntax in NEWER_SYNTAXES
+    name = NEWER_SYNTAXES.get(syntax, syntax.name) if known else "of a vendor or unknown"
+    hint = ": convert the file with `gdcmconv --raw`" if syntax in GDCM_CONVERTS else ""
+    return CxrlocError(f"{path}: transfer syntax {name} ({syntax}) is not read{hint}")

@@ -22,6 +22,7 @@ from cxrloc.images.dicom_frames import (
     repairs,
     undecoded,
 )
+from cxrloc.images.dicom_meta import syntax_not_read
 from cxrloc.images.dicom_pixel_description import GREY, PixelDescription, check_length
 from cxrloc.images.stored_pixels import Channels, Words
 
@@ -233,10 +234,7 @@ def _options(description: PixelDescription, bits_allocated: int) -> dict[str, An
 def _plugin(path: Path, syntax: uid.UID) -> str:
     """The plug-in of pydicom that decodes this syntax."""
     if syntax not in DECODERS:
-        raise CxrlocError(
-            f"{path}: transfer syntax {syntax.name} ({syntax}) is not read: convert the file, for "
-            "example with `gdcmconv --raw`"
-        )
+        raise syntax_not_read(path, syntax)
     decoder = DECODERS[syntax]
     if decoder.plugin not in get_decoder(syntax).available_plugins:
         raise CxrlocError(

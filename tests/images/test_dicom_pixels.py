@@ -160,7 +160,7 @@ def test_a_syntax_that_nothing_reads_is_an_error_that_names_it(tmp_path: Path) -
     header.file_meta.TransferSyntaxUID = uid.MPEG2MPML
     header.PixelData = encapsulate([bytes(64)])
     header.save_as(tmp_path / "a", enforce_file_format=True)
-    with pytest.raises(CxrlocError, match=r"MPEG2 Main Profile.*is not read: convert"):
+    with pytest.raises(CxrlocError, match=r"MPEG2 Main Profile.*is not read$"):
         read_radiograph(tmp_path / "a")
 
 
