@@ -31,10 +31,18 @@ def describe_models(models: Sequence[Described]) -> dict[str, Any]:
 
 
 def caption_of(description: dict[str, Any]) -> str:
-    """The caption below every picture, made from the result of `describe_models`."""
-    name, trained_on, limits = (description[key] for key in ("name", "trained_on", "limits"))
-    licence = f" Licence: {description['licence']}." if description.get("licence") else ""
-    return f"Model {name}, trained on {trained_on}. {limits}{licence}"
+    """The caption below every picture, made from the result of `describe_models`.
+
+    >>> caption_of({"name": "a", "trained_on": "my images", "limits": "", "licence": "MIT"})
+    'Model a, trained on my images. Licence: MIT.'
+    """
+    licence = description.get("licence")
+    sentences = [
+        f"Model {description['name']}, trained on {description['trained_on']}.",
+        description["limits"],
+        f"Licence: {licence}." if licence else "",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def condition_warnings(models: Sequence[Described]) -> list[str]:

@@ -122,7 +122,7 @@ def heatmap(
     findings = chosen_findings(models, options.inference)
     check_box_rule(box_rule_of(models, options.report), findings)
     for line in calibration_warnings(models, findings):
-        log.info(line)
+        log.warning(line)
     settings = {**_settings(models, options), "backend": backend}
     run = {"versions": versions(), "model": describe_models(models), "settings": settings}
     with open_run("heatmap", destination, settings) as folder:
