@@ -110,6 +110,7 @@ def test_modules_of_the_user_in_the_current_folder_are_not_imported(tmp_path: Pa
         ("heatmap --log-json --nope", "No such option: --nope"),
         ("train --log-json", "Missing argument 'RECIPE'"),
         ("absent --log-json", "No such command 'absent'"),
+        ("--bogus --log-json", "No such option: --bogus"),
         ("archive a b c --log-json", "give MANIFEST, or status RESULTS"),
     ],
 )
@@ -152,6 +153,7 @@ HEAVY = ("torch", "numpy", "pandas", "pydicom", "PIL")
         (["train", "phantom_few", "--data", "absent"], 2, "absent: no such file or folder"),
         (["models", "absent.safetensors"], 2, "absent.safetensors: neither a file nor a model"),
         (["export", "absent", "--to", "onnx"], 2, "absent: neither a file nor a model"),
+        (["page", "--runtime", "absent"], 2, "--runtime absent: no onnxruntime-web"),
         (["figure", "roc", "absent"], 2, "absent: no such file or folder"),
         (["archive", "absent"], 2, "absent: no such file or folder"),
         (["node", "absent.toml"], 1, "absent.toml: No such file or directory"),
@@ -240,6 +242,7 @@ def test_heatmap_prints_the_model_with_its_limits_and_names_as_they_are(
     assert done.exit_code == 1
     shown = done.stdout.replace("\n", "")  # a long path is folded
     assert "Model untrained, trained on nothing. For tests only." in shown
+    assert "Warning: not calibrated, so that `probability` is the raw one" in done.stderr
     assert str(odd) in shown
     assert f"Pictures and boxes are in {tmp_path / 'out'}" in shown
 

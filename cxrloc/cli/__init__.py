@@ -3,7 +3,8 @@
 No heavy library is imported before a command runs, so that every `--help` answers at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -62,23 +63,34 @@ EXAMPLES: dict[Callable[..., None], str] = {
 """The commands in the order of `cxrloc --help`, each with an example that runs."""
 
 
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+"""`ClickException`, the class of all errors in a command line. Typer exports only a subclass; the
+class itself is in click, or in newer versions of typer in a private copy of click."""
+
+
 class _Commands(TyperGroup):
     """The commands, of which wrong usage is one line of JSON too where `--log-json` is given."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         ctx.meta["log_json"] = "--log-json" in args
-        return super().parse_args(ctx, args)
+        with _errors_as_json(ctx):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        try:
+        with _errors_as_json(ctx):
             return super().invoke(ctx)
-        except Exception as error:
-            # Typer does not export the class of these errors, whose message is made by a method.
-            if not ctx.meta["log_json"] or not hasattr(error, "format_message"):
-                raise
-            with clear_errors(log_json=True):
-                log.error("Error: %s", error.format_message())
-                raise typer.Exit(2) from None
+
+
+@contextmanager
+def _errors_as_json(ctx: typer.Context) -> Iterator[None]:
+    try:
+        yield
+    except _CommandLineError as error:
+        if not ctx.meta["log_json"]:
+            raise
+        with clear_errors(log_json=True):
+            log.error("Error: %s", error.format_message())
+            raise typer.Exit(error.exit_code) from None
 
 
 app = typer.Typer(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrloc.cli.missing_inputs import existing_last
+from cxrloc.cli.missing_inputs import existing_input_or_status
 from cxrloc.cli.options import (
     BelowOperatingPoint,
     BoxRuleName,
@@ -35,7 +35,7 @@ def archive(
         list[str],
         typer.Argument(
             metavar="MANIFEST | status RESULTS",
-            callback=existing_last,
+            callback=existing_input_or_status,
             help="Parquet file of `cxrloc manifest`; 'status' shows how far results have come.",
         ),
     ],
@@ -86,11 +86,8 @@ def archive(
 
     Called again, it goes on where it was.
     """
-    status = words[0] == "status" and len(words) == 2
-    if not status and len(words) != 1:
-        raise typer.BadParameter("give MANIFEST, or status RESULTS")
     with clear_errors(quiet, log_json):
-        if status:
+        if words[0] == "status":
             _show_status(words[1])
             return
         from cxrloc.archive.image_steps import ArchiveOptions

@@ -34,12 +34,23 @@ def existing(context: typer.Context, value: T) -> T:
     return value
 
 
-def existing_last(context: typer.Context, words: list[str]) -> list[str]:
-    """Words such as `status RESULTS`; ends at once if the last is a path that does not exist.
+def input_or_status(
+    context: typer.Context, parameter: typer.CallbackParam, words: list[str]
+) -> list[str]:
+    """The words `INPUT` or `status INPUT`; ends at once with one line if they are others."""
+    if len(words) != (2 if words[0] == "status" else 1):
+        _refuse(context, f"give {str(parameter.metavar).replace(' |', ', or')}")
+    return words
 
-    The last word may also be a URI, which is looked up later.
+
+def existing_input_or_status(
+    context: typer.Context, parameter: typer.CallbackParam, words: list[str]
+) -> list[str]:
+    """As `input_or_status`; also ends at once if the input is a path that does not exist.
+
+    A URI is looked up later.
     """
-    if "://" not in words[-1]:
+    if "://" not in input_or_status(context, parameter, words)[-1]:
         existing(context, Path(words[-1]))
     return words
 

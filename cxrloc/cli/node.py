@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrloc.cli.missing_inputs import refuse_missing
+from cxrloc.cli.missing_inputs import input_or_status, refuse_missing
 from cxrloc.cli.terminal import clear_errors, log, say
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ def node(
         list[str],
         typer.Argument(
             metavar="CONFIG | status CONFIG",
+            callback=input_or_status,
             help="Settings (TOML) of the node to run; 'status' shows its queue instead.",
         ),
     ],
@@ -26,9 +27,7 @@ def node(
     Logs are JSON lines on stderr, without names, identifiers and UIDs. The README has a file of
     settings.
     """
-    status = words[0] == "status" and len(words) == 2
-    if not status and len(words) != 1:
-        raise typer.BadParameter("give CONFIG, or status CONFIG")
+    status = words[0] == "status"
     with clear_errors(log_json=not status, go_on="Start it again to go on."):
         refuse_missing([Path(words[-1])])
         from cxrloc.extras import import_extra

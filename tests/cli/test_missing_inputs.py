@@ -54,6 +54,16 @@ def test_a_missing_folder_is_named(arguments: str) -> None:
     assert done.stderr == "Error: gone: no such file or folder\n"
 
 
+@pytest.mark.parametrize(
+    "arguments", ["archive status", "archive a b", "archive status a b", "node status", "node a b"]
+)
+def test_the_number_of_words_is_checked_before_the_file(arguments: str) -> None:
+    done = CliRunner().invoke(app, arguments.split())
+    assert done.exit_code == 2
+    form = "MANIFEST, or status RESULTS" if "archive" in arguments else "CONFIG, or status CONFIG"
+    assert done.stderr == f"Error: give {form}\n"
+
+
 def test_figures_take_recipes_and_models_by_name() -> None:
     named = [Path("phantom_few"), Path("phantom-v1")]
     assert existing_result(MagicMock(spec=typer.Context), named) == named
