@@ -15,7 +15,8 @@ Phantoms are scored on fresh ones with exact boxes. Radiographs are scored in fi
 (`league_images.py`), with boxes of lesions that are drawn into radiographs without findings; no
 image with an expert's box has a part. In training, heads see the means of 2 x 2 cells of
 nih-small-v4's features, because that model too was trained on a grid of 10 x 10 cells and is used
-on one of 20 x 20.
+on one of 20 x 20. The two rows with layers before their head (`league_encoders.py`) see all cells,
+and are trained in a pass of their own over the same images in the same order.
 
 Features, heads and finished rows are in a folder of OUT for each model, and are not computed again.
 They are of one choice of training images and epochs (`settings.json`); another choice is refused
@@ -128,7 +129,10 @@ def run_fold(name: str, model: Model, part: Part, options: argparse.Namespace) -
 
 
 def rows_with(rows: Sequence[str], levels: bool) -> list[str]:
-    """Those of these rows whose encoder reads features of two strides, or those without one."""
+    """Those of these rows that have an encoder, or, without `levels`, those that have none.
+
+    Encoders get the features of two strides.
+    """
     return [row for row in rows if bool(LEAGUE[row].encoder) == levels]
 
 

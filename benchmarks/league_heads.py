@@ -130,7 +130,7 @@ def shift_of(model: Model) -> float:
 
 
 def new_head(model: Model, name: str, seed: int) -> Head:
-    """The head of a row, with a prediction layer of zeros; layers before it begin by chance."""
+    """The head of a row: its prediction layer is zero, layers before it have random weights."""
     depth = own_head(model).prediction.get_parameter("weight").shape[1]
     encoder, shift = None, shift_of(model)
     if LEAGUE[name].encoder:
