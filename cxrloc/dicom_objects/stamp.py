@@ -81,6 +81,9 @@ def stamped(dataset: Dataset, result: DicomResult) -> Dataset:
 
 _NAMES = ("PatientName", "ReferringPhysicianName")
 
+STAND_IN_CLASS = uid.SecondaryCaptureImageStorage
+"""The SOP class of all images for highdicom, which refuses references to a vendor's own class."""
+
 
 def stand_in(source: Dataset) -> Dataset:
     """The header of an image as a secondary capture of nobody, which highdicom takes of any image.
@@ -90,7 +93,7 @@ def stand_in(source: Dataset) -> Dataset:
     `stamped` writes the class and the names of the image into the object.
     """
     copy = deepcopy(source)
-    copy.SOPClassUID = uid.SecondaryCaptureImageStorage
+    copy.SOPClassUID = STAND_IN_CLASS
     for keyword in _NAMES:
         setattr(copy, keyword, "")
     return copy

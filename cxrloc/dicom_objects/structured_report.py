@@ -30,6 +30,7 @@ from cxrloc.dicom_objects.result import (
 from cxrloc.dicom_objects.stamp import (
     MANUFACTURER,
     SERIES_NUMBERS,
+    STAND_IN_CLASS,
     correct_references,
     equipment_of,
     stand_in,
@@ -84,7 +85,7 @@ def _region_group(
 ) -> Any:
     identifier, uid = names
     points = corners(detection.box)
-    source = sr.SourceImageForRegion(result.source.SOPClassUID, result.source.SOPInstanceUID)
+    source = sr.SourceImageForRegion(STAND_IN_CLASS, result.source.SOPInstanceUID)
     probability = _probability(each)
     group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(UID(uid), identifier),
@@ -131,7 +132,7 @@ def _region_copy(encoded: bytes, box: Box, identifier: str, uid: str) -> Dataset
 
 def _box_of_number(result: DicomResult, points: np.ndarray) -> Any:
     """The box from which a number was inferred (TID 320 Image or Spatial Coordinates)."""
-    image = sr.SourceImageForRegion(result.source.SOPClassUID, result.source.SOPInstanceUID)
+    image = sr.SourceImageForRegion(STAND_IN_CLASS, result.source.SOPInstanceUID)
     return sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, points, source_image=image)
 
 
@@ -150,9 +151,7 @@ def _finding_group(result: DicomResult, each: FindingResult, algorithm: Any) -> 
         measurements=[_probability(each)],
         qualitative_evaluations=evaluations,
         source_images=[
-            sr.SourceImageForMeasurementGroup(
-                result.source.SOPClassUID, result.source.SOPInstanceUID
-            )
+            sr.SourceImageForMeasurementGroup(STAND_IN_CLASS, result.source.SOPInstanceUID)
         ],
     )
 

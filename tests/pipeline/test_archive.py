@@ -139,8 +139,8 @@ def test_bench_and_classify_score_the_results_as_they_score_the_model(
     assert scores["detections"] == scores["model"]
     assert scores["maps"] == pytest.approx(scores["model"], abs=0.03)  # 16 bits round the maps
     for name, way in {"model": ways["model"], "read": ("--predictions", local)}.items():
-        invoke("classify", chests, *way, *quick, "--out", tmp_path / name)
-        scores[name] = pd.read_csv(tmp_path / name / "auc.csv")["auc"].tolist()
+        invoke("classify", chests, *way, *quick, "--out", tmp_path / f"classified-{name}")
+        scores[name] = pd.read_csv(tmp_path / f"classified-{name}" / "auc.csv")["auc"].tolist()
     assert scores["model"] == pytest.approx(scores["read"], abs=1e-6, nan_ok=True)
 
 
