@@ -33,7 +33,9 @@ def manifest(
         bool, typer.Option("--clear-ids", help="Write ids as they are, for public data.")
     ] = False,
     dates: Annotated[bool, typer.Option("--dates", help="Write dates of acquisition.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that read headers.")] = 8,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads that fetch the beginnings of files.")
+    ] = 8,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:

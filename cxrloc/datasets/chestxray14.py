@@ -16,7 +16,7 @@ from cxrloc.datasets.label_cells import finding_labels, known_finding
 from cxrloc.datasets.records import boxed_record
 from cxrloc.errors import CxrlocError
 from cxrloc.files.encodings import opened_text
-from cxrloc.files.tables import is_blank, number_in, read_table
+from cxrloc.files.tables import Table, is_blank, number_in, read_table
 from cxrloc.findings import CHESTXRAY14
 from cxrloc.images.dicom_header import VIEW_POSITIONS
 from cxrloc.types import Annotation, Label, Record, Sex
@@ -188,8 +188,7 @@ def _read_entries(
                 raise CxrlocError(f"{where}: {name} is there twice, with other cells; keep one")
             record = _warned(record, REPEATED)
         records[image_id] = record
-    rows = dict(zip(table.columns["Image Index"], table.numbers, strict=True))
-    return _compared_with_names(path, rows, records)
+    return _compared_with_names(path, table, records)
 
 
 def _warned(record: Record, warning: str) -> Record:
@@ -233,9 +232,7 @@ def _named_patient(image_id: str) -> str:
     return (patient_in(image_id) or "") if is_name else ""
 
 
-def _compared_with_names(
-    path: Path, rows: Mapping[str, int], records: Mapping[str, Record]
-) -> list[Record]:
+def _compared_with_names(path: Path, table: Table, records: Mapping[str, Record]) -> list[Record]:
     """The records, with a warning if the table numbers patients otherwise than the file names do.
 
     It does so if most numbers differ and no number of the file names has two Patient IDs.
@@ -259,7 +256,8 @@ def _compared_with_names(
             _warned(record, RENUMBERED) if image_id in different else record
             for image_id, record in records.items()
         ]
-    name, row = next(item for item in rows.items() if image_id_of(item[0]) in different)
+    rows = zip(table.columns["Image Index"], table.numbers, strict=True)
+    name, row = next(row for row in rows if image_id_of(row[0]) in different)
     record = records[image_id_of(name)]
     raise CxrlocError(
         f"{path}, row {row}: Patient ID is {record.patient_id}, and {record.image_id} is named as "

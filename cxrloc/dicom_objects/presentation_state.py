@@ -42,9 +42,9 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         description=NOT_FOR_DIAGNOSIS,
         display_color=CIELabColor(l_star=80.0, a_star=-10.0, b_star=60.0),
     )
-    identity = identity_of(result, KIND)
+    identity, image = identity_of(result, KIND), stand_in(result.source)
     state = _state(
-        stand_in(result.source),
+        image,
         series_instance_uid=identity.series_instance_uid,
         series_number=SERIES_NUMBERS[KIND],
         sop_instance_uid=identity.sop_instance_uid,
@@ -53,7 +53,7 @@ def presentation_state(result: DicomResult) -> Dataset | None:
         content_label="CXRLOC",
         content_description=NOT_FOR_DIAGNOSIS,
         graphic_layers=[layer],
-        graphic_annotations=[_annotation(result, layer)],
+        graphic_annotations=[_annotation(result, image, layer)],
         concept_name=None,
     )
     # Laterality (0020,0060) is of type 2C: it is not required if the body part is not paired.
@@ -93,7 +93,9 @@ def _srgb_profile() -> bytes:
     return profile[:12] + b"scnr" + profile[16:24] + bytes(12) + profile[36:]
 
 
-def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnotation:
+def _annotation(
+    result: DicomResult, image: Dataset, layer: pr.GraphicLayer
+) -> pr.GraphicAnnotation:
     boxes, texts = [], []
     rows, columns = int(result.source.Rows), int(result.source.Columns)
     for each, detection, identifier, uid in region_names(result):
@@ -109,7 +111,7 @@ def _annotation(result: DicomResult, layer: pr.GraphicLayer) -> pr.GraphicAnnota
         texts.append(_label(_label_text(each, detection), detection.box, rows, columns))
     texts.append(_label(NOT_FOR_DIAGNOSIS, Box(0, 0, columns, rows * LABEL_HEIGHT), rows, columns))
     return pr.GraphicAnnotation(
-        referenced_images=[stand_in(result.source)],
+        referenced_images=[image],
         graphic_layer=layer,
         graphic_objects=boxes,
         text_objects=texts,

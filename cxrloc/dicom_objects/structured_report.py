@@ -61,7 +61,8 @@ def region_report(result: DicomResult) -> Dataset | None:
         _region_copy(encoded[each.finding, box.threshold], box.box, identifier, uid)
         for each, box, identifier, uid in named
     ]
-    return _report(result, group, groups, "sr-regions", "cxrloc: regions")
+    first = next(iter(made.values()))
+    return _report(result, first, groups, "sr-regions", "cxrloc: regions")
 
 
 def finding_report(result: DicomResult) -> Dataset | None:

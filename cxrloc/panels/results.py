@@ -96,8 +96,8 @@ def data_notes(results: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     """Sentences that a figure must carry about the data of its results.
 
     They say that results are of synthetic radiographs, that patients who trained a model were
-    scored (`--allow-contaminated`), and that runs which are drawn together were
-    not scored on the same images and labels.
+    scored (`--allow-contaminated`), and that runs which are drawn together were not scored on the
+    same images and labels.
 
     Args:
         results: output folders of commands, files in them, or data sets.
